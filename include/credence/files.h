@@ -1,0 +1,97 @@
+/** Credence's files (HDF5): posterior, prediction, tensors. data/FORMATS.md describes every
+ * dataset.
+ *
+ * A file is written under a temporary name beside its place, sealed, synced and renamed: it is
+ * there whole or not at all. The seal is a digest of all bytes (XXH3-128), appended behind the end
+ * of the HDF5 data where HDF5 readers do not look; Credence checks it before HDF5 parses anything,
+ * because HDF5 may crash on, or believe, damaged files. All functions: Collective: no; called by
+ * rank 0 only. Room: io.
+ */
+#ifndef CREDENCE_FILES_H
+#define CREDENCE_FILES_H
+
+#include "credence/posterior.h"
+#include "credence/predictive.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What every file says of its making. */
+typedef struct crd_provenance {
+    const char *command; /**< the full command line */
+    uint64_t seed;
+    const char *const *keys,
+        *const *values; /**< [n_pairs] further attributes: versions, options, input digests */
+    int n_pairs;
+} crd_provenance;
+
+/** Writes a posterior. Errors: CRD_ERR_IO: cannot be written (nothing is left behind). */
+crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
+                               const crd_provenance *provenance);
+/** Reads and checks one (crd_posterior_check included). Errors: CRD_ERR_INPUT: missing, no HDF5
+ * file, no file of ours, damaged, of a newer format, shapes that do not fit the graph, values that
+ * cannot be used: file and dataset are named. */
+crd_status crd_posterior_read(crd_posterior **out, const char *path);
+
+/** What a prediction file holds besides its rows. All borrowed. */
+typedef struct crd_prediction_meta {
+    int64_t n_images, n_classes, n_draws, n_top;
+    const char *const *image_names; /**< [n_images] */
+    const char *const *class_names; /**< [n_classes] or NULL: their numbers */
+    const int64_t *labels;          /**< [n_images] true classes (-1 unknown), or NULL: no labels */
+    int save_draws; /**< 1: the file also holds every draw's logits and probabilities */
+} crd_prediction_meta;
+
+typedef struct crd_prediction_file crd_prediction_file;
+
+/** Opens a prediction file for writing: all metadata is written and flushed, then only data
+ * follows. Errors: CRD_ERR_IO. */
+crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
+                                 const crd_prediction_meta *meta, const crd_provenance *provenance);
+/** Writes the rows of summary as images [first_image, + summary->n_images). */
+crd_status crd_prediction_write_summary(crd_prediction_file *file, const crd_summary *summary,
+                                        int64_t first_image);
+/** Writes draws: logits and probs are [n_draws][n_images][n_classes]. Only with meta.save_draws. */
+crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *logits,
+                                      const float *probs, int64_t first_draw, int64_t n_draws,
+                                      int64_t first_image, int64_t n_images);
+/** Writes checksums, seals, syncs and renames into place; frees `file` in any case. */
+crd_status crd_prediction_finish(crd_prediction_file *file);
+/** Gives up: removes the temporary file, frees. NULL is allowed. */
+void crd_prediction_abandon(crd_prediction_file *file);
+
+/** Writes /constant_data/images (image, channel, height, width) float32. */
+crd_status crd_tensors_write(const char *path, const float *images, int64_t n_images,
+                             int64_t channels, int64_t height, int64_t width,
+                             const char *const *image_names, const crd_provenance *provenance);
+
+/** Kinds of our files by their attribute `format`. */
+typedef enum crd_file_kind {
+    CRD_FILE_POSTERIOR,
+    CRD_FILE_PREDICTION,
+    CRD_FILE_TENSORS
+} crd_file_kind;
+
+/** Checks the seal and says what a file is. Errors as crd_posterior_read. */
+crd_status crd_file_identify(crd_file_kind *out, const char *path);
+
+/** Reads eps of one draw for parity checks: HDF5 datasets /eps/<module
+ * path>/{eps_weight,eps_kernel,eps_bias}, into eps[network->params.n_floats] by the table's offsets
+ * (0 where absent). The file need not be ours. */
+crd_status crd_eps_read(float *eps, const char *path, const crd_posterior *posterior);
+
+/** Calls `visit` for every dataset of a file of ours: path, type, shape, its XXH3-64 over the raw
+ * values (strings: their bytes with final zeros), and whether it equals the stored checksum. For
+ * `inspect`. */
+typedef void crd_dataset_visit(const char *path, const char *type, const crd_shape *shape,
+                               uint64_t digest, int matches, void *payload);
+crd_status crd_file_datasets(const char *path, crd_dataset_visit *visit, void *payload);
+/** Same for the attributes of the root group, as text. */
+typedef void crd_attribute_visit(const char *name, const char *value, void *payload);
+crd_status crd_file_attributes(const char *path, crd_attribute_visit *visit, void *payload);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/** A posterior: a network whose convolutions and linear layers have normal weights, all
+ * independent.
+ *
+ * Parameterisation (bayesian-torch's): weight ~ N(mu, sigma^2), sigma = log(1 + exp(rho)). Room:
+ * bayes.
+ */
+#ifndef CREDENCE_POSTERIOR_H
+#define CREDENCE_POSTERIOR_H
+
+#include "credence/image.h"
+#include "credence/network.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How a deterministic network becomes a posterior: dnn_to_bnn's keys, and what it lacks. */
+typedef struct crd_conversion {
+    double prior_mu, prior_sigma; /**< prior N(prior_mu, prior_sigma^2) of every weight */
+    double posterior_mu_init;     /**< without MOPED: mu ~ N(this, 0.1^2) */
+    double posterior_rho_init;    /**< without MOPED: rho ~ N(this, 0.1^2) */
+    char type[32];                /**< estimator the posterior is meant for: see sampler.h */
+    int moped_enable;             /**< mu = weight, sigma = moped_delta * |weight| */
+    double moped_delta;
+    int moped_prior;  /**< with MOPED: 1: prior mean = weight (utils.util.MOPED), 0: prior_mu */
+    double sigma_min; /**< with MOPED: sigma is at least this; 0 is bayesian-torch's */
+    uint64_t seed;    /**< of the initial values without MOPED */
+} crd_conversion;
+
+/** dnn_to_bnn's usual values: prior N(0, 1), mu 0, rho -3, reparameterization, no MOPED, delta 0.5.
+ */
+crd_conversion crd_conversion_defaults(void);
+
+typedef struct crd_posterior {
+    crd_network *network; /**< owned */
+    float *mu;  /**< [network->params.n_floats] by the table's offsets: mu, or a fixed value */
+    float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0 */
+    uint8_t *bayesian; /**< [network->params.n_params] 1: has a posterior, 0: fixed */
+    float *prior_mu;   /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
+    crd_conversion conversion;
+    crd_preprocessing preprocessing;
+    char **classes;    /**< [n_classes] names as written in the classes file, or NULL */
+    int64_t n_classes; /**< outputs of the network */
+} crd_posterior;
+
+/** Posterior over `network` (taken over, also on error): all values zero, nothing Bayesian. */
+crd_status crd_posterior_create(crd_posterior **out, crd_network *network);
+void crd_posterior_destroy(crd_posterior *posterior);
+
+/** dnn_to_bnn: makes the posterior from deterministic weights. globs[n_globs] are shell patterns
+ * over module paths (fnmatch, "*" also matches dots); a weighted layer that any of them matches
+ * becomes Bayesian. `weights` holds a state dict under the network's names; a state dict of
+ * bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself what is
+ * Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
+ * CRD_ERR_USAGE: a glob that matches no layer. Takes `network` over, also on error. Source:
+ * Krishnan et al., "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"
+ * (MOPED), AAAI 2020. */
+crd_status crd_posterior_convert(crd_posterior **out, crd_network *network,
+                                 const crd_params *weights, const crd_conversion *conversion,
+                                 const char *const *globs, int n_globs);
+
+/** Checks that every value is usable: finite mu, rho above -infinity and not NaN, positive running
+ * variances. Errors: CRD_ERR_INPUT naming tensor and element. */
+crd_status crd_posterior_check(const crd_posterior *posterior);
+
+/** KL(posterior || prior) in nats. *sum: over all weights (the ELBO's); *mean: the sum over tensors
+ * of each tensor's mean (bayesian-torch's get_kl_loss). Either may be NULL. Evaluated in double. */
+void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior);
+
+/** bayesian-torch's name of parameter `index` as "<module path>" and "<leaf>": mu_kernel,
+ * rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says which), weight,
+ * running_mean, ... else. */
+crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
+                                    const crd_posterior *posterior, int64_t index, char which);
+
+/** sigma = log(1 + exp(rho)) without overflow: max(rho, 0) + log1p(exp(-|rho|)). */
+double crd_sigma_of_rho(double rho);
+/** Its inverse as get_rho has it: log(expm1(sigma) + 1e-20). */
+double crd_rho_of_sigma(double sigma);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,99 @@
+/** Predictive distributions: order-free accumulation over draws, and what is said of them with its
+ * error.
+ *
+ * A draw of an image gives probabilities p_c (softmax of its logits, in double), their entropy H
+ * and a vote. These are accumulated as integers, so that sums over draws, ranks and restarts are
+ * exact in any order: p      as round(p * 2^36)            : sums of up to 2^26 draws fit int64 p^2
+ * as round(p^2 * 2^60), in two  : high and low 30 bits apart, up to 2^32 draws H      as round(H *
+ * 2^32), H < 2^5   : up to 2^26 draws votes  as counts Draw d belongs to group d % CRD_N_GROUPS; p
+ * and H are summed by group, and the scatter between the groups gives the Monte Carlo errors of
+ * quantities that are not means (entropy of the mean, mutual information). Hence the limit
+ * CRD_MAX_DRAWS. Room: stats.
+ */
+#ifndef CREDENCE_PREDICTIVE_H
+#define CREDENCE_PREDICTIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "credence/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CRD_MAX_DRAWS (INT64_C(1) << 26)
+#define CRD_N_GROUPS 32
+
+/** Accumulator of one image: int64 numbers in one flat array, for MPI_Reduce. The first part is
+ * summed over ranks, the second part maximised. */
+int64_t crd_accumulator_n_sums(int64_t n_classes);
+int64_t crd_accumulator_n_maxima(int64_t n_classes);
+/** Resets: sums to 0, maxima to "nothing seen". */
+void crd_accumulator_reset(int64_t *sums, int64_t *maxima, int64_t n_classes);
+/** Adds draw `draw` with its logits[n_classes]. probs[n_classes] is overwritten with the
+ * probabilities as float32. Logits must be finite. Equal logits: the vote goes to the lowest class.
+ */
+void crd_accumulator_add(int64_t *sums, int64_t *maxima, float *probs, const float *logits,
+                         int64_t n_classes, int64_t draw);
+
+/** What is said of a batch of images. Rows that were skipped hold NaN (votes and top classes: -1).
+ */
+typedef struct crd_summary {
+    int64_t n_images, n_classes, n_draws, n_top;
+    /* [image][class] */
+    float *probs_mean;            /**< predictive distribution: mean of the draws' probabilities */
+    float *probs_sd;              /**< standard deviation over draws (n - 1); NaN for one draw */
+    float *probs_mcse;            /**< standard error of probs_mean: sd / sqrt(n_draws) */
+    float *probs_min, *probs_max; /**< smallest and largest draw */
+    int64_t *votes;               /**< draws in which the class has the largest probability */
+    /* [image], nats */
+    double *predictive_entropy; /**< H(mean p), plug-in: biased low by finite n_draws */
+    double
+        *predictive_entropy_debiased; /**< + sum_c Var(p_c) / (2 n_draws mean p_c): delta method */
+    double *predictive_entropy_mcse;
+    double *expected_entropy; /**< mean of H(p): the image's own, aleatoric, uncertainty */
+    double *expected_entropy_mcse;
+    double *mutual_information; /**< difference of the two, plug-in: the model's, epistemic */
+    double *mutual_information_debiased; /**< may be slightly negative where the truth is 0 */
+    double *mutual_information_mcse;
+    int8_t *skipped; /**< 1: the image could not be read */
+    /* [image][top]: the n_top most probable classes, ties to the lower class */
+    int64_t *top_class;
+} crd_summary;
+
+/** Allocates a summary; n_top is cut to n_classes. Clear it. */
+crd_status crd_summary_init(crd_summary *summary, int64_t n_images, int64_t n_classes,
+                            int64_t n_draws, int64_t n_top);
+void crd_summary_clear(crd_summary *summary);
+
+/** Computes row `image` from a finished accumulator over summary->n_draws draws.
+ * Errors of entropies: the linearised statistic's variance from the scatter of the group means
+ * (batch means); NaN below 2 draws. */
+void crd_summary_finish(crd_summary *summary, int64_t image, const int64_t *sums,
+                        const int64_t *maxima);
+/** Marks row `image` as skipped. */
+void crd_summary_skip(crd_summary *summary, int64_t image);
+
+/** Element types of summary fields. */
+typedef enum crd_field_type { CRD_FLOAT32, CRD_FLOAT64, CRD_INT64, CRD_BOOL8 } crd_field_type;
+/** Second dimension of a field: rows are images. */
+typedef enum crd_field_dim { CRD_DIM_NONE, CRD_DIM_CLASS, CRD_DIM_TOP } crd_field_dim;
+
+/** One line a field: the table that files, JSON and reports are made from. */
+typedef struct crd_field {
+    const char *name; /**< of the member and of the dataset */
+    crd_field_type type;
+    crd_field_dim dim;
+    size_t offset;         /**< of the pointer in crd_summary */
+    const char *units;     /**< "1" or "nat" */
+    const char *long_name; /**< one line */
+} crd_field;
+
+/** All fields, in file order; *n gets their number. Static. */
+const crd_field *crd_summary_fields(int *n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

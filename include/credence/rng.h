@@ -1,0 +1,56 @@
+/** Random numbers as a function, not a state.
+ *
+ * Every random number of Credence is Philox4x32-10 (Salmon et al., "Parallel random numbers: as
+ * easy as 1, 2, 3", SC 2011) of a key and a counter. The key is the seed. The counter is what the
+ * number is for: (element block, draw, image, tensor and purpose). So draw d is the same network on
+ * every rank, for every image, on every CPU, and any number can be made again from its address
+ * alone. Room: rng.
+ */
+#ifndef CREDENCE_RNG_H
+#define CREDENCE_RNG_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a stream of random numbers is for. Values are part of the format: never renumber, only
+ * append. */
+typedef enum crd_purpose {
+    CRD_PURPOSE_WEIGHT = 1,      /**< eps of a parameter tensor */
+    CRD_PURPOSE_SIGN_IN = 2,     /**< flipout: sign of an input channel (or pixel) */
+    CRD_PURPOSE_SIGN_OUT = 3,    /**< flipout: sign of an output channel (or pixel) */
+    CRD_PURPOSE_ACTIVATION = 4,  /**< local reparameterization: eps of an output element */
+    CRD_PURPOSE_INITIAL_MU = 5,  /**< conversion without MOPED: initial mu */
+    CRD_PURPOSE_INITIAL_RHO = 6, /**< conversion without MOPED: initial rho */
+} crd_purpose;
+
+/** Address of a stream. Its elements are numbered from 0. */
+typedef struct crd_stream {
+    uint64_t seed;    /**< of the run: Philox key */
+    uint32_t draw;    /**< number of the draw */
+    uint32_t image;   /**< number of the image in the run; 0 where the stream serves all images */
+    uint32_t tensor;  /**< index of the parameter in the network's table, below 2^24 */
+    uint32_t purpose; /**< crd_purpose */
+} crd_stream;
+
+/** One Philox4x32-10 block. Source: Salmon et al. 2011; known answers of Random123. Collective: no.
+ */
+void crd_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
+
+/** Elements of the stream in one block of 16 Philox counters: element e lies in superblock e / 64;
+ * there lane e % 16 of word (e / 16) % 4 belongs to counter 16 * (e / 64) + lane. A superblock
+ * holds 64 elements so that every instruction set up to 512 bits makes it without shuffles. */
+#define CRD_STREAM_BLOCK 64
+
+/** Standard normals: elements [first, first + n) of the stream into out[0 .. n). Box-Muller: words
+ * 0 and 1 of a counter give the elements of words 0 and 1, words 2 and 3 likewise. |value| < 6.8.
+ * Same bits for every instruction set. `first` is a multiple of CRD_STREAM_BLOCK; n is any length;
+ * first + n <= 2^34. Collective: no. Cost: about 1 ns an element. */
+void crd_normal_fill(float *out, int64_t n, int64_t first, const crd_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,75 @@
+/** Draws networks and runs them: from images to the logits of a block of draws, in lockstep.
+ *
+ * The graph is walked once for a block of draws; at each Bayesian layer the draws' weights are made
+ * one after the other in a small buffer and applied to the whole batch. Room: bayes.
+ */
+#ifndef CREDENCE_SAMPLER_H
+#define CREDENCE_SAMPLER_H
+
+#include "credence/posterior.h"
+#include "credence/rng.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A posterior made ready to run: sigma computed, batch norm folded. A view: all borrowed, so that
+ * one copy in a node's shared memory can serve all its ranks. */
+typedef struct crd_model {
+    const crd_network *network;
+    const uint8_t *bayesian; /**< [n_params] */
+    const float *mu;         /**< [network->params.n_floats] */
+    const float
+        *sigma; /**< likewise; 0 where fixed; may be negative after folding (the law is the same) */
+    const float *eps; /**< NULL, or imported eps of one draw, likewise: parity checks */
+} crd_model;
+
+/** Fills mu and sigma (each network->params.n_floats long, the caller's) from a posterior: sigma of
+ * rho, batch norm on its running statistics folded into the layer before it: w' = g w, with g =
+ * gamma / sqrt(var + eps); the shift goes to the layer's bias, or, where it has none, takes the
+ * batch norm's bias slot. Exact for normal weights. */
+crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior);
+
+/** Names of the estimators, NULL behind the last: "reparameterization" (one drawn weight for the
+ * batch), "flipout" (Wen et al. 2018: a sign an image and channel), "flipout-pixel"
+ * (bayesian-torch's: a sign an image, channel and pixel, which understates uncertainty after
+ * pooling), "local-reparameterization" (Kingma et al. 2015: the output's normal is drawn). */
+const char *const *crd_estimator_names(void);
+
+typedef struct crd_sampler_options {
+    const char *estimator; /**< one of crd_estimator_names */
+    int mean;              /**< 1: weights at mu, no draw: the deterministic network */
+    uint64_t seed;
+    int64_t batch;      /**< most images in a call */
+    int64_t draw_block; /**< most draws in a call */
+} crd_sampler_options;
+
+typedef struct crd_sampler crd_sampler;
+
+/** Plans memory and allocates all of it. `model` and what it shows must outlive the sampler.
+ * Errors: CRD_ERR_USAGE: unknown estimator (all are named); CRD_ERR_INTERNAL: out of memory. */
+crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
+                              const crd_sampler_options *options);
+void crd_sampler_destroy(crd_sampler *sampler);
+
+/** logits[n_draws][n_images][n_classes] of draws [first_draw, +n_draws) for
+ * images[n_images][channels][height] [width]; first_image is the number of images[0] in the run (it
+ * addresses flipout's signs and the noise of local-reparameterization). A draw's bits depend on
+ * (model, seed, draw number, images, n_images, options) and the CPU type only, not on n_draws.
+ * Allocates nothing. Errors: CRD_ERR_NUMERIC: a logit is not finite, naming draw and image. */
+crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *images,
+                           int64_t n_images, int64_t first_image, int64_t first_draw,
+                           int64_t n_draws);
+
+/** Seconds spent since creation. */
+typedef struct crd_sampler_times {
+    double draw_s;     /**< making weights, signs and noise */
+    double weighted_s; /**< convolutions and linear layers */
+    double rest_s;     /**< everything else */
+} crd_sampler_times;
+crd_sampler_times crd_sampler_get_times(const crd_sampler *sampler);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,35 @@
+/** The zoo: architectures by name, built as graphs with torchvision's (or their authors') parameter
+ * names. Room: zoo.
+ */
+#ifndef CREDENCE_ZOO_H
+#define CREDENCE_ZOO_H
+
+#include "credence/network.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct crd_arch {
+    const char *name;    /**< "resnet18" */
+    const char *summary; /**< one line, with the source */
+    int64_t in_channels; /**< defaults, all changeable when building */
+    int64_t image_size;
+    int64_t n_classes;
+} crd_arch;
+
+/** The i-th architecture, or NULL behind the last. Static. Collective: no. */
+const crd_arch *crd_zoo_get(int64_t i);
+/** By name, or NULL. */
+const crd_arch *crd_zoo_find(const char *name);
+
+/** Builds the graph for images (in_channels, image_size, image_size) and n_classes outputs; 0 takes
+ * the default. Errors: CRD_ERR_USAGE: unknown name (the nearest is named); CRD_ERR_INPUT: an image
+ * too small. */
+crd_status crd_zoo_build(crd_network **out, const char *name, int64_t in_channels,
+                         int64_t image_size, int64_t n_classes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,85 @@
+#include "base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Every block is preceded by one alignment unit that holds its size, so that freeing can be
+ * counted. */
+static _Atomic int64_t n_allocations, bytes_now, bytes_peak;
+
+static void count_bytes(int64_t change)
+{
+    int64_t now = atomic_fetch_add(&bytes_now, change) + change;
+    int64_t peak = atomic_load(&bytes_peak);
+    while (now > peak && !atomic_compare_exchange_weak(&bytes_peak, &peak, now)) {
+    }
+}
+
+crd_status crd_alloc_zeroed(void **out, int64_t count, size_t size, const char *what)
+{
+    *out = NULL;
+    if (count < 0 || (size != 0 && (uint64_t)count > (SIZE_MAX / 2 - 2 * CRD_ALIGNMENT) / size))
+        return CRD_FAIL(CRD_ERR_INTERNAL, "%s: %lld elements of %zu bytes are too many", what,
+                        (long long)count, size);
+    size_t bytes = (size_t)count * size;
+    size_t padded = (bytes + CRD_ALIGNMENT - 1) / CRD_ALIGNMENT * CRD_ALIGNMENT + CRD_ALIGNMENT;
+    char *raw = aligned_alloc(CRD_ALIGNMENT, padded);
+    if (raw == NULL)
+        return CRD_FAIL(CRD_ERR_INTERNAL, "%s: out of memory (%zu bytes)", what, bytes);
+    memset(raw, 0, padded);
+    memcpy(raw, &bytes, sizeof bytes);
+    atomic_fetch_add(&n_allocations, 1);
+    count_bytes((int64_t)bytes);
+    *out = raw + CRD_ALIGNMENT;
+    return CRD_OK;
+}
+
+crd_status crd_alloc_grow(void **block, int64_t old_count, int64_t new_count, size_t size,
+                          const char *what)
+{
+    void *bigger;
+    crd_status status = crd_alloc_zeroed(&bigger, new_count, size, what);
+    if (status != CRD_OK)
+        return status;
+    if (*block != NULL)
+        memcpy(bigger, *block, (size_t)old_count * size);
+    crd_free(*block);
+    *block = bigger;
+    return CRD_OK;
+}
+
+crd_status crd_alloc_string(char **out, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    crd_status status = crd_alloc_zeroed((void **)out, (int64_t)bytes, 1, "text");
+    if (status == CRD_OK)
+        memcpy(*out, text, bytes);
+    return status;
+}
+
+void crd_free(void *block)
+{
+    if (block == NULL)
+        return;
+    char *raw = (char *)block - CRD_ALIGNMENT;
+    size_t bytes;
+    memcpy(&bytes, raw, sizeof bytes);
+    count_bytes(-(int64_t)bytes);
+    free(raw);
+}
+
+int64_t crd_alloc_count(void)
+{
+    return atomic_load(&n_allocations);
+}
+
+int64_t crd_alloc_bytes(void)
+{
+    return atomic_load(&bytes_now);
+}
+
+int64_t crd_alloc_peak_bytes(void)
+{
+    return atomic_load(&bytes_peak);
+}

@@ -1,0 +1,18 @@
+#include "base/clock.h"
+
+#include <time.h>
+
+double crd_clock_now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void crd_clock_timestamp(char out[CRD_TIMESTAMP_SIZE])
+{
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(out, CRD_TIMESTAMP_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}

@@ -1,0 +1,50 @@
+#include "credence/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local char message[CRD_MESSAGE_SIZE];
+
+crd_status crd_status_set(crd_status code, const char *format, ...)
+{
+    /* Built aside first: a caller may pass crd_status_message() itself as an argument. */
+    char text[CRD_MESSAGE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = '?'; /* a file name or key from outside must not write to the user's terminal */
+    memcpy(message, text, sizeof message);
+    return code;
+}
+
+const char *crd_status_message(void)
+{
+    return message;
+}
+
+const char *crd_status_name(crd_status code)
+{
+    switch (code) {
+    case CRD_OK:
+        return "done";
+    case CRD_ERR_INTERNAL:
+        return "internal error";
+    case CRD_ERR_USAGE:
+        return "wrong usage";
+    case CRD_ERR_INPUT:
+        return "bad input file";
+    case CRD_ERR_IO:
+        return "I/O error";
+    case CRD_ERR_NUMERIC:
+        return "not a number";
+    case CRD_ERR_RESUME:
+        return "resume does not fit";
+    case CRD_STOPPED:
+        return "stopped early";
+    }
+    return "unknown";
+}

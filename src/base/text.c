@@ -1,0 +1,32 @@
+#include "base/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+crd_status crd_text_to_int64(int64_t *out, const char *text, int64_t min, int64_t max,
+                             const char *key)
+{
+    char *end = NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || text[0] == ' ' || errno != 0 || value < min || value > max)
+        return CRD_FAIL(CRD_ERR_USAGE, "%s: '%s' is not a whole number from %lld to %lld", key,
+                        text, (long long)min, (long long)max);
+    *out = value;
+    return CRD_OK;
+}
+
+crd_status crd_text_to_double(double *out, const char *text, double min, double max,
+                              const char *key)
+{
+    char *end = NULL;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || text[0] == ' ' || !isfinite(value) || value < min ||
+        value > max)
+        return CRD_FAIL(CRD_ERR_USAGE, "%s: '%s' is not a number from %g to %g", key, text, min,
+                        max);
+    *out = value;
+    return CRD_OK;
+}

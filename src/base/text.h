@@ -1,0 +1,19 @@
+/** Strict parsing of numbers from text. The whole text must be the number; messages name key and
+ * range. */
+#ifndef CRD_BASE_TEXT_H
+#define CRD_BASE_TEXT_H
+
+#include <stdint.h>
+
+#include "credence/status.h"
+
+/** Decimal integer in [min, max]. `key` names it in the error, e.g. "--draws". Errors:
+ * CRD_ERR_USAGE. */
+crd_status crd_text_to_int64(int64_t *out, const char *text, int64_t min, int64_t max,
+                             const char *key);
+
+/** Finite decimal number in [min, max]. Errors: CRD_ERR_USAGE. */
+crd_status crd_text_to_double(double *out, const char *text, double min, double max,
+                              const char *key);
+
+#endif

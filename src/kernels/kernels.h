@@ -1,0 +1,55 @@
+/** The table of hot loops. One plain reference of every entry (*_ref.c), one file per instruction
+ * set beside it, filled once at start by what the CPU has; CREDENCE_KERNELS=ref|avx2|avx512|neon
+ * forces one by name. Pointers may be unaligned; inputs and outputs do not overlap unless they are
+ * equal. Nothing allocates.
+ */
+#ifndef CRD_KERNELS_KERNELS_H
+#define CRD_KERNELS_KERNELS_H
+
+#include <stdint.h>
+
+#include "credence/rng.h"
+#include "credence/status.h"
+
+typedef struct crd_kernels {
+    const char *name; /**< "ref", "avx2", "avx512" */
+
+    /** out[i] = eps_{first+i}: see crd_normal_fill. */
+    void (*normal_fill)(float *out, int64_t n, int64_t first, const crd_stream *stream);
+    /** w[i] = fma(sigma[i], eps_i, mu[i]); mu NULL stands for zeros (flipout's perturbation: the
+     * product). eps starts at element 0 of the stream. */
+    void (*draw)(float *w, const float *mu, const float *sigma, int64_t n,
+                 const crd_stream *stream);
+    /** out[i] = +1 or -1 by the top bit of word (i / 16) % 4, lane i % 16, of superblock i / 64. */
+    void (*sign_fill)(float *out, int64_t n, const crd_stream *stream);
+} crd_kernels;
+
+/** The table in use. Chosen at the first call. Never NULL. Thread safe. */
+const crd_kernels *crd_kernels_get(void);
+
+/** All tables this CPU can run, the reference first: for tests that compare them. Returns their
+ * number. */
+int crd_kernels_all(const crd_kernels **tables, int capacity);
+
+/** CRD_ERR_USAGE if CREDENCE_KERNELS names something unknown or not runnable here; the program
+ * calls it once at start. */
+crd_status crd_kernels_check(void);
+
+/** C (m x n) = A (m x k) * B (k x n) + beta * C; row-major with leading dimensions lda, ldb, ldc.
+ * OpenBLAS, one thread. beta 0 overwrites. The last bits depend on (m, n, k) and the CPU type only.
+ */
+void crd_gemm(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t ldb,
+              int64_t m, int64_t n, int64_t k, float beta);
+
+/** One BLAS thread in this process; called once at start by the program. */
+void crd_gemm_init(void);
+
+/** Name of the OpenBLAS core in use, for provenance ("Haswell", "Cooperlake"). Static text. */
+const char *crd_gemm_core(void);
+
+/** fp32 multiply-adds per second times two that one core reaches with independent fused
+ * multiply-adds in registers, by the widest instruction set here; measured over about `seconds`.
+ * For the bench. */
+double crd_peak_flops(double seconds);
+
+#endif

@@ -1,0 +1,27 @@
+/** Memory plan: where each node's output lies in one arena for a pass over a batch in several
+ * draws.
+ *
+ * Nodes that no drawn weight influences exist once for the batch; all others once a draw. Offsets
+ * reuse what is dead; in-place kinds take over their first input's place when nobody else needs it.
+ */
+#ifndef CRD_NN_PLAN_H
+#define CRD_NN_PLAN_H
+
+#include "credence/network.h"
+
+typedef struct crd_plan {
+    int64_t n_images, n_draws;
+    int64_t *offsets;       /**< [n_nodes] floats into the arena */
+    int64_t *floats;        /**< [n_nodes] floats of one copy: n_images * shape count */
+    int64_t *n_copies;      /**< [n_nodes] 1, or n_draws: copy d lies at offset + d * floats */
+    int64_t arena_floats;   /**< length of the arena */
+    int64_t scratch_floats; /**< largest scratch any layer asks for */
+} crd_plan;
+
+/** Plans a pass. random[i] != 0: node i's own parameters are drawn. skip[i] != 0: node i is folded
+ * away and takes its input's place (NULL: none). Errors: out of memory. */
+crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8_t *random,
+                         const uint8_t *skip, int64_t n_images, int64_t n_draws);
+void crd_plan_clear(crd_plan *plan);
+
+#endif

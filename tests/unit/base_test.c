@@ -1,0 +1,79 @@
+#include "crd_test.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+static void status_keeps_one_clean_line(void **state)
+{
+    (void)state;
+    assert_int_equal(CRD_FAIL(CRD_ERR_INPUT, "a\nb\x1b[2J %d", 7), CRD_ERR_INPUT);
+    assert_string_equal(crd_status_message(), "a?b?[2J 7");
+    CRD_FAIL(CRD_ERR_IO, "outer: %s", crd_status_message());
+    assert_string_equal(crd_status_message(), "outer: a?b?[2J 7");
+    char big[2 * CRD_MESSAGE_SIZE];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    CRD_FAIL(CRD_ERR_IO, "%s", big);
+    assert_int_equal(strlen(crd_status_message()), CRD_MESSAGE_SIZE - 1);
+}
+
+static void numbers_are_parsed_strictly(void **state)
+{
+    (void)state;
+    int64_t i = 0;
+    double d = 0;
+    assert_ok(crd_text_to_int64(&i, "100", 1, 1000, "--draws"));
+    assert_int_equal(i, 100);
+    const char *bad[] = {"",    "0", "-5", "1e99", "abc", "12x", " 12", "99999999999999999999",
+                         "0x10"};
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+        assert_fails(crd_text_to_int64(&i, bad[k], 1, 1000, "--draws"), CRD_ERR_USAGE, "--draws");
+    assert_int_equal(i, 100);
+    assert_ok(crd_text_to_double(&d, "-3.5e-1", -1, 1, "x"));
+    assert_true(d == -0.35);
+    const char *bad_double[] = {"", "nan", "inf", "2", "1e999", "0.5 "};
+    for (size_t k = 0; k < sizeof bad_double / sizeof *bad_double; k++)
+        assert_fails(crd_text_to_double(&d, bad_double[k], -1, 1, "x"), CRD_ERR_USAGE, "x");
+}
+
+static void memory_is_aligned_counted_and_checked(void **state)
+{
+    (void)state;
+    int64_t before = crd_alloc_bytes(), count = crd_alloc_count();
+    void *p = NULL;
+    assert_ok(crd_alloc_zeroed(&p, 1000, 3, "p"));
+    assert_int_equal((uintptr_t)p % CRD_ALIGNMENT, 0);
+    assert_int_equal(crd_alloc_bytes(), before + 3000);
+    assert_int_equal(crd_alloc_count(), count + 1);
+    assert_ok(crd_alloc_grow(&p, 1000, 2000, 3, "p"));
+    for (int k = 0; k < 6000; k++)
+        assert_int_equal(((char *)p)[k], 0);
+    crd_free(p);
+    assert_int_equal(crd_alloc_bytes(), before);
+    assert_fails(crd_alloc_zeroed(&p, INT64_MAX, 8, "huge"), CRD_ERR_INTERNAL, "huge");
+    assert_fails(crd_alloc_zeroed(&p, -1, 8, "negative"), CRD_ERR_INTERNAL, "negative");
+    assert_fails(crd_alloc_zeroed(&p, INT64_MAX / 16, 8, "large"), CRD_ERR_INTERNAL, "memory");
+    assert_null(p);
+}
+
+static void clock_goes_forward(void **state)
+{
+    (void)state;
+    char stamp[CRD_TIMESTAMP_SIZE];
+    crd_clock_timestamp(stamp);
+    assert_int_equal(strlen(stamp), 20);
+    double a = crd_clock_now_s();
+    assert_true(crd_clock_now_s() >= a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(status_keeps_one_clean_line),
+        cmocka_unit_test(numbers_are_parsed_strictly),
+        cmocka_unit_test(memory_is_aligned_counted_and_checked),
+        cmocka_unit_test(clock_goes_forward),
+    };
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
