@@ -35,11 +35,11 @@ typedef struct crd_predict_options {
     int64_t n_top;               /**< classes in crd_summary.top_class */
     int want_draws;              /**< 1: the sink's draws() is called */
     int64_t n_images;
-    int64_t
-        buffer_bytes; /**< what the images of a window with their sums, and saved draws between two writes, may
-                                    take each; 0: 64 MiB. Bounds memory, does not change results */
-    uint64_t
-        shuffle; /**< 0: units in order; else they are taken in an order made from this: for tests */
+    /** What the images of a window with their sums, and saved draws between two writes, may take each;
+     * 0: 64 MiB. Bounds memory, does not change results. */
+    int64_t buffer_bytes;
+    /** 0: units in order; else they are taken in an order made from this: for tests. */
+    uint64_t shuffle;
 } crd_predict_options;
 
 /** Where images come from; called on rank 0 only. */
