@@ -3,10 +3,10 @@
  * eps, eps standard normal for every (image, channel, pixel). Source: Kingma, Salimans, Welling,
  * "Variational dropout and the local reparameterization trick", NeurIPS 2015, equation 6.
  *
- * Each output element has the law of reparameterization, and images are independent given the input,
- * as with flipout. But the pixels of a convolution share one kernel and are drawn here as if they did
- * not: as with flipout-pixel, the deviation after pooling over n pixels is too small by up to
- * sqrt(n). Exact for linear layers. */
+ * Each output element has the law of reparameterization, and images are independent given the
+ * input, as with flipout. But the pixels of a convolution share one kernel and are drawn here as if
+ * they did not: as with flipout-pixel, the deviation after pooling over n pixels is too small by up
+ * to sqrt(n). Exact for linear layers. */
 #include <math.h>
 
 #include "base/clock.h"

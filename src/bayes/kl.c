@@ -1,6 +1,7 @@
 /* KL divergence of independent normals, tensor by tensor:
  * KL = log(sigma_p / sigma_q) + (sigma_q^2 + (mu_q - mu_p)^2) / (2 sigma_p^2) - 1/2.
- * Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, appendix B, for any prior. */
+ * Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, appendix B, for any
+ * prior. */
 #include <math.h>
 
 #include "credence/posterior.h"
