@@ -189,6 +189,32 @@ static void oversized_images_are_refused(void **state)
     free(bytes);
 }
 
+/* Segments that are skipped, across the blocks in which libjpeg is fed. */
+static void long_comments_are_skipped(void **state)
+{
+    (void)state;
+    enum { N_COMMENTS = 5, COMMENT = 2 + 65535 };
+    size_t n_bytes;
+    crd_image plain, commented;
+    uint8_t *bytes = load(&n_bytes, "ycc420");
+    uint8_t *longer = calloc(1, n_bytes + N_COMMENTS * COMMENT);
+    memcpy(longer, bytes, 2);
+    for (size_t i = 0; i < N_COMMENTS; i++) {
+        memset(longer + 2 + i * COMMENT, 0xff, 4);
+        longer[2 + i * COMMENT + 1] = 0xfe;
+    }
+    memcpy(longer + 2 + N_COMMENTS * COMMENT, bytes + 2, n_bytes - 2);
+    assert_ok(decode_part(&plain, bytes, n_bytes, 3));
+    assert_ok(decode_part(&commented, longer, n_bytes + N_COMMENTS * COMMENT, 3));
+    assert_int_equal(commented.width, plain.width);
+    assert_int_equal(commented.height, plain.height);
+    assert_memory_equal(commented.pixels, plain.pixels, (size_t)(plain.width * plain.height * 3));
+    assert_fails(decode_part(&commented, longer, 2 * COMMENT, 3), CRD_ERR_INPUT, "truncated");
+    crd_image_clear(&plain);
+    free(longer);
+    free(bytes);
+}
+
 static void endless_scans_are_refused(void **state)
 {
     (void)state;
@@ -394,6 +420,7 @@ int main(void)
         cmocka_unit_test(images_equal_pillow_and_torchvision),
         cmocka_unit_test(files_that_are_no_images_are_refused),
         cmocka_unit_test(oversized_images_are_refused),
+        cmocka_unit_test(long_comments_are_skipped),
         cmocka_unit_test(endless_scans_are_refused),
         cmocka_unit_test(damage_that_pillow_accepts_is_logged),
         cmocka_unit_test(mutants_do_no_harm),
