@@ -202,7 +202,7 @@ crd_status crd_h5_join(char out[CRD_H5_PATH_SIZE], const char *group, const char
                         name);
     int n = snprintf(out, CRD_H5_PATH_SIZE, "%s/%s", strcmp(group, "/") == 0 ? "" : group, name);
     if (n < 0 || n >= CRD_H5_PATH_SIZE)
-        return CRD_FAIL(CRD_ERR_INPUT, "%s: '%s' is too long a name", group, name);
+        return CRD_FAIL(CRD_ERR_INPUT, "%s: a name of %zu bytes is too long", group, strlen(name));
     return CRD_OK;
 }
 
