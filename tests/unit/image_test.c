@@ -253,12 +253,12 @@ static void damage_that_pillow_accepts_is_logged(void **state)
     assert_ok(crd_image_read(&image, image_path("gray"), 3));
     crd_image_clear(&image);
     assert_string_equal(line, "");
-    assert_ok(crd_image_read(&image, image_path("odd-early-end"), 3));
+    assert_ok(crd_image_read(&image, image_path("odd-bytes-before-marker"), 3));
     crd_image_clear(&image);
     crd_log_set_sink(NULL, NULL);
     snprintf(expected, sizeof expected, "%d ", (int)CRD_LOG_WARN);
     assert_memory_equal(line, expected, strlen(expected));
-    assert_non_null(strstr(line, "odd-early-end.jpg: damaged"));
+    assert_non_null(strstr(line, "odd-bytes-before-marker.jpg: damaged"));
 }
 
 static void mutants_do_no_harm(void **state)
