@@ -47,6 +47,8 @@ static crd_status set_axes(crd_prediction_file *file, const crd_prediction_meta 
     file->image = (crd_axis){"image", meta->n_images, meta->image_names};
     file->class_axis = (crd_axis){"class", meta->n_classes, meta->class_names};
     file->top = (crd_axis){.name = "top", .extent = meta->n_top};
+    if (file->top.extent > meta->n_classes) /* as crd_summary_init cuts it */
+        file->top.extent = meta->n_classes;
     if (meta->class_names == NULL) {
         CRD_ALLOC(&file->classes, meta->n_classes, "class names");
         CRD_ALLOC(&file->numbers, meta->n_classes * CLASS_NUMBER_SIZE, "class names");
@@ -159,8 +161,7 @@ crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
     crd_prediction_file *file = NULL;
     int64_t bytes;
     *out = NULL;
-    CRD_REQUIRE(meta->n_images > 0 && meta->n_classes > 0 && meta->n_draws > 0 && meta->n_top > 0 &&
-                    meta->n_top <= meta->n_classes,
+    CRD_REQUIRE(meta->n_images > 0 && meta->n_classes > 0 && meta->n_draws > 0 && meta->n_top > 0,
                 CRD_ERR_INTERNAL, "%s: a prediction of no images, classes or draws", path);
     CRD_ALLOC(&file, 1, "prediction file");
     CRD_ALLOC(&file->written, meta->n_images, "rows written");
