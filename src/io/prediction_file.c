@@ -146,14 +146,6 @@ static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
     return CRD_OK;
 }
 
-static void release(crd_prediction_file *file)
-{
-    crd_free(file->written);
-    crd_free(file->classes);
-    crd_free(file->numbers);
-    crd_free(file);
-}
-
 crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
                                  const crd_prediction_meta *meta, const crd_provenance *provenance)
 {
@@ -243,5 +235,8 @@ void crd_prediction_abandon(crd_prediction_file *file)
     if (file == NULL)
         return;
     crd_writer_abandon(&file->writer);
-    release(file);
+    crd_free(file->written);
+    crd_free(file->classes);
+    crd_free(file->numbers);
+    crd_free(file);
 }

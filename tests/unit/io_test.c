@@ -183,6 +183,12 @@ static void prediction_keeps_its_contract(void **state)
                  "fit");
     crd_prediction_abandon(file);
     crd_prediction_abandon(NULL);
+    meta.n_top = 1000; /* cut to the classes, as summaries are */
+    assert_ok(crd_prediction_create(&file, path, &meta, &io_provenance));
+    crd_summary_clear(&summary);
+    assert_ok(crd_summary_init(&summary, 2, IO_N_CLASSES, IO_N_DRAWS, 1000));
+    assert_ok(crd_prediction_write_summary(file, &summary, 1));
+    crd_prediction_abandon(file);
     meta.n_images = 0;
     assert_fails(crd_prediction_create(&file, path, &meta, &io_provenance), CRD_ERR_INTERNAL, "no");
     assert_null(file);
