@@ -12,6 +12,7 @@
 #include "credence/comm.h"
 #include "credence/gradient.h"
 #include "credence/optim.h"
+#include "credence/train_state.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -43,39 +44,6 @@ typedef struct crd_train_options {
     double checkpoint_s;    /**< seconds between checkpoints; 0: none */
     double max_time_s;      /**< stop with a checkpoint after this; 0: no limit */
 } crd_train_options;
-
-/** One epoch in the history. */
-typedef struct crd_epoch {
-    int64_t epoch, step;    /**< counted from 1 and since the start, when the epoch was over */
-    double loss;            /**< data term + kl_weight * KL, mean over the steps */
-    double data_term;       /**< mean over the epoch's images and draws */
-    double kl_sum, kl_mean; /**< nats, at the end of the epoch */
-    double
-        temperature; /**< share of the KL in the loss against the true ELBO's 1 / n_images: 1 is Bayes */
-    double lr;
-    double accuracy; /**< of the epoch's draws on its images; NaN without labels */
-    double seconds;  /**< of this epoch */
-    double validation
-        [3]; /**< accuracy, NLL, ECE of the validation's predictive; NaN where not validated */
-} crd_epoch;
-
-/** All that a run carries from step to step: what a checkpoint holds. */
-typedef struct crd_train_state {
-    crd_posterior *posterior; /**< mu and rho are trained in place */
-    float *states
-        [2]; /**< optimizer moments: [2 * n_floats] each, mu block then rho block; NULL: not used */
-    int64_t step;         /**< steps done */
-    int64_t epoch, batch; /**< epochs done; batches done of the running one */
-    double sums[3]; /**< of the running epoch: data term * images, right draws, images * draws */
-    crd_epoch *history; /**< [epoch] */
-    int64_t history_capacity;
-    double best; /**< smallest validation NLL so far; NaN: none */
-} crd_train_state;
-
-/** Allocates moments and history for these options. `posterior` is borrowed. */
-crd_status crd_train_state_init(crd_train_state *state, crd_posterior *posterior,
-                                const crd_train_options *options);
-void crd_train_state_clear(crd_train_state *state);
 
 /** What the engine asks for; called on rank 0 only, except where said. */
 typedef struct crd_train_hooks {
