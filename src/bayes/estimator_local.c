@@ -1,7 +1,7 @@
 /* Local reparameterization: given its input an output element is normal with mean F(x; mu, mu_b)
  * and variance F(x^2; sigma^2, sigma_b^2), so it is drawn directly: out = mean + sqrt(variance) *
  * eps, eps standard normal for every (image, channel, pixel). Source: Kingma, Salimans, Welling,
- * "Variational dropout and the local reparameterization trick", NeurIPS 2015, equation 6.
+ * "Variational dropout and the local reparameterization trick", NeurIPS 2015, section 2.3.
  *
  * Each output element has the law of reparameterization, and images are independent given the
  * input, as with flipout. But the pixels of a convolution share one kernel and are drawn here as if
@@ -54,7 +54,7 @@ static void add_noise(float *y, const float *mean, const float *sd, float *eps,
             int64_t at = (c * extent->images + n) * extent->pixels;
             const float *eps_row = eps + c * extent->pixels;
             for (int64_t p = 0; p < extent->pixels; p++)
-                y[at + p] = fmaf(sd[at + p], eps_row[p], mean[at + p]);
+                y[at + p] = mean[at + p] + sd[at + p] * eps_row[p];
         }
     }
     args->times->draw_s += crd_clock_now_s() - start_s;
