@@ -189,6 +189,35 @@ static void oversized_images_are_refused(void **state)
     free(bytes);
 }
 
+/* Segments that are skipped, across the blocks in which libjpeg is fed. */
+static void long_comments_are_skipped(void **state)
+{
+    (void)state;
+    enum { N_COMMENTS = 5, COMMENT = 2 + 65535 };
+    size_t n_bytes;
+    crd_image plain, commented;
+    uint8_t *bytes = load(&n_bytes, "ycc420");
+    uint8_t *longer = malloc(n_bytes + N_COMMENTS * COMMENT);
+    /* Their text is start markers: an error wherever it is read. */
+    for (size_t i = 0; i < 2 + N_COMMENTS * COMMENT; i++)
+        longer[i] = i % 2 == 0 ? 0xff : 0xd8;
+    for (size_t i = 0; i < N_COMMENTS; i++) {
+        memset(longer + 2 + i * COMMENT, 0xff, 4);
+        longer[2 + i * COMMENT + 1] = 0xfe;
+    }
+    memcpy(longer + 2 + N_COMMENTS * COMMENT, bytes + 2, n_bytes - 2);
+    assert_ok(decode_part(&plain, bytes, n_bytes, 3));
+    assert_ok(decode_part(&commented, longer, n_bytes + N_COMMENTS * COMMENT, 3));
+    assert_int_equal(commented.width, plain.width);
+    assert_int_equal(commented.height, plain.height);
+    assert_memory_equal(commented.pixels, plain.pixels, (size_t)(plain.width * plain.height * 3));
+    crd_image_clear(&commented);
+    assert_fails(decode_part(&commented, longer, 2 * COMMENT, 3), CRD_ERR_INPUT, "truncated");
+    crd_image_clear(&plain);
+    free(longer);
+    free(bytes);
+}
+
 static void endless_scans_are_refused(void **state)
 {
     (void)state;
@@ -196,15 +225,17 @@ static void endless_scans_are_refused(void **state)
     size_t n_bytes;
     crd_image image;
     uint8_t *bytes = load(&n_bytes, "progressive420");
-    size_t end = n_bytes - 2, scan = end; /* the last scan, before the end marker */
+    size_t scan = 2, end; /* the first scan: repeated, it decodes without complaint */
     while (!(bytes[scan] == 0xff && bytes[scan + 1] == 0xda))
-        scan--;
+        scan++;
+    for (end = scan + 2; bytes[end] != 0xff || bytes[end + 1] == 0; end++) {
+    }
     size_t size = end - scan, n_bomb = n_bytes + N_COPIES * size;
     uint8_t *bomb = malloc(n_bomb);
     memcpy(bomb, bytes, end);
     for (size_t i = 0; i < N_COPIES; i++)
         memcpy(bomb + end + i * size, bytes + scan, size);
-    memcpy(bomb + n_bomb - 2, bytes + end, 2);
+    memcpy(bomb + end + N_COPIES * size, bytes + end, n_bytes - end);
     assert_fails(decode_part(&image, bomb, n_bomb, 3), CRD_ERR_INPUT, "more than 100 scans");
     free(bomb);
     free(bytes);
@@ -224,12 +255,12 @@ static void damage_that_pillow_accepts_is_logged(void **state)
     assert_ok(crd_image_read(&image, image_path("gray"), 3));
     crd_image_clear(&image);
     assert_string_equal(line, "");
-    assert_ok(crd_image_read(&image, image_path("odd-early-end"), 3));
+    assert_ok(crd_image_read(&image, image_path("odd-bytes-before-marker"), 3));
     crd_image_clear(&image);
     crd_log_set_sink(NULL, NULL);
     snprintf(expected, sizeof expected, "%d ", (int)CRD_LOG_WARN);
     assert_memory_equal(line, expected, strlen(expected));
-    assert_non_null(strstr(line, "odd-early-end.jpg: damaged"));
+    assert_non_null(strstr(line, "odd-bytes-before-marker.jpg: damaged"));
 }
 
 static void mutants_do_no_harm(void **state)
@@ -330,6 +361,8 @@ static void resizing_follows_its_definition(void **state)
     assert_fails(crd_image_resize(&out, &in, 0, 5, CRD_BILINEAR), CRD_ERR_USAGE, "0 x 5");
     assert_fails(crd_image_resize(&out, &in, 100000, 100000, CRD_BILINEAR), CRD_ERR_USAGE,
                  "resize");
+    in.channels = 2;
+    assert_fails(crd_image_resize(&out, &in, 1, 1, CRD_BILINEAR), CRD_ERR_USAGE, "2 channels");
     crd_image_clear(&in);
 }
 
@@ -394,6 +427,7 @@ int main(void)
         cmocka_unit_test(images_equal_pillow_and_torchvision),
         cmocka_unit_test(files_that_are_no_images_are_refused),
         cmocka_unit_test(oversized_images_are_refused),
+        cmocka_unit_test(long_comments_are_skipped),
         cmocka_unit_test(endless_scans_are_refused),
         cmocka_unit_test(damage_that_pillow_accepts_is_logged),
         cmocka_unit_test(mutants_do_no_harm),
