@@ -50,6 +50,24 @@ crd_extent crd_extent_make(const crd_shape *shape, int64_t n_images)
                         .total = per_image * n_images};
 }
 
+void crd_extent_load(float *out, const float *images, const crd_extent *extent)
+{
+    for (int64_t c = 0; c < extent->channels; c++)
+        for (int64_t n = 0; n < extent->images; n++)
+            memcpy(out + (c * extent->images + n) * extent->pixels,
+                   images + (n * extent->channels + c) * extent->pixels,
+                   (size_t)extent->pixels * sizeof *out);
+}
+
+void crd_extent_store(float *out, const float *activations, const crd_extent *extent)
+{
+    for (int64_t c = 0; c < extent->channels; c++)
+        for (int64_t n = 0; n < extent->images; n++)
+            memcpy(out + (n * extent->channels + c) * extent->pixels,
+                   activations + (c * extent->images + n) * extent->pixels,
+                   (size_t)extent->pixels * sizeof *out);
+}
+
 const crd_shape *crd_estimator_in_shape(const crd_model *model, const crd_node *node)
 {
     return &model->network->nodes[node->inputs[0]].shape;

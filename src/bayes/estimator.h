@@ -28,7 +28,7 @@ typedef struct crd_estimator_args {
 /** What a backward pass of one draw writes, by slot of the parameter: CRD_PARAM_WEIGHT and _BIAS. */
 typedef struct crd_estimator_grads {
     const float *dout;
-    float *din;                 /**< added to; NULL: not asked for */
+    float *din;                /**< added to; NULL: not asked for */
     float *dmu[2], *dsigma[2]; /**< overwritten; NULL: no such parameter */
 } crd_estimator_grads;
 
@@ -62,6 +62,10 @@ typedef struct crd_extent {
     int64_t per_image, total; /**< channels * pixels; that times images */
 } crd_extent;
 crd_extent crd_extent_make(const crd_shape *shape, int64_t n_images);
+
+/** (images, channels, pixels), as callers have it, to (channels, images, pixels); and back. */
+void crd_extent_load(float *out, const float *images, const crd_extent *extent);
+void crd_extent_store(float *out, const float *activations, const crd_extent *extent);
 
 /** Shape of the node's input. */
 const crd_shape *crd_estimator_in_shape(const crd_model *model, const crd_node *node);

@@ -37,7 +37,7 @@ typedef struct crd_layer_args {
     const crd_shape *in_shape[CRD_NODE_MAX_INPUTS]; /**< without batch */
     const float *params[CRD_NODE_MAX_PARAMS]; /**< by slot; NULL: none (no bias, folded away) */
     int64_t n_images;
-    float *scratch; /**< at least scratch_floats(node, n_images) floats */
+    float *scratch;                     /**< at least scratch_floats(node, n_images) floats */
     const crd_layer_training *training; /**< NULL: prediction */
 } crd_layer_args;
 

@@ -82,7 +82,9 @@ static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, 
     (void)in;
     const crd_conv2d_attrs *a = &node->attrs.conv2d;
     int64_t n_columns = n_images * node->shape.dims[1] * node->shape.dims[2];
-    return crd_conv_is_pointwise(a) ? 0 : crd_conv_column_length(a) * crd_conv_chunk_width(a, n_columns);
+    return crd_conv_is_pointwise(a)
+               ? 0
+               : crd_conv_column_length(a) * crd_conv_chunk_width(a, n_columns);
 }
 
 /* One image row's share of one row of the column matrix: out[i] is pixel (i * stride + shift) of a
@@ -106,7 +108,7 @@ static void gather_row(float *out, const float *row, int64_t n, int64_t stride, 
 }
 
 void crd_conv_gather_columns(float *columns, const float *in, const crd_node *node,
-                           const crd_layer_args *args, int64_t first, int64_t n)
+                             const crd_layer_args *args, int64_t first, int64_t n)
 {
     const crd_conv2d_attrs *a = &node->attrs.conv2d;
     int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];

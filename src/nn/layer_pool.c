@@ -138,8 +138,8 @@ const crd_layer crd_layer_max_pool2d = {.name = "MaxPool2d",
                                         .infer = infer,
                                         .scratch_floats = scratch_floats,
                                         .forward = max_forward,
-                                        .keeps_in=1,
-                                        .keeps_out=1,
+                                        .keeps_in = 1,
+                                        .keeps_out = 1,
                                         .backward = max_backward};
 
 /* Averages: sum of the pixels [left, right) of the sum of the rows [top, end) of a plane; and the

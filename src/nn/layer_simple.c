@@ -48,7 +48,7 @@ const crd_layer crd_layer_relu = {.name = "ReLU",
                                   .attrs = no_attrs,
                                   .infer = infer_same,
                                   .forward = relu_forward,
-                                  .keeps_out=1,
+                                  .keeps_out = 1,
                                   .backward = relu_backward};
 
 static crd_status add_infer(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS],
@@ -183,8 +183,7 @@ static void pad_shortcut_backward(const crd_node *node, const crd_layer_args *ar
     int64_t n_channels = args->in_shape[0]->dims[0];
     int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
     int64_t out_height = node->shape.dims[1], out_width = node->shape.dims[2];
-    const float *dout =
-        grads->dout + a->pad_channels[0] * args->n_images * out_height * out_width;
+    const float *dout = grads->dout + a->pad_channels[0] * args->n_images * out_height * out_width;
     for (int64_t map = 0; grads->din[0] != NULL && map < n_channels * args->n_images; map++)
         for (int64_t y = 0; y < out_height; y++, dout += out_width) {
             float *row = grads->din[0] + (map * height + y * a->stride) * width;

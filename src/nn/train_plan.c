@@ -47,8 +47,7 @@ static int can_run_in_place(const crd_network *network, int64_t index, const int
 {
     const crd_node *node = &network->nodes[index];
     return node->layer->in_place && !node->layer->keeps_in && node->inputs[0] > 0 &&
-           n_readers[node->inputs[0]] == 1 &&
-           !network->nodes[node->inputs[0]].layer->keeps_out;
+           n_readers[node->inputs[0]] == 1 && !network->nodes[node->inputs[0]].layer->keeps_out;
 }
 
 static void place_activations(crd_train_plan *plan, const crd_network *network,
@@ -84,8 +83,8 @@ static void place_gradient(crd_train_plan *plan, int64_t *live, int64_t *n_live,
         plan->grad_arena_floats = offset + floats[node];
 }
 
-static void place_gradients(crd_train_plan *plan, const crd_network *network,
-                            const int64_t *floats, int64_t *live)
+static void place_gradients(crd_train_plan *plan, const crd_network *network, const int64_t *floats,
+                            int64_t *live)
 {
     int64_t last = network->n_nodes - 1, n_live = 0;
     for (int64_t i = 0; i <= last; i++)
