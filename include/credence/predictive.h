@@ -1,14 +1,15 @@
-/** Predictive distributions: order-free accumulation over draws, and what is said of them with its
- * error.
+/** Predictive distributions: order-free accumulation over draws, and what is said of them with its error.
  *
- * A draw of an image gives probabilities p_c (softmax of its logits, in double), their entropy H
- * and a vote. These are accumulated as integers, so that sums over draws, ranks and restarts are
- * exact in any order: p      as round(p * 2^36)            : sums of up to 2^26 draws fit int64 p^2
- * as round(p^2 * 2^60), in two  : high and low 30 bits apart, up to 2^32 draws H      as round(H *
- * 2^32), H < 2^5   : up to 2^26 draws votes  as counts Draw d belongs to group d % CRD_N_GROUPS; p
- * and H are summed by group, and the scatter between the groups gives the Monte Carlo errors of
- * quantities that are not means (entropy of the mean, mutual information). Hence the limit
- * CRD_MAX_DRAWS. Room: stats.
+ * A draw of an image gives probabilities p_c (softmax of its logits, in double), their entropy H and a vote.
+ * These are accumulated as integers, so that sums over draws, ranks and restarts are exact in any order:
+ *
+ *   q = round(p * 2^36)   sums of up to 2^26 draws fit int64
+ *   q^2, exactly          low 36 bits and the rest apart, each sum fits int64; so variances are exact
+ *   round(H * 2^32)       H < 32: sums of up to 2^26 draws fit int64
+ *   votes                 counts
+ *
+ * Draw d belongs to group d % CRD_N_GROUPS; q and H are summed by group, and the scatter between the groups
+ * gives the Monte Carlo errors of what is no mean (entropy of the mean, mutual information). Room: stats.
  */
 #ifndef CREDENCE_PREDICTIVE_H
 #define CREDENCE_PREDICTIVE_H
@@ -22,23 +23,25 @@
 extern "C" {
 #endif
 
+/** Most draws of a run: what keeps every sum below 2^63. */
 #define CRD_MAX_DRAWS (INT64_C(1) << 26)
+/** Groups of draws. */
 #define CRD_N_GROUPS 32
 
-/** Accumulator of one image: int64 numbers in one flat array, for MPI_Reduce. The first part is
- * summed over ranks, the second part maximised. */
+/** Accumulator of one image: two flat arrays of int64, to be summed and maximised over ranks. */
 int64_t crd_accumulator_n_sums(int64_t n_classes);
 int64_t crd_accumulator_n_maxima(int64_t n_classes);
 /** Resets: sums to 0, maxima to "nothing seen". */
 void crd_accumulator_reset(int64_t *sums, int64_t *maxima, int64_t n_classes);
-/** Adds draw `draw` with its logits[n_classes]. probs[n_classes] is overwritten with the
- * probabilities as float32. Logits must be finite. Equal logits: the vote goes to the lowest class.
- */
-void crd_accumulator_add(int64_t *sums, int64_t *maxima, float *probs, const float *logits,
-                         int64_t n_classes, int64_t draw);
+/** Adds draw `draw` with its logits[n_classes]. Logits must be finite. Equal logits: the vote goes to the
+ * lowest class. */
+void crd_accumulator_add(int64_t *sums, int64_t *maxima, const float *logits, int64_t n_classes,
+                         int64_t draw);
 
-/** What is said of a batch of images. Rows that were skipped hold NaN (votes and top classes: -1).
- */
+/** probs[n_classes] = softmax of logits[n_classes], evaluated in double. */
+void crd_softmax(float *probs, const float *logits, int64_t n_classes);
+
+/** What is said of a batch of images. Rows that were skipped hold NaN (votes and top classes: -1). */
 typedef struct crd_summary {
     int64_t n_images, n_classes, n_draws, n_top;
     /* [image][class] */
@@ -70,8 +73,7 @@ void crd_summary_clear(crd_summary *summary);
 /** Computes row `image` from a finished accumulator over summary->n_draws draws.
  * Errors of entropies: the linearised statistic's variance from the scatter of the group means
  * (batch means); NaN below 2 draws. */
-void crd_summary_finish(crd_summary *summary, int64_t image, const int64_t *sums,
-                        const int64_t *maxima);
+void crd_summary_finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima);
 /** Marks row `image` as skipped. */
 void crd_summary_skip(crd_summary *summary, int64_t image);
 

@@ -1,0 +1,102 @@
+/** The ranks of a run, and what they do together.
+ *
+ * rank and size are MPI's. Ranks that share memory form a node; the first rank of a node is its leader. No rank
+ * leaves alone: a collective function is a local half, crd_comm_agree, and a collective half. Errors of
+ * MPI itself end the job (MPI's default handler). Room: comm.
+ */
+#ifndef CREDENCE_COMM_H
+#define CREDENCE_COMM_H
+
+#include <stdint.h>
+
+#include "credence/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct crd_comm crd_comm;
+
+/** A communicator of this process alone; needs no MPI. Destroy it. */
+crd_status crd_comm_create_self(crd_comm **out);
+/** Initialises MPI (also without mpirun: one rank) and gives the communicator of all ranks.
+ * The environment's CREDENCE_RANKS_PER_NODE makes nodes of at most that many ranks (for tests). Errors:
+ * CRD_ERR_USAGE for a bad value of it. Collective: on all processes of the job. crd_comm_destroy finalises MPI then. See also credence/mpi.h. */
+crd_status crd_comm_create_world(crd_comm **out);
+/** Collective: on comm. NULL is allowed. Shared blocks and counters must be destroyed before. */
+void crd_comm_destroy(crd_comm *comm);
+/** Ends the whole job at once, on any rank's word, with this exit code. Only for what cannot be agreed on. */
+void crd_comm_abort(crd_comm *comm, int code);
+
+/** Place of this process. Nodes are numbered by their leaders' ranks. */
+int crd_comm_rank(const crd_comm *comm);
+int crd_comm_size(const crd_comm *comm);
+int crd_comm_node(const crd_comm *comm);
+int crd_comm_n_nodes(const crd_comm *comm);
+int crd_comm_node_rank(const crd_comm *comm);
+/** Ranks on each node: [n_nodes]. Borrowed; equal on all ranks. */
+const int *crd_comm_node_sizes(const crd_comm *comm);
+
+/** All ranks get the status and message of the lowest rank whose `local` is not CRD_OK; CRD_OK if none.
+ * Collective: on comm; synchronises. Cost: one allreduce of an int; a broadcast more after a failure. */
+crd_status crd_comm_agree(crd_comm *comm, crd_status local);
+
+/** data[n_bytes] of rank 0 on all ranks. Collective: on comm; n_bytes equal on all ranks. */
+void crd_comm_broadcast(crd_comm *comm, void *data, int64_t n_bytes);
+/** Rank 0 gets the sums (the maxima) over all ranks in place; other ranks' values are left as they are.
+ * Exact and independent of the order. Collective: on comm; n equal on all ranks. */
+void crd_comm_reduce_sum(crd_comm *comm, int64_t *values, int64_t n);
+void crd_comm_reduce_max(crd_comm *comm, int64_t *values, int64_t n);
+
+/** Bytes this rank has handed to MPI for sending since the start, and seconds it has spent inside. */
+typedef struct crd_comm_cost {
+    int64_t bytes;
+    double seconds;
+} crd_comm_cost;
+crd_comm_cost crd_comm_get_cost(const crd_comm *comm);
+
+/** A block of memory of which every node holds one copy, shared by its ranks. */
+typedef struct crd_shared crd_shared;
+
+/** Creates a zeroed block of n_bytes on every node. Collective: on comm. All ranks fail together. */
+crd_status crd_shared_create(crd_shared **out, crd_comm *comm, int64_t n_bytes);
+/** Collective: on comm. NULL is allowed if it is NULL on all ranks. */
+void crd_shared_destroy(crd_shared *shared);
+/** The node's copy, aligned to 64 bytes at least. Borrowed. */
+void *crd_shared_data(const crd_shared *shared);
+
+/** Copies the first n_bytes of rank 0's node to all nodes; afterwards every rank sees them. What rank 0's node
+ * peers wrote before is seen too. Collective: on comm, synchronises. */
+void crd_shared_broadcast(crd_shared *shared, int64_t n_bytes);
+/** The same, begun: returns at once; rank 0 has filled its copy before. Until crd_shared_end nobody may touch
+ * the block. Collective: on comm. At most one is under way for a block. */
+void crd_shared_begin(crd_shared *shared, int64_t n_bytes);
+/** Lets MPI get on with it; call it now and then. Collective: no. */
+void crd_shared_progress(crd_shared *shared);
+/** Waits for it. Collective: on comm, synchronises. */
+void crd_shared_end(crd_shared *shared);
+
+/** Brings bytes [begin[k], begin[k + 1]) of node k's copy into rank 0's node's copy, for all k.
+ * begin[n_nodes + 1] equal on all ranks. Collective: on comm, synchronises. */
+void crd_shared_gather(crd_shared *shared, const int64_t *begin);
+
+/** A counter on every node, shared by its ranks. */
+typedef struct crd_counter crd_counter;
+
+/** Collective: on comm. All ranks fail together. */
+crd_status crd_counter_create(crd_counter **out, crd_comm *comm);
+/** Collective: on comm. */
+void crd_counter_destroy(crd_counter *counter);
+/** Sets this node's counter. Collective: on comm, synchronises; value equal on the ranks of a node. */
+void crd_counter_reset(crd_counter *counter, int64_t value);
+/** The node's counter before it was increased by one. Collective: no. */
+int64_t crd_counter_next(crd_counter *counter);
+/** The node's counter as it is. Collective: no. */
+int64_t crd_counter_get(const crd_counter *counter);
+/** Raises the node's counter to at least `value`, so that peers find no more work. Collective: no. */
+void crd_counter_raise(crd_counter *counter, int64_t value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/** The prediction engine: units of (image batch, draw block) over all ranks, reduced without order.
+ *
+ * The result is a function of (model, images, options) bit for bit, never of the number of ranks, of nodes, or of who
+ * computed what: a unit's shape comes from the options only, draws are addressed by number, sums are integers.
+ * The engine opens no file and prints nothing: images come from a source, results go to a sink, both on
+ * rank 0. Room: engine.
+ */
+#ifndef CREDENCE_PREDICT_H
+#define CREDENCE_PREDICT_H
+
+#include "credence/comm.h"
+#include "credence/predictive.h"
+#include "credence/sampler.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A model on all ranks, one copy of its numbers a node. */
+typedef struct crd_shared_model crd_shared_model;
+
+/** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). On other ranks `posterior` and `eps`
+ * are ignored. eps: imported noise (crd_model.eps), or NULL. Collective: on comm; all ranks fail together.
+ * Cost: one broadcast of 2 (3 with eps) numbers a parameter to every node. */
+crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
+                                   const crd_posterior *posterior, const float *eps);
+/** Collective: on its comm. */
+void crd_shared_model_destroy(crd_shared_model *shared);
+/** Borrowed, valid as long as the shared model. */
+const crd_model *crd_shared_model_view(const crd_shared_model *shared);
+
+typedef struct crd_predict_options {
+    crd_sampler_options sampler; /**< estimator, seed, batch and draw_block (the shape of a unit) */
+    int64_t n_draws;             /**< 1 .. CRD_MAX_DRAWS; 1 with sampler.mean */
+    int64_t n_top;               /**< classes in crd_summary.top_class */
+    int want_draws;              /**< 1: the sink's draws() is called */
+    int64_t n_images;
+    /** What the images of a window with their sums, and saved draws between two writes, may take each;
+     * 0: 64 MiB. Bounds memory, does not change results. */
+    int64_t buffer_bytes;
+    /** 0: units in order; else they are taken in an order made from this: for tests. */
+    uint64_t shuffle;
+} crd_predict_options;
+
+/** Where images come from; called on rank 0 only. */
+typedef struct crd_predict_source {
+    /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1 leaves image i
+     * out: its row is marked. Windows are asked for once each, in order. */
+    crd_status (*load)(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload);
+    void *payload;
+} crd_predict_source;
+
+/** Where results go; called on rank 0 only; every member may be NULL. */
+typedef struct crd_predict_sink {
+    /** Images [first_image, + summary->n_images), in order, all draws done. */
+    crd_status (*summary)(const crd_summary *summary, int64_t first_image, void *payload);
+    /** logits[n_draws][n_images][n_classes] of a unit; units of a window come in order. */
+    crd_status (*draws)(const float *logits, int64_t first_draw, int64_t n_draws,
+                        int64_t first_image, int64_t n_images, void *payload);
+    /** Units begun on rank 0's node, and how many it has in all; after each unit of rank 0. */
+    void (*progress)(int64_t n_done, int64_t n_units, void *payload);
+    void *payload;
+} crd_predict_sink;
+
+/** What a run cost, summed over ranks (rank 0 only; zero elsewhere). */
+typedef struct crd_predict_report {
+    int64_t n_units;
+    double wall_s;           /**< on rank 0 */
+    crd_sampler_times times; /**< rank seconds in the sampler */
+    double comm_s;           /**< rank seconds in communication and waiting for others */
+    int64_t comm_bytes;      /**< handed to MPI */
+} crd_predict_report;
+
+/** Runs the prediction. Collective: on comm; model and options equal on all ranks; all ranks return the same
+ * status. Errors: the source's and sink's; CRD_ERR_USAGE: options out of range; CRD_ERR_NUMERIC: a logit is not finite.
+ * Memory a rank: the sampler's, and twice options.buffer_bytes (more if one batch needs more). */
+crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_model *model,
+                       const crd_predict_options *options, const crd_predict_source *source,
+                       const crd_predict_sink *sink);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,41 @@
+/** What the two bodies of the communicator (one process; MPI) have in common. */
+#ifndef CRD_COMM_COMM_BODY_H
+#define CRD_COMM_COMM_BODY_H
+
+#include <stdatomic.h>
+
+#include "credence/comm.h"
+
+/** Operations of a body. Each is collective where the public function is. */
+typedef struct crd_comm_ops {
+    void (*destroy)(crd_comm *comm);
+    void (*abort)(crd_comm *comm, int code);
+    crd_status (*agree)(crd_comm *comm, crd_status local);
+    void (*broadcast)(crd_comm *comm, void *data, int64_t n_bytes);
+    void (*reduce)(crd_comm *comm, int64_t *values, int64_t n, int maximum);
+    /* The node's block: allocation of n_bytes (a multiple of the page), agreed on. */
+    crd_status (*shared_create)(crd_shared *shared);
+    void (*shared_destroy)(crd_shared *shared);
+    void (*shared_begin)(crd_shared *shared, int64_t n_bytes);
+    void (*shared_progress)(crd_shared *shared);
+    void (*shared_end)(crd_shared *shared);
+    void (*shared_gather)(crd_shared *shared, const int64_t *begin);
+    void (*node_barrier)(crd_comm *comm);
+} crd_comm_ops;
+
+struct crd_comm {
+    const crd_comm_ops *ops;
+    int rank, size, node, n_nodes, node_rank;
+    int *node_sizes; /* [n_nodes] */
+    crd_comm_cost cost;
+    void *body; /* the body's own */
+};
+
+struct crd_shared {
+    crd_comm *comm;
+    void *data;
+    int64_t n_bytes;
+    void *body;
+};
+
+#endif

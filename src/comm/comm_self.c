@@ -1,0 +1,96 @@
+/* One process: every collective is done when it is begun. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "comm/comm_body.h"
+
+static void self_destroy(crd_comm *comm)
+{
+    (void)comm;
+}
+
+static void self_abort(crd_comm *comm, int code)
+{
+    (void)comm;
+    _Exit(code);
+}
+
+static crd_status self_agree(crd_comm *comm, crd_status local)
+{
+    (void)comm;
+    return local;
+}
+
+static void self_broadcast(crd_comm *comm, void *data, int64_t n_bytes)
+{
+    (void)comm, (void)data, (void)n_bytes;
+}
+
+static void self_reduce(crd_comm *comm, int64_t *values, int64_t n, int maximum)
+{
+    (void)comm, (void)values, (void)n, (void)maximum;
+}
+
+static crd_status self_shared_create(crd_shared *shared)
+{
+    return crd_alloc_zeroed(&shared->data, shared->n_bytes, 1, "shared block");
+}
+
+static void self_shared_destroy(crd_shared *shared)
+{
+    crd_free(shared->data);
+}
+
+static void self_shared_begin(crd_shared *shared, int64_t n_bytes)
+{
+    (void)shared, (void)n_bytes;
+}
+
+static void self_shared_nothing(crd_shared *shared)
+{
+    (void)shared;
+}
+
+static void self_shared_gather(crd_shared *shared, const int64_t *begin)
+{
+    (void)shared, (void)begin;
+}
+
+static void self_node_barrier(crd_comm *comm)
+{
+    (void)comm;
+}
+
+static const crd_comm_ops self_ops = {
+    .destroy = self_destroy,
+    .abort = self_abort,
+    .agree = self_agree,
+    .broadcast = self_broadcast,
+    .reduce = self_reduce,
+    .shared_create = self_shared_create,
+    .shared_destroy = self_shared_destroy,
+    .shared_begin = self_shared_begin,
+    .shared_progress = self_shared_nothing,
+    .shared_end = self_shared_nothing,
+    .shared_gather = self_shared_gather,
+    .node_barrier = self_node_barrier,
+};
+
+crd_status crd_comm_create_self(crd_comm **out)
+{
+    crd_status status = CRD_OK;
+    crd_comm *comm = NULL;
+    CRD_ALLOC(&comm, 1, "communicator");
+    comm->ops = &self_ops;
+    comm->size = 1;
+    comm->n_nodes = 1;
+    CRD_ALLOC(&comm->node_sizes, 1, "communicator");
+    comm->node_sizes[0] = 1;
+cleanup:
+    if (status != CRD_OK) {
+        crd_free(comm);
+        comm = NULL;
+    }
+    *out = comm;
+    return status;
+}

@@ -1,0 +1,102 @@
+#include "credence/predict.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+struct crd_shared_model {
+    crd_network *network;
+    uint8_t *bayesian;
+    crd_shared *numbers; /* mu, sigma and, where imported, eps, one behind the other */
+    crd_model view;
+};
+
+/* What all ranks must know before they can make room. */
+typedef struct model_size {
+    int64_t json_bytes, n_params, n_floats, has_eps;
+} model_size;
+
+/* The graph travels as text, so that every rank checks what it gets. */
+static crd_status share_network(crd_shared_model *m, crd_comm *comm, const crd_posterior *posterior,
+                                model_size *size)
+{
+    crd_status status = CRD_OK;
+    char *json = NULL, *text = NULL;
+    if (crd_comm_rank(comm) == 0) {
+        status = crd_network_to_json(&json, posterior->network);
+        if (status == CRD_OK)
+            size->json_bytes = (int64_t)strlen(json) + 1;
+    }
+    CRD_TRY(crd_comm_agree(comm, status));
+    crd_comm_broadcast(comm, size, sizeof *size);
+    status = crd_alloc_zeroed((void **)&text, size->json_bytes, 1, "graph");
+    if (status == CRD_OK)
+        status = crd_alloc_zeroed((void **)&m->bayesian, size->n_params, 1, "graph");
+    CRD_TRY(crd_comm_agree(comm, status));
+    if (crd_comm_rank(comm) == 0) {
+        memcpy(text, json, (size_t)size->json_bytes);
+        memcpy(m->bayesian, posterior->bayesian, (size_t)size->n_params);
+    }
+    crd_comm_broadcast(comm, text, size->json_bytes);
+    crd_comm_broadcast(comm, m->bayesian, size->n_params);
+    CRD_TRY(crd_comm_agree(comm, crd_network_from_json(&m->network, text)));
+cleanup:
+    crd_network_text_free(json);
+    crd_free(text);
+    return status;
+}
+
+crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
+                                   const crd_posterior *posterior, const float *eps)
+{
+    crd_status status = CRD_OK;
+    model_size size = {0};
+    crd_shared_model *m = NULL;
+    *out = NULL;
+    CRD_TRY(crd_comm_agree(comm, crd_alloc_zeroed((void **)&m, 1, sizeof *m, "model")));
+    if (crd_comm_rank(comm) == 0) {
+        size.n_params = posterior->network->params.n_params;
+        size.n_floats = posterior->network->params.n_floats;
+        size.has_eps = eps != NULL;
+    }
+    CRD_TRY(share_network(m, comm, posterior, &size));
+    int64_t n_bytes = (2 + size.has_eps) * size.n_floats * (int64_t)sizeof(float);
+    CRD_TRY(crd_shared_create(&m->numbers, comm, n_bytes));
+    float *mu = crd_shared_data(m->numbers);
+    if (crd_comm_rank(comm) == 0) {
+        status = crd_model_fill(mu, mu + size.n_floats, posterior);
+        if (eps != NULL)
+            memcpy(mu + 2 * size.n_floats, eps, (size_t)size.n_floats * sizeof *eps);
+    }
+    CRD_TRY(crd_comm_agree(comm, status));
+    crd_shared_broadcast(m->numbers, n_bytes);
+    m->view = (crd_model){
+        .network = m->network,
+        .bayesian = m->bayesian,
+        .mu = mu,
+        .sigma = mu + size.n_floats,
+        .eps = size.has_eps ? mu + 2 * size.n_floats : NULL,
+    };
+cleanup:
+    if (status != CRD_OK) {
+        crd_shared_model_destroy(m);
+        m = NULL;
+    }
+    *out = m;
+    return status;
+}
+
+void crd_shared_model_destroy(crd_shared_model *shared)
+{
+    if (shared == NULL)
+        return;
+    crd_shared_destroy(shared->numbers);
+    crd_network_destroy(shared->network);
+    crd_free(shared->bayesian);
+    crd_free(shared);
+}
+
+const crd_model *crd_shared_model_view(const crd_shared_model *shared)
+{
+    return &shared->view;
+}

@@ -1,0 +1,209 @@
+#include <math.h>
+#include <stddef.h>
+
+#include "base/alloc.h"
+#include "stats/accumulator.h"
+
+/* Wide enough for sums of squares of fixed-point probabilities: 2^26 draws * 2^26 * 2^72 < 2^127. */
+__extension__ typedef __int128 wide;
+
+#define FIELD(member, kind, extent, unit, text)                                                    \
+    {                                                                                              \
+        .name = #member, .type = kind, .dim = extent, .offset = offsetof(crd_summary, member),     \
+        .units = unit, .long_name = text                                                           \
+    }
+
+static const crd_field fields[] = {
+    FIELD(probs_mean, CRD_FLOAT32, CRD_DIM_CLASS, "1",
+          "predictive probability: mean over draws of the softmax probability"),
+    FIELD(probs_sd, CRD_FLOAT32, CRD_DIM_CLASS, "1",
+          "standard deviation over draws of the softmax probability"),
+    FIELD(probs_mcse, CRD_FLOAT32, CRD_DIM_CLASS, "1", "Monte Carlo standard error of probs_mean"),
+    FIELD(probs_min, CRD_FLOAT32, CRD_DIM_CLASS, "1", "smallest probability of any draw"),
+    FIELD(probs_max, CRD_FLOAT32, CRD_DIM_CLASS, "1", "largest probability of any draw"),
+    FIELD(votes, CRD_INT64, CRD_DIM_CLASS, "1",
+          "number of draws in which this class is the most probable"),
+    FIELD(predictive_entropy, CRD_FLOAT64, CRD_DIM_NONE, "nat",
+          "total uncertainty: entropy of the predictive probabilities (plug-in)"),
+    FIELD(predictive_entropy_debiased, CRD_FLOAT64, CRD_DIM_NONE, "nat",
+          "total uncertainty, corrected for the finite number of draws"),
+    FIELD(predictive_entropy_mcse, CRD_FLOAT64, CRD_DIM_NONE, "nat",
+          "Monte Carlo standard error of predictive_entropy"),
+    FIELD(expected_entropy, CRD_FLOAT64, CRD_DIM_NONE, "nat",
+          "aleatoric uncertainty: mean over draws of the entropy"),
+    FIELD(expected_entropy_mcse, CRD_FLOAT64, CRD_DIM_NONE, "nat",
+          "Monte Carlo standard error of expected_entropy"),
+    FIELD(mutual_information, CRD_FLOAT64, CRD_DIM_NONE, "nat",
+          "epistemic uncertainty: predictive_entropy - expected_entropy (plug-in)"),
+    FIELD(mutual_information_debiased, CRD_FLOAT64, CRD_DIM_NONE, "nat",
+          "epistemic uncertainty, corrected for the finite number of draws"),
+    FIELD(mutual_information_mcse, CRD_FLOAT64, CRD_DIM_NONE, "nat",
+          "Monte Carlo standard error of mutual_information"),
+    FIELD(skipped, CRD_BOOL8, CRD_DIM_NONE, "1", "the image could not be read"),
+    FIELD(top_class, CRD_INT64, CRD_DIM_TOP, "1", "most probable classes, the first is the first"),
+};
+
+enum { N_FIELDS = sizeof fields / sizeof *fields };
+
+const crd_field *crd_summary_fields(int *n)
+{
+    *n = N_FIELDS;
+    return fields;
+}
+
+static size_t field_size(crd_field_type type)
+{
+    return type == CRD_FLOAT32 ? sizeof(float) : type == CRD_BOOL8 ? sizeof(int8_t) : 8;
+}
+
+static int64_t field_width(const crd_summary *summary, crd_field_dim dim)
+{
+    return dim == CRD_DIM_CLASS ? summary->n_classes : dim == CRD_DIM_TOP ? summary->n_top : 1;
+}
+
+static void **field_pointer(crd_summary *summary, const crd_field *field)
+{
+    return (void **)(void *)((char *)summary + field->offset);
+}
+
+crd_status crd_summary_init(crd_summary *summary, int64_t n_images, int64_t n_classes,
+                            int64_t n_draws, int64_t n_top)
+{
+    crd_status status = CRD_OK;
+    *summary = (crd_summary){
+        .n_images = n_images,
+        .n_classes = n_classes,
+        .n_draws = n_draws,
+        .n_top = n_top < n_classes ? n_top : n_classes,
+    };
+    for (int i = 0; i < N_FIELDS; i++)
+        CRD_TRY(crd_alloc_zeroed(field_pointer(summary, &fields[i]),
+                                 n_images * field_width(summary, fields[i].dim),
+                                 field_size(fields[i].type), fields[i].name));
+cleanup:
+    if (status != CRD_OK)
+        crd_summary_clear(summary);
+    return status;
+}
+
+void crd_summary_clear(crd_summary *summary)
+{
+    for (int i = 0; i < N_FIELDS; i++)
+        crd_free(*field_pointer(summary, &fields[i]));
+    *summary = (crd_summary){0};
+}
+
+/* Number of the draws 0 .. n_draws - 1 in a group. */
+static int64_t group_size(int64_t n_draws, int64_t group)
+{
+    return (n_draws - group + CRD_N_GROUPS - 1) / CRD_N_GROUPS;
+}
+
+/* Standard error of the mean over all draws of a statistic of which the sum over each group's draws is known:
+ * for independent draws the mean square between groups is unbiased for the variance of one draw, whatever
+ * the groups' sizes (one-way analysis of variance). */
+static double error_of_mean(const double group_sums[CRD_N_GROUPS], int64_t n_draws)
+{
+    double total = 0, square = 0;
+    int64_t n_groups = n_draws < CRD_N_GROUPS ? n_draws : CRD_N_GROUPS;
+    if (n_groups < 2)
+        return NAN;
+    for (int64_t g = 0; g < n_groups; g++)
+        total += group_sums[g];
+    for (int64_t g = 0; g < n_groups; g++) {
+        double m = (double)group_size(n_draws, g);
+        double difference = group_sums[g] / m - total / (double)n_draws;
+        square += m * difference * difference;
+    }
+    return sqrt(square / (double)(n_groups - 1) / (double)n_draws);
+}
+
+/* Class probabilities: exact integer variance of the fixed-point values, rounded once. */
+static double finish_class(crd_summary *s, int64_t at, const crd_accumulator_view *a, int64_t c,
+                           double *mean)
+{
+    int64_t n = s->n_draws, sum = 0;
+    for (int64_t g = 0; g < CRD_N_GROUPS; g++)
+        sum += a->group_probs[g * s->n_classes + c];
+    wide squares = ((wide)a->squares_high[c] << CRD_PROB_BITS) + a->squares_low[c];
+    double scatter = ldexp((double)((wide)n * squares - (wide)sum * sum), -2 * CRD_PROB_BITS);
+    double variance = n > 1 ? scatter / (double)n / (double)(n - 1) : NAN;
+    *mean = ldexp((double)sum, -CRD_PROB_BITS) / (double)n;
+    s->probs_mean[at] = (float)*mean;
+    s->probs_sd[at] = (float)sqrt(variance);
+    s->probs_mcse[at] = (float)sqrt(variance / (double)n);
+    s->probs_min[at] = (float)ldexp((double)-a->max_negative[c], -CRD_PROB_BITS);
+    s->probs_max[at] = (float)ldexp((double)a->max[c], -CRD_PROB_BITS);
+    s->votes[at] = a->votes[c];
+    return variance;
+}
+
+static void finish_top(crd_summary *s, int64_t image)
+{
+    const float *probs = s->probs_mean + image * s->n_classes;
+    int64_t *top = s->top_class + image * s->n_top;
+    for (int64_t k = 0; k < s->n_top; k++) {
+        int64_t best = -1;
+        for (int64_t c = 0; c < s->n_classes; c++) {
+            /* Behind the one chosen before: less probable, or as probable with a larger number. */
+            int behind = k == 0 || probs[c] < probs[top[k - 1]] ||
+                         (probs[c] == probs[top[k - 1]] && c > top[k - 1]);
+            if (behind && (best < 0 || probs[c] > probs[best]))
+                best = c;
+        }
+        top[k] = best;
+    }
+}
+
+void crd_summary_finish(crd_summary *s, int64_t image, int64_t *sums, int64_t *maxima)
+{
+    const int64_t n = s->n_draws, n_classes = s->n_classes;
+    crd_accumulator_view a = crd_accumulator_view_of(sums, maxima, n_classes);
+    double entropy = 0, correction = 0, expected = 0;
+    /* cross[g]: sum over the group's draws of -sum_c p_c log(mean p_c), whose mean is the entropy of the mean
+     * and whose scatter is, to first order, that of the entropy of the mean. */
+    double cross[CRD_N_GROUPS] = {0}, own[CRD_N_GROUPS], information[CRD_N_GROUPS];
+    for (int64_t c = 0; c < n_classes; c++) {
+        double mean, variance = finish_class(s, image * n_classes + c, &a, c, &mean);
+        if (mean <= 0)
+            continue;
+        double log_mean = log(mean);
+        entropy -= mean * log_mean;
+        correction += variance / mean;
+        for (int64_t g = 0; g < CRD_N_GROUPS; g++)
+            cross[g] -= ldexp((double)a.group_probs[g * n_classes + c], -CRD_PROB_BITS) * log_mean;
+    }
+    correction /= 2 * (double)n;
+    for (int64_t g = 0; g < CRD_N_GROUPS; g++) {
+        own[g] = ldexp((double)a.group_entropies[g], -CRD_ENTROPY_BITS);
+        information[g] = cross[g] - own[g];
+        expected += own[g] / (double)n;
+    }
+    s->predictive_entropy[image] = fmax(entropy, 0);
+    s->predictive_entropy_debiased[image] = fmax(entropy, 0) + correction;
+    s->predictive_entropy_mcse[image] = error_of_mean(cross, n);
+    s->expected_entropy[image] = expected;
+    s->expected_entropy_mcse[image] = error_of_mean(own, n);
+    s->mutual_information[image] = fmax(entropy - expected, 0);
+    s->mutual_information_debiased[image] = entropy - expected + correction;
+    s->mutual_information_mcse[image] = error_of_mean(information, n);
+    s->skipped[image] = 0;
+    finish_top(s, image);
+}
+
+void crd_summary_skip(crd_summary *summary, int64_t image)
+{
+    for (int i = 0; i < N_FIELDS; i++) {
+        int64_t width = field_width(summary, fields[i].dim);
+        void *data = *field_pointer(summary, &fields[i]);
+        for (int64_t j = image * width; j < (image + 1) * width; j++) {
+            if (fields[i].type == CRD_FLOAT32)
+                ((float *)data)[j] = NAN;
+            else if (fields[i].type == CRD_FLOAT64)
+                ((double *)data)[j] = NAN;
+            else if (fields[i].type == CRD_INT64)
+                ((int64_t *)data)[j] = -1;
+        }
+    }
+    summary->skipped[image] = 1;
+}

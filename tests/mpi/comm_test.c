@@ -1,0 +1,139 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi_test.h"
+
+static void all_ranks_get_the_lowest_failure(crd_comm *comm)
+{
+    int rank = crd_comm_rank(comm), size = crd_comm_size(comm);
+    CHECK(comm, crd_comm_agree(comm, CRD_OK) == CRD_OK);
+    for (int failing = 0; failing < size; failing++) {
+        crd_status local = CRD_OK;
+        if (rank >= failing)
+            local = CRD_FAIL(rank == failing ? CRD_ERR_IO : CRD_ERR_INTERNAL,
+                             "rank %d of %d failed", rank, size);
+        char expected[64];
+        snprintf(expected, sizeof expected, "rank %d of %d failed", failing, size);
+        CHECK(comm, crd_comm_agree(comm, local) == CRD_ERR_IO);
+        CHECK(comm, strcmp(crd_status_message(), expected) == 0);
+    }
+}
+
+static void nodes_are_numbered_by_their_leaders(crd_comm *comm)
+{
+    int n_nodes = crd_comm_n_nodes(comm), total = 0;
+    const int *sizes = crd_comm_node_sizes(comm);
+    for (int k = 0; k < n_nodes; k++)
+        total += sizes[k];
+    CHECK(comm, total == crd_comm_size(comm));
+    CHECK(comm, crd_comm_node(comm) >= 0 && crd_comm_node(comm) < n_nodes);
+    CHECK(comm, crd_comm_node_rank(comm) < sizes[crd_comm_node(comm)]);
+    CHECK(comm,
+          crd_comm_rank(comm) != 0 || (crd_comm_node(comm) == 0 && crd_comm_node_rank(comm) == 0));
+    const char *limit = getenv("CREDENCE_RANKS_PER_NODE");
+    if (limit != NULL)
+        for (int k = 0; k < n_nodes; k++)
+            CHECK(comm, sizes[k] <= atol(limit));
+}
+
+static void sums_and_broadcasts_are_exact(crd_comm *comm)
+{
+    int rank = crd_comm_rank(comm), size = crd_comm_size(comm);
+    enum { N = 100003 };
+    int64_t *sums = malloc(N * sizeof *sums), *maxima = malloc(N * sizeof *maxima);
+    for (int64_t i = 0; i < N; i++) {
+        sums[i] = (i << 30) + rank;
+        maxima[i] = i % size == rank ? i : -i - 1;
+    }
+    crd_comm_reduce_sum(comm, sums, N);
+    crd_comm_reduce_max(comm, maxima, N);
+    for (int64_t i = 0; rank == 0 && i < N; i++) {
+        CHECK(comm, sums[i] == size * (i << 30) + size * (size - 1) / 2);
+        CHECK(comm, maxima[i] == i);
+    }
+    CHECK(comm, rank == 0 || sums[5] == (INT64_C(5) << 30) + rank);
+    if (rank == 0)
+        for (int64_t i = 0; i < N; i++)
+            maxima[i] = i * i;
+    crd_comm_broadcast(comm, maxima, N * (int64_t)sizeof *maxima);
+    CHECK(comm, maxima[N - 1] == (int64_t)(N - 1) * (N - 1));
+    free(sums);
+    free(maxima);
+}
+
+static void blocks_are_shared_and_carried(crd_comm *comm)
+{
+    enum { N = 50000 };
+    crd_shared *block = NULL;
+    CHECK(comm, crd_shared_create(&block, comm, N * (int64_t)sizeof(int)) == CRD_OK);
+    int *numbers = crd_shared_data(block), rank = crd_comm_rank(comm);
+    for (int i = 0; i < N; i++)
+        CHECK(comm, numbers[i] == 0);
+    CHECK(comm, crd_comm_agree(comm, CRD_OK) == CRD_OK); /* all have looked before one writes */
+    for (int round = 1; round < 4; round++) {
+        if (rank == 0)
+            for (int i = 0; i < N; i++)
+                numbers[i] = i * round;
+        if (round == 2) {
+            crd_shared_begin(block, N * (int64_t)sizeof(int));
+            crd_shared_progress(block);
+            crd_shared_end(block);
+        } else {
+            crd_shared_broadcast(block, N * (int64_t)sizeof(int));
+        }
+        for (int i = 0; i < N; i++)
+            CHECK(comm, numbers[i] == i * round);
+        CHECK(comm, crd_comm_agree(comm, CRD_OK) == CRD_OK);
+    }
+    /* Every node fills its part; rank 0's node then has all parts. */
+    int n_nodes = crd_comm_n_nodes(comm), node = crd_comm_node(comm);
+    int64_t *begin = malloc(((size_t)n_nodes + 1) * sizeof *begin);
+    for (int k = 0; k <= n_nodes; k++)
+        begin[k] = (int64_t)N * k / n_nodes * (int64_t)sizeof(int);
+    if (crd_comm_node_rank(comm) == crd_comm_node_sizes(comm)[node] - 1)
+        for (int64_t i = begin[node] / 4; i < begin[node + 1] / 4; i++)
+            numbers[i] = 1000000 * (node + 1) + (int)i;
+    crd_shared_gather(block, begin);
+    for (int k = 0; node == 0 && k < n_nodes; k++)
+        for (int64_t i = begin[k] / 4; i < begin[k + 1] / 4; i++)
+            CHECK(comm, numbers[i] == 1000000 * (k + 1) + (int)i);
+    free(begin);
+    crd_shared_destroy(block);
+    CHECK(comm, crd_shared_create(&block, comm, -1) == CRD_ERR_INTERNAL && block == NULL);
+}
+
+static void counters_give_every_number_once(crd_comm *comm)
+{
+    enum { N = 20000 };
+    crd_counter *counter = NULL;
+    CHECK(comm, crd_counter_create(&counter, comm) == CRD_OK);
+    for (int round = 0; round < 3; round++) {
+        int64_t *taken = calloc(N, sizeof *taken);
+        crd_counter_reset(counter, 0);
+        for (int64_t i; (i = crd_counter_next(counter)) < N;)
+            taken[i]++;
+        crd_comm_reduce_sum(comm, taken, N);
+        for (int i = 0; crd_comm_rank(comm) == 0 && i < N; i++)
+            CHECK(comm, taken[i] == crd_comm_n_nodes(comm));
+        free(taken);
+    }
+    crd_counter_reset(counter, 5);
+    crd_counter_raise(counter, 100);
+    crd_counter_raise(counter, 50);
+    CHECK(comm, crd_counter_get(counter) == 100);
+    crd_counter_destroy(counter);
+}
+
+int main(void)
+{
+    crd_comm *comm;
+    if (crd_comm_create_world(&comm) != CRD_OK)
+        return 1;
+    all_ranks_get_the_lowest_failure(comm);
+    nodes_are_numbered_by_their_leaders(comm);
+    sums_and_broadcasts_are_exact(comm);
+    blocks_are_shared_and_carried(comm);
+    counters_give_every_number_once(comm);
+    crd_comm_destroy(comm);
+    return 0;
+}

@@ -1,0 +1,210 @@
+/* The promise of the engine: the same bits on any ranks, nodes and order as on one process. Every rank computes the
+ * answer alone as well, on a communicator of itself, and rank 0 compares. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "credence/predict.h"
+#include "mpi_test.h"
+
+enum { SIDE = 24, IMAGES = 70, CLASSES = 40 };
+
+/* Pooling to 2 x 2, a 1x1 convolution, a linear layer: cheap, with two Bayesian layers. */
+static crd_posterior *make_posterior(crd_comm *comm)
+{
+    crd_network *network;
+    crd_posterior *posterior;
+    crd_shape input = crd_shape_make(3, 3, SIDE, SIDE);
+    crd_attrs pool = {.adaptive_pool2d = {.output_size = {2, 2}}};
+    crd_attrs conv = {.conv2d = {.in_channels = 3,
+                                 .out_channels = 5,
+                                 .kernel_size = {1, 1},
+                                 .stride = {1, 1},
+                                 .dilation = {1, 1},
+                                 .groups = 1,
+                                 .bias = 1}};
+    crd_attrs linear = {.linear = {.in_features = 20, .out_features = CLASSES, .bias = 1}};
+    int64_t last = 0;
+    CHECK(comm, crd_network_create(&network, "tiny", &input) == CRD_OK);
+    CHECK(comm,
+          crd_network_add(&last, network, "AdaptiveAvgPool2d", "pool", &pool, &last, 1) == CRD_OK);
+    CHECK(comm, crd_network_add(&last, network, "Conv2d", "conv", &conv, &last, 1) == CRD_OK);
+    CHECK(comm, crd_network_add(&last, network, "ReLU", "relu", NULL, &last, 1) == CRD_OK);
+    CHECK(comm, crd_network_add(&last, network, "Flatten", "flatten", NULL, &last, 1) == CRD_OK);
+    CHECK(comm, crd_network_add(&last, network, "Linear", "fc", &linear, &last, 1) == CRD_OK);
+    CHECK(comm, crd_posterior_create(&posterior, network) == CRD_OK);
+    for (int64_t p = 0; p < network->params.n_params; p++) {
+        const crd_param *param = &network->params.entries[p];
+        posterior->bayesian[p] = 1;
+        for (int64_t i = 0; i < param->count; i++) {
+            posterior->mu[param->offset + i] = (float)sin(1.0 + (double)(31 * p + i));
+            posterior->rho[param->offset + i] = -1.5f;
+        }
+    }
+    return posterior;
+}
+
+static crd_status load(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload)
+{
+    const int64_t *failing = payload; /* image whose loading fails, or -1 */
+    for (int64_t i = 0; i < n; i++) {
+        if (first + i == *failing)
+            return CRD_FAIL(CRD_ERR_INPUT, "image %lld is bad", (long long)*failing);
+        skipped[i] = (first + i) % 13 == 5;
+        for (int64_t k = 0; k < 3 * SIDE * SIDE; k++)
+            tensors[i * 3 * SIDE * SIDE + k] = (float)((k * (first + i + 3)) % 17) / 8 - 1;
+    }
+    return CRD_OK;
+}
+
+typedef struct result {
+    float mean[IMAGES][CLASSES];
+    double information[IMAGES];
+    int64_t votes[IMAGES][CLASSES];
+    int skipped;
+    uint64_t draws_digest; /* of all logits, in file order */
+    int64_t n_logits;
+    int64_t failing_sink; /* first image of the call that fails, or -1 */
+} result;
+
+static crd_status take_summary(const crd_summary *s, int64_t first_image, void *payload)
+{
+    result *r = payload;
+    if (r->failing_sink == first_image)
+        return CRD_FAIL(CRD_ERR_IO, "the disk is full");
+    for (int64_t i = 0; i < s->n_images; i++) {
+        memcpy(r->mean[first_image + i], s->probs_mean + i * CLASSES, sizeof r->mean[0]);
+        memcpy(r->votes[first_image + i], s->votes + i * CLASSES, sizeof r->votes[0]);
+        r->information[first_image + i] = s->mutual_information[i];
+        r->skipped += s->skipped[i];
+    }
+    return CRD_OK;
+}
+
+static crd_status take_draws(const float *logits, int64_t first_draw, int64_t n_draws,
+                             int64_t first_image, int64_t n_images, void *payload)
+{
+    result *r = payload;
+    for (int64_t k = 0; k < n_draws * n_images * CLASSES; k++) {
+        uint32_t bits;
+        memcpy(&bits, &logits[k], sizeof bits);
+        int64_t draw = first_draw + k / CLASSES / n_images;
+        int64_t image = first_image + k / CLASSES % n_images;
+        uint64_t place = (uint64_t)((draw * IMAGES + image) * CLASSES + k % CLASSES);
+        r->draws_digest += (bits | (place << 32)) * UINT64_C(0x9e3779b97f4a7c15);
+        r->n_logits++;
+    }
+    return CRD_OK;
+}
+
+static crd_status run(result *out, crd_comm *comm, const crd_model *model,
+                      const crd_predict_options *options, int64_t failing_image,
+                      int64_t failing_sink)
+{
+    crd_predict_source source = {.load = load, .payload = &failing_image};
+    crd_predict_sink sink = {.summary = take_summary, .draws = take_draws, .payload = out};
+    crd_predict_report report;
+    memset(out, 0, sizeof *out);
+    out->failing_sink = failing_sink;
+    crd_status status = crd_predict(&report, comm, model, options, &source, &sink);
+    if (status == CRD_OK && crd_comm_rank(comm) == 0) {
+        int64_t n_batches = (IMAGES + options->sampler.batch - 1) / options->sampler.batch;
+        int64_t block = options->sampler.draw_block;
+        CHECK(comm, report.n_units == n_batches * ((options->n_draws + block - 1) / block));
+    }
+    return status;
+}
+
+static void check_options(crd_comm *world, const crd_model *model, crd_predict_options options)
+{
+    static result one, many;
+    crd_comm *self;
+    CHECK(world, crd_comm_create_self(&self) == CRD_OK);
+    if (crd_comm_rank(world) == 0)
+        CHECK(world, run(&one, self, model, &options, -1, -1) == CRD_OK);
+    crd_comm_destroy(self);
+    for (uint64_t shuffle = 0; shuffle < 2; shuffle++) {
+        options.shuffle = shuffle * UINT64_C(0x5851f42d4c957f2d);
+        CHECK(world, run(&many, world, model, &options, -1, -1) == CRD_OK);
+        if (crd_comm_rank(world) == 0) {
+            CHECK(world, one.skipped == 5 && isnan(one.information[5]));
+            CHECK(world, memcmp(&one, &many, sizeof one) == 0);
+            CHECK(world,
+                  options.want_draws == (one.n_logits == options.n_draws * IMAGES * CLASSES));
+        }
+    }
+}
+
+/* Every rank must come back with the same words. */
+static void check_failures(crd_comm *world, const crd_model *model, crd_predict_options options)
+{
+    static result r;
+    CHECK(world, run(&r, world, model, &options, 0, -1) == CRD_ERR_INPUT);
+    CHECK(world, strcmp(crd_status_message(), "image 0 is bad") == 0);
+    CHECK(world, run(&r, world, model, &options, 60, -1) == CRD_ERR_INPUT);
+    CHECK(world, strcmp(crd_status_message(), "image 60 is bad") == 0);
+    CHECK(world, run(&r, world, model, &options, -1, 0) == CRD_ERR_IO);
+    CHECK(world, strcmp(crd_status_message(), "the disk is full") == 0);
+    options.n_draws = 0;
+    CHECK(world, run(&r, world, model, &options, -1, -1) == CRD_ERR_USAGE);
+}
+
+static void check_not_a_number(crd_comm *world, crd_posterior *posterior,
+                               crd_predict_options options)
+{
+    static result r;
+    crd_shared_model *shared;
+    if (crd_comm_rank(world) == 0)
+        posterior->mu[0] = 3e38f; /* finite, but its product with an image overflows */
+    if (crd_comm_rank(world) == 0)
+        posterior->mu[1] = -3e38f;
+    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL) == CRD_OK);
+    CHECK(world,
+          run(&r, world, crd_shared_model_view(shared), &options, -1, -1) == CRD_ERR_NUMERIC);
+    crd_shared_model_destroy(shared);
+}
+
+int main(void)
+{
+    crd_comm *world;
+    if (crd_comm_create_world(&world) != CRD_OK)
+        return 1;
+    crd_posterior *posterior = crd_comm_rank(world) == 0 ? make_posterior(world) : NULL;
+    crd_shared_model *shared;
+    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL) == CRD_OK);
+    const crd_model *model = crd_shared_model_view(shared);
+    crd_predict_options options = {
+        .sampler = {.estimator = "reparameterization", .seed = 7, .batch = 4, .draw_block = 5},
+        .n_draws = 37,
+        .n_top = 5,
+        .n_images = IMAGES,
+    };
+    check_options(world, model, options);
+    options.want_draws = 1;
+    check_options(world, model, options);
+    options.buffer_bytes = 600000; /* several windows of images, several rounds of draws */
+    check_options(world, model, options);
+    options.buffer_bytes = 1; /* a batch a window, a block a round */
+    check_options(world, model, options);
+    options.sampler.estimator = "flipout";
+    options.sampler.batch = 9;
+    check_options(world, model, options);
+    options.sampler.estimator = "local-reparameterization";
+    options.sampler.draw_block = 64; /* larger than all draws; fewer units than ranks */
+    options.sampler.batch = 100;
+    check_options(world, model, options);
+    options = (crd_predict_options){
+        .sampler = {.estimator = "reparameterization", .mean = 1, .batch = 1, .draw_block = 1},
+        .n_draws = 1,
+        .n_top = 5,
+        .n_images = IMAGES,
+        .buffer_bytes = 600000,
+    };
+    check_options(world, model, options);
+    check_failures(world, model, options);
+    crd_shared_model_destroy(shared);
+    check_not_a_number(world, posterior, options);
+    crd_posterior_destroy(posterior);
+    crd_comm_destroy(world);
+    return 0;
+}
