@@ -1,0 +1,46 @@
+#include <cblas.h>
+#include <limits.h>
+
+#include "kernels/kernels.h"
+
+/* The BLAS counts in int. Longer products are cut; where a leading dimension does not fit, the
+ * matrix is taken row by row, so that it is never used. */
+#define MAX_LENGTH (INT_MAX / 2)
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t rows_at_once(int64_t leading)
+{
+    return leading > INT_MAX ? 1 : MAX_LENGTH;
+}
+
+void crd_gemm(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t ldb,
+              int64_t m, int64_t n, int64_t k, float beta)
+{
+    int64_t m_step = min64(rows_at_once(lda), rows_at_once(ldc)), k_step = rows_at_once(ldb);
+    int a_leading = (int)min64(lda, INT_MAX), b_leading = (int)min64(ldb, INT_MAX);
+    int c_leading = (int)min64(ldc, INT_MAX);
+    for (int64_t i = 0; i < m; i += m_step) {
+        for (int64_t j = 0; j < n; j += MAX_LENGTH) {
+            /* At least once, for a product of no terms still scales C. */
+            for (int64_t l = 0; l == 0 || l < k; l += k_step)
+                cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)min64(m - i, m_step),
+                            (int)min64(n - j, MAX_LENGTH), (int)min64(k - l, k_step), 1.0f,
+                            a + i * lda + l, a_leading, b + l * ldb + j, b_leading,
+                            l == 0 ? beta : 1.0f, c + i * ldc + j, c_leading);
+        }
+    }
+}
+
+void crd_gemm_init(void)
+{
+    openblas_set_num_threads(1);
+}
+
+const char *crd_gemm_core(void)
+{
+    return openblas_get_corename();
+}

@@ -1,0 +1,33 @@
+/** The instruction sets within this room: their tables, and what this CPU can run. */
+#ifndef CRD_KERNELS_VARIANTS_H
+#define CRD_KERNELS_VARIANTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+
+extern const crd_kernels crd_kernels_ref;
+/** `n_steps` steps of independent multiply-adds in registers. Returns the floating-point operations
+ * of one step; *sink keeps the compiler from leaving the work out. */
+typedef double crd_peak_loop(float *sink, int64_t n_steps);
+crd_peak_loop crd_peak_loop_ref;
+
+#ifdef CRD_KERNELS_X86
+extern const crd_kernels crd_kernels_avx2;
+extern const crd_kernels crd_kernels_avx512;
+crd_peak_loop crd_peak_loop_avx2;
+crd_peak_loop crd_peak_loop_avx512;
+#endif
+
+typedef struct crd_variant {
+    const crd_kernels *table;
+    crd_peak_loop *peak_loop;
+    bool (*runs_here)(void);
+} crd_variant;
+
+/** All variants of this build, the narrowest first. */
+extern const crd_variant crd_variants[];
+extern const int crd_n_variants;
+
+#endif

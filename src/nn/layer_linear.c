@@ -1,0 +1,43 @@
+#include "kernels/kernels.h"
+#include "nn/layer_kinds.h"
+
+static const crd_attr_spec attrs[] = {
+    {"in_features", offsetof(crd_linear_attrs, in_features), 1, 0, 1, CRD_NODE_MAX_ELEMENTS},
+    {"out_features", offsetof(crd_linear_attrs, out_features), 1, 0, 1, CRD_NODE_MAX_ELEMENTS},
+    {"bias", offsetof(crd_linear_attrs, bias), 1, 0, 0, 1},
+    {0},
+};
+
+static crd_status infer(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS], const crd_node *node,
+                        const crd_shape *const *in)
+{
+    const crd_linear_attrs *a = &node->attrs.linear;
+    char text[CRD_SHAPE_TEXT_SIZE];
+    if (in[0]->n_dims != 1 || in[0]->dims[0] != a->in_features)
+        return CRD_NODE_FAIL(node, "in_features is %lld, but its input has shape %s",
+                             (long long)a->in_features, crd_shape_text(text, in[0]));
+    *out = crd_shape_make(1, a->out_features);
+    params[CRD_PARAM_WEIGHT] = crd_shape_make(2, a->out_features, a->in_features);
+    if (a->bias)
+        params[CRD_PARAM_BIAS] = crd_shape_make(1, a->out_features);
+    return CRD_OK;
+}
+
+static void forward(const crd_node *node, const crd_layer_args *args)
+{
+    const crd_linear_attrs *a = &node->attrs.linear;
+    const float *bias = args->params[CRD_PARAM_BIAS];
+    int64_t n = args->n_images;
+    crd_gemm(args->out, n, args->params[CRD_PARAM_WEIGHT], a->in_features, args->in[0], n,
+             a->out_features, n, a->in_features, 0);
+    for (int64_t i = 0; bias != NULL && i < a->out_features; i++)
+        for (int64_t j = 0; j < n; j++)
+            args->out[i * n + j] += bias[i];
+}
+
+const crd_layer crd_layer_linear = {.name = "Linear",
+                                    .n_inputs = 1,
+                                    .is_weighted = 1,
+                                    .attrs = attrs,
+                                    .infer = infer,
+                                    .forward = forward};

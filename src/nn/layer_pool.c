@@ -1,0 +1,199 @@
+/* Pooling, one image plane at a time. The rows under the window are first reduced to one row, then
+ * that row over the window's width, so that most of the work runs along contiguous pixels. */
+#include "nn/layer_kinds.h"
+
+static const crd_attr_spec attrs[] = {
+    {"kernel_size", offsetof(crd_pool2d_attrs, kernel_size), 2, 0, 1, CRD_NODE_MAX_WINDOW},
+    {"stride", offsetof(crd_pool2d_attrs, stride), 2, 0, 1, CRD_NODE_MAX_WINDOW},
+    {"padding", offsetof(crd_pool2d_attrs, padding), 2, 0, 0, CRD_NODE_MAX_WINDOW},
+    {"ceil_mode", offsetof(crd_pool2d_attrs, ceil_mode), 1, 0, 0, 1},
+    {0},
+};
+
+/* torch's rule. ceil_mode gives the rest a window of its own, unless that would start in the padding
+ * behind. */
+static int64_t window_count(int64_t extent, const crd_pool2d_attrs *a, int i)
+{
+    int64_t padding = a->padding[i], stride = a->stride[i];
+    int64_t room = extent + 2 * padding - a->kernel_size[i] + (a->ceil_mode ? stride - 1 : 0);
+    if (room < 0)
+        return 0;
+    int64_t count = room / stride + 1;
+    return a->ceil_mode && (count - 1) * stride >= extent + padding ? count - 1 : count;
+}
+
+static crd_status infer(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS], const crd_node *node,
+                        const crd_shape *const *in)
+{
+    (void)params;
+    crd_status status = CRD_OK;
+    const crd_pool2d_attrs *a = &node->attrs.pool2d;
+    char text[CRD_SHAPE_TEXT_SIZE];
+    int64_t size[2];
+    CRD_TRY(crd_layer_require_image(node, in[0]));
+    for (int i = 0; i < 2; i++) {
+        int64_t extent = in[0]->dims[1 + i], kernel = a->kernel_size[i];
+        if (2 * a->padding[i] > kernel)
+            CRD_TRY(CRD_NODE_FAIL(node, "padding[%d] is %lld, allowed is half of kernel_size %lld",
+                                  i, (long long)a->padding[i], (long long)kernel));
+        size[i] = window_count(extent, a, i);
+        if (size[i] < 1)
+            CRD_TRY(CRD_NODE_FAIL(node, "input %s is smaller than kernel_size (%lld, %lld)",
+                                  crd_shape_text(text, in[0]), (long long)a->kernel_size[0],
+                                  (long long)a->kernel_size[1]));
+    }
+    *out = crd_shape_make(3, in[0]->dims[0], size[0], size[1]);
+cleanup:
+    return status;
+}
+
+/* One row of the input. */
+static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
+{
+    (void)node;
+    (void)n_images;
+    return in[0]->dims[2];
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A NaN wins, as in torch: a broken weight must not vanish here. */
+static float maximum(float a, float b)
+{
+    return b > a || b != b ? b : a;
+}
+
+static void max_forward(const crd_node *node, const crd_layer_args *args)
+{
+    const crd_pool2d_attrs *a = &node->attrs.pool2d;
+    int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
+    int64_t n_planes = node->shape.dims[0] * args->n_images;
+    float *out = args->out, *row = args->scratch;
+    for (int64_t plane = 0; plane < n_planes; plane++) {
+        const float *in = args->in[0] + plane * height * width;
+        for (int64_t y = 0; y < node->shape.dims[1]; y++) {
+            int64_t top = larger(y * a->stride[0] - a->padding[0], 0);
+            int64_t end = smaller(y * a->stride[0] - a->padding[0] + a->kernel_size[0], height);
+            for (int64_t i = 0; i < width; i++)
+                row[i] = in[top * width + i];
+            for (int64_t k = top + 1; k < end; k++)
+                for (int64_t i = 0; i < width; i++)
+                    row[i] = maximum(row[i], in[k * width + i]);
+            for (int64_t x = 0; x < node->shape.dims[2]; x++) {
+                int64_t left = larger(x * a->stride[1] - a->padding[1], 0);
+                int64_t right =
+                    smaller(x * a->stride[1] - a->padding[1] + a->kernel_size[1], width);
+                float value = row[left];
+                for (int64_t i = left + 1; i < right; i++)
+                    value = maximum(value, row[i]);
+                *out++ = value;
+            }
+        }
+    }
+}
+
+const crd_layer crd_layer_max_pool2d = {.name = "MaxPool2d",
+                                        .n_inputs = 1,
+                                        .attrs = attrs,
+                                        .infer = infer,
+                                        .scratch_floats = scratch_floats,
+                                        .forward = max_forward};
+
+/* Sum of the pixels [left, right) of the sum of the rows [top, end) of a plane. */
+static void sum_rows(float *row, const float *plane, int64_t top, int64_t end, int64_t width)
+{
+    for (int64_t i = 0; i < width; i++)
+        row[i] = 0;
+    for (int64_t k = top; k < end; k++)
+        for (int64_t i = 0; i < width; i++)
+            row[i] += plane[k * width + i];
+}
+
+static float sum_pixels(const float *row, int64_t left, int64_t right)
+{
+    float sum = 0;
+    for (int64_t i = left; i < right; i++)
+        sum += row[i];
+    return sum;
+}
+
+static void avg_forward(const crd_node *node, const crd_layer_args *args)
+{
+    const crd_pool2d_attrs *a = &node->attrs.pool2d;
+    int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
+    int64_t n_planes = node->shape.dims[0] * args->n_images;
+    float *out = args->out;
+    for (int64_t plane = 0; plane < n_planes; plane++)
+        for (int64_t y = 0; y < node->shape.dims[1]; y++) {
+            int64_t top = y * a->stride[0] - a->padding[0];
+            /* Zeros of the padding count, but what a last window of ceil_mode has beyond does
+             * not. */
+            int64_t end = smaller(top + a->kernel_size[0], height + a->padding[0]);
+            sum_rows(args->scratch, args->in[0] + plane * height * width, larger(top, 0),
+                     smaller(end, height), width);
+            for (int64_t x = 0; x < node->shape.dims[2]; x++) {
+                int64_t left = x * a->stride[1] - a->padding[1];
+                int64_t right = smaller(left + a->kernel_size[1], width + a->padding[1]);
+                *out++ = sum_pixels(args->scratch, larger(left, 0), smaller(right, width)) /
+                         (float)((end - top) * (right - left));
+            }
+        }
+}
+
+const crd_layer crd_layer_avg_pool2d = {.name = "AvgPool2d",
+                                        .n_inputs = 1,
+                                        .attrs = attrs,
+                                        .infer = infer,
+                                        .scratch_floats = scratch_floats,
+                                        .forward = avg_forward};
+
+static const crd_attr_spec adaptive_attrs[] = {
+    {"output_size", offsetof(crd_adaptive_pool2d_attrs, output_size), 2, 0, 1, CRD_NODE_MAX_WINDOW},
+    {0},
+};
+
+static crd_status adaptive_infer(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS],
+                                 const crd_node *node, const crd_shape *const *in)
+{
+    (void)params;
+    const int64_t *size = node->attrs.adaptive_pool2d.output_size;
+    crd_status status = crd_layer_require_image(node, in[0]);
+    if (status == CRD_OK)
+        *out = crd_shape_make(3, in[0]->dims[0], size[0], size[1]);
+    return status;
+}
+
+static void adaptive_forward(const crd_node *node, const crd_layer_args *args)
+{
+    int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
+    int64_t out_height = node->shape.dims[1], out_width = node->shape.dims[2];
+    int64_t n_planes = node->shape.dims[0] * args->n_images;
+    float *out = args->out;
+    for (int64_t plane = 0; plane < n_planes; plane++)
+        for (int64_t y = 0; y < out_height; y++) {
+            int64_t top = y * height / out_height;
+            int64_t end = ((y + 1) * height + out_height - 1) / out_height;
+            sum_rows(args->scratch, args->in[0] + plane * height * width, top, end, width);
+            for (int64_t x = 0; x < out_width; x++) {
+                int64_t left = x * width / out_width;
+                int64_t right = ((x + 1) * width + out_width - 1) / out_width;
+                *out++ =
+                    sum_pixels(args->scratch, left, right) / (float)((end - top) * (right - left));
+            }
+        }
+}
+
+const crd_layer crd_layer_adaptive_avg_pool2d = {.name = "AdaptiveAvgPool2d",
+                                                 .n_inputs = 1,
+                                                 .attrs = adaptive_attrs,
+                                                 .infer = adaptive_infer,
+                                                 .scratch_floats = scratch_floats,
+                                                 .forward = adaptive_forward};

@@ -1,0 +1,35 @@
+#include <string.h>
+
+#include "nn/layer_kinds.h"
+
+static const crd_layer *const kinds[] = {
+    &crd_layer_input,
+    &crd_layer_conv2d,
+    &crd_layer_linear,
+    &crd_layer_batch_norm2d,
+    &crd_layer_max_pool2d,
+    &crd_layer_avg_pool2d,
+    &crd_layer_adaptive_avg_pool2d,
+    &crd_layer_relu,
+    &crd_layer_add,
+    &crd_layer_flatten,
+    &crd_layer_dropout,
+    &crd_layer_pad_shortcut,
+};
+
+const crd_layer *crd_layer_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i]->name, name) == 0)
+            return kinds[i];
+    return NULL;
+}
+
+crd_status crd_layer_require_image(const crd_node *node, const crd_shape *in)
+{
+    char text[CRD_SHAPE_TEXT_SIZE];
+    if (in->n_dims != 3)
+        return CRD_NODE_FAIL(node, "input has shape %s, needed is (channels, height, width)",
+                             crd_shape_text(text, in));
+    return CRD_OK;
+}

@@ -1,0 +1,182 @@
+#include "nn/plan.h"
+
+#include "base/alloc.h"
+#include "nn/layer_kinds.h"
+
+/* Keeps the sum over all nodes within int64. */
+#define MAX_BUFFER_FLOATS (INT64_C(1) << 48)
+
+/* A stretch of the arena that nodes use in turn: the one that made it, and those that took it over
+ * in place. */
+typedef struct buffer {
+    int64_t offset, end;
+    int64_t last_use; /* index of the last node that reads or writes it */
+} buffer;
+
+typedef struct planner {
+    crd_plan *plan;
+    const crd_network *network;
+    const uint8_t *skip;
+    int64_t *last_use;  /* [n_nodes] last node that reads this node's output */
+    int64_t *buffer_of; /* [n_nodes] index into buffers */
+    buffer *buffers;    /* [n_nodes] in order of creation */
+    int64_t n_buffers;
+    int64_t *live; /* [n_nodes] indices of live buffers by ascending offset */
+    int64_t n_live;
+} planner;
+
+static int is_skipped(const planner *p, int64_t i)
+{
+    return p->skip != NULL && p->skip[i];
+}
+
+static crd_status count_floats(planner *p, const uint8_t *random)
+{
+    crd_plan *plan = p->plan;
+    for (int64_t i = 0; i < p->network->n_nodes; i++) {
+        const crd_node *node = &p->network->nodes[i];
+        plan->n_copies[i] = random[i] ? plan->n_draws : 1;
+        for (int k = 0; k < node->n_inputs; k++)
+            if (plan->n_copies[node->inputs[k]] > 1)
+                plan->n_copies[i] = plan->n_draws;
+        int64_t count = crd_shape_count(&node->shape), total;
+        if (__builtin_mul_overflow(plan->n_images, count, &plan->floats[i]) ||
+            __builtin_mul_overflow(plan->floats[i], plan->n_copies[i], &total) ||
+            total > MAX_BUFFER_FLOATS || plan->floats[i] / node->shape.dims[0] > INT32_MAX)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "node '%s': a batch of %lld images in %lld draws is too large",
+                            node->name, (long long)plan->n_images, (long long)plan->n_draws);
+    }
+    return CRD_OK;
+}
+
+/* Backwards, so that what reads a skipped node counts as a reader of the node it stands for. */
+static void find_last_uses(planner *p)
+{
+    int64_t n = p->network->n_nodes;
+    for (int64_t i = n - 1; i >= 0; i--) {
+        const crd_node *node = &p->network->nodes[i];
+        if (i == n - 1)
+            p->last_use[i] = n; /* the output outlives the pass */
+        else if (p->last_use[i] < i)
+            p->last_use[i] = i;
+        int64_t use = is_skipped(p, i) ? p->last_use[i] : i;
+        for (int k = 0; k < node->n_inputs; k++)
+            if (p->last_use[node->inputs[k]] < use)
+                p->last_use[node->inputs[k]] = use;
+    }
+}
+
+/* Puts a buffer into the first gap between live ones that is large enough. */
+static int64_t place(planner *p, int64_t floats, int64_t last_use)
+{
+    const int64_t align = CRD_ALIGNMENT / (int64_t)sizeof(float);
+    int64_t size = (floats + align - 1) / align * align, offset = 0, at = 0;
+    for (; at < p->n_live; at++) {
+        const buffer *next = &p->buffers[p->live[at]];
+        if (next->offset - offset >= size)
+            break;
+        offset = next->end;
+    }
+    for (int64_t i = p->n_live; i > at; i--)
+        p->live[i] = p->live[i - 1];
+    p->live[at] = p->n_buffers;
+    p->n_live++;
+    p->buffers[p->n_buffers] = (buffer){offset, offset + size, last_use};
+    if (p->plan->arena_floats < offset + size)
+        p->plan->arena_floats = offset + size;
+    return p->n_buffers++;
+}
+
+static void free_dead(planner *p, int64_t now)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < p->n_live; i++)
+        if (p->buffers[p->live[i]].last_use > now)
+            p->live[kept++] = p->live[i];
+    p->n_live = kept;
+}
+
+/* The input's place can be taken over when this node is the last to read it and needs as much. */
+static int can_run_in_place(const planner *p, int64_t i)
+{
+    const crd_node *node = &p->network->nodes[i];
+    if (!node->layer->in_place)
+        return 0;
+    int64_t in = node->inputs[0];
+    return p->buffers[p->buffer_of[in]].last_use == i &&
+           p->plan->n_copies[in] == p->plan->n_copies[i] &&
+           p->plan->floats[in] == p->plan->floats[i];
+}
+
+static void place_all(planner *p)
+{
+    for (int64_t i = 0; i < p->network->n_nodes; i++) {
+        const crd_node *node = &p->network->nodes[i];
+        if (is_skipped(p, i)) {
+            p->buffer_of[i] = p->buffer_of[node->inputs[0]];
+        } else if (can_run_in_place(p, i)) {
+            p->buffer_of[i] = p->buffer_of[node->inputs[0]];
+            p->buffers[p->buffer_of[i]].last_use = p->last_use[i];
+        } else {
+            int64_t floats = p->plan->floats[i] * p->plan->n_copies[i];
+            p->buffer_of[i] = place(p, floats, p->last_use[i]);
+        }
+        p->plan->offsets[i] = p->buffers[p->buffer_of[i]].offset;
+        free_dead(p, i);
+    }
+}
+
+static void find_scratch(planner *p)
+{
+    for (int64_t i = 0; i < p->network->n_nodes; i++) {
+        const crd_node *node = &p->network->nodes[i];
+        const crd_shape *in[CRD_NODE_MAX_INPUTS] = {NULL};
+        if (node->layer->scratch_floats == NULL || is_skipped(p, i))
+            continue;
+        for (int k = 0; k < node->n_inputs; k++)
+            in[k] = &p->network->nodes[node->inputs[k]].shape;
+        int64_t floats = node->layer->scratch_floats(node, in, p->plan->n_images);
+        if (p->plan->scratch_floats < floats)
+            p->plan->scratch_floats = floats;
+    }
+}
+
+crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8_t *random,
+                         const uint8_t *skip, int64_t n_images, int64_t n_draws)
+{
+    crd_status status = CRD_OK;
+    int64_t n = network->n_nodes;
+    planner p = {.plan = plan, .network = network, .skip = skip};
+    *plan = (crd_plan){.n_images = n_images, .n_draws = n_draws};
+    CRD_REQUIRE(n_images >= 1 && n_draws >= 1, CRD_ERR_USAGE,
+                "a pass over %lld images in %lld draws, needed is at least one",
+                (long long)n_images, (long long)n_draws);
+    CRD_ALLOC(&plan->offsets, n, "memory plan");
+    CRD_ALLOC(&plan->floats, n, "memory plan");
+    CRD_ALLOC(&plan->n_copies, n, "memory plan");
+    CRD_ALLOC(&p.last_use, n, "memory plan");
+    CRD_ALLOC(&p.buffer_of, n, "memory plan");
+    CRD_ALLOC(&p.buffers, n, "memory plan");
+    CRD_ALLOC(&p.live, n, "memory plan");
+    CRD_TRY(count_floats(&p, random));
+    find_last_uses(&p);
+    place_all(&p);
+    find_scratch(&p);
+cleanup:
+    crd_free(p.last_use);
+    crd_free(p.buffer_of);
+    crd_free(p.buffers);
+    crd_free(p.live);
+    if (status != CRD_OK)
+        crd_plan_clear(plan);
+    return status;
+}
+
+void crd_plan_clear(crd_plan *plan)
+{
+    crd_free(plan->offsets);
+    crd_free(plan->floats);
+    crd_free(plan->n_copies);
+    *plan = (crd_plan){0};
+}

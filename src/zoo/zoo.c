@@ -1,0 +1,99 @@
+#include "credence/zoo.h"
+
+#include <string.h>
+
+#include "zoo/families.h"
+
+static const crd_family_member *get_member(int64_t i)
+{
+    const crd_family_member *const families[] = {crd_family_resnet, crd_family_cifar_resnet,
+                                                 crd_family_small};
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const crd_family_member *member = families[f]; member->arch.name != NULL; member++)
+            if (i-- == 0)
+                return member;
+    return NULL;
+}
+
+static const crd_family_member *find_member(const char *name)
+{
+    const crd_family_member *member;
+    for (int64_t i = 0; (member = get_member(i)) != NULL; i++)
+        if (strcmp(member->arch.name, name) == 0)
+            return member;
+    return NULL;
+}
+
+const crd_arch *crd_zoo_get(int64_t i)
+{
+    const crd_family_member *member = get_member(i);
+    return member == NULL ? NULL : &member->arch;
+}
+
+const crd_arch *crd_zoo_find(const char *name)
+{
+    const crd_family_member *member = find_member(name);
+    return member == NULL ? NULL : &member->arch;
+}
+
+/* Insertions, deletions and replacements that make b of a (Levenshtein 1966). Only the first
+ * MAX_LENGTH characters count. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { MAX_LENGTH = 63 };
+    size_t row[MAX_LENGTH + 1];
+    size_t n_a = strnlen(a, MAX_LENGTH), n_b = strnlen(b, MAX_LENGTH);
+    for (size_t j = 0; j <= n_b; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n_a; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n_b; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[n_b];
+}
+
+static const char *nearest_name(const char *name)
+{
+    const char *nearest = NULL;
+    size_t least = SIZE_MAX;
+    const crd_arch *arch;
+    for (int64_t i = 0; (arch = crd_zoo_get(i)) != NULL; i++) {
+        size_t distance = edit_distance(name, arch->name);
+        if (distance < least) {
+            least = distance;
+            nearest = arch->name;
+        }
+    }
+    return nearest;
+}
+
+crd_status crd_zoo_build(crd_network **out, const char *name, int64_t in_channels,
+                         int64_t image_size, int64_t n_classes)
+{
+    *out = NULL;
+    const crd_family_member *member = find_member(name);
+    if (member == NULL)
+        return CRD_FAIL(CRD_ERR_USAGE, "unknown architecture '%s', the nearest is '%s'", name,
+                        nearest_name(name));
+    crd_zoo_size size = {in_channels != 0 ? in_channels : member->arch.in_channels,
+                         image_size != 0 ? image_size : member->arch.image_size,
+                         n_classes != 0 ? n_classes : member->arch.n_classes};
+    crd_builder builder;
+    crd_builder_init(&builder, name, &size);
+    member->build(&builder, &size, member);
+    if (builder.status != CRD_OK) {
+        crd_network_destroy(builder.network);
+        return CRD_FAIL(builder.status, "%s for %lldx%lld images of %lld channels: %s", name,
+                        (long long)size.image_size, (long long)size.image_size,
+                        (long long)size.in_channels, crd_status_message());
+    }
+    *out = builder.network;
+    return CRD_OK;
+}
