@@ -1,8 +1,8 @@
+#include "kernels/variants.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "kernels/variants.h"
 
 static bool always(void)
 {
@@ -31,8 +31,7 @@ const crd_variant crd_variants[] = {
 };
 const int crd_n_variants = sizeof crd_variants / sizeof crd_variants[0];
 
-/* The table CREDENCE_KERNELS names; NULL if it names none that runs here. Unset: the widest. */
-static const crd_kernels *choose(void)
+const crd_kernels *crd_kernels_choose(void)
 {
     const char *name = getenv("CREDENCE_KERNELS");
     for (int i = crd_n_variants - 1; i >= 0; i--)
@@ -48,9 +47,9 @@ const crd_kernels *crd_kernels_get(void)
     static _Atomic(const crd_kernels *) chosen;
     const crd_kernels *table = atomic_load_explicit(&chosen, memory_order_acquire);
     if (table == NULL) {
-        table = choose();
+        table = crd_kernels_choose();
         if (table == NULL)
-            table = &crd_kernels_ref;
+            table = &crd_kernels_ref; /* crd_kernels_check tells the user */
         atomic_store_explicit(&chosen, table, memory_order_release);
     }
     return table;
@@ -67,7 +66,7 @@ int crd_kernels_all(const crd_kernels **tables, int capacity)
 
 crd_status crd_kernels_check(void)
 {
-    if (choose() != NULL)
+    if (crd_kernels_choose() != NULL)
         return CRD_OK;
     char allowed[64] = "";
     for (int i = 0; i < crd_n_variants; i++) {

@@ -30,4 +30,8 @@ typedef struct crd_variant {
 extern const crd_variant crd_variants[];
 extern const int crd_n_variants;
 
+/** The table CREDENCE_KERNELS now names, the widest if it is unset; NULL if it names none that runs
+ * here. crd_kernels_get keeps the first answer. */
+const crd_kernels *crd_kernels_choose(void);
+
 #endif

@@ -1,0 +1,292 @@
+/* Every table of kernels gives the reference's bits; the choice among them; the matrix product. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include <math.h>
+#include <sys/mman.h>
+
+#include "base/alloc.h"
+#include "crd_test.h"
+#include "kernels/kernels.h"
+#include "kernels/variants.h"
+
+#define N_LONG 1000003
+/* What a kernel must not touch, before and behind its output. */
+#define GUARD 64
+#define GUARD_BYTE 0xa5
+
+static float *mu, *sigma, *expected, *actual;
+
+static int setup(void **state)
+{
+    (void)state;
+    crd_status status;
+    CRD_ALLOC(&mu, N_LONG + 1, "mu");
+    CRD_ALLOC(&sigma, N_LONG + 1, "sigma");
+    CRD_ALLOC(&expected, N_LONG + 2 * GUARD, "expected");
+    CRD_ALLOC(&actual, N_LONG + 2 * GUARD, "actual");
+    for (int64_t i = 0; i < N_LONG + 1; i++) {
+        mu[i] = (float)(i % 1009 - 504) * 1e-3f;
+        sigma[i] = (float)(i % 313) * 1e-4f;
+    }
+cleanup:
+    return (int)status;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    crd_free(actual);
+    crd_free(expected);
+    crd_free(sigma);
+    crd_free(mu);
+    return 0;
+}
+
+/* All entries of a table over n elements; one element further on, so that nothing is aligned. */
+typedef void entry(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
+                   const crd_stream *stream);
+
+static void normals(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
+                    const crd_stream *stream)
+{
+    kernels->normal_fill(out, n, first, stream);
+}
+
+static void weights(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
+                    const crd_stream *stream)
+{
+    (void)first;
+    kernels->draw(out, mu + 1, sigma + 1, n, stream);
+}
+
+static void perturbations(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
+                          const crd_stream *stream)
+{
+    (void)first;
+    kernels->draw(out, NULL, sigma + 1, n, stream);
+}
+
+static void weights_in_place(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
+                             const crd_stream *stream)
+{
+    (void)first;
+    memcpy(out, mu, (size_t)n * sizeof *out);
+    kernels->draw(out, out, sigma, n, stream);
+}
+
+static void signs(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
+                  const crd_stream *stream)
+{
+    (void)first;
+    kernels->sign_fill(out, n, stream);
+}
+
+static entry *const entries[] = {normals, weights, perturbations, weights_in_place, signs};
+static const char *const entry_names[] = {"normal_fill", "draw", "draw without mu", "draw in place",
+                                          "sign_fill"};
+#define N_ENTRIES ((int)(sizeof entries / sizeof entries[0]))
+
+static void compare(int64_t n, int64_t first, const crd_stream *stream)
+{
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    size_t bytes = (size_t)(n + 2 * GUARD) * sizeof *actual;
+    for (int i = 0; i < N_ENTRIES; i++) {
+        memset(expected, GUARD_BYTE, bytes);
+        entries[i](&crd_kernels_ref, expected + GUARD + 1, n, first, stream);
+        for (int table = 0; table < n_tables; table++) {
+            memset(actual, GUARD_BYTE, bytes);
+            entries[i](tables[table], actual + GUARD + 1, n, first, stream);
+            if (memcmp(actual, expected, bytes) != 0)
+                fail_msg("%s of %s differs from ref: n %lld, first %lld", entry_names[i],
+                         tables[table]->name, (long long)n, (long long)first);
+        }
+    }
+}
+
+static void tables_give_the_same_bits(void **state)
+{
+    (void)state;
+    crd_stream stream = {.seed = 0xfedcba9876543210,
+                         .draw = 1,
+                         .image = 2,
+                         .tensor = 0xabcdef,
+                         .purpose = CRD_PURPOSE_WEIGHT};
+    for (int64_t n = 0; n <= 200; n++) {
+        stream.draw++;
+        compare(n, CRD_STREAM_BLOCK * n, &stream);
+    }
+    compare(N_LONG, 0, &stream);
+    stream.purpose = CRD_PURPOSE_SIGN_IN;
+    compare(N_LONG, INT64_C(1) << 33, &stream);
+    compare(CRD_STREAM_BLOCK - 1, (INT64_C(1) << 34) - CRD_STREAM_BLOCK, &stream);
+}
+
+static void draw_is_mu_plus_sigma_eps(void **state)
+{
+    (void)state;
+    enum { N = 333 };
+    crd_stream stream = {.seed = 9, .draw = 4, .tensor = 2, .purpose = CRD_PURPOSE_WEIGHT};
+    float eps[N], w[N], product[N];
+    const crd_kernels *kernels = crd_kernels_get();
+    kernels->normal_fill(eps, N, 0, &stream);
+    kernels->draw(w, mu, sigma, N, &stream);
+    kernels->draw(product, NULL, sigma, N, &stream);
+    for (int i = 0; i < N; i++) {
+        assert_true(w[i] == fmaf(sigma[i], eps[i], mu[i]));
+        assert_true(product[i] == sigma[i] * eps[i]);
+    }
+}
+
+static void signs_are_balanced(void **state)
+{
+    (void)state;
+    crd_stream stream = {.seed = 11, .purpose = CRD_PURPOSE_SIGN_OUT};
+    crd_kernels_get()->sign_fill(actual, N_LONG, &stream);
+    double sum = 0.0;
+    for (int64_t i = 0; i < N_LONG; i++) {
+        assert_true(actual[i] == 1.0f || actual[i] == -1.0f);
+        sum += (double)actual[i];
+    }
+    assert_true(fabs(sum) < 5.0 * sqrt((double)N_LONG));
+}
+
+/* The first word of counter (0, 0, 0, 3) decides; its top bit is looked up, not recomputed. */
+static void sign_is_the_top_bit(void **state)
+{
+    (void)state;
+    crd_stream stream = {.seed = 5, .draw = 6, .image = 7, .tensor = 8, .purpose = 3};
+    float sign[256];
+    crd_kernels_get()->sign_fill(sign, 256, &stream);
+    for (uint32_t e = 0; e < 256; e++) {
+        uint32_t words[4];
+        crd_philox4x32(words, (uint32_t[]){16 * (e / 64) + e % 16, 6, 7, 8 << 8 | 3},
+                       (uint32_t[]){5, 0});
+        assert_true(sign[e] == (words[e / 16 % 4] & 0x80000000u ? -1.0f : 1.0f));
+    }
+}
+
+static void environment_chooses(void **state)
+{
+    (void)state;
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    assert_true(n_tables >= 1);
+    assert_string_equal(tables[0]->name, "ref");
+    assert_int_equal(crd_kernels_all(tables, 1), 1);
+    n_tables = crd_kernels_all(tables, 8);
+    for (int i = 0; i < n_tables; i++) {
+        setenv("CREDENCE_KERNELS", tables[i]->name, 1);
+        assert_ok(crd_kernels_check());
+        assert_ptr_equal(crd_kernels_choose(), tables[i]);
+    }
+    setenv("CREDENCE_KERNELS", "avx3", 1);
+    assert_fails(crd_kernels_check(), CRD_ERR_USAGE, "CREDENCE_KERNELS: 'avx3'");
+    assert_fails(crd_kernels_check(), CRD_ERR_USAGE, "ref");
+    unsetenv("CREDENCE_KERNELS");
+    assert_ok(crd_kernels_check());
+    assert_ptr_equal(crd_kernels_choose(), tables[n_tables - 1]);
+}
+
+static float entry_of(int64_t i)
+{
+    return (float)(i * 7919 % 2003 - 1001) * 1e-3f;
+}
+
+static void gemm_equals_loops(void **state)
+{
+    (void)state;
+    static const int64_t lengths[] = {1, 2, 3, 7, 17, 64, 101};
+    enum { N_LENGTHS = sizeof lengths / sizeof lengths[0], MAX = 110 * 110 };
+    static float a[MAX], b[MAX], c[MAX], before[MAX];
+    for (int64_t i = 0; i < MAX; i++) {
+        a[i] = entry_of(i);
+        b[i] = entry_of(i + 500);
+    }
+    for (int shape = 0; shape < N_LENGTHS * N_LENGTHS * N_LENGTHS * 2; shape++) {
+        int64_t m = lengths[shape / 2 % N_LENGTHS], n = lengths[shape / 2 / N_LENGTHS % N_LENGTHS];
+        int64_t k = lengths[shape / 2 / N_LENGTHS / N_LENGTHS];
+        int64_t lda = k + 5, ldb = n + 3, ldc = n + 1;
+        float beta = (float)(shape % 2);
+        for (int64_t i = 0; i < m * ldc; i++) /* beta 0 must overwrite even what is not a number */
+            before[i] = c[i] = i % ldc < n && beta == 0.0f ? NAN : entry_of(i + 77);
+        crd_gemm(c, ldc, a, lda, b, ldb, m, n, k, beta);
+        for (int64_t i = 0; i < m; i++) {
+            for (int64_t j = 0; j < n; j++) {
+                double sum = beta == 0.0f ? 0.0 : (double)before[i * ldc + j];
+                for (int64_t l = 0; l < k; l++)
+                    sum += (double)a[i * lda + l] * (double)b[l * ldb + j];
+                if (!(fabs((double)c[i * ldc + j] - sum) < 2e-5))
+                    fail_msg("m %lld n %lld k %lld beta %g: C[%lld,%lld] is %.7g, expected %.7g",
+                             (long long)m, (long long)n, (long long)k, (double)beta, (long long)i,
+                             (long long)j, (double)c[i * ldc + j], sum);
+            }
+            assert_true(c[i * ldc + n] == before[i * ldc + n]);
+        }
+    }
+}
+
+static void gemm_of_nothing(void **state)
+{
+    (void)state;
+    float a[4] = {1, 2, 3, 4}, c[4] = {NAN, 5, 6, 7};
+    crd_gemm(c, 2, a, 2, a, 2, 0, 2, 2, 0.0f);
+    crd_gemm(c, 2, a, 2, a, 2, 2, 0, 2, 0.0f);
+    assert_true(isnan(c[0]) && c[3] == 7.0f);
+    crd_gemm(c, 2, a, 2, a, 2, 2, 2, 0, 1.0f);
+    assert_true(isnan(c[0]) && c[3] == 7.0f);
+    crd_gemm(c, 2, a, 2, a, 2, 2, 2, 0, 0.0f);
+    assert_true(c[0] == 0.0f && c[3] == 0.0f);
+}
+
+/* Leading dimensions that no int holds: memory is reserved, and only the rows are touched. */
+static void gemm_of_far_rows(void **state)
+{
+    (void)state;
+    const int64_t ld = (INT64_C(1) << 31) + 7;
+    const size_t bytes = (size_t)(2 * ld + 3) * sizeof(float);
+    float *far = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (far == MAP_FAILED)
+        skip();
+    float near[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, c[9];
+    static const float product[9] = {30, 36, 42, 66, 81, 96, 102, 126, 150};
+    for (int i = 0; i < 3; i++)
+        memcpy(far + i * ld, near + 3 * i, 3 * sizeof *far);
+    crd_gemm(c, 3, far, ld, near, 3, 3, 3, 3, 0.0f);
+    assert_memory_equal(c, product, sizeof c);
+    crd_gemm(c, 3, near, 3, far, ld, 3, 3, 3, 0.0f);
+    assert_memory_equal(c, product, sizeof c);
+    crd_gemm(far, ld, near, 3, near, 3, 3, 3, 3, 0.0f);
+    for (int i = 0; i < 3; i++)
+        assert_memory_equal(far + i * ld, product + 3 * i, 3 * sizeof *far);
+    munmap(far, bytes);
+}
+
+static void core_has_name_and_peak(void **state)
+{
+    (void)state;
+    crd_gemm_init();
+    assert_true(strlen(crd_gemm_core()) > 0);
+    assert_true(crd_peak_flops(0.01) > 1e8);
+    for (int i = 0; i < crd_n_variants; i++) {
+        if (!crd_variants[i].runs_here())
+            continue;
+        float sums[2];
+        assert_true(crd_variants[i].peak_loop(&sums[0], 1) > 0.0);
+        crd_variants[i].peak_loop(&sums[1], 100);
+        /* Every chain runs towards the fixed point 2 of x / 2 + 1: the work was done. */
+        assert_true(sums[0] < sums[1] && fmodf(sums[1], 2.0f) == 0.0f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tables_give_the_same_bits), cmocka_unit_test(draw_is_mu_plus_sigma_eps),
+        cmocka_unit_test(signs_are_balanced),        cmocka_unit_test(sign_is_the_top_bit),
+        cmocka_unit_test(environment_chooses),       cmocka_unit_test(gemm_equals_loops),
+        cmocka_unit_test(gemm_of_nothing),           cmocka_unit_test(gemm_of_far_rows),
+        cmocka_unit_test(core_has_name_and_peak),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
