@@ -1,0 +1,108 @@
+#include "bayes/estimator.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "kernels/kernels.h"
+
+enum { N_ESTIMATORS = 4, FLOATS_PER_LINE = 16 };
+
+static const char *const names[N_ESTIMATORS + 1] = {
+    "reparameterization", "flipout", "flipout-pixel", "local-reparameterization", NULL};
+
+static const crd_estimator *const estimators[N_ESTIMATORS] = {
+    &crd_estimator_reparameterization,
+    &crd_estimator_flipout,
+    &crd_estimator_flipout_pixel,
+    &crd_estimator_local_reparameterization,
+};
+
+const char *const *crd_estimator_names(void)
+{
+    return names;
+}
+
+crd_status crd_estimator_find(const crd_estimator **out, const char *name, const char *key)
+{
+    *out = NULL;
+    for (int i = 0; i < N_ESTIMATORS; i++)
+        if (strcmp(names[i], name) == 0)
+            *out = estimators[i];
+    if (*out != NULL)
+        return CRD_OK;
+    char allowed[256] = "";
+    for (int i = 0; i < N_ESTIMATORS; i++)
+        snprintf(allowed + strlen(allowed), sizeof allowed - strlen(allowed), "%s%s",
+                 i == 0 ? "" : ", ", names[i]);
+    return CRD_FAIL(CRD_ERR_USAGE, "%s: '%s' is not one of %s", key, name, allowed);
+}
+
+crd_extent crd_extent_make(const crd_shape *shape, int64_t n_images)
+{
+    int64_t per_image = crd_shape_count(shape);
+    int64_t channels = shape->n_dims == 0 ? 1 : shape->dims[0];
+    return (crd_extent){.channels = channels,
+                        .images = n_images,
+                        .pixels = per_image / channels,
+                        .per_image = per_image,
+                        .total = per_image * n_images};
+}
+
+const crd_shape *crd_estimator_in_shape(const crd_model *model, const crd_node *node)
+{
+    return &model->network->nodes[node->inputs[0]].shape;
+}
+
+int64_t crd_estimator_param_floats(const crd_model *model, int64_t index)
+{
+    if (index < 0)
+        return 0;
+    int64_t count = model->network->params.entries[index].count;
+    return (count + FLOATS_PER_LINE - 1) / FLOATS_PER_LINE * FLOATS_PER_LINE;
+}
+
+const float *crd_estimator_values(const float *block, const crd_model *model, int64_t index)
+{
+    return index < 0 ? NULL : block + model->network->params.entries[index].offset;
+}
+
+void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
+                        int with_mu)
+{
+    if (index < 0)
+        return;
+    double start_s = crd_clock_now_s();
+    const crd_model *model = args->model;
+    const float *mu = with_mu ? crd_estimator_values(model->mu, model, index) : NULL;
+    const float *sigma = crd_estimator_values(model->sigma, model, index);
+    int64_t n = model->network->params.entries[index].count;
+    if (model->eps != NULL) {
+        const float *eps = crd_estimator_values(model->eps, model, index);
+        for (int64_t i = 0; i < n; i++)
+            out[i] = fmaf(sigma[i], eps[i], mu == NULL ? 0 : mu[i]);
+    } else {
+        const crd_stream stream = {.seed = args->seed,
+                                   .draw = (uint32_t)draw,
+                                   .tensor = (uint32_t)index,
+                                   .purpose = CRD_PURPOSE_WEIGHT};
+        crd_kernels_get()->draw(out, mu, sigma, n, &stream);
+    }
+    args->times->draw_s += crd_clock_now_s() - start_s;
+}
+
+void crd_estimator_apply(float *out, const crd_estimator_args *args, const float *in,
+                         const float *weight, const float *bias)
+{
+    double start_s = crd_clock_now_s();
+    const crd_layer_args layer_args = {
+        .out = out,
+        .in = {in},
+        .in_shape = {crd_estimator_in_shape(args->model, args->node)},
+        .params = {[CRD_PARAM_WEIGHT] = weight, [CRD_PARAM_BIAS] = bias},
+        .n_images = args->n_images,
+        .scratch = args->layer_scratch};
+    args->node->layer->forward(args->node, &layer_args);
+    args->times->weighted_s += crd_clock_now_s() - start_s;
+}

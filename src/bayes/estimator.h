@@ -1,0 +1,70 @@
+/** Estimators: how a layer with a posterior turns its input into the outputs of a block of draws.
+ *
+ * One table of functions each, chosen by name at run time. Activations as in nn/layer.h: (channels,
+ * images, height, width). The copy of draw d of an activation lies at base + d * step.
+ */
+#ifndef CRD_BAYES_ESTIMATOR_H
+#define CRD_BAYES_ESTIMATOR_H
+
+#include "credence/sampler.h"
+#include "nn/layer.h"
+
+typedef struct crd_estimator_args {
+    float *out; /**< overwritten; does not overlap `in` */
+    int64_t out_step;
+    const float *in;
+    int64_t in_step; /**< 0: all draws share one input */
+    const crd_model *model;
+    const crd_node *node; /**< a weighted one */
+    int64_t weight, bias; /**< parameter indices; bias is a folded batch norm's, or -1 for none */
+    uint64_t seed;
+    int64_t n_images, first_image, n_draws, first_draw;
+    float *scratch;       /**< scratch_floats of the estimator */
+    float *layer_scratch; /**< of the layer's kind */
+    crd_sampler_times *times;
+} crd_estimator_args;
+
+typedef struct crd_estimator {
+    int draws_weights; /**< 1: has an eps a weight, so that eps can be imported */
+    /** Floats of scratch for a pass over n_images. */
+    int64_t (*scratch_floats)(const crd_model *model, const crd_node *node, int64_t weight,
+                              int64_t bias, int64_t n_images);
+    void (*forward)(const crd_estimator_args *args);
+} crd_estimator;
+
+extern const crd_estimator crd_estimator_reparameterization;
+extern const crd_estimator crd_estimator_flipout;
+extern const crd_estimator crd_estimator_flipout_pixel;
+extern const crd_estimator crd_estimator_local_reparameterization;
+
+/** The estimator of that name. Errors: CRD_ERR_USAGE naming `key` and all estimators. */
+crd_status crd_estimator_find(const crd_estimator **out, const char *name, const char *key);
+
+/* What the estimators share. */
+
+/** Extents of an activation of n images: what one image holds, seen as (channels, pixels). */
+typedef struct crd_extent {
+    int64_t channels, images, pixels;
+    int64_t per_image, total; /**< channels * pixels; that times images */
+} crd_extent;
+crd_extent crd_extent_make(const crd_shape *shape, int64_t n_images);
+
+/** Shape of the node's input. */
+const crd_shape *crd_estimator_in_shape(const crd_model *model, const crd_node *node);
+
+/** Floats a parameter takes in scratch: a whole number of cache lines; 0 for index -1. */
+int64_t crd_estimator_param_floats(const crd_model *model, int64_t index);
+
+/** mu or sigma of a parameter; NULL for index -1. */
+const float *crd_estimator_values(const float *block, const crd_model *model, int64_t index);
+
+/** out = mu + sigma * eps of draw `draw`, or sigma * eps where with_mu is 0. Nothing for index -1.
+ * eps is standard normal from {seed, draw, image 0, tensor index, WEIGHT}, or the imported one. */
+void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
+                        int with_mu);
+
+/** The layer itself with these weights; bias may be NULL. */
+void crd_estimator_apply(float *out, const crd_estimator_args *args, const float *in,
+                         const float *weight, const float *bias);
+
+#endif

@@ -1,0 +1,94 @@
+/* Local reparameterization: given its input an output element is normal with mean F(x; mu, mu_b)
+ * and variance F(x^2; sigma^2, sigma_b^2), so it is drawn directly: out = mean + sqrt(variance) *
+ * eps, eps standard normal for every (image, channel, pixel). Source: Kingma, Salimans, Welling,
+ * "Variational dropout and the local reparameterization trick", NeurIPS 2015, equation 6.
+ *
+ * Each output element has the law of reparameterization, and images are independent given the
+ * input, as with flipout. But the pixels of a convolution share one kernel and are drawn here as if
+ * they did not: as with flipout-pixel, the deviation after pooling over n pixels is too small by up
+ * to sqrt(n). Exact for linear layers. */
+#include <math.h>
+
+#include "base/clock.h"
+#include "bayes/estimator.h"
+#include "kernels/kernels.h"
+
+static int64_t scratch_floats(const crd_model *model, const crd_node *node, int64_t weight,
+                              int64_t bias, int64_t n_images)
+{
+    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
+    crd_extent out = crd_extent_make(&node->shape, n_images);
+    return crd_estimator_param_floats(model, weight) + crd_estimator_param_floats(model, bias) +
+           in.total + 2 * out.total + out.per_image;
+}
+
+static void square(float *out, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = x[i] * x[i];
+}
+
+/* sigma^2 of a parameter into `out`; returns it, or NULL for index -1. */
+static const float *variances(float *out, const crd_model *model, int64_t index)
+{
+    if (index < 0)
+        return NULL;
+    square(out, crd_estimator_values(model->sigma, model, index),
+           model->network->params.entries[index].count);
+    return out;
+}
+
+/* y = mean + sd * eps of this draw. `eps` has room for one image. */
+static void add_noise(float *y, const float *mean, const float *sd, float *eps,
+                      const crd_extent *extent, const crd_estimator_args *args, int64_t draw)
+{
+    double start_s = crd_clock_now_s();
+    for (int64_t n = 0; n < extent->images; n++) {
+        const crd_stream stream = {.seed = args->seed,
+                                   .draw = (uint32_t)draw,
+                                   .image = (uint32_t)(args->first_image + n),
+                                   .tensor = (uint32_t)args->weight,
+                                   .purpose = CRD_PURPOSE_ACTIVATION};
+        crd_kernels_get()->normal_fill(eps, extent->per_image, 0, &stream);
+        for (int64_t c = 0; c < extent->channels; c++) {
+            int64_t at = (c * extent->images + n) * extent->pixels;
+            const float *eps_row = eps + c * extent->pixels;
+            for (int64_t p = 0; p < extent->pixels; p++)
+                y[at + p] = fmaf(sd[at + p], eps_row[p], mean[at + p]);
+        }
+    }
+    args->times->draw_s += crd_clock_now_s() - start_s;
+}
+
+static void forward(const crd_estimator_args *args)
+{
+    const crd_model *model = args->model;
+    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, args->node), args->n_images);
+    crd_extent out = crd_extent_make(&args->node->shape, args->n_images);
+    float *weight_room = args->scratch;
+    float *bias_room = weight_room + crd_estimator_param_floats(model, args->weight);
+    float *squared_in = bias_room + crd_estimator_param_floats(model, args->bias);
+    float *mean = squared_in + in.total;
+    float *sd = mean + out.total;
+    float *eps = sd + out.total;
+    const float *weight_variance = variances(weight_room, model, args->weight);
+    const float *bias_variance = variances(bias_room, model, args->bias);
+    for (int64_t d = 0; d < args->n_draws; d++) {
+        const float *x = args->in + d * args->in_step;
+        if (d == 0 || args->in_step != 0) {
+            crd_estimator_apply(mean, args, x, crd_estimator_values(model->mu, model, args->weight),
+                                crd_estimator_values(model->mu, model, args->bias));
+            square(squared_in, x, in.total);
+            crd_estimator_apply(sd, args, squared_in, weight_variance, bias_variance);
+            for (int64_t i = 0; i < out.total; i++)
+                sd[i] = sqrtf(sd[i]);
+        }
+        add_noise(args->out + d * args->out_step, mean, sd, eps, &out, args, args->first_draw + d);
+    }
+}
+
+const crd_estimator crd_estimator_local_reparameterization = {
+    .draws_weights = 0,
+    .scratch_floats = scratch_floats,
+    .forward = forward,
+};

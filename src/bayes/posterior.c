@@ -1,0 +1,137 @@
+#include "credence/posterior.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { MODULE_SIZE = 512, LEAF_SIZE = 64 };
+
+crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
+{
+    crd_status status = CRD_OK;
+    crd_posterior *posterior = NULL;
+    *out = NULL;
+    CRD_ALLOC(&posterior, 1, "posterior");
+    posterior->network = network;
+    posterior->conversion = crd_conversion_defaults();
+    posterior->n_classes = crd_network_n_outputs(network);
+    CRD_ALLOC(&posterior->mu, network->params.n_floats, "mu");
+    CRD_ALLOC(&posterior->rho, network->params.n_floats, "rho");
+    CRD_ALLOC(&posterior->bayesian, network->params.n_params, "Bayesian flags");
+    *out = posterior;
+    return CRD_OK;
+cleanup:
+    if (posterior == NULL)
+        crd_network_destroy(network);
+    crd_posterior_destroy(posterior);
+    return status;
+}
+
+void crd_posterior_destroy(crd_posterior *posterior)
+{
+    if (posterior == NULL)
+        return;
+    for (int64_t i = 0; posterior->classes != NULL && i < posterior->n_classes; i++)
+        crd_free(posterior->classes[i]);
+    crd_free(posterior->classes);
+    crd_free(posterior->prior_mu);
+    crd_free(posterior->bayesian);
+    crd_free(posterior->rho);
+    crd_free(posterior->mu);
+    crd_network_destroy(posterior->network);
+    crd_free(posterior);
+}
+
+/* Node that parameter `index` belongs to. Every parameter is made by a node, so there is one. */
+static const crd_node *owner(const crd_network *network, int64_t index)
+{
+    for (int64_t i = 0; i < network->n_nodes; i++)
+        for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++)
+            if (network->nodes[i].params[slot] == index)
+                return &network->nodes[i];
+    return NULL;
+}
+
+crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
+                                    const crd_posterior *posterior, int64_t index, char which)
+{
+    crd_status status = CRD_OK;
+    const crd_network *network = posterior->network;
+    CRD_REQUIRE(index >= 0 && index < network->params.n_params, CRD_ERR_INTERNAL,
+                "parameter %lld: not in the table", (long long)index);
+    const char *name = network->params.entries[index].name;
+    const char *dot = strrchr(name, '.');
+    CRD_REQUIRE(dot != NULL, CRD_ERR_INTERNAL, "%s: no module path", name);
+    const char *plain = dot + 1;
+    int written;
+    if (posterior->bayesian[index]) {
+        CRD_REQUIRE(which == 'm' || which == 'r', CRD_ERR_INTERNAL, "%s: 'm' or 'r', not '%c'",
+                    name, which);
+        /* bayesian-torch says kernel for the weight of a convolution, and for nothing else. */
+        int is_kernel = strcmp(plain, "weight") == 0 &&
+                        strstr(crd_node_kind(owner(network, index)), "Conv") != NULL;
+        written = snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho",
+                           is_kernel ? "kernel" : plain);
+    } else {
+        written = snprintf(leaf, leaf_size, "%s", plain);
+    }
+    CRD_REQUIRE((size_t)written < leaf_size && (size_t)(dot - name) < module_size, CRD_ERR_INTERNAL,
+                "%s: the name is too long", name);
+    memcpy(module, name, (size_t)(dot - name));
+    module[dot - name] = '\0';
+cleanup:
+    return status;
+}
+
+static crd_status bad_value(const crd_posterior *posterior, int64_t index, char which,
+                            int64_t element, double value, const char *allowed)
+{
+    char module[MODULE_SIZE], leaf[LEAF_SIZE];
+    crd_status status =
+        crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index, which);
+    if (status != CRD_OK)
+        return status;
+    return CRD_FAIL(CRD_ERR_INPUT, "%s.%s: element %lld is %g; %s", module, leaf,
+                    (long long)element, value, allowed);
+}
+
+static int is_running_var(const crd_network *network, int64_t index)
+{
+    const crd_node *node = owner(network, index);
+    return node != NULL && node->params[CRD_PARAM_RUNNING_VAR] == index;
+}
+
+crd_status crd_posterior_check(const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    const crd_params *params = &posterior->network->params;
+    const crd_conversion *conversion = &posterior->conversion;
+    CRD_REQUIRE(isfinite(conversion->prior_sigma) && conversion->prior_sigma > 0, CRD_ERR_INPUT,
+                "prior_sigma: %g is not a positive number", conversion->prior_sigma);
+    CRD_REQUIRE(isfinite(conversion->prior_mu), CRD_ERR_INPUT, "prior_mu: %g is not finite",
+                conversion->prior_mu);
+    for (int64_t p = 0; p < params->n_params; p++) {
+        const float *mu = posterior->mu + params->entries[p].offset;
+        const float *rho = posterior->rho + params->entries[p].offset;
+        const float *prior_mu =
+            posterior->prior_mu == NULL ? NULL : posterior->prior_mu + params->entries[p].offset;
+        int is_variance = is_running_var(posterior->network, p);
+        for (int64_t i = 0; i < params->entries[p].count; i++) {
+            if (!isfinite(mu[i]))
+                return bad_value(posterior, p, 'm', i, (double)mu[i], "it must be finite");
+            if (is_variance && mu[i] < 0)
+                return bad_value(posterior, p, 'm', i, (double)mu[i], "it must not be negative");
+            if (!posterior->bayesian[p])
+                continue;
+            if (!isfinite(rho[i]))
+                return bad_value(posterior, p, 'r', i, (double)rho[i], "it must be finite");
+            if (prior_mu != NULL && !isfinite(prior_mu[i]))
+                return bad_value(posterior, p, 'm', i, (double)prior_mu[i],
+                                 "the prior's mean must be finite");
+        }
+    }
+cleanup:
+    return status;
+}

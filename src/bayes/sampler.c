@@ -1,0 +1,263 @@
+/* One walk over the graph for a block of draws. What no drawn weight influences is computed once;
+ * behind the first random layer every activation has a copy a draw. Always one layer's call has the
+ * same shape whatever the number of draws, since the last bits of a matrix product depend on it. */
+#include "credence/sampler.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "bayes/estimator.h"
+#include "nn/plan.h"
+
+struct crd_sampler {
+    crd_model model;
+    const crd_estimator *estimator;
+    uint64_t seed;
+    uint8_t *random; /* [n_nodes] own weights are drawn */
+    uint8_t *folded; /* [n_nodes] batch norm that is part of the layer before it */
+    int64_t *bias;   /* [n_nodes] a weighted node's bias parameter, its own or folded; -1 */
+    crd_plan plan;
+    float *arena;
+    float *layer_scratch;
+    float *estimator_scratch;
+    crd_sampler_times times;
+};
+
+/* Which nodes are random or folded away, and where the shift of a folded batch norm lies. */
+static void classify(crd_sampler *sampler, int mean)
+{
+    const crd_network *network = sampler->model.network;
+    for (int64_t i = 0; i < network->n_nodes; i++) {
+        const crd_node *node = &network->nodes[i];
+        int64_t weight = node->params[CRD_PARAM_WEIGHT], bias = node->params[CRD_PARAM_BIAS];
+        sampler->bias[i] = bias;
+        if (!mean && crd_node_is_weighted(node))
+            sampler->random[i] =
+                sampler->model.bayesian[weight] || (bias >= 0 && sampler->model.bayesian[bias]);
+        int64_t target = crd_network_fold_target(network, i);
+        if (target < 0)
+            continue;
+        sampler->folded[i] = 1;
+        if (sampler->bias[target] < 0)
+            sampler->bias[target] = bias;
+    }
+}
+
+static int64_t estimator_scratch_floats(const crd_sampler *sampler)
+{
+    const crd_network *network = sampler->model.network;
+    int64_t most = 0;
+    for (int64_t i = 0; i < network->n_nodes; i++) {
+        if (!sampler->random[i])
+            continue;
+        const crd_node *node = &network->nodes[i];
+        int64_t floats = sampler->estimator->scratch_floats(
+            &sampler->model, node, node->params[CRD_PARAM_WEIGHT], sampler->bias[i],
+            sampler->plan.n_images);
+        most = floats > most ? floats : most;
+    }
+    return most;
+}
+
+crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
+                              const crd_sampler_options *options)
+{
+    crd_status status = CRD_OK;
+    crd_sampler *sampler = NULL;
+    int64_t n_nodes = model->network->n_nodes;
+    *out = NULL;
+    CRD_REQUIRE(options->batch > 0, CRD_ERR_USAGE, "batch: %lld is not a positive number",
+                (long long)options->batch);
+    CRD_REQUIRE(options->draw_block > 0, CRD_ERR_USAGE, "draw_block: %lld is not a positive number",
+                (long long)options->draw_block);
+    CRD_ALLOC(&sampler, 1, "sampler");
+    sampler->model = *model;
+    sampler->seed = options->seed;
+    CRD_TRY(crd_estimator_find(&sampler->estimator, options->estimator, "estimator"));
+    CRD_REQUIRE(model->eps == NULL || sampler->estimator->draws_weights, CRD_ERR_USAGE,
+                "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
+    CRD_ALLOC(&sampler->random, n_nodes, "random nodes");
+    CRD_ALLOC(&sampler->folded, n_nodes, "folded nodes");
+    CRD_ALLOC(&sampler->bias, n_nodes, "bias parameters");
+    classify(sampler, options->mean);
+    CRD_TRY(crd_plan_init(&sampler->plan, model->network, sampler->random, sampler->folded,
+                          options->batch, options->draw_block));
+    CRD_ALLOC(&sampler->arena, sampler->plan.arena_floats, "activations");
+    CRD_ALLOC(&sampler->layer_scratch, sampler->plan.scratch_floats, "scratch of the layers");
+    CRD_ALLOC(&sampler->estimator_scratch, estimator_scratch_floats(sampler),
+              "scratch of the estimator");
+    *out = sampler;
+    return CRD_OK;
+cleanup:
+    crd_sampler_destroy(sampler);
+    return status;
+}
+
+void crd_sampler_destroy(crd_sampler *sampler)
+{
+    if (sampler == NULL)
+        return;
+    crd_free(sampler->estimator_scratch);
+    crd_free(sampler->layer_scratch);
+    crd_free(sampler->arena);
+    crd_plan_clear(&sampler->plan);
+    crd_free(sampler->bias);
+    crd_free(sampler->folded);
+    crd_free(sampler->random);
+    crd_free(sampler);
+}
+
+static float *activation(const crd_sampler *sampler, int64_t node)
+{
+    return sampler->arena + sampler->plan.offsets[node];
+}
+
+/* From one draw's copy of an activation to the next; 0: all draws share it. */
+static int64_t draw_step(const crd_sampler *sampler, int64_t node)
+{
+    return sampler->plan.n_copies[node] == 1 ? 0 : sampler->plan.floats[node];
+}
+
+/* (images, channels, pixels) to (channels, images, pixels). */
+static void load_images(float *out, const float *images, const crd_extent *extent)
+{
+    for (int64_t c = 0; c < extent->channels; c++)
+        for (int64_t n = 0; n < extent->images; n++)
+            memcpy(out + (c * extent->images + n) * extent->pixels,
+                   images + (n * extent->channels + c) * extent->pixels,
+                   (size_t)extent->pixels * sizeof *out);
+}
+
+/* And back. */
+static void store_logits(float *logits, const float *activations, const crd_extent *extent)
+{
+    for (int64_t c = 0; c < extent->channels; c++)
+        for (int64_t n = 0; n < extent->images; n++)
+            memcpy(logits + (n * extent->channels + c) * extent->pixels,
+                   activations + (c * extent->images + n) * extent->pixels,
+                   (size_t)extent->pixels * sizeof *logits);
+}
+
+/* A node whose parameters are not drawn, for as many copies as its input has. */
+static void run_fixed(crd_sampler *sampler, int64_t index, int64_t n_images, int64_t n_draws)
+{
+    double start_s = crd_clock_now_s();
+    const crd_network *network = sampler->model.network;
+    const crd_node *node = &network->nodes[index];
+    crd_layer_args args = {.n_images = n_images, .scratch = sampler->layer_scratch};
+    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
+        int64_t param = slot == CRD_PARAM_BIAS ? sampler->bias[index] : node->params[slot];
+        args.params[slot] = crd_estimator_values(sampler->model.mu, &sampler->model, param);
+    }
+    int64_t n_copies = draw_step(sampler, index) == 0 ? 1 : n_draws;
+    for (int64_t d = 0; d < n_copies; d++) {
+        args.out = activation(sampler, index) + d * draw_step(sampler, index);
+        for (int k = 0; k < node->n_inputs; k++) {
+            int64_t input = node->inputs[k];
+            args.in[k] = activation(sampler, input) + d * draw_step(sampler, input);
+            args.in_shape[k] = &network->nodes[input].shape;
+        }
+        node->layer->forward(node, &args);
+    }
+    double *spent_s =
+        crd_node_is_weighted(node) ? &sampler->times.weighted_s : &sampler->times.rest_s;
+    *spent_s += crd_clock_now_s() - start_s;
+}
+
+static void run_random(crd_sampler *sampler, int64_t index, int64_t n_images, int64_t first_image,
+                       int64_t n_draws, int64_t first_draw)
+{
+    const crd_node *node = &sampler->model.network->nodes[index];
+    const crd_estimator_args args = {
+        .out = activation(sampler, index),
+        .out_step = draw_step(sampler, index),
+        .in = activation(sampler, node->inputs[0]),
+        .in_step = draw_step(sampler, node->inputs[0]),
+        .model = &sampler->model,
+        .node = node,
+        .weight = node->params[CRD_PARAM_WEIGHT],
+        .bias = sampler->bias[index],
+        .seed = sampler->seed,
+        .n_images = n_images,
+        .first_image = first_image,
+        .n_draws = n_draws,
+        .first_draw = first_draw,
+        .scratch = sampler->estimator_scratch,
+        .layer_scratch = sampler->layer_scratch,
+        .times = &sampler->times,
+    };
+    sampler->estimator->forward(&args);
+}
+
+static crd_status check_finite(const float *logits, int64_t n_classes, int64_t n_images,
+                               int64_t first_image, int64_t n_draws, int64_t first_draw)
+{
+    for (int64_t i = 0; i < n_draws * n_images * n_classes; i++)
+        if (!isfinite(logits[i]))
+            return CRD_FAIL(CRD_ERR_NUMERIC, "draw %lld, image %lld: logit %lld is %g",
+                            (long long)(first_draw + i / n_classes / n_images),
+                            (long long)(first_image + i / n_classes % n_images),
+                            (long long)(i % n_classes), (double)logits[i]);
+    return CRD_OK;
+}
+
+/* Whether a call fits the plan and the 32 bits that a random number's address has for draw and
+ * image. */
+static crd_status check_call(const crd_sampler *sampler, int64_t n_images, int64_t first_image,
+                             int64_t n_draws, int64_t first_draw)
+{
+    crd_status status = CRD_OK;
+    CRD_REQUIRE(n_images > 0 && n_images <= sampler->plan.n_images, CRD_ERR_USAGE,
+                "images: %lld in a call; from 1 to %lld are planned", (long long)n_images,
+                (long long)sampler->plan.n_images);
+    CRD_REQUIRE(n_draws > 0 && n_draws <= sampler->plan.n_draws, CRD_ERR_USAGE,
+                "draws: %lld in a call; from 1 to %lld are planned", (long long)n_draws,
+                (long long)sampler->plan.n_draws);
+    CRD_REQUIRE(first_draw >= 0 && first_draw <= UINT32_MAX - n_draws, CRD_ERR_USAGE,
+                "draws: number %lld is not from 0 to 2^32 - 1", (long long)first_draw);
+    CRD_REQUIRE(first_image >= 0 && first_image <= UINT32_MAX - n_images, CRD_ERR_USAGE,
+                "images: number %lld is not from 0 to 2^32 - 1", (long long)first_image);
+cleanup:
+    return status;
+}
+
+crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *images,
+                           int64_t n_images, int64_t first_image, int64_t first_draw,
+                           int64_t n_draws)
+{
+    const crd_network *network = sampler->model.network;
+    crd_status status = check_call(sampler, n_images, first_image, n_draws, first_draw);
+    if (status != CRD_OK)
+        return status;
+
+    double start_s = crd_clock_now_s();
+    crd_extent in = crd_extent_make(crd_network_input_shape(network), n_images);
+    load_images(activation(sampler, 0), images, &in);
+    sampler->times.rest_s += crd_clock_now_s() - start_s;
+
+    for (int64_t i = 1; i < network->n_nodes; i++) {
+        if (sampler->folded[i])
+            continue;
+        if (sampler->random[i])
+            run_random(sampler, i, n_images, first_image, n_draws, first_draw);
+        else
+            run_fixed(sampler, i, n_images, n_draws);
+    }
+
+    start_s = crd_clock_now_s();
+    int64_t last = network->n_nodes - 1;
+    crd_extent out = crd_extent_make(&network->nodes[last].shape, n_images);
+    for (int64_t d = 0; d < n_draws; d++)
+        store_logits(logits + d * out.total,
+                     activation(sampler, last) + d * draw_step(sampler, last), &out);
+    status = check_finite(logits, out.per_image, n_images, first_image, n_draws, first_draw);
+    sampler->times.rest_s += crd_clock_now_s() - start_s;
+    return status;
+}
+
+crd_sampler_times crd_sampler_get_times(const crd_sampler *sampler)
+{
+    return sampler->times;
+}
