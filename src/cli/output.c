@@ -98,6 +98,19 @@ json_t *crd_json_real(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *crd_json_text(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value != NULL)
+        return value;
+    char ascii[1024];
+    snprintf(ascii, sizeof ascii, "%s", text);
+    for (char *c = ascii; *c != '\0'; c++)
+        if ((unsigned char)*c > 126)
+            *c = '?';
+    return json_string(ascii);
+}
+
 crd_status crd_json_print(json_t *object)
 {
     if (object == NULL)

@@ -34,27 +34,35 @@ const char *crd_grouped(char out[32], int64_t number);
 
 /** A number, or null where it is not finite: JSON has no NaN. */
 json_t *crd_json_real(double value);
+/** A text; bytes that are no UTF-8 (file names may hold any) become "?". */
+json_t *crd_json_text(const char *text);
 /** Prints one JSON object on stdout and frees it. Errors: CRD_ERR_INTERNAL if it is NULL. */
 crd_status crd_json_print(json_t *object);
 
-/** What a prediction's output shows besides its summary. All borrowed. */
+/** What a prediction's output shows besides its summaries. All borrowed. */
 typedef struct crd_prediction_view {
-    const crd_summary *summary;
-    const char *const *image_names;
-    const char *const *class_names; /**< NULL: numbers */
+    const char *const *image_names; /**< [n_images] */
+    int64_t n_images, n_draws, n_classes;
+    const char *const *class_names; /**< [n_classes]; NULL: numbers */
     const char *posterior;          /**< its path */
     const char *estimator;          /**< "mean" for the deterministic network */
-    int is_mean;                    /**< 1: no draws were made: there is no error to show */
     int list_classes;               /**< 1: list the top classes even of several images */
-    uint64_t seed;
     int n_ranks;
-    double seconds;
+    uint64_t seed;
 } crd_prediction_view;
 
-/** One image: the notebook's list with errors. Several: one line each, or lists if asked for. */
-void crd_prediction_print(const crd_prediction_view *view);
-/** The same and all per-image figures as one JSON object. */
-crd_status crd_prediction_print_json(const crd_prediction_view *view);
+/** One image: the notebook's list with errors. Several: a line each, or lists if asked for. The rows
+ * of `summary` are images [first_image, + summary->n_images); the first call prints a head line. */
+void crd_prediction_print(const crd_prediction_view *view, const crd_summary *summary,
+                          int64_t first_image, double seconds);
+/** The last line, for several images. */
+void crd_prediction_print_end(const crd_prediction_view *view, double seconds);
+/** Appends the images of `summary` to a JSON array: all figures of an image, and its top classes. */
+void crd_prediction_append_json(json_t *images, const crd_prediction_view *view,
+                                const crd_summary *summary, int64_t first_image);
+/** The whole as one JSON object on stdout. Takes `images` over. */
+crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
+                                     double seconds);
 /** Top class of one draw: "draw 0: 868, tray 13.47 %". `name` NULL: the class has no name. */
 void crd_draw_print(const char *image, int64_t draw, int64_t class_index, const char *name,
                     double probability);

@@ -19,7 +19,7 @@ static size_t common_folder(const crd_prediction_view *view)
     const char *first = view->image_names[0];
     const char *slash = strrchr(first, '/');
     size_t length = slash != NULL ? (size_t)(slash - first) + 1 : 0;
-    for (int64_t i = 1; i < view->summary->n_images; i++) {
+    for (int64_t i = 1; i < view->n_images; i++) {
         size_t same = 0;
         while (same < length && view->image_names[i][same] == first[same])
             same++;
@@ -30,128 +30,112 @@ static size_t common_folder(const crd_prediction_view *view)
     return length;
 }
 
-static void print_entropies(const crd_prediction_view *view, int64_t image)
+static int longest_class(const crd_prediction_view *view, int at_most)
 {
-    const crd_summary *s = view->summary;
-    if (view->is_mean || isnan(s->mutual_information_mcse[image])) {
-        printf("  entropy %.3f nats (one network: nothing to separate)\n",
-               s->predictive_entropy[image]);
-        return;
+    int width = 5;
+    for (int64_t k = 0; k < view->n_classes && width < at_most; k++) {
+        char number[24];
+        int w = crd_text_width(class_name(number, view, k));
+        width = w > width ? w : width;
     }
-    printf("  predictive entropy %.3f ± %.3f nats = aleatoric %.3f ± %.3f + epistemic %.3f ± %.3f\n",
-           s->predictive_entropy_debiased[image], s->predictive_entropy_mcse[image],
-           s->expected_entropy[image], s->expected_entropy_mcse[image],
-           s->mutual_information_debiased[image], s->mutual_information_mcse[image]);
+    return width < at_most ? width : at_most;
 }
 
-static void print_classes(const crd_prediction_view *view, int64_t image, int width)
+static void print_run(const crd_prediction_view *view, double seconds)
 {
-    const crd_summary *s = view->summary;
+    if (strcmp(view->estimator, "mean") == 0)
+        printf("deterministic network");
+    else
+        printf("%lld draw%s", (long long)view->n_draws, view->n_draws == 1 ? "" : "s");
+    printf(", %d rank%s, %.1f s\n", view->n_ranks, view->n_ranks == 1 ? "" : "s", seconds);
+}
+
+static void print_list(const crd_prediction_view *view, const crd_summary *s, int64_t row,
+                       int width)
+{
     for (int64_t t = 0; t < s->n_top; t++) {
-        int64_t k = s->top_class[image * s->n_top + t], at = image * s->n_classes + k;
+        int64_t k = s->top_class[row * s->n_top + t], at = row * s->n_classes + k;
         char number[24];
         printf("  ");
-        crd_print_padded(class_name(number, view, k), width - 2);
+        crd_print_padded(class_name(number, view, k), width);
         printf(" %6.2f %%", 100 * (double)s->probs_mean[at]);
-        if (!isnan(s->probs_mcse[at]))
+        if (s->n_draws > 1)
             printf(" ± %.2f   (draws %.1f … %.1f, top-1 in %lld)", 100 * (double)s->probs_mcse[at],
                    100 * (double)s->probs_min[at], 100 * (double)s->probs_max[at],
                    (long long)s->votes[at]);
         putchar('\n');
     }
-    print_entropies(view, image);
+    if (s->n_draws > 1)
+        printf("  predictive entropy %.3f ± %.3f nats = aleatoric %.3f ± %.3f + epistemic %.3f ± "
+               "%.3f\n",
+               s->predictive_entropy_debiased[row], s->predictive_entropy_mcse[row],
+               s->expected_entropy[row], s->expected_entropy_mcse[row],
+               s->mutual_information_debiased[row], s->mutual_information_mcse[row]);
+    else /* one network knows nothing of its own uncertainty */
+        printf("  entropy %.3f nats\n", s->predictive_entropy[row]);
 }
 
-static void print_run(const crd_prediction_view *view)
+static void print_table_head(const crd_prediction_view *view, int name_width, int class_width)
 {
-    if (view->is_mean)
-        printf("deterministic network");
+    crd_print_padded("image", name_width + 2);
+    crd_print_padded("class", class_width + 2);
+    puts(view->n_draws > 1 ? "probability, %     top-1  entropy, nats = aleatoric     + epistemic"
+                           : "probability, %  entropy, nats");
+}
+
+static void print_table_row(const crd_prediction_view *view, const crd_summary *s, int64_t row,
+                            int class_width)
+{
+    int64_t k = s->top_class[row * s->n_top], at = row * s->n_classes + k;
+    char number[24];
+    crd_print_padded(class_name(number, view, k), class_width + 2);
+    printf("%6.2f", 100 * (double)s->probs_mean[at]);
+    if (view->n_draws > 1)
+        printf(" ± %-5.2f  %6.1f %%  %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
+               100 * (double)s->probs_mcse[at],
+               100 * (double)s->votes[at] / (double)s->n_draws, s->predictive_entropy_debiased[row],
+               s->predictive_entropy_mcse[row], s->expected_entropy[row],
+               s->expected_entropy_mcse[row], s->mutual_information_debiased[row],
+               s->mutual_information_mcse[row]);
     else
-        printf("%lld draw%s", (long long)view->summary->n_draws,
-               view->summary->n_draws == 1 ? "" : "s");
-    printf(", %d rank%s, %.1f s\n", view->n_ranks, view->n_ranks == 1 ? "" : "s", view->seconds);
+        printf("          %.3f\n", s->predictive_entropy[row]);
 }
 
-/** Width of the widest shown text, at most `most`. */
-static int widest_class(const crd_prediction_view *view, int64_t n_top, int most)
+void crd_prediction_print(const crd_prediction_view *view, const crd_summary *summary,
+                          int64_t first_image, double seconds)
 {
-    const crd_summary *s = view->summary;
-    int width = 8;
-    for (int64_t i = 0; i < s->n_images; i++)
-        for (int64_t t = 0; t < n_top && !s->skipped[i]; t++) {
-            char number[24];
-            int w = crd_text_width(class_name(number, view, s->top_class[i * s->n_top + t]));
-            width = w > width ? w : width;
-        }
-    return width < most ? width : most;
-}
-
-static void print_lists(const crd_prediction_view *view, size_t folder)
-{
-    const crd_summary *s = view->summary;
-    int width = widest_class(view, s->n_top, 60) + 3;
-    for (int64_t i = 0; i < s->n_images; i++) {
-        const char *name = view->image_names[i] + folder;
-        if (s->n_images > 1 || s->skipped[i]) {
-            crd_print_clean(name);
-            puts(s->skipped[i] ? "   skipped: cannot be read" : "");
-        } else {
-            crd_print_padded(name, width);
-            printf("  ");
-            print_run(view);
-        }
-        if (!s->skipped[i])
-            print_classes(view, i, width);
-    }
-}
-
-static void print_table(const crd_prediction_view *view, size_t folder)
-{
-    const crd_summary *s = view->summary;
-    int name_width = 5, class_width = widest_class(view, 1, 32);
-    for (int64_t i = 0; i < s->n_images; i++) {
+    size_t folder = common_folder(view);
+    int as_list = view->n_images == 1 || view->list_classes;
+    int class_width = longest_class(view, as_list ? 60 : 32), name_width = 5;
+    for (int64_t i = 0; i < view->n_images; i++) {
         int w = crd_text_width(view->image_names[i] + folder);
         name_width = w > name_width ? w : name_width;
     }
-    int has_error = !view->is_mean && s->n_draws > 1;
-    crd_print_padded("image", name_width + 2);
-    crd_print_padded("class", class_width + 2);
-    puts(has_error ? "probability, %    top-1    entropy, nats = aleatoric     + epistemic"
-                   : "probability, %  entropy, nats");
-    for (int64_t i = 0; i < s->n_images; i++) {
-        crd_print_padded(view->image_names[i] + folder, name_width + 2);
-        if (s->skipped[i]) {
+    if (!as_list && first_image == 0)
+        print_table_head(view, name_width, class_width);
+    for (int64_t row = 0; row < summary->n_images; row++) {
+        const char *name = view->image_names[first_image + row] + folder;
+        crd_print_padded(name, as_list ? class_width + 2 : name_width + 2);
+        if (summary->skipped[row]) {
             puts("skipped: cannot be read");
-            continue;
+        } else if (as_list) {
+            if (view->n_images == 1)
+                printf("   "), print_run(view, seconds);
+            else
+                putchar('\n');
+            print_list(view, summary, row, class_width);
+        } else {
+            print_table_row(view, summary, row, class_width);
         }
-        int64_t k = s->top_class[i * s->n_top], at = i * s->n_classes + k;
-        char number[24];
-        crd_print_padded(class_name(number, view, k), class_width + 2);
-        printf("%6.2f", 100 * (double)s->probs_mean[at]);
-        if (has_error)
-            printf(" ± %-5.2f %8.1f %%    %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
-                   100 * (double)s->probs_mcse[at],
-                   100 * (double)s->votes[at] / (double)s->n_draws,
-                   s->predictive_entropy_debiased[i], s->predictive_entropy_mcse[i],
-                   s->expected_entropy[i], s->expected_entropy_mcse[i],
-                   s->mutual_information_debiased[i], s->mutual_information_mcse[i]);
-        else
-            printf("          %.3f\n", s->predictive_entropy[i]);
     }
 }
 
-void crd_prediction_print(const crd_prediction_view *view)
+void crd_prediction_print_end(const crd_prediction_view *view, double seconds)
 {
-    size_t folder = common_folder(view);
-    int64_t n_images = view->summary->n_images;
-    if (n_images == 1 || view->list_classes)
-        print_lists(view, folder);
-    else
-        print_table(view, folder);
-    if (n_images > 1) {
-        printf("%lld images, ", (long long)n_images);
-        print_run(view);
-    }
+    if (view->n_images == 1)
+        return;
+    printf("%lld images, ", (long long)view->n_images);
+    print_run(view, seconds);
 }
 
 void crd_draw_print(const char *image, int64_t draw, int64_t class_index, const char *name,
@@ -195,38 +179,33 @@ static void set_fields(json_t *object, const crd_summary *summary, crd_field_dim
             json_object_set_new(object, fields[f].name, field_value(summary, &fields[f], at));
 }
 
-static json_t *image_object(const crd_prediction_view *view, int64_t image)
+void crd_prediction_append_json(json_t *images, const crd_prediction_view *view,
+                                const crd_summary *s, int64_t first_image)
 {
-    const crd_summary *s = view->summary;
-    json_t *object = json_pack("{s:s%}", "name", view->image_names[image],
-                               strlen(view->image_names[image]));
-    if (object == NULL) /* a name that is no UTF-8 */
-        object = json_pack("{s:n}", "name");
-    set_fields(object, s, CRD_DIM_NONE, image);
-    json_t *top = json_array();
-    for (int64_t t = 0; t < s->n_top && !s->skipped[image]; t++) {
-        int64_t k = s->top_class[image * s->n_top + t];
-        char number[24];
-        json_t *row = json_pack("{s:I, s:s}", "class", (json_int_t)k, "name",
-                                class_name(number, view, k));
-        if (row == NULL)
-            row = json_pack("{s:I}", "class", (json_int_t)k);
-        set_fields(row, s, CRD_DIM_CLASS, image * s->n_classes + k);
-        json_array_append_new(top, row);
+    for (int64_t row = 0; row < s->n_images; row++) {
+        json_t *image = json_object(), *top = json_array();
+        json_object_set_new(image, "name", crd_json_text(view->image_names[first_image + row]));
+        set_fields(image, s, CRD_DIM_NONE, row);
+        for (int64_t t = 0; t < s->n_top && !s->skipped[row]; t++) {
+            int64_t k = s->top_class[row * s->n_top + t];
+            char number[24];
+            json_t *class = json_pack("{s:I, s:o}", "class", (json_int_t)k, "name",
+                                      crd_json_text(class_name(number, view, k)));
+            set_fields(class, s, CRD_DIM_CLASS, row * s->n_classes + k);
+            json_array_append_new(top, class);
+        }
+        json_object_set_new(image, "top", top);
+        json_array_append_new(images, image);
     }
-    json_object_set_new(object, "top", top);
-    return object;
 }
 
-crd_status crd_prediction_print_json(const crd_prediction_view *view)
+crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
+                                     double seconds)
 {
-    const crd_summary *s = view->summary;
-    json_t *images = json_array();
-    for (int64_t i = 0; i < s->n_images; i++)
-        json_array_append_new(images, image_object(view, i));
     return crd_json_print(json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:f, s:o}", "posterior", view->posterior, "estimator",
-        view->estimator, "seed", (json_int_t)view->seed, "n_draws", (json_int_t)s->n_draws,
-        "n_images", (json_int_t)s->n_images, "n_classes", (json_int_t)s->n_classes, "n_ranks",
-        view->n_ranks, "seconds", view->seconds, "images", images));
+        "{s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:f, s:o}", "posterior",
+        crd_json_text(view->posterior), "estimator", view->estimator, "seed",
+        (json_int_t)view->seed, "n_draws", (json_int_t)view->n_draws, "n_images",
+        (json_int_t)view->n_images, "n_classes", (json_int_t)view->n_classes, "n_ranks",
+        view->n_ranks, "seconds", seconds, "images", images));
 }
