@@ -125,19 +125,30 @@ typedef struct source {
     uint8_t *used;
 } source;
 
+/* What to say of a misfit in the last layer: the usual one is a head of another size. */
+static const char *misfit_hint(const crd_network *network, const crd_param *param)
+{
+    const crd_node *head = &network->nodes[network->n_nodes - 1];
+    int64_t index = param - network->params.entries;
+    int is_head = head->params[CRD_PARAM_WEIGHT] == index || head->params[CRD_PARAM_BIAS] == index;
+    return is_head ? " (another number of classes)" : "";
+}
+
 static crd_status take(float *out, const source *from, const char *name, const crd_param *param,
-                       const char *arch)
+                       const crd_network *network)
 {
     crd_status status = CRD_OK;
     char want[CRD_SHAPE_TEXT_SIZE], have[CRD_SHAPE_TEXT_SIZE];
+    crd_shape_text(want, &param->shape);
     int64_t index = crd_params_find(from->weights, name);
     CRD_REQUIRE(index >= 0, CRD_ERR_INPUT,
-                "weights: no tensor %s; network %s needs it with shape %s", name, arch,
-                crd_shape_text(want, &param->shape));
+                "weights: no tensor %s; network %s needs it with shape %s", name, network->arch,
+                want);
     const crd_param *found = &from->weights->entries[index];
     CRD_REQUIRE(crd_shape_equal(&found->shape, &param->shape), CRD_ERR_INPUT,
-                "weights: %s has shape %s; network %s needs %s", name,
-                crd_shape_text(have, &found->shape), arch, crd_shape_text(want, &param->shape));
+                "weights: %s has shape %s; network %s needs %s%s", name,
+                crd_shape_text(have, &found->shape), network->arch, want,
+                misfit_hint(network, param));
     const float *values = crd_params_view(from->weights, index);
     for (int64_t i = 0; i < param->count; i++) {
         CRD_REQUIRE(isfinite(values[i]), CRD_ERR_INPUT,
@@ -150,35 +161,11 @@ cleanup:
     return status;
 }
 
-/* A head of another size is the usual misfit, so it is said as what it is. */
-static crd_status check_classes(const crd_posterior *posterior, const crd_params *weights)
-{
-    const crd_network *network = posterior->network;
-    const crd_node *head = &network->nodes[network->n_nodes - 1];
-    if (!crd_node_is_weighted(head))
-        return CRD_OK;
-    char name[NAME_SIZE];
-    crd_status status = full_name(name, posterior, head->params[CRD_PARAM_WEIGHT], 'm');
-    if (status != CRD_OK)
-        return status;
-    int64_t index = crd_params_find(weights, name);
-    if (index < 0)
-        return CRD_OK;
-    const crd_shape *have = &weights->entries[index].shape;
-    const crd_shape *want = &network->params.entries[head->params[CRD_PARAM_WEIGHT]].shape;
-    crd_shape resized = *have;
-    resized.dims[0] = want->dims[0];
-    if (have->n_dims > 0 && have->dims[0] != want->dims[0] && crd_shape_equal(&resized, want))
-        return CRD_FAIL(CRD_ERR_INPUT, "weights: %s has %lld classes; network %s has %lld", name,
-                        (long long)have->dims[0], network->arch, (long long)want->dims[0]);
-    return CRD_OK;
-}
-
 static crd_status take_all(crd_posterior *posterior, const crd_params *weights, int is_bayesian)
 {
     crd_status status = CRD_OK;
-    const crd_params *params = &posterior->network->params;
-    const char *arch = posterior->network->arch;
+    const crd_network *network = posterior->network;
+    const crd_params *params = &network->params;
     source from = {weights, NULL};
     CRD_ALLOC(&from.used, weights->n_params, "tensors taken");
     for (int64_t i = 0; i < params->n_params; i++) {
@@ -187,16 +174,16 @@ static crd_status take_all(crd_posterior *posterior, const crd_params *weights, 
         if (is_bayesian && posterior->bayesian[i]) {
             char name[NAME_SIZE];
             CRD_TRY(full_name(name, posterior, i, 'm'));
-            CRD_TRY(take(mu, &from, name, param, arch));
+            CRD_TRY(take(mu, &from, name, param, network));
             CRD_TRY(full_name(name, posterior, i, 'r'));
-            CRD_TRY(take(posterior->rho + param->offset, &from, name, param, arch));
+            CRD_TRY(take(posterior->rho + param->offset, &from, name, param, network));
         } else {
-            CRD_TRY(take(mu, &from, param->name, param, arch));
+            CRD_TRY(take(mu, &from, param->name, param, network));
         }
     }
     for (int64_t i = 0; i < weights->n_params; i++)
-        CRD_REQUIRE(from.used[i], CRD_ERR_INPUT, "weights: network %s has no tensor %s", arch,
-                    weights->entries[i].name);
+        CRD_REQUIRE(from.used[i], CRD_ERR_INPUT, "weights: network %s has no tensor %s",
+                    network->arch, weights->entries[i].name);
 cleanup:
     crd_free(from.used);
     return status;
@@ -258,7 +245,6 @@ crd_status crd_posterior_convert(crd_posterior **out, crd_network *network,
                     "moped_prior: needs deterministic weights; these are a posterior already");
         CRD_TRY(choose_by_state_dict(posterior, weights));
     }
-    CRD_TRY(check_classes(posterior, weights));
     CRD_TRY(take_all(posterior, weights, is_bayesian));
     if (!is_bayesian)
         CRD_TRY(initialize(posterior));

@@ -8,8 +8,8 @@ extern const crd_layer crd_layer_input, crd_layer_conv2d, crd_layer_linear, crd_
     crd_layer_max_pool2d, crd_layer_avg_pool2d, crd_layer_adaptive_avg_pool2d, crd_layer_relu,
     crd_layer_add, crd_layer_flatten, crd_layer_dropout, crd_layer_pad_shortcut;
 
-/** Largest number of elements of one image at one node, and of one parameter tensor. BLAS counts in
- * 32 bits; with it no product of two sizes exceeds int64. */
+/** Largest number of elements of one image at one node, and of one parameter tensor: the product of
+ * two such numbers fits int64. */
 #define CRD_NODE_MAX_ELEMENTS INT32_MAX
 /** Largest kernel size, stride, padding, dilation. */
 #define CRD_NODE_MAX_WINDOW 65536

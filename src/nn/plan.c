@@ -42,7 +42,7 @@ static crd_status count_floats(planner *p, const uint8_t *random)
         int64_t count = crd_shape_count(&node->shape), total;
         if (__builtin_mul_overflow(plan->n_images, count, &plan->floats[i]) ||
             __builtin_mul_overflow(plan->floats[i], plan->n_copies[i], &total) ||
-            total > MAX_BUFFER_FLOATS || plan->floats[i] / node->shape.dims[0] > INT32_MAX)
+            total > MAX_BUFFER_FLOATS)
             return CRD_FAIL(CRD_ERR_USAGE,
                             "node '%s': a batch of %lld images in %lld draws is too large",
                             node->name, (long long)plan->n_images, (long long)plan->n_draws);

@@ -58,7 +58,7 @@ static inline float crd_normal_float(uint32_t bits)
     return value;
 }
 
-/** sqrt(-2 ln u1). */
+/** sqrt(-2 ln u1): from 6.764 down to 1.5e-5, never rising with a (tried for all 2^32 words). */
 static inline float crd_normal_radius(uint32_t a)
 {
     /* Read as a signed number, the word gives u1 below 1/2 and u1 - 1 above: whichever of the two

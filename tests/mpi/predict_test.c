@@ -155,9 +155,8 @@ static void check_not_a_number(crd_comm *world, crd_posterior *posterior,
     static result r;
     crd_shared_model *shared;
     if (crd_comm_rank(world) == 0)
-        posterior->mu[0] = 3e38f; /* finite, but its product with an image overflows */
-    if (crd_comm_rank(world) == 0)
-        posterior->mu[1] = -3e38f;
+        for (int64_t i = 0; i < posterior->network->params.n_floats; i++)
+            posterior->mu[i] = 1e30f; /* finite, but the product of two layers is not */
     CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL) == CRD_OK);
     CHECK(world,
           run(&r, world, crd_shared_model_view(shared), &options, -1, -1) == CRD_ERR_NUMERIC);

@@ -257,7 +257,8 @@ static void wrong_weights_are_named(void **state)
         {"bn1.weight", NULL, NULL, "no tensor bn1.weight; network cnn needs it with shape (4)"},
         {"conv1.weight", "conv1.weight", &misshaped,
          "conv1.weight has shape (4, 3, 3, 1); network cnn needs (4, 3, 3, 3)"},
-        {"fc.weight", "fc.weight", &ten_classes, "fc.weight has 10 classes; network cnn has 5"},
+        {"fc.weight", "fc.weight", &ten_classes,
+         "fc.weight has shape (10, 6); network cnn needs (5, 6) (another number of classes)"},
     };
     crd_posterior *p;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

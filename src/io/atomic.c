@@ -1,0 +1,156 @@
+#include "io/atomic.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+enum { MAX_ATTEMPTS = 100, MAX_NAME_PART = 200 };
+
+static crd_status write_failed(const crd_atomic_file *file, int error)
+{
+    return CRD_FAIL(CRD_ERR_IO, "%s: cannot be written: %s", file->path, strerror(error));
+}
+
+/* Length of the folder part of a path, its final slash included; 0 if there is none. */
+static int folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? 0 : (int)(slash - path + 1);
+}
+
+/* Where the file will be: a link's target, so that the link stays a link. */
+static crd_status resolve(char **out, const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return crd_alloc_string(out, path);
+    if (!S_ISREG(info.st_mode))
+        return CRD_FAIL(CRD_ERR_IO, "%s: cannot be written: is there and is not a regular file",
+                        path);
+    char *target = realpath(path, NULL);
+    if (target == NULL)
+        return CRD_FAIL(CRD_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+    crd_status status = crd_alloc_string(out, target);
+    free(target);
+    return status;
+}
+
+crd_status crd_atomic_begin(crd_atomic_file *file, const char *path)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    crd_status status = CRD_OK;
+    *file = (crd_atomic_file){.fd = -1};
+    CRD_TRY(resolve(&file->path, path));
+    size_t size = strlen(file->path) + 32;
+    CRD_ALLOC(&file->temp_path, size, "temporary name");
+    int folder = folder_length(file->path);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t number = (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)getpid() << 40;
+    /* open, not mkstemp: mkstemp's mode 0600 would hide the result from the user's group. */
+    for (int attempt = 0; attempt < MAX_ATTEMPTS && file->fd < 0; attempt++) {
+        char suffix[7] = "";
+        number = number * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        for (int i = 0; i < 6; i++)
+            suffix[i] = letters[(number >> (28 + 6 * i)) % (sizeof letters - 1)];
+        snprintf(file->temp_path, size, "%.*s.%.*s.%s.tmp", folder, file->path, MAX_NAME_PART,
+                 file->path + folder, suffix);
+        file->fd = open(file->temp_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (file->fd < 0 && errno != EEXIST)
+            break;
+    }
+    if (file->fd < 0) {
+        status = write_failed(file, errno);
+        crd_free(file->temp_path); /* never made, so never to be removed */
+        file->temp_path = NULL;
+    }
+cleanup:
+    if (status != CRD_OK)
+        crd_atomic_abandon(file);
+    return status;
+}
+
+crd_status crd_atomic_check_space(const crd_atomic_file *file, int64_t bytes)
+{
+    struct statvfs info;
+    /* A file system that cannot tell is no reason to refuse. */
+    if (fstatvfs(file->fd, &info) != 0 || info.f_blocks == 0)
+        return CRD_OK;
+    uint64_t available = (uint64_t)info.f_bavail * info.f_frsize;
+    if ((uint64_t)bytes > available)
+        return CRD_FAIL(CRD_ERR_IO,
+                        "%s: cannot be written: needs %" PRId64 " bytes, %" PRIu64 " are free",
+                        file->path, bytes, available);
+    return CRD_OK;
+}
+
+crd_status crd_atomic_reserve(crd_atomic_file *file, int64_t bytes)
+{
+    struct stat info;
+    if (fstat(file->fd, &info) != 0)
+        return write_failed(file, errno);
+    int error = posix_fallocate(file->fd, info.st_size, (off_t)bytes);
+    if (error != 0 && error != EOPNOTSUPP && error != EINVAL && error != ENOSYS)
+        return write_failed(file, error);
+    return CRD_OK;
+}
+
+/* Makes the rename durable. */
+static crd_status sync_folder(const crd_atomic_file *file)
+{
+    crd_status status = CRD_OK;
+    char *folder = NULL;
+    int fd = -1;
+    int length = folder_length(file->path);
+    CRD_TRY(crd_alloc_string(&folder, length == 0 ? "." : file->path));
+    if (length > 0)
+        folder[length] = '\0';
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Folders that may be written but not read, and file systems that cannot sync folders, exist. */
+    if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+        status = write_failed(file, errno);
+cleanup:
+    if (fd >= 0)
+        close(fd);
+    crd_free(folder);
+    return status;
+}
+
+crd_status crd_atomic_publish(crd_atomic_file *file)
+{
+    crd_status status = CRD_OK;
+    CRD_REQUIRE(fsync(file->fd) == 0, CRD_ERR_IO, "%s: cannot be written: %s", file->path,
+                strerror(errno));
+    int closed = close(file->fd);
+    file->fd = -1;
+    if (closed != 0 || rename(file->temp_path, file->path) != 0) {
+        status = write_failed(file, errno);
+        goto cleanup;
+    }
+    crd_free(file->temp_path);
+    file->temp_path = NULL;
+    CRD_TRY(sync_folder(file));
+cleanup:
+    crd_atomic_abandon(file);
+    return status;
+}
+
+void crd_atomic_abandon(crd_atomic_file *file)
+{
+    if (file->temp_path != NULL && file->fd >= 0)
+        close(file->fd);
+    if (file->temp_path != NULL)
+        unlink(file->temp_path);
+    crd_free(file->temp_path);
+    crd_free(file->path);
+    *file = (crd_atomic_file){.fd = -1};
+}

@@ -1,0 +1,31 @@
+/** A file that appears whole or not at all: written under a temporary name, synced, renamed. */
+#ifndef CRD_IO_ATOMIC_H
+#define CRD_IO_ATOMIC_H
+
+#include <stdint.h>
+
+#include "credence/status.h"
+
+typedef struct crd_atomic_file {
+    char *path;      /**< its place; symbolic links are followed */
+    char *temp_path; /**< in the same folder: ".NAME.XXXXXX.tmp" */
+    int fd;          /**< of the temporary file, read and write */
+} crd_atomic_file;
+
+/** Creates the temporary file with the mode that the umask gives. Errors: CRD_ERR_IO: folder missing
+ * or not writable, or `path` is there and no regular file; nothing to release then. */
+crd_status crd_atomic_begin(crd_atomic_file *file, const char *path);
+
+/** Errors: CRD_ERR_IO if the file system has less than `bytes` free. Reserves nothing. */
+crd_status crd_atomic_check_space(const crd_atomic_file *file, int64_t bytes);
+
+/** Makes sure that `bytes` behind the present end can be written later. */
+crd_status crd_atomic_reserve(crd_atomic_file *file, int64_t bytes);
+
+/** Syncs, renames into place (replacing what is there), syncs the folder; releases in any case. */
+crd_status crd_atomic_publish(crd_atomic_file *file);
+
+/** Removes the temporary file and releases; harmless after _publish. */
+void crd_atomic_abandon(crd_atomic_file *file);
+
+#endif

@@ -1,0 +1,85 @@
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "credence/files.h"
+#include "io/h5.h"
+
+enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
+
+/* Where eps of a Bayesian parameter lies: bayesian-torch's buffer name, eps_kernel for mu_kernel. */
+static crd_status eps_path(char out[CRD_H5_PATH_SIZE], const crd_posterior *posterior,
+                           int64_t index)
+{
+    crd_status status = CRD_OK;
+    char module[MODULE_SIZE], leaf[LEAF_SIZE], name[LEAF_SIZE + 4], group[CRD_H5_PATH_SIZE];
+    CRD_TRY(
+        crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index, 'm'));
+    snprintf(name, sizeof name, "eps_%s", leaf + strlen("mu_"));
+    CRD_TRY(crd_h5_join(group, "/eps", module));
+    CRD_TRY(crd_h5_join(out, group, name));
+cleanup:
+    return status;
+}
+
+static crd_status read_one(float *values, crd_h5 *h5, const char *path, const crd_param *param)
+{
+    crd_status status = CRD_OK;
+    crd_h5_type type;
+    crd_shape shape;
+    char expected[CRD_SHAPE_TEXT_SIZE], found[CRD_SHAPE_TEXT_SIZE];
+    CRD_TRY(crd_h5_dataset_info(&type, &shape, h5, path));
+    CRD_REQUIRE(crd_shape_equal(&shape, &param->shape), CRD_ERR_INPUT,
+                "%s: %s: shape %s, but the graph needs %s", crd_h5_name(h5), path,
+                crd_shape_text(found, &shape), crd_shape_text(expected, &param->shape));
+    CRD_REQUIRE(type == CRD_H5_FLOAT32 || type == CRD_H5_FLOAT64, CRD_ERR_INPUT,
+                "%s: %s: type %s; it must be float32 or float64", crd_h5_name(h5), path,
+                crd_h5_type_name(type));
+    CRD_TRY(crd_h5_read(values, h5, path, CRD_H5_FLOAT32));
+    for (int64_t i = 0; i < param->count; i++)
+        CRD_REQUIRE(isfinite(values[i]), CRD_ERR_INPUT, "%s: %s: element %lld is not finite",
+                    crd_h5_name(h5), path, (long long)i);
+cleanup:
+    return status;
+}
+
+static crd_status count_dataset(const char *path, void *payload)
+{
+    (void)path;
+    ++*(int64_t *)payload;
+    return CRD_OK;
+}
+
+crd_status crd_eps_read(float *eps, const char *path, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = NULL;
+    const crd_params *params = &posterior->network->params;
+    char dataset[CRD_H5_PATH_SIZE];
+    int64_t n_read = 0, n_there = 0;
+    int there;
+    memset(eps, 0, (size_t)params->n_floats * sizeof *eps);
+    CRD_TRY(crd_h5_open(&h5, path));
+    CRD_TRY(crd_h5_exists(&there, h5, "/eps"));
+    CRD_REQUIRE(there, CRD_ERR_INPUT, "%s: has no group /eps", path);
+    for (int64_t p = 0; p < params->n_params; p++) {
+        if (!posterior->bayesian[p])
+            continue;
+        CRD_TRY(eps_path(dataset, posterior, p));
+        CRD_TRY(crd_h5_exists(&there, h5, dataset));
+        if (there) {
+            CRD_TRY(read_one(eps + params->entries[p].offset, h5, dataset, &params->entries[p]));
+            n_read++;
+        }
+    }
+    /* A misspelt name must not pass for "absent, so 0". */
+    CRD_TRY(crd_h5_visit_datasets(h5, "/eps", count_dataset, &n_there));
+    CRD_REQUIRE(n_there == n_read, CRD_ERR_INPUT,
+                "%s: /eps: %lld of %lld datasets belong to no Bayesian parameter (the last that "
+                "could be is %s)",
+                path, (long long)(n_there - n_read), (long long)n_there, dataset);
+cleanup:
+    crd_h5_discard(h5);
+    return status;
+}

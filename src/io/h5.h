@@ -1,0 +1,110 @@
+/** HDF5, thin and checked: everything by path name, no identifiers outside.
+ *
+ * h5.c and h5_text.c are the only sources that include hdf5.h. Objects are opened and closed within
+ * each call and every return code is checked, closing included (HDF5 reports lost data there). HDF5's
+ * own error printing is switched off for the process; its deepest message becomes part of ours. Codes
+ * of errors: CRD_ERR_INPUT for a file opened to be read, CRD_ERR_IO for one that is written.
+ *
+ * Files are written so that netCDF-4 readers open and can extend them: creation order tracked on the
+ * file, groups and datasets, strings of variable length in UTF-8, no object time stamps; data lies
+ * contiguous and little endian.
+ */
+#ifndef CRD_IO_H5_H
+#define CRD_IO_H5_H
+
+#include <stdint.h>
+
+#include "credence/tensor.h"
+
+typedef struct crd_h5 crd_h5;
+
+/** Element types. CRD_H5_BOOL is int8 with an attribute dtype="bool", as xarray writes it. */
+typedef enum crd_h5_type {
+    CRD_H5_FLOAT32,
+    CRD_H5_FLOAT64,
+    CRD_H5_INT64,
+    CRD_H5_UINT64,
+    CRD_H5_BOOL,
+    CRD_H5_STRING,
+    CRD_H5_OTHER /**< only found in files of others */
+} crd_h5_type;
+
+/** Name of a type: "float32", ... Static. */
+const char *crd_h5_type_name(crd_h5_type type);
+/** Bytes of an element; 0 for strings and others. */
+int64_t crd_h5_type_size(crd_h5_type type);
+
+/** Creates the file at `path`, replacing it; messages call it `name`. */
+crd_status crd_h5_create(crd_h5 **out, const char *path, const char *name);
+/** Opens a file to be read. */
+crd_status crd_h5_open(crd_h5 **out, const char *path);
+/** What messages call it. Borrowed. */
+const char *crd_h5_name(const crd_h5 *file);
+/** Writes out what HDF5 holds back. */
+crd_status crd_h5_flush(crd_h5 *file);
+/** Closes and frees, in any case. */
+crd_status crd_h5_close(crd_h5 *file);
+/** The same on the way out of a failure: leaves the error record alone. NULL is allowed. */
+void crd_h5_discard(crd_h5 *file);
+
+#define CRD_H5_PATH_SIZE 1024
+/** Path of `name` in `group` as one link. Errors: CRD_ERR_INPUT: a name that cannot be one (empty,
+ * ".", with "/"), or too long. */
+crd_status crd_h5_join(char out[CRD_H5_PATH_SIZE], const char *group, const char *name);
+
+/** *out = 1 if there is an object at the absolute path. */
+crd_status crd_h5_exists(int *out, crd_h5 *file, const char *path);
+crd_status crd_h5_group_create(crd_h5 *file, const char *path);
+
+/** A dataset whose space is taken and filled now: floats with NaN, the rest with 0. Floats get the
+ * attribute _FillValue. */
+crd_status crd_h5_dataset_create(crd_h5 *file, const char *path, crd_h5_type type,
+                                 const crd_shape *shape);
+/** Type and shape (either may be NULL). */
+crd_status crd_h5_dataset_info(crd_h5_type *type, crd_shape *shape, crd_h5 *file, const char *path);
+/** Writes the block of extents `count` at `start`; both NULL: all of it. `data` is of `type`. */
+crd_status crd_h5_write(crd_h5 *file, const char *path, crd_h5_type type, const void *data,
+                        const int64_t *start, const int64_t *count);
+/** Reads all of a numeric dataset as `type`. */
+crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type type);
+
+/** Makes the one-dimensional dataset a dimension scale under its own name. */
+crd_status crd_h5_scale_set(crd_h5 *file, const char *path);
+/** Names axis `axis` of a dataset by a scale. */
+crd_status crd_h5_scale_attach(crd_h5 *file, const char *path, int axis, const char *scale);
+
+/** XXH3-64 over the raw little-endian values; of strings over their bytes with final zeros. */
+crd_status crd_h5_digest(uint64_t *out, crd_h5 *file, const char *path);
+
+/** Calls `visit` with the absolute path of every dataset below `group`, in name order; a failure of
+ * its ends the visit. */
+typedef crd_status crd_h5_visit(const char *path, void *payload);
+crd_status crd_h5_visit_datasets(crd_h5 *file, const char *group, crd_h5_visit *visit,
+                                 void *payload);
+
+/** Strings: a dataset of `n`, or of one without extents (n = 0). Bytes that are not UTF-8 are
+ * written as '?'. */
+crd_status crd_h5_strings_write(crd_h5 *file, const char *path, const char *const *strings,
+                                int64_t n);
+/** Reads what _write wrote. The array and its strings are freed with crd_h5_strings_free. */
+crd_status crd_h5_strings_read(char ***out, int64_t *n, crd_h5 *file, const char *path);
+void crd_h5_strings_free(char **strings, int64_t n);
+
+/** Attributes of the object at `path` ("/" is the root group). n = 1 is a scalar. */
+crd_status crd_h5_attr_put(crd_h5 *file, const char *path, const char *key, crd_h5_type type,
+                           const void *values, int64_t n);
+crd_status crd_h5_attr_put_text(crd_h5 *file, const char *path, const char *key, const char *text);
+/** Overwrites a text in its place (which must be there and as long), so that no metadata moves. */
+crd_status crd_h5_attr_put_fixed(crd_h5 *file, const char *path, const char *key, const char *text,
+                                 int replace);
+/** Errors: also if missing, or not of `n` numbers. */
+crd_status crd_h5_attr_get(void *values, crd_h5 *file, const char *path, const char *key,
+                           crd_h5_type type, int64_t n);
+/** *out is freed with crd_free. Errors: also if missing, or no text. */
+crd_status crd_h5_attr_get_text(char **out, crd_h5 *file, const char *path, const char *key);
+/** Calls `visit` for every attribute of an object, in name order, its value as text. */
+typedef void crd_h5_attr_visit(const char *key, const char *text, void *payload);
+crd_status crd_h5_visit_attributes(crd_h5 *file, const char *path, crd_h5_attr_visit *visit,
+                                   void *payload);
+
+#endif

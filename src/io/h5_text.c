@@ -1,0 +1,268 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "io/h5_private.h"
+#include "io/utf8.h"
+
+/* Variable length: netCDF-C 4.9.0 crashes on datasets of strings of fixed length. */
+static hid_t string_type(void)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 &&
+        (H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0)) {
+        H5Tclose(type);
+        return H5I_INVALID_HID;
+    }
+    return type;
+}
+
+void crd_h5_strings_free(char **strings, int64_t n)
+{
+    for (int64_t i = 0; strings != NULL && i < n; i++)
+        crd_free(strings[i]);
+    crd_free(strings);
+}
+
+crd_status crd_h5_strings_write(crd_h5 *file, const char *path, const char *const *strings,
+                                int64_t n)
+{
+    crd_status status = CRD_OK;
+    hid_t type = H5I_INVALID_HID, dataset = H5I_INVALID_HID;
+    crd_shape shape = {.n_dims = n == 0 ? 0 : 1, .dims = {n}};
+    int64_t count = n == 0 ? 1 : n;
+    char **clean = NULL;
+    CRD_ALLOC(&clean, count, "strings");
+    for (int64_t i = 0; i < count; i++)
+        CRD_TRY(crd_utf8_copy(&clean[i], strings[i]));
+    H5_TRY(file, path, "created", type = string_type());
+    CRD_TRY(crd_h5_dataset_make(file, path, type, &shape, type, NULL));
+    H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
+    H5_TRY(file, path, "written", H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, clean));
+cleanup:
+    crd_h5_strings_free(clean, count);
+    status = crd_h5_closed(status, file, path, dataset, H5Dclose);
+    return crd_h5_closed(status, file, path, type, H5Tclose);
+}
+
+crd_status crd_h5_strings_read(char ***out, int64_t *n, crd_h5 *file, const char *path)
+{
+    crd_status status = CRD_OK;
+    hid_t type = H5I_INVALID_HID, dataset = H5I_INVALID_HID, space = H5I_INVALID_HID;
+    crd_h5_type found;
+    crd_shape shape;
+    char **raw = NULL, **strings = NULL;
+    int64_t count = 0;
+    *out = NULL;
+    *n = 0;
+    CRD_TRY(crd_h5_dataset_info(&found, &shape, file, path));
+    CRD_REQUIRE(found == CRD_H5_STRING && shape.n_dims <= 1, file->code,
+                "%s: %s: is not a list of strings", file->name, path);
+    count = crd_shape_count(&shape);
+    CRD_ALLOC(&raw, count, "strings");
+    CRD_ALLOC(&strings, count, "strings");
+    H5_TRY(file, path, "read", type = string_type());
+    H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
+    H5_TRY(file, path, "read", space = H5Dget_space(dataset));
+    H5_TRY(file, path, "read", H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, raw));
+    for (int64_t i = 0; i < count; i++) /* HDF5 gives NULL for a string never written */
+        CRD_TRY(crd_alloc_string(&strings[i], raw[i] == NULL ? "" : raw[i]));
+    *out = strings;
+    *n = count;
+    strings = NULL;
+cleanup:
+    if (space >= 0 && H5Dvlen_reclaim(type, space, H5P_DEFAULT, raw) < 0 && status == CRD_OK)
+        status = crd_h5_fail(file, path, "released");
+    crd_free(raw);
+    crd_h5_strings_free(strings, count);
+    status = crd_h5_closed(status, file, path, space, H5Sclose);
+    status = crd_h5_closed(status, file, path, dataset, H5Dclose);
+    return crd_h5_closed(status, file, path, type, H5Tclose);
+}
+
+enum { KEY_TEXT_SIZE = 128 };
+
+/* Creates an attribute, or overwrites the one that is there, of the same type and size. */
+static crd_status attr_write(crd_h5 *file, const char *path, const char *key, hid_t file_type,
+                             hid_t memory_type, const void *values, int64_t n, int replace)
+{
+    crd_status status = CRD_OK;
+    hid_t space = H5I_INVALID_HID, attribute = H5I_INVALID_HID;
+    hsize_t extent = (hsize_t)n;
+    char what[KEY_TEXT_SIZE];
+    snprintf(what, sizeof what, "given attribute '%s'", key);
+    if (replace) {
+        H5_TRY(file, path, what,
+               attribute = H5Aopen_by_name(file->id, path, key, H5P_DEFAULT, H5P_DEFAULT));
+    } else {
+        H5_TRY(file, path, what, space = H5Screate_simple(n == 1 ? 0 : 1, &extent, NULL));
+        H5_TRY(file, path, what,
+               attribute = H5Acreate_by_name(file->id, path, key, file_type, space, H5P_DEFAULT,
+                                             H5P_DEFAULT, H5P_DEFAULT));
+    }
+    H5_TRY(file, path, what, H5Awrite(attribute, memory_type, values));
+cleanup:
+    status = crd_h5_closed(status, file, path, attribute, H5Aclose);
+    return crd_h5_closed(status, file, path, space, H5Sclose);
+}
+
+crd_status crd_h5_attr_put(crd_h5 *file, const char *path, const char *key, crd_h5_type type,
+                           const void *values, int64_t n)
+{
+    return attr_write(file, path, key, crd_h5_type_id(type, 0), crd_h5_type_id(type, 1), values, n,
+                      0);
+}
+
+crd_status crd_h5_attr_put_text(crd_h5 *file, const char *path, const char *key, const char *text)
+{
+    crd_status status = CRD_OK;
+    hid_t type = H5I_INVALID_HID;
+    char *clean = NULL;
+    CRD_TRY(crd_utf8_copy(&clean, text));
+    H5_TRY(file, path, "given an attribute", type = string_type());
+    CRD_TRY(attr_write(file, path, key, type, type, &clean, 1, 0));
+cleanup:
+    crd_free(clean);
+    return crd_h5_closed(status, file, path, type, H5Tclose);
+}
+
+crd_status crd_h5_attr_put_fixed(crd_h5 *file, const char *path, const char *key, const char *text,
+                                 int replace)
+{
+    crd_status status = CRD_OK;
+    hid_t type = H5I_INVALID_HID;
+    H5_TRY(file, path, "given an attribute", type = H5Tcopy(H5T_C_S1));
+    H5_TRY(file, path, "given an attribute", H5Tset_size(type, strlen(text) + 1));
+    CRD_TRY(attr_write(file, path, key, type, type, text, 1, replace));
+cleanup:
+    return crd_h5_closed(status, file, path, type, H5Tclose);
+}
+
+/* Opens an attribute; a missing one is named. */
+static crd_status attr_open(hid_t *attribute, crd_h5 *file, const char *path, const char *key)
+{
+    htri_t found = H5Aexists_by_name(file->id, path, key, H5P_DEFAULT);
+    if (found < 0)
+        return crd_h5_fail(file, path, "opened");
+    if (found == 0)
+        return CRD_FAIL(file->code, "%s: %s: has no attribute '%s'", file->name, path, key);
+    *attribute = H5Aopen_by_name(file->id, path, key, H5P_DEFAULT, H5P_DEFAULT);
+    return *attribute < 0 ? crd_h5_fail(file, path, "opened") : CRD_OK;
+}
+
+crd_status crd_h5_attr_get(void *values, crd_h5 *file, const char *path, const char *key,
+                           crd_h5_type type, int64_t n)
+{
+    crd_status status = CRD_OK;
+    hid_t attribute = H5I_INVALID_HID, space = H5I_INVALID_HID, found = H5I_INVALID_HID;
+    CRD_TRY(attr_open(&attribute, file, path, key));
+    H5_TRY(file, path, "read", space = H5Aget_space(attribute));
+    H5_TRY(file, path, "read", found = H5Aget_type(attribute));
+    CRD_REQUIRE(crd_h5_type_find(found) == type && H5Sget_simple_extent_npoints(space) == n,
+                file->code, "%s: %s: attribute '%s' must be %lld of type %s", file->name, path, key,
+                (long long)n, crd_h5_type_name(type));
+    H5_TRY(file, path, "read", H5Aread(attribute, crd_h5_type_id(type, 1), values));
+cleanup:
+    status = crd_h5_closed(status, file, path, found, H5Tclose);
+    status = crd_h5_closed(status, file, path, space, H5Sclose);
+    return crd_h5_closed(status, file, path, attribute, H5Aclose);
+}
+
+/* A scalar text, of variable or fixed length. */
+static crd_status text_read(char **out, hid_t attribute, crd_h5 *file, const char *path,
+                            const char *key)
+{
+    crd_status status = CRD_OK;
+    hid_t type = H5I_INVALID_HID, space = H5I_INVALID_HID;
+    char *raw = NULL;
+    htri_t variable;
+    H5_TRY(file, path, "read", type = H5Aget_type(attribute));
+    H5_TRY(file, path, "read", space = H5Aget_space(attribute));
+    CRD_REQUIRE(H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1,
+                file->code, "%s: %s: attribute '%s' must be a text", file->name, path, key);
+    H5_TRY(file, path, "read", variable = H5Tis_variable_str(type));
+    if (variable) {
+        H5_TRY(file, path, "read", H5Aread(attribute, type, &raw));
+        status = crd_alloc_string(out, raw == NULL ? "" : raw);
+        H5_TRY(file, path, "read", H5Dvlen_reclaim(type, space, H5P_DEFAULT, &raw));
+    } else {
+        CRD_TRY(crd_alloc_zeroed((void **)out, (int64_t)H5Tget_size(type) + 1, 1, "text"));
+        if (H5Aread(attribute, type, *out) < 0) {
+            crd_free(*out);
+            status = crd_h5_fail(file, path, "read");
+        }
+    }
+cleanup:
+    status = crd_h5_closed(status, file, path, space, H5Sclose);
+    return crd_h5_closed(status, file, path, type, H5Tclose);
+}
+
+crd_status crd_h5_attr_get_text(char **out, crd_h5 *file, const char *path, const char *key)
+{
+    crd_status status = CRD_OK;
+    hid_t attribute = H5I_INVALID_HID;
+    *out = NULL;
+    CRD_TRY(attr_open(&attribute, file, path, key));
+    CRD_TRY(text_read(out, attribute, file, path, key));
+cleanup:
+    return crd_h5_closed(status, file, path, attribute, H5Aclose);
+}
+
+typedef struct attr_visit_state {
+    crd_h5 *file;
+    const char *path;
+    crd_h5_attr_visit *visit;
+    void *payload;
+    crd_status status;
+} attr_visit_state;
+
+static herr_t visit_attribute(hid_t object, const char *key, const H5A_info_t *info, void *payload)
+{
+    (void)object;
+    (void)info;
+    attr_visit_state *state = payload;
+    crd_h5 *file = state->file;
+    crd_status status = CRD_OK;
+    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    char *text = NULL, number[32];
+    int64_t i = 0;
+    uint64_t u = 0;
+    CRD_TRY(attr_open(&attribute, file, state->path, key));
+    H5_TRY(file, state->path, "read", type = H5Aget_type(attribute));
+    switch (crd_h5_type_find(type)) {
+    case CRD_H5_STRING:
+        CRD_TRY(text_read(&text, attribute, file, state->path, key));
+        break;
+    case CRD_H5_INT64:
+        CRD_TRY(crd_h5_attr_get(&i, file, state->path, key, CRD_H5_INT64, 1));
+        snprintf(number, sizeof number, "%" PRId64, i);
+        break;
+    case CRD_H5_UINT64:
+        CRD_TRY(crd_h5_attr_get(&u, file, state->path, key, CRD_H5_UINT64, 1));
+        snprintf(number, sizeof number, "%" PRIu64, u);
+        break;
+    default:
+        status = CRD_FAIL(file->code, "%s: %s: attribute '%s' is of a type that we never write",
+                          file->name, state->path, key);
+        goto cleanup;
+    }
+    state->visit(key, text != NULL ? text : number, state->payload);
+cleanup:
+    crd_free(text);
+    status = crd_h5_closed(status, file, state->path, type, H5Tclose);
+    state->status = crd_h5_closed(status, file, state->path, attribute, H5Aclose);
+    return state->status == CRD_OK ? 0 : -1;
+}
+
+crd_status crd_h5_visit_attributes(crd_h5 *file, const char *path, crd_h5_attr_visit *visit,
+                                   void *payload)
+{
+    attr_visit_state state = {.file = file, .path = path, .visit = visit, .payload = payload};
+    hsize_t start = 0;
+    herr_t visited = H5Aiterate_by_name(file->id, path, H5_INDEX_NAME, H5_ITER_INC, &start,
+                                        visit_attribute, &state, H5P_DEFAULT);
+    if (state.status != CRD_OK)
+        return state.status;
+    return visited < 0 ? crd_h5_fail(file, path, "listed") : CRD_OK;
+}

@@ -1,0 +1,61 @@
+#include <string.h>
+
+#include "base/alloc.h"
+#include "io/writer.h"
+
+crd_status crd_file_identify(crd_file_kind *out, const char *path)
+{
+    crd_h5 *h5;
+    crd_status status = crd_reader_open(&h5, out, path);
+    crd_h5_discard(h5);
+    return status;
+}
+
+typedef struct visit_state {
+    crd_h5 *h5;
+    crd_dataset_visit *visit;
+    void *payload;
+} visit_state;
+
+static crd_status visit_dataset(const char *path, void *payload)
+{
+    crd_status status = CRD_OK;
+    const visit_state *state = payload;
+    crd_h5_type type;
+    crd_shape shape;
+    uint64_t digest;
+    char *stored = NULL, computed[CRD_CHECKSUM_SIZE];
+    CRD_TRY(crd_h5_dataset_info(&type, &shape, state->h5, path));
+    CRD_TRY(crd_h5_digest(&digest, state->h5, path));
+    CRD_TRY(crd_h5_attr_get_text(&stored, state->h5, path, CRD_CHECKSUM_KEY));
+    crd_checksum_text(computed, digest);
+    state->visit(path, crd_h5_type_name(type), &shape, digest, strcmp(stored, computed) == 0,
+                 state->payload);
+cleanup:
+    crd_free(stored);
+    return status;
+}
+
+crd_status crd_file_datasets(const char *path, crd_dataset_visit *visit, void *payload)
+{
+    crd_status status = CRD_OK;
+    crd_file_kind kind;
+    visit_state state = {.visit = visit, .payload = payload};
+    CRD_TRY(crd_reader_open(&state.h5, &kind, path));
+    CRD_TRY(crd_h5_visit_datasets(state.h5, "/", visit_dataset, &state));
+cleanup:
+    crd_h5_discard(state.h5);
+    return status;
+}
+
+crd_status crd_file_attributes(const char *path, crd_attribute_visit *visit, void *payload)
+{
+    crd_status status = CRD_OK;
+    crd_file_kind kind;
+    crd_h5 *h5 = NULL;
+    CRD_TRY(crd_reader_open(&h5, &kind, path));
+    CRD_TRY(crd_h5_visit_attributes(h5, "/", visit, payload));
+cleanup:
+    crd_h5_discard(h5);
+    return status;
+}

@@ -1,0 +1,390 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "io/writer.h"
+
+enum { LEAF_SIZE = 64, MODULE_SIZE = 512, METADATA_BYTES = 1 << 16 };
+static const char *const interpolations[] = {
+    [CRD_BILINEAR] = "bilinear",
+    [CRD_BICUBIC] = "bicubic",
+};
+
+/* One dataset of a posterior's numbers. */
+typedef struct tensor_place {
+    char group[CRD_H5_PATH_SIZE], path[CRD_H5_PATH_SIZE];
+    const crd_param *param;
+    float *values; /* of the posterior */
+} tensor_place;
+
+typedef crd_status tensor_visit(const tensor_place *place, void *payload);
+
+static crd_status place_tensor(tensor_place *place, const crd_posterior *posterior, int64_t index,
+                               const char *root, const char *prefix, char which)
+{
+    crd_status status = CRD_OK;
+    char module[MODULE_SIZE], leaf[LEAF_SIZE], name[LEAF_SIZE + 8];
+    CRD_TRY(crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index,
+                                     which));
+    snprintf(name, sizeof name, "%s%s", prefix, leaf);
+    CRD_TRY(crd_h5_join(place->group, root, module));
+    CRD_TRY(crd_h5_join(place->path, place->group, name));
+    place->param = &posterior->network->params.entries[index];
+cleanup:
+    return status;
+}
+
+/* Visits every dataset of numbers that the file of this posterior has: the one place that says where
+ * what lies, for writing and reading. */
+static crd_status visit_tensors(const crd_posterior *posterior, tensor_visit *visit, void *payload)
+{
+    crd_status status = CRD_OK;
+    const crd_params *params = &posterior->network->params;
+    tensor_place place;
+    for (int64_t p = 0; p < params->n_params; p++) {
+        int64_t offset = params->entries[p].offset;
+        CRD_TRY(place_tensor(&place, posterior, p, "/parameters", "", 'm'));
+        place.values = posterior->mu + offset;
+        CRD_TRY(visit(&place, payload));
+        if (!posterior->bayesian[p])
+            continue;
+        CRD_TRY(place_tensor(&place, posterior, p, "/parameters", "", 'r'));
+        place.values = posterior->rho + offset;
+        CRD_TRY(visit(&place, payload));
+        if (posterior->prior_mu == NULL)
+            continue;
+        CRD_TRY(place_tensor(&place, posterior, p, "/prior", "prior_", 'm'));
+        place.values = posterior->prior_mu + offset;
+        CRD_TRY(visit(&place, payload));
+    }
+cleanup:
+    return status;
+}
+
+static crd_status create_tensor(const tensor_place *place, void *payload)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = payload;
+    int there;
+    CRD_TRY(crd_h5_exists(&there, h5, place->group));
+    if (!there)
+        CRD_TRY(crd_h5_group_create(h5, place->group));
+    CRD_TRY(crd_h5_dataset_create(h5, place->path, CRD_H5_FLOAT32, &place->param->shape));
+cleanup:
+    return status;
+}
+
+static crd_status write_tensor(const tensor_place *place, void *payload)
+{
+    return crd_h5_write(payload, place->path, CRD_H5_FLOAT32, place->values, NULL, NULL);
+}
+
+/* The numbers of crd_conversion in the file: one table for writing and reading. */
+#define N_DOUBLES 6
+typedef struct double_place {
+    const char *group, *key;
+    double *value;
+} double_place;
+
+static void place_doubles(double_place out[N_DOUBLES], crd_conversion *conversion)
+{
+    out[0] = (double_place){"/prior", "prior_mu", &conversion->prior_mu};
+    out[1] = (double_place){"/prior", "prior_sigma", &conversion->prior_sigma};
+    out[2] = (double_place){"/conversion", "posterior_mu_init", &conversion->posterior_mu_init};
+    out[3] = (double_place){"/conversion", "posterior_rho_init", &conversion->posterior_rho_init};
+    out[4] = (double_place){"/conversion", "moped_delta", &conversion->moped_delta};
+    out[5] = (double_place){"/conversion", "sigma_min", &conversion->sigma_min};
+}
+
+static crd_status write_conversion(crd_h5 *h5, const crd_conversion *given)
+{
+    crd_status status = CRD_OK;
+    crd_conversion conversion = *given;
+    int64_t moped_enable = given->moped_enable, moped_prior = given->moped_prior;
+    double_place doubles[N_DOUBLES];
+    place_doubles(doubles, &conversion);
+    CRD_TRY(crd_h5_group_create(h5, "/prior"));
+    CRD_TRY(crd_h5_group_create(h5, "/conversion"));
+    CRD_TRY(crd_h5_attr_put_text(h5, "/conversion", "type", conversion.type));
+    for (int i = 0; i < N_DOUBLES; i++)
+        CRD_TRY(crd_h5_attr_put(h5, doubles[i].group, doubles[i].key, CRD_H5_FLOAT64,
+                                doubles[i].value, 1));
+    CRD_TRY(crd_h5_attr_put(h5, "/conversion", "moped_enable", CRD_H5_INT64, &moped_enable, 1));
+    CRD_TRY(crd_h5_attr_put(h5, "/conversion", "moped_prior", CRD_H5_INT64, &moped_prior, 1));
+    CRD_TRY(crd_h5_attr_put(h5, "/conversion", "seed", CRD_H5_UINT64, &conversion.seed, 1));
+cleanup:
+    return status;
+}
+
+static crd_status write_preprocessing(crd_h5 *h5, const crd_preprocessing *transform)
+{
+    crd_status status = CRD_OK;
+    const char *group = "/preprocessing";
+    CRD_TRY(crd_h5_group_create(h5, group));
+    CRD_TRY(crd_h5_attr_put(h5, group, "channels", CRD_H5_INT64, &transform->channels, 1));
+    CRD_TRY(crd_h5_attr_put(h5, group, "resize", CRD_H5_INT64, &transform->resize, 1));
+    CRD_TRY(crd_h5_attr_put(h5, group, "crop", CRD_H5_INT64, &transform->crop, 1));
+    CRD_TRY(
+        crd_h5_attr_put_text(h5, group, "interpolation", interpolations[transform->interpolation]));
+    CRD_TRY(
+        crd_h5_attr_put(h5, group, "mean", CRD_H5_FLOAT32, transform->mean, transform->channels));
+    CRD_TRY(crd_h5_attr_put(h5, group, "sd", CRD_H5_FLOAT32, transform->sd, transform->channels));
+cleanup:
+    return status;
+}
+
+crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
+                               const crd_provenance *provenance)
+{
+    crd_status status = CRD_OK;
+    crd_writer writer = {.h5 = NULL};
+    char *graph = NULL;
+    int64_t bytes = 3 * posterior->network->params.n_floats * (int64_t)sizeof(float);
+    /* What could not be read again is not written. */
+    CRD_TRY(crd_posterior_check(posterior));
+    CRD_TRY(crd_preprocessing_check(&posterior->preprocessing));
+    CRD_TRY(crd_network_to_json(&graph, posterior->network));
+    CRD_TRY(
+        crd_writer_begin(&writer, path, CRD_FILE_POSTERIOR, bytes + METADATA_BYTES, provenance));
+    CRD_TRY(crd_h5_strings_write(writer.h5, "/graph", (const char *const[]){graph}, 0));
+    CRD_TRY(crd_h5_group_create(writer.h5, "/parameters"));
+    CRD_TRY(write_conversion(writer.h5, &posterior->conversion));
+    CRD_TRY(write_preprocessing(writer.h5, &posterior->preprocessing));
+    if (posterior->classes != NULL)
+        CRD_TRY(crd_h5_strings_write(writer.h5, "/classes", (const char *const *)posterior->classes,
+                                     posterior->n_classes));
+    CRD_TRY(visit_tensors(posterior, create_tensor, writer.h5));
+    CRD_TRY(crd_writer_end_metadata(&writer));
+    CRD_TRY(visit_tensors(posterior, write_tensor, writer.h5));
+    CRD_TRY(crd_writer_publish(&writer));
+cleanup:
+    crd_writer_abandon(&writer);
+    crd_network_text_free(graph);
+    return status;
+}
+
+static crd_status read_conversion(crd_conversion *conversion, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    char *type = NULL;
+    int64_t moped_enable, moped_prior;
+    double_place doubles[N_DOUBLES];
+    place_doubles(doubles, conversion);
+    for (int i = 0; i < N_DOUBLES; i++)
+        CRD_TRY(crd_h5_attr_get(doubles[i].value, h5, doubles[i].group, doubles[i].key,
+                                CRD_H5_FLOAT64, 1));
+    CRD_TRY(crd_h5_attr_get(&moped_enable, h5, "/conversion", "moped_enable", CRD_H5_INT64, 1));
+    CRD_TRY(crd_h5_attr_get(&moped_prior, h5, "/conversion", "moped_prior", CRD_H5_INT64, 1));
+    CRD_TRY(crd_h5_attr_get(&conversion->seed, h5, "/conversion", "seed", CRD_H5_UINT64, 1));
+    CRD_TRY(crd_h5_attr_get_text(&type, h5, "/conversion", "type"));
+    CRD_REQUIRE(strlen(type) < sizeof conversion->type, CRD_ERR_INPUT,
+                "%s: /conversion: type '%s' is longer than any estimator's name", crd_h5_name(h5),
+                type);
+    memcpy(conversion->type, type, strlen(type) + 1);
+    conversion->moped_enable = moped_enable != 0;
+    conversion->moped_prior = moped_prior != 0;
+cleanup:
+    crd_free(type);
+    return status;
+}
+
+static crd_status read_preprocessing(crd_preprocessing *transform, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    const char *group = "/preprocessing";
+    char *name = NULL;
+    int i = 0;
+    CRD_TRY(crd_h5_attr_get(&transform->channels, h5, group, "channels", CRD_H5_INT64, 1));
+    CRD_REQUIRE(transform->channels >= 1 && transform->channels <= CRD_MAX_CHANNELS, CRD_ERR_INPUT,
+                "%s: %s: channels is %lld; it must be 1 to %d", crd_h5_name(h5), group,
+                (long long)transform->channels, CRD_MAX_CHANNELS);
+    CRD_TRY(crd_h5_attr_get(&transform->resize, h5, group, "resize", CRD_H5_INT64, 1));
+    CRD_TRY(crd_h5_attr_get(&transform->crop, h5, group, "crop", CRD_H5_INT64, 1));
+    CRD_TRY(
+        crd_h5_attr_get(transform->mean, h5, group, "mean", CRD_H5_FLOAT32, transform->channels));
+    CRD_TRY(crd_h5_attr_get(transform->sd, h5, group, "sd", CRD_H5_FLOAT32, transform->channels));
+    CRD_TRY(crd_h5_attr_get_text(&name, h5, group, "interpolation"));
+    while (i <= CRD_BICUBIC && strcmp(interpolations[i], name) != 0)
+        i++;
+    CRD_REQUIRE(i <= CRD_BICUBIC, CRD_ERR_INPUT,
+                "%s: %s: interpolation '%s' is not known; it must be bilinear or bicubic",
+                crd_h5_name(h5), group, name);
+    transform->interpolation = (crd_interpolation)i;
+cleanup:
+    crd_free(name);
+    return status;
+}
+
+static crd_status read_graph(crd_posterior **out, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    char **graph = NULL;
+    int64_t n = 0;
+    crd_network *network = NULL;
+    CRD_TRY(crd_reader_check(h5, "/graph"));
+    CRD_TRY(crd_h5_strings_read(&graph, &n, h5, "/graph"));
+    if (crd_network_from_json(&network, graph[0]) != CRD_OK) {
+        status = CRD_FAIL(CRD_ERR_INPUT, "%s: /graph: %s", crd_h5_name(h5), crd_status_message());
+        goto cleanup;
+    }
+    CRD_TRY(crd_posterior_create(out, network));
+cleanup:
+    crd_h5_strings_free(graph, n);
+    return status;
+}
+
+static crd_status read_classes(crd_posterior *posterior, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    char **classes = NULL;
+    int64_t n = 0;
+    int there;
+    CRD_TRY(crd_h5_exists(&there, h5, "/classes"));
+    if (!there)
+        return CRD_OK;
+    CRD_TRY(crd_reader_check(h5, "/classes"));
+    CRD_TRY(crd_h5_strings_read(&classes, &n, h5, "/classes"));
+    CRD_REQUIRE(n == posterior->n_classes, CRD_ERR_INPUT,
+                "%s: /classes: %lld names, but the network has %lld outputs", crd_h5_name(h5),
+                (long long)n, (long long)posterior->n_classes);
+    posterior->classes = classes;
+    classes = NULL;
+cleanup:
+    crd_h5_strings_free(classes, n);
+    return status;
+}
+
+/* A weight has a posterior if the file holds one for it. */
+static crd_status find_bayesian(crd_posterior *posterior, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    const crd_network *network = posterior->network;
+    tensor_place place;
+    for (int64_t n = 0; n < network->n_nodes; n++) {
+        if (!crd_node_is_weighted(&network->nodes[n]))
+            continue;
+        for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
+            int64_t p = network->nodes[n].params[slot];
+            int there;
+            if (p < 0)
+                continue;
+            posterior->bayesian[p] = 1;
+            CRD_TRY(place_tensor(&place, posterior, p, "/parameters", "", 'm'));
+            CRD_TRY(crd_h5_exists(&there, h5, place.path));
+            posterior->bayesian[p] = (uint8_t)there;
+        }
+    }
+cleanup:
+    return status;
+}
+
+static crd_status count_dataset(const char *path, void *payload)
+{
+    (void)path;
+    ++*(int64_t *)payload;
+    return CRD_OK;
+}
+
+/* What is read, and the datasets that were. */
+typedef struct reading {
+    crd_h5 *h5;
+    char **paths;
+    int64_t n_paths, capacity;
+} reading;
+
+static crd_status remember(reading *r, const char *path)
+{
+    crd_status status = CRD_OK;
+    if (r->n_paths == r->capacity) {
+        int64_t capacity = r->capacity == 0 ? 64 : 2 * r->capacity;
+        CRD_TRY(crd_alloc_grow((void **)&r->paths, r->capacity, capacity, sizeof *r->paths,
+                               "dataset names"));
+        r->capacity = capacity;
+    }
+    CRD_TRY(crd_alloc_string(&r->paths[r->n_paths], path));
+    r->n_paths++;
+cleanup:
+    return status;
+}
+
+static crd_status read_tensor(const tensor_place *place, void *payload)
+{
+    crd_status status = CRD_OK;
+    reading *r = payload;
+    const char *file = crd_h5_name(r->h5);
+    int there;
+    crd_h5_type type;
+    crd_shape shape;
+    char expected[CRD_SHAPE_TEXT_SIZE], found[CRD_SHAPE_TEXT_SIZE];
+    CRD_TRY(crd_h5_exists(&there, r->h5, place->path));
+    CRD_REQUIRE(there, CRD_ERR_INPUT, "%s: %s: is missing", file, place->path);
+    CRD_TRY(crd_h5_dataset_info(&type, &shape, r->h5, place->path));
+    CRD_REQUIRE(crd_shape_equal(&shape, &place->param->shape), CRD_ERR_INPUT,
+                "%s: %s: shape %s, but the graph needs %s", file, place->path,
+                crd_shape_text(found, &shape), crd_shape_text(expected, &place->param->shape));
+    CRD_REQUIRE(type == CRD_H5_FLOAT32, CRD_ERR_INPUT, "%s: %s: type %s; it must be float32", file,
+                place->path, crd_h5_type_name(type));
+    CRD_TRY(crd_reader_check(r->h5, place->path));
+    CRD_TRY(crd_h5_read(place->values, r->h5, place->path, CRD_H5_FLOAT32));
+    CRD_TRY(remember(r, place->path));
+cleanup:
+    return status;
+}
+
+static crd_status refuse_unknown(const char *path, void *payload)
+{
+    const reading *r = payload;
+    if (strcmp(path, "/graph") == 0 || strcmp(path, "/classes") == 0)
+        return CRD_OK;
+    for (int64_t i = 0; i < r->n_paths; i++)
+        if (strcmp(path, r->paths[i]) == 0)
+            return CRD_OK;
+    return CRD_FAIL(CRD_ERR_INPUT, "%s: %s: no such parameter in the graph", crd_h5_name(r->h5),
+                    path);
+}
+
+static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    reading r = {.h5 = h5};
+    int64_t n_priors = 0;
+    CRD_TRY(find_bayesian(posterior, h5));
+    CRD_TRY(crd_h5_visit_datasets(h5, "/prior", count_dataset, &n_priors));
+    if (n_priors > 0)
+        CRD_ALLOC(&posterior->prior_mu, posterior->network->params.n_floats, "prior means");
+    CRD_TRY(visit_tensors(posterior, read_tensor, &r));
+    CRD_TRY(crd_h5_visit_datasets(h5, "/", refuse_unknown, &r));
+cleanup:
+    for (int64_t i = 0; i < r.n_paths; i++)
+        crd_free(r.paths[i]);
+    crd_free(r.paths);
+    return status;
+}
+
+crd_status crd_posterior_read(crd_posterior **out, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = NULL;
+    crd_posterior *posterior = NULL;
+    crd_file_kind kind;
+    *out = NULL;
+    CRD_TRY(crd_reader_open(&h5, &kind, path));
+    CRD_REQUIRE(kind == CRD_FILE_POSTERIOR, CRD_ERR_INPUT, "%s: is a %s, not a posterior", path,
+                kind == CRD_FILE_PREDICTION ? "prediction" : "file of tensors");
+    CRD_TRY(read_graph(&posterior, h5));
+    CRD_TRY(read_conversion(&posterior->conversion, h5));
+    CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
+    CRD_TRY(read_classes(posterior, h5));
+    CRD_TRY(read_tensors(posterior, h5));
+    if (crd_posterior_check(posterior) != CRD_OK ||
+        crd_preprocessing_check(&posterior->preprocessing) != CRD_OK) {
+        status = CRD_FAIL(CRD_ERR_INPUT, "%s: %s", path, crd_status_message());
+        goto cleanup;
+    }
+    *out = posterior;
+    posterior = NULL;
+cleanup:
+    crd_posterior_destroy(posterior);
+    crd_h5_discard(h5);
+    return status;
+}

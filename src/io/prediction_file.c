@@ -1,0 +1,247 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "io/labelled.h"
+
+enum { N_AXES = 5, CLASS_NUMBER_SIZE = 24, BYTES_A_NAME = 64, METADATA_BYTES = 1 << 16 };
+
+struct crd_prediction_file {
+    crd_writer writer;
+    crd_axis chain, draw, image, class_axis, top;
+    char *numbers;        /**< texts of the class numbers, where there are no names */
+    const char **classes; /**< [n_classes] pointing into numbers */
+    const char *samples;  /**< group of logits and probs, or NULL */
+    uint8_t *written;     /**< [n_images] 1: its summary is written */
+};
+
+static crd_h5_type type_of_field(const crd_field *field)
+{
+    switch (field->type) {
+    case CRD_FLOAT32:
+        return CRD_H5_FLOAT32;
+    case CRD_FLOAT64:
+        return CRD_H5_FLOAT64;
+    case CRD_INT64:
+        return CRD_H5_INT64;
+    case CRD_BOOL8:
+        break;
+    }
+    return CRD_H5_BOOL;
+}
+
+/* Extent of the second dimension; 1 where there is none. */
+static int64_t columns_of_field(const crd_prediction_file *file, const crd_field *field)
+{
+    return field->dim == CRD_DIM_CLASS ? file->class_axis.extent
+           : field->dim == CRD_DIM_TOP ? file->top.extent
+                                       : 1;
+}
+
+/* The axes of the file. Readers see one type of class coordinate, so numbers become texts. */
+static crd_status set_axes(crd_prediction_file *file, const crd_prediction_meta *meta)
+{
+    crd_status status = CRD_OK;
+    file->chain = (crd_axis){.name = "chain", .extent = 1};
+    file->draw = (crd_axis){.name = "draw", .extent = meta->n_draws};
+    file->image = (crd_axis){"image", meta->n_images, meta->image_names};
+    file->class_axis = (crd_axis){"class", meta->n_classes, meta->class_names};
+    file->top = (crd_axis){.name = "top", .extent = meta->n_top};
+    if (meta->class_names == NULL) {
+        CRD_ALLOC(&file->classes, meta->n_classes, "class names");
+        CRD_ALLOC(&file->numbers, meta->n_classes * CLASS_NUMBER_SIZE, "class names");
+        for (int64_t i = 0; i < meta->n_classes; i++) {
+            char *text = file->numbers + i * CLASS_NUMBER_SIZE;
+            snprintf(text, CLASS_NUMBER_SIZE, "%" PRId64, i);
+            file->classes[i] = text;
+        }
+        file->class_axis.labels = file->classes;
+    }
+cleanup:
+    return status;
+}
+
+static crd_status add_predictive(crd_prediction_file *file)
+{
+    crd_status status = CRD_OK;
+    const crd_axis *const axes[] = {&file->image, &file->class_axis, &file->top};
+    int n;
+    const crd_field *fields = crd_summary_fields(&n);
+    CRD_TRY(crd_labelled_group(&file->writer, "/predictive", axes, 3));
+    CRD_TRY(crd_h5_attr_put(file->writer.h5, "/predictive", "n_draws", CRD_H5_INT64,
+                            &file->draw.extent, 1));
+    for (int i = 0; i < n; i++) {
+        const crd_field *field = &fields[i];
+        const crd_axis *const own[] = {&file->image, field->dim == CRD_DIM_CLASS ? &file->class_axis
+                                                                                 : &file->top};
+        CRD_TRY(crd_labelled_array(&file->writer, "/predictive", field->name, type_of_field(field),
+                                   own, field->dim == CRD_DIM_NONE ? 1 : 2, field->units,
+                                   field->long_name));
+    }
+cleanup:
+    return status;
+}
+
+/* ArviZ's names: what is predicted for new images is no posterior predictive of observed data. */
+static crd_status add_samples(crd_prediction_file *file, const crd_prediction_meta *meta)
+{
+    crd_status status = CRD_OK;
+    const crd_axis *const axes[] = {&file->chain, &file->draw, &file->image, &file->class_axis};
+    file->samples = meta->labels != NULL ? "/posterior_predictive" : "/predictions";
+    CRD_TRY(crd_labelled_group(&file->writer, file->samples, axes, 4));
+    CRD_TRY(crd_labelled_array(&file->writer, file->samples, "logits", CRD_H5_FLOAT32, axes, 4, "1",
+                               "output of the drawn network"));
+    CRD_TRY(crd_labelled_array(&file->writer, file->samples, "probs", CRD_H5_FLOAT32, axes, 4, "1",
+                               "probability of the class under the drawn network"));
+cleanup:
+    return status;
+}
+
+static crd_status add_images(crd_prediction_file *file, const crd_prediction_meta *meta)
+{
+    crd_status status = CRD_OK;
+    const crd_axis *const axes[] = {&file->image};
+    const char *constants = meta->labels != NULL ? "/constant_data" : "/predictions_constant_data";
+    int64_t *numbers = NULL;
+    if (meta->labels != NULL) {
+        CRD_TRY(crd_labelled_group(&file->writer, "/observed_data", axes, 1));
+        CRD_TRY(crd_labelled_array(&file->writer, "/observed_data", "label", CRD_H5_INT64, axes, 1,
+                                   "1", "number of the true class, -1 if unknown"));
+        CRD_TRY(crd_labelled_write(&file->writer, "/observed_data", "label", CRD_H5_INT64,
+                                   meta->labels, NULL, NULL));
+    }
+    CRD_TRY(crd_labelled_group(&file->writer, constants, axes, 1));
+    CRD_TRY(crd_labelled_array(&file->writer, constants, "image_number", CRD_H5_INT64, axes, 1, "1",
+                               "number of the image in the run"));
+    CRD_ALLOC(&numbers, meta->n_images, "image numbers");
+    for (int64_t i = 0; i < meta->n_images; i++)
+        numbers[i] = i;
+    CRD_TRY(crd_labelled_write(&file->writer, constants, "image_number", CRD_H5_INT64, numbers,
+                               NULL, NULL));
+cleanup:
+    crd_free(numbers);
+    return status;
+}
+
+/* About the size of the file, to refuse before a long run what cannot be written after it. */
+static crd_status file_bytes(int64_t *out, const crd_prediction_file *file,
+                             const crd_prediction_meta *meta)
+{
+    int n;
+    const crd_field *fields = crd_summary_fields(&n);
+    int64_t row = BYTES_A_NAME;
+    for (int i = 0; i < n; i++)
+        row += columns_of_field(file, &fields[i]) * crd_h5_type_size(type_of_field(&fields[i]));
+    if (meta->save_draws) {
+        crd_shape drawn = crd_shape_make(3, meta->n_draws, meta->n_classes, (int)sizeof(float) * 2);
+        row += crd_shape_count(&drawn) < 0 ? INT64_MAX / 2 : crd_shape_count(&drawn);
+    }
+    crd_shape all = crd_shape_make(2, meta->n_images, row);
+    *out = crd_shape_count(&all);
+    if (*out < 0)
+        return CRD_FAIL(CRD_ERR_IO, "%" PRId64 " draws of %" PRId64 " images cannot be stored",
+                        meta->n_draws, meta->n_images);
+    *out += METADATA_BYTES;
+    return CRD_OK;
+}
+
+static void release(crd_prediction_file *file)
+{
+    crd_free(file->written);
+    crd_free(file->classes);
+    crd_free(file->numbers);
+    crd_free(file);
+}
+
+crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
+                                 const crd_prediction_meta *meta, const crd_provenance *provenance)
+{
+    crd_status status = CRD_OK;
+    crd_prediction_file *file = NULL;
+    int64_t bytes;
+    *out = NULL;
+    CRD_REQUIRE(meta->n_images > 0 && meta->n_classes > 0 && meta->n_draws > 0 && meta->n_top > 0 &&
+                    meta->n_top <= meta->n_classes,
+                CRD_ERR_INTERNAL, "%s: a prediction of no images, classes or draws", path);
+    CRD_ALLOC(&file, 1, "prediction file");
+    CRD_ALLOC(&file->written, meta->n_images, "rows written");
+    CRD_TRY(set_axes(file, meta));
+    CRD_TRY(file_bytes(&bytes, file, meta));
+    CRD_TRY(crd_writer_begin(&file->writer, path, CRD_FILE_PREDICTION, bytes, provenance));
+    CRD_TRY(crd_h5_attr_put_text(file->writer.h5, "/", "name", "Credence prediction"));
+    CRD_TRY(add_predictive(file));
+    if (meta->save_draws)
+        CRD_TRY(add_samples(file, meta));
+    CRD_TRY(add_images(file, meta));
+    CRD_TRY(crd_writer_end_metadata(&file->writer));
+    *out = file;
+    file = NULL;
+cleanup:
+    crd_prediction_abandon(file);
+    return status;
+}
+
+crd_status crd_prediction_write_summary(crd_prediction_file *file, const crd_summary *summary,
+                                        int64_t first_image)
+{
+    crd_status status = CRD_OK;
+    int n;
+    const crd_field *fields = crd_summary_fields(&n);
+    CRD_REQUIRE(summary->n_classes == file->class_axis.extent &&
+                    summary->n_top == file->top.extent && summary->n_draws == file->draw.extent &&
+                    first_image >= 0 && first_image + summary->n_images <= file->image.extent,
+                CRD_ERR_INTERNAL, "%s: a summary that does not fit the file",
+                crd_h5_name(file->writer.h5));
+    for (int i = 0; i < n; i++) {
+        const void *rows = *(void *const *)((const char *)summary + fields[i].offset);
+        int64_t start[2] = {first_image, 0};
+        int64_t count[2] = {summary->n_images, columns_of_field(file, &fields[i])};
+        CRD_TRY(crd_labelled_write(&file->writer, "/predictive", fields[i].name,
+                                   type_of_field(&fields[i]), rows, start, count));
+    }
+    for (int64_t i = 0; i < summary->n_images; i++)
+        file->written[first_image + i] = 1;
+cleanup:
+    return status;
+}
+
+crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *logits,
+                                      const float *probs, int64_t first_draw, int64_t n_draws,
+                                      int64_t first_image, int64_t n_images)
+{
+    crd_status status = CRD_OK;
+    int64_t start[4] = {0, first_draw, first_image, 0};
+    int64_t count[4] = {1, n_draws, n_images, file->class_axis.extent};
+    CRD_REQUIRE(file->samples != NULL && first_draw >= 0 && first_image >= 0 &&
+                    first_draw + n_draws <= file->draw.extent &&
+                    first_image + n_images <= file->image.extent,
+                CRD_ERR_INTERNAL, "%s: draws that do not fit the file",
+                crd_h5_name(file->writer.h5));
+    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "logits", CRD_H5_FLOAT32, logits,
+                               start, count));
+    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "probs", CRD_H5_FLOAT32, probs, start,
+                               count));
+cleanup:
+    return status;
+}
+
+crd_status crd_prediction_finish(crd_prediction_file *file)
+{
+    crd_status status = CRD_OK;
+    for (int64_t i = 0; i < file->image.extent; i++)
+        CRD_REQUIRE(file->written[i], CRD_ERR_INTERNAL,
+                    "%s: finished before the summary of image %" PRId64,
+                    crd_h5_name(file->writer.h5), i);
+    CRD_TRY(crd_writer_publish(&file->writer));
+cleanup:
+    crd_prediction_abandon(file);
+    return status;
+}
+
+void crd_prediction_abandon(crd_prediction_file *file)
+{
+    if (file == NULL)
+        return;
+    crd_writer_abandon(&file->writer);
+    release(file);
+}

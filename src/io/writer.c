@@ -1,0 +1,148 @@
+#include "io/writer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "io/seal.h"
+
+/* One version for each kind, raised when a reader of the old one could misread the new. */
+static const struct {
+    const char *format;
+    int64_t version;
+} kinds[] = {
+    [CRD_FILE_POSTERIOR] = {"credence-posterior", 1},
+    [CRD_FILE_PREDICTION] = {"credence-prediction", 1},
+    [CRD_FILE_TENSORS] = {"credence-tensors", 1},
+};
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
+
+void crd_checksum_text(char out[CRD_CHECKSUM_SIZE], uint64_t digest)
+{
+    snprintf(out, CRD_CHECKSUM_SIZE, "%016" PRIx64, digest);
+}
+
+static crd_status write_provenance(crd_h5 *h5, const crd_provenance *provenance)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_h5_attr_put_text(h5, "/", "command", provenance->command));
+    CRD_TRY(crd_h5_attr_put(h5, "/", "seed", CRD_H5_UINT64, &provenance->seed, 1));
+    for (int i = 0; i < provenance->n_pairs; i++)
+        CRD_TRY(crd_h5_attr_put_text(h5, "/", provenance->keys[i], provenance->values[i]));
+cleanup:
+    return status;
+}
+
+crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind kind, int64_t bytes,
+                            const crd_provenance *provenance)
+{
+    crd_status status = CRD_OK;
+    *writer = (crd_writer){.h5 = NULL};
+    crd_clock_timestamp(writer->created_at);
+    CRD_TRY(crd_atomic_begin(&writer->atomic, path));
+    CRD_TRY(crd_atomic_check_space(&writer->atomic, bytes));
+    CRD_TRY(crd_h5_create(&writer->h5, writer->atomic.temp_path, path));
+    CRD_TRY(crd_h5_attr_put_text(writer->h5, "/", "format", kinds[kind].format));
+    CRD_TRY(
+        crd_h5_attr_put(writer->h5, "/", "format_version", CRD_H5_INT64, &kinds[kind].version, 1));
+    CRD_TRY(crd_h5_attr_put_text(writer->h5, "/", "created_at", writer->created_at));
+    CRD_TRY(write_provenance(writer->h5, provenance));
+cleanup:
+    if (status != CRD_OK)
+        crd_writer_abandon(writer);
+    return status;
+}
+
+static crd_status checksum_place(const char *path, void *payload)
+{
+    return crd_h5_attr_put_fixed(payload, path, CRD_CHECKSUM_KEY, "----------------", 0);
+}
+
+static crd_status checksum_write(const char *path, void *payload)
+{
+    uint64_t digest;
+    char text[CRD_CHECKSUM_SIZE];
+    crd_status status = crd_h5_digest(&digest, payload, path);
+    if (status != CRD_OK)
+        return status;
+    crd_checksum_text(text, digest);
+    return crd_h5_attr_put_fixed(payload, path, CRD_CHECKSUM_KEY, text, 1);
+}
+
+crd_status crd_writer_end_metadata(crd_writer *writer)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_h5_visit_datasets(writer->h5, "/", checksum_place, writer->h5));
+    CRD_TRY(crd_h5_flush(writer->h5));
+    CRD_TRY(crd_atomic_reserve(&writer->atomic, CRD_SEAL_SIZE));
+cleanup:
+    return status;
+}
+
+crd_status crd_writer_publish(crd_writer *writer)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_h5_visit_datasets(writer->h5, "/", checksum_write, writer->h5));
+    CRD_TRY(crd_h5_flush(writer->h5));
+    status = crd_h5_close(writer->h5);
+    writer->h5 = NULL;
+    CRD_TRY(status);
+    CRD_TRY(crd_seal_append(writer->atomic.fd, writer->atomic.path));
+    CRD_TRY(crd_atomic_publish(&writer->atomic));
+cleanup:
+    crd_writer_abandon(writer);
+    return status;
+}
+
+void crd_writer_abandon(crd_writer *writer)
+{
+    crd_h5_discard(writer->h5);
+    writer->h5 = NULL;
+    crd_atomic_abandon(&writer->atomic);
+}
+
+crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *file = NULL;
+    char *format = NULL;
+    int64_t version;
+    int i = 0;
+    *h5 = NULL;
+    /* HDF5 crashes on damaged files, or believes them: it sees only what the seal vouches for. */
+    CRD_TRY(crd_seal_verify(path));
+    CRD_TRY(crd_h5_open(&file, path));
+    CRD_TRY(crd_h5_attr_get_text(&format, file, "/", "format"));
+    CRD_TRY(crd_h5_attr_get(&version, file, "/", "format_version", CRD_H5_INT64, 1));
+    while (i < N_KINDS && strcmp(kinds[i].format, format) != 0)
+        i++;
+    CRD_REQUIRE(i < N_KINDS, CRD_ERR_INPUT, "%s: format '%s' is not known to this Credence", path,
+                format);
+    CRD_REQUIRE(version >= 1 && version <= kinds[i].version, CRD_ERR_INPUT,
+                "%s: %s version %" PRId64 ", but this Credence reads versions 1 to %" PRId64, path,
+                format, version, kinds[i].version);
+    *kind = (crd_file_kind)i;
+    *h5 = file;
+    file = NULL;
+cleanup:
+    crd_free(format);
+    crd_h5_discard(file);
+    return status;
+}
+
+crd_status crd_reader_check(crd_h5 *h5, const char *dataset)
+{
+    crd_status status = CRD_OK;
+    uint64_t digest;
+    char *stored = NULL, computed[CRD_CHECKSUM_SIZE];
+    CRD_TRY(crd_h5_attr_get_text(&stored, h5, dataset, CRD_CHECKSUM_KEY));
+    CRD_TRY(crd_h5_digest(&digest, h5, dataset));
+    crd_checksum_text(computed, digest);
+    CRD_REQUIRE(strcmp(stored, computed) == 0, CRD_ERR_INPUT,
+                "%s: %s: damaged (checksum %s, recorded %s)", crd_h5_name(h5), dataset, computed,
+                stored);
+cleanup:
+    crd_free(stored);
+    return status;
+}

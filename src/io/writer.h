@@ -1,0 +1,41 @@
+/** What all our files have in common: how they come to be, and how they are opened again. */
+#ifndef CRD_IO_WRITER_H
+#define CRD_IO_WRITER_H
+
+#include "base/clock.h"
+#include "credence/files.h"
+#include "io/atomic.h"
+#include "io/h5.h"
+
+/** A file in the making. */
+typedef struct crd_writer {
+    crd_atomic_file atomic;
+    crd_h5 *h5;
+    char created_at[CRD_TIMESTAMP_SIZE];
+} crd_writer;
+
+/** Begins a file of the kind with the attributes of its root group. `bytes` is about how large it
+ * will be. Nothing is left behind by a failure. */
+crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind kind, int64_t bytes,
+                            const crd_provenance *provenance);
+/** Ends the metadata: gives every dataset a place for its checksum, flushes, and makes sure that
+ * the seal will find its place too. What follows is data only. */
+crd_status crd_writer_end_metadata(crd_writer *writer);
+/** Checksums, close, seal, sync, rename. The writer is released in any case; after a failure nothing
+ * is left. */
+crd_status crd_writer_publish(crd_writer *writer);
+/** Gives up; harmless after _publish. */
+void crd_writer_abandon(crd_writer *writer);
+
+/** Checks seal, format and version and opens. *h5 is closed with crd_h5_discard. */
+crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path);
+/** Checks a dataset against its checksum. */
+crd_status crd_reader_check(crd_h5 *h5, const char *dataset);
+
+/** Name of the attribute that holds a dataset's checksum. */
+#define CRD_CHECKSUM_KEY "xxh3_64"
+/** Bytes of a checksum as text: 16 hexadecimal digits and a zero. */
+#define CRD_CHECKSUM_SIZE 17
+void crd_checksum_text(char out[CRD_CHECKSUM_SIZE], uint64_t digest);
+
+#endif
