@@ -200,7 +200,7 @@ static void fill_initial(float *out, int64_t n, double mean, uint64_t seed, int6
 }
 
 /* The posterior's start where mu holds the deterministic weights so far. Source: Krishnan et al.
- * 2020, equation 5. */
+ * 2020. */
 static crd_status initialize(crd_posterior *posterior)
 {
     crd_status status = CRD_OK;

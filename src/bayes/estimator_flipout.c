@@ -4,7 +4,7 @@
  *
  * "flipout": a sign an (image, channel), s_out times s_in being the sign of one weight's
  * perturbation at every pixel. Source: Wen et al., "Flipout: efficient pseudo-independent weight
- * perturbations on mini-batches", ICLR 2018, equations 3 to 5; sign of the bias: bayesian-torch.
+ * perturbations on mini-batches", ICLR 2018, section 3.1; sign of the bias: bayesian-torch.
  *
  * "flipout-pixel": bayesian-torch's, a sign an (image, channel, pixel). The variance of each output
  * pixel is right, but the covariance between pixels, which a shared kernel causes, is lost: after

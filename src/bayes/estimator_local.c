@@ -1,7 +1,7 @@
 /* Local reparameterization: given its input an output element is normal with mean F(x; mu, mu_b)
  * and variance F(x^2; sigma^2, sigma_b^2), so it is drawn directly: out = mean + sqrt(variance) *
  * eps, eps standard normal for every (image, channel, pixel). Source: Kingma, Salimans, Welling,
- * "Variational dropout and the local reparameterization trick", NeurIPS 2015, equation 6.
+ * "Variational dropout and the local reparameterization trick", NeurIPS 2015, section 2.3.
  *
  * Each output element has the law of reparameterization, and images are independent given the
  * input, as with flipout. But the pixels of a convolution share one kernel and are drawn here as if

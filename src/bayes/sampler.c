@@ -45,6 +45,27 @@ static void classify(crd_sampler *sampler, int mean)
     }
 }
 
+/* The plan asks for a full batch only; but a convolution cuts its columns evenly, so a smaller batch
+ * in fewer pieces may need more. */
+static int64_t layer_scratch_floats(const crd_sampler *sampler)
+{
+    const crd_network *network = sampler->model.network;
+    int64_t most = sampler->plan.scratch_floats;
+    for (int64_t i = 0; i < network->n_nodes; i++) {
+        const crd_node *node = &network->nodes[i];
+        const crd_shape *in[CRD_NODE_MAX_INPUTS] = {NULL};
+        if (node->layer->scratch_floats == NULL || sampler->folded[i])
+            continue;
+        for (int k = 0; k < node->n_inputs; k++)
+            in[k] = &network->nodes[node->inputs[k]].shape;
+        for (int64_t n = 1; n < sampler->plan.n_images; n++) {
+            int64_t floats = node->layer->scratch_floats(node, in, n);
+            most = floats > most ? floats : most;
+        }
+    }
+    return most;
+}
+
 static int64_t estimator_scratch_floats(const crd_sampler *sampler)
 {
     const crd_network *network = sampler->model.network;
@@ -85,7 +106,7 @@ crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
     CRD_TRY(crd_plan_init(&sampler->plan, model->network, sampler->random, sampler->folded,
                           options->batch, options->draw_block));
     CRD_ALLOC(&sampler->arena, sampler->plan.arena_floats, "activations");
-    CRD_ALLOC(&sampler->layer_scratch, sampler->plan.scratch_floats, "scratch of the layers");
+    CRD_ALLOC(&sampler->layer_scratch, layer_scratch_floats(sampler), "scratch of the layers");
     CRD_ALLOC(&sampler->estimator_scratch, estimator_scratch_floats(sampler),
               "scratch of the estimator");
     *out = sampler;
