@@ -66,6 +66,8 @@ crd_status crd_posterior_check(const crd_posterior *posterior);
 /** KL(posterior || prior) in nats. *sum: over all weights (the ELBO's); *mean: the sum over tensors
  * of each tensor's mean (bayesian-torch's get_kl_loss). Either may be NULL. Evaluated in double. */
 void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior);
+/** The same of one Bayesian parameter: the sum over its elements. */
+double crd_posterior_kl_tensor(const crd_posterior *posterior, int64_t index);
 
 /** bayesian-torch's name of parameter `index` as "<module path>" and "<leaf>": mu_kernel,
  * rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says which), weight,

@@ -13,8 +13,9 @@ static double log_sigma(double rho)
     return rho < -37 ? rho : log(crd_sigma_of_rho(rho));
 }
 
-static double tensor_kl(const crd_posterior *posterior, const crd_param *param)
+double crd_posterior_kl_tensor(const crd_posterior *posterior, int64_t index)
 {
+    const crd_param *param = &posterior->network->params.entries[index];
     const float *mu = posterior->mu + param->offset;
     const float *rho = posterior->rho + param->offset;
     const float *prior_mu =
@@ -39,7 +40,7 @@ void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior)
     for (int64_t i = 0; i < params->n_params; i++) {
         if (!posterior->bayesian[i] || params->entries[i].count == 0)
             continue;
-        double kl = tensor_kl(posterior, &params->entries[i]);
+        double kl = crd_posterior_kl_tensor(posterior, i);
         total += kl;
         total_of_means += kl / (double)params->entries[i].count;
     }

@@ -172,8 +172,8 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     CRD_TRY(crd_weights_read(&weights, values[CRD_OPT_WEIGHTS].text));
     CRD_TRY(build_network(&network, arch->name, values[CRD_OPT_CROP].integer, &weights));
     crd_preprocessing preprocessing;
-    CRD_TRY(make_preprocessing(&preprocessing, arch, crd_network_input_shape(network),
-                               cli->options));
+    CRD_TRY(
+        make_preprocessing(&preprocessing, arch, crd_network_input_shape(network), cli->options));
     crd_conversion conversion = make_conversion(cli->options);
     crd_network *given = network;
     network = NULL; /* taken over, also on error */
@@ -186,8 +186,8 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     CRD_TRY(crd_posterior_check(posterior));
     crd_provenance provenance = crd_provenance_make(&store, cli);
     CRD_TRY(crd_posterior_write(values[CRD_OPT_OUTPUT].text, posterior, &provenance));
-    CRD_TRY(print_summary(posterior, values[CRD_OPT_OUTPUT].text,
-                          values[CRD_OPT_JSON].integer != 0));
+    CRD_TRY(
+        print_summary(posterior, values[CRD_OPT_OUTPUT].text, values[CRD_OPT_JSON].integer != 0));
 cleanup:
     crd_posterior_destroy(posterior);
     crd_network_destroy(network);

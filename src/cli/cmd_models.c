@@ -19,8 +19,8 @@ crd_status crd_cmd_models(const crd_cli *cli)
     int as_json = cli->options->values[CRD_OPT_JSON].integer != 0;
     json_t *list = json_array();
     if (!as_json)
-        printf("%-20s %-12s %7s %11s %9s  %s\n", "name", "images", "classes", "parameters",
-               "GMAC", "what it is");
+        printf("%-20s %-12s %7s %11s %9s  %s\n", "name", "images", "classes", "parameters", "GMAC",
+               "what it is");
     const crd_arch *arch;
     for (int64_t i = 0; (arch = crd_zoo_get(i)) != NULL; i++) {
         crd_network *network = NULL;
@@ -33,12 +33,11 @@ crd_status crd_cmd_models(const crd_cli *cli)
         crd_network_destroy(network);
         if (as_json) {
             json_array_append_new(
-                list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "name", arch->name,
-                                "summary", arch->summary, "in_channels",
-                                (json_int_t)arch->in_channels, "image_size",
-                                (json_int_t)arch->image_size, "n_classes",
-                                (json_int_t)arch->n_classes, "n_parameters", (json_int_t)n, "macs",
-                                (json_int_t)macs));
+                list,
+                json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "name", arch->name, "summary",
+                          arch->summary, "in_channels", (json_int_t)arch->in_channels, "image_size",
+                          (json_int_t)arch->image_size, "n_classes", (json_int_t)arch->n_classes,
+                          "n_parameters", (json_int_t)n, "macs", (json_int_t)macs));
             continue;
         }
         char shape[32], grouped[32];

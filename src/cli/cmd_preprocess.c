@@ -45,8 +45,8 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
     CRD_REQUIRE(n > 0, CRD_ERR_INPUT, "none of the %lld images can be read",
                 (long long)inputs.n_images);
     crd_provenance provenance = crd_provenance_make(&store, cli);
-    CRD_TRY(crd_tensors_write(output, tensors, n, p->channels, p->crop, p->crop, names,
-                              &provenance));
+    CRD_TRY(
+        crd_tensors_write(output, tensors, n, p->channels, p->crop, p->crop, names, &provenance));
     if (options->values[CRD_OPT_JSON].integer) {
         CRD_TRY(crd_json_print(json_pack("{s:o, s:I, s:I, s:I, s:I}", "tensors",
                                          crd_json_text(output), "n_images", (json_int_t)n,

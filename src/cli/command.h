@@ -19,7 +19,7 @@ typedef struct crd_command {
     const char *name;
     unsigned bit; /**< in crd_option.commands */
     crd_status (*run)(const crd_cli *cli);
-    int is_parallel;       /**< 1: runs on all ranks; 0: on rank 0, the others wait for its status */
+    int is_parallel; /**< 1: runs on all ranks; 0: on rank 0, the others wait for its status */
     const char *arguments; /**< as usage shows them */
     int min_arguments, max_arguments;
     const char *summary; /**< what it does, one line, no final period */

@@ -5,8 +5,7 @@
 #include <string.h>
 
 static const crd_command commands[] = {
-    {"convert", CRD_CONVERT, crd_cmd_convert, 0,
-     "--arch NAME --weights FILE -o POSTERIOR.h5", 0, 0,
+    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "--arch NAME --weights FILE -o POSTERIOR.h5", 0, 0,
      "make a posterior from a deterministic network's weights (bayesian-torch's dnn_to_bnn)",
      "credence convert --arch resnet18 --weights resnet18-f37072fd.pth --moped -o resnet18.h5"},
     {"predict", CRD_PREDICT, crd_cmd_predict, 1, "POSTERIOR.h5 INPUT... [-o PREDICTION.h5]", 2,
@@ -22,8 +21,8 @@ static const crd_command commands[] = {
     {"bench", CRD_BENCH, crd_cmd_bench, 0, "[POSTERIOR.h5]", 0, 1,
      "measure draws per second on one core against the core's peak",
      "credence bench --arch resnet18 --batch 1,8,32"},
-    {"selftest", CRD_SELFTEST, crd_cmd_selftest, 1, "", 0, 0, "check that this installation is right",
-     "mpirun -n 2 credence selftest"},
+    {"selftest", CRD_SELFTEST, crd_cmd_selftest, 1, "", 0, 0,
+     "check that this installation is right", "mpirun -n 2 credence selftest"},
     {"help", CRD_HELP, crd_cmd_help, 0, "[COMMAND]", 0, 1, "show help", NULL},
 };
 

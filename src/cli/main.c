@@ -72,7 +72,8 @@ static crd_status run_program(crd_comm *comm, int argc, char *const *argv)
     }
     CRD_REQUIRE(*word != '\0', CRD_ERR_USAGE, "a command is missing (see credence -h)");
     const crd_command *command = crd_command_find(word);
-    CRD_REQUIRE(command != NULL, CRD_ERR_USAGE, "%s", (unknown_command(word), crd_status_message()));
+    CRD_REQUIRE(command != NULL, CRD_ERR_USAGE, "%s",
+                (unknown_command(word), crd_status_message()));
     /* What can be wrong on all ranks alike is found before anything is said between them. */
     CRD_TRY(crd_options_parse(&options, command->bit, argc - 2, argv + 2));
     CRD_TRY(crd_kernels_check());

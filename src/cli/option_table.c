@@ -104,8 +104,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
                          "repeats; the median counts"},
 
     [CRD_OPT_SEED] = {"seed", 0, "N", CRD_OPTION_INT64, "0", 0, MAX_SEED, NULL,
-                      CRD_CONVERT | CRD_PREDICT | CRD_BENCH,
-                      "key of all random numbers"},
+                      CRD_CONVERT | CRD_PREDICT | CRD_BENCH, "key of all random numbers"},
     [CRD_OPT_JSON] = {"json", 0, NULL, CRD_OPTION_FLAG, NULL, 0, 0, NULL, CRD_EVERY & ~CRD_HELP,
                       "print one JSON object instead of text"},
     [CRD_OPT_QUIET] = {"quiet", 0, NULL, CRD_OPTION_FLAG, NULL, 0, 0, NULL, CRD_EVERY & ~CRD_HELP,

@@ -108,8 +108,8 @@ static crd_status set_numbers(crd_option_value *value, const crd_option *option,
         crd_status status;
         if (option->type == CRD_OPTION_INT64S) {
             int64_t integer = 0;
-            status = crd_text_to_int64(&integer, item, (int64_t)option->min, (int64_t)option->max,
-                                       key);
+            status =
+                crd_text_to_int64(&integer, item, (int64_t)option->min, (int64_t)option->max, key);
             *number = (double)integer;
         } else {
             status = crd_text_to_double(number, item, option->min, option->max, key);
@@ -132,8 +132,8 @@ static crd_status set_value(crd_option_value *value, const crd_option *option, c
         value->integer = 1;
         return CRD_OK;
     case CRD_OPTION_INT64:
-        return crd_text_to_int64(&value->integer, text, (int64_t)option->min,
-                                 (int64_t)option->max, key);
+        return crd_text_to_int64(&value->integer, text, (int64_t)option->min, (int64_t)option->max,
+                                 key);
     case CRD_OPTION_DOUBLE:
         return crd_text_to_double(&value->number, text, option->min, option->max, key);
     case CRD_OPTION_INT64S:
@@ -209,8 +209,7 @@ void crd_options_clear(crd_options *options)
     memset(options, 0, sizeof *options);
 }
 
-const char *crd_option_text(char *buffer, size_t size, const crd_options *options,
-                            crd_option_id id)
+const char *crd_option_text(char *buffer, size_t size, const crd_options *options, crd_option_id id)
 {
     const crd_option_value *value = &options->values[id];
     if (crd_option_table()[id].type == CRD_OPTION_FLAG)
@@ -220,7 +219,7 @@ const char *crd_option_text(char *buffer, size_t size, const crd_options *option
     size_t used = 0;
     buffer[0] = '\0';
     for (int64_t i = 0; i < value->n_texts && used < size; i++)
-        used += (size_t)snprintf(buffer + used, size - used, "%s%s", i > 0 ? " " : "",
-                                 value->texts[i]);
+        used +=
+            (size_t)snprintf(buffer + used, size - used, "%s%s", i > 0 ? " " : "", value->texts[i]);
     return buffer;
 }

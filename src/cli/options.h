@@ -83,15 +83,15 @@ typedef enum crd_option_id {
 } crd_option_id;
 
 typedef struct crd_option {
-    const char *name;         /**< without the dashes */
-    char letter;              /**< short form, or 0 */
-    const char *placeholder;  /**< of the value in help: "N"; NULL for a flag */
+    const char *name;        /**< without the dashes */
+    char letter;             /**< short form, or 0 */
+    const char *placeholder; /**< of the value in help: "N"; NULL for a flag */
     crd_option_type type;
-    const char *default_text; /**< parsed as if it had been given; NULL: none */
-    double min, max;          /**< of numbers */
+    const char *default_text;            /**< parsed as if it had been given; NULL: none */
+    double min, max;                     /**< of numbers */
     const char *const *(*choices)(void); /**< names, NULL behind the last */
-    unsigned commands;        /**< bits of the commands that take it */
-    const char *help;         /**< one line, no final period */
+    unsigned commands;                   /**< bits of the commands that take it */
+    const char *help;                    /**< one line, no final period */
 } crd_option;
 
 /** The table, CRD_N_OPTIONS rows by crd_option_id. */

@@ -92,11 +92,10 @@ static void print_table_row(const crd_prediction_view *view, const crd_summary *
     printf("%6.2f", 100 * (double)s->probs_mean[at]);
     if (view->n_draws > 1)
         printf(" ± %-5.2f  %6.1f %%  %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
-               100 * (double)s->probs_mcse[at],
-               100 * (double)s->votes[at] / (double)s->n_draws, s->predictive_entropy_debiased[row],
-               s->predictive_entropy_mcse[row], s->expected_entropy[row],
-               s->expected_entropy_mcse[row], s->mutual_information_debiased[row],
-               s->mutual_information_mcse[row]);
+               100 * (double)s->probs_mcse[at], 100 * (double)s->votes[at] / (double)s->n_draws,
+               s->predictive_entropy_debiased[row], s->predictive_entropy_mcse[row],
+               s->expected_entropy[row], s->expected_entropy_mcse[row],
+               s->mutual_information_debiased[row], s->mutual_information_mcse[row]);
     else
         printf("          %.3f\n", s->predictive_entropy[row]);
 }
@@ -202,10 +201,10 @@ void crd_prediction_append_json(json_t *images, const crd_prediction_view *view,
 crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
                                      double seconds)
 {
-    return crd_json_print(json_pack(
-        "{s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:f, s:o}", "posterior",
-        crd_json_text(view->posterior), "estimator", view->estimator, "seed",
-        (json_int_t)view->seed, "n_draws", (json_int_t)view->n_draws, "n_images",
-        (json_int_t)view->n_images, "n_classes", (json_int_t)view->n_classes, "n_ranks",
-        view->n_ranks, "seconds", seconds, "images", images));
+    return crd_json_print(
+        json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:f, s:o}", "posterior",
+                  crd_json_text(view->posterior), "estimator", view->estimator, "seed",
+                  (json_int_t)view->seed, "n_draws", (json_int_t)view->n_draws, "n_images",
+                  (json_int_t)view->n_images, "n_classes", (json_int_t)view->n_classes, "n_ranks",
+                  view->n_ranks, "seconds", seconds, "images", images));
 }
