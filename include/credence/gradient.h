@@ -1,0 +1,63 @@
+/** Gradients of a posterior: forward, data term and backward of one draw on one micro-batch.
+ *
+ * dL/dmu = g and dL/drho = g eps sigmoid(rho) for reparameterization (g = dL/dw), and accordingly for the other estimators.
+ * Sums over units are kept in fixed point, so that they are exact in any order: a gradient counts in units of 2^-44; what
+ * does not fit |g| < 2^17 is not a number for us. Room: bayes.
+ */
+#ifndef CREDENCE_GRADIENT_H
+#define CREDENCE_GRADIENT_H
+
+#include "credence/loss.h"
+#include "credence/posterior.h"
+#include "credence/sampler.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Fixed point of gradient sums. */
+#define CRD_GRADIENT_BITS 44
+
+typedef struct crd_gradient_options {
+    const char *estimator; /**< one of crd_estimator_names */
+    uint64_t seed;
+    int64_t micro_batch; /**< most images in a call */
+    int batch_norm_train; /**< 1: batch norm on the micro-batch's own statistics, 0: on running ones */
+    int mean;             /**< 1: no draw: the deterministic twin */
+} crd_gradient_options;
+
+/** Buffers and plan for one network; all memory is allocated here. */
+typedef struct crd_gradient crd_gradient;
+
+/** `network` and `bayesian` must outlive it. Errors: CRD_ERR_USAGE unknown estimator; out of memory. */
+crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
+                               const uint8_t *bayesian, const crd_gradient_options *options);
+void crd_gradient_destroy(crd_gradient *gradient);
+
+/** Number of int64 in a gradient sum: mu block, rho block, then for every batch norm its statistics (mean, variance) a channel
+ * in the offsets of running_mean and running_var of the mu block: 2 * network->params.n_floats in all. */
+int64_t crd_gradient_n_sums(const crd_gradient *gradient);
+
+/** Called when the sums of parameters are final for this call, output side first, so that their
+ * averaging can overlap with the rest: elements [first, first + n) of the mu block and of the rho block. */
+typedef void crd_gradient_ready(int64_t first, int64_t n, void *payload);
+
+/** One unit: images[n_images][channels][height][width] with their targets, draw number `draw`, first_image addressing signs and
+ * noise. *loss: mean data term. sums[] += round(weight * gradient * 2^44), for mu, rho, and for batch norm in training the
+ * micro-batch's statistics (weight * mean, weight * unbiased variance, in the running slots). mu, rho: current values, unfolded, by the network's offsets.
+ * logits (may be NULL): [n_images][n_outputs] of the draw. Errors: CRD_ERR_NUMERIC: loss or a gradient is not finite or too large, naming
+ * the tensor; sums are then undefined. Allocates nothing. */
+crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, crd_gradient *gradient,
+                            const float *mu, const float *rho, const crd_loss *data_term,
+                            const float *images, const int64_t *labels, const float *values,
+                            int64_t n_images, int64_t first_image, int64_t draw, double weight,
+                            crd_gradient_ready *ready, void *payload);
+
+/** Additional calibration term for the calls that follow; name NULL: none. See crd_calibration_loss_eval. */
+crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,
+                                        double uncertainty_threshold, double error_threshold);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
