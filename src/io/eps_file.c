@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "credence/files.h"
-#include "io/h5.h"
+#include "io/known.h"
 
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
 
@@ -44,20 +44,13 @@ cleanup:
     return status;
 }
 
-static crd_status count_dataset(const char *path, void *payload)
-{
-    (void)path;
-    ++*(int64_t *)payload;
-    return CRD_OK;
-}
-
 crd_status crd_eps_read(float *eps, const char *path, const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
     crd_h5 *h5 = NULL;
     const crd_params *params = &posterior->network->params;
     char dataset[CRD_H5_PATH_SIZE];
-    int64_t n_read = 0, n_there = 0;
+    crd_known known = {0};
     int there;
     memset(eps, 0, (size_t)params->n_floats * sizeof *eps);
     CRD_TRY(crd_h5_open(&h5, path));
@@ -68,18 +61,13 @@ crd_status crd_eps_read(float *eps, const char *path, const crd_posterior *poste
             continue;
         CRD_TRY(eps_path(dataset, posterior, p));
         CRD_TRY(crd_h5_exists(&there, h5, dataset));
-        if (there) {
+        if (there)
             CRD_TRY(read_one(eps + params->entries[p].offset, h5, dataset, &params->entries[p]));
-            n_read++;
-        }
+        CRD_TRY(crd_known_add(&known, dataset));
     }
-    /* A misspelt name must not pass for "absent, so 0". */
-    CRD_TRY(crd_h5_visit_datasets(h5, "/eps", count_dataset, &n_there));
-    CRD_REQUIRE(n_there == n_read, CRD_ERR_INPUT,
-                "%s: /eps: %lld of %lld datasets belong to no Bayesian parameter (the last that "
-                "could be is %s)",
-                path, (long long)(n_there - n_read), (long long)n_there, dataset);
+    CRD_TRY(crd_known_check(&known, h5, "/eps"));
 cleanup:
+    crd_known_clear(&known);
     crd_h5_discard(h5);
     return status;
 }

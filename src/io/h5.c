@@ -54,6 +54,8 @@ const char *crd_h5_type_name(crd_h5_type type)
         return "float32";
     case CRD_H5_FLOAT64:
         return "float64";
+    case CRD_H5_INT32:
+        return "int32";
     case CRD_H5_INT64:
         return "int64";
     case CRD_H5_UINT64:
@@ -70,7 +72,19 @@ const char *crd_h5_type_name(crd_h5_type type)
 
 int64_t crd_h5_type_size(crd_h5_type type)
 {
-    return type == CRD_H5_FLOAT32 ? 4 : type == CRD_H5_BOOL ? 1 : type < CRD_H5_STRING ? 8 : 0;
+    switch (type) {
+    case CRD_H5_FLOAT32:
+    case CRD_H5_INT32:
+        return 4;
+    case CRD_H5_FLOAT64:
+    case CRD_H5_INT64:
+    case CRD_H5_UINT64:
+        return 8;
+    case CRD_H5_BOOL:
+        return 1;
+    default:
+        return 0;
+    }
 }
 
 hid_t crd_h5_type_id(crd_h5_type type, int native)
@@ -80,6 +94,8 @@ hid_t crd_h5_type_id(crd_h5_type type, int native)
         return native ? H5T_NATIVE_FLOAT : H5T_IEEE_F32LE;
     case CRD_H5_FLOAT64:
         return native ? H5T_NATIVE_DOUBLE : H5T_IEEE_F64LE;
+    case CRD_H5_INT32:
+        return native ? H5T_NATIVE_INT32 : H5T_STD_I32LE;
     case CRD_H5_INT64:
         return native ? H5T_NATIVE_INT64 : H5T_STD_I64LE;
     case CRD_H5_UINT64:
@@ -186,7 +202,7 @@ crd_status crd_h5_join(char out[CRD_H5_PATH_SIZE], const char *group, const char
                         name);
     int n = snprintf(out, CRD_H5_PATH_SIZE, "%s/%s", strcmp(group, "/") == 0 ? "" : group, name);
     if (n < 0 || n >= CRD_H5_PATH_SIZE)
-        return CRD_FAIL(CRD_ERR_INPUT, "%s: '%s' is too long a name", group, name);
+        return CRD_FAIL(CRD_ERR_INPUT, "%s: a name of %zu bytes is too long", group, strlen(name));
     return CRD_OK;
 }
 

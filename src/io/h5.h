@@ -22,6 +22,7 @@ typedef struct crd_h5 crd_h5;
 typedef enum crd_h5_type {
     CRD_H5_FLOAT32,
     CRD_H5_FLOAT64,
+    CRD_H5_INT32,
     CRD_H5_INT64,
     CRD_H5_UINT64,
     CRD_H5_BOOL,

@@ -88,23 +88,24 @@ static crd_status attr_write(crd_h5 *file, const char *path, const char *key, hi
                              hid_t memory_type, const void *values, int64_t n, int replace)
 {
     crd_status status = CRD_OK;
-    hid_t space = H5I_INVALID_HID, attribute = H5I_INVALID_HID;
+    hid_t object = H5I_INVALID_HID, space = H5I_INVALID_HID, attribute = H5I_INVALID_HID;
     hsize_t extent = (hsize_t)n;
     char what[KEY_TEXT_SIZE];
     snprintf(what, sizeof what, "given attribute '%s'", key);
+    /* Not H5Aopen_by_name: what it opens, HDF5 1.10 cannot write. */
+    H5_TRY(file, path, what, object = H5Oopen(file->id, path, H5P_DEFAULT));
     if (replace) {
-        H5_TRY(file, path, what,
-               attribute = H5Aopen_by_name(file->id, path, key, H5P_DEFAULT, H5P_DEFAULT));
+        H5_TRY(file, path, what, attribute = H5Aopen(object, key, H5P_DEFAULT));
     } else {
         H5_TRY(file, path, what, space = H5Screate_simple(n == 1 ? 0 : 1, &extent, NULL));
         H5_TRY(file, path, what,
-               attribute = H5Acreate_by_name(file->id, path, key, file_type, space, H5P_DEFAULT,
-                                             H5P_DEFAULT, H5P_DEFAULT));
+               attribute = H5Acreate2(object, key, file_type, space, H5P_DEFAULT, H5P_DEFAULT));
     }
     H5_TRY(file, path, what, H5Awrite(attribute, memory_type, values));
 cleanup:
     status = crd_h5_closed(status, file, path, attribute, H5Aclose);
-    return crd_h5_closed(status, file, path, space, H5Sclose);
+    status = crd_h5_closed(status, file, path, space, H5Sclose);
+    return crd_h5_closed(status, file, path, object, H5Oclose);
 }
 
 crd_status crd_h5_attr_put(crd_h5 *file, const char *path, const char *key, crd_h5_type type,

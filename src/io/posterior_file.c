@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "io/known.h"
 #include "io/writer.h"
 
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512, METADATA_BYTES = 1 << 16 };
@@ -285,27 +286,10 @@ static crd_status count_dataset(const char *path, void *payload)
     return CRD_OK;
 }
 
-/* What is read, and the datasets that were. */
 typedef struct reading {
     crd_h5 *h5;
-    char **paths;
-    int64_t n_paths, capacity;
+    crd_known known; /* datasets read so far */
 } reading;
-
-static crd_status remember(reading *r, const char *path)
-{
-    crd_status status = CRD_OK;
-    if (r->n_paths == r->capacity) {
-        int64_t capacity = r->capacity == 0 ? 64 : 2 * r->capacity;
-        CRD_TRY(crd_alloc_grow((void **)&r->paths, r->capacity, capacity, sizeof *r->paths,
-                               "dataset names"));
-        r->capacity = capacity;
-    }
-    CRD_TRY(crd_alloc_string(&r->paths[r->n_paths], path));
-    r->n_paths++;
-cleanup:
-    return status;
-}
 
 static crd_status read_tensor(const tensor_place *place, void *payload)
 {
@@ -326,21 +310,9 @@ static crd_status read_tensor(const tensor_place *place, void *payload)
                 place->path, crd_h5_type_name(type));
     CRD_TRY(crd_reader_check(r->h5, place->path));
     CRD_TRY(crd_h5_read(place->values, r->h5, place->path, CRD_H5_FLOAT32));
-    CRD_TRY(remember(r, place->path));
+    CRD_TRY(crd_known_add(&r->known, place->path));
 cleanup:
     return status;
-}
-
-static crd_status refuse_unknown(const char *path, void *payload)
-{
-    const reading *r = payload;
-    if (strcmp(path, "/graph") == 0 || strcmp(path, "/classes") == 0)
-        return CRD_OK;
-    for (int64_t i = 0; i < r->n_paths; i++)
-        if (strcmp(path, r->paths[i]) == 0)
-            return CRD_OK;
-    return CRD_FAIL(CRD_ERR_INPUT, "%s: %s: no such parameter in the graph", crd_h5_name(r->h5),
-                    path);
 }
 
 static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5)
@@ -353,11 +325,11 @@ static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5)
     if (n_priors > 0)
         CRD_ALLOC(&posterior->prior_mu, posterior->network->params.n_floats, "prior means");
     CRD_TRY(visit_tensors(posterior, read_tensor, &r));
-    CRD_TRY(crd_h5_visit_datasets(h5, "/", refuse_unknown, &r));
+    CRD_TRY(crd_known_add(&r.known, "/graph"));
+    CRD_TRY(crd_known_add(&r.known, "/classes"));
+    CRD_TRY(crd_known_check(&r.known, h5, "/"));
 cleanup:
-    for (int64_t i = 0; i < r.n_paths; i++)
-        crd_free(r.paths[i]);
-    crd_free(r.paths);
+    crd_known_clear(&r.known);
     return status;
 }
 

@@ -12,6 +12,7 @@ typedef struct crd_writer {
     crd_atomic_file atomic;
     crd_h5 *h5;
     char created_at[CRD_TIMESTAMP_SIZE];
+    int32_t n_scales; /**< dimension scales so far: each has its number */
 } crd_writer;
 
 /** Begins a file of the kind with the attributes of its root group. `bytes` is about how large it

@@ -1,0 +1,195 @@
+"""Opens the files of interop_files with h5py, netCDF4, xarray (both engines) and ncdump, and compares every
+value with what was written. Usage: read_files.py PROGRAM"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+try:
+    import h5netcdf  # noqa: F401 (xarray's engine)
+    import h5py
+    import netCDF4
+    import numpy as np
+    import xarray
+except ImportError as error:
+    print(f"skipped: {error}; needs python3-h5py, -h5netcdf, -netcdf4, -numpy, -xarray")
+    sys.exit(77)
+
+ENGINES = ("netcdf4", "h5netcdf")
+N_IMAGES, N_CLASSES, N_DRAWS, N_TOP, SKIPPED = 4, 10, 6, 3, 2
+IMAGES = ["a/dog.jpg", "a/dog.jpg", "Zürich ?.jpg", ""]
+CLASSES = ["tench", "goldfish", "great white shark", "café", "a_b", "tench", "", "h", "i'j\"k", "l"]
+NUMBERS = [str(i) for i in range(N_CLASSES)]
+GROUPS = {
+    "labelled.h5": {"predictive", "posterior_predictive", "observed_data", "constant_data"},
+    "plain.h5": {"predictive", "predictions", "predictions_constant_data"},
+    "tensors.h5": {"constant_data"},
+}
+program, folder = sys.argv.pop(1), None
+
+
+def setUpModule():
+    global folder
+    folder = tempfile.mkdtemp(prefix="credence-interop-")
+    subprocess.run([program, folder], check=True)
+
+
+def tearDownModule():
+    shutil.rmtree(folder)
+
+
+def path(name):
+    return os.path.join(folder, name)
+
+
+def credence_says(name):
+    done = subprocess.run([program, "check", path(name)], capture_output=True, text=True)
+    return done.returncode, done.stderr.strip()
+
+
+def opened(name, group):
+    """The group through each engine."""
+    for engine in ENGINES:
+        with xarray.open_dataset(path(name), group=group, engine=engine) as data:
+            yield engine, data.load()
+
+
+class Files(unittest.TestCase):
+    def test_groups_and_root(self):
+        for name, groups in GROUPS.items():
+            with h5py.File(path(name)) as file:
+                self.assertEqual(set(file), groups)
+                self.assertEqual(file.attrs["seed"], 2**64 - 1)
+                self.assertEqual(file.attrs["command"], "credence predict posterior.h5 'Zürich ?.jpg'")
+                self.assertEqual(file.attrs["options"], "")
+                self.assertEqual(file.attrs["format_version"], 1)
+            with netCDF4.Dataset(path(name)) as file:
+                self.assertEqual(set(file.groups), groups)
+                self.assertEqual(len(file.dimensions), 0)
+
+    def test_every_group_opens_with_coordinates(self):
+        for name, groups in GROUPS.items():
+            for group in groups:
+                for engine, data in opened(name, group):
+                    with self.subTest(name=name, group=group, engine=engine):
+                        self.assertEqual(set(data.dims), set(data.coords))
+                        self.assertEqual(data.attrs["inference_library"], "credence")
+                        self.assertIn("created_at", data.attrs)
+                        self.assertEqual(list(data["image"].values), IMAGES)
+                        for variable in data.data_vars.values():
+                            self.assertTrue(variable.attrs["long_name"])
+                            self.assertFalse([d for d in variable.dims if "phony" in d])
+
+    def test_predictive_values(self):
+        for name, classes in (("labelled.h5", CLASSES), ("plain.h5", NUMBERS)):
+            for engine, data in opened(name, "predictive"):
+                with self.subTest(name=name, engine=engine):
+                    self.assertEqual(list(data["class"].values), classes)
+                    self.assertEqual(list(data["top"].values), [0, 1, 2])
+                    self.assertEqual(data["skipped"].dtype, bool)
+                    self.assertEqual(list(data["skipped"].values), [n == SKIPPED for n in range(N_IMAGES)])
+                    with h5py.File(path(name)) as file:
+                        order = [v for v in file["predictive"] if v not in data.dims]
+                    numbers = {v: f for f, v in enumerate(netCDF4.Dataset(path(name))["predictive"].variables)
+                               if v in order}
+                    first = min(numbers.values())
+                    for variable, f in numbers.items():
+                        values = data[variable]
+                        self.assertEqual(values.dims[0], "image")
+                        if variable == "skipped":
+                            continue
+                        for n in range(N_IMAGES):
+                            row = np.atleast_1d(values.values[n])
+                            if n != SKIPPED:
+                                expected = 100 * (f - first) + 10 * n + np.arange(len(row))
+                                np.testing.assert_array_equal(row, expected, variable)
+                            elif values.dtype.kind == "f":
+                                self.assertTrue(np.isnan(row).all(), variable)
+                            else:
+                                self.assertTrue((row == -1).all(), variable)
+                    self.assertEqual(data["votes"].dtype, np.int64)
+                    self.assertEqual(data["probs_mean"].dtype, np.float32)
+                    self.assertEqual(data["predictive_entropy"].attrs["units"], "nat")
+
+    def test_draws_and_labels(self):
+        d, n, c = np.ogrid[:N_DRAWS, :N_IMAGES, :N_CLASSES]
+        expected = (100 * d + 10 * n + c).astype(np.float32)
+        expected[:, SKIPPED] = np.nan
+        for name, group in (("labelled.h5", "posterior_predictive"), ("plain.h5", "predictions")):
+            for _, data in opened(name, group):
+                self.assertEqual(data["logits"].dims, ("chain", "draw", "image", "class"))
+                np.testing.assert_array_equal(data["logits"].values[0], expected)
+                np.testing.assert_array_equal(data["probs"].values[0], expected / np.float32(1000))
+        for _, data in opened("labelled.h5", "observed_data"):
+            self.assertEqual(list(data["label"].values), [3, 0, -1, 9])
+
+    def test_tensors(self):
+        expected = np.arange(N_IMAGES * 3 * 5 * 7, dtype=np.float32).reshape(N_IMAGES, 3, 5, 7) / 8
+        for _, data in opened("tensors.h5", "constant_data"):
+            self.assertEqual(data["images"].dims, ("image", "channel", "height", "width"))
+            np.testing.assert_array_equal(data["images"].values, expected)
+
+    def test_posterior(self):
+        with h5py.File(path("posterior.h5")) as file:
+            self.assertEqual(file.attrs["format"], "credence-posterior")
+            modules = file["parameters"]
+            self.assertEqual(set(modules["layer3.0.conv1"]), {"mu_kernel", "rho_kernel"})
+            self.assertEqual(set(modules["layer1.0.conv1"]), {"weight"})
+            self.assertEqual(set(modules["bn1"]), {"weight", "bias", "running_mean", "running_var"})
+            mu = modules["layer3.0.conv1/mu_kernel"][:]
+            self.assertEqual((mu.shape, mu.dtype), ((64, 32, 3, 3), np.float32))
+            np.testing.assert_array_equal(mu.ravel() - mu.flat[0], np.arange(mu.size, dtype="f4") / 1024)
+            self.assertEqual(file["prior"].attrs["prior_sigma"], 1)
+            self.assertEqual(len(file["preprocessing"].attrs["mean"]), 3)
+            self.assertTrue(file["graph"][()].decode().lstrip().startswith("{"))
+
+    def test_ncdump(self):
+        for name in ["posterior.h5", *GROUPS]:
+            header = subprocess.run(["ncdump", "-h", path(name)], capture_output=True, text=True)
+            self.assertEqual((header.returncode, header.stderr), (0, ""))
+            self.assertEqual("phony" in header.stdout, name == "posterior.h5")
+
+    def test_appending_works_and_breaks_the_seal(self):
+        def with_netcdf4(copy):
+            with netCDF4.Dataset(copy, "a") as file:
+                file["predictive"].createVariable("mine", "f4", ("image", "class"))[:] = 1
+                file.createGroup("more").createDimension("x", 2)
+
+        def with_xarray(engine):
+            def append(copy):
+                data = xarray.Dataset({"mine": ("x", [1.0, 2.0])}, coords={"x": [0, 1]})
+                data.to_netcdf(copy, mode="a", group="more", engine=engine)
+            return append
+
+        def with_h5py(copy):
+            with h5py.File(copy, "a") as file:
+                file["predictive/probs_mean"][0, 0] = 0.5
+
+        self.assertEqual(credence_says("plain.h5"), (0, ""))
+        for append in (with_netcdf4, with_xarray("netcdf4"), with_xarray("h5netcdf"), with_h5py):
+            shutil.copy(path("plain.h5"), path("copy.h5"))
+            append(path("copy.h5"))
+            with h5py.File(path("copy.h5")) as file:
+                self.assertGreater(len(file), 0)
+            for engine, data in opened("copy.h5", "predictive"):
+                self.assertEqual(list(data["image"].values), IMAGES)
+            self.assertEqual(credence_says("copy.h5"), (3, path("copy.h5") + ": not sealed by Credence, or "
+                                                        "changed since by another program"))
+
+    def test_foreign_file_is_refused(self):
+        for version in ("earliest", "latest"):
+            with h5py.File(path("foreign.h5"), "w", libver=version) as file:
+                file["x"] = np.arange(10)
+            code, message = credence_says("foreign.h5")
+            self.assertEqual(code, 3)
+            self.assertIn("not sealed by Credence", message)
+            with open(path("foreign.h5"), "rb+") as file:
+                file.truncate(os.path.getsize(path("foreign.h5")) - 1)
+            code, message = credence_says("foreign.h5")
+            self.assertIn("truncated", message)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[1:]])
