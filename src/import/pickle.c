@@ -134,8 +134,8 @@ static crd_status take_line(const char **out, int64_t *n, crd_machine *m)
 static crd_status push_global(crd_machine *m)
 {
     crd_status status;
-    const char *module, *name;
-    int64_t n_module, n_name;
+    const char *module = NULL, *name = NULL;
+    int64_t n_module = 0, n_name = 0;
     crd_pickle_value *value;
     CRD_TRY(take_line(&module, &n_module, m));
     CRD_TRY(take_line(&name, &n_name, m));

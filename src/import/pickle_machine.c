@@ -120,7 +120,7 @@ static crd_status add_item(crd_machine *m, crd_pickle_value *container, crd_pick
 static crd_status make_tuple(crd_machine *m, int64_t first)
 {
     crd_status status;
-    crd_pickle_value *tuple;
+    crd_pickle_value *tuple = NULL;
     CRD_TRY(new_value(&tuple, m, CRD_PICKLE_TUPLE));
     for (int64_t i = first; i < m->n_stack; i++)
         CRD_TRY(add_item(m, tuple, m->stack[i]));

@@ -98,7 +98,7 @@ const char *crd_pickle_kind_name(const crd_pickle_value *value)
     static const char *const names[] = {
         [CRD_PICKLE_NONE] = "None",
         [CRD_PICKLE_BOOL] = "bool",
-        [CRD_PICKLE_INT] = "int",
+        [CRD_PICKLE_INT] = "number",
         [CRD_PICKLE_FLOAT] = "float",
         [CRD_PICKLE_STRING] = "string",
         [CRD_PICKLE_TUPLE] = "tuple",

@@ -266,13 +266,17 @@ crd_status crd_state_dict_load(crd_state_dict *dict, crd_torch_zip *archive, int
 {
     crd_status status = CRD_OK;
     char *piece = NULL;
+    int64_t piece_bytes = 0;
     /* Views of one storage may say more than the file has: stride 0 makes 10^12 elements of one. */
     CRD_REQUIRE(
         dict->params.n_floats <= max_bytes / (int64_t)sizeof(float), CRD_ERR_INPUT,
         "its tensors need %lld floats, more than %lld bytes, the most for a file of this size",
         (long long)dict->params.n_floats, (long long)max_bytes);
     CRD_TRY(crd_params_allocate(&dict->params));
-    CRD_ALLOC(&piece, PIECE_BYTES, "piece of a storage");
+    for (int64_t i = 0; i < dict->n_tensors; i++)
+        if (dict->tensors[i].member_bytes > piece_bytes)
+            piece_bytes = dict->tensors[i].member_bytes;
+    CRD_ALLOC(&piece, piece_bytes < PIECE_BYTES ? piece_bytes : PIECE_BYTES, "piece of a storage");
     qsort(dict->tensors, (size_t)dict->n_tensors, sizeof *dict->tensors, compare_members);
     for (int64_t first = 0, end; first < dict->n_tensors; first = end) {
         end = first + 1;

@@ -24,17 +24,17 @@ static crd_status refuse_zip(int code)
     case ZIP_ER_READ:
         return CRD_FAIL(CRD_ERR_INPUT, "cannot be read");
     case ZIP_ER_NOZIP:
-        return CRD_FAIL(CRD_ERR_INPUT, "zip file without its directory at the end: truncated, or "
-                                       "not downloaded whole");
+        return CRD_FAIL(CRD_ERR_INPUT, "truncated (not downloaded whole?) or damaged: the zip "
+                                       "directory at its end is missing or wrong");
     case ZIP_ER_EXISTS:
-        return CRD_FAIL(CRD_ERR_INPUT, "damaged zip file: two members have the same name");
+        return CRD_FAIL(CRD_ERR_INPUT, "damaged: two members have the same name");
     case ZIP_ER_MEMORY:
         return CRD_FAIL(CRD_ERR_INTERNAL, "zip directory: out of memory");
     }
     zip_error_t error;
     zip_error_init_with_code(&error, code);
     crd_status status =
-        CRD_FAIL(CRD_ERR_INPUT, "truncated or damaged zip file: %s", zip_error_strerror(&error));
+        CRD_FAIL(CRD_ERR_INPUT, "truncated or damaged: %s", zip_error_strerror(&error));
     zip_error_fini(&error);
     return status;
 }
@@ -91,7 +91,9 @@ static crd_status check_members(crd_torch_zip *archive, int64_t file_bytes)
         CRD_REQUIRE(name_is_plain(info.name), CRD_ERR_INPUT,
                     "member name '%s' is a path torch.save does not write", shown);
         CRD_REQUIRE(info.comp_method == ZIP_CM_STORE, CRD_ERR_INPUT,
-                    "member %s is compressed; torch.save stores members as they are", shown);
+                    "member %s is compressed, which torch.save never does (from a TorchScript "
+                    "archive, save module.state_dict() instead)",
+                    shown);
         CRD_REQUIRE(info.size == info.comp_size && info.size <= bytes_left, CRD_ERR_INPUT,
                     "member %s claims more bytes (%llu) than the file has", shown,
                     (unsigned long long)info.size);

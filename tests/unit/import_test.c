@@ -1,0 +1,273 @@
+#include "crd_test.h"
+
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "credence/weights.h"
+#include "import/gather.h"
+
+enum { MAX_LINE = 1 << 16, MAX_PATH = 512 };
+
+/* Memory the reader may hold beyond twice the file. */
+static const int64_t spare_bytes = 64 << 20;
+
+static const char *golden_path(char out[MAX_PATH], const char *name, const char *ending)
+{
+    snprintf(out, MAX_PATH, "%s/golden/weights/%s%s", CRD_TEST_DIR, name, ending);
+    return out;
+}
+
+/* One line of a .expected file: name, extents, bits. */
+static void check_param(const crd_params *params, int64_t index, char *line)
+{
+    char *rest, *name = strtok_r(line, " \n", &rest), *extents = strtok_r(NULL, " \n", &rest);
+    assert_true(index < params->n_params);
+    const crd_param *entry = &params->entries[index];
+    assert_string_equal(entry->name, name);
+    int n_dims = 0;
+    if (strcmp(extents, "-") != 0)
+        for (char *at = extents; *at != '\0'; at += *at == ',')
+            assert_int_equal(strtoll(at, &at, 10), entry->shape.dims[n_dims++]);
+    assert_int_equal(n_dims, entry->shape.n_dims);
+    for (int64_t i = 0; i < entry->count; i++) {
+        const char *bits = strtok_r(NULL, " \n", &rest);
+        uint32_t got;
+        memcpy(&got, crd_params_view(params, index) + i, sizeof got);
+        assert_non_null(bits);
+        if (got != (uint32_t)strtoul(bits, NULL, 16))
+            fail_msg("%s[%lld]: %08x, expected %s", name, (long long)i, (unsigned)got, bits);
+    }
+    assert_null(strtok_r(NULL, " \n", &rest));
+}
+
+static void files_of_torch_are_read_to_the_bit(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"dtypes",
+                                        "views",
+                                        "network",
+                                        "protocol4",
+                                        "parameters",
+                                        "parallel",
+                                        "mixed_prefix",
+                                        "checkpoint_model",
+                                        "checkpoint_state_dict",
+                                        "tied",
+                                        "torch2",
+                                        "checkpoint_model_state_dict",
+                                        "checkpoint_protocol4"};
+    static char line[MAX_LINE];
+    char path[MAX_PATH];
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        crd_params params;
+        assert_ok(crd_weights_read(&params, golden_path(path, names[k], ".pth")));
+        FILE *file = fopen(golden_path(path, names[k], ".expected"), "r");
+        assert_non_null(file);
+        int64_t n = 0;
+        while (fgets(line, sizeof line, file) != NULL)
+            check_param(&params, n++, line);
+        fclose(file);
+        assert_int_equal(n, params.n_params);
+        crd_params_clear(&params);
+    }
+}
+
+static void assert_refused(const char *path, const char *text)
+{
+    crd_params params;
+    int64_t before = crd_alloc_bytes();
+    crd_status status = crd_weights_read(&params, path);
+    const char *message = crd_status_message();
+    if (status != CRD_ERR_INPUT || strstr(message, text) == NULL || strstr(message, path) == NULL)
+        fail_msg("%s: status %d, message '%s', expected '%s'", path, (int)status, message, text);
+    for (const char *c = message; *c != '\0'; c++)
+        assert_in_range(*c, ' ', '~');
+    assert_null(params.data);
+    assert_int_equal(params.n_params, 0);
+    assert_int_equal(crd_alloc_bytes(), before);
+}
+
+static void other_things_of_torch_are_refused_with_advice(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"stacked", "torch before 1.6"},
+        {"stacked_protocol4", "torch before 1.6"},
+        {"module", "save model.state_dict() instead"},
+        {"script", "save module.state_dict() instead"},
+        {"tensor", "holds a tensor, not a dict"},
+        {"list", "holds a list, not a dict"},
+        {"not_tensors", "epoch: is a number, not a tensor"},
+        {"integers", "no floating-point tensor"},
+        {"nothing", "the state dict is empty"},
+        {"rank9", "w: 9 dimensions"},
+        {"big_endian", "big-endian"},
+        {"odd_endian", "member byteorder"},
+    };
+    char path[MAX_PATH];
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        assert_refused(golden_path(path, cases[k][0], ".pth"), cases[k][1]);
+    assert_refused("no/such/file.pth", "No such file");
+    assert_refused("/", "is not a file");
+}
+
+static void hostile_files_are_refused_by_name(void **state)
+{
+    (void)state;
+    char path[MAX_PATH], line[MAX_PATH];
+    FILE *list = fopen(CRD_HOSTILE_DIR "/list.txt", "r");
+    assert_non_null(list); /* made by the test unit.import_files */
+    int n = 0;
+    for (; fgets(line, sizeof line, list) != NULL; n++) {
+        char *rest, *name = strtok_r(line, "\t\n", &rest), *text = strtok_r(NULL, "\t\n", &rest);
+        snprintf(path, sizeof path, "%s/%s.pth", CRD_HOSTILE_DIR, name);
+        if (strcmp(text, "OK") == 0) {
+            crd_params params;
+            assert_ok(crd_weights_read(&params, path));
+            for (int i = 0; i < 6; i++)
+                assert_true(crd_params_view(&params, 0)[i] == (float)(i + 1));
+            crd_params_clear(&params);
+        } else {
+            assert_refused(path, text);
+        }
+    }
+    fclose(list);
+    assert_true(n > 400);
+    /* None of the files of this program is larger than 3 MB. */
+    assert_true(crd_alloc_peak_bytes() <= spare_bytes + 2 * 3000000);
+}
+
+/* A small file in memory, and what is read from it. */
+typedef struct original {
+    char bytes[8192];
+    size_t n_bytes;
+    crd_params params;
+    char copy_path[MAX_PATH];
+} original;
+
+static void original_init(original *o)
+{
+    char path[MAX_PATH];
+    FILE *file = fopen(golden_path(path, "network", ".pth"), "rb");
+    assert_non_null(file);
+    o->n_bytes = fread(o->bytes, 1, sizeof o->bytes, file);
+    fclose(file);
+    assert_in_range(o->n_bytes, 1000, sizeof o->bytes - 1);
+    assert_ok(crd_weights_read(&o->params, path));
+    snprintf(o->copy_path, sizeof o->copy_path, "%s/damaged.pth", CRD_HOSTILE_DIR);
+}
+
+static void original_clear(original *o)
+{
+    crd_params_clear(&o->params);
+    unlink(o->copy_path);
+}
+
+/* Writes the first n bytes, reads them, and returns the status; values that are read must be true. */
+static crd_status read_copy(const original *o, size_t n)
+{
+    FILE *file = fopen(o->copy_path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(o->bytes, 1, n, file), n);
+    assert_int_equal(fclose(file), 0);
+    crd_params params;
+    crd_status status = crd_weights_read(&params, o->copy_path);
+    assert_int_equal(params.n_floats, status == CRD_OK ? o->params.n_floats : 0);
+    assert_int_equal(params.n_params, status == CRD_OK ? o->params.n_params : 0);
+    for (int64_t i = 0; i < params.n_params; i++) {
+        assert_string_equal(params.entries[i].name, o->params.entries[i].name);
+        assert_true(crd_shape_equal(&params.entries[i].shape, &o->params.entries[i].shape));
+    }
+    if (status == CRD_OK)
+        assert_memory_equal(params.data, o->params.data,
+                            (size_t)params.n_floats * sizeof *params.data);
+    crd_params_clear(&params);
+    return status;
+}
+
+static void truncated_files_are_refused_at_every_length(void **state)
+{
+    (void)state;
+    static original o;
+    original_init(&o);
+    for (size_t n = 0; n < o.n_bytes; n++)
+        assert_int_equal(read_copy(&o, n), CRD_ERR_INPUT);
+    assert_int_equal(read_copy(&o, o.n_bytes), CRD_OK);
+    original_clear(&o);
+}
+
+static void flipped_bytes_never_change_a_value(void **state)
+{
+    (void)state;
+    static original o;
+    original_init(&o);
+    int n_refused = 0;
+    for (size_t i = 0; i < o.n_bytes; i++) {
+        char kept = o.bytes[i];
+        /* Every byte, one bit of it; which one goes round with the position. */
+        o.bytes[i] = (char)(kept ^ (1 << i % 8));
+        crd_status status = read_copy(&o, o.n_bytes);
+        assert_true(status == CRD_OK || status == CRD_ERR_INPUT);
+        n_refused += status != CRD_OK;
+        o.bytes[i] = kept;
+    }
+    assert_true(n_refused > 1000); /* the rest are times, paddings and the data of unused members */
+    original_clear(&o);
+}
+
+/* Any cut of a storage into pieces must give what indexing gives. */
+static void views_are_gathered_across_pieces(void **state)
+{
+    (void)state;
+    static const crd_torch_view views[] = {
+        {CRD_TORCH_FLOAT32, {3, {4, 5, 6}}, {30, 6, 1}, 0},
+        {CRD_TORCH_FLOAT32, {2, {6, 20}}, {1, 6}, 0},
+        {CRD_TORCH_FLOAT32, {3, {6, 5, 4}}, {1, 6, 30}, 0},
+        {CRD_TORCH_FLOAT32, {3, {2, 3, 2}}, {60, 12, 5}, 7},
+        {CRD_TORCH_FLOAT32, {2, {3, 4}}, {7, 0}, 90},
+        {CRD_TORCH_FLOAT32, {2, {3, 4}}, {0, 7}, 90},
+        {CRD_TORCH_FLOAT32, {1, {1}}, {119}, 119},
+        {CRD_TORCH_FLOAT32, {0, {0}}, {0}, 77},
+        {CRD_TORCH_FLOAT32, {2, {0, 3}}, {3, 1}, 120},
+        {CRD_TORCH_FLOAT32, {2, {3, 0}}, {3, 1}, 120},
+    };
+    float storage[120], out[120];
+    for (int i = 0; i < 120; i++)
+        storage[i] = (float)i;
+    for (size_t k = 0; k < sizeof views / sizeof *views; k++) {
+        assert_ok(crd_torch_view_check(&views[k], 120));
+        crd_torch_view simple = views[k];
+        crd_torch_view_simplify(&simple);
+        int64_t count = crd_shape_count(&views[k].shape);
+        for (int64_t piece = 1; piece <= 120; piece++) {
+            memset(out, 0xff, sizeof out);
+            for (int64_t first = 0; first < 120; first += piece)
+                crd_torch_view_gather(out, &simple, storage + first, first,
+                                      first + piece < 120 ? piece : 120 - first);
+            for (int64_t i = 0; i < count; i++) {
+                int64_t at = views[k].offset, rest = i;
+                for (int d = views[k].shape.n_dims - 1; d >= 0; d--) {
+                    at += rest % views[k].shape.dims[d] * views[k].strides[d];
+                    rest /= views[k].shape.dims[d];
+                }
+                assert_true(out[i] == storage[at]);
+            }
+        }
+    }
+    crd_torch_view contiguous = views[0];
+    crd_torch_view_simplify(&contiguous);
+    assert_int_equal(contiguous.shape.n_dims, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_of_torch_are_read_to_the_bit),
+        cmocka_unit_test(other_things_of_torch_are_refused_with_advice),
+        cmocka_unit_test(hostile_files_are_refused_by_name),
+        cmocka_unit_test(truncated_files_are_refused_at_every_length),
+        cmocka_unit_test(flipped_bytes_never_change_a_value),
+        cmocka_unit_test(views_are_gathered_across_pieces),
+    };
+    return cmocka_run_group_tests_name("import", tests, NULL, NULL);
+}
