@@ -1,0 +1,461 @@
+/* Every layer kind against a plain double-precision version, on odd shapes. */
+#include "crd_test.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "kernels/kernels.h"
+#include "nn/layer.h"
+#include "walker.h"
+
+enum { MAX_IMAGES = 3 };
+
+/* One layer on an input of its own, with formula-made values. */
+typedef struct fixture {
+    crd_network *network;
+    const crd_node *node;
+    const crd_shape *in_shape;
+    int64_t n_images;
+    float *in, *in_2, *params, *out, *scratch;
+} fixture;
+
+static void *floats_or_die(int64_t n)
+{
+    void *block;
+    assert_ok(crd_alloc_zeroed(&block, n, sizeof(float), "floats"));
+    return block;
+}
+
+static void fixture_init(fixture *f, const char *kind, const crd_attrs *attrs, crd_shape in_shape,
+                         int64_t n_images)
+{
+    const int64_t inputs[] = {0, 0};
+    int n_inputs = crd_layer_find(kind)->n_inputs;
+    assert_ok(crd_network_create(&f->network, "test", &in_shape));
+    assert_ok(crd_network_add(NULL, f->network, kind, "layer", attrs, inputs, n_inputs));
+    f->node = &f->network->nodes[1];
+    f->in_shape = &f->network->nodes[0].shape;
+    f->n_images = n_images;
+    int64_t n_in = n_images * crd_shape_count(f->in_shape);
+    int64_t n_out = n_images * crd_shape_count(&f->node->shape);
+    f->in = floats_or_die(n_in);
+    f->in_2 = floats_or_die(n_in);
+    walker_fill(f->in, n_in, "in", 1, 0);
+    walker_fill(f->in_2, n_in, "in_2", 1, 0);
+    assert_ok(walker_make_params(&f->params, f->network));
+    f->out = floats_or_die(n_out);
+    for (int64_t i = 0; i < n_out; i++)
+        f->out[i] = NAN;
+    int64_t n_scratch = 0;
+    if (f->node->layer->scratch_floats != NULL)
+        n_scratch = f->node->layer->scratch_floats(f->node, &f->in_shape, n_images);
+    f->scratch = floats_or_die(n_scratch);
+}
+
+static void fixture_clear(fixture *f)
+{
+    crd_free(f->in);
+    crd_free(f->in_2);
+    crd_free(f->params);
+    crd_free(f->out);
+    crd_free(f->scratch);
+    crd_network_destroy(f->network);
+}
+
+static const float *fixture_param(const fixture *f, int slot)
+{
+    int64_t index = f->node->params[slot];
+    return index < 0 ? NULL : f->params + f->network->params.entries[index].offset;
+}
+
+static void fixture_run(fixture *f, float *out)
+{
+    crd_layer_args args = {.out = out,
+                           .in = {f->in, f->in_2},
+                           .in_shape = {f->in_shape, f->in_shape},
+                           .n_images = f->n_images,
+                           .scratch = f->scratch};
+    for (int i = 0; i < CRD_NODE_MAX_PARAMS; i++)
+        args.params[i] = fixture_param(f, i);
+    f->node->layer->forward(f->node, &args);
+}
+
+/* Element of an array (channels, images, height, width); 0 outside the image. */
+static double pixel(const fixture *f, const crd_shape *shape, const float *values, int64_t c,
+                    int64_t image, int64_t y, int64_t x)
+{
+    if (y < 0 || y >= shape->dims[1] || x < 0 || x >= shape->dims[2])
+        return 0;
+    return values[((c * f->n_images + image) * shape->dims[1] + y) * shape->dims[2] + x];
+}
+
+/* Value of the plain version at an output pixel. */
+typedef double expected_pixel(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x);
+
+static void check_pixels(const fixture *f, expected_pixel *expected)
+{
+    const crd_shape *shape = &f->node->shape;
+    for (int64_t c = 0; c < shape->dims[0]; c++)
+        for (int64_t image = 0; image < f->n_images; image++)
+            for (int64_t y = 0; y < shape->dims[1]; y++)
+                for (int64_t x = 0; x < shape->dims[2]; x++) {
+                    double e = expected(f, c, image, y, x);
+                    double g = pixel(f, shape, f->out, c, image, y, x);
+                    if (!(fabs(g - e) <= 2e-6 * fmax(1, fabs(e))))
+                        fail_msg("%s (%d, %d, %d, %d): %.9g, expected %.9g", f->node->layer->name,
+                                 (int)c, (int)image, (int)y, (int)x, g, e);
+                }
+}
+
+static double expected_conv(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x)
+{
+    const crd_conv2d_attrs *a = &f->node->attrs.conv2d;
+    const float *weight = fixture_param(f, CRD_PARAM_WEIGHT);
+    int64_t n_in = a->in_channels / a->groups, group = c / (a->out_channels / a->groups);
+    double sum = a->bias ? (double)fixture_param(f, CRD_PARAM_BIAS)[c] : 0;
+    for (int64_t i = 0; i < n_in; i++)
+        for (int64_t ky = 0; ky < a->kernel_size[0]; ky++)
+            for (int64_t kx = 0; kx < a->kernel_size[1]; kx++) {
+                int64_t w = ((c * n_in + i) * a->kernel_size[0] + ky) * a->kernel_size[1] + kx;
+                sum += (double)weight[w] *
+                       pixel(f, f->in_shape, f->in, group * n_in + i, image,
+                             y * a->stride[0] - a->padding[0] + ky * a->dilation[0],
+                             x * a->stride[1] - a->padding[1] + kx * a->dilation[1]);
+            }
+    return sum;
+}
+
+static void conv2d_equals_the_plain_sum(void **state)
+{
+    (void)state;
+    static const struct {
+        crd_conv2d_attrs attrs;
+        int64_t height, width;
+    } cases[] = {
+        {{3, 5, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 1}, 7, 9},
+        {{3, 5, {3, 3}, {1, 1}, {0, 0}, {1, 1}, 1, 0}, 3, 3},
+        {{4, 6, {7, 7}, {2, 2}, {3, 3}, {1, 1}, 1, 0}, 17, 14},
+        {{4, 6, {2, 5}, {3, 2}, {1, 4}, {1, 1}, 2, 1}, 11, 6},
+        {{4, 6, {3, 2}, {1, 3}, {5, 0}, {2, 4}, 1, 1}, 8, 13},
+        {{5, 3, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1, 1}, 6, 5},
+        {{6, 4, {1, 1}, {1, 1}, {0, 0}, {3, 3}, 2, 0}, 6, 5},
+        {{6, 4, {1, 1}, {2, 2}, {0, 0}, {1, 1}, 1, 0}, 7, 6},
+        {{2, 4, {1, 1}, {1, 1}, {2, 1}, {1, 1}, 1, 1}, 3, 3},
+        {{6, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 6, 1}, 5, 7},   /* depthwise */
+        {{3, 9, {3, 3}, {2, 1}, {1, 2}, {2, 2}, 3, 0}, 9, 10},  /* with a multiplier */
+        {{1, 1, {1, 4}, {1, 9}, {0, 3}, {1, 1}, 1, 0}, 1, 2},   /* kernel wider than the image */
+        {{2, 2, {3, 3}, {1, 1}, {9, 9}, {1, 1}, 1, 1}, 2, 2},   /* padding beyond the kernel */
+        {{800, 3, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 1, 1}, 6, 7}, /* several chunks */
+        {{300, 2, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 2, 1}, 19, 11},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int64_t n_images = 1; n_images <= MAX_IMAGES; n_images += 2) {
+            fixture f;
+            crd_attrs attrs = {.conv2d = cases[k].attrs};
+            fixture_init(
+                &f, "Conv2d", &attrs,
+                crd_shape_make(3, cases[k].attrs.in_channels, cases[k].height, cases[k].width),
+                n_images);
+            fixture_run(&f, f.out);
+            check_pixels(&f, expected_conv);
+            fixture_clear(&f);
+        }
+}
+
+/* A folded batch norm hands its shift to a convolution that has no bias of its own. */
+static void conv2d_takes_the_callers_bias(void **state)
+{
+    (void)state;
+    fixture f;
+    crd_attrs attrs = {.conv2d = {2, 2, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1, 0}};
+    fixture_init(&f, "Conv2d", &attrs, crd_shape_make(3, 2, 1, 1), 1);
+    const float bias[] = {10, 20};
+    crd_layer_args args = {.out = f.out,
+                           .in = {f.in},
+                           .in_shape = {f.in_shape},
+                           .params = {fixture_param(&f, CRD_PARAM_WEIGHT), bias},
+                           .n_images = 1,
+                           .scratch = f.scratch};
+    f.node->layer->forward(f.node, &args);
+    for (int c = 0; c < 2; c++)
+        assert_true(fabs((double)f.out[c] - (double)bias[c] - expected_conv(&f, c, 0, 0, 0)) <
+                    1e-5);
+    fixture_clear(&f);
+}
+
+static void linear_equals_the_plain_sum(void **state)
+{
+    (void)state;
+    for (int bias = 0; bias <= 1; bias++)
+        for (int64_t n_images = 1; n_images <= MAX_IMAGES; n_images += 2) {
+            enum { N_IN = 37, N_OUT = 11 };
+            crd_network *network;
+            float *params, images[MAX_IMAGES * N_IN], out[MAX_IMAGES * N_OUT];
+            crd_attrs attrs = {.linear = {N_IN, N_OUT, bias}};
+            crd_shape shape = crd_shape_make(3, 1, 1, N_IN);
+            int64_t flat = 0;
+            assert_ok(crd_network_create(&network, "test", &shape));
+            assert_ok(crd_network_add(&flat, network, "Flatten", "f", NULL, (int64_t[]){0}, 1));
+            assert_ok(crd_network_add(NULL, network, "Linear", "l", &attrs, &flat, 1));
+            assert_ok(walker_make_params(&params, network));
+            walker_fill(images, n_images * N_IN, "images", 1, 0);
+            assert_ok(walker_run(out, network, params, images, NULL, n_images, 1));
+            for (int64_t n = 0; n < n_images; n++)
+                for (int64_t o = 0; o < N_OUT; o++) {
+                    double sum = bias ? (double)params[network->params.entries[1].offset + o] : 0;
+                    for (int64_t i = 0; i < N_IN; i++)
+                        sum += (double)params[o * N_IN + i] * (double)images[n * N_IN + i];
+                    assert_true(fabs(sum - (double)out[n * N_OUT + o]) < 2e-6);
+                }
+            crd_free(params);
+            crd_network_destroy(network);
+        }
+}
+
+static double expected_batch_norm(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x)
+{
+    double mean = (double)fixture_param(f, CRD_PARAM_RUNNING_MEAN)[c];
+    double variance = (double)fixture_param(f, CRD_PARAM_RUNNING_VAR)[c];
+    double in = pixel(f, f->in_shape, f->in, c, image, y, x);
+    return (in - mean) / sqrt(variance + f->node->attrs.batch_norm2d.eps) *
+               (double)fixture_param(f, CRD_PARAM_WEIGHT)[c] +
+           (double)fixture_param(f, CRD_PARAM_BIAS)[c];
+}
+
+static void batch_norm_uses_the_running_statistics(void **state)
+{
+    (void)state;
+    fixture f;
+    crd_attrs attrs = {.batch_norm2d = {5, 1e-3, 0.1}};
+    fixture_init(&f, "BatchNorm2d", &attrs, crd_shape_make(3, 5, 3, 7), 3);
+    fixture_run(&f, f.out);
+    check_pixels(&f, expected_batch_norm);
+    fixture_clear(&f);
+}
+
+static double expected_max(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x)
+{
+    const crd_pool2d_attrs *a = &f->node->attrs.pool2d;
+    double best = -INFINITY;
+    for (int64_t ky = 0; ky < a->kernel_size[0]; ky++)
+        for (int64_t kx = 0; kx < a->kernel_size[1]; kx++) {
+            int64_t in_y = y * a->stride[0] - a->padding[0] + ky;
+            int64_t in_x = x * a->stride[1] - a->padding[1] + kx;
+            if (in_y >= 0 && in_y < f->in_shape->dims[1] && in_x >= 0 &&
+                in_x < f->in_shape->dims[2])
+                best = fmax(best, pixel(f, f->in_shape, f->in, c, image, in_y, in_x));
+        }
+    return best;
+}
+
+/* Positions inside the padded image count, those beyond it do not. */
+static double expected_avg(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x)
+{
+    const crd_pool2d_attrs *a = &f->node->attrs.pool2d;
+    double sum = 0;
+    int64_t count = 0;
+    for (int64_t ky = 0; ky < a->kernel_size[0]; ky++)
+        for (int64_t kx = 0; kx < a->kernel_size[1]; kx++) {
+            int64_t in_y = y * a->stride[0] - a->padding[0] + ky;
+            int64_t in_x = x * a->stride[1] - a->padding[1] + kx;
+            if (in_y < f->in_shape->dims[1] + a->padding[0] &&
+                in_x < f->in_shape->dims[2] + a->padding[1]) {
+                count++;
+                sum += pixel(f, f->in_shape, f->in, c, image, in_y, in_x);
+            }
+        }
+    return sum / (double)count;
+}
+
+static void pools_equal_the_plain_ones(void **state)
+{
+    (void)state;
+    static const struct {
+        crd_pool2d_attrs attrs;
+        int64_t height, width, out_height, out_width; /* out: torch 1.13 */
+    } cases[] = {
+        {{{3, 3}, {2, 2}, {1, 1}, 0}, 112, 9, 56, 5}, {{{2, 2}, {2, 2}, {0, 0}, 0}, 7, 6, 3, 3},
+        {{{2, 2}, {2, 2}, {0, 0}, 1}, 7, 6, 4, 3},    {{{3, 2}, {1, 3}, {1, 1}, 1}, 5, 8, 5, 3},
+        {{{3, 3}, {2, 2}, {0, 0}, 1}, 2, 3, 1, 1},    {{{2, 4}, {3, 5}, {1, 2}, 1}, 8, 9, 3, 3},
+        {{{1, 1}, {2, 3}, {0, 0}, 1}, 4, 5, 2, 2},    {{{5, 3}, {4, 1}, {2, 0}, 0}, 5, 3, 2, 1},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int average = 0; average <= 1; average++) {
+            fixture f;
+            crd_attrs attrs = {.pool2d = cases[k].attrs};
+            fixture_init(&f, average ? "AvgPool2d" : "MaxPool2d", &attrs,
+                         crd_shape_make(3, 2, cases[k].height, cases[k].width), 3);
+            assert_int_equal(f.node->shape.dims[1], cases[k].out_height);
+            assert_int_equal(f.node->shape.dims[2], cases[k].out_width);
+            fixture_run(&f, f.out);
+            check_pixels(&f, average ? expected_avg : expected_max);
+            fixture_clear(&f);
+        }
+}
+
+static double expected_adaptive(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x)
+{
+    const crd_shape *in = f->in_shape, *out = &f->node->shape;
+    int64_t top = (int64_t)floor((double)(y * in->dims[1]) / (double)out->dims[1]);
+    int64_t end = (int64_t)ceil((double)((y + 1) * in->dims[1]) / (double)out->dims[1]);
+    int64_t left = (int64_t)floor((double)(x * in->dims[2]) / (double)out->dims[2]);
+    int64_t right = (int64_t)ceil((double)((x + 1) * in->dims[2]) / (double)out->dims[2]);
+    double sum = 0;
+    for (int64_t i = top; i < end; i++)
+        for (int64_t j = left; j < right; j++)
+            sum += pixel(f, in, f->in, c, image, i, j);
+    return sum / (double)((end - top) * (right - left));
+}
+
+static void adaptive_pool_gives_any_size(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][4] = {{7, 7, 1, 1}, {7, 5, 3, 2},  {4, 9, 4, 9},
+                                       {2, 3, 5, 7}, {10, 1, 7, 1}, {1, 1, 6, 6}};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        fixture f;
+        crd_attrs attrs = {.adaptive_pool2d = {{sizes[k][2], sizes[k][3]}}};
+        fixture_init(&f, "AdaptiveAvgPool2d", &attrs,
+                     crd_shape_make(3, 3, sizes[k][0], sizes[k][1]), 3);
+        fixture_run(&f, f.out);
+        check_pixels(&f, expected_adaptive);
+        fixture_clear(&f);
+    }
+}
+
+static double expected_shortcut(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x)
+{
+    const crd_pad_shortcut_attrs *a = &f->node->attrs.pad_shortcut;
+    int64_t in_c = c - a->pad_channels[0];
+    if (in_c < 0 || in_c >= f->in_shape->dims[0])
+        return 0;
+    return pixel(f, f->in_shape, f->in, in_c, image, y * a->stride, x * a->stride);
+}
+
+static void pad_shortcut_thins_and_pads(void **state)
+{
+    (void)state;
+    static const crd_pad_shortcut_attrs cases[] = {
+        {2, {1, 1}}, {1, {0, 2}}, {3, {2, 0}}, {2, {0, 0}}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        fixture f;
+        crd_attrs attrs = {.pad_shortcut = cases[k]};
+        fixture_init(&f, "PadShortcut", &attrs, crd_shape_make(3, 3, 7, 4), 2);
+        fixture_run(&f, f.out);
+        check_pixels(&f, expected_shortcut);
+        fixture_clear(&f);
+    }
+}
+
+static double expected_relu(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x)
+{
+    return fmax(0, pixel(f, f->in_shape, f->in, c, image, y, x));
+}
+
+static double expected_add(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x)
+{
+    return pixel(f, f->in_shape, f->in, c, image, y, x) +
+           pixel(f, f->in_shape, f->in_2, c, image, y, x);
+}
+
+static double expected_dropout(const fixture *f, int64_t c, int64_t image, int64_t y, int64_t x)
+{
+    return pixel(f, f->in_shape, f->in, c, image, y, x);
+}
+
+static void elementwise_layers_run_beside_and_in_place(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *kind;
+        expected_pixel *expected;
+        crd_attrs attrs;
+    } cases[] = {{"ReLU", expected_relu, {{0}}},
+                 {"Add", expected_add, {{0}}},
+                 {"Dropout", expected_dropout, {.dropout = {0.5}}},
+                 {"BatchNorm2d", expected_batch_norm, {.batch_norm2d = {3, 1e-5, 0.1}}}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        fixture f;
+        fixture_init(&f, cases[k].kind, &cases[k].attrs, crd_shape_make(3, 3, 5, 3), 2);
+        assert_true(f.node->layer->in_place);
+        fixture_run(&f, f.out);
+        check_pixels(&f, cases[k].expected);
+        fixture_run(&f, f.in);
+        assert_memory_equal(f.in, f.out, (size_t)(2 * 3 * 5 * 3) * sizeof(float));
+        fixture_clear(&f);
+    }
+}
+
+static void flatten_puts_images_last(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][3] = {{3, 2, 5}, {4, 1, 1}, {1, 3, 3}};
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
+        for (int64_t n = 1; n <= MAX_IMAGES; n += 2) {
+            fixture f;
+            int64_t n_pixels = shapes[k][1] * shapes[k][2];
+            fixture_init(&f, "Flatten", NULL,
+                         crd_shape_make(3, shapes[k][0], shapes[k][1], shapes[k][2]), n);
+            fixture_run(&f, f.out);
+            for (int64_t c = 0; c < shapes[k][0]; c++)
+                for (int64_t i = 0; i < n; i++)
+                    for (int64_t p = 0; p < n_pixels; p++)
+                        assert_true(f.out[(c * n_pixels + p) * n + i] ==
+                                    f.in[(c * n + i) * n_pixels + p]);
+            fixture_clear(&f);
+        }
+}
+
+/* A NaN must reach the logits, where the engine looks for it. */
+static void nan_passes_through(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *kind;
+        crd_attrs attrs;
+    } cases[] = {{"ReLU", {{0}}},
+                 {"MaxPool2d", {.pool2d = {{2, 2}, {2, 2}, {0, 0}, 0}}},
+                 {"AvgPool2d", {.pool2d = {{2, 2}, {2, 2}, {0, 0}, 0}}}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int64_t at = 0; at < 4; at++) {
+            fixture f;
+            int n_nan = 0;
+            fixture_init(&f, cases[k].kind, &cases[k].attrs, crd_shape_make(3, 1, 2, 2), 1);
+            f.in[at] = NAN;
+            fixture_run(&f, f.out);
+            for (int64_t i = 0; i < crd_shape_count(&f.node->shape); i++)
+                n_nan += isnan(f.out[i]) != 0;
+            assert_int_equal(n_nan, 1);
+            fixture_clear(&f);
+        }
+}
+
+/* The columns of a large convolution are made in pieces. */
+static void conv2d_scratch_is_bounded(void **state)
+{
+    (void)state;
+    fixture f;
+    crd_attrs attrs = {.conv2d = {64, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 0}};
+    fixture_init(&f, "Conv2d", &attrs, crd_shape_make(3, 64, 56, 56), 1);
+    assert_true(f.node->layer->scratch_floats(f.node, &f.in_shape, 1000) * 4 <= 5 << 20);
+    fixture_clear(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conv2d_equals_the_plain_sum),
+        cmocka_unit_test(conv2d_takes_the_callers_bias),
+        cmocka_unit_test(conv2d_scratch_is_bounded),
+        cmocka_unit_test(linear_equals_the_plain_sum),
+        cmocka_unit_test(batch_norm_uses_the_running_statistics),
+        cmocka_unit_test(pools_equal_the_plain_ones),
+        cmocka_unit_test(adaptive_pool_gives_any_size),
+        cmocka_unit_test(pad_shortcut_thins_and_pads),
+        cmocka_unit_test(elementwise_layers_run_beside_and_in_place),
+        cmocka_unit_test(flatten_puts_images_last),
+        cmocka_unit_test(nan_passes_through),
+    };
+    crd_gemm_init();
+    return cmocka_run_group_tests_name("layer", tests, NULL, NULL);
+}
