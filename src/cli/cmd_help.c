@@ -22,8 +22,9 @@ static void option_text(char out[512], const crd_option *option)
             used += snprintf(out + used, (size_t)(512 - used), "%s%s", *choice,
                              choice[1] != NULL ? ", " : "");
     }
-    if (option->default_text != NULL)
-        snprintf(out + used, (size_t)(512 - used), " (default: %s)", option->default_text);
+    const char *usual = option->default_text != NULL ? option->default_text : option->default_note;
+    if (usual != NULL)
+        snprintf(out + used, (size_t)(512 - used), " (default: %s)", usual);
 }
 
 void crd_help_command(const crd_command *command)

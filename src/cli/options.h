@@ -88,6 +88,7 @@ typedef struct crd_option {
     const char *placeholder; /**< of the value in help: "N"; NULL for a flag */
     crd_option_type type;
     const char *default_text;            /**< parsed as if it had been given; NULL: none */
+    const char *default_note;            /**< what holds where there is no default_text, for help */
     double min, max;                     /**< of numbers */
     const char *const *(*choices)(void); /**< names, NULL behind the last */
     unsigned commands;                   /**< bits of the commands that take it */
