@@ -54,8 +54,8 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
                                          (json_int_t)p->channels, "size", (json_int_t)p->crop)));
     } else {
         crd_print_clean(output);
-        printf(": %lld images, %lld x %lld x %lld\n", (long long)n, (long long)p->channels,
-               (long long)p->crop, (long long)p->crop);
+        printf(": %lld image%s, %lld x %lld x %lld\n", (long long)n, n == 1 ? "" : "s",
+               (long long)p->channels, (long long)p->crop, (long long)p->crop);
     }
 cleanup:
     crd_free(names);

@@ -30,12 +30,15 @@ static size_t common_folder(const crd_prediction_view *view)
     return length;
 }
 
-static int longest_class(const crd_prediction_view *view, int at_most)
+/** Width of a column of class names, at most `at_most`: all classes, or the listed ones of `s`. */
+static int class_column(const crd_prediction_view *view, const crd_summary *s, int at_most)
 {
     int width = 5;
-    for (int64_t k = 0; k < view->n_classes && width < at_most; k++) {
+    int64_t n = s != NULL ? s->n_images * s->n_top : view->n_classes;
+    for (int64_t i = 0; i < n && width < at_most; i++) {
         char number[24];
-        int w = crd_text_width(class_name(number, view, k));
+        int64_t k = s != NULL ? s->top_class[i] : i;
+        int w = k < 0 ? 0 : crd_text_width(class_name(number, view, k));
         width = w > width ? w : width;
     }
     return width < at_most ? width : at_most;
@@ -105,7 +108,8 @@ void crd_prediction_print(const crd_prediction_view *view, const crd_summary *su
 {
     size_t folder = common_folder(view);
     int as_list = view->n_images == 1 || view->list_classes;
-    int class_width = longest_class(view, as_list ? 60 : 32), name_width = 5;
+    int class_width = as_list ? class_column(view, summary, 60) : class_column(view, NULL, 32);
+    int name_width = 5;
     for (int64_t i = 0; i < view->n_images; i++) {
         int w = crd_text_width(view->image_names[i] + folder);
         name_width = w > name_width ? w : name_width;
@@ -114,17 +118,19 @@ void crd_prediction_print(const crd_prediction_view *view, const crd_summary *su
         print_table_head(view, name_width, class_width);
     for (int64_t row = 0; row < summary->n_images; row++) {
         const char *name = view->image_names[first_image + row] + folder;
-        crd_print_padded(name, as_list ? class_width + 2 : name_width + 2);
         if (summary->skipped[row]) {
-            puts("skipped: cannot be read");
-        } else if (as_list) {
+            crd_print_clean(name);
+            puts("  skipped: cannot be read");
+        } else if (!as_list) {
+            crd_print_padded(name, name_width + 2);
+            print_table_row(view, summary, row, class_width);
+        } else {
+            crd_print_padded(name, view->n_images == 1 ? class_width + 5 : 0);
             if (view->n_images == 1)
-                printf("   "), print_run(view, seconds);
+                print_run(view, seconds);
             else
                 putchar('\n');
             print_list(view, summary, row, class_width);
-        } else {
-            print_table_row(view, summary, row, class_width);
         }
     }
 }
