@@ -52,15 +52,16 @@ void crd_posterior_destroy(crd_posterior *posterior);
  * becomes Bayesian. `weights` holds a state dict under the network's names; a state dict of
  * bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself what is
  * Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
- * CRD_ERR_USAGE: a glob that matches no layer. Takes `network` over, also on error. Source:
+ * CRD_ERR_USAGE: a glob that matches no layer, a key out of range, moped_prior without MOPED or
+ * for a state dict of bayesian-torch. Takes `network` over, also on error. Source:
  * Krishnan et al., "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"
  * (MOPED), AAAI 2020. */
 crd_status crd_posterior_convert(crd_posterior **out, crd_network *network,
                                  const crd_params *weights, const crd_conversion *conversion,
                                  const char *const *globs, int n_globs);
 
-/** Checks that every value is usable: finite mu, rho above -infinity and not NaN, positive running
- * variances. Errors: CRD_ERR_INPUT naming tensor and element. */
+/** Checks that every value is usable: finite mu, rho and prior means, running variances not
+ * negative, prior sigma positive. Errors: CRD_ERR_INPUT naming tensor and element. */
 crd_status crd_posterior_check(const crd_posterior *posterior);
 
 /** KL(posterior || prior) in nats. *sum: over all weights (the ELBO's); *mean: the sum over tensors

@@ -21,19 +21,22 @@ typedef struct crd_model {
     const float *mu;         /**< [network->params.n_floats] */
     const float
         *sigma; /**< likewise; 0 where fixed; may be negative after folding (the law is the same) */
-    const float *eps; /**< NULL, or imported eps of one draw, likewise: parity checks */
+    const float *eps; /**< NULL, or imported eps of one draw, likewise: parity checks; not for
+                         local-reparameterization, which draws no weights */
 } crd_model;
 
 /** Fills mu and sigma (each network->params.n_floats long, the caller's) from a posterior: sigma of
  * rho, batch norm on its running statistics folded into the layer before it: w' = g w, with g =
  * gamma / sqrt(var + eps); the shift goes to the layer's bias, or, where it has none, takes the
- * batch norm's bias slot. Exact for normal weights. */
+ * batch norm's bias slot. Exact for normal weights. Errors: CRD_ERR_INPUT: a
+ * variance that cannot be divided by, naming batch norm and channel. */
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior);
 
 /** Names of the estimators, NULL behind the last: "reparameterization" (one drawn weight for the
  * batch), "flipout" (Wen et al. 2018: a sign an image and channel), "flipout-pixel"
  * (bayesian-torch's: a sign an image, channel and pixel, which understates uncertainty after
- * pooling), "local-reparameterization" (Kingma et al. 2015: the output's normal is drawn). */
+ * pooling), "local-reparameterization" (Kingma et al. 2015: the output's normal is drawn, for each
+ * pixel on its own, which understates it likewise; exact for linear layers). */
 const char *const *crd_estimator_names(void);
 
 typedef struct crd_sampler_options {
@@ -47,7 +50,8 @@ typedef struct crd_sampler_options {
 typedef struct crd_sampler crd_sampler;
 
 /** Plans memory and allocates all of it. `model` and what it shows must outlive the sampler.
- * Errors: CRD_ERR_USAGE: unknown estimator (all are named); CRD_ERR_INTERNAL: out of memory. */
+ * Errors: CRD_ERR_USAGE: unknown estimator (all are named), batch or draw_block below 1, eps with
+ * an estimator that draws no weights; CRD_ERR_INTERNAL: out of memory. */
 crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
                               const crd_sampler_options *options);
 void crd_sampler_destroy(crd_sampler *sampler);
@@ -56,7 +60,8 @@ void crd_sampler_destroy(crd_sampler *sampler);
  * images[n_images][channels][height] [width]; first_image is the number of images[0] in the run (it
  * addresses flipout's signs and the noise of local-reparameterization). A draw's bits depend on
  * (model, seed, draw number, images, n_images, options) and the CPU type only, not on n_draws.
- * Allocates nothing. Errors: CRD_ERR_NUMERIC: a logit is not finite, naming draw and image. */
+ * Allocates nothing. Errors: CRD_ERR_NUMERIC: a logit is not finite, naming draw and image (the
+ * first); CRD_ERR_USAGE: more images or draws than planned, or numbers from 2^32 on. */
 crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *images,
                            int64_t n_images, int64_t first_image, int64_t first_draw,
                            int64_t n_draws);

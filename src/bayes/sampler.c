@@ -45,8 +45,8 @@ static void classify(crd_sampler *sampler, int mean)
     }
 }
 
-/* The plan asks for a full batch only; but a convolution cuts its columns evenly, so a smaller batch
- * in fewer pieces may need more. */
+/* The plan asks for a full batch only; but a convolution cuts its columns evenly, so a smaller
+ * batch in fewer pieces may need more. */
 static int64_t layer_scratch_floats(const crd_sampler *sampler)
 {
     const crd_network *network = sampler->model.network;

@@ -135,8 +135,8 @@ static crd_status decode(decoder *d)
     crd_status status = CRD_OK;
     struct jpeg_decompress_struct *jpeg = &d->jpeg;
     CRD_TRY(start(d));
-    int64_t width = jpeg->output_width, height = jpeg->output_height,
-            row_size = width * d->channels;
+    int64_t width = jpeg->output_width, height = jpeg->output_height;
+    int64_t row_size = width * d->channels;
     CRD_ALLOC(&d->row, width * jpeg->output_components, d->name);
     CRD_ALLOC(&d->out->pixels, height * row_size, d->name);
     for (int64_t y = 0; y < height;) {
@@ -146,7 +146,7 @@ static crd_status decode(decoder *d)
         else
             feed(d);
     }
-    /* Damage behind the image counts, a missing end does not. */
+    /* Damage behind the last row still refuses the file; that it ends there does not. */
     (void)jpeg_finish_decompress(jpeg);
     d->out->width = width;
     d->out->height = height;

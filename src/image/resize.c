@@ -156,6 +156,9 @@ crd_status crd_image_resize(crd_image *out, const crd_image *in, int64_t width, 
     if (width < 1 || height < 1 || width > CRD_IMAGE_MAX_PIXELS / height)
         return CRD_FAIL(CRD_ERR_USAGE, "resize to %lld x %lld: from 1 to %d pixels are allowed",
                         (long long)width, (long long)height, CRD_IMAGE_MAX_PIXELS);
+    if (in->channels != 1 && in->channels != CRD_MAX_CHANNELS)
+        return CRD_FAIL(CRD_ERR_USAGE, "resize: an image of %lld channels; 1 or 3 are allowed",
+                        (long long)in->channels);
     crd_window all = {0, 0, width, height};
     return crd_resize_window(out, in, width, height, all, interpolation);
 }

@@ -1,5 +1,5 @@
-/* The graph as JSON: data/FORMATS.md, "/graph". The reader trusts nothing: what the text says beyond
- * names, kinds, attributes and edges (the shapes) is inferred anew and compared. */
+/* The graph as JSON: data/FORMATS.md, "/graph". The reader trusts nothing: what the text says
+ * beyond names, kinds, attributes and edges (the shapes) is inferred anew and compared. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

@@ -41,6 +41,7 @@ struct crd_layer {
                         const crd_shape *const *in);
     /** Floats of scratch for a pass over n_images; NULL: none. */
     int64_t (*scratch_floats)(const crd_node *node, const crd_shape *const *in, int64_t n_images);
+    /** NULL for Input, which has nothing to infer or run. */
     void (*forward)(const crd_node *node, const crd_layer_args *args);
 };
 

@@ -10,8 +10,8 @@ static const crd_attr_spec attrs[] = {
     {0},
 };
 
-/* torch's rule. ceil_mode gives the rest a window of its own, unless that would start in the padding
- * behind. */
+/* torch's rule. ceil_mode gives the rest a window of its own, unless that would start in the
+ * padding behind. */
 static int64_t window_count(int64_t extent, const crd_pool2d_attrs *a, int i)
 {
     int64_t padding = a->padding[i], stride = a->stride[i];

@@ -50,15 +50,14 @@ static crd_status count_floats(planner *p, const uint8_t *random)
     return CRD_OK;
 }
 
-/* Backwards, so that what reads a skipped node counts as a reader of the node it stands for. */
+/* Backwards, so that what reads a skipped node counts as a reader of the node it stands for. The
+ * output outlives the pass, as nothing is placed behind the last node. */
 static void find_last_uses(planner *p)
 {
     int64_t n = p->network->n_nodes;
     for (int64_t i = n - 1; i >= 0; i--) {
         const crd_node *node = &p->network->nodes[i];
-        if (i == n - 1)
-            p->last_use[i] = n; /* the output outlives the pass */
-        else if (p->last_use[i] < i)
+        if (p->last_use[i] < i)
             p->last_use[i] = i;
         int64_t use = is_skipped(p, i) ? p->last_use[i] : i;
         for (int k = 0; k < node->n_inputs; k++)

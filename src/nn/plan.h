@@ -19,7 +19,9 @@ typedef struct crd_plan {
 } crd_plan;
 
 /** Plans a pass. random[i] != 0: node i's own parameters are drawn. skip[i] != 0: node i is folded
- * away and takes its input's place (NULL: none). Errors: out of memory. */
+ * away and takes its input's place (NULL: none). The input's place is reused too: fill it before
+ * every pass. Errors: CRD_ERR_USAGE: no image, no draw, or too many; CRD_ERR_INTERNAL: out of
+ * memory; the plan is empty then. */
 crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8_t *random,
                          const uint8_t *skip, int64_t n_images, int64_t n_draws);
 void crd_plan_clear(crd_plan *plan);

@@ -66,8 +66,9 @@ static inline int64_t add_head(crd_network *network, int64_t input, int64_t in, 
                     add_node(network, "Flatten", "flatten", NULL, input));
 }
 
-/** (3, 7, 6): convolution without bias and one with, both normalised, a shortcut that leaves the
- * second normalisation's input alone, and a head. */
+/** (3, 7, 6): a convolution without bias and one with, each with its batch norm, and a shortcut
+ * around the second; then one whose output is also used without its batch norm, which so cannot be
+ * folded; and a head. */
 static inline crd_network *make_cnn(void)
 {
     const crd_shape shape = crd_shape_make(3, 3, 7, 6);
@@ -80,8 +81,10 @@ static inline crd_network *make_cnn(void)
     int64_t sum;
     assert_ok(crd_network_add(&sum, n, "Add", "layer.add", NULL, both, 2));
     x = add_node(n, "ReLU", "layer.relu2", NULL, sum);
-    x = add_node(n, "ReLU", "relu3", NULL, add_conv(n, "conv3", x, 4, 6, 2, 1, 1));
-    add_head(n, add_pool(n, x), 6, N_CLASSES);
+    x = add_conv(n, "conv3", x, 4, 6, 2, 1, 1);
+    const int64_t raw_and_norm[2] = {x, add_norm(n, "bn3", x, 6)};
+    assert_ok(crd_network_add(&sum, n, "Add", "add3", NULL, raw_and_norm, 2));
+    add_head(n, add_pool(n, add_node(n, "ReLU", "relu3", NULL, sum)), 6, N_CLASSES);
     return n;
 }
 

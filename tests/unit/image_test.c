@@ -189,6 +189,35 @@ static void oversized_images_are_refused(void **state)
     free(bytes);
 }
 
+/* Segments that are skipped, across the blocks in which libjpeg is fed. */
+static void long_comments_are_skipped(void **state)
+{
+    (void)state;
+    enum { N_COMMENTS = 5, COMMENT = 2 + 65535 };
+    size_t n_bytes;
+    crd_image plain, commented;
+    uint8_t *bytes = load(&n_bytes, "ycc420");
+    uint8_t *longer = malloc(n_bytes + N_COMMENTS * COMMENT);
+    /* Their text is start markers: an error wherever it is read. */
+    for (size_t i = 0; i < 2 + N_COMMENTS * COMMENT; i++)
+        longer[i] = i % 2 == 0 ? 0xff : 0xd8;
+    for (size_t i = 0; i < N_COMMENTS; i++) {
+        memset(longer + 2 + i * COMMENT, 0xff, 4);
+        longer[2 + i * COMMENT + 1] = 0xfe;
+    }
+    memcpy(longer + 2 + N_COMMENTS * COMMENT, bytes + 2, n_bytes - 2);
+    assert_ok(decode_part(&plain, bytes, n_bytes, 3));
+    assert_ok(decode_part(&commented, longer, n_bytes + N_COMMENTS * COMMENT, 3));
+    assert_int_equal(commented.width, plain.width);
+    assert_int_equal(commented.height, plain.height);
+    assert_memory_equal(commented.pixels, plain.pixels, (size_t)(plain.width * plain.height * 3));
+    crd_image_clear(&commented);
+    assert_fails(decode_part(&commented, longer, 2 * COMMENT, 3), CRD_ERR_INPUT, "truncated");
+    crd_image_clear(&plain);
+    free(longer);
+    free(bytes);
+}
+
 static void endless_scans_are_refused(void **state)
 {
     (void)state;
@@ -330,6 +359,8 @@ static void resizing_follows_its_definition(void **state)
     assert_fails(crd_image_resize(&out, &in, 0, 5, CRD_BILINEAR), CRD_ERR_USAGE, "0 x 5");
     assert_fails(crd_image_resize(&out, &in, 100000, 100000, CRD_BILINEAR), CRD_ERR_USAGE,
                  "resize");
+    in.channels = 2;
+    assert_fails(crd_image_resize(&out, &in, 1, 1, CRD_BILINEAR), CRD_ERR_USAGE, "2 channels");
     crd_image_clear(&in);
 }
 
@@ -394,6 +425,7 @@ int main(void)
         cmocka_unit_test(images_equal_pillow_and_torchvision),
         cmocka_unit_test(files_that_are_no_images_are_refused),
         cmocka_unit_test(oversized_images_are_refused),
+        cmocka_unit_test(long_comments_are_skipped),
         cmocka_unit_test(endless_scans_are_refused),
         cmocka_unit_test(damage_that_pillow_accepts_is_logged),
         cmocka_unit_test(mutants_do_no_harm),

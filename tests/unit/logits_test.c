@@ -9,8 +9,9 @@
 #include "kernels/kernels.h"
 #include "walker.h"
 
-/* Runs one case of the file and returns the largest difference relative to the largest logit. In two
- * draws of the last layer too: what lies before it is computed once, what lies behind, twice. */
+/* Runs one case of the file and returns the largest difference relative to the largest logit. In
+ * two draws of the last layer too: what lies before it is computed once, what lies behind, twice.
+ */
 static double run_case(FILE *file, const char *arch, int64_t in_channels, int64_t size,
                        int64_t n_classes, int64_t n_images)
 {

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Writes .pth files that lie, and a list of what must be said about each: make_hostile_weights.py FOLDER.
 
-Only the standard library: the pickles are put together by hand, because no library would write them.
 FOLDER/list.txt has a line for each file: name, tab, text that the refusal must hold ("OK": is read).
+FOLDER/pickles has the pickles alone, to start a fuzzer from.
+
+Only the standard library: the pickles are put together by hand, because no library would write them.
 """
 import io
 import os
@@ -16,6 +18,7 @@ V2 = b"ctorch._utils\n_rebuild_tensor_v2\n"
 FLOATS = struct.pack("<6f", 1, 2, 3, 4, 5, 6)
 
 files = {}
+pickles = {}
 
 
 def text(s):
@@ -69,6 +72,7 @@ def archive(pickle, members=None, stem="a", compression=zipfile.ZIP_STORED, extr
 
 
 def add(name, refusal, pickle, **options):
+    pickles[name] = pickle or b""
     files[name] = (refusal, archive(pickle, **options))
 
 
@@ -322,9 +326,12 @@ def containers():
 
 def main():
     folder = sys.argv[1]
-    os.makedirs(folder, exist_ok=True)
+    os.makedirs(os.path.join(folder, "pickles"), exist_ok=True)
     for part in (opcodes, globals_, types, tensors, names, bombs, ends, zips, containers):
         part()
+    for name, content in pickles.items():
+        with open(os.path.join(folder, "pickles", name), "wb") as out:
+            out.write(content)
     with open(os.path.join(folder, "list.txt"), "w") as listing:
         for name, (refusal, content) in files.items():
             with open(os.path.join(folder, name + ".pth"), "wb") as out:

@@ -443,6 +443,17 @@ static void faults_are_named(void **state)
     images[PIXELS + 5] = INFINITY;
     assert_fails(crd_sampler_run(logits, sampler, images, 2, 40, 17, 2), CRD_ERR_NUMERIC,
                  "draw 17, image 41: logit");
+    /* A bias so wide that it overflows in about one draw of four: found in the second draw. */
+    images[PIXELS + 5] = 0;
+    int64_t bias = crd_params_find(&posterior->network->params, "fc.bias"), draw = 0;
+    model.sigma[posterior->network->params.entries[bias].offset] = 3e38F;
+    while (crd_sampler_run(logits, sampler, images, 2, 40, draw, 1) != CRD_OK ||
+           crd_sampler_run(logits, sampler, images, 2, 40, draw + 1, 1) == CRD_OK)
+        draw++;
+    char message[64];
+    snprintf(message, sizeof message, "draw %lld, image 40: logit 0", (long long)draw + 1);
+    assert_fails(crd_sampler_run(logits, sampler, images, 2, 40, draw, 2), CRD_ERR_NUMERIC,
+                 message);
     crd_sampler_destroy(sampler);
 
     int64_t index = crd_params_find(&posterior->network->params, "bn1.running_var");

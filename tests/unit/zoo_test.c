@@ -12,7 +12,8 @@ static int64_t count_parameters(const crd_params *params)
     return count;
 }
 
-/* tests/golden/zoo_names.txt: "arch NAME TOTAL", then "NAME (SHAPE)" a parameter in torch's order. */
+/* tests/golden/zoo_names.txt: "arch NAME TOTAL", then "NAME (SHAPE)" a parameter in torch's order.
+ */
 static void parameters_are_those_of_torch(void **state)
 {
     (void)state;
