@@ -2,12 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,20 +75,6 @@ cleanup:
     if (status != CRD_OK)
         crd_atomic_abandon(file);
     return status;
-}
-
-crd_status crd_atomic_check_space(const crd_atomic_file *file, int64_t bytes)
-{
-    struct statvfs info;
-    /* A file system that cannot tell is no reason to refuse. */
-    if (fstatvfs(file->fd, &info) != 0 || info.f_blocks == 0)
-        return CRD_OK;
-    uint64_t available = (uint64_t)info.f_bavail * info.f_frsize;
-    if ((uint64_t)bytes > available)
-        return CRD_FAIL(CRD_ERR_IO,
-                        "%s: cannot be written: needs %" PRId64 " bytes, %" PRIu64 " are free",
-                        file->path, bytes, available);
-    return CRD_OK;
 }
 
 crd_status crd_atomic_reserve(crd_atomic_file *file, int64_t bytes)

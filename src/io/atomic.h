@@ -16,10 +16,7 @@ typedef struct crd_atomic_file {
  * or not writable, or `path` is there and no regular file; nothing to release then. */
 crd_status crd_atomic_begin(crd_atomic_file *file, const char *path);
 
-/** Errors: CRD_ERR_IO if the file system has less than `bytes` free. Reserves nothing. */
-crd_status crd_atomic_check_space(const crd_atomic_file *file, int64_t bytes);
-
-/** Makes sure that `bytes` behind the present end can be written later. */
+/** Takes disk space for `bytes` behind the present end, which moves. Errors: CRD_ERR_IO. */
 crd_status crd_atomic_reserve(crd_atomic_file *file, int64_t bytes);
 
 /** Syncs, renames into place (replacing what is there), syncs the folder; releases in any case. */

@@ -5,7 +5,7 @@
 #include "io/known.h"
 #include "io/writer.h"
 
-enum { LEAF_SIZE = 64, MODULE_SIZE = 512, METADATA_BYTES = 1 << 16 };
+enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
 static const char *const interpolations[] = {
     [CRD_BILINEAR] = "bilinear",
     [CRD_BICUBIC] = "bicubic",
@@ -60,6 +60,12 @@ static crd_status visit_tensors(const crd_posterior *posterior, tensor_visit *vi
     }
 cleanup:
     return status;
+}
+
+static crd_status count_bytes(const tensor_place *place, void *payload)
+{
+    *(int64_t *)payload += place->param->count * (int64_t)sizeof(float);
+    return CRD_OK;
 }
 
 static crd_status create_tensor(const tensor_place *place, void *payload)
@@ -140,13 +146,13 @@ crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
     crd_status status = CRD_OK;
     crd_writer writer = {.h5 = NULL};
     char *graph = NULL;
-    int64_t bytes = 3 * posterior->network->params.n_floats * (int64_t)sizeof(float);
+    int64_t bytes = 0;
     /* What could not be read again is not written. */
     CRD_TRY(crd_posterior_check(posterior));
     CRD_TRY(crd_preprocessing_check(&posterior->preprocessing));
     CRD_TRY(crd_network_to_json(&graph, posterior->network));
-    CRD_TRY(
-        crd_writer_begin(&writer, path, CRD_FILE_POSTERIOR, bytes + METADATA_BYTES, provenance));
+    CRD_TRY(visit_tensors(posterior, count_bytes, &bytes));
+    CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_POSTERIOR, bytes, provenance));
     CRD_TRY(crd_h5_strings_write(writer.h5, "/graph", (const char *const[]){graph}, 0));
     CRD_TRY(crd_h5_group_create(writer.h5, "/parameters"));
     CRD_TRY(write_conversion(writer.h5, &posterior->conversion));

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "io/labelled.h"
 
-enum { N_AXES = 5, CLASS_NUMBER_SIZE = 24, BYTES_A_NAME = 64, METADATA_BYTES = 1 << 16 };
+enum { CLASS_NUMBER_SIZE = 24 };
 
 struct crd_prediction_file {
     crd_writer writer;
@@ -123,13 +123,13 @@ cleanup:
     return status;
 }
 
-/* About the size of the file, to refuse before a long run what cannot be written after it. */
-static crd_status file_bytes(int64_t *out, const crd_prediction_file *file,
+/* Bytes of all numbers, to refuse at once what the disk cannot hold. */
+static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
                              const crd_prediction_meta *meta)
 {
     int n;
     const crd_field *fields = crd_summary_fields(&n);
-    int64_t row = BYTES_A_NAME;
+    int64_t row = 0;
     for (int i = 0; i < n; i++)
         row += columns_of_field(file, &fields[i]) * crd_h5_type_size(type_of_field(&fields[i]));
     if (meta->save_draws) {
@@ -141,7 +141,6 @@ static crd_status file_bytes(int64_t *out, const crd_prediction_file *file,
     if (*out < 0)
         return CRD_FAIL(CRD_ERR_IO, "%" PRId64 " draws of %" PRId64 " images cannot be stored",
                         meta->n_draws, meta->n_images);
-    *out += METADATA_BYTES;
     return CRD_OK;
 }
 
@@ -166,7 +165,7 @@ crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
     CRD_ALLOC(&file, 1, "prediction file");
     CRD_ALLOC(&file->written, meta->n_images, "rows written");
     CRD_TRY(set_axes(file, meta));
-    CRD_TRY(file_bytes(&bytes, file, meta));
+    CRD_TRY(data_bytes(&bytes, file, meta));
     CRD_TRY(crd_writer_begin(&file->writer, path, CRD_FILE_PREDICTION, bytes, provenance));
     CRD_TRY(crd_h5_attr_put_text(file->writer.h5, "/", "name", "Credence prediction"));
     CRD_TRY(add_predictive(file));

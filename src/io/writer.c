@@ -41,7 +41,7 @@ crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind 
     *writer = (crd_writer){.h5 = NULL};
     crd_clock_timestamp(writer->created_at);
     CRD_TRY(crd_atomic_begin(&writer->atomic, path));
-    CRD_TRY(crd_atomic_check_space(&writer->atomic, bytes));
+    CRD_TRY(crd_atomic_reserve(&writer->atomic, bytes));
     CRD_TRY(crd_h5_create(&writer->h5, writer->atomic.temp_path, path));
     CRD_TRY(crd_h5_attr_put_text(writer->h5, "/", "format", kinds[kind].format));
     CRD_TRY(

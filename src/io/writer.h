@@ -15,8 +15,8 @@ typedef struct crd_writer {
     int32_t n_scales; /**< dimension scales so far: each has its number */
 } crd_writer;
 
-/** Begins a file of the kind with the attributes of its root group. `bytes` is about how large it
- * will be. Nothing is left behind by a failure. */
+/** Begins a file of the kind with the attributes of its root group. `bytes` is what its data
+ * will take at least: refused at once if the disk has not got it. Nothing is left behind by a failure. */
 crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind kind, int64_t bytes,
                             const crd_provenance *provenance);
 /** Ends the metadata: gives every dataset a place for its checksum, flushes, and makes sure that

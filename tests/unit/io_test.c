@@ -200,7 +200,7 @@ static void a_file_too_large_for_the_disk_is_refused_at_once(void **state)
     meta.n_draws = CRD_MAX_DRAWS;
     meta.n_classes = 1000000;
     assert_fails(crd_prediction_create(&file, io_path(path, "huge.h5"), &meta, &io_provenance),
-                 CRD_ERR_IO, "are free");
+                 CRD_ERR_IO, "huge.h5: cannot be written: ");
     assert_int_equal(io_count_entries(), before);
 }
 
@@ -329,6 +329,36 @@ static void full_disk_leaves_nothing_behind(void **state)
     signal(SIGXFSZ, handler);
 }
 
+static void lost_writes_are_noticed_and_survived(void **state)
+{
+    (void)state;
+    char path[IO_PATH_SIZE];
+    struct rlimit normal;
+    int before = io_count_entries();
+    crd_prediction_file *file;
+    crd_summary summary;
+    assert_ok(crd_summary_init(&summary, IO_N_IMAGES, IO_N_CLASSES, IO_N_DRAWS, IO_N_TOP));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &normal), 0);
+    struct rlimit none = {1, normal.rlim_max};
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    for (int late = 0; late < 2; late++) {
+        assert_ok(crd_prediction_create(&file, io_path(path, "lost.h5"), &io_meta, &io_provenance));
+        if (late)
+            assert_ok(crd_prediction_write_summary(file, &summary, 0));
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+        crd_status status =
+            late ? crd_prediction_finish(file) : crd_prediction_write_summary(file, &summary, 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &normal), 0);
+        assert_fails(status, CRD_ERR_IO, "File too large");
+        if (!late)
+            crd_prediction_abandon(file);
+        assert_int_equal(io_count_entries(), before);
+    }
+    signal(SIGXFSZ, handler);
+    crd_summary_clear(&summary);
+    assert_ok(io_prediction_write(path, 0)); /* and HDF5 still works */
+}
+
 static void put_eps(hid_t file, const char *path, hid_t type, int rank, const hsize_t *dims,
                     const void *values)
 {
@@ -435,6 +465,7 @@ int main(void)
         cmocka_unit_test(long_names_work),
         cmocka_unit_test(unwritable_folders_are_named),
         cmocka_unit_test(full_disk_leaves_nothing_behind),
+        cmocka_unit_test(lost_writes_are_noticed_and_survived),
         cmocka_unit_test(eps_of_a_foreign_file_is_read),
         cmocka_unit_test(text_becomes_valid_utf8),
         cmocka_unit_test(names_that_are_no_links_are_refused),
