@@ -287,7 +287,7 @@ def zips():
     raw("zip_lies_everywhere", "damaged", bytes(lying))
     raw("zip_central_crc", "damaged", patched(16, "<I", 0xdeadbeef, second))
     raw("zip_local_offset", "damaged", patched(42, "<I", 2**31, second))
-    raw("zip_encrypted", "member a/data/0 cannot be read", patched(8, "<H", 1, second))
+    raw("zip_encrypted", "is compressed or encrypted", patched(8, "<H", 1, second))
     raw("zip_entries_more", "damaged", patched(10, "<H", 9, end))
     raw("zip_entries_less", "damaged", patched(10, "<H", 1, end))
     raw("zip_directory_size", "damaged", patched(12, "<I", 2**31, end))
