@@ -26,7 +26,8 @@ typedef struct crd_provenance {
     int n_pairs;
 } crd_provenance;
 
-/** Writes a posterior. Errors: CRD_ERR_IO: cannot be written (nothing is left behind). */
+/** Writes a posterior. Errors: CRD_ERR_IO: cannot be written; CRD_ERR_INPUT: holds values that could
+ * not be read again (crd_posterior_check). Nothing is left behind. */
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance);
 /** Reads and checks one (crd_posterior_check included). Errors: CRD_ERR_INPUT: missing, no HDF5

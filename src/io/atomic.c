@@ -99,7 +99,8 @@ static crd_status sync_folder(const crd_atomic_file *file)
     if (length > 0)
         folder[length] = '\0';
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Folders that may be written but not read, and file systems that cannot sync folders, exist. */
+    /* Folders that may be written but not read, and file systems that cannot sync folders,
+     * exist. */
     if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
         status = write_failed(file, errno);
 cleanup:

@@ -12,8 +12,8 @@ typedef struct crd_atomic_file {
     int fd;          /**< of the temporary file, read and write */
 } crd_atomic_file;
 
-/** Creates the temporary file with the mode that the umask gives. Errors: CRD_ERR_IO: folder missing
- * or not writable, or `path` is there and no regular file; nothing to release then. */
+/** Creates the temporary file with the mode that the umask gives. Errors: CRD_ERR_IO: folder
+ * missing or not writable, or `path` is there and no regular file; nothing to release then. */
 crd_status crd_atomic_begin(crd_atomic_file *file, const char *path);
 
 /** Takes disk space for `bytes` behind the present end, which moves. Errors: CRD_ERR_IO. */

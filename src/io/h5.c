@@ -160,8 +160,8 @@ static crd_status file_make(crd_h5 **out, const char *path, const char *name, in
     file->id = H5I_INVALID_HID;
     file->code = create ? CRD_ERR_IO : CRD_ERR_INPUT;
     CRD_TRY(crd_alloc_string(&file->name, name));
-    /* HDF5's clean-up at exit crashes over a file that could not be closed; all others we close. Fails
-     * when it has been said before. */
+    /* HDF5's clean-up at exit crashes over a file that could not be closed; all others we close.
+     * Fails when it has been said before. */
     (void)H5dont_atexit();
     H5_TRY(file, "", "opened", H5Eset_auto2(H5E_DEFAULT, NULL, NULL));
     H5_TRY(file, "", "opened", access = H5Pcreate(H5P_FILE_ACCESS));

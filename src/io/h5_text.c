@@ -195,6 +195,7 @@ static crd_status text_read(char **out, hid_t attribute, crd_h5 *file, const cha
         CRD_TRY(crd_alloc_zeroed((void **)out, (int64_t)H5Tget_size(type) + 1, 1, "text"));
         if (H5Aread(attribute, type, *out) < 0) {
             crd_free(*out);
+            *out = NULL;
             status = crd_h5_fail(file, path, "read");
         }
     }

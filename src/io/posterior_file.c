@@ -35,8 +35,8 @@ cleanup:
     return status;
 }
 
-/* Visits every dataset of numbers that the file of this posterior has: the one place that says where
- * what lies, for writing and reading. */
+/* Visits every dataset of numbers that the file of this posterior has: the one place that says
+ * where what lies, for writing and reading. */
 static crd_status visit_tensors(const crd_posterior *posterior, tensor_visit *visit, void *payload)
 {
     crd_status status = CRD_OK;
@@ -230,6 +230,7 @@ static crd_status read_graph(crd_posterior **out, crd_h5 *h5)
     crd_network *network = NULL;
     CRD_TRY(crd_reader_check(h5, "/graph"));
     CRD_TRY(crd_h5_strings_read(&graph, &n, h5, "/graph"));
+    CRD_REQUIRE(n == 1, CRD_ERR_INPUT, "%s: /graph: is not one text", crd_h5_name(h5));
     if (crd_network_from_json(&network, graph[0]) != CRD_OK) {
         status = CRD_FAIL(CRD_ERR_INPUT, "%s: /graph: %s", crd_h5_name(h5), crd_status_message());
         goto cleanup;

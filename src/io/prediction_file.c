@@ -47,6 +47,8 @@ static crd_status set_axes(crd_prediction_file *file, const crd_prediction_meta 
     file->image = (crd_axis){"image", meta->n_images, meta->image_names};
     file->class_axis = (crd_axis){"class", meta->n_classes, meta->class_names};
     file->top = (crd_axis){.name = "top", .extent = meta->n_top};
+    if (file->top.extent > meta->n_classes) /* as crd_summary_init cuts it */
+        file->top.extent = meta->n_classes;
     if (meta->class_names == NULL) {
         CRD_ALLOC(&file->classes, meta->n_classes, "class names");
         CRD_ALLOC(&file->numbers, meta->n_classes * CLASS_NUMBER_SIZE, "class names");
@@ -144,14 +146,6 @@ static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
     return CRD_OK;
 }
 
-static void release(crd_prediction_file *file)
-{
-    crd_free(file->written);
-    crd_free(file->classes);
-    crd_free(file->numbers);
-    crd_free(file);
-}
-
 crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
                                  const crd_prediction_meta *meta, const crd_provenance *provenance)
 {
@@ -159,8 +153,7 @@ crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
     crd_prediction_file *file = NULL;
     int64_t bytes;
     *out = NULL;
-    CRD_REQUIRE(meta->n_images > 0 && meta->n_classes > 0 && meta->n_draws > 0 && meta->n_top > 0 &&
-                    meta->n_top <= meta->n_classes,
+    CRD_REQUIRE(meta->n_images > 0 && meta->n_classes > 0 && meta->n_draws > 0 && meta->n_top > 0,
                 CRD_ERR_INTERNAL, "%s: a prediction of no images, classes or draws", path);
     CRD_ALLOC(&file, 1, "prediction file");
     CRD_ALLOC(&file->written, meta->n_images, "rows written");
@@ -242,5 +235,8 @@ void crd_prediction_abandon(crd_prediction_file *file)
     if (file == NULL)
         return;
     crd_writer_abandon(&file->writer);
-    release(file);
+    crd_free(file->written);
+    crd_free(file->classes);
+    crd_free(file->numbers);
+    crd_free(file);
 }

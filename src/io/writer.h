@@ -16,14 +16,15 @@ typedef struct crd_writer {
 } crd_writer;
 
 /** Begins a file of the kind with the attributes of its root group. `bytes` is what its data
- * will take at least: refused at once if the disk has not got it. Nothing is left behind by a failure. */
+ * will take at least: refused at once if the disk has not got it. Nothing is left behind by a
+ * failure. */
 crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind kind, int64_t bytes,
                             const crd_provenance *provenance);
 /** Ends the metadata: gives every dataset a place for its checksum, flushes, and makes sure that
  * the seal will find its place too. What follows is data only. */
 crd_status crd_writer_end_metadata(crd_writer *writer);
-/** Checksums, close, seal, sync, rename. The writer is released in any case; after a failure nothing
- * is left. */
+/** Checksums, close, seal, sync, rename. The writer is released in any case; after a failure
+ * nothing is left. */
 crd_status crd_writer_publish(crd_writer *writer);
 /** Gives up; harmless after _publish. */
 void crd_writer_abandon(crd_writer *writer);

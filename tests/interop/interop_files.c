@@ -1,6 +1,7 @@
-/* Writes into the folder argv[1]: posterior.h5, labelled.h5 (prediction with labels and draws), plain.h5
- * (prediction without), tensors.h5. Values are simple functions of their indices, which read_files.py repeats.
- * With `check FILE` it says instead whether Credence takes the file: exit code, message on stderr. */
+/* Writes into the folder argv[1]: posterior.h5, labelled.h5 (prediction with labels and draws),
+ * plain.h5 (prediction without), tensors.h5. Values are simple functions of their indices, which
+ * read_files.py repeats. With `check FILE` it says instead whether Credence takes the file: exit
+ * code, message on stderr. */
 #include <stdio.h>
 #include <string.h>
 
@@ -83,8 +84,8 @@ cleanup:
     return status;
 }
 
-/* logits of (draw d, image n, class c) are 100 d + 10 n + c, probs a thousandth; two draws at a time, image 2
- * never. */
+/* logits of (draw d, image n, class c) are 100 d + 10 n + c, probs a thousandth; two draws at a
+ * time, image 2 never. */
 static crd_status write_draws(crd_prediction_file *file)
 {
     crd_status status = CRD_OK;

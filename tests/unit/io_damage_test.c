@@ -1,5 +1,5 @@
-/* Files that are not what we wrote: every one is refused with one line that names the file, none is believed and
- * none crashes the process, although HDF5 itself would. */
+/* Files that are not what we wrote: every one is refused with one line that names the file, none
+ * is believed and none crashes the process, although HDF5 itself would. */
 #include "io_fixture.h"
 
 #include <fcntl.h>
@@ -60,7 +60,8 @@ static void every_truncation_is_refused(void **state)
     for (int f = 0; f < N_FILES; f++) {
         int64_t size = size_of(files[f].path);
         io_copy(victim, files[f].path);
-        /* From long to short, so that one copy serves; every length near the end, where the seal is. */
+        /* From long to short, so that one copy serves; every length near the end, where the seal
+         * is. */
         int64_t step = size / N_TRUNCATIONS;
         for (int64_t length = size - 1; length > 0; length -= length > size - 100 ? 1 : step) {
             assert_int_equal(truncate(victim, (off_t)length), 0);
