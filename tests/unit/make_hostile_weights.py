@@ -209,7 +209,7 @@ def names():
     add("name_not_utf8", "not printable ASCII", PROTO + dict_(text(b"\xff\xfe"), t) + STOP)
     add("name_is_prefix", "OK", PROTO + dict_(text("module."), t) + STOP)
     many = b"".join(text(f"n{i}") + b"h\x00" for i in range(20000))
-    add("too_many_tensors", "at most 16384", PROTO + dict_(text("first"), t + b"q\x00", many) + STOP)
+    add("too_many_tensors", "at most 8192", PROTO + dict_(text("first"), t + b"q\x00", many) + STOP)
     add("string_past_end", "ends in the middle", PROTO + b"X\xff\xff\x00\x00abc")
     add("string_huge", "a string of 4294967295 bytes", PROTO + b"X\xff\xff\xff\xff" + b"abc" + STOP)
 
