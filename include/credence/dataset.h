@@ -20,6 +20,7 @@ typedef struct crd_dataset crd_dataset;
 crd_status crd_dataset_open(crd_dataset **out, const char *const *specifications, int n);
 void crd_dataset_close(crd_dataset *dataset);
 
+/** Number of images. */
 int64_t crd_dataset_n_images(const crd_dataset *dataset);
 /** Name of image i: file path, or "IMAGES[17]". Borrowed. */
 const char *crd_dataset_name(crd_dataset *dataset, int64_t i);

@@ -6,39 +6,13 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
-/** Levenshtein distance of two short words; words longer than the row are never near. */
-static int edit_distance(const char *a, const char *b)
-{
-    enum { LONGEST = 48 };
-    int row[LONGEST + 1];
-    size_t n = strlen(b);
-    if (n > LONGEST || strlen(a) > LONGEST)
-        return LONGEST;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = (int)j;
-    for (size_t i = 0; a[i] != '\0'; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i + 1;
-        for (size_t j = 0; j < n; j++) {
-            int best = diagonal + (a[i] != b[j]);
-            diagonal = row[j + 1];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (diagonal + 1 < best)
-                best = diagonal + 1;
-            row[j + 1] = best;
-        }
-    }
-    return row[n];
-}
-
 const char *crd_nearest_name(const char *word, const char *const *names, int n)
 {
     const char *nearest = NULL;
     /* A third of the letters may differ: more is no longer a typing error. */
-    int least = (int)strlen(word) / 3 + 2;
+    size_t least = strlen(word) / 3 + 2;
     for (int i = 0; i < n; i++) {
-        int distance = edit_distance(word, names[i]);
+        size_t distance = crd_text_distance(word, names[i]);
         if (distance < least) {
             least = distance;
             nearest = names[i];
