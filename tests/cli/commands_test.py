@@ -36,6 +36,10 @@ class Commands(program.Case):
         self.assertEqual((facts["n_bayesian"], facts["n_classes"]), (74522, 10))
         self.assertGreater(facts["kl_sum"], facts["kl_mean"])
 
+    def test_quickstart_posterior_is_what_its_weights_give(self):
+        self.assertEqual(self.succeed("inspect", DATA / "quickstart.h5", "--datasets"),
+                         self.succeed("inspect", self.posterior, "--datasets"))
+
     def test_convert_keeps_the_rest_fixed(self):
         everything = json.loads(self.succeed("inspect", self.posterior, "--json"))["nodes"]
         last = [node["name"] for node in everything if node["kind"] == "Linear"][-1]
