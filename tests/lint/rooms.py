@@ -1,4 +1,4 @@
-"""The rules of the house that a compiler does not check. Prints a line a fault; README.md (commands, options) too."""
+"""The rules of the house that a compiler does not check, README.md's tables among them: rooms.py [ROOT]. A line a fault."""
 import os
 import pathlib
 import re
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2]).resolve()
 SOURCES = sorted(path for path in (ROOT / "src").rglob("*.[ch]"))
 PUBLIC = sorted((ROOT / "include" / "credence").glob("*.h"))
 
@@ -40,7 +40,9 @@ ONLY_IN = {
     r"assert\.h": r"nowhere",
 }
 BANNED = r"\b(strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|atol|atof|rand|srand|alloca|tmpnam|system|popen)\s*\("
-ENDS_OR_PRINTS = r"\b(exit|_exit|_Exit|abort|printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror)\s*\("
+# crd_comm_abort's one-process body ends the process: that is what it promises.
+MAY_END = "src/comm/comm_self.c"
+ENDS_OR_PRINTS = r"(?<![>.])\b(exit|_exit|_Exit|abort|printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror)\s*\("
 
 faults = []
 
@@ -90,11 +92,13 @@ def check_includes():
 
 def check_calls():
     for path in SOURCES:
+        name = str(path.relative_to(ROOT))
         code = without_comments(path.read_text(encoding="utf-8"))
         for line, text in enumerate(code.splitlines(), 1):
             if re.search(BANNED, text):
                 fault(path, "banned function", line)
-            if "cli" not in path.parts and re.search(ENDS_OR_PRINTS, text):
+            may = name == MAY_END or name.startswith("src/cli/")
+            if not may and re.search(ENDS_OR_PRINTS, text):
                 fault(path, "only the program ends or prints", line)
             if path.name != "main.c" and re.search(r"\bexit\s*\(", text):
                 fault(path, "only main.c ends the program", line)
