@@ -184,7 +184,8 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     if (values[CRD_OPT_CLASSES].given)
         CRD_TRY(crd_classes_read(posterior, values[CRD_OPT_CLASSES].text));
     CRD_TRY(crd_posterior_check(posterior));
-    crd_provenance provenance = crd_provenance_make(&store, cli);
+    crd_provenance provenance;
+    CRD_TRY(crd_provenance_make(&provenance, &store, cli, NULL));
     CRD_TRY(crd_posterior_write(values[CRD_OPT_OUTPUT].text, posterior, &provenance));
     CRD_TRY(
         print_summary(posterior, values[CRD_OPT_OUTPUT].text, values[CRD_OPT_JSON].integer != 0));

@@ -65,8 +65,11 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
                                 .labels = has_labels ? p->labels : NULL,
                                 .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
     crd_provenance_store store;
-    crd_provenance provenance = crd_provenance_make(&store, p->cli);
-    return crd_prediction_create(&p->file, output->text, &meta, &provenance);
+    crd_provenance provenance;
+    crd_status status =
+        crd_provenance_make(&provenance, &store, p->cli, p->cli->options->arguments[0]);
+    return status != CRD_OK ? status
+                            : crd_prediction_create(&p->file, output->text, &meta, &provenance);
 }
 
 /** Rank 0's half of the start: all files are opened here, so that what is wrong with them is found

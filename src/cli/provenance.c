@@ -6,7 +6,8 @@
 #include "credence/version.h"
 #include "kernels/kernels.h"
 
-crd_provenance crd_provenance_make(crd_provenance_store *store, const crd_cli *cli)
+crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store, const crd_cli *cli,
+                               const char *posterior)
 {
     int n = 0;
     const crd_option *table = crd_option_table();
@@ -34,9 +35,17 @@ crd_provenance crd_provenance_make(crd_provenance_store *store, const crd_cli *c
         store->keys[n] = facts[i][0];
         store->values[n++] = facts[i][1];
     }
-    return (crd_provenance){.command = cli->command_line,
+    if (posterior != NULL) {
+        crd_status status = crd_file_digest(store->posterior_digest, posterior);
+        if (status != CRD_OK)
+            return status;
+        store->keys[n] = "posterior_digest";
+        store->values[n++] = store->posterior_digest;
+    }
+    *out = (crd_provenance){.command = cli->command_line,
                             .seed = (uint64_t)cli->options->values[CRD_OPT_SEED].integer,
                             .keys = store->keys,
                             .values = store->values,
                             .n_pairs = n};
+    return CRD_OK;
 }

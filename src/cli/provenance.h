@@ -11,10 +11,13 @@ enum { CRD_PROVENANCE_MAX = CRD_N_OPTIONS + 8, CRD_PROVENANCE_KEY_SIZE = 48 };
 typedef struct crd_provenance_store {
     char names[CRD_N_OPTIONS][CRD_PROVENANCE_KEY_SIZE];
     char lists[CRD_N_OPTIONS][256];
+    char posterior_digest[CRD_FILE_DIGEST_SIZE];
     const char *keys[CRD_PROVENANCE_MAX], *values[CRD_PROVENANCE_MAX];
 } crd_provenance_store;
 
-/** Fills *store from the command line; the result borrows it and the options. */
-crd_provenance crd_provenance_make(crd_provenance_store *store, const crd_cli *cli);
+/** Fills *store from the command line and, unless `posterior` is NULL, with the digest of that file. The
+ * result borrows the store and the options. Errors: the posterior cannot be read. */
+crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store, const crd_cli *cli,
+                               const char *posterior);
 
 #endif

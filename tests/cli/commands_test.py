@@ -124,6 +124,16 @@ class Commands(program.Case):
         out = self.succeed("predict", self.posterior, SHIRT, "--draws", 1, "-o", "p.h5", ranks=4)
         self.assertIn("1 draw, 4 ranks", out)
 
+    def test_prediction_names_its_posterior(self):
+        digests = []
+        for posterior in (self.posterior, DATA / "quickstart.h5"):
+            self.succeed("predict", posterior, SHIRT, "--draws", 2, "-o", "p.h5")
+            attributes = json.loads(self.succeed("inspect", "p.h5", "--json"))["attributes"]
+            self.assertRegex(attributes["posterior_digest"], r"^[0-9a-f]{32}$")
+            self.assertEqual(attributes["option_draws"], "2")
+            digests.append(attributes["posterior_digest"])
+        self.assertNotEqual(*digests) # made at different times
+
     def test_preprocess(self):
         self.succeed("preprocess", self.posterior, IMAGES, "-o", "t.h5")
         facts = json.loads(self.succeed("inspect", "t.h5", "--json"))
