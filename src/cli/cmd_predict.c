@@ -230,6 +230,7 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     }
     CRD_TRY(crd_comm_agree(cli->comm, status));
 cleanup:
+    crd_progress_end(&p.progress);
     crd_shared_model_destroy(shared);
     crd_prediction_abandon(p.file);
     json_decref(p.images);

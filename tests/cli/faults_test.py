@@ -159,6 +159,11 @@ class Faults(program.Case):
             self.fails(IO, [str(output)], "convert", "--arch", "cifar_resnet8", "--weights",
                        DATA / "quickstart_weights.pth", "--crop", 28, "-o", output, ranks=(1,))
 
+    def test_inputs_are_not_overwritten(self):
+        before = self.posterior.read_bytes()
+        self.fails(USAGE, ["posterior.h5", "input"], "predict", self.posterior, SHIRT, "-o", self.posterior)
+        self.assertEqual(self.posterior.read_bytes(), before)
+
     def test_eps(self):
         with h5py.File(self.folder / "eps.h5", "w") as file:
             file["eps/conv1/eps_kernel"] = [1.0, 2.0]
