@@ -50,6 +50,12 @@ void crd_comm_broadcast(crd_comm *comm, void *data, int64_t n_bytes);
 void crd_comm_reduce_sum(crd_comm *comm, int64_t *values, int64_t n);
 void crd_comm_reduce_max(crd_comm *comm, int64_t *values, int64_t n);
 
+/** Sums over all ranks on all ranks, begun: returns at once; nobody may touch values[n] until crd_comm_sum_end. Several may be
+ * under way, begun in the same order on all ranks. Exact and independent of the order. Collective: on comm. */
+void crd_comm_sum_begin(crd_comm *comm, int64_t *values, int64_t n);
+/** Waits for all of them, letting MPI work. Collective: on comm. */
+void crd_comm_sum_end(crd_comm *comm);
+
 /** Bytes this rank has handed to MPI for sending since the start, and seconds it has spent inside. */
 typedef struct crd_comm_cost {
     int64_t bytes;
