@@ -18,12 +18,6 @@
 extern "C" {
 #endif
 
-/** How the KL divergence enters the loss. */
-typedef enum crd_kl_reduction {
-    CRD_KL_SUM, /**< all weights: with weight 1 / n_images the true ELBO */
-    CRD_KL_MEAN /**< bayesian-torch's sum of the tensors' means */
-} crd_kl_reduction;
-
 typedef struct crd_train_options {
     crd_gradient_options gradient; /**< estimator, seed, micro_batch, batch_norm_train, mean */
     const crd_loss *loss;

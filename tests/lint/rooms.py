@@ -141,7 +141,8 @@ def check_headers_alone():
                                   "{ return 0; }\n", encoding="utf-8")
                 done = subprocess.run([*command, *flags, source], capture_output=True, text=True, check=False)
                 if done.returncode != 0:
-                    fault(header, f"does not compile alone ({command[0]}): {done.stderr.splitlines()[0]}")
+                    error = next(text for text in done.stderr.splitlines() if "error" in text)
+                    fault(header, f"does not compile alone ({command[0]}): {error}")
 
 
 def check_text():

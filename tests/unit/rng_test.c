@@ -65,6 +65,7 @@ static int is_purpose(crd_purpose value)
     case CRD_PURPOSE_INITIAL_RHO:
     case CRD_PURPOSE_AUGMENT:
     case CRD_PURPOSE_SHUFFLE:
+    case CRD_PURPOSE_DROPOUT:
         return 1;
     }
     return 0;
