@@ -23,6 +23,8 @@ crd_status crd_comm_create_self(crd_comm **out);
  * The environment's CREDENCE_RANKS_PER_NODE makes nodes of at most that many ranks (for tests). Errors:
  * CRD_ERR_USAGE for a bad value of it. Collective: on all processes of the job. crd_comm_destroy finalises MPI then. See also credence/mpi.h. */
 crd_status crd_comm_create_world(crd_comm **out);
+/** Name and version of the MPI library that runs. Static. Collective: no. */
+const char *crd_comm_mpi_library(void);
 /** Collective: on comm. NULL is allowed. Shared blocks and counters must be destroyed before. */
 void crd_comm_destroy(crd_comm *comm);
 /** Ends the whole job at once, on any rank's word, with this exit code. Only for what cannot be agreed on. */

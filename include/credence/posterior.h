@@ -91,6 +91,8 @@ crd_status crd_posterior_check(const crd_posterior *posterior);
  * Closed form for a normal prior, quadrature for a mixture (48 nodes a weight: exact to 1e-6 nats a weight for sigmas that differ by up to
  * e^8). */
 void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior);
+/** The same of one Bayesian parameter: the sum over its elements. */
+double crd_posterior_kl_tensor(const crd_posterior *posterior, int64_t index);
 
 typedef enum crd_kl_reduction { CRD_KL_SUM, CRD_KL_MEAN } crd_kl_reduction;
 

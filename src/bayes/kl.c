@@ -19,7 +19,7 @@ static double distance_to(const crd_prior *prior, double mu, int64_t i)
     return mu - (prior->means == NULL ? prior->mean : (double)prior->means[i]);
 }
 
-static double tensor_kl(const crd_posterior *posterior, int64_t index)
+double crd_posterior_kl_tensor(const crd_posterior *posterior, int64_t index)
 {
     const crd_param *param = &posterior->network->params.entries[index];
     const float *mu = posterior->mu + param->offset, *rho = posterior->rho + param->offset;
@@ -40,7 +40,7 @@ void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior)
     for (int64_t i = 0; i < params->n_params; i++) {
         if (!posterior->bayesian[i] || params->entries[i].count == 0)
             continue;
-        double kl = tensor_kl(posterior, i);
+        double kl = crd_posterior_kl_tensor(posterior, i);
         total += kl;
         total_of_means += kl / (double)params->entries[i].count;
     }

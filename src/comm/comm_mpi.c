@@ -330,3 +330,13 @@ crd_status crd_comm_create_mpi(crd_comm **out, MPI_Comm mpi_comm)
 {
     return create(out, mpi_comm, 0);
 }
+
+const char *crd_comm_mpi_library(void)
+{
+    /* The call is allowed before MPI_Init, so nothing has to be kept in a communicator. */
+    static char name[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(name, &length);
+    name[strcspn(name, ",\n")] = '\0';
+    return name;
+}
