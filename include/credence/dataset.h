@@ -34,6 +34,7 @@ crd_status crd_dataset_open(crd_dataset **out, const char *const *specifications
 /** NULL is allowed. */
 void crd_dataset_close(crd_dataset *dataset);
 
+/** Number of images. */
 int64_t crd_dataset_n_images(const crd_dataset *dataset);
 /** Name of image i: file path, or "IMAGES[17]". Borrowed: valid until the next call. */
 const char *crd_dataset_name(crd_dataset *dataset, int64_t i);

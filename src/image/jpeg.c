@@ -1,7 +1,7 @@
 /* JPEG decoding; the only file that knows libjpeg, and no jump leaves it. What is decoded and what
  * is refused follows Pillow, which feeds a suspending libjpeg in blocks: a file is truncated when
  * libjpeg wants more than there is before the last row is out, and libjpeg's warnings are no
- * errors. */
+ * errors. One exception: where libjpeg would pad missing image data with grey, Pillow lets it. */
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -57,6 +57,9 @@ static void on_error(j_common_ptr jpeg)
 static void on_message(j_common_ptr jpeg, int level)
 {
     decoder *d = jpeg->client_data;
+    if (level < 0 && jpeg->err->msg_code == JWRN_HIT_MARKER)
+        give_up(d, CRD_FAIL(CRD_ERR_INPUT, "%s: truncated: a marker where image data should be",
+                            d->name));
     if (level < 0 && jpeg->err->num_warnings++ == 0)
         jpeg->err->format_message(jpeg, d->warning);
 }

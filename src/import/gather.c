@@ -91,7 +91,7 @@ void crd_torch_view_simplify(crd_torch_view *view)
         int64_t size = view->shape.dims[i], stride = view->strides[i];
         if (size == 1)
             continue;
-        /* last * stride < elements of the storage, by crd_torch_view_check, unless it is empty. */
+        /* The product of extents does not overflow: crd_torch_view_check has formed it. */
         if (n > 0 && size > 0 && view->strides[n - 1] / size == stride &&
             view->strides[n - 1] % size == 0) {
             view->shape.dims[n - 1] *= size;

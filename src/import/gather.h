@@ -25,8 +25,8 @@ crd_status crd_torch_view_check(const crd_torch_view *view, int64_t n_elements);
 void crd_torch_view_simplify(crd_torch_view *view);
 
 /** Converts those elements of `view` into out[count] that lie in storage elements
- * [first, first + n), which `piece` holds in little-endian order. The view has been checked.
- * Cost: linear in the elements converted, plus the number of rows of the view. */
+ * [first, first + n), which `piece` holds in little-endian order. The view has been checked and
+ * simplified. Cost: linear in the elements converted, plus the number of rows of the view. */
 void crd_torch_view_gather(float *out, const crd_torch_view *view, const void *piece, int64_t first,
                            int64_t n);
 

@@ -7,7 +7,7 @@
 #include "import/gather.h"
 
 enum {
-    MAX_TENSORS = 1 << 14, /* names are compared each with each */
+    MAX_TENSORS = 1 << 13, /* names are compared each with each */
     MAX_NAME = 256,
     MAX_KEY = 64,
     PIECE_BYTES = 1 << 22 /* of a storage, held at a time; a multiple of every element size */

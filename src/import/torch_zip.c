@@ -12,8 +12,8 @@ enum { MAX_NAME = 512 };
 struct crd_torch_zip {
     zip_t *zip;
     zip_file_t *member;
-    int64_t i_member, n_bytes; /* of the open member */
-    char stem[MAX_NAME];       /* what all names begin with, up to the '/' */
+    int64_t i_member;    /* the open one */
+    char stem[MAX_NAME]; /* what all names begin with, up to the '/' */
 };
 
 /* One line about a failed zip_open. */
@@ -54,8 +54,8 @@ static int name_is_plain(const char *name)
 
 static crd_status stat_member(zip_stat_t *out, crd_torch_zip *archive, int64_t i)
 {
-    const zip_uint64_t needed =
-        ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
+    const zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE |
+                                ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
     if (zip_stat_index(archive->zip, (zip_uint64_t)i, 0, out) != 0 ||
         (out->valid & needed) != needed)
         return CRD_FAIL(CRD_ERR_INPUT, "damaged zip file: member %lld has no name or size",
@@ -90,9 +90,10 @@ static crd_status check_members(crd_torch_zip *archive, int64_t file_bytes)
         crd_pickle_printable(shown, info.name, (int64_t)strlen(info.name));
         CRD_REQUIRE(name_is_plain(info.name), CRD_ERR_INPUT,
                     "member name '%s' is a path torch.save does not write", shown);
-        CRD_REQUIRE(info.comp_method == ZIP_CM_STORE, CRD_ERR_INPUT,
-                    "member %s is compressed, which torch.save never does (from a TorchScript "
-                    "archive, save module.state_dict() instead)",
+        CRD_REQUIRE(info.comp_method == ZIP_CM_STORE && info.encryption_method == ZIP_EM_NONE,
+                    CRD_ERR_INPUT,
+                    "member %s is compressed or encrypted, which torch.save never does (from a "
+                    "TorchScript archive, save module.state_dict() instead)",
                     shown);
         CRD_REQUIRE(info.size == info.comp_size && info.size <= bytes_left, CRD_ERR_INPUT,
                     "member %s claims more bytes (%llu) than the file has", shown,
@@ -207,23 +208,19 @@ cleanup:
     return status;
 }
 
-/* Why the open member could not be read. */
-static crd_status refuse_member(crd_torch_zip *archive, zip_error_t *error)
+static crd_status refuse_member(const crd_torch_zip *archive, const char *why)
 {
     char shown[CRD_PRINTABLE_SIZE];
     const char *name = zip_get_name(archive->zip, (zip_uint64_t)archive->i_member, 0);
     crd_pickle_printable(shown, name, name == NULL ? 0 : (int64_t)strlen(name));
-    if (zip_error_code_zip(error) == ZIP_ER_CRC)
-        return CRD_FAIL(CRD_ERR_INPUT, "CRC error in member %s: the file is damaged", shown);
-    return CRD_FAIL(CRD_ERR_INPUT, "member %s cannot be read: %s", shown,
-                    zip_error_strerror(error));
+    return CRD_FAIL(CRD_ERR_INPUT, "%s in member %s: the file is damaged", why, shown);
 }
 
 crd_status crd_torch_zip_begin(crd_torch_zip *archive, int64_t member)
 {
     archive->i_member = member;
     archive->member = zip_fopen_index(archive->zip, (zip_uint64_t)member, 0);
-    return archive->member == NULL ? refuse_member(archive, zip_get_error(archive->zip)) : CRD_OK;
+    return archive->member == NULL ? refuse_member(archive, zip_strerror(archive->zip)) : CRD_OK;
 }
 
 crd_status crd_torch_zip_read(void *out, crd_torch_zip *archive, int64_t n)
@@ -232,9 +229,9 @@ crd_status crd_torch_zip_read(void *out, crd_torch_zip *archive, int64_t n)
     while (n > 0) {
         zip_int64_t got = zip_fread(archive->member, to, (zip_uint64_t)n);
         if (got < 0)
-            return refuse_member(archive, zip_file_get_error(archive->member));
+            return refuse_member(archive, zip_file_strerror(archive->member));
         if (got == 0)
-            return CRD_FAIL(CRD_ERR_INPUT, "a member is shorter than its size says");
+            return refuse_member(archive, "early end");
         to += got;
         n -= got;
     }
@@ -248,9 +245,9 @@ crd_status crd_torch_zip_end(crd_torch_zip *archive)
     /* libzip compares the CRC only when asked to read past the end. */
     zip_int64_t got = zip_fread(archive->member, &rest, 1);
     if (got < 0)
-        status = refuse_member(archive, zip_file_get_error(archive->member));
+        status = refuse_member(archive, zip_file_strerror(archive->member));
     else if (got > 0)
-        status = CRD_FAIL(CRD_ERR_INPUT, "a member is longer than its size says");
+        status = refuse_member(archive, "late end");
     zip_fclose(archive->member);
     archive->member = NULL;
     return status;

@@ -30,7 +30,7 @@ static int has_at(const head *h, size_t at, const char *magic, size_t n)
 
 static int is_zip(const head *h)
 {
-    return has_at(h, 0, "PK", 2);
+    return has_at(h, 0, "PK\3\4", 4) || has_at(h, 0, "PK\5\6", 4);
 }
 
 /* The first of the stacked pickles is torch's magic number; protocol 4 puts a frame before it. */
@@ -98,10 +98,12 @@ static crd_status read_head(head *out, const char *path)
     crd_status status = CRD_OK;
     struct stat info;
     *out = (head){0};
-    FILE *file = fopen(path, "rb");
+    FILE *file = NULL;
+    /* Asked before it is opened: opening a pipe would wait for its writer. */
+    CRD_REQUIRE(stat(path, &info) == 0, CRD_ERR_INPUT, "cannot be opened: %s", strerror(errno));
+    CRD_REQUIRE(S_ISREG(info.st_mode), CRD_ERR_INPUT, "is not a file");
+    file = fopen(path, "rb");
     CRD_REQUIRE(file != NULL, CRD_ERR_INPUT, "cannot be opened: %s", strerror(errno));
-    CRD_REQUIRE(fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode), CRD_ERR_INPUT,
-                "is not a file");
     out->file_bytes = info.st_size;
     out->n_bytes = fread(out->bytes, 1, HEAD_BYTES, file);
     CRD_REQUIRE(!ferror(file), CRD_ERR_IO, "cannot be read: %s", strerror(errno));

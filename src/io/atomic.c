@@ -2,12 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,20 +77,6 @@ cleanup:
     return status;
 }
 
-crd_status crd_atomic_check_space(const crd_atomic_file *file, int64_t bytes)
-{
-    struct statvfs info;
-    /* A file system that cannot tell is no reason to refuse. */
-    if (fstatvfs(file->fd, &info) != 0 || info.f_blocks == 0)
-        return CRD_OK;
-    uint64_t available = (uint64_t)info.f_bavail * info.f_frsize;
-    if ((uint64_t)bytes > available)
-        return CRD_FAIL(CRD_ERR_IO,
-                        "%s: cannot be written: needs %" PRId64 " bytes, %" PRIu64 " are free",
-                        file->path, bytes, available);
-    return CRD_OK;
-}
-
 crd_status crd_atomic_reserve(crd_atomic_file *file, int64_t bytes)
 {
     struct stat info;
@@ -115,13 +99,31 @@ static crd_status sync_folder(const crd_atomic_file *file)
     if (length > 0)
         folder[length] = '\0';
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Folders that may be written but not read, and file systems that cannot sync folders, exist. */
+    /* Folders that may be written but not read, and file systems that cannot sync folders,
+     * exist. */
     if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
         status = write_failed(file, errno);
 cleanup:
     if (fd >= 0)
         close(fd);
     crd_free(folder);
+    return status;
+}
+
+static crd_status keep_old(const crd_atomic_file *file)
+{
+    crd_status status = CRD_OK;
+    char *old = NULL;
+    size_t size = strlen(file->path) + sizeof CRD_ATOMIC_OLD;
+    CRD_ALLOC(&old, size, "name of the old file");
+    snprintf(old, size, "%s%s", file->path, CRD_ATOMIC_OLD);
+    unlink(old);
+    /* With a second name for it the place is never empty, not even for a moment; some file systems
+     * have no second names. */
+    CRD_REQUIRE(link(file->path, old) == 0 || rename(file->path, old) == 0, CRD_ERR_IO,
+                "%s: cannot be written: %s", old, strerror(errno));
+cleanup:
+    crd_free(old);
     return status;
 }
 
@@ -132,10 +134,11 @@ crd_status crd_atomic_publish(crd_atomic_file *file)
                 strerror(errno));
     int closed = close(file->fd);
     file->fd = -1;
-    if (closed != 0 || rename(file->temp_path, file->path) != 0) {
-        status = write_failed(file, errno);
-        goto cleanup;
-    }
+    CRD_REQUIRE(closed == 0, CRD_ERR_IO, "%s: cannot be written: %s", file->path, strerror(errno));
+    if (file->keeps_old)
+        CRD_TRY(keep_old(file));
+    CRD_REQUIRE(rename(file->temp_path, file->path) == 0, CRD_ERR_IO, "%s: cannot be written: %s",
+                file->path, strerror(errno));
     crd_free(file->temp_path);
     file->temp_path = NULL;
     CRD_TRY(sync_folder(file));

@@ -6,20 +6,21 @@
 
 #include "credence/status.h"
 
+/** What is added to the name of a replaced file that is kept. */
+#define CRD_ATOMIC_OLD ".prev"
+
 typedef struct crd_atomic_file {
     char *path;      /**< its place; symbolic links are followed */
     char *temp_path; /**< in the same folder: ".NAME.XXXXXX.tmp" */
     int fd;          /**< of the temporary file, read and write */
+    int keeps_old; /**< 1: the file that is replaced stays, as NAME CRD_ATOMIC_OLD; 0 after _begin */
 } crd_atomic_file;
 
-/** Creates the temporary file with the mode that the umask gives. Errors: CRD_ERR_IO: folder missing
- * or not writable, or `path` is there and no regular file; nothing to release then. */
+/** Creates the temporary file with the mode that the umask gives. Errors: CRD_ERR_IO: folder
+ * missing or not writable, or `path` is there and no regular file; nothing to release then. */
 crd_status crd_atomic_begin(crd_atomic_file *file, const char *path);
 
-/** Errors: CRD_ERR_IO if the file system has less than `bytes` free. Reserves nothing. */
-crd_status crd_atomic_check_space(const crd_atomic_file *file, int64_t bytes);
-
-/** Makes sure that `bytes` behind the present end can be written later. */
+/** Takes disk space for `bytes` behind the present end, which moves. Errors: CRD_ERR_IO. */
 crd_status crd_atomic_reserve(crd_atomic_file *file, int64_t bytes);
 
 /** Syncs, renames into place (replacing what is there), syncs the folder; releases in any case. */

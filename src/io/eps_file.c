@@ -8,7 +8,8 @@
 
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
 
-/* Where eps of a Bayesian parameter lies: bayesian-torch's buffer name, eps_kernel for mu_kernel. */
+/* Where eps of a Bayesian parameter lies: bayesian-torch's buffer name, eps_kernel for
+ * mu_kernel. */
 static crd_status eps_path(char out[CRD_H5_PATH_SIZE], const crd_posterior *posterior,
                            int64_t index)
 {

@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +13,7 @@
 
 _Static_assert(CRD_MAX_DIMS <= H5S_MAX_RANK, "every shape must be an HDF5 shape");
 
-enum { DIGEST_CHUNK = 1 << 20 };
+enum { DIGEST_CHUNK = 1 << 20, OBJECT_BYTES = 1 << 16 };
 
 /* Walking upward, the first record is the innermost function's: what really went wrong. */
 static herr_t keep_deepest(unsigned n, const H5E_error2_t *error, void *payload)
@@ -122,6 +124,37 @@ crd_h5_type crd_h5_type_find(hid_t id)
     return CRD_H5_OTHER;
 }
 
+/* The descriptor that HDF5 itself uses. */
+static crd_status descriptor(int *fd, crd_h5 *file)
+{
+    void *handle = NULL;
+    *fd = -1;
+    if (H5Fget_vfd_handle(file->id, H5P_DEFAULT, &handle) < 0)
+        return crd_h5_fail(file, "", "accessed");
+    *fd = *(const int *)handle;
+    return CRD_OK;
+}
+
+crd_status crd_h5_reserve(crd_h5 *file, int64_t bytes)
+{
+    crd_status status = CRD_OK;
+    haddr_t allocated;
+    int fd;
+    H5_TRY(file, "", "measured", H5Fget_eoa(file->id, &allocated));
+    /* What an object takes besides its data: header, attributes, links, heaps. */
+    int64_t end = (int64_t)allocated + bytes + OBJECT_BYTES;
+    if (end <= file->reserved_bytes)
+        return CRD_OK;
+    CRD_TRY(descriptor(&fd, file));
+    int error =
+        posix_fallocate(fd, (off_t)file->reserved_bytes, (off_t)(end - file->reserved_bytes));
+    CRD_REQUIRE(error == 0 || error == EOPNOTSUPP || error == EINVAL || error == ENOSYS, file->code,
+                "%s: cannot be written: %s", file->name, strerror(error));
+    file->reserved_bytes = end;
+cleanup:
+    return status;
+}
+
 static crd_status file_make(crd_h5 **out, const char *path, const char *name, int create)
 {
     crd_status status = CRD_OK;
@@ -132,6 +165,9 @@ static crd_status file_make(crd_h5 **out, const char *path, const char *name, in
     file->id = H5I_INVALID_HID;
     file->code = create ? CRD_ERR_IO : CRD_ERR_INPUT;
     CRD_TRY(crd_alloc_string(&file->name, name));
+    /* HDF5's clean-up at exit crashes over a file that could not be closed; all others we close.
+     * Fails when it has been said before. */
+    (void)H5dont_atexit();
     H5_TRY(file, "", "opened", H5Eset_auto2(H5E_DEFAULT, NULL, NULL));
     H5_TRY(file, "", "opened", access = H5Pcreate(H5P_FILE_ACCESS));
     H5_TRY(file, "", "opened", H5Pset_fclose_degree(access, H5F_CLOSE_STRONG));
@@ -147,6 +183,7 @@ static crd_status file_make(crd_h5 **out, const char *path, const char *name, in
                H5Pset_attr_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED));
         H5_TRY(file, "", "created", H5Pset_obj_track_times(creation, 0));
         H5_TRY(file, "", "created", file->id = H5Fcreate(path, H5F_ACC_TRUNC, creation, access));
+        CRD_TRY(crd_h5_reserve(file, 0));
     } else {
         H5_TRY(file, "", "opened", file->id = H5Fopen(path, H5F_ACC_RDONLY, access));
     }
@@ -179,6 +216,10 @@ const char *crd_h5_name(const crd_h5 *file)
 
 crd_status crd_h5_flush(crd_h5 *file)
 {
+    crd_status status = crd_h5_reserve(file, 0);
+    if (status != CRD_OK)
+        return status;
+    file->reserved_bytes = 0; /* flushing cuts off what HDF5 has not allocated */
     return H5Fflush(file->id, H5F_SCOPE_LOCAL) < 0 ? crd_h5_fail(file, "", "flushed") : CRD_OK;
 }
 
@@ -225,6 +266,7 @@ crd_status crd_h5_group_create(crd_h5 *file, const char *path)
     crd_status status = CRD_OK;
     hid_t properties = H5I_INVALID_HID, group = H5I_INVALID_HID;
     unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
+    CRD_TRY(crd_h5_reserve(file, 0));
     H5_TRY(file, path, "created", properties = H5Pcreate(H5P_GROUP_CREATE));
     H5_TRY(file, path, "created", H5Pset_link_creation_order(properties, order));
     H5_TRY(file, path, "created", H5Pset_attr_creation_order(properties, order));
@@ -244,6 +286,7 @@ crd_status crd_h5_dataset_make(crd_h5 *file, const char *path, hid_t type, const
     hsize_t dims[CRD_MAX_DIMS];
     for (int i = 0; i < shape->n_dims; i++)
         dims[i] = (hsize_t)shape->dims[i];
+    CRD_TRY(crd_h5_reserve(file, crd_shape_count(shape) * (int64_t)H5Tget_size(type)));
     H5_TRY(file, path, "created", space = H5Screate_simple(shape->n_dims, dims, NULL));
     H5_TRY(file, path, "created", properties = H5Pcreate(H5P_DATASET_CREATE));
     H5_TRY(file, path, "created",
@@ -401,14 +444,13 @@ static crd_status digest_numbers(XXH3_state_t *state, crd_h5 *file, const char *
     crd_status status = CRD_OK;
     hid_t dataset = H5I_INVALID_HID;
     unsigned char *chunk = NULL;
-    void *handle = NULL;
+    int fd;
     CRD_ALLOC(&chunk, DIGEST_CHUNK, "digest buffer");
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
     haddr_t address = H5Dget_offset(dataset);
     CRD_REQUIRE(address != HADDR_UNDEF, file->code, "%s: %s: is not stored contiguously",
                 file->name, path);
-    H5_TRY(file, path, "read", H5Fget_vfd_handle(file->id, H5P_DEFAULT, &handle));
-    int fd = *(const int *)handle;
+    CRD_TRY(descriptor(&fd, file));
     for (int64_t done = 0; done < bytes;) {
         size_t n = bytes - done < DIGEST_CHUNK ? (size_t)(bytes - done) : DIGEST_CHUNK;
         ssize_t got = pread(fd, chunk, n, (off_t)address + (off_t)done);

@@ -1,14 +1,14 @@
 /** HDF5, thin and checked: everything by path name, no identifiers outside.
  *
- * h5.c and h5_text.c are the only sources that include hdf5.h. Objects are opened and closed within
- * each call and every return code is checked, closing included (HDF5 reports lost data there). HDF5's
- * own error printing is switched off for the process; its deepest message becomes part of ours. Codes
- * of errors: CRD_ERR_INPUT for a file opened to be read, CRD_ERR_IO for one that is written.
+ * h5.c and h5_text.c are the only sources that include hdf5.h. Objects are opened and closed
+ * within each call and every return code is checked, closing included (HDF5 reports lost data
+ * there). HDF5's own error printing is switched off for the process; its deepest message becomes
+ * part of ours. Codes of errors: CRD_ERR_INPUT for a file opened to be read, CRD_ERR_IO for one
+ * that is written.
  *
- * Files are written so that netCDF-4 readers open and can extend them: creation order tracked on the
- * file, groups and datasets, strings of variable length in UTF-8, no object time stamps; data lies
- * contiguous and little endian.
- */
+ * Files are written so that netCDF-4 readers open and can extend them: creation order tracked
+ * on the file, groups and datasets, strings of variable length in UTF-8, no object time stamps;
+ * data lies contiguous and little endian. */
 #ifndef CRD_IO_H5_H
 #define CRD_IO_H5_H
 

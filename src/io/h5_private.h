@@ -8,12 +8,18 @@
 
 struct crd_h5 {
     hid_t id;
-    crd_status code; /**< of every failure */
-    char *name;      /**< what messages call the file */
+    crd_status code;        /**< of every failure */
+    char *name;             /**< what messages call the file */
+    int64_t reserved_bytes; /**< disk space that is ours for certain, from the start of the file */
 };
 
 /** Sets the error record: file, object, "cannot be <what>", HDF5's deepest message. */
 crd_status crd_h5_fail(const crd_h5 *file, const char *object, const char *what);
+
+/** Takes disk space for all that HDF5 has allocated so far and `bytes` more, before HDF5 writes it:
+ * its caches cannot be emptied into a full disk, and a file that cannot be closed makes HDF5 1.10
+ * crash at exit. */
+crd_status crd_h5_reserve(crd_h5 *file, int64_t bytes);
 
 /** Goes to cleanup unless the HDF5 call gives a value that is not negative. */
 #define H5_TRY(file, object, what, call)                                                           \

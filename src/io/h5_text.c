@@ -6,6 +6,8 @@
 #include "io/h5_private.h"
 #include "io/utf8.h"
 
+enum { HEAP_BYTES_A_STRING = 64, KEY_TEXT_SIZE = 128 };
+
 /* Variable length: netCDF-C 4.9.0 crashes on datasets of strings of fixed length. */
 static hid_t string_type(void)
 {
@@ -31,11 +33,14 @@ crd_status crd_h5_strings_write(crd_h5 *file, const char *path, const char *cons
     crd_status status = CRD_OK;
     hid_t type = H5I_INVALID_HID, dataset = H5I_INVALID_HID;
     crd_shape shape = {.n_dims = n == 0 ? 0 : 1, .dims = {n}};
-    int64_t count = n == 0 ? 1 : n;
+    int64_t count = n == 0 ? 1 : n, bytes = 0;
     char **clean = NULL;
     CRD_ALLOC(&clean, count, "strings");
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < count; i++) {
         CRD_TRY(crd_utf8_copy(&clean[i], strings[i]));
+        bytes += HEAP_BYTES_A_STRING + (int64_t)strlen(strings[i]);
+    }
+    CRD_TRY(crd_h5_reserve(file, bytes));
     H5_TRY(file, path, "created", type = string_type());
     CRD_TRY(crd_h5_dataset_make(file, path, type, &shape, type, NULL));
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
@@ -81,8 +86,6 @@ cleanup:
     return crd_h5_closed(status, file, path, type, H5Tclose);
 }
 
-enum { KEY_TEXT_SIZE = 128 };
-
 /* Creates an attribute, or overwrites the one that is there, of the same type and size. */
 static crd_status attr_write(crd_h5 *file, const char *path, const char *key, hid_t file_type,
                              hid_t memory_type, const void *values, int64_t n, int replace)
@@ -121,6 +124,7 @@ crd_status crd_h5_attr_put_text(crd_h5 *file, const char *path, const char *key,
     hid_t type = H5I_INVALID_HID;
     char *clean = NULL;
     CRD_TRY(crd_utf8_copy(&clean, text));
+    CRD_TRY(crd_h5_reserve(file, HEAP_BYTES_A_STRING + (int64_t)strlen(text)));
     H5_TRY(file, path, "given an attribute", type = string_type());
     CRD_TRY(attr_write(file, path, key, type, type, &clean, 1, 0));
 cleanup:
@@ -191,6 +195,7 @@ static crd_status text_read(char **out, hid_t attribute, crd_h5 *file, const cha
         CRD_TRY(crd_alloc_zeroed((void **)out, (int64_t)H5Tget_size(type) + 1, 1, "text"));
         if (H5Aread(attribute, type, *out) < 0) {
             crd_free(*out);
+            *out = NULL;
             status = crd_h5_fail(file, path, "read");
         }
     }

@@ -35,7 +35,8 @@ crd_status crd_labelled_group(crd_writer *writer, const char *group, const crd_a
         else
             CRD_TRY(crd_h5_strings_write(h5, path, axis->labels, axis->extent));
         CRD_TRY(crd_h5_scale_set(h5, path));
-        /* netCDF-4 numbers the scales that it adds to a file, and misreads those without a number. */
+        /* netCDF-4 numbers the scales that it adds to a file, and misreads those without a
+         * number. */
         CRD_TRY(crd_h5_attr_put(h5, path, "_Netcdf4Dimid", CRD_H5_INT32, &writer->n_scales, 1));
         writer->n_scales++;
     }

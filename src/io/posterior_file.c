@@ -3,12 +3,13 @@
 
 #include "base/alloc.h"
 #include "io/known.h"
-#include "io/writer.h"
+#include "io/posterior_file.h"
 
-enum { LEAF_SIZE = 64, MODULE_SIZE = 512, METADATA_BYTES = 1 << 16 };
+enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
 static const char *const interpolations[] = {
     [CRD_BILINEAR] = "bilinear",
     [CRD_BICUBIC] = "bicubic",
+    NULL,
 };
 
 /* One dataset of a posterior's numbers. */
@@ -35,8 +36,8 @@ cleanup:
     return status;
 }
 
-/* Visits every dataset of numbers that the file of this posterior has: the one place that says where
- * what lies, for writing and reading. */
+/* Visits every dataset of numbers that the file of this posterior has: the one place that says
+ * where what lies, for writing and reading. */
 static crd_status visit_tensors(const crd_posterior *posterior, tensor_visit *visit, void *payload)
 {
     crd_status status = CRD_OK;
@@ -62,6 +63,12 @@ cleanup:
     return status;
 }
 
+static crd_status count_bytes(const tensor_place *place, void *payload)
+{
+    *(int64_t *)payload += place->param->count * (int64_t)sizeof(float);
+    return CRD_OK;
+}
+
 static crd_status create_tensor(const tensor_place *place, void *payload)
 {
     crd_status status = CRD_OK;
@@ -81,7 +88,7 @@ static crd_status write_tensor(const tensor_place *place, void *payload)
 }
 
 /* The numbers of crd_conversion in the file: one table for writing and reading. */
-#define N_DOUBLES 6
+#define N_DOUBLES 8
 typedef struct double_place {
     const char *group, *key;
     double *value;
@@ -91,10 +98,12 @@ static void place_doubles(double_place out[N_DOUBLES], crd_conversion *conversio
 {
     out[0] = (double_place){"/prior", "prior_mu", &conversion->prior_mu};
     out[1] = (double_place){"/prior", "prior_sigma", &conversion->prior_sigma};
-    out[2] = (double_place){"/conversion", "posterior_mu_init", &conversion->posterior_mu_init};
-    out[3] = (double_place){"/conversion", "posterior_rho_init", &conversion->posterior_rho_init};
-    out[4] = (double_place){"/conversion", "moped_delta", &conversion->moped_delta};
-    out[5] = (double_place){"/conversion", "sigma_min", &conversion->sigma_min};
+    out[2] = (double_place){"/prior", "prior_pi", &conversion->prior_pi};
+    out[3] = (double_place){"/prior", "prior_sigma2", &conversion->prior_sigma2};
+    out[4] = (double_place){"/conversion", "posterior_mu_init", &conversion->posterior_mu_init};
+    out[5] = (double_place){"/conversion", "posterior_rho_init", &conversion->posterior_rho_init};
+    out[6] = (double_place){"/conversion", "moped_delta", &conversion->moped_delta};
+    out[7] = (double_place){"/conversion", "sigma_min", &conversion->sigma_min};
 }
 
 static crd_status write_conversion(crd_h5 *h5, const crd_conversion *given)
@@ -106,6 +115,10 @@ static crd_status write_conversion(crd_h5 *h5, const crd_conversion *given)
     place_doubles(doubles, &conversion);
     CRD_TRY(crd_h5_group_create(h5, "/prior"));
     CRD_TRY(crd_h5_group_create(h5, "/conversion"));
+    CRD_TRY(crd_h5_attr_put_text(h5, "/prior", "prior_kind",
+                                 crd_prior_kind_names()[given->prior_kind]));
+    CRD_TRY(crd_h5_attr_put_text(h5, "/prior", "prior_scale",
+                                 crd_prior_scale_names()[given->prior_scale]));
     CRD_TRY(crd_h5_attr_put_text(h5, "/conversion", "type", conversion.type));
     for (int i = 0; i < N_DOUBLES; i++)
         CRD_TRY(crd_h5_attr_put(h5, doubles[i].group, doubles[i].key, CRD_H5_FLOAT64,
@@ -134,33 +147,71 @@ cleanup:
     return status;
 }
 
+crd_status crd_posterior_part_measure(int64_t *bytes, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    *bytes = 0;
+    CRD_TRY(crd_posterior_check(posterior));
+    CRD_TRY(crd_preprocessing_check(&posterior->preprocessing));
+    CRD_TRY(visit_tensors(posterior, count_bytes, bytes));
+cleanup:
+    return status;
+}
+
+crd_status crd_posterior_part_create(crd_h5 *h5, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    char *graph = NULL;
+    CRD_TRY(crd_network_to_json(&graph, posterior->network));
+    CRD_TRY(crd_h5_strings_write(h5, "/graph", (const char *const[]){graph}, 0));
+    CRD_TRY(crd_h5_group_create(h5, "/parameters"));
+    CRD_TRY(write_conversion(h5, &posterior->conversion));
+    CRD_TRY(write_preprocessing(h5, &posterior->preprocessing));
+    if (posterior->classes != NULL)
+        CRD_TRY(crd_h5_strings_write(h5, "/classes", (const char *const *)posterior->classes,
+                                     posterior->n_classes));
+    CRD_TRY(visit_tensors(posterior, create_tensor, h5));
+cleanup:
+    crd_network_text_free(graph);
+    return status;
+}
+
+crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
+{
+    return visit_tensors(posterior, write_tensor, h5);
+}
+
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance)
 {
     crd_status status = CRD_OK;
     crd_writer writer = {.h5 = NULL};
-    char *graph = NULL;
-    int64_t bytes = 3 * posterior->network->params.n_floats * (int64_t)sizeof(float);
-    /* What could not be read again is not written. */
-    CRD_TRY(crd_posterior_check(posterior));
-    CRD_TRY(crd_preprocessing_check(&posterior->preprocessing));
-    CRD_TRY(crd_network_to_json(&graph, posterior->network));
-    CRD_TRY(
-        crd_writer_begin(&writer, path, CRD_FILE_POSTERIOR, bytes + METADATA_BYTES, provenance));
-    CRD_TRY(crd_h5_strings_write(writer.h5, "/graph", (const char *const[]){graph}, 0));
-    CRD_TRY(crd_h5_group_create(writer.h5, "/parameters"));
-    CRD_TRY(write_conversion(writer.h5, &posterior->conversion));
-    CRD_TRY(write_preprocessing(writer.h5, &posterior->preprocessing));
-    if (posterior->classes != NULL)
-        CRD_TRY(crd_h5_strings_write(writer.h5, "/classes", (const char *const *)posterior->classes,
-                                     posterior->n_classes));
-    CRD_TRY(visit_tensors(posterior, create_tensor, writer.h5));
+    int64_t bytes;
+    CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
+    CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_POSTERIOR, bytes, provenance));
+    CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
     CRD_TRY(crd_writer_end_metadata(&writer));
-    CRD_TRY(visit_tensors(posterior, write_tensor, writer.h5));
+    CRD_TRY(crd_posterior_part_write(writer.h5, posterior));
     CRD_TRY(crd_writer_publish(&writer));
 cleanup:
     crd_writer_abandon(&writer);
-    crd_network_text_free(graph);
+    return status;
+}
+
+/* *out = place of the text attribute among names. */
+static crd_status read_choice(int *out, crd_h5 *h5, const char *group, const char *key,
+                              const char *const *names)
+{
+    crd_status status = CRD_OK;
+    char *found = NULL, allowed[256] = "";
+    CRD_TRY(crd_h5_attr_get_text(&found, h5, group, key));
+    for (*out = 0; names[*out] != NULL && strcmp(names[*out], found) != 0; ++*out)
+        snprintf(allowed + strlen(allowed), sizeof allowed - strlen(allowed), "%s%s",
+                 *out == 0 ? "" : " or ", names[*out]);
+    CRD_REQUIRE(names[*out] != NULL, CRD_ERR_INPUT, "%s: %s: %s '%s' is not known; it must be %s",
+                crd_h5_name(h5), group, key, found, allowed);
+cleanup:
+    crd_free(found);
     return status;
 }
 
@@ -169,11 +220,14 @@ static crd_status read_conversion(crd_conversion *conversion, crd_h5 *h5)
     crd_status status = CRD_OK;
     char *type = NULL;
     int64_t moped_enable, moped_prior;
+    int kind, scale;
     double_place doubles[N_DOUBLES];
     place_doubles(doubles, conversion);
     for (int i = 0; i < N_DOUBLES; i++)
         CRD_TRY(crd_h5_attr_get(doubles[i].value, h5, doubles[i].group, doubles[i].key,
                                 CRD_H5_FLOAT64, 1));
+    CRD_TRY(read_choice(&kind, h5, "/prior", "prior_kind", crd_prior_kind_names()));
+    CRD_TRY(read_choice(&scale, h5, "/prior", "prior_scale", crd_prior_scale_names()));
     CRD_TRY(crd_h5_attr_get(&moped_enable, h5, "/conversion", "moped_enable", CRD_H5_INT64, 1));
     CRD_TRY(crd_h5_attr_get(&moped_prior, h5, "/conversion", "moped_prior", CRD_H5_INT64, 1));
     CRD_TRY(crd_h5_attr_get(&conversion->seed, h5, "/conversion", "seed", CRD_H5_UINT64, 1));
@@ -182,6 +236,8 @@ static crd_status read_conversion(crd_conversion *conversion, crd_h5 *h5)
                 "%s: /conversion: type '%s' is longer than any estimator's name", crd_h5_name(h5),
                 type);
     memcpy(conversion->type, type, strlen(type) + 1);
+    conversion->prior_kind = (crd_prior_kind)kind;
+    conversion->prior_scale = (crd_prior_scale)scale;
     conversion->moped_enable = moped_enable != 0;
     conversion->moped_prior = moped_prior != 0;
 cleanup:
@@ -193,8 +249,7 @@ static crd_status read_preprocessing(crd_preprocessing *transform, crd_h5 *h5)
 {
     crd_status status = CRD_OK;
     const char *group = "/preprocessing";
-    char *name = NULL;
-    int i = 0;
+    int interpolation;
     CRD_TRY(crd_h5_attr_get(&transform->channels, h5, group, "channels", CRD_H5_INT64, 1));
     CRD_REQUIRE(transform->channels >= 1 && transform->channels <= CRD_MAX_CHANNELS, CRD_ERR_INPUT,
                 "%s: %s: channels is %lld; it must be 1 to %d", crd_h5_name(h5), group,
@@ -204,15 +259,9 @@ static crd_status read_preprocessing(crd_preprocessing *transform, crd_h5 *h5)
     CRD_TRY(
         crd_h5_attr_get(transform->mean, h5, group, "mean", CRD_H5_FLOAT32, transform->channels));
     CRD_TRY(crd_h5_attr_get(transform->sd, h5, group, "sd", CRD_H5_FLOAT32, transform->channels));
-    CRD_TRY(crd_h5_attr_get_text(&name, h5, group, "interpolation"));
-    while (i <= CRD_BICUBIC && strcmp(interpolations[i], name) != 0)
-        i++;
-    CRD_REQUIRE(i <= CRD_BICUBIC, CRD_ERR_INPUT,
-                "%s: %s: interpolation '%s' is not known; it must be bilinear or bicubic",
-                crd_h5_name(h5), group, name);
-    transform->interpolation = (crd_interpolation)i;
+    CRD_TRY(read_choice(&interpolation, h5, group, "interpolation", interpolations));
+    transform->interpolation = (crd_interpolation)interpolation;
 cleanup:
-    crd_free(name);
     return status;
 }
 
@@ -224,6 +273,7 @@ static crd_status read_graph(crd_posterior **out, crd_h5 *h5)
     crd_network *network = NULL;
     CRD_TRY(crd_reader_check(h5, "/graph"));
     CRD_TRY(crd_h5_strings_read(&graph, &n, h5, "/graph"));
+    CRD_REQUIRE(n == 1, CRD_ERR_INPUT, "%s: /graph: is not one text", crd_h5_name(h5));
     if (crd_network_from_json(&network, graph[0]) != CRD_OK) {
         status = CRD_FAIL(CRD_ERR_INPUT, "%s: /graph: %s", crd_h5_name(h5), crd_status_message());
         goto cleanup;
@@ -295,27 +345,14 @@ static crd_status read_tensor(const tensor_place *place, void *payload)
 {
     crd_status status = CRD_OK;
     reading *r = payload;
-    const char *file = crd_h5_name(r->h5);
-    int there;
-    crd_h5_type type;
-    crd_shape shape;
-    char expected[CRD_SHAPE_TEXT_SIZE], found[CRD_SHAPE_TEXT_SIZE];
-    CRD_TRY(crd_h5_exists(&there, r->h5, place->path));
-    CRD_REQUIRE(there, CRD_ERR_INPUT, "%s: %s: is missing", file, place->path);
-    CRD_TRY(crd_h5_dataset_info(&type, &shape, r->h5, place->path));
-    CRD_REQUIRE(crd_shape_equal(&shape, &place->param->shape), CRD_ERR_INPUT,
-                "%s: %s: shape %s, but the graph needs %s", file, place->path,
-                crd_shape_text(found, &shape), crd_shape_text(expected, &place->param->shape));
-    CRD_REQUIRE(type == CRD_H5_FLOAT32, CRD_ERR_INPUT, "%s: %s: type %s; it must be float32", file,
-                place->path, crd_h5_type_name(type));
-    CRD_TRY(crd_reader_check(r->h5, place->path));
-    CRD_TRY(crd_h5_read(place->values, r->h5, place->path, CRD_H5_FLOAT32));
+    CRD_TRY(crd_reader_numbers(place->values, r->h5, place->path, CRD_H5_FLOAT32,
+                               &place->param->shape));
     CRD_TRY(crd_known_add(&r->known, place->path));
 cleanup:
     return status;
 }
 
-static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5)
+static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5, crd_file_kind kind)
 {
     crd_status status = CRD_OK;
     reading r = {.h5 = h5};
@@ -327,9 +364,36 @@ static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5)
     CRD_TRY(visit_tensors(posterior, read_tensor, &r));
     CRD_TRY(crd_known_add(&r.known, "/graph"));
     CRD_TRY(crd_known_add(&r.known, "/classes"));
+    if (kind == CRD_FILE_CHECKPOINT) {
+        CRD_TRY(crd_known_add(&r.known, "/optimizer/"));
+        CRD_TRY(crd_known_add(&r.known, "/progress/"));
+        CRD_TRY(crd_known_add(&r.known, "/history/"));
+    }
     CRD_TRY(crd_known_check(&r.known, h5, "/"));
 cleanup:
     crd_known_clear(&r.known);
+    return status;
+}
+
+crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kind kind)
+{
+    crd_status status = CRD_OK;
+    crd_posterior *posterior = NULL;
+    *out = NULL;
+    CRD_TRY(read_graph(&posterior, h5));
+    CRD_TRY(read_conversion(&posterior->conversion, h5));
+    CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
+    CRD_TRY(read_classes(posterior, h5));
+    CRD_TRY(read_tensors(posterior, h5, kind));
+    if (crd_posterior_check(posterior) != CRD_OK ||
+        crd_preprocessing_check(&posterior->preprocessing) != CRD_OK) {
+        status = CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(h5), crd_status_message());
+        goto cleanup;
+    }
+    *out = posterior;
+    posterior = NULL;
+cleanup:
+    crd_posterior_destroy(posterior);
     return status;
 }
 
@@ -337,26 +401,13 @@ crd_status crd_posterior_read(crd_posterior **out, const char *path)
 {
     crd_status status = CRD_OK;
     crd_h5 *h5 = NULL;
-    crd_posterior *posterior = NULL;
     crd_file_kind kind;
     *out = NULL;
     CRD_TRY(crd_reader_open(&h5, &kind, path));
-    CRD_REQUIRE(kind == CRD_FILE_POSTERIOR, CRD_ERR_INPUT, "%s: is a %s, not a posterior", path,
-                kind == CRD_FILE_PREDICTION ? "prediction" : "file of tensors");
-    CRD_TRY(read_graph(&posterior, h5));
-    CRD_TRY(read_conversion(&posterior->conversion, h5));
-    CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
-    CRD_TRY(read_classes(posterior, h5));
-    CRD_TRY(read_tensors(posterior, h5));
-    if (crd_posterior_check(posterior) != CRD_OK ||
-        crd_preprocessing_check(&posterior->preprocessing) != CRD_OK) {
-        status = CRD_FAIL(CRD_ERR_INPUT, "%s: %s", path, crd_status_message());
-        goto cleanup;
-    }
-    *out = posterior;
-    posterior = NULL;
+    CRD_REQUIRE(kind == CRD_FILE_POSTERIOR || kind == CRD_FILE_CHECKPOINT, CRD_ERR_INPUT,
+                "%s: is a %s, not a posterior", path, crd_kind_name(kind));
+    CRD_TRY(crd_posterior_part_read(out, h5, kind));
 cleanup:
-    crd_posterior_destroy(posterior);
     crd_h5_discard(h5);
     return status;
 }

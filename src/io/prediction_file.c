@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "io/labelled.h"
 
-enum { N_AXES = 5, CLASS_NUMBER_SIZE = 24, BYTES_A_NAME = 64, METADATA_BYTES = 1 << 16 };
+enum { CLASS_NUMBER_SIZE = 24 };
 
 struct crd_prediction_file {
     crd_writer writer;
@@ -47,6 +47,8 @@ static crd_status set_axes(crd_prediction_file *file, const crd_prediction_meta 
     file->image = (crd_axis){"image", meta->n_images, meta->image_names};
     file->class_axis = (crd_axis){"class", meta->n_classes, meta->class_names};
     file->top = (crd_axis){.name = "top", .extent = meta->n_top};
+    if (file->top.extent > meta->n_classes) /* as crd_summary_init cuts it */
+        file->top.extent = meta->n_classes;
     if (meta->class_names == NULL) {
         CRD_ALLOC(&file->classes, meta->n_classes, "class names");
         CRD_ALLOC(&file->numbers, meta->n_classes * CLASS_NUMBER_SIZE, "class names");
@@ -123,13 +125,13 @@ cleanup:
     return status;
 }
 
-/* About the size of the file, to refuse before a long run what cannot be written after it. */
-static crd_status file_bytes(int64_t *out, const crd_prediction_file *file,
+/* Bytes of all numbers, to refuse at once what the disk cannot hold. */
+static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
                              const crd_prediction_meta *meta)
 {
     int n;
     const crd_field *fields = crd_summary_fields(&n);
-    int64_t row = BYTES_A_NAME;
+    int64_t row = 0;
     for (int i = 0; i < n; i++)
         row += columns_of_field(file, &fields[i]) * crd_h5_type_size(type_of_field(&fields[i]));
     if (meta->save_draws) {
@@ -141,16 +143,7 @@ static crd_status file_bytes(int64_t *out, const crd_prediction_file *file,
     if (*out < 0)
         return CRD_FAIL(CRD_ERR_IO, "%" PRId64 " draws of %" PRId64 " images cannot be stored",
                         meta->n_draws, meta->n_images);
-    *out += METADATA_BYTES;
     return CRD_OK;
-}
-
-static void release(crd_prediction_file *file)
-{
-    crd_free(file->written);
-    crd_free(file->classes);
-    crd_free(file->numbers);
-    crd_free(file);
 }
 
 crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
@@ -160,13 +153,12 @@ crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
     crd_prediction_file *file = NULL;
     int64_t bytes;
     *out = NULL;
-    CRD_REQUIRE(meta->n_images > 0 && meta->n_classes > 0 && meta->n_draws > 0 && meta->n_top > 0 &&
-                    meta->n_top <= meta->n_classes,
+    CRD_REQUIRE(meta->n_images > 0 && meta->n_classes > 0 && meta->n_draws > 0 && meta->n_top > 0,
                 CRD_ERR_INTERNAL, "%s: a prediction of no images, classes or draws", path);
     CRD_ALLOC(&file, 1, "prediction file");
     CRD_ALLOC(&file->written, meta->n_images, "rows written");
     CRD_TRY(set_axes(file, meta));
-    CRD_TRY(file_bytes(&bytes, file, meta));
+    CRD_TRY(data_bytes(&bytes, file, meta));
     CRD_TRY(crd_writer_begin(&file->writer, path, CRD_FILE_PREDICTION, bytes, provenance));
     CRD_TRY(crd_h5_attr_put_text(file->writer.h5, "/", "name", "Credence prediction"));
     CRD_TRY(add_predictive(file));
@@ -243,5 +235,8 @@ void crd_prediction_abandon(crd_prediction_file *file)
     if (file == NULL)
         return;
     crd_writer_abandon(&file->writer);
-    release(file);
+    crd_free(file->written);
+    crd_free(file->classes);
+    crd_free(file->numbers);
+    crd_free(file);
 }

@@ -18,9 +18,9 @@
  * superblock states, and the file ends there. `path` is for messages. Errors: CRD_ERR_IO. */
 crd_status crd_seal_append(int fd, const char *path);
 
-/** Checks that `path` is a regular file with an intact seal. Errors: CRD_ERR_INPUT: missing, folder,
- * empty, not HDF5, truncated, not sealed, damaged; CRD_ERR_IO: cannot be read. Cost: reads the whole
- * file. */
+/** Checks that `path` is a regular file with an intact seal. Errors: CRD_ERR_INPUT: missing,
+ * folder, empty, not HDF5, truncated, not sealed, damaged; CRD_ERR_IO: cannot be read. Cost:
+ * reads the whole file. */
 crd_status crd_seal_verify(const char *path);
 
 #endif

@@ -1,7 +1,5 @@
 #include "io/labelled.h"
 
-enum { BYTES_A_NAME = 64, METADATA_BYTES = 1 << 16 };
-
 crd_status crd_tensors_write(const char *path, const float *images, int64_t n_images,
                              int64_t channels, int64_t height, int64_t width,
                              const char *const *image_names, const crd_provenance *provenance)
@@ -13,8 +11,8 @@ crd_status crd_tensors_write(const char *path, const float *images, int64_t n_im
                    row = {.name = "height", .extent = height},
                    column = {.name = "width", .extent = width};
     const crd_axis *const axes[] = {&image, &channel, &row, &column};
-    int64_t bytes = n_images * (channels * height * width * (int64_t)sizeof *images + BYTES_A_NAME);
-    CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_TENSORS, bytes + METADATA_BYTES, provenance));
+    int64_t bytes = n_images * channels * height * width * (int64_t)sizeof *images;
+    CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_TENSORS, bytes, provenance));
     CRD_TRY(crd_labelled_group(&writer, "/constant_data", axes, 4));
     CRD_TRY(crd_labelled_array(&writer, "/constant_data", "images", CRD_H5_FLOAT32, axes, 4, "1",
                                "preprocessed image, as the network sees it"));

@@ -15,23 +15,30 @@ typedef struct crd_writer {
     int32_t n_scales; /**< dimension scales so far: each has its number */
 } crd_writer;
 
-/** Begins a file of the kind with the attributes of its root group. `bytes` is about how large it
- * will be. Nothing is left behind by a failure. */
+/** Begins a file of the kind with the attributes of its root group. `bytes` is what its data
+ * will take at least: refused at once if the disk has not got it. Nothing is left behind by a
+ * failure. */
 crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind kind, int64_t bytes,
                             const crd_provenance *provenance);
 /** Ends the metadata: gives every dataset a place for its checksum, flushes, and makes sure that
  * the seal will find its place too. What follows is data only. */
 crd_status crd_writer_end_metadata(crd_writer *writer);
-/** Checksums, close, seal, sync, rename. The writer is released in any case; after a failure nothing
- * is left. */
+/** Checksums, close, seal, sync, rename. The writer is released in any case; after a failure
+ * nothing is left. */
 crd_status crd_writer_publish(crd_writer *writer);
 /** Gives up; harmless after _publish. */
 void crd_writer_abandon(crd_writer *writer);
+
+/** What messages call a file of this kind. Static. */
+const char *crd_kind_name(crd_file_kind kind);
 
 /** Checks seal, format and version and opens. *h5 is closed with crd_h5_discard. */
 crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path);
 /** Checks a dataset against its checksum. */
 crd_status crd_reader_check(crd_h5 *h5, const char *dataset);
+/** Reads all of a numeric dataset, which must be there, of this type and shape, and undamaged. */
+crd_status crd_reader_numbers(void *values, crd_h5 *h5, const char *dataset, crd_h5_type type,
+                              const crd_shape *shape);
 
 /** Name of the attribute that holds a dataset's checksum. */
 #define CRD_CHECKSUM_KEY "xxh3_64"

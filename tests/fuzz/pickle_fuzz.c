@@ -95,7 +95,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     crd_params params;
     int64_t before = crd_alloc_bytes();
     crd_status status = crd_weights_read(&params, path);
-    if (status != CRD_OK && (status != CRD_ERR_INPUT || strstr(crd_status_message(), "damaged")))
+    if (status != CRD_OK && status != CRD_ERR_INPUT)
+        abort();
+    /* The archive is sound: only the pickle may be at fault. */
+    static const char zip_fault[] = ": truncated";
+    if (status != CRD_OK &&
+        strncmp(crd_status_message() + strlen(path), zip_fault, sizeof zip_fault - 1) == 0)
         abort();
     crd_params_clear(&params);
     if (crd_alloc_bytes() != before)

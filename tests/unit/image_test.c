@@ -225,15 +225,17 @@ static void endless_scans_are_refused(void **state)
     size_t n_bytes;
     crd_image image;
     uint8_t *bytes = load(&n_bytes, "progressive420");
-    size_t end = n_bytes - 2, scan = end; /* the last scan, before the end marker */
+    size_t scan = 2, end; /* the first scan: repeated, it decodes without complaint */
     while (!(bytes[scan] == 0xff && bytes[scan + 1] == 0xda))
-        scan--;
+        scan++;
+    for (end = scan + 2; bytes[end] != 0xff || bytes[end + 1] == 0; end++) {
+    }
     size_t size = end - scan, n_bomb = n_bytes + N_COPIES * size;
     uint8_t *bomb = malloc(n_bomb);
     memcpy(bomb, bytes, end);
     for (size_t i = 0; i < N_COPIES; i++)
         memcpy(bomb + end + i * size, bytes + scan, size);
-    memcpy(bomb + n_bomb - 2, bytes + end, 2);
+    memcpy(bomb + end + N_COPIES * size, bytes + end, n_bytes - end);
     assert_fails(decode_part(&image, bomb, n_bomb, 3), CRD_ERR_INPUT, "more than 100 scans");
     free(bomb);
     free(bytes);
@@ -253,12 +255,12 @@ static void damage_that_pillow_accepts_is_logged(void **state)
     assert_ok(crd_image_read(&image, image_path("gray"), 3));
     crd_image_clear(&image);
     assert_string_equal(line, "");
-    assert_ok(crd_image_read(&image, image_path("odd-early-end"), 3));
+    assert_ok(crd_image_read(&image, image_path("odd-bytes-before-marker"), 3));
     crd_image_clear(&image);
     crd_log_set_sink(NULL, NULL);
     snprintf(expected, sizeof expected, "%d ", (int)CRD_LOG_WARN);
     assert_memory_equal(line, expected, strlen(expected));
-    assert_non_null(strstr(line, "odd-early-end.jpg: damaged"));
+    assert_non_null(strstr(line, "odd-bytes-before-marker.jpg: damaged"));
 }
 
 static void mutants_do_no_harm(void **state)

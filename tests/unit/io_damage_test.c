@@ -1,5 +1,5 @@
-/* Files that are not what we wrote: every one is refused with one line that names the file, none is believed and
- * none crashes the process, although HDF5 itself would. */
+/* Files that are not what we wrote: every one is refused with one line that names the file, none
+ * is believed and none crashes the process, although HDF5 itself would. */
 #include "io_fixture.h"
 
 #include <fcntl.h>
@@ -60,7 +60,8 @@ static void every_truncation_is_refused(void **state)
     for (int f = 0; f < N_FILES; f++) {
         int64_t size = size_of(files[f].path);
         io_copy(victim, files[f].path);
-        /* From long to short, so that one copy serves; every length near the end, where the seal is. */
+        /* From long to short, so that one copy serves; every length near the end, where the seal
+         * is. */
         int64_t step = size / N_TRUNCATIONS;
         for (int64_t length = size - 1; length > 0; length -= length > size - 100 ? 1 : step) {
             assert_int_equal(truncate(victim, (off_t)length), 0);
@@ -249,7 +250,7 @@ static void datasets_that_do_not_fit_are_named(void **state)
     put_dataset(file, "/parameters/fc/mu_bias", H5T_IEEE_F32LE, 5);
     end_change(file);
     assert_fails(read_posterior(), CRD_ERR_INPUT,
-                 "victim.h5: /parameters/fc/mu_bias: shape (5), but the graph needs (4)");
+                 "victim.h5: /parameters/fc/mu_bias: shape (5), but it must be (4)");
 
     file = begin_change();
     H5Ldelete(file, "/parameters/fc/mu_bias", H5P_DEFAULT);
@@ -336,6 +337,36 @@ static void bad_values_are_named(void **state)
     assert_fails(read_posterior(), CRD_ERR_INPUT, "stem.1.running_var");
 }
 
+static void set_attribute(const char *object, const char *key, const void *value)
+{
+    hid_t file = begin_change(), id = H5Oopen(file, object, H5P_DEFAULT);
+    hid_t attribute = H5Aopen(id, key, H5P_DEFAULT), type = H5Aget_type(attribute);
+    assert_true(H5Awrite(attribute, type, value) >= 0);
+    H5Tclose(type);
+    H5Aclose(attribute);
+    H5Oclose(id);
+    end_change(file);
+}
+
+static void bad_priors_are_named(void **state)
+{
+    (void)state;
+    const char *const names[] = {"laplace", "mixture", "fan-out", "fan-in"};
+    const double bad = 1.5, good = 0.5;
+    set_attribute("/prior", "prior_kind", &names[0]);
+    assert_fails(read_posterior(), CRD_ERR_INPUT,
+                 "/prior: prior_kind 'laplace' is not known; it must be normal or mixture");
+    set_attribute("/prior", "prior_kind", &names[1]);
+    set_attribute("/prior", "prior_scale", &names[2]);
+    assert_fails(read_posterior(), CRD_ERR_INPUT, "it must be fixed or fan-in or he");
+    set_attribute("/prior", "prior_scale", &names[3]);
+    assert_ok(read_posterior());
+    set_attribute("/prior", "prior_pi", &bad);
+    assert_fails(read_posterior(), CRD_ERR_INPUT, "prior_pi: 1.5");
+    set_attribute("/prior", "prior_pi", &good);
+    assert_ok(read_posterior());
+}
+
 static void bad_attributes_are_named(void **state)
 {
     (void)state;
@@ -372,6 +403,7 @@ int main(void)
         cmocka_unit_test(other_versions_and_formats_are_named),
         cmocka_unit_test(datasets_that_do_not_fit_are_named),
         cmocka_unit_test(bad_values_are_named),
+        cmocka_unit_test(bad_priors_are_named),
         cmocka_unit_test(bad_attributes_are_named),
     };
     return cmocka_run_group_tests_name("io_damage", tests, setup, io_teardown);

@@ -47,6 +47,19 @@ int io_count_entries(void)
     return n;
 }
 
+void io_remove_temporary(void)
+{
+    DIR *dir = opendir(folder);
+    char path[IO_PATH_SIZE];
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        const char *end = strrchr(entry->d_name, '.');
+        if (entry->d_name[0] == '.' && strcmp(end, ".tmp") == 0)
+            assert_int_equal(unlink(io_path(path, entry->d_name)), 0);
+    }
+    closedir(dir);
+}
+
 static const char *const keys[] = {"credence_version"}, *const values[] = {"0.1.0"};
 const crd_provenance io_provenance = {
     .command = "credence test", .seed = 7, .keys = keys, .values = values, .n_pairs = 1};
@@ -79,6 +92,10 @@ crd_posterior *io_posterior(int bells)
         return posterior;
     posterior->conversion = (crd_conversion){.prior_mu = 0.125,
                                              .prior_sigma = 0.1,
+                                             .prior_kind = CRD_PRIOR_MIXTURE,
+                                             .prior_scale = CRD_PRIOR_SCALE_HE,
+                                             .prior_pi = 0.375,
+                                             .prior_sigma2 = 0.01,
                                              .posterior_mu_init = 0.5,
                                              .posterior_rho_init = -4,
                                              .type = "flipout",

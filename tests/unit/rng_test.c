@@ -63,8 +63,10 @@ static int is_purpose(crd_purpose value)
     case CRD_PURPOSE_ACTIVATION:
     case CRD_PURPOSE_INITIAL_MU:
     case CRD_PURPOSE_INITIAL_RHO:
+    case CRD_PURPOSE_DROPOUT:
     case CRD_PURPOSE_AUGMENT:
     case CRD_PURPOSE_SHUFFLE:
+    case CRD_PURPOSE_DROPOUT:
         return 1;
     }
     return 0;
@@ -79,7 +81,7 @@ static void purposes_fit_the_counter(void **state)
         n_all += known;
         n_fit += known && value >= 1 && value <= 255;
     }
-    assert_int_equal(n_all, 8);
+    assert_int_equal(n_all, 9);
     assert_int_equal(n_fit, n_all);
 }
 

@@ -1,0 +1,47 @@
+/** What a training run carries from step to step: what a checkpoint holds. Room: bayes. */
+#ifndef CREDENCE_TRAIN_STATE_H
+#define CREDENCE_TRAIN_STATE_H
+
+#include "credence/posterior.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** One epoch in the history. */
+typedef struct crd_epoch {
+    int64_t epoch, step;    /**< counted from 1 and since the start, when the epoch was over */
+    double loss;            /**< data term + kl_weight * KL, mean over the steps */
+    double data_term;       /**< mean over the epoch's images and draws */
+    double kl_sum, kl_mean; /**< nats, at the end of the epoch */
+    double temperature;     /**< weight of the KL against the true ELBO's: 1 is Bayes */
+    double lr;
+    double accuracy;      /**< of the epoch's draws on its images; NaN without labels */
+    double seconds;       /**< of this epoch */
+    double validation[3]; /**< accuracy, NLL, ECE of the predictive; NaN where not validated */
+} crd_epoch;
+
+/** All that a run carries from step to step: what a checkpoint holds. */
+typedef struct crd_train_state {
+    crd_posterior *posterior; /**< borrowed; mu and rho are trained in place */
+    int n_states;             /**< moment vectors of the optimizer: 0, 1 or 2 */
+    /** Moments: [2 * n_floats] each, mu block, then rho block. Owned. */
+    float *states[2];
+    int64_t step;         /**< steps done */
+    int64_t epoch, batch; /**< epochs done; batches done of the running one */
+    double sums
+        [4]; /**< of the running epoch: data term * rows, right rows, rows (images * draws), labelled rows */
+    crd_epoch *history; /**< [epoch]; owned */
+    int64_t history_capacity;
+    double best; /**< smallest validation NLL so far; NaN: none */
+} crd_train_state;
+
+/** A state before the first step: zeroed moments and history. `posterior` is borrowed. */
+crd_status crd_train_state_init(crd_train_state *state, crd_posterior *posterior, int n_states,
+                                int64_t n_epochs);
+void crd_train_state_clear(crd_train_state *state);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,32 @@
+#include "credence/train_state.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+
+crd_status crd_train_state_init(crd_train_state *state, crd_posterior *posterior, int n_states,
+                                int64_t n_epochs)
+{
+    crd_status status = CRD_OK;
+    *state = (crd_train_state){
+        .posterior = posterior,
+        .n_states = n_states,
+        .history_capacity = n_epochs,
+        .best = NAN,
+    };
+    for (int k = 0; k < n_states; k++)
+        CRD_ALLOC(&state->states[k], 2 * posterior->network->params.n_floats, "moments");
+    CRD_ALLOC(&state->history, n_epochs, "history");
+cleanup:
+    if (status != CRD_OK)
+        crd_train_state_clear(state);
+    return status;
+}
+
+void crd_train_state_clear(crd_train_state *state)
+{
+    for (int k = 0; k < 2; k++)
+        crd_free(state->states[k]);
+    crd_free(state->history);
+    *state = (crd_train_state){0};
+}
