@@ -15,9 +15,9 @@ typedef struct prediction {
     const crd_cli *cli;
     double start_s;
     crd_posterior *posterior;
-    crd_inputs inputs;
+    crd_dataset *dataset;
     float *eps;
-    const char **names;
+    char **names;
     int64_t *labels;
     float *probs; /* of one unit: [draw][image][class] */
     crd_prediction_file *file;
@@ -52,15 +52,18 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
     const crd_option_value *output = value_of(p, CRD_OPT_OUTPUT);
     if (!output->given)
         return CRD_OK;
-    int has_labels = 0;
-    crd_inputs_labels(p->labels, &has_labels, &p->inputs, p->posterior);
-    if (p->inputs.n_classes > 0 && !has_labels)
-        crd_log(CRD_LOG_INFO, "the sub-folders are not this posterior's classes: no labels");
-    crd_prediction_meta meta = {.n_images = p->inputs.n_images,
+    /* Whether the images' labels are classes of this posterior is for those who want to score it. */
+    int has_labels =
+        crd_dataset_is_labelled(p->dataset) &&
+        crd_dataset_match(p->labels, p->dataset, (const char *const *)p->posterior->classes,
+                          p->posterior->n_classes) == CRD_OK;
+    if (crd_dataset_is_labelled(p->dataset) && !has_labels)
+        crd_log(CRD_LOG_INFO, "no labels are written: %s", crd_status_message());
+    crd_prediction_meta meta = {.n_images = crd_dataset_n_images(p->dataset),
                                 .n_classes = p->posterior->n_classes,
                                 .n_draws = options->n_draws,
                                 .n_top = options->n_top,
-                                .image_names = p->names,
+                                .image_names = (const char *const *)p->names,
                                 .class_names = (const char *const *)p->posterior->classes,
                                 .labels = has_labels ? p->labels : NULL,
                                 .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
@@ -79,9 +82,9 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     crd_status status = CRD_OK;
     const crd_options *given = p->cli->options;
     const char *path = given->arguments[0];
-    CRD_TRY(crd_inputs_list(&p->inputs, given->arguments + 1, given->n_arguments - 1));
+    CRD_TRY(crd_dataset_open(&p->dataset, given->arguments + 1, given->n_arguments - 1));
     CRD_TRY(crd_posterior_read(&p->posterior, path));
-    int64_t n_images = p->inputs.n_images, n_classes = p->posterior->n_classes;
+    int64_t n_images = crd_dataset_n_images(p->dataset), n_classes = p->posterior->n_classes;
     const char *type = value_of(p, CRD_OPT_TYPE)->text;
     CRD_TRY(find_estimator(&facts->i_estimator, type != NULL ? type : p->posterior->conversion.type,
                            path));
@@ -92,15 +95,13 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
         CRD_ALLOC(&p->eps, p->posterior->network->params.n_floats, "eps");
         CRD_TRY(crd_eps_read(p->eps, value_of(p, CRD_OPT_IMPORT_EPS)->text, p->posterior));
     }
-    CRD_ALLOC(&p->names, n_images, "image names");
+    CRD_TRY(crd_images_names(&p->names, p->dataset));
     CRD_ALLOC(&p->labels, n_images, "labels");
     CRD_ALLOC(&p->probs, options->sampler.draw_block * options->sampler.batch * n_classes,
               "probabilities");
-    for (int64_t i = 0; i < n_images; i++)
-        p->names[i] = p->inputs.images[i].path;
     CRD_TRY(open_output(p, options));
     p->view = (crd_prediction_view){
-        .image_names = p->names,
+        .image_names = (const char *const *)p->names,
         .n_images = n_images,
         .n_draws = options->n_draws,
         .n_classes = n_classes,
@@ -200,7 +201,7 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     options.sampler.estimator = crd_estimator_names()[facts.i_estimator];
 
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, p.eps));
-    crd_image_source images = {.inputs = &p.inputs,
+    crd_image_source images = {.dataset = p.dataset,
                                .preprocessing =
                                    p.posterior != NULL ? &p.posterior->preprocessing : NULL,
                                .skip_bad = cli->options->values[CRD_OPT_SKIP_BAD].integer != 0};
@@ -213,7 +214,7 @@ crd_status crd_cmd_predict(const crd_cli *cli)
         crd_predict(&report, cli->comm, crd_shared_model_view(shared), &options, &source, &sink));
     if (is_first) {
         crd_progress_end(&p.progress);
-        if (images.n_skipped == p.inputs.n_images)
+        if (images.n_skipped == facts.n_images)
             status = CRD_FAIL(CRD_ERR_INPUT, "none of the %lld images can be read",
                               (long long)images.n_skipped);
         if (status == CRD_OK && p.file != NULL) {
@@ -236,9 +237,9 @@ cleanup:
     json_decref(p.images);
     crd_free(p.probs);
     crd_free(p.labels);
-    crd_free(p.names);
+    crd_images_names_free(p.names, p.dataset);
     crd_free(p.eps);
-    crd_inputs_clear(&p.inputs);
+    crd_dataset_close(p.dataset);
     crd_posterior_destroy(p.posterior);
     return status;
 }

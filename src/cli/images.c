@@ -2,22 +2,13 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "credence/log.h"
 
 int64_t crd_image_source_floats(const crd_image_source *source)
 {
     const crd_preprocessing *p = source->preprocessing;
     return p->channels * p->crop * p->crop;
-}
-
-static crd_status load_one(float *tensor, const char *path, const crd_preprocessing *preprocessing)
-{
-    crd_image image = {0};
-    crd_status status = crd_image_read(&image, path, preprocessing->channels);
-    if (status == CRD_OK)
-        status = crd_image_to_tensor(tensor, &image, preprocessing);
-    crd_image_clear(&image);
-    return status;
 }
 
 crd_status crd_images_load(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload)
@@ -27,7 +18,7 @@ crd_status crd_images_load(float *tensors, int8_t *skipped, int64_t first, int64
     for (int64_t i = 0; i < n; i++) {
         float *tensor = tensors + i * floats;
         crd_status status =
-            load_one(tensor, source->inputs->images[first + i].path, source->preprocessing);
+            crd_dataset_load(tensor, source->dataset, first + i, source->preprocessing, NULL, 0, 0);
         skipped[i] = 0;
         if (status == CRD_OK)
             continue;
@@ -39,4 +30,21 @@ crd_status crd_images_load(float *tensors, int8_t *skipped, int64_t first, int64
         source->n_skipped++;
     }
     return CRD_OK;
+}
+
+crd_status crd_images_names(char ***out, crd_dataset *dataset)
+{
+    crd_status status = CRD_OK;
+    CRD_ALLOC(out, crd_dataset_n_images(dataset), "image names");
+    for (int64_t i = 0; i < crd_dataset_n_images(dataset); i++)
+        CRD_TRY(crd_alloc_string(&(*out)[i], crd_dataset_name(dataset, i)));
+cleanup:
+    return status;
+}
+
+void crd_images_names_free(char **names, const crd_dataset *dataset)
+{
+    for (int64_t i = 0; names != NULL && i < crd_dataset_n_images(dataset); i++)
+        crd_free(names[i]);
+    crd_free(names);
 }
