@@ -1,7 +1,10 @@
 """Every command on the data of the quickstart, and the promises about its output."""
 import json
 import re
+import struct
 import unittest
+
+import PIL.Image
 
 import program
 from program import DATA, run
@@ -151,6 +154,16 @@ class Commands(program.Case):
         self.assertEqual([image["name"] for image in answer["images"]],
                          [str(photos / "Bag" / "2.JPEG"), str(photos / "Trouser" / "1.JPEG")])
         self.assertRegex(self.succeed("inspect", "p.h5", "--datasets"), r"/observed_data/")
+
+    def test_idx_files_are_images_too(self):
+        pixels = PIL.Image.open(SHIRT).tobytes()
+        (self.folder / "images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, 1, 28, 28) + pixels)
+        (self.folder / "labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 1) + b"\0")
+        names = f"idx:{self.folder / 'images-idx3-ubyte'},{self.folder / 'labels-idx1-ubyte'}"
+        by_idx = json.loads(self.succeed("predict", self.posterior, names, "--draws", 4, "--json", "-o", "p.h5"))
+        by_jpeg = json.loads(self.succeed("predict", self.posterior, SHIRT, "--draws", 4, "--json"))
+        self.assertEqual(by_idx["images"][0]["top"], by_jpeg["images"][0]["top"])
+        self.assertIn("/observed_data/", self.succeed("inspect", "p.h5", "--datasets"))
 
     def test_options_may_stand_anywhere(self):
         first = self.succeed("predict", "--draws=3", "--quiet", self.posterior, "--json", "--", SHIRT)
