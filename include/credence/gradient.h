@@ -26,7 +26,8 @@ typedef struct crd_gradient_options {
     int64_t micro_batch; /**< most images in a call */
     int batch_norm_train; /**< 1: batch norm on the micro-batch's own statistics, 0: on running ones */
     int mean;             /**< 1: no draw: the deterministic twin */
-    const float *eps;     /**< NULL, or imported eps of every draw, by the network's offsets: parity checks */
+    const float
+        *eps; /**< NULL, or imported eps of every draw, by the network's offsets: parity checks */
 } crd_gradient_options;
 
 /** Buffers and plan for one network; all memory is allocated here. */
@@ -60,10 +61,9 @@ typedef void crd_gradient_ready(int64_t first, int64_t n, void *payload);
  * the tensor; sums are then undefined. CRD_ERR_USAGE: no parameters set, more images than planned, numbers from 2^32 on, a weight out of
  * range, batch norm in training over one value a channel. Allocates nothing. The same bits wherever it is called: they depend on values, arguments and CPU type. */
 crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, crd_gradient *gradient,
-                            const crd_loss *data_term,
-                            const float *images, const int64_t *labels, const float *values,
-                            int64_t n_images, int64_t first_image, int64_t draw, double weight,
-                            crd_gradient_ready *ready, void *payload);
+                            const crd_loss *data_term, const float *images, const int64_t *labels,
+                            const float *values, int64_t n_images, int64_t first_image,
+                            int64_t draw, double weight, crd_gradient_ready *ready, void *payload);
 
 /** Additional calibration term for the calls that follow; name NULL: none. See crd_calibration_loss_eval. */
 crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,

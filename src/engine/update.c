@@ -111,6 +111,26 @@ static void read_sums(crd_update *u, const int64_t *sums)
     }
 }
 
+/* In pieces: the divergence's gradient comes in double. */
+static void add_kl(crd_update *u, double kl_weight)
+{
+    enum { PIECE = 512 };
+    const crd_posterior *p = u->state->posterior;
+    for (int64_t k = 0; k < p->network->params.n_params; k++) {
+        const crd_param *param = &p->network->params.entries[k];
+        for (int64_t done = 0; p->bayesian[k] && done < param->count; done += PIECE) {
+            int64_t n = param->count - done < PIECE ? param->count - done : PIECE;
+            int64_t first = param->offset + done;
+            double dmu[PIECE] = {0}, drho[PIECE] = {0};
+            crd_posterior_kl_gradient(dmu, drho, p, first, n, u->options->kl, kl_weight);
+            for (int64_t i = 0; i < n; i++) {
+                u->grads[first + i] += (float)dmu[i];
+                u->grads[u->n_floats + first + i] += (float)drho[i];
+            }
+        }
+    }
+}
+
 static void clip(crd_update *u)
 {
     double square = 0;
@@ -157,8 +177,7 @@ crd_status crd_update_step(crd_update *u, const int64_t *sums, double lr, double
     crd_status status = CRD_OK;
     read_sums(u, sums);
     if (kl_weight != 0 && !u->options->gradient.mean)
-        crd_posterior_kl_gradient(u->grads, u->grads + u->n_floats, u->state->posterior,
-                                  u->options->kl == CRD_KL_MEAN, kl_weight);
+        add_kl(u, kl_weight);
     if (u->options->clip_norm > 0)
         clip(u);
     for (int64_t k = 0; k < u->n_stretches; k++) {

@@ -63,6 +63,7 @@ static int is_purpose(crd_purpose value)
     case CRD_PURPOSE_ACTIVATION:
     case CRD_PURPOSE_INITIAL_MU:
     case CRD_PURPOSE_INITIAL_RHO:
+    case CRD_PURPOSE_DROPOUT:
     case CRD_PURPOSE_AUGMENT:
     case CRD_PURPOSE_SHUFFLE:
     case CRD_PURPOSE_DROPOUT:
