@@ -1,4 +1,4 @@
-/** Credence's files (HDF5): posterior, prediction, tensors. data/FORMATS.md describes every
+/** Credence's files (HDF5): posterior, prediction, tensors, checkpoint. data/FORMATS.md describes every
  * dataset.
  *
  * A file is written under a temporary name beside its place, sealed, synced and renamed: it is
@@ -12,6 +12,7 @@
 
 #include "credence/posterior.h"
 #include "credence/predictive.h"
+#include "credence/train_state.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,7 +31,7 @@ typedef struct crd_provenance {
  * not be read again (crd_posterior_check). Nothing is left behind. */
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance);
-/** Reads and checks one (crd_posterior_check included). Errors: CRD_ERR_INPUT: missing, no HDF5
+/** Reads and checks one (crd_posterior_check included), also out of a checkpoint. Errors: CRD_ERR_INPUT: missing, no HDF5
  * file, no file of ours, damaged, of a newer format, shapes that do not fit the graph, values that
  * cannot be used: file and dataset are named. */
 crd_status crd_posterior_read(crd_posterior **out, const char *path);
@@ -67,11 +68,27 @@ crd_status crd_tensors_write(const char *path, const float *images, int64_t n_im
                              int64_t channels, int64_t height, int64_t width,
                              const char *const *image_names, const crd_provenance *provenance);
 
+/** Writes a checkpoint of a training run: its posterior and all else that the state holds. An intact
+ * checkpoint that was there stays as "PATH.prev": whatever happens at whatever moment, one of the two
+ * is whole from the first success on. `fingerprint` says which run it is of: lines KEY=VALUE of all
+ * that must be equal to go on. Errors: CRD_ERR_IO: cannot be written, and the old one stays in its
+ * place; CRD_ERR_INPUT: crd_posterior_check. */
+crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
+                                const char *fingerprint, const crd_provenance *provenance);
+/** Reads one to the bit: the state as after crd_train_state_init, with as much room for the history
+ * as it had. Where PATH is missing or unusable PATH.prev is read instead, with a warning in the log.
+ * Neither is there: CRD_OK and *posterior NULL: there is no checkpoint. Errors: CRD_ERR_RESUME: of
+ * another run: names the first key that differs and both values (fingerprint NULL: not checked);
+ * CRD_ERR_INPUT: neither can be used: names both. Destroy the posterior, clear the state. */
+crd_status crd_checkpoint_read(crd_posterior **posterior, crd_train_state *state, const char *path,
+                               const char *fingerprint);
+
 /** Kinds of our files by their attribute `format`. */
 typedef enum crd_file_kind {
     CRD_FILE_POSTERIOR,
     CRD_FILE_PREDICTION,
-    CRD_FILE_TENSORS
+    CRD_FILE_TENSORS,
+    CRD_FILE_CHECKPOINT
 } crd_file_kind;
 
 /** Checks the seal and says what a file is. Errors as crd_posterior_read. */

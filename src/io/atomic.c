@@ -110,6 +110,23 @@ cleanup:
     return status;
 }
 
+static crd_status keep_old(const crd_atomic_file *file)
+{
+    crd_status status = CRD_OK;
+    char *old = NULL;
+    size_t size = strlen(file->path) + sizeof CRD_ATOMIC_OLD;
+    CRD_ALLOC(&old, size, "name of the old file");
+    snprintf(old, size, "%s%s", file->path, CRD_ATOMIC_OLD);
+    unlink(old);
+    /* With a second name for it the place is never empty, not even for a moment; some file systems
+     * have no second names. */
+    CRD_REQUIRE(link(file->path, old) == 0 || rename(file->path, old) == 0, CRD_ERR_IO,
+                "%s: cannot be written: %s", old, strerror(errno));
+cleanup:
+    crd_free(old);
+    return status;
+}
+
 crd_status crd_atomic_publish(crd_atomic_file *file)
 {
     crd_status status = CRD_OK;
@@ -117,10 +134,11 @@ crd_status crd_atomic_publish(crd_atomic_file *file)
                 strerror(errno));
     int closed = close(file->fd);
     file->fd = -1;
-    if (closed != 0 || rename(file->temp_path, file->path) != 0) {
-        status = write_failed(file, errno);
-        goto cleanup;
-    }
+    CRD_REQUIRE(closed == 0, CRD_ERR_IO, "%s: cannot be written: %s", file->path, strerror(errno));
+    if (file->keeps_old)
+        CRD_TRY(keep_old(file));
+    CRD_REQUIRE(rename(file->temp_path, file->path) == 0, CRD_ERR_IO, "%s: cannot be written: %s",
+                file->path, strerror(errno));
     crd_free(file->temp_path);
     file->temp_path = NULL;
     CRD_TRY(sync_folder(file));

@@ -6,10 +6,14 @@
 
 #include "credence/status.h"
 
+/** What is added to the name of a replaced file that is kept. */
+#define CRD_ATOMIC_OLD ".prev"
+
 typedef struct crd_atomic_file {
     char *path;      /**< its place; symbolic links are followed */
     char *temp_path; /**< in the same folder: ".NAME.XXXXXX.tmp" */
     int fd;          /**< of the temporary file, read and write */
+    int keeps_old; /**< 1: the file that is replaced stays, as NAME CRD_ATOMIC_OLD; 0 after _begin */
 } crd_atomic_file;
 
 /** Creates the temporary file with the mode that the umask gives. Errors: CRD_ERR_IO: folder

@@ -27,9 +27,13 @@ typedef struct check_state {
 static crd_status check_one(const char *path, void *payload)
 {
     const check_state *state = payload;
-    for (int64_t i = 0; i < state->known->n_paths; i++)
-        if (strcmp(path, state->known->paths[i]) == 0)
+    for (int64_t i = 0; i < state->known->n_paths; i++) {
+        const char *known = state->known->paths[i];
+        size_t length = strlen(known);
+        /* The final zero counts too, unless what is known is a group. */
+        if (strncmp(path, known, known[length - 1] == '/' ? length : length + 1) == 0)
             return CRD_OK;
+    }
     return CRD_FAIL(CRD_ERR_INPUT, "%s: %s: belongs to nothing in the graph",
                     crd_h5_name(state->h5), path);
 }

@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "io/known.h"
-#include "io/writer.h"
+#include "io/posterior_file.h"
 
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
 static const char *const interpolations[] = {
@@ -147,33 +147,54 @@ cleanup:
     return status;
 }
 
+crd_status crd_posterior_part_measure(int64_t *bytes, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    *bytes = 0;
+    CRD_TRY(crd_posterior_check(posterior));
+    CRD_TRY(crd_preprocessing_check(&posterior->preprocessing));
+    CRD_TRY(visit_tensors(posterior, count_bytes, bytes));
+cleanup:
+    return status;
+}
+
+crd_status crd_posterior_part_create(crd_h5 *h5, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    char *graph = NULL;
+    CRD_TRY(crd_network_to_json(&graph, posterior->network));
+    CRD_TRY(crd_h5_strings_write(h5, "/graph", (const char *const[]){graph}, 0));
+    CRD_TRY(crd_h5_group_create(h5, "/parameters"));
+    CRD_TRY(write_conversion(h5, &posterior->conversion));
+    CRD_TRY(write_preprocessing(h5, &posterior->preprocessing));
+    if (posterior->classes != NULL)
+        CRD_TRY(crd_h5_strings_write(h5, "/classes", (const char *const *)posterior->classes,
+                                     posterior->n_classes));
+    CRD_TRY(visit_tensors(posterior, create_tensor, h5));
+cleanup:
+    crd_network_text_free(graph);
+    return status;
+}
+
+crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
+{
+    return visit_tensors(posterior, write_tensor, h5);
+}
+
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance)
 {
     crd_status status = CRD_OK;
     crd_writer writer = {.h5 = NULL};
-    char *graph = NULL;
-    int64_t bytes = 0;
-    /* What could not be read again is not written. */
-    CRD_TRY(crd_posterior_check(posterior));
-    CRD_TRY(crd_preprocessing_check(&posterior->preprocessing));
-    CRD_TRY(crd_network_to_json(&graph, posterior->network));
-    CRD_TRY(visit_tensors(posterior, count_bytes, &bytes));
+    int64_t bytes;
+    CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
     CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_POSTERIOR, bytes, provenance));
-    CRD_TRY(crd_h5_strings_write(writer.h5, "/graph", (const char *const[]){graph}, 0));
-    CRD_TRY(crd_h5_group_create(writer.h5, "/parameters"));
-    CRD_TRY(write_conversion(writer.h5, &posterior->conversion));
-    CRD_TRY(write_preprocessing(writer.h5, &posterior->preprocessing));
-    if (posterior->classes != NULL)
-        CRD_TRY(crd_h5_strings_write(writer.h5, "/classes", (const char *const *)posterior->classes,
-                                     posterior->n_classes));
-    CRD_TRY(visit_tensors(posterior, create_tensor, writer.h5));
+    CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
     CRD_TRY(crd_writer_end_metadata(&writer));
-    CRD_TRY(visit_tensors(posterior, write_tensor, writer.h5));
+    CRD_TRY(crd_posterior_part_write(writer.h5, posterior));
     CRD_TRY(crd_writer_publish(&writer));
 cleanup:
     crd_writer_abandon(&writer);
-    crd_network_text_free(graph);
     return status;
 }
 
@@ -324,27 +345,14 @@ static crd_status read_tensor(const tensor_place *place, void *payload)
 {
     crd_status status = CRD_OK;
     reading *r = payload;
-    const char *file = crd_h5_name(r->h5);
-    int there;
-    crd_h5_type type;
-    crd_shape shape;
-    char expected[CRD_SHAPE_TEXT_SIZE], found[CRD_SHAPE_TEXT_SIZE];
-    CRD_TRY(crd_h5_exists(&there, r->h5, place->path));
-    CRD_REQUIRE(there, CRD_ERR_INPUT, "%s: %s: is missing", file, place->path);
-    CRD_TRY(crd_h5_dataset_info(&type, &shape, r->h5, place->path));
-    CRD_REQUIRE(crd_shape_equal(&shape, &place->param->shape), CRD_ERR_INPUT,
-                "%s: %s: shape %s, but the graph needs %s", file, place->path,
-                crd_shape_text(found, &shape), crd_shape_text(expected, &place->param->shape));
-    CRD_REQUIRE(type == CRD_H5_FLOAT32, CRD_ERR_INPUT, "%s: %s: type %s; it must be float32", file,
-                place->path, crd_h5_type_name(type));
-    CRD_TRY(crd_reader_check(r->h5, place->path));
-    CRD_TRY(crd_h5_read(place->values, r->h5, place->path, CRD_H5_FLOAT32));
+    CRD_TRY(crd_reader_numbers(place->values, r->h5, place->path, CRD_H5_FLOAT32,
+                               &place->param->shape));
     CRD_TRY(crd_known_add(&r->known, place->path));
 cleanup:
     return status;
 }
 
-static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5)
+static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5, crd_file_kind kind)
 {
     crd_status status = CRD_OK;
     reading r = {.h5 = h5};
@@ -356,9 +364,36 @@ static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5)
     CRD_TRY(visit_tensors(posterior, read_tensor, &r));
     CRD_TRY(crd_known_add(&r.known, "/graph"));
     CRD_TRY(crd_known_add(&r.known, "/classes"));
+    if (kind == CRD_FILE_CHECKPOINT) {
+        CRD_TRY(crd_known_add(&r.known, "/optimizer/"));
+        CRD_TRY(crd_known_add(&r.known, "/progress/"));
+        CRD_TRY(crd_known_add(&r.known, "/history/"));
+    }
     CRD_TRY(crd_known_check(&r.known, h5, "/"));
 cleanup:
     crd_known_clear(&r.known);
+    return status;
+}
+
+crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kind kind)
+{
+    crd_status status = CRD_OK;
+    crd_posterior *posterior = NULL;
+    *out = NULL;
+    CRD_TRY(read_graph(&posterior, h5));
+    CRD_TRY(read_conversion(&posterior->conversion, h5));
+    CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
+    CRD_TRY(read_classes(posterior, h5));
+    CRD_TRY(read_tensors(posterior, h5, kind));
+    if (crd_posterior_check(posterior) != CRD_OK ||
+        crd_preprocessing_check(&posterior->preprocessing) != CRD_OK) {
+        status = CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(h5), crd_status_message());
+        goto cleanup;
+    }
+    *out = posterior;
+    posterior = NULL;
+cleanup:
+    crd_posterior_destroy(posterior);
     return status;
 }
 
@@ -366,26 +401,13 @@ crd_status crd_posterior_read(crd_posterior **out, const char *path)
 {
     crd_status status = CRD_OK;
     crd_h5 *h5 = NULL;
-    crd_posterior *posterior = NULL;
     crd_file_kind kind;
     *out = NULL;
     CRD_TRY(crd_reader_open(&h5, &kind, path));
-    CRD_REQUIRE(kind == CRD_FILE_POSTERIOR, CRD_ERR_INPUT, "%s: is a %s, not a posterior", path,
-                kind == CRD_FILE_PREDICTION ? "prediction" : "file of tensors");
-    CRD_TRY(read_graph(&posterior, h5));
-    CRD_TRY(read_conversion(&posterior->conversion, h5));
-    CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
-    CRD_TRY(read_classes(posterior, h5));
-    CRD_TRY(read_tensors(posterior, h5));
-    if (crd_posterior_check(posterior) != CRD_OK ||
-        crd_preprocessing_check(&posterior->preprocessing) != CRD_OK) {
-        status = CRD_FAIL(CRD_ERR_INPUT, "%s: %s", path, crd_status_message());
-        goto cleanup;
-    }
-    *out = posterior;
-    posterior = NULL;
+    CRD_REQUIRE(kind == CRD_FILE_POSTERIOR || kind == CRD_FILE_CHECKPOINT, CRD_ERR_INPUT,
+                "%s: is a %s, not a posterior", path, crd_kind_name(kind));
+    CRD_TRY(crd_posterior_part_read(out, h5, kind));
 cleanup:
-    crd_posterior_destroy(posterior);
     crd_h5_discard(h5);
     return status;
 }

@@ -9,14 +9,20 @@
 
 /* One version for each kind, raised when a reader of the old one could misread the new. */
 static const struct {
-    const char *format;
+    const char *format, *name;
     int64_t version;
 } kinds[] = {
-    [CRD_FILE_POSTERIOR] = {"credence-posterior", 1},
-    [CRD_FILE_PREDICTION] = {"credence-prediction", 1},
-    [CRD_FILE_TENSORS] = {"credence-tensors", 1},
+    [CRD_FILE_POSTERIOR] = {"credence-posterior", "posterior", 1},
+    [CRD_FILE_PREDICTION] = {"credence-prediction", "prediction", 1},
+    [CRD_FILE_TENSORS] = {"credence-tensors", "file of tensors", 1},
+    [CRD_FILE_CHECKPOINT] = {"credence-checkpoint", "checkpoint", 1},
 };
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
+
+const char *crd_kind_name(crd_file_kind kind)
+{
+    return kinds[kind].name;
+}
 
 void crd_checksum_text(char out[CRD_CHECKSUM_SIZE], uint64_t digest)
 {
@@ -144,5 +150,28 @@ crd_status crd_reader_check(crd_h5 *h5, const char *dataset)
                 stored);
 cleanup:
     crd_free(stored);
+    return status;
+}
+
+crd_status crd_reader_numbers(void *values, crd_h5 *h5, const char *dataset, crd_h5_type type,
+                              const crd_shape *shape)
+{
+    crd_status status = CRD_OK;
+    const char *file = crd_h5_name(h5);
+    int there;
+    crd_h5_type found_type;
+    crd_shape found_shape;
+    char expected[CRD_SHAPE_TEXT_SIZE], found[CRD_SHAPE_TEXT_SIZE];
+    CRD_TRY(crd_h5_exists(&there, h5, dataset));
+    CRD_REQUIRE(there, CRD_ERR_INPUT, "%s: %s: is missing", file, dataset);
+    CRD_TRY(crd_h5_dataset_info(&found_type, &found_shape, h5, dataset));
+    CRD_REQUIRE(crd_shape_equal(&found_shape, shape), CRD_ERR_INPUT,
+                "%s: %s: shape %s, but it must be %s", file, dataset,
+                crd_shape_text(found, &found_shape), crd_shape_text(expected, shape));
+    CRD_REQUIRE(found_type == type, CRD_ERR_INPUT, "%s: %s: type %s; it must be %s", file, dataset,
+                crd_h5_type_name(found_type), crd_h5_type_name(type));
+    CRD_TRY(crd_reader_check(h5, dataset));
+    CRD_TRY(crd_h5_read(values, h5, dataset, type));
+cleanup:
     return status;
 }

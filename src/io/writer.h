@@ -29,10 +29,16 @@ crd_status crd_writer_publish(crd_writer *writer);
 /** Gives up; harmless after _publish. */
 void crd_writer_abandon(crd_writer *writer);
 
+/** What messages call a file of this kind. Static. */
+const char *crd_kind_name(crd_file_kind kind);
+
 /** Checks seal, format and version and opens. *h5 is closed with crd_h5_discard. */
 crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path);
 /** Checks a dataset against its checksum. */
 crd_status crd_reader_check(crd_h5 *h5, const char *dataset);
+/** Reads all of a numeric dataset, which must be there, of this type and shape, and undamaged. */
+crd_status crd_reader_numbers(void *values, crd_h5 *h5, const char *dataset, crd_h5_type type,
+                              const crd_shape *shape);
 
 /** Name of the attribute that holds a dataset's checksum. */
 #define CRD_CHECKSUM_KEY "xxh3_64"

@@ -1,14 +1,15 @@
 /* Writes into the folder argv[1]: posterior.h5, labelled.h5 (prediction with labels and draws),
- * plain.h5 (prediction without), tensors.h5. Values are simple functions of their indices, which
+ * plain.h5 (prediction without), tensors.h5, checkpoint.h5. Values are simple functions of their indices, which
  * read_files.py repeats. With `check FILE` it says instead whether Credence takes the file: exit
  * code, message on stderr. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "credence/files.h"
 #include "credence/zoo.h"
 
-enum { N_IMAGES = 4, N_CLASSES = 10, N_DRAWS = 6, N_TOP = 3, SKIPPED = 2 };
+enum { N_IMAGES = 4, N_CLASSES = 10, N_DRAWS = 6, N_TOP = 3, SKIPPED = 2, N_EPOCHS = 3 };
 
 static const char *const keys[] = {"credence_version", "options"};
 static const char *const values[] = {"0.1.0", ""};
@@ -25,11 +26,12 @@ static const char *const class_names[] = {
     "tench",  "goldfish", "great white shark", "caf\xc3\xa9", "a_b", "tench", "", "h",
     "i'j\"k", "l"};
 
-static crd_status write_posterior(const char *path)
+static crd_status make_posterior(crd_posterior **out)
 {
     crd_status status = CRD_OK;
     crd_network *network;
     crd_posterior *posterior = NULL;
+    *out = NULL;
     CRD_TRY(crd_zoo_build(&network, "cifar_resnet20", 3, 32, N_CLASSES));
     CRD_TRY(crd_posterior_create(&posterior, network));
     posterior->preprocessing = crd_preprocessing_imagenet();
@@ -44,8 +46,40 @@ static crd_status write_posterior(const char *path)
             posterior->rho[param->offset + i] = posterior->bayesian[p] ? -(float)i / 1024 : 0;
         }
     }
+    *out = posterior;
+cleanup:
+    return status;
+}
+
+static crd_status write_posterior(const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_posterior *posterior;
+    CRD_TRY(make_posterior(&posterior));
     CRD_TRY(crd_posterior_write(path, posterior, &provenance));
 cleanup:
+    crd_posterior_destroy(posterior);
+    return status;
+}
+
+/* Figure f of epoch e is 10 f + e, without validation; moment i is i / 8. */
+static crd_status write_checkpoint(const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_posterior *posterior;
+    crd_train_state state = {0};
+    CRD_TRY(make_posterior(&posterior));
+    CRD_TRY(crd_train_state_init(&state, posterior, 2, N_EPOCHS));
+    for (int64_t i = 0; i < 2 * posterior->network->params.n_floats; i++)
+        state.states[1][i] = (float)i / 8;
+    state.step = 77;
+    state.epoch = N_EPOCHS;
+    for (int e = 0; e < N_EPOCHS; e++)
+        state.history[e] = (crd_epoch){e + 1,  10 + e, 20 + e, 30 + e, 40 + e,         50 + e,
+                                       60 + e, 70 + e, 80 + e, 90 + e, {NAN, NAN, NAN}};
+    CRD_TRY(crd_checkpoint_write(path, &state, "--lr=0.01\n--epochs=3\n", &provenance));
+cleanup:
+    crd_train_state_clear(&state);
     crd_posterior_destroy(posterior);
     return status;
 }
@@ -140,14 +174,16 @@ static crd_status write_tensors(const char *path)
 static crd_status write_all(const char *folder)
 {
     crd_status status = CRD_OK;
-    char path[4][4096];
-    const char *const names[] = {"posterior.h5", "labelled.h5", "plain.h5", "tensors.h5"};
-    for (int i = 0; i < 4; i++)
+    char path[5][4096];
+    const char *const names[] = {"posterior.h5", "labelled.h5", "plain.h5", "tensors.h5",
+                                 "checkpoint.h5"};
+    for (int i = 0; i < 5; i++)
         snprintf(path[i], sizeof path[i], "%s/%s", folder, names[i]);
     CRD_TRY(write_posterior(path[0]));
     CRD_TRY(write_prediction(path[1], 1));
     CRD_TRY(write_prediction(path[2], 0));
     CRD_TRY(write_tensors(path[3]));
+    CRD_TRY(write_checkpoint(path[4]));
 cleanup:
     return status;
 }

@@ -145,8 +145,31 @@ class Files(unittest.TestCase):
             self.assertEqual(len(file["preprocessing"].attrs["mean"]), 3)
             self.assertTrue(file["graph"][()].decode().lstrip().startswith("{"))
 
+    def test_checkpoint(self):
+        figures = ["step", "loss", "data_term", "kl_sum", "kl_mean", "temperature", "lr", "accuracy", "seconds"]
+        for engine, data in opened("checkpoint.h5", "history"):
+            with self.subTest(engine=engine):
+                self.assertEqual(set(data.dims), {"epoch"})
+                self.assertEqual(list(data["epoch"].values), [1, 2, 3])
+                for f, figure in enumerate(figures, 1):
+                    self.assertEqual(list(data[figure].values), [10 * f, 10 * f + 1, 10 * f + 2])
+                    self.assertTrue(data[figure].attrs["long_name"])
+                self.assertEqual(data["step"].dtype, np.int64)
+                self.assertEqual(data["loss"].sel(epoch=2), 21)
+                for figure in ("accuracy", "nll", "ece"):
+                    self.assertTrue(np.isnan(data["validation_" + figure].values).all())
+        with h5py.File(path("checkpoint.h5")) as file, h5py.File(path("posterior.h5")) as posterior:
+            self.assertEqual(file.attrs["format"], "credence-checkpoint")
+            self.assertEqual(set(file), set(posterior) | {"optimizer", "progress", "history"})
+            name = "parameters/layer3.0.conv1/mu_kernel"
+            np.testing.assert_array_equal(file[name][:], posterior[name][:])
+            self.assertEqual(file["progress"].attrs["step"], 77)
+            self.assertEqual(file["progress/fingerprint"][()].decode(), "--lr=0.01\n--epochs=3\n")
+            moments = np.concatenate([file["optimizer/1/mu"][:], file["optimizer/1/rho"][:]])
+            np.testing.assert_array_equal(moments, np.arange(moments.size, dtype="f4") / 8)
+
     def test_ncdump(self):
-        for name in ["posterior.h5", *GROUPS]:
+        for name in ["posterior.h5", "checkpoint.h5", *GROUPS]:
             header = subprocess.run(["ncdump", "-h", path(name)], capture_output=True, text=True)
             self.assertEqual((header.returncode, header.stderr), (0, ""))
             self.assertEqual("phony" in header.stdout, name == "posterior.h5")

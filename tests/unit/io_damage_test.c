@@ -250,7 +250,7 @@ static void datasets_that_do_not_fit_are_named(void **state)
     put_dataset(file, "/parameters/fc/mu_bias", H5T_IEEE_F32LE, 5);
     end_change(file);
     assert_fails(read_posterior(), CRD_ERR_INPUT,
-                 "victim.h5: /parameters/fc/mu_bias: shape (5), but the graph needs (4)");
+                 "victim.h5: /parameters/fc/mu_bias: shape (5), but it must be (4)");
 
     file = begin_change();
     H5Ldelete(file, "/parameters/fc/mu_bias", H5P_DEFAULT);

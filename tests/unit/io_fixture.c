@@ -47,6 +47,19 @@ int io_count_entries(void)
     return n;
 }
 
+void io_remove_temporary(void)
+{
+    DIR *dir = opendir(folder);
+    char path[IO_PATH_SIZE];
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        const char *end = strrchr(entry->d_name, '.');
+        if (entry->d_name[0] == '.' && strcmp(end, ".tmp") == 0)
+            assert_int_equal(unlink(io_path(path, entry->d_name)), 0);
+    }
+    closedir(dir);
+}
+
 static const char *const keys[] = {"credence_version"}, *const values[] = {"0.1.0"};
 const crd_provenance io_provenance = {
     .command = "credence test", .seed = 7, .keys = keys, .values = values, .n_pairs = 1};

@@ -16,6 +16,9 @@ const char *io_path(char out[IO_PATH_SIZE], const char *name);
 /** Number of entries of the folder, hidden ones included. */
 int io_count_entries(void);
 
+/** Removes the temporary files that killed writers have left in the folder. */
+void io_remove_temporary(void);
+
 extern const crd_provenance io_provenance;
 
 /** A posterior of a Conv2d, BatchNorm2d and Linear; bells: also classes, prior means and MOPED. */

@@ -1,0 +1,248 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "credence/log.h"
+#include "io/fingerprint.h"
+#include "io/history.h"
+#include "io/posterior_file.h"
+#include "io/seal.h"
+#include "io/utf8.h"
+
+static const char progress[] = "/progress", fingerprint_path[] = "/progress/fingerprint";
+enum { MAX_STATES = 2, N_BLOCKS = 2 };
+/* The halves of a moment vector: each as long as the parameter table. */
+static const char *const blocks[N_BLOCKS] = {"mu", "rho"};
+
+typedef crd_status moments_visit(const char *path, crd_h5 *h5, const crd_shape *shape,
+                                 float *values);
+
+static crd_status create_moments(const char *path, crd_h5 *h5, const crd_shape *shape,
+                                 float *values)
+{
+    (void)values;
+    return crd_h5_dataset_create(h5, path, CRD_H5_FLOAT32, shape);
+}
+
+static crd_status write_moments(const char *path, crd_h5 *h5, const crd_shape *shape, float *values)
+{
+    (void)shape;
+    return crd_h5_write(h5, path, CRD_H5_FLOAT32, values, NULL, NULL);
+}
+
+static crd_status read_moments(const char *path, crd_h5 *h5, const crd_shape *shape, float *values)
+{
+    return crd_reader_numbers(values, h5, path, CRD_H5_FLOAT32, shape);
+}
+
+/* Visits every dataset of moments: the one place that says where they lie. */
+static crd_status visit_moments(const crd_train_state *state, crd_h5 *h5, moments_visit *visit)
+{
+    crd_status status = CRD_OK;
+    int64_t n_floats = state->posterior->network->params.n_floats;
+    crd_shape shape = crd_shape_make(1, n_floats);
+    char path[CRD_H5_PATH_SIZE];
+    for (int k = 0; k < state->n_states; k++)
+        for (int b = 0; b < N_BLOCKS; b++) {
+            snprintf(path, sizeof path, "/optimizer/%d/%s", k, blocks[b]);
+            CRD_TRY(visit(path, h5, &shape, state->states[k] + b * n_floats));
+        }
+cleanup:
+    return status;
+}
+
+static crd_status create_optimizer(crd_h5 *h5, const crd_train_state *state)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    int64_t n_states = state->n_states;
+    CRD_TRY(crd_h5_group_create(h5, "/optimizer"));
+    CRD_TRY(crd_h5_attr_put(h5, "/optimizer", "n_states", CRD_H5_INT64, &n_states, 1));
+    for (int k = 0; k < state->n_states; k++) {
+        snprintf(path, sizeof path, "/optimizer/%d", k);
+        CRD_TRY(crd_h5_group_create(h5, path));
+    }
+    CRD_TRY(visit_moments(state, h5, create_moments));
+cleanup:
+    return status;
+}
+
+/* The counts of the state in the file: one table for writing and reading. */
+#define N_COUNTS 4
+typedef struct count_place {
+    const char *key;
+    int64_t *value;
+} count_place;
+
+static void place_counts(count_place out[N_COUNTS], crd_train_state *state)
+{
+    out[0] = (count_place){"step", &state->step};
+    out[1] = (count_place){"epoch", &state->epoch};
+    out[2] = (count_place){"batch", &state->batch};
+    out[3] = (count_place){"history_capacity", &state->history_capacity};
+}
+
+static crd_status create_progress(crd_h5 *h5, const crd_train_state *given, const char *fingerprint)
+{
+    crd_status status = CRD_OK;
+    crd_train_state state = *given;
+    count_place counts[N_COUNTS];
+    place_counts(counts, &state);
+    CRD_TRY(crd_h5_group_create(h5, progress));
+    for (int i = 0; i < N_COUNTS; i++)
+        CRD_TRY(crd_h5_attr_put(h5, progress, counts[i].key, CRD_H5_INT64, counts[i].value, 1));
+    CRD_TRY(crd_h5_attr_put(h5, progress, "sums", CRD_H5_FLOAT64, state.sums, 3));
+    CRD_TRY(crd_h5_attr_put(h5, progress, "best", CRD_H5_FLOAT64, &state.best, 1));
+    CRD_TRY(crd_h5_strings_write(h5, fingerprint_path, &fingerprint, 0));
+cleanup:
+    return status;
+}
+
+crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
+                                const char *fingerprint, const crd_provenance *provenance)
+{
+    crd_status status = CRD_OK;
+    crd_writer writer = {.h5 = NULL};
+    int64_t bytes, n_floats = state->posterior->network->params.n_floats;
+    CRD_TRY(crd_posterior_part_measure(&bytes, state->posterior));
+    bytes += state->n_states * N_BLOCKS * n_floats * (int64_t)sizeof(float);
+    bytes += crd_history_bytes(state->epoch);
+    CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_CHECKPOINT, bytes, provenance));
+    CRD_TRY(crd_posterior_part_create(writer.h5, state->posterior));
+    CRD_TRY(create_optimizer(writer.h5, state));
+    CRD_TRY(create_progress(writer.h5, state, fingerprint));
+    CRD_TRY(crd_history_create(&writer, state->epoch));
+    CRD_TRY(crd_writer_end_metadata(&writer));
+    CRD_TRY(crd_posterior_part_write(writer.h5, state->posterior));
+    CRD_TRY(visit_moments(state, writer.h5, write_moments));
+    CRD_TRY(crd_history_write(&writer, state->history, state->epoch));
+    /* A damaged file must not take the place of the good one before it. */
+    writer.atomic.keeps_old = crd_seal_verify(path) == CRD_OK;
+    CRD_TRY(crd_writer_publish(&writer));
+cleanup:
+    crd_writer_abandon(&writer);
+    return status;
+}
+
+static crd_status check_fingerprint(crd_h5 *h5, const char *fingerprint)
+{
+    crd_status status = CRD_OK;
+    char **stored = NULL, *run = NULL;
+    int64_t n = 0;
+    CRD_TRY(crd_reader_check(h5, fingerprint_path));
+    CRD_TRY(crd_h5_strings_read(&stored, &n, h5, fingerprint_path));
+    CRD_REQUIRE(n == 1, CRD_ERR_INPUT, "%s: %s: is not one text", crd_h5_name(h5),
+                fingerprint_path);
+    CRD_TRY(crd_utf8_copy(&run, fingerprint)); /* as it was written */
+    CRD_TRY(crd_fingerprint_check(crd_h5_name(h5), stored[0], run));
+cleanup:
+    crd_free(run);
+    crd_h5_strings_free(stored, n);
+    return status;
+}
+
+static crd_status read_state(crd_train_state *state, crd_posterior *posterior, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    const char *file = crd_h5_name(h5);
+    crd_train_state found = {0};
+    int64_t n_states;
+    count_place counts[N_COUNTS];
+    place_counts(counts, &found);
+    for (int i = 0; i < N_COUNTS; i++) {
+        CRD_TRY(crd_h5_attr_get(counts[i].value, h5, progress, counts[i].key, CRD_H5_INT64, 1));
+        CRD_REQUIRE(*counts[i].value >= 0, CRD_ERR_INPUT,
+                    "%s: %s: %s is %" PRId64 "; it must not be negative", file, progress,
+                    counts[i].key, *counts[i].value);
+    }
+    CRD_REQUIRE(found.epoch <= found.history_capacity, CRD_ERR_INPUT,
+                "%s: %s: epoch is %" PRId64 ", but history_capacity %" PRId64, file, progress,
+                found.epoch, found.history_capacity);
+    CRD_TRY(crd_h5_attr_get(&n_states, h5, "/optimizer", "n_states", CRD_H5_INT64, 1));
+    CRD_REQUIRE(n_states >= 0 && n_states <= MAX_STATES, CRD_ERR_INPUT,
+                "%s: /optimizer: n_states is %" PRId64 "; it must be 0 to %d", file, n_states,
+                MAX_STATES);
+    CRD_TRY(crd_train_state_init(state, posterior, (int)n_states, found.history_capacity));
+    state->step = found.step;
+    state->epoch = found.epoch;
+    state->batch = found.batch;
+    CRD_TRY(crd_h5_attr_get(state->sums, h5, progress, "sums", CRD_H5_FLOAT64, 3));
+    CRD_TRY(crd_h5_attr_get(&state->best, h5, progress, "best", CRD_H5_FLOAT64, 1));
+    CRD_TRY(visit_moments(state, h5, read_moments));
+    CRD_TRY(crd_history_read(state->history, state->epoch, h5));
+cleanup:
+    return status;
+}
+
+static crd_status read_file(crd_posterior **posterior, crd_train_state *state, const char *path,
+                            const char *fingerprint)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = NULL;
+    crd_file_kind kind;
+    *posterior = NULL;
+    *state = (crd_train_state){0};
+    CRD_TRY(crd_reader_open(&h5, &kind, path));
+    CRD_REQUIRE(kind == CRD_FILE_CHECKPOINT, CRD_ERR_INPUT, "%s: is a %s, not a checkpoint", path,
+                crd_kind_name(kind));
+    if (fingerprint != NULL)
+        CRD_TRY(check_fingerprint(h5, fingerprint));
+    CRD_TRY(crd_posterior_part_read(posterior, h5, kind));
+    CRD_TRY(read_state(state, *posterior, h5));
+cleanup:
+    crd_h5_discard(h5);
+    if (status != CRD_OK) {
+        crd_train_state_clear(state);
+        crd_posterior_destroy(*posterior);
+        *posterior = NULL;
+    }
+    return status;
+}
+
+/* The old generation lies beside the file itself, not beside a link to it. */
+static crd_status old_path(char **out, const char *path)
+{
+    crd_status status = CRD_OK;
+    char *target = realpath(path, NULL);
+    const char *place = target != NULL ? target : path;
+    size_t size = strlen(place) + sizeof CRD_ATOMIC_OLD;
+    CRD_ALLOC(out, size, "name of the old checkpoint");
+    snprintf(*out, size, "%s%s", place, CRD_ATOMIC_OLD);
+cleanup:
+    free(target);
+    return status;
+}
+
+static int is_missing(const char *path)
+{
+    return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
+crd_status crd_checkpoint_read(crd_posterior **posterior, crd_train_state *state, const char *path,
+                               const char *fingerprint)
+{
+    crd_status status = CRD_OK;
+    char *old = NULL, reason[CRD_MESSAGE_SIZE];
+    *posterior = NULL;
+    *state = (crd_train_state){0};
+    CRD_TRY(old_path(&old, path));
+    if (is_missing(path) && is_missing(old))
+        goto cleanup;
+    status = read_file(posterior, state, path, fingerprint);
+    if (status != CRD_ERR_INPUT && status != CRD_ERR_IO)
+        goto cleanup;
+    snprintf(reason, sizeof reason, "%s", crd_status_message());
+    status = read_file(posterior, state, old, fingerprint);
+    if (status == CRD_OK)
+        crd_log(CRD_LOG_WARN, "%s; going on from the checkpoint before it, %s", reason, old);
+    else if (status == CRD_ERR_INPUT || status == CRD_ERR_IO)
+        status = CRD_FAIL(CRD_ERR_INPUT, "%s; and the checkpoint before it: %s", reason,
+                          crd_status_message());
+cleanup:
+    crd_free(old);
+    return status;
+}

@@ -1,0 +1,112 @@
+#include "io/history.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "io/labelled.h"
+
+static const char group[] = "/history";
+
+/* Every member of crd_epoch, all of them 8 bytes wide: one table for writing and reading. */
+enum { MEMBER_SIZE = 8 };
+static const struct member {
+    const char *name;
+    crd_h5_type type;
+    size_t offset;
+    const char *units, *long_name;
+} members[] = {
+    {"epoch", CRD_H5_INT64, offsetof(crd_epoch, epoch), NULL, NULL}, /* the coordinate: first */
+    {"step", CRD_H5_INT64, offsetof(crd_epoch, step), "1", "steps done at the end of the epoch"},
+    {"loss", CRD_H5_FLOAT64, offsetof(crd_epoch, loss), "nat",
+     "data term and weighted KL divergence, mean over the steps"},
+    {"data_term", CRD_H5_FLOAT64, offsetof(crd_epoch, data_term), "nat",
+     "data term of the loss, mean over images and draws"},
+    {"kl_sum", CRD_H5_FLOAT64, offsetof(crd_epoch, kl_sum), "nat",
+     "KL divergence from the prior at the end of the epoch"},
+    {"kl_mean", CRD_H5_FLOAT64, offsetof(crd_epoch, kl_mean), "nat",
+     "sum over tensors of their mean KL divergence"},
+    {"temperature", CRD_H5_FLOAT64, offsetof(crd_epoch, temperature), "1",
+     "weight of the KL divergence relative to the ELBO"},
+    {"lr", CRD_H5_FLOAT64, offsetof(crd_epoch, lr), "1", "learning rate"},
+    {"accuracy", CRD_H5_FLOAT64, offsetof(crd_epoch, accuracy), "1",
+     "share of right draws on the training images"},
+    {"seconds", CRD_H5_FLOAT64, offsetof(crd_epoch, seconds), "s", "duration of the epoch"},
+    {"validation_accuracy", CRD_H5_FLOAT64, offsetof(crd_epoch, validation), "1",
+     "accuracy on the validation set"},
+    {"validation_nll", CRD_H5_FLOAT64, offsetof(crd_epoch, validation) + MEMBER_SIZE, "nat",
+     "negative log-likelihood on the validation set"},
+    {"validation_ece", CRD_H5_FLOAT64, offsetof(crd_epoch, validation) + 2 * MEMBER_SIZE, "1",
+     "expected calibration error on the validation set"},
+};
+enum { N_MEMBERS = sizeof members / sizeof members[0] };
+_Static_assert(sizeof(crd_epoch) == N_MEMBERS * MEMBER_SIZE, "a member has no place in the file");
+
+int64_t crd_history_bytes(int64_t n)
+{
+    return n * N_MEMBERS * MEMBER_SIZE;
+}
+
+/* Copies one member of all epochs into `column`, or back out of it; bytes, so that NaNs keep
+ * theirs. */
+static void gather(char *column, const crd_epoch *epochs, int64_t n, const struct member *member)
+{
+    for (int64_t i = 0; i < n; i++)
+        memcpy(column + i * MEMBER_SIZE, (const char *)&epochs[i] + member->offset, MEMBER_SIZE);
+}
+
+static void scatter(crd_epoch *epochs, int64_t n, const struct member *member, const char *column)
+{
+    for (int64_t i = 0; i < n; i++)
+        memcpy((char *)&epochs[i] + member->offset, column + i * MEMBER_SIZE, MEMBER_SIZE);
+}
+
+crd_status crd_history_create(crd_writer *writer, int64_t n)
+{
+    crd_status status = CRD_OK;
+    const crd_axis epoch = {.name = members[0].name, .extent = n};
+    const crd_axis *const axes[] = {&epoch};
+    if (n == 0)
+        return CRD_OK;
+    CRD_TRY(crd_labelled_group(writer, group, axes, 1));
+    for (int i = 1; i < N_MEMBERS; i++)
+        CRD_TRY(crd_labelled_array(writer, group, members[i].name, members[i].type, axes, 1,
+                                   members[i].units, members[i].long_name));
+cleanup:
+    return status;
+}
+
+crd_status crd_history_write(crd_writer *writer, const crd_epoch *epochs, int64_t n)
+{
+    crd_status status = CRD_OK;
+    char *column = NULL;
+    if (n == 0)
+        return CRD_OK;
+    CRD_ALLOC(&column, n * MEMBER_SIZE, "history");
+    for (int i = 0; i < N_MEMBERS; i++) {
+        gather(column, epochs, n, &members[i]);
+        CRD_TRY(crd_labelled_write(writer, group, members[i].name, members[i].type, column, NULL,
+                                   NULL));
+    }
+cleanup:
+    crd_free(column);
+    return status;
+}
+
+crd_status crd_history_read(crd_epoch *epochs, int64_t n, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    crd_shape shape = crd_shape_make(1, n);
+    char *column = NULL, path[CRD_H5_PATH_SIZE];
+    if (n == 0)
+        return CRD_OK;
+    CRD_ALLOC(&column, n * MEMBER_SIZE, "history");
+    for (int i = 0; i < N_MEMBERS; i++) {
+        CRD_TRY(crd_h5_join(path, group, members[i].name));
+        CRD_TRY(crd_reader_numbers(column, h5, path, members[i].type, &shape));
+        scatter(epochs, n, &members[i], column);
+    }
+cleanup:
+    crd_free(column);
+    return status;
+}
