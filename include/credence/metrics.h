@@ -29,7 +29,7 @@ void crd_metrics_add(int64_t sums[CRD_METRICS_N_SUMS], const float *probs, int64
 typedef struct crd_metrics {
     int64_t n_images;
     double accuracy, accuracy_se;
-    double nll, nll_se; /**< nats an image */
+    double nll, nll_se;     /**< nats an image */
     double brier, brier_se; /**< sum over classes of the squared error: 0 to 2 */
     /** Expected calibration error with the largest probability as confidence. Never negative, so biased upwards: a calibrated model
      * has an ECE of the order of its error. The error is the linearised one, that of a mean over images whose bins
