@@ -66,7 +66,6 @@ static int is_purpose(crd_purpose value)
     case CRD_PURPOSE_DROPOUT:
     case CRD_PURPOSE_AUGMENT:
     case CRD_PURPOSE_SHUFFLE:
-    case CRD_PURPOSE_DROPOUT:
         return 1;
     }
     return 0;
