@@ -23,6 +23,8 @@ crd_status crd_comm_create_self(crd_comm **out);
  * The environment's CREDENCE_RANKS_PER_NODE makes nodes of at most that many ranks (for tests). Errors:
  * CRD_ERR_USAGE for a bad value of it. Collective: on all processes of the job. crd_comm_destroy finalises MPI then. See also credence/mpi.h. */
 crd_status crd_comm_create_world(crd_comm **out);
+/** Name and version of the MPI library that runs. Static. Collective: no. */
+const char *crd_comm_mpi_library(void);
 /** Collective: on comm. NULL is allowed. Shared blocks and counters must be destroyed before. */
 void crd_comm_destroy(crd_comm *comm);
 /** Ends the whole job at once, on any rank's word, with this exit code. Only for what cannot be agreed on. */
@@ -47,6 +49,12 @@ void crd_comm_broadcast(crd_comm *comm, void *data, int64_t n_bytes);
  * Exact and independent of the order. Collective: on comm; n equal on all ranks. */
 void crd_comm_reduce_sum(crd_comm *comm, int64_t *values, int64_t n);
 void crd_comm_reduce_max(crd_comm *comm, int64_t *values, int64_t n);
+
+/** Sums over all ranks on all ranks, begun: returns at once; nobody may touch values[n] until crd_comm_sum_end. Several may be
+ * under way, begun in the same order on all ranks. Exact and independent of the order. Collective: on comm. */
+void crd_comm_sum_begin(crd_comm *comm, int64_t *values, int64_t n);
+/** Waits for all of them, letting MPI work. Collective: on comm. */
+void crd_comm_sum_end(crd_comm *comm);
 
 /** Bytes this rank has handed to MPI for sending since the start, and seconds it has spent inside. */
 typedef struct crd_comm_cost {

@@ -1,8 +1,19 @@
-/** Labelled images by number, in bounded memory: folders of JPEGs, IDX, CIFAR-10, HDF5; and their augmentation. Room: io.
+/** Labelled images by number, in bounded memory: folders of JPEGs, IDX, CIFAR-10, HDF5; and their
+ * augmentation. Room: io.
  *
- * `specification` as on the command line: a folder (a sub-folder a class, sorted bytewise; or JPEG files without labels), a JPEG
- * file, idx:IMAGES[,LABELS] (MNIST family, gz or not), cifar10:FOLDER[:train|:test], or an HDF5 file with a dataset `images` (image, channel, height, width; uint8 or
- * float32) and optionally `labels`.
+ * A specification, as on the command line, is one of
+ * - a folder: sub-folders are classes, sorted bytewise, their JPEG files (.jpg, .jpeg) at any depth the
+ *   images; or a folder of JPEG files without labels. Names with a leading dot are left out; other
+ *   files are ignored, which the log says;
+ * - a JPEG file, without label; looked at when it is loaded;
+ * - idx:IMAGES[,LABELS]: files of uint8 of the MNIST family, gzipped or not, without or with labels;
+ * - cifar10:FOLDER[:train|:test]: data_batch_1.bin .. data_batch_5.bin (train, the default) or
+ *   test_batch.bin of the binary version;
+ * - an HDF5 file with a dataset `images` (image, channel, height, width) of uint8 or float32 and perhaps
+ *   `labels` (image) of uint8, int32 or int64.
+ *
+ * Several are joined in their order. Either all images have labels or none has; labels by number and
+ * by sub-folder are not joined; the classes of several folders are the sorted union.
  */
 #ifndef CREDENCE_DATASET_H
 #define CREDENCE_DATASET_H
@@ -15,39 +26,59 @@ extern "C" {
 
 typedef struct crd_dataset crd_dataset;
 
-/** Opens; reads names and labels, no images (IDX and CIFAR-10 are held as bytes: they are small).
- * Errors: CRD_ERR_INPUT naming file and reason; CRD_ERR_USAGE: an unknown form, all forms named. Collective: no. */
+/** Opens; reads names and labels. Of JPEG files only names are held, of contiguous HDF5 images
+ * nothing; IDX, CIFAR-10 and chunked HDF5 images are held as they are, at most 4 GiB a source.
+ * At most 2^32 - 1 images. Errors: CRD_ERR_INPUT, CRD_ERR_IO naming file and reason; CRD_ERR_USAGE: an
+ * unknown form, all forms named. Collective: no. */
 crd_status crd_dataset_open(crd_dataset **out, const char *const *specifications, int n);
+/** NULL is allowed. */
 void crd_dataset_close(crd_dataset *dataset);
 
+/** Number of images. */
 int64_t crd_dataset_n_images(const crd_dataset *dataset);
-/** Name of image i: file path, or "IMAGES[17]". Borrowed. */
+/** Name of image i: file path, or "IMAGES[17]". Borrowed: valid until the next call. */
 const char *crd_dataset_name(crd_dataset *dataset, int64_t i);
 /** Class of image i, -1 if unknown. */
 int64_t crd_dataset_label(const crd_dataset *dataset, int64_t i);
 /** Classes by sub-folder names, or NULL where the source has none; *n their number. Borrowed. */
 const char *const *crd_dataset_class_names(const crd_dataset *dataset, int64_t *n);
-/** 1 if every image has a label. */
+/** 1 if every image has a label, 0 if none has. */
 int crd_dataset_is_labelled(const crd_dataset *dataset);
 
-/** Random changes of training images, each a function of (seed, epoch, image number) by Philox. */
+/** Labels as classes of a network: labels[n_images]. Labels by number are the class numbers. Sub-folders
+ * are classes by name, if each one's name is among class_names[n_classes] (may be NULL), with or without
+ * a leading "NUMBER, "; else in sorted order, if there are as many as classes (torchvision's ImageFolder).
+ * Errors: CRD_ERR_INPUT: there are no labels; a sub-folder is no class; a label is not below n_classes:
+ * the first image or sub-folder is named. */
+crd_status crd_dataset_match(int64_t *labels, crd_dataset *dataset, const char *const *class_names,
+                             int64_t n_classes);
+
+/** Random changes of training images, each a function of (seed, epoch, image number) by Philox; in the
+ * order random_resized_crop, padded_crop, flip. */
 typedef struct crd_augmentation {
     int flip;            /**< horizontal flip with probability 1/2 */
-    int64_t padded_crop; /**< zero pixels of padding, then a random crop of the old size; 0: none */
-    int random_resized_crop; /**< torchvision's RandomResizedCrop(crop), scale 0.08-1, ratio 3/4-4/3, instead of resize and centre crop */
+    int64_t padded_crop; /**< zero pixels of padding, 0 .. crop, then a random crop of the old size;
+                            0: none */
+    int random_resized_crop; /**< torchvision's RandomResizedCrop(crop), scale 0.08-1, ratio 3/4-4/3,
+                                instead of resize and centre crop; not of float images */
 } crd_augmentation;
 
-/** Image i as the network sees it: out[channels][crop][crop]. augmentation NULL: none. float images of HDF5 are taken as they are (only their shape is
- * checked). Thread safe for different calls at the same time. Errors: CRD_ERR_INPUT naming the image. */
+/** Image i as the network sees it: out[channels][crop][crop]. Bytes go through the whole transform as a
+ * decoded JPEG does: gray is replicated to three channels, colour becomes luma for one. Float images of
+ * HDF5 are taken as they are (only that they have the network's shape and are finite is checked).
+ * augmentation NULL: none. Thread safe for different calls at the same time. Errors: CRD_ERR_INPUT,
+ * CRD_ERR_IO naming the image; CRD_ERR_USAGE: an augmentation out of range. */
 crd_status crd_dataset_load(float *out, crd_dataset *dataset, int64_t i,
                             const crd_preprocessing *preprocessing,
                             const crd_augmentation *augmentation, uint64_t seed, int64_t epoch);
 
-/** Place in epoch `epoch` of a shuffled data set: a bijection of 0 .. n - 1 that is a function of (seed, epoch), evaluated in
- * constant memory (a Feistel network with cycle walking). */
+/** Image at place `place`, 0 .. n - 1, of epoch `epoch` of a shuffled data set: a bijection of 0 .. n - 1
+ * that is a function of (seed, epoch), evaluated in constant memory (a Feistel network with cycle
+ * walking). n <= 2^62, epoch < 2^32. */
 int64_t crd_dataset_shuffled(int64_t place, int64_t n, uint64_t seed, int64_t epoch);
 
-/** Digest of what the data set is: names and labels; for the check on resuming. */
+/** Digest of what the data set is: names and labels; for the check on resuming. Cost: all names are
+ * made. */
 uint64_t crd_dataset_digest(const crd_dataset *dataset);
 
 #ifdef __cplusplus

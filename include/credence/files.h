@@ -94,6 +94,12 @@ typedef enum crd_file_kind {
 /** Checks the seal and says what a file is. Errors as crd_posterior_read. */
 crd_status crd_file_identify(crd_file_kind *out, const char *path);
 
+/** Bytes of a file's digest as text: 32 hexadecimal digits and a zero. */
+#define CRD_FILE_DIGEST_SIZE 33
+/** The XXH3-128 of a file of ours, which its seal records: names the file in provenance. Errors as
+ * crd_posterior_read. Cost: reads the whole file. */
+crd_status crd_file_digest(char out[CRD_FILE_DIGEST_SIZE], const char *path);
+
 /** Reads eps of one draw for parity checks: HDF5 datasets /eps/<module
  * path>/{eps_weight,eps_kernel,eps_bias}, into eps[network->params.n_floats] by the table's offsets
  * (0 where absent). The file need not be ours. */

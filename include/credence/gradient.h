@@ -17,6 +17,8 @@ extern "C" {
 
 /** Fixed point of gradient sums. */
 #define CRD_GRADIENT_BITS 44
+/** A gradient, or a batch's statistic, must be smaller than 2 to this power. */
+#define CRD_GRADIENT_RANGE_BITS 17
 
 typedef struct crd_gradient_options {
     const char *estimator; /**< one of crd_estimator_names */
@@ -24,12 +26,15 @@ typedef struct crd_gradient_options {
     int64_t micro_batch; /**< most images in a call */
     int batch_norm_train; /**< 1: batch norm on the micro-batch's own statistics, 0: on running ones */
     int mean;             /**< 1: no draw: the deterministic twin */
+    const float
+        *eps; /**< NULL, or imported eps of every draw, by the network's offsets: parity checks */
 } crd_gradient_options;
 
 /** Buffers and plan for one network; all memory is allocated here. */
 typedef struct crd_gradient crd_gradient;
 
-/** `network` and `bayesian` must outlive it. Errors: CRD_ERR_USAGE unknown estimator; out of memory. */
+/** `network`, `bayesian` and eps must outlive it. Errors: CRD_ERR_USAGE: unknown estimator, micro_batch below 1 or
+ * too large, eps with an estimator that draws no weights; out of memory. */
 crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
                                const uint8_t *bayesian, const crd_gradient_options *options);
 void crd_gradient_destroy(crd_gradient *gradient);
@@ -38,24 +43,34 @@ void crd_gradient_destroy(crd_gradient *gradient);
  * in the offsets of running_mean and running_var of the mu block: 2 * network->params.n_floats in all. */
 int64_t crd_gradient_n_sums(const crd_gradient *gradient);
 
+/** The values all following calls are at: mu (borrowed until the next call of this) and rho (read now), unfolded, by the
+ * network's offsets. Makes sigma = log(1 + exp(rho)) and its slope once, for all units of a step. Safe for every finite rho. Cost: an
+ * exp and a log1p an element. Errors: CRD_ERR_NUMERIC: a mu or rho that is not finite, naming tensor and element. */
+crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, const float *rho);
+
 /** Called when the sums of parameters are final for this call, output side first, so that their
- * averaging can overlap with the rest: elements [first, first + n) of the mu block and of the rho block. */
+ * averaging can overlap with the rest: elements [first, first + n) of the mu block and of the rho block. The calls of one
+ * crd_gradient_add cover every element once. */
 typedef void crd_gradient_ready(int64_t first, int64_t n, void *payload);
 
 /** One unit: images[n_images][channels][height][width] with their targets, draw number `draw`, first_image addressing signs and
  * noise. *loss: mean data term. sums[] += round(weight * gradient * 2^44), for mu, rho, and for batch norm in training the
- * micro-batch's statistics (weight * mean, weight * unbiased variance, in the running slots). mu, rho: current values, unfolded, by the network's offsets.
+ * micro-batch's statistics (weight * mean, weight * unbiased variance, in the running slots). 0 < weight; the weights of the units that
+ * are summed may add up to 4 before a sum can overflow. At the values of the last crd_gradient_set_parameters.
  * logits (may be NULL): [n_images][n_outputs] of the draw. Errors: CRD_ERR_NUMERIC: loss or a gradient is not finite or too large, naming
- * the tensor; sums are then undefined. Allocates nothing. */
+ * the tensor; sums are then undefined. CRD_ERR_USAGE: no parameters set, more images than planned, numbers from 2^32 on, a weight out of
+ * range, batch norm in training over one value a channel. Allocates nothing. The same bits wherever it is called: they depend on values, arguments and CPU type. */
 crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, crd_gradient *gradient,
-                            const float *mu, const float *rho, const crd_loss *data_term,
-                            const float *images, const int64_t *labels, const float *values,
-                            int64_t n_images, int64_t first_image, int64_t draw, double weight,
-                            crd_gradient_ready *ready, void *payload);
+                            const crd_loss *data_term, const float *images, const int64_t *labels,
+                            const float *values, int64_t n_images, int64_t first_image,
+                            int64_t draw, double weight, crd_gradient_ready *ready, void *payload);
 
 /** Additional calibration term for the calls that follow; name NULL: none. See crd_calibration_loss_eval. */
 crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,
                                         double uncertainty_threshold, double error_threshold);
+
+/** Seconds spent since creation. */
+crd_sampler_times crd_gradient_get_times(const crd_gradient *gradient);
 
 #ifdef __cplusplus
 }

@@ -20,6 +20,8 @@ typedef struct crd_optimizer_options {
     double weight_decay;        /**< sgd, adam: added to the gradient; adamw: decoupled */
 } crd_optimizer_options;
 
+/** Names, NULL behind the last: "sgd", "adam", "adamw". */
+const char *const *crd_optimizer_names(void);
 /** torch.optim's defaults for that optimizer (sgd: lr 1e-3). Errors: CRD_ERR_USAGE naming all. */
 crd_status crd_optimizer_defaults(crd_optimizer_options *out, const char *name);
 /** Errors: CRD_ERR_USAGE naming the key that is out of torch's range. */
@@ -30,13 +32,14 @@ int crd_optimizer_n_states(const crd_optimizer_options *options);
 
 /** One step on `n` elements: params, grads (not changed) and state vectors states[k][n] in place. `step` counts from 1 and is the number
  * of the step that is now made (bias correction, first momentum); lr is the scheduled one. Elementwise: pieces
- * may be updated apart. float32 arithmetic in torch's order. Collective: no. */
+ * may be updated apart. float32 arithmetic in torch's order, that of
+ * torch 1.13's single-tensor loops on a CPU with AVX2, to the bit but for a double rounding in 2^29 (tests/golden). Options as accepted by crd_optimizer_check. Collective: no. */
 void crd_optimizer_step(float *params, const float *grads, float *const *states, int64_t n,
                         int64_t step, double lr, const crd_optimizer_options *options);
 
 typedef struct crd_schedule {
     char name[16];          /**< "constant", "exponential", "step", "multistep", "cosine" */
-    double gamma;           /**< exponential, step, multistep */
+    double gamma;           /**< exponential, step, multistep: factor */
     int64_t step_size;      /**< step: epochs */
     int64_t milestones[16]; /**< multistep: ascending epochs */
     int n_milestones;
@@ -45,10 +48,13 @@ typedef struct crd_schedule {
     int64_t warmup; /**< epochs of linear growth from lr / warmup before; 0: none */
 } crd_schedule;
 
+/** Names, NULL behind the last. */
+const char *const *crd_schedule_names(void);
 /** Errors: CRD_ERR_USAGE naming the key. */
 crd_status crd_schedule_check(const crd_schedule *schedule);
 /** Learning rate of epoch `epoch` (from 0) by the closed form of torch's scheduler of that name; it counts
- * epochs after the warm-up. */
+ * epochs after the warm-up, in which epoch e has base_lr (e + 1) / warmup. Beyond t_max the cosine rises again, as torch's.
+ * `schedule` as accepted by crd_schedule_check. */
 double crd_schedule_lr(const crd_schedule *schedule, double base_lr, int64_t epoch);
 
 /** Scales a gradient of this norm down to max_norm: the factor to multiply with (torch's clip_grad_norm_: max_norm /

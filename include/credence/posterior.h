@@ -14,20 +14,42 @@
 extern "C" {
 #endif
 
+/** Distribution of the prior about its mean. */
+typedef enum crd_prior_kind {
+    CRD_PRIOR_NORMAL, /**< N(mean, sigma^2) */
+    CRD_PRIOR_MIXTURE /**< pi N(mean, sigma^2) + (1 - pi) N(mean, sigma2^2): Blundell et al., "Weight uncertainty in neural networks", 2015 */
+} crd_prior_kind;
+
+/** What the prior's sigmas are multiplied with, layer by layer: a sum over fan_in inputs of weights of a fixed width grows
+ * with fan_in; these keep it. The bias goes with its layer's weight. */
+typedef enum crd_prior_scale {
+    CRD_PRIOR_SCALE_FIXED,  /**< 1: bayesian-torch's */
+    CRD_PRIOR_SCALE_FAN_IN, /**< sqrt(1 / fan_in) */
+    CRD_PRIOR_SCALE_HE      /**< sqrt(2 / fan_in): He et al. 2015, for ReLU */
+} crd_prior_scale;
+
+/** Names for options and files, NULL behind the last: "normal", "mixture"; "fixed", "fan-in", "he". */
+const char *const *crd_prior_kind_names(void);
+const char *const *crd_prior_scale_names(void);
+
 /** How a deterministic network becomes a posterior: dnn_to_bnn's keys, and what it lacks. */
 typedef struct crd_conversion {
     double prior_mu, prior_sigma; /**< prior N(prior_mu, prior_sigma^2) of every weight */
-    double posterior_mu_init;     /**< without MOPED: mu ~ N(this, 0.1^2) */
-    double posterior_rho_init;    /**< without MOPED: rho ~ N(this, 0.1^2) */
-    char type[32];                /**< estimator the posterior is meant for: see sampler.h */
-    int moped_enable;             /**< mu = weight, sigma = moped_delta * |weight| */
+    crd_prior_kind prior_kind;
+    crd_prior_scale prior_scale;
+    double prior_pi,
+        prior_sigma2; /**< mixture: share of the component of prior_sigma, width of the other */
+    double posterior_mu_init;  /**< without MOPED: mu ~ N(this, 0.1^2) */
+    double posterior_rho_init; /**< without MOPED: rho ~ N(this, 0.1^2) */
+    char type[32];             /**< estimator the posterior is meant for: see sampler.h */
+    int moped_enable;          /**< mu = weight, sigma = moped_delta * |weight| */
     double moped_delta;
     int moped_prior;  /**< with MOPED: 1: prior mean = weight (utils.util.MOPED), 0: prior_mu */
     double sigma_min; /**< with MOPED: sigma is at least this; 0 is bayesian-torch's */
     uint64_t seed;    /**< of the initial values without MOPED */
 } crd_conversion;
 
-/** dnn_to_bnn's usual values: prior N(0, 1), mu 0, rho -3, reparameterization, no MOPED, delta 0.5.
+/** dnn_to_bnn's usual values: prior N(0, 1) (as a mixture: pi 0.5, sigma2 exp(-6)), mu 0, rho -3, reparameterization, no MOPED, delta 0.5.
  */
 crd_conversion crd_conversion_defaults(void);
 
@@ -61,12 +83,27 @@ crd_status crd_posterior_convert(crd_posterior **out, crd_network *network,
                                  const char *const *globs, int n_globs);
 
 /** Checks that every value is usable: finite mu, rho and prior means, running variances not
- * negative, prior sigma positive. Errors: CRD_ERR_INPUT naming tensor and element. */
+ * negative, keys of the prior in their ranges. Errors: CRD_ERR_INPUT naming tensor and element. */
 crd_status crd_posterior_check(const crd_posterior *posterior);
 
 /** KL(posterior || prior) in nats. *sum: over all weights (the ELBO's); *mean: the sum over tensors
- * of each tensor's mean (bayesian-torch's get_kl_loss). Either may be NULL. Evaluated in double. */
+ * of each tensor's mean (bayesian-torch's get_kl_loss). Either may be NULL. Evaluated in double.
+ * Closed form for a normal prior, quadrature for a mixture (48 nodes a weight: exact to 1e-6 nats a weight for sigmas that differ by up to
+ * e^8). */
 void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior);
+/** The same of one Bayesian parameter: the sum over its elements. */
+double crd_posterior_kl_tensor(const crd_posterior *posterior, int64_t index);
+
+typedef enum crd_kl_reduction { CRD_KL_SUM, CRD_KL_MEAN } crd_kl_reduction;
+
+/** dmu[n], drho[n] += weight * gradient of that sum or mean by the elements [first, first + n) of the flat blocks mu and rho; elements
+ * without a posterior are left alone. Elementwise: ranges may be evaluated apart, on any rank, with the same
+ * bits. Cost: 35 ns an element, 0.7 us for a mixture. */
+void crd_posterior_kl_gradient(double *dmu, double *drho, const crd_posterior *posterior,
+                               int64_t first, int64_t n, crd_kl_reduction reduction, double weight);
+
+/** prior_sigma of parameter `index`, scaled to its layer. */
+double crd_posterior_prior_sigma(const crd_posterior *posterior, int64_t index);
 
 /** bayesian-torch's name of parameter `index` as "<module path>" and "<leaf>": mu_kernel,
  * rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says which), weight,

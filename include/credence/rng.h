@@ -30,6 +30,9 @@ typedef enum crd_purpose {
     CRD_PURPOSE_ACTIVATION = 4,  /**< local reparameterization: eps of an output element */
     CRD_PURPOSE_INITIAL_MU = 5,  /**< conversion without MOPED: initial mu */
     CRD_PURPOSE_INITIAL_RHO = 6, /**< conversion without MOPED: initial rho */
+    CRD_PURPOSE_DROPOUT = 7,     /**< training: which elements dropout keeps; tensor is the node */
+    CRD_PURPOSE_AUGMENT = 8,     /**< random changes of a training image; `draw` is the epoch */
+    CRD_PURPOSE_SHUFFLE = 9,     /**< order of a data set; `draw` is the epoch, `image` the round */
 } crd_purpose;
 
 /** Address of a stream. Its elements are numbered from 0. */

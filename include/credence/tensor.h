@@ -56,6 +56,7 @@ typedef struct crd_params {
     float *data;      /**< the flat block, owned; NULL until crd_params_allocate */
 } crd_params;
 
+/** An empty table. */
 void crd_params_init(crd_params *params);
 /** Frees all that the table owns and leaves it empty. */
 void crd_params_clear(crd_params *params);

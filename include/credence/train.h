@@ -18,22 +18,18 @@
 extern "C" {
 #endif
 
-/** How the KL divergence enters the loss. */
-typedef enum crd_kl_reduction {
-    CRD_KL_SUM, /**< all weights: with weight 1 / n_images the true ELBO */
-    CRD_KL_MEAN /**< bayesian-torch's sum of the tensors' means */
-} crd_kl_reduction;
-
 typedef struct crd_train_options {
     crd_gradient_options gradient; /**< estimator, seed, micro_batch, batch_norm_train, mean */
     const crd_loss *loss;
+    const crd_model
+        *teacher; /**< mse-distill: the deterministic network is its mean; else NULL. Borrowed */
     char calibration[8]; /**< additional term: "", "avuc", "eau", "eac" */
     double calibration_beta, uncertainty_threshold, error_threshold;
     int64_t n_images;   /**< of the training set */
     int64_t batch_size; /**< images of a step; the last batch of an epoch may be short */
     int64_t n_draws;    /**< draws of a step: the mean of their losses */
     int64_t n_epochs;
-    crd_kl_reduction kl;
+    crd_kl_reduction kl;      /**< CRD_KL_SUM with weight 1 / n_images is the true ELBO */
     double kl_weight;         /**< factor of the KL divergence in the loss */
     int64_t kl_anneal_epochs; /**< the weight grows linearly over these epochs; 0: at once */
     crd_optimizer_options optimizer;
@@ -47,18 +43,18 @@ typedef struct crd_train_options {
 
 /** What the engine asks for; called on rank 0 only, except where said. */
 typedef struct crd_train_hooks {
-    /** Images at places [first, first + n) of epoch `epoch`: images[n][channels][height][width] and labels[n] (or values[n][width]). May be called
-     * from another thread, one call at a time. */
+    /** Images at places [first, first + n) of epoch `epoch`: images[n][channels][height][width], labels[n] (-1: none), and, where
+     * the loss compares with values of the data set, values[n][..]. Called in a thread of its own, one call at a time; must not call MPI. */
     crd_status (*load)(float *images, int64_t *labels, float *values, int64_t epoch, int64_t first,
                        int64_t n, void *payload);
     /** Keeps the state; called between steps. An error is reported by the hook and does not end the run. */
     void (*checkpoint)(const crd_train_state *state, void *payload);
     /** An epoch is over and in the history. May be NULL. */
     void (*epoch)(const crd_train_state *state, void *payload);
-    /** Collective, on all ranks: fills validation[3] of the epoch; improved: the best so far, NLL-wise. May be NULL. */
+    /** Collective, on all ranks: fills validation[3] (accuracy, NLL, ECE), equal on all ranks. May be NULL. */
     crd_status (*validate)(double validation[3], const crd_train_state *state, void *payload);
-    /** The posterior is the best so far. May be NULL. */
-    crd_status (*best)(const crd_train_state *state, void *payload);
+    /** The posterior has the smallest validation NLL so far. May be NULL. */
+    void (*best)(const crd_train_state *state, void *payload);
     /** After each step: done and all steps of the run. May be NULL. */
     void (*progress)(int64_t step, int64_t n_steps, double data_term, void *payload);
     void *payload;
@@ -73,14 +69,14 @@ typedef struct crd_train_report {
 
 /** Trains from `state` on until options->n_epochs are done. Collective: on comm; options equal on all ranks, state equal
  * on all ranks (crd_train_state_share) and equal afterwards. Returns CRD_STOPPED when max_time_s was reached, after a
- * checkpoint. Errors: CRD_ERR_NUMERIC: the loss is not finite: message with step; state is that of the step before. */
+ * checkpoint. Errors: CRD_ERR_NUMERIC: the loss is not finite: message with step; the state is that of the step before if the
+ * loss or a gradient is at fault, and not to be used if a parameter is. */
 crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *state,
                      const crd_train_options *options, const crd_train_hooks *hooks);
 
-/** Brings rank 0's state (posterior and all) to all ranks; on other ranks *posterior and *state are made.
- * Collective: on comm. Destroy the posterior, clear the state. */
-crd_status crd_train_state_share(crd_train_state *state, crd_posterior **posterior, crd_comm *comm,
-                                 const crd_train_options *options);
+/** Brings rank 0's posterior and state (moments, counters, history) to all ranks; there *posterior and *state are made.
+ * Collective: on comm; all ranks fail together. Destroy the posterior, clear the state. */
+crd_status crd_train_state_share(crd_train_state *state, crd_posterior **posterior, crd_comm *comm);
 
 #ifdef __cplusplus
 }

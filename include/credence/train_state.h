@@ -29,7 +29,8 @@ typedef struct crd_train_state {
     float *states[2];
     int64_t step;         /**< steps done */
     int64_t epoch, batch; /**< epochs done; batches done of the running one */
-    double sums[3]; /**< of the running epoch: data term * images, right draws, images * draws */
+    double sums
+        [4]; /**< of the running epoch: data term * rows, right rows, rows (images * draws), labelled rows */
     crd_epoch *history; /**< [epoch]; owned */
     int64_t history_capacity;
     double best; /**< smallest validation NLL so far; NaN: none */

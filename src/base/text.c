@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 crd_status crd_text_to_int64(int64_t *out, const char *text, int64_t min, int64_t max,
                              const char *key)
@@ -29,4 +30,25 @@ crd_status crd_text_to_double(double *out, const char *text, double min, double 
                         max);
     *out = value;
     return CRD_OK;
+}
+
+size_t crd_text_distance(const char *a, const char *b)
+{
+    enum { MAX_LENGTH = 63 };
+    size_t row[MAX_LENGTH + 1];
+    size_t n_a = strnlen(a, MAX_LENGTH), n_b = strnlen(b, MAX_LENGTH);
+    for (size_t j = 0; j <= n_b; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n_a; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n_b; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[n_b];
 }

@@ -3,6 +3,7 @@
 #ifndef CRD_BASE_TEXT_H
 #define CRD_BASE_TEXT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "credence/status.h"
@@ -15,5 +16,9 @@ crd_status crd_text_to_int64(int64_t *out, const char *text, int64_t min, int64_
 /** Finite decimal number in [min, max]. Errors: CRD_ERR_USAGE. */
 crd_status crd_text_to_double(double *out, const char *text, double min, double max,
                               const char *key);
+
+/** Insertions, deletions and replacements of characters that make b of a (Levenshtein 1966). Only the
+ * first 63 characters count. */
+size_t crd_text_distance(const char *a, const char *b);
 
 #endif

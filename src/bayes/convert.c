@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "bayes/estimator.h"
+#include "bayes/prior.h"
 #include "credence/posterior.h"
 #include "credence/rng.h"
 
@@ -24,6 +25,8 @@ crd_conversion crd_conversion_defaults(void)
 {
     return (crd_conversion){.prior_mu = 0,
                             .prior_sigma = 1,
+                            .prior_pi = 0.5,
+                            .prior_sigma2 = 0.0024787521766663585,
                             .posterior_mu_init = 0,
                             .posterior_rho_init = -3,
                             .type = "reparameterization",
@@ -36,9 +39,7 @@ static crd_status check_conversion(const crd_conversion *c)
     crd_status status = CRD_OK;
     const crd_estimator *estimator;
     CRD_TRY(crd_estimator_find(&estimator, c->type, "type"));
-    CRD_REQUIRE(isfinite(c->prior_mu), CRD_ERR_USAGE, "prior_mu: %g is not finite", c->prior_mu);
-    CRD_REQUIRE(isfinite(c->prior_sigma) && c->prior_sigma > 0, CRD_ERR_USAGE,
-                "prior_sigma: %g is not a positive number", c->prior_sigma);
+    CRD_TRY(crd_prior_check(c, CRD_ERR_USAGE));
     CRD_REQUIRE(isfinite(c->posterior_mu_init), CRD_ERR_USAGE,
                 "posterior_mu_init: %g is not finite", c->posterior_mu_init);
     CRD_REQUIRE(isfinite(c->posterior_rho_init), CRD_ERR_USAGE,

@@ -50,6 +50,24 @@ crd_extent crd_extent_make(const crd_shape *shape, int64_t n_images)
                         .total = per_image * n_images};
 }
 
+void crd_extent_load(float *out, const float *images, const crd_extent *extent)
+{
+    for (int64_t c = 0; c < extent->channels; c++)
+        for (int64_t n = 0; n < extent->images; n++)
+            memcpy(out + (c * extent->images + n) * extent->pixels,
+                   images + (n * extent->channels + c) * extent->pixels,
+                   (size_t)extent->pixels * sizeof *out);
+}
+
+void crd_extent_store(float *out, const float *activations, const crd_extent *extent)
+{
+    for (int64_t c = 0; c < extent->channels; c++)
+        for (int64_t n = 0; n < extent->images; n++)
+            memcpy(out + (n * extent->channels + c) * extent->pixels,
+                   activations + (c * extent->images + n) * extent->pixels,
+                   (size_t)extent->pixels * sizeof *out);
+}
+
 const crd_shape *crd_estimator_in_shape(const crd_model *model, const crd_node *node)
 {
     return &model->network->nodes[node->inputs[0]].shape;
@@ -90,6 +108,55 @@ void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t inde
         crd_kernels_get()->draw(out, mu, sigma, n, &stream);
     }
     args->times->draw_s += crd_clock_now_s() - start_s;
+}
+
+void crd_estimator_multiply_by_eps(float *x, float *scratch, const crd_estimator_args *args,
+                                   int64_t index)
+{
+    if (index < 0)
+        return;
+    int64_t n = args->model->network->params.entries[index].count;
+    const float *eps = scratch;
+    if (args->model->eps != NULL) {
+        eps = crd_estimator_values(args->model->eps, args->model, index);
+    } else {
+        double start_s = crd_clock_now_s();
+        const crd_stream stream = {.seed = args->seed,
+                                   .draw = (uint32_t)args->first_draw,
+                                   .tensor = (uint32_t)index,
+                                   .purpose = CRD_PURPOSE_WEIGHT};
+        crd_kernels_get()->normal_fill(scratch, n, 0, &stream);
+        args->times->draw_s += crd_clock_now_s() - start_s;
+    }
+    for (int64_t i = 0; i < n; i++)
+        x[i] *= eps[i];
+}
+
+static void clear(float *out, const crd_model *model, int64_t index)
+{
+    if (out != NULL)
+        memset(out, 0, (size_t)model->network->params.entries[index].count * sizeof *out);
+}
+
+void crd_estimator_apply_backward(float *din, float *dweight, float *dbias,
+                                  const crd_estimator_args *args, const float *in,
+                                  const float *dout, const float *weight)
+{
+    double start_s = crd_clock_now_s();
+    const crd_layer_args layer_args = {
+        .in = {in},
+        .in_shape = {crd_estimator_in_shape(args->model, args->node)},
+        .params = {[CRD_PARAM_WEIGHT] = weight},
+        .n_images = args->n_images,
+        .scratch = args->layer_scratch};
+    const crd_layer_grads grads = {
+        .dout = dout,
+        .din = {din},
+        .dparams = {[CRD_PARAM_WEIGHT] = dweight, [CRD_PARAM_BIAS] = dbias}};
+    clear(dweight, args->model, args->weight);
+    clear(dbias, args->model, args->bias);
+    args->node->layer->backward(args->node, &layer_args, &grads);
+    args->times->weighted_s += crd_clock_now_s() - start_s;
 }
 
 void crd_estimator_apply(float *out, const crd_estimator_args *args, const float *in,

@@ -19,10 +19,18 @@ typedef struct crd_estimator_args {
     int64_t weight, bias; /**< parameter indices; bias is a folded batch norm's, or -1 for none */
     uint64_t seed;
     int64_t n_images, first_image, n_draws, first_draw;
-    float *scratch;       /**< scratch_floats of the estimator */
+    float *scratch;       /**< scratch_floats, or backward_scratch_floats, of the estimator */
+    float *kept;          /**< training: kept_floats, from forward to backward; NULL: prediction */
     float *layer_scratch; /**< of the layer's kind */
     crd_sampler_times *times;
 } crd_estimator_args;
+
+/** What a backward pass of one draw writes, by slot of the parameter: CRD_PARAM_WEIGHT and _BIAS. */
+typedef struct crd_estimator_grads {
+    const float *dout;
+    float *din;                /**< added to; NULL: not asked for */
+    float *dmu[2], *dsigma[2]; /**< overwritten; NULL: no such parameter */
+} crd_estimator_grads;
 
 typedef struct crd_estimator {
     int draws_weights; /**< 1: has an eps a weight, so that eps can be imported */
@@ -30,6 +38,12 @@ typedef struct crd_estimator {
     int64_t (*scratch_floats)(const crd_model *model, const crd_node *node, int64_t weight,
                               int64_t bias, int64_t n_images);
     void (*forward)(const crd_estimator_args *args);
+    int64_t (*backward_scratch_floats)(const crd_model *model, const crd_node *node, int64_t weight,
+                                       int64_t bias, int64_t n_images);
+    /** Floats that forward leaves for backward; NULL: none. */
+    int64_t (*kept_floats)(const crd_node *node, int64_t n_images);
+    /** For n_draws 1; args as in forward, `out` may hold anything. */
+    void (*backward)(const crd_estimator_args *args, const crd_estimator_grads *grads);
 } crd_estimator;
 
 extern const crd_estimator crd_estimator_reparameterization;
@@ -49,6 +63,10 @@ typedef struct crd_extent {
 } crd_extent;
 crd_extent crd_extent_make(const crd_shape *shape, int64_t n_images);
 
+/** (images, channels, pixels), as callers have it, to (channels, images, pixels); and back. */
+void crd_extent_load(float *out, const float *images, const crd_extent *extent);
+void crd_extent_store(float *out, const float *activations, const crd_extent *extent);
+
 /** Shape of the node's input. */
 const crd_shape *crd_estimator_in_shape(const crd_model *model, const crd_node *node);
 
@@ -62,6 +80,16 @@ const float *crd_estimator_values(const float *block, const crd_model *model, in
  * eps is standard normal from {seed, draw, image 0, tensor index, WEIGHT}, or the imported one. */
 void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
                         int with_mu);
+
+/** x *= eps, the same as drawn. Nothing for index -1. `scratch` has room for the parameter. */
+void crd_estimator_multiply_by_eps(float *x, float *scratch, const crd_estimator_args *args,
+                                   int64_t index);
+
+/** Backward of the layer itself with this weight: dweight and dbias (may be NULL) are overwritten,
+ * din (may be NULL) is added to. */
+void crd_estimator_apply_backward(float *din, float *dweight, float *dbias,
+                                  const crd_estimator_args *args, const float *in,
+                                  const float *dout, const float *weight);
 
 /** The layer itself with these weights; bias may be NULL. */
 void crd_estimator_apply(float *out, const crd_estimator_args *args, const float *in,

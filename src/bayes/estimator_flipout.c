@@ -11,6 +11,8 @@
  * pooling over n pixels the deviation is too small by up to sqrt(n). For comparison only. */
 #include "bayes/estimator.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "kernels/kernels.h"
 
@@ -94,6 +96,52 @@ static void forward(const crd_estimator_args *args, int per_pixel)
     }
 }
 
+static int64_t backward_scratch_floats(const crd_model *model, const crd_node *node, int64_t weight,
+                                       int64_t bias, int64_t n_images)
+{
+    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
+    return scratch_floats(model, node, weight, bias, n_images) + in.total;
+}
+
+/* The mean path gives dmu; the perturbation's, from signed input and signed dout, gives the
+ * gradient at sigma * eps, so dsigma is that times eps; both give din. */
+static void backward(const crd_estimator_args *args, const crd_estimator_grads *grads,
+                     int per_pixel)
+{
+    const crd_model *model = args->model;
+    int64_t draw = args->first_draw;
+    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, args->node), args->n_images);
+    crd_extent out = crd_extent_make(&args->node->shape, args->n_images);
+    float *weight = args->scratch;
+    float *bias = weight + crd_estimator_param_floats(model, args->weight);
+    float *signed_in = bias + crd_estimator_param_floats(model, args->bias);
+    float *signed_din = signed_in + in.total;
+    float *signed_dout = signed_din + in.total;
+    float *signs = signed_dout + out.total;
+    crd_estimator_apply_backward(grads->din, grads->dmu[CRD_PARAM_WEIGHT],
+                                 grads->dmu[CRD_PARAM_BIAS], args, args->in, grads->dout,
+                                 crd_estimator_values(model->mu, model, args->weight));
+    crd_estimator_draw(weight, args, args->weight, draw, 0);
+    multiply_by_signs(signed_in, args->in, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN, per_pixel);
+    multiply_by_signs(signed_dout, grads->dout, signs, &out, args, draw, CRD_PURPOSE_SIGN_OUT,
+                      per_pixel);
+    if (grads->din == NULL)
+        signed_din = NULL;
+    else
+        memset(signed_din, 0, (size_t)in.total * sizeof *signed_din);
+    crd_estimator_apply_backward(signed_din, grads->dsigma[CRD_PARAM_WEIGHT],
+                                 grads->dsigma[CRD_PARAM_BIAS], args, signed_in, signed_dout,
+                                 weight);
+    crd_estimator_multiply_by_eps(grads->dsigma[CRD_PARAM_WEIGHT], weight, args, args->weight);
+    crd_estimator_multiply_by_eps(grads->dsigma[CRD_PARAM_BIAS], bias, args, args->bias);
+    if (grads->din == NULL)
+        return;
+    multiply_by_signs(signed_din, signed_din, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN,
+                      per_pixel);
+    for (int64_t i = 0; i < in.total; i++)
+        grads->din[i] += signed_din[i];
+}
+
 static void forward_channel(const crd_estimator_args *args)
 {
     forward(args, 0);
@@ -104,14 +152,28 @@ static void forward_pixel(const crd_estimator_args *args)
     forward(args, 1);
 }
 
+static void backward_channel(const crd_estimator_args *args, const crd_estimator_grads *grads)
+{
+    backward(args, grads, 0);
+}
+
+static void backward_pixel(const crd_estimator_args *args, const crd_estimator_grads *grads)
+{
+    backward(args, grads, 1);
+}
+
 const crd_estimator crd_estimator_flipout = {
     .draws_weights = 1,
     .scratch_floats = scratch_floats,
     .forward = forward_channel,
+    .backward_scratch_floats = backward_scratch_floats,
+    .backward = backward_channel,
 };
 
 const crd_estimator crd_estimator_flipout_pixel = {
     .draws_weights = 1,
     .scratch_floats = scratch_floats,
     .forward = forward_pixel,
+    .backward_scratch_floats = backward_scratch_floats,
+    .backward = backward_pixel,
 };

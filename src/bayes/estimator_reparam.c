@@ -3,6 +3,8 @@
  * Source: Blundell et al., "Weight uncertainty in neural networks", ICML 2015, section 3.2. */
 #include "bayes/estimator.h"
 
+#include <string.h>
+
 static int64_t scratch_floats(const crd_model *model, const crd_node *node, int64_t weight,
                               int64_t bias, int64_t n_images)
 {
@@ -24,8 +26,27 @@ static void forward(const crd_estimator_args *args)
     }
 }
 
+/* With g the gradient at the drawn weight: dmu = g, dsigma = g * eps. */
+static void backward(const crd_estimator_args *args, const crd_estimator_grads *grads)
+{
+    const int64_t indices[2] = {args->weight, args->bias};
+    float *weight = args->scratch;
+    crd_estimator_draw(weight, args, args->weight, args->first_draw, 1);
+    crd_estimator_apply_backward(grads->din, grads->dmu[CRD_PARAM_WEIGHT],
+                                 grads->dmu[CRD_PARAM_BIAS], args, args->in, grads->dout, weight);
+    for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
+        if (indices[slot] < 0)
+            continue;
+        int64_t n = args->model->network->params.entries[indices[slot]].count;
+        memcpy(grads->dsigma[slot], grads->dmu[slot], (size_t)n * sizeof(float));
+        crd_estimator_multiply_by_eps(grads->dsigma[slot], args->scratch, args, indices[slot]);
+    }
+}
+
 const crd_estimator crd_estimator_reparameterization = {
     .draws_weights = 1,
     .scratch_floats = scratch_floats,
     .forward = forward,
+    .backward_scratch_floats = scratch_floats,
+    .backward = backward,
 };

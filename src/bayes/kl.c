@@ -1,33 +1,35 @@
-/* KL divergence of independent normals, tensor by tensor:
+/* KL divergence of independent normals to their priors, tensor by tensor: cross entropy less entropy. For a normal prior
  * KL = log(sigma_p / sigma_q) + (sigma_q^2 + (mu_q - mu_p)^2) / (2 sigma_p^2) - 1/2.
  * Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, appendix B, for any
  * prior. */
 #include <math.h>
 
-#include "credence/posterior.h"
+#include "bayes/prior.h"
 
-/* log(sigma(rho)). Below -37 sigma is e^rho to the last bit of a double, and e^rho would underflow
- * long before rho leaves the floats. */
+/* Below this rho sigma is e^rho to the last bit of a double, and e^rho would underflow long before rho leaves the floats. */
+static const double rho_small = -37;
+
 static double log_sigma(double rho)
 {
-    return rho < -37 ? rho : log(crd_sigma_of_rho(rho));
+    return rho < rho_small ? rho : log(crd_sigma_of_rho(rho));
 }
 
-static double tensor_kl(const crd_posterior *posterior, const crd_param *param)
+static double distance_to(const crd_prior *prior, double mu, int64_t i)
 {
-    const float *mu = posterior->mu + param->offset;
-    const float *rho = posterior->rho + param->offset;
-    const float *prior_mu =
-        posterior->prior_mu == NULL ? NULL : posterior->prior_mu + param->offset;
-    double prior_sigma = posterior->conversion.prior_sigma;
-    double log_prior_sigma = log(prior_sigma);
+    return mu - (prior->means == NULL ? prior->mean : (double)prior->means[i]);
+}
+
+double crd_posterior_kl_tensor(const crd_posterior *posterior, int64_t index)
+{
+    const crd_param *param = &posterior->network->params.entries[index];
+    const float *mu = posterior->mu + param->offset, *rho = posterior->rho + param->offset;
+    const crd_prior prior = crd_prior_of(posterior, index);
     double sum = 0;
     for (int64_t i = 0; i < param->count; i++) {
-        double sigma = crd_sigma_of_rho((double)rho[i]) / prior_sigma;
-        double center = prior_mu == NULL ? posterior->conversion.prior_mu : (double)prior_mu[i];
-        double distance = ((double)mu[i] - center) / prior_sigma;
-        sum += log_prior_sigma - log_sigma((double)rho[i]) +
-               0.5 * (sigma * sigma + distance * distance - 1);
+        double distance = distance_to(&prior, (double)mu[i], i);
+        double sigma = crd_sigma_of_rho((double)rho[i]);
+        double cross = crd_prior_cross_entropy(&prior, distance, sigma).value;
+        sum += cross - log_sigma((double)rho[i]) - 0.5;
     }
     return sum;
 }
@@ -39,7 +41,7 @@ void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior)
     for (int64_t i = 0; i < params->n_params; i++) {
         if (!posterior->bayesian[i] || params->entries[i].count == 0)
             continue;
-        double kl = tensor_kl(posterior, &params->entries[i]);
+        double kl = crd_posterior_kl_tensor(posterior, i);
         total += kl;
         total_of_means += kl / (double)params->entries[i].count;
     }
@@ -47,4 +49,33 @@ void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior)
         *sum = total;
     if (mean != NULL)
         *mean = total_of_means;
+}
+
+/* dsigma/drho is the logistic function; divided by sigma it goes to 1 where both underflow. */
+static void element_gradient(double *dmu, double *drho, const crd_prior *prior, double mu,
+                             double rho, int64_t i, double weight)
+{
+    double sigma = crd_sigma_of_rho(rho), slope = 1 / (1 + exp(-rho));
+    crd_cross_entropy cross = crd_prior_cross_entropy(prior, distance_to(prior, mu, i), sigma);
+    *dmu += weight * cross.dmu;
+    *drho += weight * (cross.dsigma * slope - (rho < rho_small ? 1 : slope / sigma));
+}
+
+void crd_posterior_kl_gradient(double *dmu, double *drho, const crd_posterior *posterior,
+                               int64_t first, int64_t n, crd_kl_reduction reduction, double weight)
+{
+    const crd_params *params = &posterior->network->params;
+    for (int64_t p = 0; p < params->n_params; p++) {
+        const crd_param *param = &params->entries[p];
+        int64_t begin = first > param->offset ? first : param->offset;
+        int64_t end = param->offset + param->count;
+        end = end < first + n ? end : first + n;
+        if (!posterior->bayesian[p] || begin >= end)
+            continue;
+        const crd_prior prior = crd_prior_of(posterior, p);
+        double share = reduction == CRD_KL_MEAN ? weight / (double)param->count : weight;
+        for (int64_t i = begin; i < end; i++)
+            element_gradient(&dmu[i - first], &drho[i - first], &prior, (double)posterior->mu[i],
+                             (double)posterior->rho[i], i - param->offset, share);
+    }
 }

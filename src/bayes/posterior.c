@@ -1,10 +1,9 @@
-#include "credence/posterior.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "bayes/prior.h"
 
 enum { MODULE_SIZE = 512, LEAF_SIZE = 64 };
 
@@ -107,11 +106,7 @@ crd_status crd_posterior_check(const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
     const crd_params *params = &posterior->network->params;
-    const crd_conversion *conversion = &posterior->conversion;
-    CRD_REQUIRE(isfinite(conversion->prior_sigma) && conversion->prior_sigma > 0, CRD_ERR_INPUT,
-                "prior_sigma: %g is not a positive number", conversion->prior_sigma);
-    CRD_REQUIRE(isfinite(conversion->prior_mu), CRD_ERR_INPUT, "prior_mu: %g is not finite",
-                conversion->prior_mu);
+    CRD_TRY(crd_prior_check(&posterior->conversion, CRD_ERR_INPUT));
     for (int64_t p = 0; p < params->n_params; p++) {
         const float *mu = posterior->mu + params->entries[p].offset;
         const float *rho = posterior->rho + params->entries[p].offset;

@@ -141,26 +141,6 @@ static int64_t draw_step(const crd_sampler *sampler, int64_t node)
     return sampler->plan.n_copies[node] == 1 ? 0 : sampler->plan.floats[node];
 }
 
-/* (images, channels, pixels) to (channels, images, pixels). */
-static void load_images(float *out, const float *images, const crd_extent *extent)
-{
-    for (int64_t c = 0; c < extent->channels; c++)
-        for (int64_t n = 0; n < extent->images; n++)
-            memcpy(out + (c * extent->images + n) * extent->pixels,
-                   images + (n * extent->channels + c) * extent->pixels,
-                   (size_t)extent->pixels * sizeof *out);
-}
-
-/* And back. */
-static void store_logits(float *logits, const float *activations, const crd_extent *extent)
-{
-    for (int64_t c = 0; c < extent->channels; c++)
-        for (int64_t n = 0; n < extent->images; n++)
-            memcpy(logits + (n * extent->channels + c) * extent->pixels,
-                   activations + (c * extent->images + n) * extent->pixels,
-                   (size_t)extent->pixels * sizeof *logits);
-}
-
 /* A node whose parameters are not drawn, for as many copies as its input has. */
 static void run_fixed(crd_sampler *sampler, int64_t index, int64_t n_images, int64_t n_draws)
 {
@@ -255,7 +235,7 @@ crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *ima
 
     double start_s = crd_clock_now_s();
     crd_extent in = crd_extent_make(crd_network_input_shape(network), n_images);
-    load_images(activation(sampler, 0), images, &in);
+    crd_extent_load(activation(sampler, 0), images, &in);
     sampler->times.rest_s += crd_clock_now_s() - start_s;
 
     for (int64_t i = 1; i < network->n_nodes; i++) {
@@ -271,8 +251,8 @@ crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *ima
     int64_t last = network->n_nodes - 1;
     crd_extent out = crd_extent_make(&network->nodes[last].shape, n_images);
     for (int64_t d = 0; d < n_draws; d++)
-        store_logits(logits + d * out.total,
-                     activation(sampler, last) + d * draw_step(sampler, last), &out);
+        crd_extent_store(logits + d * out.total,
+                         activation(sampler, last) + d * draw_step(sampler, last), &out);
     status = check_finite(logits, out.per_image, n_images, first_image, n_draws, first_draw);
     sampler->times.rest_s += crd_clock_now_s() - start_s;
     return status;

@@ -65,6 +65,16 @@ void crd_comm_reduce_max(crd_comm *comm, int64_t *values, int64_t n)
     comm->ops->reduce(comm, values, n, 1);
 }
 
+void crd_comm_sum_begin(crd_comm *comm, int64_t *values, int64_t n)
+{
+    comm->ops->sum_begin(comm, values, n);
+}
+
+void crd_comm_sum_end(crd_comm *comm)
+{
+    comm->ops->sum_end(comm);
+}
+
 crd_comm_cost crd_comm_get_cost(const crd_comm *comm)
 {
     return comm->cost;

@@ -13,6 +13,8 @@ typedef struct crd_comm_ops {
     crd_status (*agree)(crd_comm *comm, crd_status local);
     void (*broadcast)(crd_comm *comm, void *data, int64_t n_bytes);
     void (*reduce)(crd_comm *comm, int64_t *values, int64_t n, int maximum);
+    void (*sum_begin)(crd_comm *comm, int64_t *values, int64_t n);
+    void (*sum_end)(crd_comm *comm);
     /* The node's block: allocation of n_bytes (a multiple of the page), agreed on. */
     crd_status (*shared_create)(crd_shared *shared);
     void (*shared_destroy)(crd_shared *shared);

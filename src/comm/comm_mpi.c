@@ -13,11 +13,16 @@
 /* Large transfers go in pieces: MPI counts are ints. */
 enum { PIECE_BYTES = 1 << 30, PIECE_NUMBERS = 1 << 26, PAGE = 4096 };
 
+/* Sums that may be under way; one more waits for the first ones. */
+enum { MAX_SUMS = 64 };
+
 typedef struct mpi_body {
     MPI_Comm all;     /* ours: a duplicate */
     MPI_Comm node;    /* ranks that share memory with this one */
     MPI_Comm leaders; /* first ranks of the nodes, ordered by rank; MPI_COMM_NULL on the others */
     MPI_Datatype page;
+    MPI_Request sums[MAX_SUMS];
+    int n_sums;
     int owns_mpi; /* we called MPI_Init */
 } mpi_body;
 
@@ -90,6 +95,33 @@ static void mpi_reduce(crd_comm *comm, int64_t *values, int64_t n, int maximum)
                    body_of(comm)->all);
     }
     comm->cost.bytes += comm->rank == 0 ? 0 : n * (int64_t)sizeof *values;
+    comm->cost.seconds += crd_clock_now_s() - start;
+}
+
+static void mpi_sum_end(crd_comm *comm)
+{
+    mpi_body *body = body_of(comm);
+    double start = crd_clock_now_s();
+    MPI_Waitall(body->n_sums, body->sums, MPI_STATUSES_IGNORE);
+    body->n_sums = 0;
+    comm->cost.seconds += crd_clock_now_s() - start;
+}
+
+static void mpi_sum_begin(crd_comm *comm, int64_t *values, int64_t n)
+{
+    mpi_body *body = body_of(comm);
+    double start = crd_clock_now_s();
+    for (int64_t at = 0; at < n; at += PIECE_NUMBERS) {
+        int64_t piece = n - at < PIECE_NUMBERS ? n - at : PIECE_NUMBERS;
+        if (body->n_sums == MAX_SUMS)
+            mpi_sum_end(comm);
+        MPI_Iallreduce(MPI_IN_PLACE, values + at, (int)piece, MPI_INT64_T, MPI_SUM, body->all,
+                       &body->sums[body->n_sums++]);
+    }
+    /* Lets those begun before go on: Open MPI moves only when called. */
+    int done;
+    MPI_Testall(body->n_sums, body->sums, &done, MPI_STATUSES_IGNORE);
+    comm->cost.bytes += n * (int64_t)sizeof *values;
     comm->cost.seconds += crd_clock_now_s() - start;
 }
 
@@ -205,6 +237,8 @@ static const crd_comm_ops mpi_ops = {
     .agree = mpi_agree,
     .broadcast = mpi_broadcast,
     .reduce = mpi_reduce,
+    .sum_begin = mpi_sum_begin,
+    .sum_end = mpi_sum_end,
     .shared_create = mpi_shared_create,
     .shared_destroy = mpi_shared_destroy,
     .shared_begin = mpi_shared_begin,
@@ -295,4 +329,14 @@ crd_status crd_comm_create_world(crd_comm **out)
 crd_status crd_comm_create_mpi(crd_comm **out, MPI_Comm mpi_comm)
 {
     return create(out, mpi_comm, 0);
+}
+
+const char *crd_comm_mpi_library(void)
+{
+    /* The call is allowed before MPI_Init, so nothing has to be kept in a communicator. */
+    static char name[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(name, &length);
+    name[strcspn(name, ",\n")] = '\0';
+    return name;
 }

@@ -4,11 +4,6 @@
 #include "base/alloc.h"
 #include "comm/comm_body.h"
 
-static void self_destroy(crd_comm *comm)
-{
-    (void)comm;
-}
-
 static void self_abort(crd_comm *comm, int code)
 {
     (void)comm;
@@ -29,6 +24,16 @@ static void self_broadcast(crd_comm *comm, void *data, int64_t n_bytes)
 static void self_reduce(crd_comm *comm, int64_t *values, int64_t n, int maximum)
 {
     (void)comm, (void)values, (void)n, (void)maximum;
+}
+
+static void self_sum_begin(crd_comm *comm, int64_t *values, int64_t n)
+{
+    (void)comm, (void)values, (void)n;
+}
+
+static void self_nothing(crd_comm *comm)
+{
+    (void)comm;
 }
 
 static crd_status self_shared_create(crd_shared *shared)
@@ -56,24 +61,21 @@ static void self_shared_gather(crd_shared *shared, const int64_t *begin)
     (void)shared, (void)begin;
 }
 
-static void self_node_barrier(crd_comm *comm)
-{
-    (void)comm;
-}
-
 static const crd_comm_ops self_ops = {
-    .destroy = self_destroy,
+    .destroy = self_nothing,
     .abort = self_abort,
     .agree = self_agree,
     .broadcast = self_broadcast,
     .reduce = self_reduce,
+    .sum_begin = self_sum_begin,
+    .sum_end = self_nothing,
     .shared_create = self_shared_create,
     .shared_destroy = self_shared_destroy,
     .shared_begin = self_shared_begin,
     .shared_progress = self_shared_nothing,
     .shared_end = self_shared_nothing,
     .shared_gather = self_shared_gather,
-    .node_barrier = self_node_barrier,
+    .node_barrier = self_nothing,
 };
 
 crd_status crd_comm_create_self(crd_comm **out)

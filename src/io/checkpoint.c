@@ -95,7 +95,7 @@ static crd_status create_progress(crd_h5 *h5, const crd_train_state *given, cons
     CRD_TRY(crd_h5_group_create(h5, progress));
     for (int i = 0; i < N_COUNTS; i++)
         CRD_TRY(crd_h5_attr_put(h5, progress, counts[i].key, CRD_H5_INT64, counts[i].value, 1));
-    CRD_TRY(crd_h5_attr_put(h5, progress, "sums", CRD_H5_FLOAT64, state.sums, 3));
+    CRD_TRY(crd_h5_attr_put(h5, progress, "sums", CRD_H5_FLOAT64, state.sums, 4));
     CRD_TRY(crd_h5_attr_put(h5, progress, "best", CRD_H5_FLOAT64, &state.best, 1));
     CRD_TRY(crd_h5_strings_write(h5, fingerprint_path, &fingerprint, 0));
 cleanup:
@@ -170,7 +170,7 @@ static crd_status read_state(crd_train_state *state, crd_posterior *posterior, c
     state->step = found.step;
     state->epoch = found.epoch;
     state->batch = found.batch;
-    CRD_TRY(crd_h5_attr_get(state->sums, h5, progress, "sums", CRD_H5_FLOAT64, 3));
+    CRD_TRY(crd_h5_attr_get(state->sums, h5, progress, "sums", CRD_H5_FLOAT64, 4));
     CRD_TRY(crd_h5_attr_get(&state->best, h5, progress, "best", CRD_H5_FLOAT64, 1));
     CRD_TRY(visit_moments(state, h5, read_moments));
     CRD_TRY(crd_history_read(state->history, state->epoch, h5));

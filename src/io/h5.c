@@ -62,6 +62,8 @@ const char *crd_h5_type_name(crd_h5_type type)
         return "int64";
     case CRD_H5_UINT64:
         return "uint64";
+    case CRD_H5_UINT8:
+        return "uint8";
     case CRD_H5_BOOL:
         return "int8";
     case CRD_H5_STRING:
@@ -82,6 +84,7 @@ int64_t crd_h5_type_size(crd_h5_type type)
     case CRD_H5_INT64:
     case CRD_H5_UINT64:
         return 8;
+    case CRD_H5_UINT8:
     case CRD_H5_BOOL:
         return 1;
     default:
@@ -102,6 +105,8 @@ hid_t crd_h5_type_id(crd_h5_type type, int native)
         return native ? H5T_NATIVE_INT64 : H5T_STD_I64LE;
     case CRD_H5_UINT64:
         return native ? H5T_NATIVE_UINT64 : H5T_STD_U64LE;
+    case CRD_H5_UINT8:
+        return native ? H5T_NATIVE_UINT8 : H5T_STD_U8LE;
     case CRD_H5_BOOL:
         return native ? H5T_NATIVE_INT8 : H5T_STD_I8LE;
     default:
@@ -380,6 +385,18 @@ crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type t
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
     H5_TRY(file, path, "read",
            H5Dread(dataset, crd_h5_type_id(type, 1), H5S_ALL, H5S_ALL, H5P_DEFAULT, data));
+cleanup:
+    return crd_h5_closed(status, file, path, dataset, H5Dclose);
+}
+
+crd_status crd_h5_offset(int64_t *out, crd_h5 *file, const char *path)
+{
+    crd_status status = CRD_OK;
+    hid_t dataset = H5I_INVALID_HID;
+    H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
+    haddr_t address = H5Dget_offset(dataset);
+    H5Eclear2(H5E_DEFAULT); /* that there is none counts as an error there */
+    *out = address == HADDR_UNDEF ? -1 : (int64_t)address;
 cleanup:
     return crd_h5_closed(status, file, path, dataset, H5Dclose);
 }

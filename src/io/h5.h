@@ -25,6 +25,7 @@ typedef enum crd_h5_type {
     CRD_H5_INT32,
     CRD_H5_INT64,
     CRD_H5_UINT64,
+    CRD_H5_UINT8,
     CRD_H5_BOOL,
     CRD_H5_STRING,
     CRD_H5_OTHER /**< only found in files of others */
@@ -68,6 +69,10 @@ crd_status crd_h5_write(crd_h5 *file, const char *path, crd_h5_type type, const 
                         const int64_t *start, const int64_t *count);
 /** Reads all of a numeric dataset as `type`. */
 crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type type);
+
+/** Where a dataset's values lie in the file, one behind the other; -1: they
+ * do not (chunked, compressed, external, never written). */
+crd_status crd_h5_offset(int64_t *out, crd_h5 *file, const char *path);
 
 /** Makes the one-dimensional dataset a dimension scale under its own name. */
 crd_status crd_h5_scale_set(crd_h5 *file, const char *path);

@@ -9,6 +9,7 @@ enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
 static const char *const interpolations[] = {
     [CRD_BILINEAR] = "bilinear",
     [CRD_BICUBIC] = "bicubic",
+    NULL,
 };
 
 /* One dataset of a posterior's numbers. */
@@ -87,7 +88,7 @@ static crd_status write_tensor(const tensor_place *place, void *payload)
 }
 
 /* The numbers of crd_conversion in the file: one table for writing and reading. */
-#define N_DOUBLES 6
+#define N_DOUBLES 8
 typedef struct double_place {
     const char *group, *key;
     double *value;
@@ -97,10 +98,12 @@ static void place_doubles(double_place out[N_DOUBLES], crd_conversion *conversio
 {
     out[0] = (double_place){"/prior", "prior_mu", &conversion->prior_mu};
     out[1] = (double_place){"/prior", "prior_sigma", &conversion->prior_sigma};
-    out[2] = (double_place){"/conversion", "posterior_mu_init", &conversion->posterior_mu_init};
-    out[3] = (double_place){"/conversion", "posterior_rho_init", &conversion->posterior_rho_init};
-    out[4] = (double_place){"/conversion", "moped_delta", &conversion->moped_delta};
-    out[5] = (double_place){"/conversion", "sigma_min", &conversion->sigma_min};
+    out[2] = (double_place){"/prior", "prior_pi", &conversion->prior_pi};
+    out[3] = (double_place){"/prior", "prior_sigma2", &conversion->prior_sigma2};
+    out[4] = (double_place){"/conversion", "posterior_mu_init", &conversion->posterior_mu_init};
+    out[5] = (double_place){"/conversion", "posterior_rho_init", &conversion->posterior_rho_init};
+    out[6] = (double_place){"/conversion", "moped_delta", &conversion->moped_delta};
+    out[7] = (double_place){"/conversion", "sigma_min", &conversion->sigma_min};
 }
 
 static crd_status write_conversion(crd_h5 *h5, const crd_conversion *given)
@@ -112,6 +115,10 @@ static crd_status write_conversion(crd_h5 *h5, const crd_conversion *given)
     place_doubles(doubles, &conversion);
     CRD_TRY(crd_h5_group_create(h5, "/prior"));
     CRD_TRY(crd_h5_group_create(h5, "/conversion"));
+    CRD_TRY(crd_h5_attr_put_text(h5, "/prior", "prior_kind",
+                                 crd_prior_kind_names()[given->prior_kind]));
+    CRD_TRY(crd_h5_attr_put_text(h5, "/prior", "prior_scale",
+                                 crd_prior_scale_names()[given->prior_scale]));
     CRD_TRY(crd_h5_attr_put_text(h5, "/conversion", "type", conversion.type));
     for (int i = 0; i < N_DOUBLES; i++)
         CRD_TRY(crd_h5_attr_put(h5, doubles[i].group, doubles[i].key, CRD_H5_FLOAT64,
@@ -191,16 +198,36 @@ cleanup:
     return status;
 }
 
+/* *out = place of the text attribute among names. */
+static crd_status read_choice(int *out, crd_h5 *h5, const char *group, const char *key,
+                              const char *const *names)
+{
+    crd_status status = CRD_OK;
+    char *found = NULL, allowed[256] = "";
+    CRD_TRY(crd_h5_attr_get_text(&found, h5, group, key));
+    for (*out = 0; names[*out] != NULL && strcmp(names[*out], found) != 0; ++*out)
+        snprintf(allowed + strlen(allowed), sizeof allowed - strlen(allowed), "%s%s",
+                 *out == 0 ? "" : " or ", names[*out]);
+    CRD_REQUIRE(names[*out] != NULL, CRD_ERR_INPUT, "%s: %s: %s '%s' is not known; it must be %s",
+                crd_h5_name(h5), group, key, found, allowed);
+cleanup:
+    crd_free(found);
+    return status;
+}
+
 static crd_status read_conversion(crd_conversion *conversion, crd_h5 *h5)
 {
     crd_status status = CRD_OK;
     char *type = NULL;
     int64_t moped_enable, moped_prior;
+    int kind, scale;
     double_place doubles[N_DOUBLES];
     place_doubles(doubles, conversion);
     for (int i = 0; i < N_DOUBLES; i++)
         CRD_TRY(crd_h5_attr_get(doubles[i].value, h5, doubles[i].group, doubles[i].key,
                                 CRD_H5_FLOAT64, 1));
+    CRD_TRY(read_choice(&kind, h5, "/prior", "prior_kind", crd_prior_kind_names()));
+    CRD_TRY(read_choice(&scale, h5, "/prior", "prior_scale", crd_prior_scale_names()));
     CRD_TRY(crd_h5_attr_get(&moped_enable, h5, "/conversion", "moped_enable", CRD_H5_INT64, 1));
     CRD_TRY(crd_h5_attr_get(&moped_prior, h5, "/conversion", "moped_prior", CRD_H5_INT64, 1));
     CRD_TRY(crd_h5_attr_get(&conversion->seed, h5, "/conversion", "seed", CRD_H5_UINT64, 1));
@@ -209,6 +236,8 @@ static crd_status read_conversion(crd_conversion *conversion, crd_h5 *h5)
                 "%s: /conversion: type '%s' is longer than any estimator's name", crd_h5_name(h5),
                 type);
     memcpy(conversion->type, type, strlen(type) + 1);
+    conversion->prior_kind = (crd_prior_kind)kind;
+    conversion->prior_scale = (crd_prior_scale)scale;
     conversion->moped_enable = moped_enable != 0;
     conversion->moped_prior = moped_prior != 0;
 cleanup:
@@ -220,8 +249,7 @@ static crd_status read_preprocessing(crd_preprocessing *transform, crd_h5 *h5)
 {
     crd_status status = CRD_OK;
     const char *group = "/preprocessing";
-    char *name = NULL;
-    int i = 0;
+    int interpolation;
     CRD_TRY(crd_h5_attr_get(&transform->channels, h5, group, "channels", CRD_H5_INT64, 1));
     CRD_REQUIRE(transform->channels >= 1 && transform->channels <= CRD_MAX_CHANNELS, CRD_ERR_INPUT,
                 "%s: %s: channels is %lld; it must be 1 to %d", crd_h5_name(h5), group,
@@ -231,15 +259,9 @@ static crd_status read_preprocessing(crd_preprocessing *transform, crd_h5 *h5)
     CRD_TRY(
         crd_h5_attr_get(transform->mean, h5, group, "mean", CRD_H5_FLOAT32, transform->channels));
     CRD_TRY(crd_h5_attr_get(transform->sd, h5, group, "sd", CRD_H5_FLOAT32, transform->channels));
-    CRD_TRY(crd_h5_attr_get_text(&name, h5, group, "interpolation"));
-    while (i <= CRD_BICUBIC && strcmp(interpolations[i], name) != 0)
-        i++;
-    CRD_REQUIRE(i <= CRD_BICUBIC, CRD_ERR_INPUT,
-                "%s: %s: interpolation '%s' is not known; it must be bilinear or bicubic",
-                crd_h5_name(h5), group, name);
-    transform->interpolation = (crd_interpolation)i;
+    CRD_TRY(read_choice(&interpolation, h5, group, "interpolation", interpolations));
+    transform->interpolation = (crd_interpolation)interpolation;
 cleanup:
-    crd_free(name);
     return status;
 }
 

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "credence/files.h"
 
 enum { MAGIC_SIZE = 16, SUPERBLOCK_SIZE = 48, DIGEST_CHUNK = 1 << 20 };
 static const char magic[MAGIC_SIZE + 1] = "credence-seal-1\n";
@@ -141,11 +143,11 @@ static crd_status unsealed(int fd, int64_t size, const char *path)
                     "%s: not sealed by Credence, or changed since by another program", path);
 }
 
-static crd_status verify(int fd, const char *path)
+static crd_status verify(unsigned char stored[CRD_SEAL_SIZE], int fd, const char *path)
 {
     crd_status status = CRD_OK;
     struct stat info;
-    unsigned char stored[CRD_SEAL_SIZE], computed[CRD_SEAL_SIZE];
+    unsigned char computed[CRD_SEAL_SIZE];
     CRD_REQUIRE(fstat(fd, &info) == 0, CRD_ERR_IO, "%s: %s", path, strerror(errno));
     CRD_REQUIRE(!S_ISDIR(info.st_mode), CRD_ERR_INPUT, "%s: is a folder, not a file", path);
     CRD_REQUIRE(S_ISREG(info.st_mode), CRD_ERR_INPUT, "%s: is not a regular file", path);
@@ -165,14 +167,29 @@ cleanup:
     return status;
 }
 
-crd_status crd_seal_verify(const char *path)
+static crd_status verify_path(unsigned char stored[CRD_SEAL_SIZE], const char *path)
 {
     /* Without O_NONBLOCK a named pipe would be waited for. */
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return CRD_FAIL(errno == ENOENT || errno == ENOTDIR ? CRD_ERR_INPUT : CRD_ERR_IO,
                         "%s: cannot be opened: %s", path, strerror(errno));
-    crd_status status = verify(fd, path);
+    crd_status status = verify(stored, fd, path);
     close(fd);
+    return status;
+}
+
+crd_status crd_seal_verify(const char *path)
+{
+    unsigned char stored[CRD_SEAL_SIZE];
+    return verify_path(stored, path);
+}
+
+crd_status crd_file_digest(char out[CRD_FILE_DIGEST_SIZE], const char *path)
+{
+    unsigned char stored[CRD_SEAL_SIZE];
+    crd_status status = verify_path(stored, path);
+    for (int i = 0; status == CRD_OK && i < 16; i++)
+        snprintf(out + 2 * i, 3, "%02x", stored[CRD_SEAL_SIZE - 16 + i]);
     return status;
 }

@@ -1,6 +1,7 @@
 #include "kernels/variants.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,12 +70,11 @@ crd_status crd_kernels_check(void)
     if (crd_kernels_choose() != NULL)
         return CRD_OK;
     char allowed[64] = "";
-    for (int i = 0; i < crd_n_variants; i++) {
-        if (!crd_variants[i].runs_here())
-            continue;
-        strcat(allowed, allowed[0] == '\0' ? "" : ", ");
-        strcat(allowed, crd_variants[i].table->name);
-    }
+    size_t used = 0;
+    for (int i = 0; i < crd_n_variants; i++)
+        if (crd_variants[i].runs_here() && used < sizeof allowed)
+            used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s",
+                                     used > 0 ? ", " : "", crd_variants[i].table->name);
     return CRD_FAIL(CRD_ERR_USAGE, "CREDENCE_KERNELS: '%s' is not one of this CPU's: %s",
                     getenv("CREDENCE_KERNELS"), allowed);
 }

@@ -41,6 +41,12 @@ crd_status crd_kernels_check(void);
 void crd_gemm(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t ldb,
               int64_t m, int64_t n, int64_t k, float beta);
 
+/** The same with A, B or both given transposed, (k x m) and (n x k): flags of crd_transpose, added. */
+typedef enum crd_transpose { CRD_TRANSPOSE_A = 1, CRD_TRANSPOSE_B = 2 } crd_transpose;
+void crd_gemm_transposed(float *c, int64_t ldc, const float *a, int64_t lda, const float *b,
+                         int64_t ldb, int64_t m, int64_t n, int64_t k, float beta,
+                         unsigned transposed);
+
 /** One BLAS thread in this process; called once at start by the program. */
 void crd_gemm_init(void);
 

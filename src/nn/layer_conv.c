@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
-#include "nn/layer_kinds.h"
+#include "nn/layer_conv.h"
 
 /* Columns are made in chunks that stay in the cache. The width of a chunk depends on shapes only,
  * as the last bits of a product depend on its shape. */
@@ -54,8 +54,7 @@ cleanup:
     return status;
 }
 
-/* 1x1, stride 1, no padding: the input already is the matrix of columns. */
-static int is_pointwise(const crd_conv2d_attrs *a)
+int crd_conv_is_pointwise(const crd_conv2d_attrs *a)
 {
     for (int i = 0; i < 2; i++)
         if (a->kernel_size[i] != 1 || a->stride[i] != 1 || a->padding[i] != 0)
@@ -63,15 +62,14 @@ static int is_pointwise(const crd_conv2d_attrs *a)
     return 1;
 }
 
-static int64_t column_length(const crd_conv2d_attrs *a)
+int64_t crd_conv_column_length(const crd_conv2d_attrs *a)
 {
     return a->in_channels / a->groups * a->kernel_size[0] * a->kernel_size[1];
 }
 
-/* As many columns as CHUNK_FLOATS allow, evened out over the chunks so that none is a thin rest. */
-static int64_t chunk_width(const crd_conv2d_attrs *a, int64_t n_columns)
+int64_t crd_conv_chunk_width(const crd_conv2d_attrs *a, int64_t n_columns)
 {
-    int64_t most = CHUNK_FLOATS / column_length(a) / CHUNK_ALIGN * CHUNK_ALIGN;
+    int64_t most = CHUNK_FLOATS / crd_conv_column_length(a) / CHUNK_ALIGN * CHUNK_ALIGN;
     if (most < CHUNK_ALIGN)
         most = CHUNK_ALIGN;
     int64_t n_chunks = (n_columns + most - 1) / most;
@@ -84,7 +82,9 @@ static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, 
     (void)in;
     const crd_conv2d_attrs *a = &node->attrs.conv2d;
     int64_t n_columns = n_images * node->shape.dims[1] * node->shape.dims[2];
-    return is_pointwise(a) ? 0 : column_length(a) * chunk_width(a, n_columns);
+    return crd_conv_is_pointwise(a)
+               ? 0
+               : crd_conv_column_length(a) * crd_conv_chunk_width(a, n_columns);
 }
 
 /* One image row's share of one row of the column matrix: out[i] is pixel (i * stride + shift) of a
@@ -107,16 +107,14 @@ static void gather_row(float *out, const float *row, int64_t n, int64_t stride, 
         out[i] = 0;
 }
 
-/* Columns [first, first + n) of the matrix for the channels from `in` on; a column is an output
- * pixel, numbered over (image, height, width). */
-static void gather_columns(float *columns, const float *in, const crd_node *node,
-                           const crd_layer_args *args, int64_t first, int64_t n)
+void crd_conv_gather_columns(float *columns, const float *in, const crd_node *node,
+                             const crd_layer_args *args, int64_t first, int64_t n)
 {
     const crd_conv2d_attrs *a = &node->attrs.conv2d;
     int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
     int64_t out_height = node->shape.dims[1], out_width = node->shape.dims[2];
     int64_t n_taps = a->kernel_size[0] * a->kernel_size[1];
-    for (int64_t k = 0; k < column_length(a); k++) {
+    for (int64_t k = 0; k < crd_conv_column_length(a); k++) {
         const float *channel = in + k / n_taps * args->n_images * height * width;
         int64_t dy = k % n_taps / a->kernel_size[1] * a->dilation[0] - a->padding[0];
         int64_t dx = k % a->kernel_size[1] * a->dilation[1] - a->padding[1];
@@ -146,8 +144,8 @@ static void forward(const crd_node *node, const crd_layer_args *args)
     int64_t in_plane = args->n_images * args->in_shape[0]->dims[1] * args->in_shape[0]->dims[2];
     int64_t out_plane = args->n_images * node->shape.dims[1] * node->shape.dims[2];
     int64_t n_in = a->in_channels / a->groups, n_out = a->out_channels / a->groups;
-    int64_t length = column_length(a);
-    int64_t chunk = is_pointwise(a) ? out_plane : chunk_width(a, out_plane);
+    int64_t length = crd_conv_column_length(a);
+    int64_t chunk = crd_conv_is_pointwise(a) ? out_plane : crd_conv_chunk_width(a, out_plane);
     const float *bias = args->params[CRD_PARAM_BIAS];
     for (int64_t g = 0; g < a->groups; g++) {
         const float *in = args->in[0] + g * n_in * in_plane;
@@ -156,8 +154,8 @@ static void forward(const crd_node *node, const crd_layer_args *args)
             int64_t n = out_plane - first < chunk ? out_plane - first : chunk;
             float *out = args->out + g * n_out * out_plane + first;
             const float *columns = in;
-            if (!is_pointwise(a)) {
-                gather_columns(args->scratch, in, node, args, first, n);
+            if (!crd_conv_is_pointwise(a)) {
+                crd_conv_gather_columns(args->scratch, in, node, args, first, n);
                 columns = args->scratch;
             }
             crd_gemm(out, out_plane, weight, length, columns, n, n_out, n, length, 0);
@@ -175,4 +173,6 @@ const crd_layer crd_layer_conv2d = {.name = "Conv2d",
                                     .attrs = attrs,
                                     .infer = infer,
                                     .scratch_floats = scratch_floats,
-                                    .forward = forward};
+                                    .forward = forward,
+                                    .keeps_in = 1,
+                                    .backward = crd_conv_backward};

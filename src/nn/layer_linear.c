@@ -1,5 +1,6 @@
 #include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
+#include "nn/reduce.h"
 
 static const crd_attr_spec attrs[] = {
     {"in_features", offsetof(crd_linear_attrs, in_features), 1, 0, 1, CRD_NODE_MAX_ELEMENTS},
@@ -35,9 +36,26 @@ static void forward(const crd_node *node, const crd_layer_args *args)
             args->out[i * n + j] += bias[i];
 }
 
+static void backward(const crd_node *node, const crd_layer_args *args, const crd_layer_grads *grads)
+{
+    const crd_linear_attrs *a = &node->attrs.linear;
+    int64_t n = args->n_images, n_in = a->in_features, n_out = a->out_features;
+    float *dbias = grads->dparams[CRD_PARAM_BIAS];
+    for (int64_t i = 0; dbias != NULL && i < n_out; i++)
+        dbias[i] += (float)crd_sum(grads->dout + i * n, n);
+    if (grads->dparams[CRD_PARAM_WEIGHT] != NULL)
+        crd_gemm_transposed(grads->dparams[CRD_PARAM_WEIGHT], n_in, grads->dout, n, args->in[0], n,
+                            n_out, n_in, n, 1, CRD_TRANSPOSE_B);
+    if (grads->din[0] != NULL)
+        crd_gemm_transposed(grads->din[0], n, args->params[CRD_PARAM_WEIGHT], n_in, grads->dout, n,
+                            n_in, n, n_out, 1, CRD_TRANSPOSE_A);
+}
+
 const crd_layer crd_layer_linear = {.name = "Linear",
                                     .n_inputs = 1,
                                     .is_weighted = 1,
                                     .attrs = attrs,
                                     .infer = infer,
-                                    .forward = forward};
+                                    .forward = forward,
+                                    .keeps_in = 1,
+                                    .backward = backward};

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "nn/layer_kinds.h"
+#include "nn/reduce.h"
 
 static const crd_attr_spec attrs[] = {
     {"num_features", offsetof(crd_batch_norm2d_attrs, num_features), 1, 0, 1,
@@ -26,21 +27,89 @@ cleanup:
     return status;
 }
 
-/* On the running statistics: one multiply-add a pixel. */
+static int64_t plane_length(const crd_node *node, const crd_layer_args *args)
+{
+    return args->n_images * node->shape.dims[1] * node->shape.dims[2];
+}
+
+/* Whether this pass runs on the batch's own statistics. */
+static int uses_batch(const crd_layer_args *args)
+{
+    return args->training != NULL && args->training->mean != NULL;
+}
+
+static void find_statistics(const crd_node *node, const crd_layer_args *args)
+{
+    int64_t plane = plane_length(node, args);
+    for (int64_t c = 0; c < node->shape.dims[0]; c++) {
+        const float *in = args->in[0] + c * plane;
+        double mean = crd_sum(in, plane) / (double)plane;
+        args->training->mean[c] = (float)mean;
+        args->training->variance[c] =
+            (float)(crd_sum_products(in, mean, in, mean, plane) / (double)plane);
+    }
+}
+
+static double channel_mean(const crd_layer_args *args, int64_t c)
+{
+    return (double)(uses_batch(args) ? args->training->mean
+                                     : args->params[CRD_PARAM_RUNNING_MEAN])[c];
+}
+
+/* 1 / sqrt(variance + eps). */
+static double channel_scale(const crd_node *node, const crd_layer_args *args, int64_t c)
+{
+    const float *variance =
+        uses_batch(args) ? args->training->variance : args->params[CRD_PARAM_RUNNING_VAR];
+    return 1 / sqrt((double)variance[c] + node->attrs.batch_norm2d.eps);
+}
+
+/* One multiply-add a pixel. */
 static void forward(const crd_node *node, const crd_layer_args *args)
 {
-    int64_t plane = args->n_images * node->shape.dims[1] * node->shape.dims[2];
+    int64_t plane = plane_length(node, args);
+    if (uses_batch(args))
+        find_statistics(node, args);
     for (int64_t c = 0; c < node->shape.dims[0]; c++) {
-        double variance = (double)args->params[CRD_PARAM_RUNNING_VAR][c];
-        double gain = (double)args->params[CRD_PARAM_WEIGHT][c] /
-                      sqrt(variance + node->attrs.batch_norm2d.eps);
-        double mean = (double)args->params[CRD_PARAM_RUNNING_MEAN][c];
+        double gain = (double)args->params[CRD_PARAM_WEIGHT][c] * channel_scale(node, args, c);
         float scale = (float)gain;
-        float shift = (float)((double)args->params[CRD_PARAM_BIAS][c] - mean * gain);
+        float shift =
+            (float)((double)args->params[CRD_PARAM_BIAS][c] - channel_mean(args, c) * gain);
         const float *in = args->in[0] + c * plane;
         float *out = args->out + c * plane;
         for (int64_t i = 0; i < plane; i++)
             out[i] = in[i] * scale + shift;
+    }
+}
+
+/* With xhat = (x - mean) scale: dweight += sum(dout xhat), dbias += sum(dout), and din += weight
+ * scale dout. Where mean and variance are the batch's they depend on x too, which takes the part of
+ * dout away that lies along 1 and along xhat. Source: Ioffe and Szegedy, "Batch normalization",
+ * ICML 2015, section 3. */
+static void backward(const crd_node *node, const crd_layer_args *args, const crd_layer_grads *grads)
+{
+    int64_t plane = plane_length(node, args);
+    for (int64_t c = 0; c < node->shape.dims[0]; c++) {
+        const float *in = args->in[0] + c * plane, *dout = grads->dout + c * plane;
+        double mean = channel_mean(args, c), scale = channel_scale(node, args, c);
+        double dbias = crd_sum(dout, plane);
+        double dweight = crd_sum_products(dout, 0, in, mean, plane) * scale;
+        if (grads->dparams[CRD_PARAM_WEIGHT] != NULL)
+            grads->dparams[CRD_PARAM_WEIGHT][c] += (float)dweight;
+        if (grads->dparams[CRD_PARAM_BIAS] != NULL)
+            grads->dparams[CRD_PARAM_BIAS][c] += (float)dbias;
+        if (grads->din[0] == NULL)
+            continue;
+        float *din = grads->din[0] + c * plane;
+        double gain = (double)args->params[CRD_PARAM_WEIGHT][c] * scale;
+        float dout_gain = (float)gain, in_gain = 0, shift = 0;
+        if (uses_batch(args)) {
+            double slope = gain * dweight * scale / (double)plane;
+            in_gain = (float)slope;
+            shift = (float)(gain * dbias / (double)plane - mean * slope);
+        }
+        for (int64_t i = 0; i < plane; i++)
+            din[i] += dout[i] * dout_gain - (in[i] * in_gain + shift);
     }
 }
 
@@ -49,4 +118,6 @@ const crd_layer crd_layer_batch_norm2d = {.name = "BatchNorm2d",
                                           .in_place = 1,
                                           .attrs = attrs,
                                           .infer = infer,
-                                          .forward = forward};
+                                          .forward = forward,
+                                          .keeps_in = 1,
+                                          .backward = backward};

@@ -100,14 +100,50 @@ static void max_forward(const crd_node *node, const crd_layer_args *args)
     }
 }
 
+/* The gradient of a window goes to its maximum, to the first in row order if there are several, as
+ * in torch. */
+static void max_backward(const crd_node *node, const crd_layer_args *args,
+                         const crd_layer_grads *grads)
+{
+    const crd_pool2d_attrs *a = &node->attrs.pool2d;
+    int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
+    int64_t n_planes = node->shape.dims[0] * args->n_images;
+    const float *out = args->out, *dout = grads->dout;
+    for (int64_t plane = 0; grads->din[0] != NULL && plane < n_planes; plane++) {
+        const float *in = args->in[0] + plane * height * width;
+        float *din = grads->din[0] + plane * height * width;
+        for (int64_t y = 0; y < node->shape.dims[1]; y++) {
+            int64_t top = larger(y * a->stride[0] - a->padding[0], 0);
+            int64_t end = smaller(y * a->stride[0] - a->padding[0] + a->kernel_size[0], height);
+            for (int64_t x = 0; x < node->shape.dims[2]; x++, out++, dout++) {
+                int64_t left = larger(x * a->stride[1] - a->padding[1], 0);
+                int64_t right =
+                    smaller(x * a->stride[1] - a->padding[1] + a->kernel_size[1], width);
+                int64_t i = top, j = left;
+                while (i < end && in[i * width + j] != *out)
+                    if (++j == right) {
+                        j = left;
+                        i++;
+                    }
+                if (i < end) /* a window of NaN has no maximum */
+                    din[i * width + j] += *dout;
+            }
+        }
+    }
+}
+
 const crd_layer crd_layer_max_pool2d = {.name = "MaxPool2d",
                                         .n_inputs = 1,
                                         .attrs = attrs,
                                         .infer = infer,
                                         .scratch_floats = scratch_floats,
-                                        .forward = max_forward};
+                                        .forward = max_forward,
+                                        .keeps_in = 1,
+                                        .keeps_out = 1,
+                                        .backward = max_backward};
 
-/* Sum of the pixels [left, right) of the sum of the rows [top, end) of a plane. */
+/* Averages: sum of the pixels [left, right) of the sum of the rows [top, end) of a plane; and the
+ * way back, which adds one value to all of them. */
 static void sum_rows(float *row, const float *plane, int64_t top, int64_t end, int64_t width)
 {
     for (int64_t i = 0; i < width; i++)
@@ -123,6 +159,14 @@ static float sum_pixels(const float *row, int64_t left, int64_t right)
     for (int64_t i = left; i < right; i++)
         sum += row[i];
     return sum;
+}
+
+static void add_to_window(float *plane, float value, int64_t top, int64_t end, int64_t left,
+                          int64_t right, int64_t width)
+{
+    for (int64_t k = top; k < end; k++)
+        for (int64_t i = left; i < right; i++)
+            plane[k * width + i] += value;
 }
 
 static void avg_forward(const crd_node *node, const crd_layer_args *args)
@@ -148,12 +192,34 @@ static void avg_forward(const crd_node *node, const crd_layer_args *args)
         }
 }
 
+static void avg_backward(const crd_node *node, const crd_layer_args *args,
+                         const crd_layer_grads *grads)
+{
+    const crd_pool2d_attrs *a = &node->attrs.pool2d;
+    int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
+    int64_t n_planes = node->shape.dims[0] * args->n_images;
+    const float *dout = grads->dout;
+    for (int64_t plane = 0; grads->din[0] != NULL && plane < n_planes; plane++)
+        for (int64_t y = 0; y < node->shape.dims[1]; y++) {
+            int64_t top = y * a->stride[0] - a->padding[0];
+            int64_t end = smaller(top + a->kernel_size[0], height + a->padding[0]);
+            for (int64_t x = 0; x < node->shape.dims[2]; x++) {
+                int64_t left = x * a->stride[1] - a->padding[1];
+                int64_t right = smaller(left + a->kernel_size[1], width + a->padding[1]);
+                add_to_window(grads->din[0] + plane * height * width,
+                              *dout++ / (float)((end - top) * (right - left)), larger(top, 0),
+                              smaller(end, height), larger(left, 0), smaller(right, width), width);
+            }
+        }
+}
+
 const crd_layer crd_layer_avg_pool2d = {.name = "AvgPool2d",
                                         .n_inputs = 1,
                                         .attrs = attrs,
                                         .infer = infer,
                                         .scratch_floats = scratch_floats,
-                                        .forward = avg_forward};
+                                        .forward = avg_forward,
+                                        .backward = avg_backward};
 
 static const crd_attr_spec adaptive_attrs[] = {
     {"output_size", offsetof(crd_adaptive_pool2d_attrs, output_size), 2, 0, 1, CRD_NODE_MAX_WINDOW},
@@ -191,9 +257,31 @@ static void adaptive_forward(const crd_node *node, const crd_layer_args *args)
         }
 }
 
+static void adaptive_backward(const crd_node *node, const crd_layer_args *args,
+                              const crd_layer_grads *grads)
+{
+    int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
+    int64_t out_height = node->shape.dims[1], out_width = node->shape.dims[2];
+    int64_t n_planes = node->shape.dims[0] * args->n_images;
+    const float *dout = grads->dout;
+    for (int64_t plane = 0; grads->din[0] != NULL && plane < n_planes; plane++)
+        for (int64_t y = 0; y < out_height; y++) {
+            int64_t top = y * height / out_height;
+            int64_t end = ((y + 1) * height + out_height - 1) / out_height;
+            for (int64_t x = 0; x < out_width; x++) {
+                int64_t left = x * width / out_width;
+                int64_t right = ((x + 1) * width + out_width - 1) / out_width;
+                add_to_window(grads->din[0] + plane * height * width,
+                              *dout++ / (float)((end - top) * (right - left)), top, end, left,
+                              right, width);
+            }
+        }
+}
+
 const crd_layer crd_layer_adaptive_avg_pool2d = {.name = "AdaptiveAvgPool2d",
                                                  .n_inputs = 1,
                                                  .attrs = adaptive_attrs,
                                                  .infer = adaptive_infer,
                                                  .scratch_floats = scratch_floats,
-                                                 .forward = adaptive_forward};
+                                                 .forward = adaptive_forward,
+                                                 .backward = adaptive_backward};

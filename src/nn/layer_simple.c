@@ -32,12 +32,24 @@ static void relu_forward(const crd_node *node, const crd_layer_args *args)
         out[i] = in[i] < 0 ? 0 : in[i];
 }
 
+static void relu_backward(const crd_node *node, const crd_layer_args *args,
+                          const crd_layer_grads *grads)
+{
+    int64_t n = element_count(node, args);
+    const float *out = args->out, *dout = grads->dout;
+    float *din = grads->din[0];
+    for (int64_t i = 0; din != NULL && i < n; i++)
+        din[i] += out[i] > 0 ? dout[i] : 0;
+}
+
 const crd_layer crd_layer_relu = {.name = "ReLU",
                                   .n_inputs = 1,
                                   .in_place = 1,
                                   .attrs = no_attrs,
                                   .infer = infer_same,
-                                  .forward = relu_forward};
+                                  .forward = relu_forward,
+                                  .keeps_out = 1,
+                                  .backward = relu_backward};
 
 static crd_status add_infer(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS],
                             const crd_node *node, const crd_shape *const *in)
@@ -60,12 +72,22 @@ static void add_forward(const crd_node *node, const crd_layer_args *args)
         out[i] = a[i] + b[i];
 }
 
+static void add_backward(const crd_node *node, const crd_layer_args *args,
+                         const crd_layer_grads *grads)
+{
+    int64_t n = element_count(node, args);
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0; grads->din[k] != NULL && i < n; i++)
+            grads->din[k][i] += grads->dout[i];
+}
+
 const crd_layer crd_layer_add = {.name = "Add",
                                  .n_inputs = 2,
                                  .in_place = 1,
                                  .attrs = no_attrs,
                                  .infer = add_infer,
-                                 .forward = add_forward};
+                                 .forward = add_forward,
+                                 .backward = add_backward};
 
 static crd_status flatten_infer(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS],
                                 const crd_node *node, const crd_shape *const *in)
@@ -94,30 +116,26 @@ static void flatten_forward(const crd_node *node, const crd_layer_args *args)
     }
 }
 
+static void flatten_backward(const crd_node *node, const crd_layer_args *args,
+                             const crd_layer_grads *grads)
+{
+    int64_t n_images = args->n_images, n_channels = args->in_shape[0]->dims[0];
+    int64_t n_pixels = node->shape.dims[0] / n_channels;
+    for (int64_t c = 0; grads->din[0] != NULL && c < n_channels; c++) {
+        const float *dout = grads->dout + c * n_images * n_pixels;
+        float *din = grads->din[0] + c * n_images * n_pixels;
+        for (int64_t i = 0; i < n_images; i++)
+            for (int64_t p = 0; p < n_pixels; p++)
+                din[i * n_pixels + p] += dout[p * n_images + i];
+    }
+}
+
 const crd_layer crd_layer_flatten = {.name = "Flatten",
                                      .n_inputs = 1,
                                      .attrs = no_attrs,
                                      .infer = flatten_infer,
-                                     .forward = flatten_forward};
-
-static const crd_attr_spec dropout_attrs[] = {
-    {"p", offsetof(crd_dropout_attrs, p), 1, 1, 0, 1},
-    {0},
-};
-
-/* Prediction keeps everything: the layer is there for its name and for training. */
-static void dropout_forward(const crd_node *node, const crd_layer_args *args)
-{
-    if (args->out != args->in[0])
-        memcpy(args->out, args->in[0], (size_t)element_count(node, args) * sizeof(float));
-}
-
-const crd_layer crd_layer_dropout = {.name = "Dropout",
-                                     .n_inputs = 1,
-                                     .in_place = 1,
-                                     .attrs = dropout_attrs,
-                                     .infer = infer_same,
-                                     .forward = dropout_forward};
+                                     .forward = flatten_forward,
+                                     .backward = flatten_backward};
 
 static const crd_attr_spec pad_shortcut_attrs[] = {
     {"stride", offsetof(crd_pad_shortcut_attrs, stride), 1, 0, 1, CRD_NODE_MAX_WINDOW},
@@ -158,8 +176,25 @@ static void pad_shortcut_forward(const crd_node *node, const crd_layer_args *arg
     memset(out, 0, (size_t)(a->pad_channels[1] * out_plane) * sizeof *out);
 }
 
+static void pad_shortcut_backward(const crd_node *node, const crd_layer_args *args,
+                                  const crd_layer_grads *grads)
+{
+    const crd_pad_shortcut_attrs *a = &node->attrs.pad_shortcut;
+    int64_t n_channels = args->in_shape[0]->dims[0];
+    int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
+    int64_t out_height = node->shape.dims[1], out_width = node->shape.dims[2];
+    const float *dout = grads->dout + a->pad_channels[0] * args->n_images * out_height * out_width;
+    for (int64_t map = 0; grads->din[0] != NULL && map < n_channels * args->n_images; map++)
+        for (int64_t y = 0; y < out_height; y++, dout += out_width) {
+            float *row = grads->din[0] + (map * height + y * a->stride) * width;
+            for (int64_t x = 0; x < out_width; x++)
+                row[x * a->stride] += dout[x];
+        }
+}
+
 const crd_layer crd_layer_pad_shortcut = {.name = "PadShortcut",
                                           .n_inputs = 1,
                                           .attrs = pad_shortcut_attrs,
                                           .infer = pad_shortcut_infer,
-                                          .forward = pad_shortcut_forward};
+                                          .forward = pad_shortcut_forward,
+                                          .backward = pad_shortcut_backward};

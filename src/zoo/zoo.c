@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "zoo/families.h"
 
 static const crd_family_member *get_member(int64_t i)
@@ -36,36 +37,13 @@ const crd_arch *crd_zoo_find(const char *name)
     return member == NULL ? NULL : &member->arch;
 }
 
-/* Insertions, deletions and replacements that make b of a (Levenshtein 1966). Only the first
- * MAX_LENGTH characters count. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    enum { MAX_LENGTH = 63 };
-    size_t row[MAX_LENGTH + 1];
-    size_t n_a = strnlen(a, MAX_LENGTH), n_b = strnlen(b, MAX_LENGTH);
-    for (size_t j = 0; j <= n_b; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= n_a; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n_b; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[n_b];
-}
-
 static const char *nearest_name(const char *name)
 {
     const char *nearest = NULL;
     size_t least = SIZE_MAX;
     const crd_arch *arch;
     for (int64_t i = 0; (arch = crd_zoo_get(i)) != NULL; i++) {
-        size_t distance = edit_distance(name, arch->name);
+        size_t distance = crd_text_distance(name, arch->name);
         if (distance < least) {
             least = distance;
             nearest = arch->name;

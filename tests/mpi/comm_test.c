@@ -61,6 +61,21 @@ static void sums_and_broadcasts_are_exact(crd_comm *comm)
     free(maxima);
 }
 
+static void many_sums_may_be_under_way(crd_comm *comm)
+{
+    enum { N = 150, LENGTH = 1000 };
+    int64_t rank = crd_comm_rank(comm), size = crd_comm_size(comm);
+    int64_t *values = malloc(N * LENGTH * sizeof *values);
+    for (int64_t i = 0; i < N * LENGTH; i++)
+        values[i] = i * (rank + 1);
+    for (int k = 0; k < N; k++)
+        crd_comm_sum_begin(comm, values + k * LENGTH, LENGTH);
+    crd_comm_sum_end(comm);
+    for (int64_t i = 0; i < N * LENGTH; i++)
+        CHECK(comm, values[i] == i * size * (size + 1) / 2);
+    free(values);
+}
+
 static void blocks_are_shared_and_carried(crd_comm *comm)
 {
     enum { N = 50000 };
@@ -132,6 +147,7 @@ int main(void)
     all_ranks_get_the_lowest_failure(comm);
     nodes_are_numbered_by_their_leaders(comm);
     sums_and_broadcasts_are_exact(comm);
+    many_sums_may_be_under_way(comm);
     blocks_are_shared_and_carried(comm);
     counters_give_every_number_once(comm);
     crd_comm_destroy(comm);

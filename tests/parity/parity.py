@@ -235,8 +235,8 @@ def main():
     parser.add_argument("--image", action="append", default=[], type=pathlib.Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    versions = {name: make_bayes.metadata.version(name) for name in ("bayesian-torch", "h5py", "numpy")}
-    print(f"torch {torch.__version__}, torchvision {random_resnet.torchvision.__version__}, {versions}")
+    print(f"torch {torch.__version__}, torchvision {random_resnet.torchvision.__version__}, "
+          f"bayesian-torch {make_bayes.metadata.version('bayesian-torch')}, numpy {np.__version__}")
     with tempfile.TemporaryDirectory(prefix="credence-parity-") as folder:
         images = []
         for number, size in enumerate(((375, 500), (300, 240))):

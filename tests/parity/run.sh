@@ -18,6 +18,6 @@ if [ -z "$program" ]; then
     exit 2
 fi
 if [ ! -d "$packages/bayesian_torch" ]; then
-    "$python" -m pip install --quiet --no-deps --target "$packages" bayesian-torch==0.5.0
+    "$python" -m pip install --quiet --root-user-action=ignore --no-deps --target "$packages" bayesian-torch==0.5.0
 fi
 PYTHONPATH=$packages${PYTHONPATH:+:$PYTHONPATH} exec "$python" "$here/parity.py" "$@" "$program"

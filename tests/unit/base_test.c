@@ -57,6 +57,14 @@ static void memory_is_aligned_counted_and_checked(void **state)
     assert_null(p);
 }
 
+static void distance_counts_edits(void **state)
+{
+    (void)state;
+    assert_int_equal(crd_text_distance("kitten", "sitting"), 3);
+    assert_int_equal(crd_text_distance("", "abc"), 3);
+    assert_int_equal(crd_text_distance("draws", "draws"), 0);
+}
+
 static void clock_goes_forward(void **state)
 {
     (void)state;
@@ -73,6 +81,7 @@ int main(void)
         cmocka_unit_test(status_keeps_one_clean_line),
         cmocka_unit_test(numbers_are_parsed_strictly),
         cmocka_unit_test(memory_is_aligned_counted_and_checked),
+        cmocka_unit_test(distance_counts_edits),
         cmocka_unit_test(clock_goes_forward),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

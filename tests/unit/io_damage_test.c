@@ -337,6 +337,36 @@ static void bad_values_are_named(void **state)
     assert_fails(read_posterior(), CRD_ERR_INPUT, "stem.1.running_var");
 }
 
+static void set_attribute(const char *object, const char *key, const void *value)
+{
+    hid_t file = begin_change(), id = H5Oopen(file, object, H5P_DEFAULT);
+    hid_t attribute = H5Aopen(id, key, H5P_DEFAULT), type = H5Aget_type(attribute);
+    assert_true(H5Awrite(attribute, type, value) >= 0);
+    H5Tclose(type);
+    H5Aclose(attribute);
+    H5Oclose(id);
+    end_change(file);
+}
+
+static void bad_priors_are_named(void **state)
+{
+    (void)state;
+    const char *const names[] = {"laplace", "mixture", "fan-out", "fan-in"};
+    const double bad = 1.5, good = 0.5;
+    set_attribute("/prior", "prior_kind", &names[0]);
+    assert_fails(read_posterior(), CRD_ERR_INPUT,
+                 "/prior: prior_kind 'laplace' is not known; it must be normal or mixture");
+    set_attribute("/prior", "prior_kind", &names[1]);
+    set_attribute("/prior", "prior_scale", &names[2]);
+    assert_fails(read_posterior(), CRD_ERR_INPUT, "it must be fixed or fan-in or he");
+    set_attribute("/prior", "prior_scale", &names[3]);
+    assert_ok(read_posterior());
+    set_attribute("/prior", "prior_pi", &bad);
+    assert_fails(read_posterior(), CRD_ERR_INPUT, "prior_pi: 1.5");
+    set_attribute("/prior", "prior_pi", &good);
+    assert_ok(read_posterior());
+}
+
 static void bad_attributes_are_named(void **state)
 {
     (void)state;
@@ -373,6 +403,7 @@ int main(void)
         cmocka_unit_test(other_versions_and_formats_are_named),
         cmocka_unit_test(datasets_that_do_not_fit_are_named),
         cmocka_unit_test(bad_values_are_named),
+        cmocka_unit_test(bad_priors_are_named),
         cmocka_unit_test(bad_attributes_are_named),
     };
     return cmocka_run_group_tests_name("io_damage", tests, setup, io_teardown);

@@ -92,6 +92,10 @@ crd_posterior *io_posterior(int bells)
         return posterior;
     posterior->conversion = (crd_conversion){.prior_mu = 0.125,
                                              .prior_sigma = 0.1,
+                                             .prior_kind = CRD_PRIOR_MIXTURE,
+                                             .prior_scale = CRD_PRIOR_SCALE_HE,
+                                             .prior_pi = 0.375,
+                                             .prior_sigma2 = 0.01,
                                              .posterior_mu_init = 0.5,
                                              .posterior_rho_init = -4,
                                              .type = "flipout",

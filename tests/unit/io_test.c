@@ -40,6 +40,10 @@ static void posterior_comes_back_as_it_was(void **state)
         }
         assert_true(b->conversion.prior_mu == a->conversion.prior_mu &&
                     b->conversion.prior_sigma == a->conversion.prior_sigma &&
+                    b->conversion.prior_kind == a->conversion.prior_kind &&
+                    b->conversion.prior_scale == a->conversion.prior_scale &&
+                    b->conversion.prior_pi == a->conversion.prior_pi &&
+                    b->conversion.prior_sigma2 == a->conversion.prior_sigma2 &&
                     b->conversion.posterior_mu_init == a->conversion.posterior_mu_init &&
                     b->conversion.posterior_rho_init == a->conversion.posterior_rho_init &&
                     b->conversion.moped_enable == a->conversion.moped_enable &&

@@ -1,0 +1,506 @@
+/* One draw forward, its data term, and backward: reverse-mode differentiation over the graph, node by
+ * node in fixed memory. Parameters' gradients leave at once into the fixed-point sums, so that only
+ * those of one node exist as floats. */
+#include "credence/gradient.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "bayes/estimator.h"
+#include "bayes/gradient_sums.h"
+#include "nn/layer_kinds.h"
+#include "nn/train_plan.h"
+
+struct crd_gradient {
+    crd_model model;
+    const crd_estimator *estimator;
+    uint64_t seed;
+    int batch_norm_train;
+    uint8_t *random; /* [n_nodes] own weights are drawn */
+    crd_train_plan plan;
+    float *arena, *grad_arena;
+    int64_t *kept_offsets; /* [n_nodes] into kept: what forward leaves for backward */
+    float *kept;
+    float *layer_scratch, *estimator_scratch;
+    float *sigma, *slope;   /* [n_floats] of rho; slope is dsigma/drho */
+    float *dparams, *drhos; /* gradients of one node's parameters, in the order of the table */
+    float *logits, *dlogits, *dlogits_more; /* [micro_batch][n_outputs] */
+    struct {
+        char name[16]; /* "": none */
+        double beta, uncertainty_threshold, error_threshold;
+    } calibration;
+    crd_sampler_times times;
+};
+
+/* One call of crd_gradient_add. */
+typedef struct unit {
+    int64_t n_images, first_image, draw;
+    double weight;
+    int64_t *sums;
+} unit;
+
+static const crd_node *node_at(const crd_gradient *gradient, int64_t index)
+{
+    return &gradient->model.network->nodes[index];
+}
+
+static const crd_param *param_at(const crd_gradient *gradient, const crd_node *node, int slot)
+{
+    return node->params[slot] < 0 ? NULL
+                                  : &gradient->model.network->params.entries[node->params[slot]];
+}
+
+static int has_batch_statistics(const crd_gradient *gradient, int64_t index)
+{
+    return gradient->batch_norm_train && node_at(gradient, index)->layer == &crd_layer_batch_norm2d;
+}
+
+/* A node's parameters lie side by side in the table: [*first, *first + *n) of the blocks, with the
+ * gap behind them. */
+static void node_range(int64_t *first, int64_t *n, const crd_gradient *gradient, int64_t index)
+{
+    const crd_node *node = node_at(gradient, index);
+    *first = *n = 0;
+    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
+        const crd_param *param = param_at(gradient, node, slot);
+        if (param == NULL)
+            continue;
+        if (*n == 0)
+            *first = param->offset;
+        *n = param->offset + crd_estimator_param_floats(&gradient->model, node->params[slot]) -
+             *first;
+    }
+}
+
+static int64_t kept_floats(const crd_gradient *gradient, int64_t index)
+{
+    const crd_node *node = node_at(gradient, index);
+    if (has_batch_statistics(gradient, index))
+        return 2 * node->shape.dims[0];
+    if (gradient->random[index] && gradient->estimator->kept_floats != NULL)
+        return gradient->estimator->kept_floats(node, gradient->plan.n_images);
+    return 0;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Finds what is random, where it keeps what, and the sizes of what all nodes use in turn. */
+static crd_status allocate_for_nodes(crd_gradient *gradient, int mean)
+{
+    crd_status status = CRD_OK;
+    const crd_model *model = &gradient->model;
+    int64_t n_nodes = model->network->n_nodes, n_images = gradient->plan.n_images;
+    int64_t kept = 0, scratch = 0, params = 0;
+    CRD_ALLOC(&gradient->random, n_nodes, "random nodes");
+    CRD_ALLOC(&gradient->kept_offsets, n_nodes, "memory plan");
+    for (int64_t i = 0; i < n_nodes; i++) {
+        const crd_node *node = node_at(gradient, i);
+        int64_t weight = node->params[CRD_PARAM_WEIGHT], bias = node->params[CRD_PARAM_BIAS];
+        int64_t first, n;
+        node_range(&first, &n, gradient, i);
+        params = larger(params, n);
+        gradient->random[i] = !mean && crd_node_is_weighted(node) &&
+                              (model->bayesian[weight] || (bias >= 0 && model->bayesian[bias]));
+        gradient->kept_offsets[i] = kept;
+        kept += kept_floats(gradient, i);
+        if (!gradient->random[i])
+            continue;
+        const crd_estimator *e = gradient->estimator;
+        scratch = larger(scratch, e->scratch_floats(model, node, weight, bias, n_images));
+        scratch = larger(scratch, e->backward_scratch_floats(model, node, weight, bias, n_images));
+    }
+    CRD_ALLOC(&gradient->kept, kept, "what backward needs");
+    CRD_ALLOC(&gradient->estimator_scratch, scratch, "scratch of the estimator");
+    CRD_ALLOC(&gradient->dparams, params, "gradients of a node");
+    CRD_ALLOC(&gradient->drhos, params, "gradients of a node");
+cleanup:
+    return status;
+}
+
+crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
+                               const uint8_t *bayesian, const crd_gradient_options *options)
+{
+    crd_status status = CRD_OK;
+    crd_gradient *gradient = NULL;
+    int64_t n_logits = 0, n_floats = network->params.n_floats;
+    *out = NULL;
+    CRD_REQUIRE(options->micro_batch > 0, CRD_ERR_USAGE,
+                "micro_batch: %lld is not a positive number", (long long)options->micro_batch);
+    CRD_ALLOC(&gradient, 1, "gradient");
+    CRD_TRY(crd_estimator_find(&gradient->estimator, options->estimator, "estimator"));
+    CRD_REQUIRE(options->eps == NULL || gradient->estimator->draws_weights, CRD_ERR_USAGE,
+                "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
+    gradient->seed = options->seed;
+    gradient->batch_norm_train = options->batch_norm_train;
+    CRD_ALLOC(&gradient->sigma, n_floats, "sigma");
+    CRD_ALLOC(&gradient->slope, n_floats, "slopes of sigma");
+    gradient->model = (crd_model){
+        .network = network, .bayesian = bayesian, .sigma = gradient->sigma, .eps = options->eps};
+    CRD_TRY(crd_train_plan_init(&gradient->plan, network, options->micro_batch));
+    CRD_TRY(allocate_for_nodes(gradient, options->mean));
+    CRD_ALLOC(&gradient->arena, gradient->plan.arena_floats, "activations");
+    CRD_ALLOC(&gradient->grad_arena, gradient->plan.grad_arena_floats, "gradients of activations");
+    CRD_ALLOC(&gradient->layer_scratch, gradient->plan.scratch_floats, "scratch of the layers");
+    n_logits = options->micro_batch * crd_network_n_outputs(network);
+    CRD_ALLOC(&gradient->logits, n_logits, "logits");
+    CRD_ALLOC(&gradient->dlogits, n_logits, "gradients of logits");
+    CRD_ALLOC(&gradient->dlogits_more, n_logits, "gradients of logits");
+    *out = gradient;
+    return CRD_OK;
+cleanup:
+    crd_gradient_destroy(gradient);
+    return status;
+}
+
+void crd_gradient_destroy(crd_gradient *gradient)
+{
+    if (gradient == NULL)
+        return;
+    crd_free(gradient->dlogits_more);
+    crd_free(gradient->dlogits);
+    crd_free(gradient->logits);
+    crd_free(gradient->layer_scratch);
+    crd_free(gradient->grad_arena);
+    crd_free(gradient->arena);
+    crd_free(gradient->drhos);
+    crd_free(gradient->dparams);
+    crd_free(gradient->estimator_scratch);
+    crd_free(gradient->kept);
+    crd_free(gradient->kept_offsets);
+    crd_free(gradient->random);
+    crd_train_plan_clear(&gradient->plan);
+    crd_free(gradient->slope);
+    crd_free(gradient->sigma);
+    crd_free(gradient);
+}
+
+int64_t crd_gradient_n_sums(const crd_gradient *gradient)
+{
+    return 2 * gradient->model.network->params.n_floats;
+}
+
+crd_sampler_times crd_gradient_get_times(const crd_gradient *gradient)
+{
+    return gradient->times;
+}
+
+crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,
+                                        double uncertainty_threshold, double error_threshold)
+{
+    crd_status status = CRD_OK;
+    size_t size = sizeof gradient->calibration.name;
+    if (name == NULL)
+        name = "";
+    CRD_REQUIRE(strlen(name) < size, CRD_ERR_USAGE, "calibration: unknown term '%.20s'", name);
+    snprintf(gradient->calibration.name, size, "%s", name);
+    gradient->calibration.beta = beta;
+    gradient->calibration.uncertainty_threshold = uncertainty_threshold;
+    gradient->calibration.error_threshold = error_threshold;
+cleanup:
+    return status;
+}
+
+crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, const float *rho)
+{
+    const crd_params *params = &gradient->model.network->params;
+    gradient->model.mu = NULL; /* after an error nothing runs */
+    for (int64_t p = 0; p < params->n_params; p++) {
+        const crd_param *param = &params->entries[p];
+        for (int64_t i = param->offset; i < param->offset + param->count; i++) {
+            int is_bayesian = gradient->model.bayesian[p];
+            if (!isfinite(mu[i]) || (is_bayesian && !isfinite(rho[i])))
+                return CRD_FAIL(CRD_ERR_NUMERIC, "%s: element %lld has mu %g and rho %g",
+                                param->name, (long long)(i - param->offset), (double)mu[i],
+                                (double)(is_bayesian ? rho[i] : 0));
+            if (!is_bayesian)
+                continue;
+            /* One exponential that cannot overflow serves both signs of rho. */
+            double r = (double)rho[i], e = exp(-fabs(r));
+            gradient->sigma[i] = (float)(fmax(r, 0) + log1p(e));
+            gradient->slope[i] = (float)((r > 0 ? 1 : e) / (1 + e));
+        }
+    }
+    gradient->model.mu = mu;
+    return CRD_OK;
+}
+
+static float *activation(const crd_gradient *gradient, int64_t node)
+{
+    return gradient->arena + gradient->plan.offsets[node];
+}
+
+/* NULL where no gradient is asked for. */
+static float *activation_grad(const crd_gradient *gradient, int64_t node)
+{
+    int64_t offset = gradient->plan.grad_offsets[node];
+    return offset < 0 ? NULL : gradient->grad_arena + offset;
+}
+
+/* A node as a plain layer at mu; `training` is filled for it. */
+static crd_layer_args fixed_args(const crd_gradient *gradient, int64_t index, const unit *u,
+                                 crd_layer_training *training)
+{
+    const crd_node *node = node_at(gradient, index);
+    float *kept = gradient->kept + gradient->kept_offsets[index];
+    *training = (crd_layer_training){
+        .seed = gradient->seed, .draw = u->draw, .first_image = u->first_image, .node = index};
+    if (has_batch_statistics(gradient, index)) {
+        training->mean = kept;
+        training->variance = kept + node->shape.dims[0];
+    }
+    crd_layer_args args = {.out = activation(gradient, index),
+                           .n_images = u->n_images,
+                           .scratch = gradient->layer_scratch,
+                           .training = training};
+    for (int k = 0; k < node->n_inputs; k++) {
+        args.in[k] = activation(gradient, node->inputs[k]);
+        args.in_shape[k] = &node_at(gradient, node->inputs[k])->shape;
+    }
+    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++)
+        args.params[slot] =
+            crd_estimator_values(gradient->model.mu, &gradient->model, node->params[slot]);
+    return args;
+}
+
+static crd_estimator_args random_args(crd_gradient *gradient, int64_t index, const unit *u)
+{
+    const crd_node *node = node_at(gradient, index);
+    return (crd_estimator_args){.out = activation(gradient, index),
+                                .in = activation(gradient, node->inputs[0]),
+                                .model = &gradient->model,
+                                .node = node,
+                                .weight = node->params[CRD_PARAM_WEIGHT],
+                                .bias = node->params[CRD_PARAM_BIAS],
+                                .seed = gradient->seed,
+                                .n_images = u->n_images,
+                                .first_image = u->first_image,
+                                .n_draws = 1,
+                                .first_draw = u->draw,
+                                .scratch = gradient->estimator_scratch,
+                                .kept = gradient->estimator->kept_floats == NULL
+                                            ? NULL
+                                            : gradient->kept + gradient->kept_offsets[index],
+                                .layer_scratch = gradient->layer_scratch,
+                                .times = &gradient->times};
+}
+
+static void forward(crd_gradient *gradient, const float *images, const unit *u)
+{
+    const crd_network *network = gradient->model.network;
+    crd_extent in = crd_extent_make(crd_network_input_shape(network), u->n_images);
+    crd_extent_load(activation(gradient, 0), images, &in);
+    for (int64_t i = 1; i < network->n_nodes; i++) {
+        if (gradient->random[i]) {
+            const crd_estimator_args args = random_args(gradient, i, u);
+            gradient->estimator->forward(&args);
+        } else {
+            crd_layer_training training;
+            const crd_layer_args args = fixed_args(gradient, i, u, &training);
+            network->nodes[i].layer->forward(&network->nodes[i], &args);
+        }
+    }
+    int64_t last = network->n_nodes - 1;
+    crd_extent out = crd_extent_make(&network->nodes[last].shape, u->n_images);
+    crd_extent_store(gradient->logits, activation(gradient, last), &out);
+}
+
+/* The data term of the logits, and its gradient as that of the last node. */
+static crd_status evaluate(double *loss, crd_gradient *gradient, const crd_loss *data_term,
+                           const int64_t *labels, const float *values, const unit *u)
+{
+    crd_status status = CRD_OK;
+    const crd_network *network = gradient->model.network;
+    int64_t last = network->n_nodes - 1, n_outputs = crd_network_n_outputs(network);
+    crd_extent out = crd_extent_make(&network->nodes[last].shape, u->n_images);
+    crd_loss_eval(loss, gradient->dlogits, data_term, gradient->logits, labels, values, u->n_images,
+                  n_outputs);
+    if (gradient->calibration.name[0] != '\0') {
+        double more;
+        CRD_TRY(crd_calibration_loss_eval(
+            &more, gradient->dlogits_more, gradient->calibration.name, gradient->logits, labels,
+            values, u->n_images, n_outputs, gradient->calibration.beta,
+            gradient->calibration.uncertainty_threshold, gradient->calibration.error_threshold));
+        *loss += more;
+        for (int64_t i = 0; i < out.total; i++)
+            gradient->dlogits[i] += gradient->dlogits_more[i];
+    }
+    CRD_REQUIRE(isfinite(*loss), CRD_ERR_NUMERIC,
+                "loss is %g in draw %lld of %lld images from number %lld", *loss,
+                (long long)u->draw, (long long)u->n_images, (long long)u->first_image);
+    crd_extent_load(activation_grad(gradient, last), gradient->dlogits, &out);
+cleanup:
+    return status;
+}
+
+/* Gradients of a node's parameters into the sums, and a batch's statistics. */
+static crd_status add_to_sums(crd_gradient *gradient, int64_t index, const unit *u, int64_t first)
+{
+    crd_status status = CRD_OK;
+    const crd_node *node = node_at(gradient, index);
+    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
+        const crd_param *param = param_at(gradient, node, slot);
+        if (param == NULL)
+            continue;
+        float *dparam = gradient->dparams + param->offset - first;
+        const char *what = slot < CRD_PARAM_RUNNING_MEAN ? "gradient" : "batch statistics";
+        CRD_TRY(crd_gradient_sums_add(u->sums + param->offset, dparam, param->count, u->weight,
+                                      what, param->name));
+        if (!gradient->random[index] || !gradient->model.bayesian[node->params[slot]])
+            continue;
+        float *drho = gradient->drhos + param->offset - first;
+        const float *slope = gradient->slope + param->offset;
+        for (int64_t i = 0; i < param->count; i++)
+            drho[i] *= slope[i];
+        CRD_TRY(crd_gradient_sums_add(
+            u->sums + gradient->model.network->params.n_floats + param->offset, drho, param->count,
+            u->weight, "gradient of rho", param->name));
+    }
+cleanup:
+    return status;
+}
+
+/* What the running statistics are updated with: mean, and variance divided by n - 1 as in torch. */
+static void put_statistics(float *dparams[CRD_NODE_MAX_PARAMS], const crd_node *node,
+                           const crd_layer_args *args)
+{
+    double n = (double)(args->n_images * node->shape.dims[1] * node->shape.dims[2]);
+    for (int64_t c = 0; c < node->shape.dims[0]; c++) {
+        dparams[CRD_PARAM_RUNNING_MEAN][c] = args->training->mean[c];
+        dparams[CRD_PARAM_RUNNING_VAR][c] =
+            (float)((double)args->training->variance[c] * (n / (n - 1)));
+    }
+}
+
+static void backward_random(crd_gradient *gradient, int64_t index, const unit *u, float *din,
+                            float *const *dparams, float *const *drhos)
+{
+    const crd_estimator_args args = random_args(gradient, index, u);
+    const crd_estimator_grads grads = {.dout = activation_grad(gradient, index),
+                                       .din = din,
+                                       .dmu = {dparams[CRD_PARAM_WEIGHT], dparams[CRD_PARAM_BIAS]},
+                                       .dsigma = {drhos[CRD_PARAM_WEIGHT], drhos[CRD_PARAM_BIAS]}};
+    gradient->estimator->backward(&args, &grads);
+}
+
+static void backward_fixed(crd_gradient *gradient, int64_t index, const unit *u,
+                           float *const din[CRD_NODE_MAX_INPUTS], float **dparams)
+{
+    const crd_node *node = node_at(gradient, index);
+    crd_layer_training training;
+    const crd_layer_args args = fixed_args(gradient, index, u, &training);
+    crd_layer_grads grads = {.dout = activation_grad(gradient, index)};
+    memcpy(grads.din, din, sizeof grads.din);
+    memcpy(grads.dparams, dparams, sizeof grads.dparams);
+    double start_s = crd_clock_now_s();
+    node->layer->backward(node, &args, &grads);
+    if (crd_node_is_weighted(node))
+        gradient->times.weighted_s += crd_clock_now_s() - start_s;
+    if (training.mean != NULL)
+        put_statistics(dparams, node, &args);
+}
+
+/* One node: its gradient is complete; passes it on to its inputs and parameters. */
+static crd_status backward_node(crd_gradient *gradient, int64_t index, const unit *u)
+{
+    const crd_node *node = node_at(gradient, index);
+    float *din[CRD_NODE_MAX_INPUTS] = {NULL};
+    float *dparams[CRD_NODE_MAX_PARAMS] = {NULL}, *drhos[CRD_NODE_MAX_PARAMS] = {NULL};
+    int64_t first, n;
+    node_range(&first, &n, gradient, index);
+    memset(gradient->dparams, 0, (size_t)n * sizeof(float));
+    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
+        const crd_param *param = param_at(gradient, node, slot);
+        if (param == NULL)
+            continue;
+        dparams[slot] = gradient->dparams + param->offset - first;
+        drhos[slot] = gradient->drhos + param->offset - first;
+    }
+    for (int k = 0; k < node->n_inputs; k++) {
+        int64_t input = node->inputs[k];
+        din[k] = activation_grad(gradient, input);
+        int is_first =
+            gradient->plan.last_reader[input] == index && (k == 0 || input != node->inputs[0]);
+        if (din[k] != NULL && is_first)
+            memset(din[k], 0,
+                   (size_t)crd_extent_make(&node_at(gradient, input)->shape, u->n_images).total *
+                       sizeof(float));
+    }
+    if (gradient->random[index])
+        backward_random(gradient, index, u, din[0], dparams, drhos);
+    else
+        backward_fixed(gradient, index, u, din, dparams);
+    return add_to_sums(gradient, index, u, first);
+}
+
+static crd_status backward(crd_gradient *gradient, const unit *u, crd_gradient_ready *ready,
+                           void *payload)
+{
+    for (int64_t i = gradient->model.network->n_nodes - 1; i > 0; i--) {
+        /* What does not lead to the output has no gradient, and so nothing to add. */
+        if (gradient->plan.last_reader[i] >= 0) {
+            crd_status status = backward_node(gradient, i, u);
+            if (status != CRD_OK)
+                return status;
+        }
+        int64_t first, n;
+        node_range(&first, &n, gradient, i);
+        if (n > 0 && ready != NULL)
+            ready(first, n, payload);
+    }
+    return CRD_OK;
+}
+
+static crd_status check_call(const crd_gradient *gradient, const unit *u)
+{
+    crd_status status = CRD_OK;
+    CRD_REQUIRE(gradient->model.mu != NULL, CRD_ERR_USAGE, "gradient: no parameters are set");
+    CRD_REQUIRE(u->n_images > 0 && u->n_images <= gradient->plan.n_images, CRD_ERR_USAGE,
+                "images: %lld in a call; from 1 to %lld are planned", (long long)u->n_images,
+                (long long)gradient->plan.n_images);
+    CRD_REQUIRE(u->draw >= 0 && u->draw <= UINT32_MAX, CRD_ERR_USAGE,
+                "draws: number %lld is not from 0 to 2^32 - 1", (long long)u->draw);
+    CRD_REQUIRE(u->first_image >= 0 && u->first_image <= UINT32_MAX - u->n_images, CRD_ERR_USAGE,
+                "images: number %lld is not from 0 to 2^32 - 1", (long long)u->first_image);
+    CRD_REQUIRE(u->weight > 0 && u->weight <= 4, CRD_ERR_USAGE,
+                "weight: %g is not a positive number up to 4", u->weight);
+    for (int64_t i = 1; i < gradient->model.network->n_nodes; i++) {
+        const crd_node *node = node_at(gradient, i);
+        if (has_batch_statistics(gradient, i) &&
+            u->n_images * node->shape.dims[1] * node->shape.dims[2] < 2)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "node '%s': batch norm in training needs more than one value a "
+                            "channel; take larger micro-batches",
+                            node->name);
+    }
+cleanup:
+    return status;
+}
+
+crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, crd_gradient *gradient,
+                            const crd_loss *data_term, const float *images, const int64_t *labels,
+                            const float *values, int64_t n_images, int64_t first_image,
+                            int64_t draw, double weight, crd_gradient_ready *ready, void *payload)
+{
+    crd_status status = CRD_OK;
+    const unit u = {n_images, first_image, draw, weight, sums};
+    double start_s = crd_clock_now_s(),
+           before_s = gradient->times.draw_s + gradient->times.weighted_s;
+    CRD_TRY(check_call(gradient, &u));
+    forward(gradient, images, &u);
+    if (logits != NULL)
+        memcpy(logits, gradient->logits,
+               (size_t)(n_images * crd_network_n_outputs(gradient->model.network)) *
+                   sizeof *logits);
+    CRD_TRY(evaluate(loss, gradient, data_term, labels, values, &u));
+    CRD_TRY(backward(gradient, &u, ready, payload));
+    gradient->times.rest_s += crd_clock_now_s() - start_s -
+                              (gradient->times.draw_s + gradient->times.weighted_s - before_s);
+cleanup:
+    return status;
+}

@@ -1,0 +1,277 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "credence/files.h"
+
+/** What the visitors of a file need: where the output goes. */
+typedef struct visit {
+    json_t *json; /* array or object to fill; NULL: text is printed */
+    int64_t n_damaged;
+} visit;
+
+static void visit_attribute(const char *name, const char *value, void *payload)
+{
+    visit *v = payload;
+    if (v->json != NULL) {
+        json_object_set_new(v->json, name, crd_json_text(value));
+        return;
+    }
+    printf("  ");
+    crd_print_padded(name, 28);
+    printf("  ");
+    crd_print_clean(value);
+    putchar('\n');
+}
+
+static void visit_dataset(const char *path, const char *type, const crd_shape *shape,
+                          uint64_t digest, int matches, void *payload)
+{
+    visit *v = payload;
+    char text[CRD_SHAPE_TEXT_SIZE];
+    v->n_damaged += !matches;
+    if (v->json == NULL) {
+        printf("  %016" PRIx64 "  %-8s %-22s %s%s\n", digest, type, crd_shape_text(text, shape),
+               path, matches ? "" : "  DAMAGED");
+        return;
+    }
+    char hex[17];
+    snprintf(hex, sizeof hex, "%016" PRIx64, digest);
+    json_t *dims = json_array();
+    for (int d = 0; d < shape->n_dims; d++)
+        json_array_append_new(dims, json_integer(shape->dims[d]));
+    json_array_append_new(v->json, json_pack("{s:o, s:s, s:o, s:s, s:b}", "path",
+                                             crd_json_text(path), "type", type, "shape", dims,
+                                             "digest", hex, "matches", matches));
+}
+
+static crd_status show_datasets(json_t *root, const char *path)
+{
+    visit v = {.json = root != NULL ? json_array() : NULL};
+    if (root != NULL)
+        json_object_set_new(root, "datasets", v.json);
+    else
+        puts("datasets (XXH3-64, type, shape, path)");
+    crd_status status = crd_file_datasets(path, visit_dataset, &v);
+    if (status == CRD_OK && v.n_damaged > 0)
+        return CRD_FAIL(CRD_ERR_INPUT, "%s: %lld datasets differ from their stored digests", path,
+                        (long long)v.n_damaged);
+    return status;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/** Quantile of sorted values: the nearest one below. */
+static double quantile(const double *sorted, int64_t n, double q)
+{
+    return sorted[(int64_t)(q * (double)(n - 1))];
+}
+
+/** What is said of one Bayesian tensor. */
+typedef struct tensor_facts {
+    double sigma_min, sigma_median, sigma_max;
+    double snr_5, snr_50, snr_95; /* |mu| / sigma */
+    double kl;                    /* nats */
+} tensor_facts;
+
+/** `sorted` has room for the tensor. */
+static tensor_facts measure_tensor(double *sorted, const crd_posterior *posterior, int64_t index)
+{
+    const crd_param *param = &posterior->network->params.entries[index];
+    const float *mu = posterior->mu + param->offset, *rho = posterior->rho + param->offset;
+    int64_t n = param->count;
+    tensor_facts facts;
+    for (int64_t i = 0; i < n; i++)
+        sorted[i] = crd_sigma_of_rho((double)rho[i]);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    facts.sigma_min = sorted[0];
+    facts.sigma_median = quantile(sorted, n, 0.5);
+    facts.sigma_max = sorted[n - 1];
+    for (int64_t i = 0; i < n; i++)
+        sorted[i] = fabs((double)mu[i]) / crd_sigma_of_rho((double)rho[i]);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    facts.snr_5 = quantile(sorted, n, 0.05);
+    facts.snr_50 = quantile(sorted, n, 0.5);
+    facts.snr_95 = quantile(sorted, n, 0.95);
+    facts.kl = crd_posterior_kl_tensor(posterior, index);
+    return facts;
+}
+
+static crd_status show_tensors(json_t *root, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    const crd_params *params = &posterior->network->params;
+    int64_t largest = 1;
+    double *sorted = NULL;
+    json_t *list = root != NULL ? json_array() : NULL;
+    if (root != NULL)
+        json_object_set_new(root, "tensors", list);
+    for (int64_t i = 0; i < params->n_params; i++)
+        largest = params->entries[i].count > largest ? params->entries[i].count : largest;
+    CRD_ALLOC(&sorted, largest, "sigma");
+    if (root == NULL)
+        printf("Bayesian tensors          %36s %29s\n  %-32s %9s %9s %9s  %9s %9s %9s  %11s\n",
+               "sigma", "|mu| / sigma", "name", "min", "median", "max", "5 %", "median", "95 %",
+               "KL, nats");
+    for (int64_t i = 0; i < params->n_params; i++) {
+        if (!posterior->bayesian[i] || params->entries[i].count == 0)
+            continue;
+        tensor_facts f = measure_tensor(sorted, posterior, i);
+        if (root == NULL)
+            printf("  %-32s %9.3g %9.3g %9.3g  %9.3g %9.3g %9.3g  %11.5g\n",
+                   params->entries[i].name, f.sigma_min, f.sigma_median, f.sigma_max, f.snr_5,
+                   f.snr_50, f.snr_95, f.kl);
+        else
+            json_array_append_new(
+                list,
+                json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+                          params->entries[i].name, "n", (json_int_t)params->entries[i].count,
+                          "sigma_min", crd_json_real(f.sigma_min), "sigma_median",
+                          crd_json_real(f.sigma_median), "sigma_max", crd_json_real(f.sigma_max),
+                          "snr_5", crd_json_real(f.snr_5), "snr_50", crd_json_real(f.snr_50),
+                          "snr_95", crd_json_real(f.snr_95), "kl", crd_json_real(f.kl)));
+    }
+cleanup:
+    crd_free(sorted);
+    return status;
+}
+
+static void show_graph(json_t *root, const crd_posterior *posterior)
+{
+    const crd_network *network = posterior->network;
+    json_t *list = root != NULL ? json_array() : NULL;
+    if (root != NULL)
+        json_object_set_new(root, "nodes", list);
+    else
+        printf("graph\n  %-30s %-18s %-18s %-16s %s\n", "node", "kind", "output", "weight",
+               "Bayesian");
+    for (int64_t i = 0; i < network->n_nodes; i++) {
+        const crd_node *node = &network->nodes[i];
+        int64_t weight = node->params[CRD_PARAM_WEIGHT];
+        char out[CRD_SHAPE_TEXT_SIZE], in[CRD_SHAPE_TEXT_SIZE] = "";
+        crd_shape_text(out, &node->shape);
+        if (weight >= 0)
+            crd_shape_text(in, &network->params.entries[weight].shape);
+        int is_bayesian = weight >= 0 && posterior->bayesian[weight];
+        if (root == NULL)
+            printf("  %-30s %-18s %-18s %-16s %s\n", node->name, crd_node_kind(node), out, in,
+                   is_bayesian ? "yes" : "");
+        else
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:b}", "name", node->name,
+                                                  "kind", crd_node_kind(node), "output", out,
+                                                  "weight", in, "bayesian", is_bayesian));
+    }
+}
+
+static json_t *three(const float *values, int64_t n)
+{
+    json_t *list = json_array();
+    for (int64_t i = 0; i < n; i++)
+        json_array_append_new(list, crd_json_real((double)values[i]));
+    return list;
+}
+
+static void show_settings(json_t *root, const crd_posterior *posterior)
+{
+    const crd_conversion *c = &posterior->conversion;
+    const crd_preprocessing *p = &posterior->preprocessing;
+    const char *filter = p->interpolation == CRD_BICUBIC ? "bicubic" : "bilinear";
+    double sum, mean;
+    crd_posterior_kl(&sum, &mean, posterior);
+    if (root != NULL) {
+        json_object_set_new(root, "posterior",
+                            json_pack("{s:s, s:I, s:s, s:f, s:f, s:b, s:f, s:b, s:f, s:o, s:o}",
+                                      "arch", posterior->network->arch, "n_classes",
+                                      (json_int_t)posterior->n_classes, "type", c->type, "prior_mu",
+                                      c->prior_mu, "prior_sigma", c->prior_sigma, "moped_enable",
+                                      c->moped_enable, "moped_delta", c->moped_delta, "moped_prior",
+                                      c->moped_prior, "sigma_min", c->sigma_min, "kl_sum",
+                                      crd_json_real(sum), "kl_mean", crd_json_real(mean)));
+        json_object_set_new(root, "preprocessing",
+                            json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels",
+                                      (json_int_t)p->channels, "resize", (json_int_t)p->resize,
+                                      "crop", (json_int_t)p->crop, "interpolation", filter, "mean",
+                                      three(p->mean, p->channels), "sd",
+                                      three(p->sd, p->channels)));
+        return;
+    }
+    printf("posterior\n  %s, %lld classes%s, %s\n", posterior->network->arch,
+           (long long)posterior->n_classes, posterior->classes != NULL ? " with names" : "",
+           c->type);
+    printf("  prior N(%g, %g^2)%s; ", c->prior_mu, c->prior_sigma,
+           posterior->prior_mu != NULL ? " with the weights as means" : "");
+    if (c->moped_enable)
+        printf("MOPED, sigma = %g |weight|, at least %g\n", c->moped_delta, c->sigma_min);
+    else
+        printf("initial mu ~ N(%g, 0.1^2), rho ~ N(%g, 0.1^2)\n", c->posterior_mu_init,
+               c->posterior_rho_init);
+    printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", sum, mean);
+    printf("preprocessing\n  %s; resize %lld (%s), crop %lld; mean",
+           p->channels == 1 ? "grey" : "RGB", (long long)p->resize, filter, (long long)p->crop);
+    for (int64_t k = 0; k < p->channels; k++)
+        printf(" %g", (double)p->mean[k]);
+    printf(", sd");
+    for (int64_t k = 0; k < p->channels; k++)
+        printf(" %g", (double)p->sd[k]);
+    putchar('\n');
+}
+
+static crd_status show_posterior(json_t *root, const char *path)
+{
+    crd_posterior *posterior = NULL;
+    crd_status status = crd_posterior_read(&posterior, path);
+    if (status == CRD_OK) {
+        show_settings(root, posterior);
+        show_graph(root, posterior);
+        status = show_tensors(root, posterior);
+    }
+    crd_posterior_destroy(posterior);
+    return status;
+}
+
+crd_status crd_cmd_inspect(const crd_cli *cli)
+{
+    static const char *const kinds[] = {[CRD_FILE_POSTERIOR] = "posterior",
+                                        [CRD_FILE_PREDICTION] = "prediction",
+                                        [CRD_FILE_TENSORS] = "tensors"};
+    crd_status status = CRD_OK;
+    const char *path = cli->options->arguments[0];
+    int only_datasets = cli->options->values[CRD_OPT_DATASETS].integer != 0;
+    json_t *root = NULL;
+    crd_file_kind kind;
+    CRD_TRY(crd_file_identify(&kind, path));
+    if (cli->options->values[CRD_OPT_JSON].integer) {
+        root = json_pack("{s:o, s:s}", "file", crd_json_text(path), "kind", kinds[kind]);
+    } else if (!only_datasets) {
+        crd_print_clean(path);
+        printf(": %s\n", kinds[kind]);
+    }
+    if (!only_datasets) {
+        visit v = {.json = root != NULL ? json_object() : NULL};
+        if (root != NULL)
+            json_object_set_new(root, "attributes", v.json);
+        else
+            puts("attributes");
+        CRD_TRY(crd_file_attributes(path, visit_attribute, &v));
+        if (kind == CRD_FILE_POSTERIOR)
+            CRD_TRY(show_posterior(root, path));
+    }
+    if (only_datasets || kind != CRD_FILE_POSTERIOR)
+        CRD_TRY(show_datasets(root, path));
+    if (root != NULL) {
+        status = crd_json_print(root);
+        root = NULL;
+    }
+cleanup:
+    json_decref(root);
+    return status;
+}

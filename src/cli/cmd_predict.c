@@ -1,0 +1,244 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "cli/command.h"
+#include "cli/images.h"
+#include "cli/output.h"
+#include "cli/provenance.h"
+#include "credence/log.h"
+#include "credence/predict.h"
+
+/** What rank 0 holds besides the others. Elsewhere all of it stays empty. */
+typedef struct prediction {
+    const crd_cli *cli;
+    double start_s;
+    crd_posterior *posterior;
+    crd_inputs inputs;
+    float *eps;
+    const char **names;
+    int64_t *labels;
+    float *probs; /* of one unit: [draw][image][class] */
+    crd_prediction_file *file;
+    crd_prediction_view view;
+    json_t *images; /* NULL: text is printed */
+    crd_progress progress;
+} prediction;
+
+/** What all ranks must know before they can work together. */
+typedef struct shared_facts {
+    int64_t n_images;
+    int32_t i_estimator; /* into crd_estimator_names */
+} shared_facts;
+
+static const crd_option_value *value_of(const prediction *p, crd_option_id id)
+{
+    return &p->cli->options->values[id];
+}
+
+static crd_status find_estimator(int32_t *index, const char *name, const char *path)
+{
+    const char *const *names = crd_estimator_names();
+    for (*index = 0; names[*index] != NULL; (*index)++)
+        if (strcmp(names[*index], name) == 0)
+            return CRD_OK;
+    return CRD_FAIL(CRD_ERR_INPUT, "%s: type '%s' is not an estimator of this Credence", path,
+                    name);
+}
+
+static crd_status open_output(prediction *p, const crd_predict_options *options)
+{
+    const crd_option_value *output = value_of(p, CRD_OPT_OUTPUT);
+    if (!output->given)
+        return CRD_OK;
+    int has_labels = 0;
+    crd_inputs_labels(p->labels, &has_labels, &p->inputs, p->posterior);
+    if (p->inputs.n_classes > 0 && !has_labels)
+        crd_log(CRD_LOG_INFO, "the sub-folders are not this posterior's classes: no labels");
+    crd_prediction_meta meta = {.n_images = p->inputs.n_images,
+                                .n_classes = p->posterior->n_classes,
+                                .n_draws = options->n_draws,
+                                .n_top = options->n_top,
+                                .image_names = p->names,
+                                .class_names = (const char *const *)p->posterior->classes,
+                                .labels = has_labels ? p->labels : NULL,
+                                .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
+    crd_provenance_store store;
+    crd_provenance provenance;
+    crd_status status =
+        crd_provenance_make(&provenance, &store, p->cli, p->cli->options->arguments[0]);
+    return status != CRD_OK ? status
+                            : crd_prediction_create(&p->file, output->text, &meta, &provenance);
+}
+
+/** Rank 0's half of the start: all files are opened here, so that what is wrong with them is found
+ * before any work is done. */
+static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_options *options)
+{
+    crd_status status = CRD_OK;
+    const crd_options *given = p->cli->options;
+    const char *path = given->arguments[0];
+    CRD_TRY(crd_inputs_list(&p->inputs, given->arguments + 1, given->n_arguments - 1));
+    CRD_TRY(crd_posterior_read(&p->posterior, path));
+    int64_t n_images = p->inputs.n_images, n_classes = p->posterior->n_classes;
+    const char *type = value_of(p, CRD_OPT_TYPE)->text;
+    CRD_TRY(find_estimator(&facts->i_estimator, type != NULL ? type : p->posterior->conversion.type,
+                           path));
+    facts->n_images = n_images;
+    if (options->n_top > n_classes)
+        options->n_top = n_classes;
+    if (value_of(p, CRD_OPT_IMPORT_EPS)->given) {
+        CRD_ALLOC(&p->eps, p->posterior->network->params.n_floats, "eps");
+        CRD_TRY(crd_eps_read(p->eps, value_of(p, CRD_OPT_IMPORT_EPS)->text, p->posterior));
+    }
+    CRD_ALLOC(&p->names, n_images, "image names");
+    CRD_ALLOC(&p->labels, n_images, "labels");
+    CRD_ALLOC(&p->probs, options->sampler.draw_block * options->sampler.batch * n_classes,
+              "probabilities");
+    for (int64_t i = 0; i < n_images; i++)
+        p->names[i] = p->inputs.images[i].path;
+    CRD_TRY(open_output(p, options));
+    p->view = (crd_prediction_view){
+        .image_names = p->names,
+        .n_images = n_images,
+        .n_draws = options->n_draws,
+        .n_classes = n_classes,
+        .class_names = (const char *const *)p->posterior->classes,
+        .posterior = path,
+        .estimator = options->sampler.mean ? "mean" : crd_estimator_names()[facts->i_estimator],
+        .list_classes = value_of(p, CRD_OPT_TOPK)->given,
+        .n_ranks = crd_comm_size(p->cli->comm),
+        .seed = options->sampler.seed};
+    if (value_of(p, CRD_OPT_JSON)->integer)
+        p->images = json_array();
+cleanup:
+    return status;
+}
+
+static crd_status take_summary(const crd_summary *summary, int64_t first_image, void *payload)
+{
+    prediction *p = payload;
+    crd_progress_end(&p->progress);
+    if (p->images != NULL)
+        crd_prediction_append_json(p->images, &p->view, summary, first_image);
+    else
+        crd_prediction_print(&p->view, summary, first_image, crd_clock_now_s() - p->start_s);
+    return p->file == NULL ? CRD_OK : crd_prediction_write_summary(p->file, summary, first_image);
+}
+
+static crd_status take_draws(const float *logits, int64_t first_draw, int64_t n_draws,
+                             int64_t first_image, int64_t n_images, void *payload)
+{
+    prediction *p = payload;
+    int64_t n_classes = p->posterior->n_classes;
+    int is_shown = value_of(p, CRD_OPT_SHOW_DRAWS)->integer != 0;
+    crd_progress_end(&p->progress);
+    for (int64_t row = 0; row < n_draws * n_images; row++) {
+        float *probs = p->probs + row * n_classes;
+        crd_softmax(probs, logits + row * n_classes, n_classes);
+        if (!is_shown)
+            continue;
+        int64_t top = 0;
+        for (int64_t k = 1; k < n_classes; k++)
+            top = probs[k] > probs[top] ? k : top;
+        crd_draw_print(p->view.n_images > 1 ? p->names[first_image + row % n_images] : NULL,
+                       first_draw + row / n_images, top,
+                       p->view.class_names != NULL ? p->view.class_names[top] : NULL,
+                       (double)probs[top]);
+    }
+    if (p->file == NULL || !value_of(p, CRD_OPT_SAVE_DRAWS)->integer)
+        return CRD_OK;
+    return crd_prediction_write_draws(p->file, logits, p->probs, first_draw, n_draws, first_image,
+                                      n_images);
+}
+
+static void show_progress(int64_t n_done, int64_t n_units, void *payload)
+{
+    prediction *p = payload;
+    crd_progress_update(&p->progress, n_done < n_units ? n_done : n_units, n_units);
+}
+
+/** What the command line says, alike on all ranks. */
+static crd_status make_options(crd_predict_options *out, const crd_options *options)
+{
+    const crd_option_value *values = options->values;
+    int is_mean = values[CRD_OPT_MEAN].integer != 0, is_eps = values[CRD_OPT_IMPORT_EPS].given;
+    if (is_mean && (values[CRD_OPT_DRAWS].given || values[CRD_OPT_TYPE].given || is_eps))
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "--mean makes no draws: --draws, --type and --import-eps have no meaning");
+    if (is_eps && values[CRD_OPT_DRAWS].given && values[CRD_OPT_DRAWS].integer != 1)
+        return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --draws must be 1");
+    if (values[CRD_OPT_SAVE_DRAWS].integer && !values[CRD_OPT_OUTPUT].given)
+        return CRD_FAIL(CRD_ERR_USAGE, "--save-draws needs -o FILE");
+    if (values[CRD_OPT_SHOW_DRAWS].integer && values[CRD_OPT_JSON].integer)
+        return CRD_FAIL(CRD_ERR_USAGE, "--show-draws prints lines of text: not with --json");
+    *out = (crd_predict_options){.sampler = {.mean = is_mean,
+                                             .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                                             .batch = values[CRD_OPT_BATCH].integer,
+                                             .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+                                 .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
+                                 .n_top = values[CRD_OPT_TOPK].integer,
+                                 .want_draws = values[CRD_OPT_SAVE_DRAWS].integer ||
+                                               values[CRD_OPT_SHOW_DRAWS].integer};
+    return CRD_OK;
+}
+
+crd_status crd_cmd_predict(const crd_cli *cli)
+{
+    crd_status status = CRD_OK;
+    int is_first = crd_comm_rank(cli->comm) == 0;
+    prediction p = {.cli = cli, .start_s = crd_clock_now_s()};
+    crd_predict_options options;
+    shared_facts facts = {0};
+    crd_shared_model *shared = NULL;
+    CRD_TRY(make_options(&options, cli->options));
+    CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts, &options) : CRD_OK));
+    crd_comm_broadcast(cli->comm, &facts, sizeof facts);
+    crd_comm_broadcast(cli->comm, &options.n_top, sizeof options.n_top);
+    options.n_images = facts.n_images;
+    options.sampler.estimator = crd_estimator_names()[facts.i_estimator];
+
+    CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, p.eps));
+    crd_image_source images = {.inputs = &p.inputs,
+                               .preprocessing =
+                                   p.posterior != NULL ? &p.posterior->preprocessing : NULL,
+                               .skip_bad = cli->options->values[CRD_OPT_SKIP_BAD].integer != 0};
+    crd_predict_source source = {crd_images_load, &images};
+    crd_predict_sink sink = {take_summary, options.want_draws ? take_draws : NULL, show_progress,
+                             &p};
+    p.progress = crd_progress_start("units", !cli->options->values[CRD_OPT_QUIET].integer);
+    crd_predict_report report;
+    CRD_TRY(
+        crd_predict(&report, cli->comm, crd_shared_model_view(shared), &options, &source, &sink));
+    if (is_first) {
+        crd_progress_end(&p.progress);
+        if (images.n_skipped == p.inputs.n_images)
+            status = CRD_FAIL(CRD_ERR_INPUT, "none of the %lld images can be read",
+                              (long long)images.n_skipped);
+        if (status == CRD_OK && p.file != NULL) {
+            status = crd_prediction_finish(p.file);
+            p.file = NULL;
+        }
+        double seconds = crd_clock_now_s() - p.start_s;
+        if (status == CRD_OK && p.images != NULL) {
+            status = crd_prediction_print_json(&p.view, p.images, seconds);
+            p.images = NULL;
+        } else if (status == CRD_OK) {
+            crd_prediction_print_end(&p.view, seconds);
+        }
+    }
+    CRD_TRY(crd_comm_agree(cli->comm, status));
+cleanup:
+    crd_progress_end(&p.progress);
+    crd_shared_model_destroy(shared);
+    crd_prediction_abandon(p.file);
+    json_decref(p.images);
+    crd_free(p.probs);
+    crd_free(p.labels);
+    crd_free(p.names);
+    crd_free(p.eps);
+    crd_inputs_clear(&p.inputs);
+    crd_posterior_destroy(p.posterior);
+    return status;
+}

@@ -1,0 +1,51 @@
+/** What a command is and what it gets. To add one: a file cmd_<name>.c with its function, a row in
+ * the table of commands.c, a bit in options.h, and the bit in the options it takes.
+ */
+#ifndef CRD_CLI_COMMAND_H
+#define CRD_CLI_COMMAND_H
+
+#include "cli/options.h"
+#include "credence/comm.h"
+
+/** What a command runs with; all borrowed. */
+typedef struct crd_cli {
+    const struct crd_command *command;
+    const crd_options *options;
+    crd_comm *comm;
+    const char *command_line; /**< for provenance */
+} crd_cli;
+
+typedef struct crd_command {
+    const char *name;
+    unsigned bit; /**< in crd_option.commands */
+    crd_status (*run)(const crd_cli *cli);
+    int is_parallel; /**< 1: runs on all ranks; 0: on rank 0, the others wait for its status */
+    const char *arguments; /**< as usage shows them */
+    int min_arguments, max_arguments;
+    const char *summary; /**< what it does, one line, no final period */
+    const char *example; /**< one command line that works, or NULL */
+} crd_command;
+
+/** The i-th command, or NULL behind the last. Static. */
+const crd_command *crd_command_get(int i);
+/** By name, or NULL. */
+const crd_command *crd_command_find(const char *name);
+
+/* cmd_<name>.c */
+crd_status crd_cmd_convert(const crd_cli *cli);
+crd_status crd_cmd_predict(const crd_cli *cli);
+crd_status crd_cmd_preprocess(const crd_cli *cli);
+crd_status crd_cmd_inspect(const crd_cli *cli);
+crd_status crd_cmd_models(const crd_cli *cli);
+crd_status crd_cmd_bench(const crd_cli *cli);
+crd_status crd_cmd_selftest(const crd_cli *cli);
+crd_status crd_cmd_help(const crd_cli *cli);
+
+/** Help of one command, and of the program, on stdout. */
+void crd_help_command(const crd_command *command);
+void crd_help_program(void);
+
+/** Version of the program and of what it runs on, on stdout. */
+void crd_version_print(void);
+
+#endif

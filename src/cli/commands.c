@@ -1,0 +1,40 @@
+#include "cli/command.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+
+static const crd_command commands[] = {
+    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "--arch NAME --weights FILE -o POSTERIOR.h5", 0, 0,
+     "make a posterior from a deterministic network's weights (bayesian-torch's dnn_to_bnn)",
+     "credence convert --arch resnet18 --weights resnet18-f37072fd.pth --moped -o resnet18.h5"},
+    {"predict", CRD_PREDICT, crd_cmd_predict, 1, "POSTERIOR.h5 INPUT... [-o PREDICTION.h5]", 2,
+     INT_MAX, "draw networks, run them on images, print what they say and how sure it is",
+     "mpirun -n 4 credence predict resnet18.h5 photos/ --draws 1000 -o prediction.h5"},
+    {"preprocess", CRD_PREPROCESS, crd_cmd_preprocess, 0, "POSTERIOR.h5 INPUT... -o TENSORS.h5", 2,
+     INT_MAX, "write the tensors that the network sees",
+     "credence preprocess resnet18.h5 dog.jpg -o dog.h5"},
+    {"inspect", CRD_INSPECT, crd_cmd_inspect, 0, "FILE", 1, 1,
+     "show what is in a file of Credence: provenance, graph, posterior, datasets",
+     "credence inspect resnet18.h5"},
+    {"models", CRD_MODELS, crd_cmd_models, 0, "", 0, 0, "list the architectures", NULL},
+    {"bench", CRD_BENCH, crd_cmd_bench, 0, "[POSTERIOR.h5]", 0, 1,
+     "measure draws per second on one core against the core's peak",
+     "credence bench --arch resnet18 --batch 1,8,32"},
+    {"selftest", CRD_SELFTEST, crd_cmd_selftest, 1, "", 0, 0,
+     "check that this installation is right", "mpirun -n 2 credence selftest"},
+    {"help", CRD_HELP, crd_cmd_help, 0, "[COMMAND]", 0, 1, "show help", NULL},
+};
+
+const crd_command *crd_command_get(int i)
+{
+    return i < (int)(sizeof commands / sizeof *commands) ? &commands[i] : NULL;
+}
+
+const crd_command *crd_command_find(const char *name)
+{
+    for (int i = 0; crd_command_get(i) != NULL; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}

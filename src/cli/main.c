@@ -1,0 +1,131 @@
+/* The program: starts MPI, finds the command, and is the only place that ends the process. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "kernels/kernels.h"
+
+static crd_status join_words(char **out, int argc, char *const *argv)
+{
+    size_t size = 1;
+    for (int i = 0; i < argc; i++)
+        size += strlen(argv[i]) + 1;
+    crd_status status = crd_alloc_zeroed((void **)out, (int64_t)size, 1, "command line");
+    size_t used = 0;
+    for (int i = 0; status == CRD_OK && i < argc; i++)
+        used += (size_t)snprintf(*out + used, size - used, "%s%s", i > 0 ? " " : "", argv[i]);
+    return status;
+}
+
+static crd_status unknown_command(const char *name)
+{
+    const char *names[16];
+    int n = 0;
+    for (; crd_command_get(n) != NULL; n++)
+        names[n] = crd_command_get(n)->name;
+    const char *nearest = crd_nearest_name(name, names, n);
+    if (nearest == NULL)
+        return CRD_FAIL(CRD_ERR_USAGE, "unknown command '%s' (see credence -h)", name);
+    return CRD_FAIL(CRD_ERR_USAGE, "unknown command '%s'; did you mean %s?", name, nearest);
+}
+
+/** Fails if the output would replace a file that the command reads. */
+static crd_status check_output(const crd_options *options)
+{
+    const crd_option_value *values = options->values, *output = &values[CRD_OPT_OUTPUT];
+    static const crd_option_id inputs[] = {CRD_OPT_WEIGHTS, CRD_OPT_CLASSES, CRD_OPT_IMPORT_EPS};
+    struct stat out, in;
+    if (!output->given || stat(output->text, &out) != 0)
+        return CRD_OK;
+    int n_inputs = (int)(sizeof inputs / sizeof *inputs);
+    for (int i = 0; i < options->n_arguments + n_inputs; i++) {
+        const char *path = i < options->n_arguments ? options->arguments[i]
+                                                    : values[inputs[i - options->n_arguments]].text;
+        if (path != NULL && stat(path, &in) == 0 && in.st_dev == out.st_dev &&
+            in.st_ino == out.st_ino)
+            return CRD_FAIL(CRD_ERR_USAGE, "-o %s: is an input of this command", output->text);
+    }
+    return CRD_OK;
+}
+
+/** Runs the command with parsed options. All ranks come to the same status. */
+static crd_status run_command(crd_cli *cli)
+{
+    const crd_command *command = cli->command;
+    const crd_options *options = cli->options;
+    int is_first = crd_comm_rank(cli->comm) == 0;
+    if (options->values[CRD_OPT_HELP].integer) {
+        if (is_first)
+            crd_help_command(command);
+        return CRD_OK;
+    }
+    if (options->n_arguments < command->min_arguments ||
+        options->n_arguments > command->max_arguments)
+        return CRD_FAIL(CRD_ERR_USAGE, "%d arguments are too %s; usage: credence %s %s",
+                        options->n_arguments,
+                        options->n_arguments < command->min_arguments ? "few" : "many",
+                        command->name, command->arguments);
+    if (is_first)
+        crd_output_set_log(options->values[CRD_OPT_QUIET].integer != 0);
+    crd_status status = crd_comm_agree(cli->comm, is_first ? check_output(options) : CRD_OK);
+    if (status != CRD_OK)
+        return status;
+    if (command->is_parallel)
+        return command->run(cli);
+    return crd_comm_agree(cli->comm, is_first ? command->run(cli) : CRD_OK);
+}
+
+static crd_status run_program(crd_comm *comm, int argc, char *const *argv)
+{
+    crd_status status = CRD_OK;
+    crd_options options = {0};
+    char *command_line = NULL;
+    int is_first = crd_comm_rank(comm) == 0;
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
+        if (is_first && word[2] == 'v')
+            crd_version_print();
+        else if (is_first)
+            crd_help_program();
+        return CRD_OK;
+    }
+    CRD_REQUIRE(*word != '\0', CRD_ERR_USAGE, "a command is missing (see credence -h)");
+    const crd_command *command = crd_command_find(word);
+    CRD_REQUIRE(command != NULL, CRD_ERR_USAGE, "%s",
+                (unknown_command(word), crd_status_message()));
+    /* What can be wrong on all ranks alike is found before anything is said between them. */
+    CRD_TRY(crd_options_parse(&options, command->bit, argc - 2, argv + 2));
+    CRD_TRY(crd_kernels_check());
+    CRD_TRY(crd_comm_agree(comm, join_words(&command_line, argc, argv)));
+    crd_gemm_init();
+    CRD_TRY(run_command(&(crd_cli){command, &options, comm, command_line}));
+cleanup:
+    crd_free(command_line);
+    crd_options_clear(&options);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    crd_comm *comm = NULL;
+    crd_status status = crd_comm_create_world(&comm);
+    int is_first = comm == NULL || crd_comm_rank(comm) == 0;
+    if (status == CRD_OK) {
+        status = run_program(comm, argc, argv);
+        /* A full disk shows only when the last of stdout is written. */
+        int is_written = fflush(stdout) == 0 && !ferror(stdout);
+        crd_status local = status == CRD_OK && !is_written
+                               ? CRD_FAIL(CRD_ERR_IO, "standard output: cannot be written")
+                               : CRD_OK;
+        if (status == CRD_OK)
+            status = crd_comm_agree(comm, local);
+    }
+    if (status != CRD_OK && is_first)
+        fprintf(stderr, "credence: %s\n", crd_status_message());
+    crd_comm_destroy(comm);
+    exit((int)status);
+}

@@ -1,0 +1,199 @@
+#include "cli/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/text.h"
+
+const char *crd_nearest_name(const char *word, const char *const *names, int n)
+{
+    const char *nearest = NULL;
+    /* A third of the letters may differ: more is no longer a typing error. */
+    size_t least = strlen(word) / 3 + 2;
+    for (int i = 0; i < n; i++) {
+        size_t distance = crd_text_distance(word, names[i]);
+        if (distance < least) {
+            least = distance;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
+
+static crd_status unknown_option(unsigned command, const char *word, size_t length)
+{
+    const crd_option *table = crd_option_table();
+    const char *names[CRD_N_OPTIONS];
+    int n = 0;
+    for (int id = 0; id < CRD_N_OPTIONS; id++)
+        if (table[id].commands & command)
+            names[n++] = table[id].name;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)length, word);
+    const char *nearest = crd_nearest_name(name + strspn(name, "-"), names, n);
+    if (nearest == NULL)
+        return CRD_FAIL(CRD_ERR_USAGE, "unknown option '%s' (see -h)", name);
+    return CRD_FAIL(CRD_ERR_USAGE, "unknown option '%s'; did you mean --%s?", name, nearest);
+}
+
+/** Row of "--name[=value]" or "-x", or -1. */
+static int find_option(unsigned command, const char *word, size_t length)
+{
+    const crd_option *table = crd_option_table();
+    for (int id = 0; id < CRD_N_OPTIONS; id++) {
+        const crd_option *option = &table[id];
+        if (!(option->commands & command))
+            continue;
+        if (length == 2 && word[1] != '-') {
+            if (option->letter != 0 && word[1] == option->letter)
+                return id;
+        } else if (strncmp(word, "--", 2) == 0 && strlen(option->name) == length - 2 &&
+                   memcmp(option->name, word + 2, length - 2) == 0) {
+            return id;
+        }
+    }
+    return -1;
+}
+
+static crd_status check_choice(const crd_option *option, const char *text)
+{
+    char allowed[256] = "";
+    for (const char *const *choice = option->choices(); *choice != NULL; choice++) {
+        if (strcmp(*choice, text) == 0)
+            return CRD_OK;
+        size_t used = strlen(allowed);
+        snprintf(allowed + used, sizeof allowed - used, "%s%s", used > 0 ? ", " : "", *choice);
+    }
+    return CRD_FAIL(CRD_ERR_USAGE, "--%s: '%s' is not one of %s", option->name, text, allowed);
+}
+
+static crd_status set_numbers(crd_option_value *value, const crd_option *option, const char *key,
+                              const char *text)
+{
+    char item[64];
+    value->n_numbers = 0;
+    for (const char *start = text;; start++) {
+        size_t length = strcspn(start, ",");
+        if (value->n_numbers == CRD_OPTION_MAX_NUMBERS)
+            return CRD_FAIL(CRD_ERR_USAGE, "%s: more than %d numbers", key, CRD_OPTION_MAX_NUMBERS);
+        snprintf(item, sizeof item, "%.*s", (int)length, start);
+        double *number = &value->numbers[value->n_numbers++];
+        crd_status status;
+        if (option->type == CRD_OPTION_INT64S) {
+            int64_t integer = 0;
+            status =
+                crd_text_to_int64(&integer, item, (int64_t)option->min, (int64_t)option->max, key);
+            *number = (double)integer;
+        } else {
+            status = crd_text_to_double(number, item, option->min, option->max, key);
+        }
+        if (status != CRD_OK)
+            return status;
+        start += length;
+        if (*start == '\0')
+            return CRD_OK;
+    }
+}
+
+static crd_status set_value(crd_option_value *value, const crd_option *option, const char *text)
+{
+    char key[64];
+    snprintf(key, sizeof key, "--%s", option->name);
+    value->text = text;
+    switch (option->type) {
+    case CRD_OPTION_FLAG:
+        value->integer = 1;
+        return CRD_OK;
+    case CRD_OPTION_INT64:
+        return crd_text_to_int64(&value->integer, text, (int64_t)option->min, (int64_t)option->max,
+                                 key);
+    case CRD_OPTION_DOUBLE:
+        return crd_text_to_double(&value->number, text, option->min, option->max, key);
+    case CRD_OPTION_INT64S:
+    case CRD_OPTION_DOUBLES:
+        return set_numbers(value, option, key, text);
+    case CRD_OPTION_CHOICE:
+        return check_choice(option, text);
+    case CRD_OPTION_TEXT:
+        return *text != '\0' ? CRD_OK : CRD_FAIL(CRD_ERR_USAGE, "%s: the value is empty", key);
+    case CRD_OPTION_TEXTS:
+        break;
+    }
+    crd_status status = crd_alloc_grow((void **)&value->texts, value->n_texts, value->n_texts + 1,
+                                       sizeof *value->texts, key);
+    if (status == CRD_OK)
+        value->texts[value->n_texts++] = text;
+    return status;
+}
+
+/** Takes the option at argv[i]; *used gets the number of words it took. */
+static crd_status take_option(crd_options *out, unsigned command, int argc, char *const *argv,
+                              int i, int *used)
+{
+    const char *word = argv[i];
+    size_t length = strncmp(word, "--", 2) == 0 ? strcspn(word, "=") : strlen(word);
+    int id = find_option(command, word, length);
+    if (id < 0)
+        return unknown_option(command, word, length);
+    const crd_option *option = &crd_option_table()[id];
+    const char *text = word[length] == '=' ? word + length + 1 : NULL;
+    *used = 1;
+    if (option->type == CRD_OPTION_FLAG && text != NULL)
+        return CRD_FAIL(CRD_ERR_USAGE, "--%s takes no value", option->name);
+    if (option->type != CRD_OPTION_FLAG && text == NULL) {
+        if (i + 1 == argc)
+            return CRD_FAIL(CRD_ERR_USAGE, "%s needs a value: %s", word, option->placeholder);
+        text = argv[i + 1];
+        *used = 2;
+    }
+    out->values[id].given = 1;
+    return set_value(&out->values[id], option, text);
+}
+
+crd_status crd_options_parse(crd_options *out, unsigned command, int argc, char *const *argv)
+{
+    crd_status status = CRD_OK;
+    int options_end = 0;
+    memset(out, 0, sizeof *out);
+    CRD_ALLOC(&out->arguments, argc, "arguments");
+    for (int i = 0, used; i < argc; i += used) {
+        used = 1;
+        if (options_end || argv[i][0] != '-' || argv[i][1] == '\0')
+            out->arguments[out->n_arguments++] = argv[i];
+        else if (strcmp(argv[i], "--") == 0)
+            options_end = 1;
+        else
+            CRD_TRY(take_option(out, command, argc, argv, i, &used));
+    }
+    for (int id = 0; id < CRD_N_OPTIONS; id++) {
+        const crd_option *option = &crd_option_table()[id];
+        if ((option->commands & command) && !out->values[id].given && option->default_text != NULL)
+            CRD_TRY(set_value(&out->values[id], option, option->default_text));
+    }
+cleanup:
+    return status;
+}
+
+void crd_options_clear(crd_options *options)
+{
+    for (int id = 0; id < CRD_N_OPTIONS; id++)
+        crd_free(options->values[id].texts);
+    crd_free(options->arguments);
+    memset(options, 0, sizeof *options);
+}
+
+const char *crd_option_text(char *buffer, size_t size, const crd_options *options, crd_option_id id)
+{
+    const crd_option_value *value = &options->values[id];
+    if (crd_option_table()[id].type == CRD_OPTION_FLAG)
+        return value->integer ? "yes" : "no";
+    if (crd_option_table()[id].type != CRD_OPTION_TEXTS)
+        return value->text;
+    size_t used = 0;
+    buffer[0] = '\0';
+    for (int64_t i = 0; i < value->n_texts && used < size; i++)
+        used +=
+            (size_t)snprintf(buffer + used, size - used, "%s%s", i > 0 ? " " : "", value->texts[i]);
+    return buffer;
+}

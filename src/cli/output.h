@@ -1,0 +1,70 @@
+/** What the program says: results on stdout, log and progress on stderr. Only rank 0 speaks.
+ */
+#ifndef CRD_CLI_OUTPUT_H
+#define CRD_CLI_OUTPUT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "credence/predictive.h"
+
+/** Sends the library's log to stderr: warnings, and unless `quiet` what a user wants to know. */
+void crd_output_set_log(int quiet);
+
+/** Progress on stderr: one line that renews itself on a terminal (unless NO_COLOR is set or TERM is
+ * dumb), else a line every ten seconds, as launchers and batch systems collect them. */
+typedef struct crd_progress {
+    const char *what; /**< "draws" */
+    int is_shown, is_terminal, has_line;
+    double start_s, last_s;
+} crd_progress;
+crd_progress crd_progress_start(const char *what, int is_shown);
+void crd_progress_update(crd_progress *progress, int64_t done, int64_t total);
+/** Wipes the renewing line. */
+void crd_progress_end(crd_progress *progress);
+
+/** Prints text with control characters replaced: names from outside must not drive a terminal. */
+void crd_print_clean(const char *text);
+/** Prints text and fills up with blanks to `width` characters (UTF-8 counted by characters). */
+void crd_print_padded(const char *text, int width);
+/** Characters of a UTF-8 text. */
+int crd_text_width(const char *text);
+/** 11689512 as "11,689,512". */
+const char *crd_grouped(char out[32], int64_t number);
+
+/** A number, or null where it is not finite: JSON has no NaN. */
+json_t *crd_json_real(double value);
+/** A text; bytes that are no UTF-8 (file names may hold any) become "?". */
+json_t *crd_json_text(const char *text);
+/** Prints one JSON object on stdout and frees it. Errors: CRD_ERR_INTERNAL if it is NULL. */
+crd_status crd_json_print(json_t *object);
+
+/** What a prediction's output shows besides its summaries. All borrowed. */
+typedef struct crd_prediction_view {
+    const char *const *image_names; /**< [n_images] */
+    int64_t n_images, n_draws, n_classes;
+    const char *const *class_names; /**< [n_classes]; NULL: numbers */
+    const char *posterior;          /**< its path */
+    const char *estimator;          /**< "mean" for the deterministic network */
+    int list_classes;               /**< 1: list the top classes even of several images */
+    int n_ranks;
+    uint64_t seed;
+} crd_prediction_view;
+
+/** One image: the notebook's list with errors. Several: a line each, or lists if asked for. The rows
+ * of `summary` are images [first_image, + summary->n_images); the first call prints a head line. */
+void crd_prediction_print(const crd_prediction_view *view, const crd_summary *summary,
+                          int64_t first_image, double seconds);
+/** The last line, for several images. */
+void crd_prediction_print_end(const crd_prediction_view *view, double seconds);
+/** Appends the images of `summary` to a JSON array: all figures of an image, and its top classes. */
+void crd_prediction_append_json(json_t *images, const crd_prediction_view *view,
+                                const crd_summary *summary, int64_t first_image);
+/** The whole as one JSON object on stdout. Takes `images` over. */
+crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
+                                     double seconds);
+/** Top class of one draw: "draw 0: 868, tray 13.47 %". `name` NULL: the class has no name. */
+void crd_draw_print(const char *image, int64_t draw, int64_t class_index, const char *name,
+                    double probability);
+
+#endif

@@ -1,0 +1,51 @@
+#include "cli/provenance.h"
+
+#include <stdio.h>
+
+#include "cli/build_info.h"
+#include "credence/version.h"
+#include "kernels/kernels.h"
+
+crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store, const crd_cli *cli,
+                               const char *posterior)
+{
+    int n = 0;
+    const crd_option *table = crd_option_table();
+    for (int id = 0; id < CRD_N_OPTIONS; id++) {
+        if (!(table[id].commands & cli->command->bit) || id == CRD_OPT_HELP)
+            continue;
+        const char *value = crd_option_text(store->lists[id], sizeof store->lists[id], cli->options,
+                                            (crd_option_id)id);
+        if (value == NULL)
+            continue;
+        char *name = store->names[id];
+        snprintf(name, sizeof store->names[id], "option_%s", table[id].name);
+        for (char *c = name; *c != '\0'; c++)
+            if (*c == '-')
+                *c = '_';
+        store->keys[n] = name;
+        store->values[n++] = value;
+    }
+    const char *facts[][2] = {{"credence_version", CREDENCE_VERSION},
+                              {"credence_git", CRD_GIT_HASH},
+                              {"compiler", CRD_COMPILER},
+                              {"kernels", crd_kernels_get()->name},
+                              {"openblas_core", crd_gemm_core()}};
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        store->keys[n] = facts[i][0];
+        store->values[n++] = facts[i][1];
+    }
+    if (posterior != NULL) {
+        crd_status status = crd_file_digest(store->posterior_digest, posterior);
+        if (status != CRD_OK)
+            return status;
+        store->keys[n] = "posterior_digest";
+        store->values[n++] = store->posterior_digest;
+    }
+    *out = (crd_provenance){.command = cli->command_line,
+                            .seed = (uint64_t)cli->options->values[CRD_OPT_SEED].integer,
+                            .keys = store->keys,
+                            .values = store->values,
+                            .n_pairs = n};
+    return CRD_OK;
+}

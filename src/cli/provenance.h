@@ -1,0 +1,23 @@
+/** What a file says of its making: options after defaults, versions. */
+#ifndef CRD_CLI_PROVENANCE_H
+#define CRD_CLI_PROVENANCE_H
+
+#include "cli/command.h"
+#include "credence/files.h"
+
+enum { CRD_PROVENANCE_MAX = CRD_N_OPTIONS + 8, CRD_PROVENANCE_KEY_SIZE = 48 };
+
+/** Storage behind a crd_provenance. */
+typedef struct crd_provenance_store {
+    char names[CRD_N_OPTIONS][CRD_PROVENANCE_KEY_SIZE];
+    char lists[CRD_N_OPTIONS][256];
+    char posterior_digest[CRD_FILE_DIGEST_SIZE];
+    const char *keys[CRD_PROVENANCE_MAX], *values[CRD_PROVENANCE_MAX];
+} crd_provenance_store;
+
+/** Fills *store from the command line and, unless `posterior` is NULL, with the digest of that file. The
+ * result borrows the store and the options. Errors: the posterior cannot be read. */
+crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store, const crd_cli *cli,
+                               const char *posterior);
+
+#endif

@@ -1,0 +1,447 @@
+/* A step: the batch is in every node's shared memory; each rank runs its units and adds their gradients in fixed
+ * point; the sums travel while the last unit's backward pass is still on its way to the input; then every
+ * rank makes the same update on its own copy. The next batch is loaded and broadcast meanwhile. */
+#include "credence/train.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "engine/batches.h"
+#include "engine/update.h"
+
+/* What a step adds up beside the gradient. Loss in units of 2^-24: up to 2^38 over all images and draws. */
+enum { SUM_LOSS, SUM_RIGHT, SUM_ROWS, SUM_LABELS, N_EXTRA, LOSS_BITS = 24 };
+
+/* Local steps: parameters are averaged in units of 2^-48. */
+enum { AVERAGE_BITS = 48 };
+
+/* Parameters are averaged in stretches of at least this many floats. */
+enum { BUCKET_FLOATS = 1 << 18 };
+
+typedef struct train_run {
+    crd_comm *comm;
+    crd_train_state *state;
+    const crd_train_options *options;
+    const crd_train_hooks *hooks;
+    crd_gradient *gradient;
+    crd_sampler *teacher; /* the deterministic network, for mse-distill */
+    crd_batches *batches;
+    crd_update *update;
+    int64_t n_floats, n_outputs, image_floats, value_floats;
+    int64_t n_sums; /* of the gradient */
+    int64_t *sums;  /* [n_sums + N_EXTRA] */
+    int64_t *
+        buckets; /* [n_buckets + 1] descending: bucket k is [buckets[k + 1], buckets[k]) of both blocks */
+    int n_buckets, n_begun;
+    float *logits, *taught;       /* of a micro-batch: a draw's, the teacher's */
+    float *base;                  /* local steps: [2 * n_floats] mu and rho of the last average */
+    int64_t local_images;         /* local steps: trained on since then by this rank */
+    double start_s, checkpoint_s; /* of the run, of the last checkpoint */
+} train_run;
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t n_parts(int64_t n, int64_t part)
+{
+    return (n + part - 1) / part;
+}
+
+static int is_local(const train_run *r)
+{
+    return r->options->local_steps > 1;
+}
+
+/* Batches that travel together: with local steps one for every rank. */
+static int64_t group_of(const train_run *r)
+{
+    return is_local(r) ? crd_comm_size(r->comm) : 1;
+}
+
+static crd_status check_options(const crd_train_options *o)
+{
+    crd_status status = CRD_OK;
+    CRD_REQUIRE(o->n_images >= 1 && o->batch_size >= 1 && o->n_draws >= 1 && o->n_epochs >= 1 &&
+                    o->local_steps >= 1 && o->gradient.micro_batch >= 1,
+                CRD_ERR_USAGE,
+                "images, batch, micro-batch, draws, epochs, local steps: at least 1");
+    CRD_REQUIRE(isfinite(o->kl_weight) && o->kl_weight >= 0, CRD_ERR_USAGE,
+                "KL weight: %g is not a number from 0 on", o->kl_weight);
+    CRD_TRY(crd_optimizer_check(&o->optimizer));
+    CRD_TRY(crd_schedule_check(&o->schedule));
+cleanup:
+    return status;
+}
+
+/* Cuts the parameters, last first, at tensors' borders into stretches worth a message. */
+static crd_status plan_buckets(train_run *r, const crd_params *params)
+{
+    crd_status status = CRD_OK;
+    CRD_ALLOC(&r->buckets, params->n_params + 1, "buckets");
+    r->buckets[0] = r->n_floats;
+    for (int64_t p = params->n_params - 1; p >= 0; p--) {
+        int64_t first = params->entries[p].offset;
+        if (r->buckets[r->n_buckets] - first >= BUCKET_FLOATS || p == 0)
+            r->buckets[++r->n_buckets] = first;
+    }
+cleanup:
+    return status;
+}
+
+static crd_status create_teacher(train_run *r)
+{
+    if (r->options->teacher == NULL)
+        return CRD_OK;
+    crd_sampler_options options = {.estimator = "reparameterization",
+                                   .mean = 1,
+                                   .batch = r->options->gradient.micro_batch,
+                                   .draw_block = 1};
+    return crd_sampler_create(&r->teacher, r->options->teacher, &options);
+}
+
+/* This rank's own memory; no communication. */
+static crd_status allocate_own(train_run *r)
+{
+    crd_status status = CRD_OK;
+    const crd_train_options *o = r->options;
+    const crd_posterior *p = r->state->posterior;
+    r->n_floats = p->network->params.n_floats;
+    r->n_outputs = crd_network_n_outputs(p->network);
+    r->image_floats = crd_shape_count(crd_network_input_shape(p->network));
+    if (crd_loss_target(o->loss) == CRD_TARGET_VALUES && o->teacher == NULL)
+        CRD_TRY(crd_loss_n_values(&r->value_floats, o->loss, r->n_outputs));
+    CRD_TRY(crd_gradient_create(&r->gradient, p->network, p->bayesian, &o->gradient));
+    if (o->calibration[0] != '\0')
+        CRD_TRY(crd_gradient_set_calibration(r->gradient, o->calibration, o->calibration_beta,
+                                             o->uncertainty_threshold, o->error_threshold));
+    CRD_TRY(create_teacher(r));
+    CRD_TRY(crd_update_create(&r->update, r->state, o));
+    CRD_TRY(plan_buckets(r, &p->network->params));
+    r->n_sums = crd_gradient_n_sums(r->gradient);
+    CRD_ALLOC(&r->sums, r->n_sums + N_EXTRA, "gradient sums");
+    CRD_ALLOC(&r->logits, o->gradient.micro_batch * r->n_outputs, "logits");
+    CRD_ALLOC(&r->taught, o->gradient.micro_batch * r->n_outputs, "teacher's logits");
+    if (is_local(r))
+        CRD_ALLOC(&r->base, 2 * r->n_floats, "parameters of the last average");
+cleanup:
+    return status;
+}
+
+static void release(train_run *r)
+{
+    crd_batches_destroy(r->batches);
+    crd_free(r->base);
+    crd_free(r->taught);
+    crd_free(r->logits);
+    crd_free(r->sums);
+    crd_free(r->buckets);
+    crd_update_destroy(r->update);
+    crd_sampler_destroy(r->teacher);
+    crd_gradient_destroy(r->gradient);
+}
+
+/* Sums of all stretches from `first` on are final: they may travel. All ranks begin the same messages in the
+ * same order, whether they had work or not. */
+static void begin_sums(train_run *r, int64_t first)
+{
+    while (r->n_begun < r->n_buckets && r->buckets[r->n_begun + 1] >= first) {
+        int64_t begin = r->buckets[r->n_begun + 1], n = r->buckets[r->n_begun] - begin;
+        crd_comm_sum_begin(r->comm, r->sums + begin, n);
+        crd_comm_sum_begin(r->comm, r->sums + r->n_floats + begin, n);
+        r->n_begun++;
+    }
+}
+
+static void on_ready(int64_t first, int64_t n, void *payload)
+{
+    (void)n;
+    begin_sums(payload, first);
+}
+
+static void count_right(train_run *r, const int64_t *labels, int64_t n)
+{
+    int64_t *extra = r->sums + r->n_sums;
+    for (int64_t i = 0; i < n; i++) {
+        const float *logits = r->logits + i * r->n_outputs;
+        int64_t top = 0;
+        for (int64_t c = 1; c < r->n_outputs; c++)
+            if (logits[c] > logits[top])
+                top = c;
+        extra[SUM_RIGHT] += labels[i] == top;
+        extra[SUM_LABELS] += labels[i] >= 0;
+    }
+}
+
+/* Unit (micro-batch, draw) of a batch; `last`: this rank's last one, whose sums may travel as they get ready. */
+static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, int last)
+{
+    crd_status status = CRD_OK;
+    const crd_train_options *o = r->options;
+    int64_t at = unit / o->n_draws * o->gradient.micro_batch;
+    int64_t n = smaller(o->gradient.micro_batch, batch->n - at);
+    int64_t stream = r->state->step * group_of(r) + (is_local(r) ? crd_comm_rank(r->comm) : 0);
+    int64_t draw = stream * o->n_draws + unit % o->n_draws; /* no two of a run are the same */
+    const float *images = batch->images + at * r->image_floats;
+    const float *values = batch->values + at * r->value_floats;
+    double weight = (double)n / (double)(batch->n * o->n_draws), loss;
+    if (r->teacher != NULL) {
+        CRD_TRY(crd_sampler_run(r->taught, r->teacher, images, n, 0, 0, 1));
+        values = r->taught;
+    }
+    CRD_TRY(crd_gradient_add(&loss, r->logits, r->sums, r->gradient, o->loss, images,
+                             batch->labels + at, values, n, batch->first + at, draw, weight,
+                             last ? on_ready : NULL, r));
+    CRD_REQUIRE(fabs(loss) < 1e9, CRD_ERR_NUMERIC, "the data term is %g", loss);
+    r->sums[r->n_sums + SUM_LOSS] += llrint(ldexp(loss * (double)n, LOSS_BITS));
+    r->sums[r->n_sums + SUM_ROWS] += n;
+    count_right(r, batch->labels + at, n);
+cleanup:
+    return status;
+}
+
+static void add_to_epoch(train_run *r)
+{
+    const int64_t *extra = r->sums + r->n_sums;
+    double *sums = r->state->sums;
+    sums[0] += ldexp((double)extra[SUM_LOSS], -LOSS_BITS);
+    sums[1] += (double)extra[SUM_RIGHT];
+    sums[2] += (double)extra[SUM_ROWS];
+    sums[3] += (double)extra[SUM_LABELS];
+}
+
+/* One step of all ranks together. */
+static crd_status step_together(train_run *r, const crd_batch *batch)
+{
+    crd_status status = CRD_OK;
+    int size = crd_comm_size(r->comm), rank = crd_comm_rank(r->comm);
+    int64_t n_units = n_parts(batch->n, r->options->gradient.micro_batch) * r->options->n_draws;
+    r->n_begun = 0;
+    memset(r->sums, 0, (size_t)(r->n_sums + N_EXTRA) * sizeof *r->sums);
+    for (int64_t unit = rank; status == CRD_OK && unit < n_units; unit += size)
+        status = run_unit(r, batch, unit, unit + size >= n_units);
+    begin_sums(r, 0);
+    crd_comm_sum_begin(r->comm, r->sums + r->n_sums, N_EXTRA);
+    crd_comm_sum_end(r->comm);
+    return crd_comm_agree(r->comm, status);
+}
+
+/* One step of this rank alone, on its batch of the group; a rank without one waits for the average. */
+static crd_status step_alone(train_run *r, const crd_batch *group)
+{
+    crd_status status = CRD_OK;
+    int64_t at = crd_comm_rank(r->comm) * r->options->batch_size;
+    memset(r->sums, 0, (size_t)(r->n_sums + N_EXTRA) * sizeof *r->sums);
+    if (at < group->n) {
+        crd_batch own = *group;
+        own.first += at;
+        own.n = smaller(r->options->batch_size, group->n - at);
+        own.images += at * r->image_floats;
+        own.labels += at;
+        own.values += at * r->value_floats;
+        int64_t n_units = n_parts(own.n, r->options->gradient.micro_batch) * r->options->n_draws;
+        for (int64_t unit = 0; status == CRD_OK && unit < n_units; unit++)
+            status = run_unit(r, &own, unit, 0);
+        r->local_images += own.n;
+    }
+    crd_comm_sum_begin(r->comm, r->sums + r->n_sums, N_EXTRA);
+    crd_comm_sum_end(r->comm);
+    return crd_comm_agree(r->comm, status);
+}
+
+/* values[n_floats] = base + mean over ranks, by images, of (values - base); base NULL stands for zeros. */
+static void average(train_run *r, float *values, float *base, int64_t n_images)
+{
+    double share = (double)r->local_images / (double)n_images;
+    for (int64_t i = 0; i < r->n_floats; i++) {
+        double from = base == NULL ? 0 : (double)base[i];
+        r->sums[i] = llrint(ldexp(share * ((double)values[i] - from), AVERAGE_BITS));
+    }
+    crd_comm_sum_begin(r->comm, r->sums, r->n_floats);
+    crd_comm_sum_end(r->comm);
+    for (int64_t i = 0; i < r->n_floats; i++) {
+        double from = base == NULL ? 0 : (double)base[i];
+        values[i] = (float)(from + ldexp((double)r->sums[i], -AVERAGE_BITS));
+    }
+    if (base != NULL)
+        memcpy(base, values, (size_t)r->n_floats * sizeof *base);
+}
+
+static void average_all(train_run *r)
+{
+    int64_t n_images = r->local_images;
+    crd_comm_sum_begin(r->comm, &n_images, 1);
+    crd_comm_sum_end(r->comm);
+    average(r, r->state->posterior->mu, r->base, n_images);
+    average(r, r->state->posterior->rho, r->base + r->n_floats, n_images);
+    for (int k = 0; k < r->state->n_states; k++)
+        for (int block = 0; block < 2; block++)
+            average(r, r->state->states[k] + block * r->n_floats, NULL, n_images);
+    r->local_images = 0;
+}
+
+static void set_base(train_run *r)
+{
+    size_t n_bytes = (size_t)r->n_floats * sizeof *r->base;
+    memcpy(r->base, r->state->posterior->mu, n_bytes);
+    memcpy(r->base + r->n_floats, r->state->posterior->rho, n_bytes);
+}
+
+static crd_status make_step(train_run *r, const crd_batch *batch)
+{
+    crd_status status = CRD_OK;
+    crd_train_state *s = r->state;
+    double lr = crd_schedule_lr(&r->options->schedule, r->options->optimizer.lr, s->epoch);
+    double kl_weight = crd_update_kl_weight(r->options, s->epoch);
+    int64_t per_epoch = n_parts(r->options->n_images, r->options->batch_size * group_of(r));
+    CRD_TRY(crd_comm_agree(
+        r->comm, crd_gradient_set_parameters(r->gradient, s->posterior->mu, s->posterior->rho)));
+    CRD_TRY(is_local(r) ? step_alone(r, batch) : step_together(r, batch));
+    add_to_epoch(r);
+    status = CRD_OK;
+    if (!is_local(r) || batch->n > crd_comm_rank(r->comm) * r->options->batch_size)
+        status = crd_update_step(r->update, r->sums, lr, kl_weight);
+    CRD_TRY(crd_comm_agree(r->comm, status));
+    s->step++;
+    s->batch += group_of(r);
+    int64_t done = s->batch / group_of(r);
+    if (is_local(r) && (done % r->options->local_steps == 0 || done == per_epoch))
+        average_all(r);
+cleanup:
+    if (status != CRD_OK && status != CRD_STOPPED)
+        status =
+            crd_status_set(status, "step %lld: %s", (long long)s->step + 1, crd_status_message());
+    return status;
+}
+
+/* Weight of the KL divergence against the true ELBO's 1 / n_images. */
+static double temperature(const crd_train_options *o, double kl_weight, const crd_epoch *e)
+{
+    double share = o->kl == CRD_KL_SUM ? 1 : e->kl_mean / e->kl_sum;
+    return kl_weight * share * (double)o->n_images;
+}
+
+static crd_status finish_epoch(train_run *r, double seconds)
+{
+    crd_status status = CRD_OK;
+    crd_train_state *s = r->state;
+    const crd_train_options *o = r->options;
+    double kl_weight = crd_update_kl_weight(o, s->epoch);
+    crd_epoch *e = &s->history[s->epoch];
+    *e = (crd_epoch){
+        .epoch = s->epoch + 1,
+        .step = s->step,
+        .data_term = s->sums[0] / s->sums[2],
+        .lr = crd_schedule_lr(&o->schedule, o->optimizer.lr, s->epoch),
+        .accuracy = s->sums[3] > 0 ? s->sums[1] / s->sums[3] : NAN,
+        .seconds = seconds,
+        .validation = {NAN, NAN, NAN},
+    };
+    crd_posterior_kl(&e->kl_sum, &e->kl_mean, s->posterior);
+    if (o->gradient.mean)
+        kl_weight = 0;
+    e->loss = e->data_term + kl_weight * (o->kl == CRD_KL_SUM ? e->kl_sum : e->kl_mean);
+    e->temperature = temperature(o, kl_weight, e);
+    s->epoch++;
+    s->batch = 0;
+    memset(s->sums, 0, sizeof s->sums);
+    if (o->validate_every > 0 && r->hooks->validate != NULL &&
+        (s->epoch % o->validate_every == 0 || s->epoch == o->n_epochs))
+        CRD_TRY(r->hooks->validate(e->validation, s, r->hooks->payload));
+    int is_best = e->validation[1] < s->best || (isnan(s->best) && !isnan(e->validation[1]));
+    if (is_best)
+        s->best = e->validation[1];
+    if (crd_comm_rank(r->comm) == 0 && is_best && r->hooks->best != NULL)
+        r->hooks->best(s, r->hooks->payload);
+    if (crd_comm_rank(r->comm) == 0 && r->hooks->epoch != NULL)
+        r->hooks->epoch(s, r->hooks->payload);
+cleanup:
+    return status;
+}
+
+/* Between steps rank 0's clock decides for all. With local steps only an averaged state may be kept. */
+static crd_status look_at_the_clock(train_run *r, int finished)
+{
+    const crd_train_options *o = r->options;
+    crd_status local = CRD_OK;
+    if (is_local(r) && r->local_images != 0)
+        return CRD_OK;
+    if (crd_comm_rank(r->comm) == 0) {
+        double now = crd_clock_now_s();
+        int stop = !finished && o->max_time_s > 0 && now - r->start_s >= o->max_time_s;
+        int due = o->checkpoint_s > 0 && now - r->checkpoint_s >= o->checkpoint_s;
+        if ((stop || due || finished) && r->hooks->checkpoint != NULL) {
+            r->hooks->checkpoint(r->state, r->hooks->payload);
+            r->checkpoint_s = crd_clock_now_s();
+        }
+        if (stop)
+            local = CRD_FAIL(CRD_STOPPED, "time is up after step %lld: run again with --resume",
+                             (long long)r->state->step);
+    }
+    return crd_comm_agree(r->comm, local);
+}
+
+static crd_status train_all(train_run *r)
+{
+    crd_status status = CRD_OK;
+    crd_train_state *s = r->state;
+    int64_t per_epoch = n_parts(r->options->n_images, r->options->batch_size);
+    double epoch_start_s = crd_clock_now_s();
+    while (crd_batches_left(r->batches) > 0) {
+        crd_batch batch;
+        double before = s->sums[0];
+        CRD_TRY(crd_batches_next(&batch, r->batches));
+        CRD_TRY(make_step(r, &batch));
+        if (crd_comm_rank(r->comm) == 0 && r->hooks->progress != NULL) {
+            double data_term = (s->sums[0] - before) / (double)(batch.n * r->options->n_draws);
+            r->hooks->progress(s->epoch * per_epoch + smaller(s->batch, per_epoch),
+                               r->options->n_epochs * per_epoch, data_term, r->hooks->payload);
+        }
+        if (s->batch >= per_epoch) {
+            double now = crd_clock_now_s();
+            CRD_TRY(finish_epoch(r, now - epoch_start_s));
+            epoch_start_s = now;
+        }
+        CRD_TRY(look_at_the_clock(r, crd_batches_left(r->batches) == 0));
+    }
+cleanup:
+    return status;
+}
+
+crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *state,
+                     const crd_train_options *options, const crd_train_hooks *hooks)
+{
+    crd_status status = CRD_OK;
+    train_run r = {.comm = comm, .state = state, .options = options, .hooks = hooks};
+    int64_t first_step = state->step;
+    crd_comm_cost before = crd_comm_get_cost(comm);
+    r.start_s = r.checkpoint_s = crd_clock_now_s();
+    CRD_TRY(crd_comm_agree(comm, check_options(options)));
+    CRD_TRY(crd_comm_agree(comm, allocate_own(&r)));
+    if (is_local(&r))
+        set_base(&r);
+    crd_batches_plan plan = {
+        .n_images = options->n_images,
+        .batch_size = options->batch_size * group_of(&r),
+        .n_epochs = options->n_epochs,
+        .first_epoch = state->epoch,
+        .first_place = state->batch * options->batch_size,
+        .image_floats = r.image_floats,
+        .value_floats = r.value_floats,
+    };
+    CRD_TRY(crd_batches_create(&r.batches, comm, &plan, hooks));
+    status = train_all(&r);
+    crd_comm_cost cost = crd_comm_get_cost(comm);
+    *report = (crd_train_report){
+        .n_steps = state->step - first_step,
+        .wall_s = crd_clock_now_s() - r.start_s,
+        .comm_s = cost.seconds - before.seconds,
+        .comm_bytes = cost.bytes - before.bytes,
+    };
+cleanup:
+    release(&r);
+    return status;
+}

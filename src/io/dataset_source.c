@@ -1,0 +1,56 @@
+/* What several kinds of sources share. */
+#include "io/dataset_source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "image/colour.h"
+
+void crd_source_close(crd_source *source)
+{
+    if (source == NULL)
+        return;
+    source->kind->close(source);
+    for (int64_t k = 0; k < source->n_classes; k++)
+        crd_free(source->classes[k]);
+    crd_free(source->classes);
+    crd_free(source->labels);
+    crd_free(source);
+}
+
+crd_status crd_source_image(crd_image *out, const uint8_t *planes, int64_t n_planes, int64_t width,
+                            int64_t height, int64_t channels)
+{
+    crd_status status = CRD_OK;
+    int64_t n = width * height;
+    *out = (crd_image){.width = width, .height = height, .channels = channels};
+    CRD_ALLOC(&out->pixels, n * channels, "image");
+    for (int64_t i = 0; i < n; i++) {
+        uint8_t pixel[CRD_MAX_CHANNELS];
+        for (int64_t c = 0; c < n_planes; c++)
+            pixel[c] = planes[c * n + i];
+        crd_colour_convert(out->pixels + i * channels, channels, pixel, (int)n_planes, 1);
+    }
+cleanup:
+    return status;
+}
+
+void crd_source_number_name(char out[CRD_SOURCE_NAME_SIZE], const char *path, int64_t i)
+{
+    snprintf(out, CRD_SOURCE_NAME_SIZE, "%s[%lld]", path, (long long)i);
+}
+
+crd_status crd_source_file_size(int64_t *out, const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return CRD_FAIL(errno == EACCES || errno == EIO ? CRD_ERR_IO : CRD_ERR_INPUT,
+                        "%s: cannot be opened: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return CRD_FAIL(CRD_ERR_INPUT, "%s: is not a regular file", path);
+    *out = (int64_t)info.st_size;
+    return CRD_OK;
+}

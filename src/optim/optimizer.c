@@ -1,0 +1,138 @@
+/* One step of torch.optim's optimizers (their plain, "single tensor" form) on flat vectors. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "credence/optim.h"
+
+typedef struct optimizer {
+    const char *name;
+    crd_optimizer_options defaults;
+} optimizer;
+
+static const optimizer optimizers[] = {
+    {"sgd", {.lr = 1e-3}},
+    {"adam", {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+    {"adamw", {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 1e-2}},
+};
+
+enum { N_OPTIMIZERS = sizeof optimizers / sizeof *optimizers };
+
+const char *const *crd_optimizer_names(void)
+{
+    static const char *const names[N_OPTIMIZERS + 1] = {"sgd", "adam", "adamw", NULL};
+    return names;
+}
+
+crd_status crd_optimizer_defaults(crd_optimizer_options *out, const char *name)
+{
+    for (int i = 0; i < N_OPTIMIZERS; i++) {
+        if (strcmp(optimizers[i].name, name) != 0)
+            continue;
+        *out = optimizers[i].defaults;
+        snprintf(out->name, sizeof out->name, "%s", name);
+        return CRD_OK;
+    }
+    return CRD_FAIL(CRD_ERR_USAGE, "optimizer: '%s' is not one of sgd, adam, adamw", name);
+}
+
+static crd_status check_range(const char *key, double value, double below)
+{
+    if (value >= 0 && value < below)
+        return CRD_OK;
+    if (isinf(below))
+        return CRD_FAIL(CRD_ERR_USAGE, "%s: %g is not zero or a positive number", key, value);
+    return CRD_FAIL(CRD_ERR_USAGE, "%s: %g is not in [0, %g)", key, value, below);
+}
+
+crd_status crd_optimizer_check(const crd_optimizer_options *o)
+{
+    crd_status status = CRD_OK;
+    crd_optimizer_options known;
+    CRD_TRY(crd_optimizer_defaults(&known, o->name));
+    CRD_TRY(check_range("lr", o->lr, INFINITY));
+    CRD_TRY(check_range("weight_decay", o->weight_decay, INFINITY));
+    CRD_TRY(check_range("momentum", o->momentum, INFINITY));
+    CRD_REQUIRE(isfinite(o->dampening), CRD_ERR_USAGE, "dampening: %g is not finite", o->dampening);
+    CRD_REQUIRE(!o->nesterov || (o->momentum > 0 && o->dampening == 0), CRD_ERR_USAGE,
+                "nesterov: needs momentum above zero and dampening zero");
+    CRD_TRY(check_range("beta1", o->beta1, 1));
+    CRD_TRY(check_range("beta2", o->beta2, 1));
+    CRD_TRY(check_range("eps", o->eps, INFINITY));
+cleanup:
+    return status;
+}
+
+static int is_sgd(const crd_optimizer_options *options)
+{
+    return strcmp(options->name, "sgd") == 0;
+}
+
+int crd_optimizer_n_states(const crd_optimizer_options *options)
+{
+    return !is_sgd(options) ? 2 : options->momentum != 0 ? 1 : 0;
+}
+
+/* a b + c rounded once, as torch's vector loops have it: the product is exact in double. Unlike fmaf this is fast, and
+ * the same, on every processor; from a true fused one it differs once in some 2^29 times. */
+static inline float multiply_add(float a, float b, float c)
+{
+    return (float)((double)a * (double)b + (double)c);
+}
+
+/* Source: torch.optim.SGD; the first step's buffer is the gradient itself, not dampened. */
+static void step_sgd(float *restrict params, const float *restrict grads, float *restrict buffer,
+                     int64_t n, int is_first, double lr, const crd_optimizer_options *o)
+{
+    const float decay = (float)o->weight_decay, momentum = (float)o->momentum;
+    const float share = (float)(1 - o->dampening), rate = (float)-lr;
+    const int nesterov = o->nesterov;
+    if (buffer == NULL) {
+        for (int64_t i = 0; i < n; i++)
+            params[i] = multiply_add(multiply_add(params[i], decay, grads[i]), rate, params[i]);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        float g = multiply_add(params[i], decay, grads[i]);
+        buffer[i] = is_first ? g : multiply_add(g, share, buffer[i] * momentum);
+        g = nesterov ? multiply_add(buffer[i], momentum, g) : buffer[i];
+        params[i] = multiply_add(g, rate, params[i]);
+    }
+}
+
+/* Source: torch.optim.Adam and AdamW. `decay` is added to the gradient, `keep` multiplies the parameter: one of them is
+ * idle (0 or 1). */
+static void step_adam(float *restrict params, const float *restrict grads, float *restrict mean,
+                      float *restrict square, int64_t n, int64_t step, double lr,
+                      const crd_optimizer_options *o)
+{
+    const int is_decoupled = strcmp(o->name, "adamw") == 0;
+    const float decay = is_decoupled ? 0 : (float)o->weight_decay;
+    const float keep = is_decoupled ? (float)(1 - lr * o->weight_decay) : 1;
+    const float beta1 = (float)o->beta1, share1 = (float)(1 - o->beta1);
+    const float beta2 = (float)o->beta2, share2 = (float)(1 - o->beta2), eps = (float)o->eps;
+    const float rate = (float)-(lr / (1 - pow(o->beta1, (double)step)));
+    const float correction = (float)sqrt(1 - pow(o->beta2, (double)step));
+    for (int64_t i = 0; i < n; i++) {
+        float p = params[i] * keep, g = multiply_add(p, decay, grads[i]);
+        mean[i] = multiply_add(g, share1, mean[i] * beta1);
+        square[i] = multiply_add(share2 * g, g, square[i] * beta2);
+        params[i] = p + rate * mean[i] / (sqrtf(square[i]) / correction + eps);
+    }
+}
+
+void crd_optimizer_step(float *params, const float *grads, float *const *states, int64_t n,
+                        int64_t step, double lr, const crd_optimizer_options *options)
+{
+    if (is_sgd(options))
+        step_sgd(params, grads, options->momentum != 0 ? states[0] : NULL, n, step == 1, lr,
+                 options);
+    else
+        step_adam(params, grads, states[0], states[1], n, step, lr, options);
+}
+
+double crd_clip_factor(double norm, double max_norm)
+{
+    double factor = max_norm / (norm + 1e-6);
+    return factor < 1 ? factor : 1;
+}

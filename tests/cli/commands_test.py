@@ -1,0 +1,192 @@
+"""Every command on the data of the quickstart, and the promises about its output."""
+import json
+import re
+import unittest
+
+import program
+from program import DATA, run
+
+IMAGES = DATA / "images"
+SHIRT = IMAGES / "00_t-shirt_top.jpg"
+
+
+class Commands(program.Case):
+    def test_help_and_version(self):
+        self.assertIn("convert", self.succeed("-h"))
+        version = self.succeed("--version")
+        for word in ("credence", "HDF5", "Open MPI", "OpenBLAS", "libjpeg", "kernels"):
+            self.assertIn(word, version)
+        names = re.findall(r"^  (\w+) ", self.succeed("help"), re.M)
+        self.assertIn("selftest", names)
+        for name in names:
+            self.assertTrue(self.succeed(name, "-h").startswith(f"usage: credence {name}"))
+            self.assertEqual(self.succeed(name, "--help"), self.succeed("help", name))
+
+    def test_one_rank_speaks(self):
+        self.assertEqual(self.succeed("models", ranks=3), self.succeed("models"))
+        self.assertEqual(self.succeed("predict", "-h", ranks=3), self.succeed("predict", "-h"))
+
+    def test_models(self):
+        models = {m["name"]: m for m in json.loads(self.succeed("models", "--json"))["models"]}
+        self.assertEqual(models["resnet18"]["n_parameters"], 11689512)
+        self.assertEqual(models["resnet50"]["n_parameters"], 25557032)
+
+    def test_convert(self):
+        facts = json.loads(program.convert(self.work / "new.h5", "--json").out)
+        self.assertEqual((facts["n_bayesian"], facts["n_classes"]), (74522, 10))
+        self.assertGreater(facts["kl_sum"], facts["kl_mean"])
+
+    def test_quickstart_posterior_is_what_its_weights_give(self):
+        self.assertEqual(self.succeed("inspect", DATA / "quickstart.h5", "--datasets"),
+                         self.succeed("inspect", self.posterior, "--datasets"))
+
+    def test_convert_keeps_the_rest_fixed(self):
+        everything = json.loads(self.succeed("inspect", self.posterior, "--json"))["nodes"]
+        last = [node["name"] for node in everything if node["kind"] == "Linear"][-1]
+        self.succeed("convert", "--arch", "cifar_resnet8", "--weights", DATA / "quickstart_weights.pth", "--crop", 28,
+                     "--bayesian", last, "-o", "last.h5")
+        nodes = json.loads(self.succeed("inspect", "last.h5", "--json"))["nodes"]
+        self.assertEqual([node["name"] for node in nodes if node["bayesian"]], [last])
+
+    def test_inspect_posterior(self):
+        facts = json.loads(self.succeed("inspect", self.posterior, "--json"))
+        self.assertEqual(facts["kind"], "posterior")
+        self.assertEqual(facts["posterior"]["moped_delta"], 0.05)
+        self.assertEqual(facts["preprocessing"]["crop"], 28)
+        self.assertEqual(facts["attributes"]["option_moped_delta"], "0.05")
+        self.assertIn("convert", facts["attributes"]["command"])
+        for tensor in facts["tensors"]:
+            self.assertAlmostEqual(tensor["snr_50"], 20, delta=0.1)  # MOPED: sigma = 0.05 |mu|
+        text = self.succeed("inspect", self.posterior)
+        self.assertIn("Conv2d", text)
+        self.assertIn("MOPED", text)
+
+    def test_predict_one_image(self):
+        out = self.succeed("predict", self.posterior, SHIRT, "--draws", 20)
+        lines = out.splitlines()
+        self.assertRegex(lines[0], r"^00_t-shirt_top\.jpg +20 draws, 1 rank, \d+\.\d s$")
+        self.assertRegex(lines[1], r"^  0, T-shirt/top +99\.\d\d % ± 0\.\d\d   \(draws .* … .*, top-1 in 20\)$")
+        self.assertEqual(len(lines), 7)
+        self.assertRegex(lines[6], r"predictive entropy .* nats = aleatoric .* \+ epistemic ")
+
+    def test_predict_folder(self):
+        lines = self.succeed("predict", self.posterior, IMAGES, "--draws", 8, ranks=2).splitlines()
+        self.assertEqual(len(lines), 22)
+        self.assertRegex(lines[-1], r"^20 images, 8 draws, 2 ranks, ")
+        lists = self.succeed("predict", self.posterior, IMAGES, "--draws", 8, "--topk", 2).splitlines()
+        self.assertEqual(len(lists), 20 * 4 + 1)
+
+    def test_predict_json(self):
+        answer = json.loads(self.succeed("predict", self.posterior, IMAGES, "--draws", 8, "--json", "--topk", 3))
+        self.assertEqual((answer["n_images"], answer["n_draws"]), (20, 8))
+        first = answer["images"][0]
+        self.assertEqual(first["name"], str(SHIRT))
+        self.assertEqual([len(image["top"]) for image in answer["images"]], [3] * 20)
+        self.assertEqual(first["top"][0]["name"], "0, T-shirt/top")
+        self.assertGreater(first["top"][0]["probs_mean"], 0.99)
+
+    def test_predict_draws(self):
+        out = self.succeed("predict", self.posterior, SHIRT, "--draws", 12, "--show-draws", "--draw-block", 5)
+        shown = [line for line in out.splitlines() if line.startswith("draw ")]
+        self.assertEqual([line.split(":")[0] for line in shown], [f"draw {d}" for d in range(12)])
+        self.assertRegex(shown[0], r"^draw 0: 0, T-shirt/top 99\.\d\d %$")
+
+    def test_predict_mean_is_certain(self):
+        out = self.succeed("predict", self.posterior, SHIRT, "--mean")
+        self.assertIn("deterministic network", out)
+        self.assertNotIn("±", out)
+        self.assertEqual(len(set(re.sub(r"\d+\.\d s", "", self.succeed("predict", self.posterior, SHIRT, "--mean",
+                                                                       "--seed", seed)) for seed in (1, 2))), 1)
+
+    def test_estimators(self):
+        answers = {}
+        for name in ("reparameterization", "flipout", "flipout-pixel", "local-reparameterization"):
+            answer = json.loads(self.succeed("predict", self.posterior, IMAGES / "10_t-shirt_top.jpg", "--type", name,
+                                             "--json", "--draws", 64))
+            self.assertEqual(answer["estimator"], name)
+            answers[name] = answer["images"][0]["top"][0]["probs_mean"]
+        self.assertEqual(len(set(answers.values())), 4)
+
+    def datasets(self, *options, ranks=1):
+        self.succeed("predict", self.posterior, IMAGES, "--draws", 33, "--save-draws", "-o", "p.h5", *options,
+                     ranks=ranks)
+        return self.succeed("inspect", "p.h5", "--datasets")
+
+    def test_answer_does_not_depend_on_ranks(self):
+        alone = self.datasets()
+        self.assertIn("/probs_mean", alone)
+        self.assertIn("/logits", alone)
+        for ranks in (2, 3, 4, 16):
+            self.assertEqual(self.datasets(ranks=ranks), alone, f"{ranks} ranks")
+        self.assertNotEqual(self.datasets("--seed", 1), alone)
+
+    def test_more_ranks_than_units(self):
+        out = self.succeed("predict", self.posterior, SHIRT, "--draws", 1, "-o", "p.h5", ranks=4)
+        self.assertIn("1 draw, 4 ranks", out)
+
+    def test_prediction_names_its_posterior(self):
+        digests = []
+        for posterior in (self.posterior, DATA / "quickstart.h5"):
+            self.succeed("predict", posterior, SHIRT, "--draws", 2, "-o", "p.h5")
+            attributes = json.loads(self.succeed("inspect", "p.h5", "--json"))["attributes"]
+            self.assertRegex(attributes["posterior_digest"], r"^[0-9a-f]{32}$")
+            self.assertEqual(attributes["option_draws"], "2")
+            digests.append(attributes["posterior_digest"])
+        self.assertNotEqual(*digests) # made at different times
+
+    def test_preprocess(self):
+        self.succeed("preprocess", self.posterior, IMAGES, "-o", "t.h5")
+        facts = json.loads(self.succeed("inspect", "t.h5", "--json"))
+        shapes = {d["path"]: d["shape"] for d in facts["datasets"]}
+        self.assertEqual(shapes["/constant_data/images"], [20, 1, 28, 28])
+
+    def test_folders_are_classes(self):
+        photos = self.folder / "photos"
+        for name in ("Trouser", "Bag"):
+            (photos / name).mkdir(parents=True)
+        for number, source, folder in ((1, "01_trouser.jpg", "Trouser"), (2, "08_bag.jpg", "Bag")):
+            (photos / folder / f"{number}.JPEG").write_bytes((IMAGES / source).read_bytes())
+        (photos / "Bag" / "notes.txt").write_text("no image")
+        answer = json.loads(self.succeed("predict", self.posterior, photos, "--draws", 2, "--json", "-o", "p.h5"))
+        self.assertEqual([image["name"] for image in answer["images"]],
+                         [str(photos / "Bag" / "2.JPEG"), str(photos / "Trouser" / "1.JPEG")])
+        self.assertRegex(self.succeed("inspect", "p.h5", "--datasets"), r"/observed_data/")
+
+    def test_options_may_stand_anywhere(self):
+        first = self.succeed("predict", "--draws=3", "--quiet", self.posterior, "--json", "--", SHIRT)
+        second = self.succeed("predict", self.posterior, SHIRT, "--draws", 9, "--draws", 3, "--json")
+        self.assertEqual(json.loads(first)["images"], json.loads(second)["images"])
+
+    def test_bench(self):
+        facts = json.loads(self.succeed("bench", self.posterior, "--batch", "1,4", "--draws", 2, "--repeats", 1,
+                                        "--json"))
+        self.assertEqual([row["batch"] for row in facts["batches"]], [1, 4])
+        for row in facts["batches"]:
+            self.assertEqual(row["n_allocations"], 0)
+            self.assertAlmostEqual(row["draw_share"] + row["weighted_share"] + row["rest_share"], 1, places=6)
+
+    def test_selftest(self):
+        for ranks in (1, 3):
+            lines = self.succeed("selftest", ranks=ranks).splitlines()
+            self.assertEqual(len(lines), 6)
+            self.assertTrue(all(line.startswith("ok ") for line in lines), lines)
+
+    def test_kernels_give_the_same_answer(self):
+        answers = set()
+        for kernels in ("ref", None):
+            result = run("predict", self.posterior, SHIRT, "--draws", 5, "--json",
+                         environment={"CREDENCE_KERNELS": kernels} if kernels else None)
+            self.assertEqual(result.codes, [0], result.err)
+            answers.add(json.dumps(json.loads(result.out)["images"]))
+        self.assertEqual(len(answers), 1)
+
+    def test_full_output_is_noticed(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = program.subprocess.run([program.PROGRAM, "models"], stdout=full, stderr=program.subprocess.PIPE,
+                                          text=True, check=False)
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("standard output", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

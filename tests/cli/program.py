@@ -1,0 +1,64 @@
+"""The program under test: runs it alone or under mpirun, and gives what each rank returned."""
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = ROOT / "data"
+PROGRAM = os.environ["CREDENCE_PROGRAM"]
+MPIRUN = [os.environ["CREDENCE_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
+
+
+class Result:
+    def __init__(self, codes, out, err):
+        self.codes, self.out, self.err = codes, out, err
+
+
+def run(*arguments, ranks=1, folder=None, environment=None, timeout=120):
+    """Runs `credence arguments` in `folder`. A run that hangs fails by its timeout."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
+    words = [PROGRAM, *map(str, arguments)]
+    if ranks == 1:
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
+        return Result([done.returncode], done.stdout, done.stderr)
+    # mpirun kills the ranks that still run when one fails: behind a shell each gets to its own end and code.
+    with tempfile.TemporaryDirectory() as codes:
+        script = 'code=0; "$@" || code=$?; echo $code >"$CODES/$OMPI_COMM_WORLD_RANK"'
+        done = subprocess.run([*MPIRUN, "-n", str(ranks), "sh", "-c", script, "sh", *words], cwd=folder,
+                              env={**environment, "CODES": codes}, capture_output=True, text=True, timeout=timeout)
+        found = sorted(pathlib.Path(codes).iterdir(), key=lambda path: int(path.name))
+        return Result([int(path.read_text()) for path in found], done.stdout, done.stderr)
+
+
+def convert(output, *options):
+    """The quickstart's posterior."""
+    return run("convert", "--arch", "cifar_resnet8", "--weights", DATA / "quickstart_weights.pth", "--moped",
+               "--moped-delta", "0.05", "--crop", "28", "--mean", "0.2860", "--sd", "0.3530", "--classes",
+               DATA / "fashion_mnist_classes.txt", *options, "-o", output)
+
+
+class Case(unittest.TestCase):
+    """A folder of its own with posterior.h5 in it; work/ is empty and the current folder."""
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="credence-cli-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.work = cls.folder / "work"
+        cls.work.mkdir()
+        cls.posterior = cls.folder / "posterior.h5"
+        result = convert(cls.posterior)
+        assert result.codes == [0], result.err
+
+    def tearDown(self):
+        for path in self.work.iterdir():
+            path.unlink()
+
+    def succeed(self, *arguments, ranks=1):
+        result = run(*arguments, ranks=ranks, folder=self.work)
+        self.assertEqual(result.codes, [0] * ranks, result.err)
+        return result.out

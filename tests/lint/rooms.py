@@ -1,0 +1,180 @@
+"""The rules of the house that a compiler does not check, README.md's tables among them: rooms.py [ROOT]. A line a fault."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2]).resolve()
+SOURCES = sorted(path for path in (ROOT / "src").rglob("*.[ch]"))
+PUBLIC = sorted((ROOT / "include" / "credence").glob("*.h"))
+
+# Rooms and the rooms they may use. Never backwards, never around.
+LOW = ["base", "tensor", "rng", "kernels"]
+MAY_USE = {
+    "base": [],
+    "tensor": ["base"],
+    "rng": ["base"],
+    "kernels": ["base", "tensor", "rng"],
+    "nn": LOW,
+    "zoo": LOW + ["nn"],
+    "image": LOW,
+    "bayes": LOW + ["nn", "image"],
+    "stats": LOW,
+    "optim": LOW,
+    "comm": ["base"],
+    "engine": LOW + ["nn", "zoo", "bayes", "stats", "image", "optim", "comm"],
+    "io": LOW + ["nn", "zoo", "bayes", "stats", "image"],
+    "import": LOW + ["nn", "zoo", "bayes", "stats", "image"],
+    "cli": LOW + ["nn", "zoo", "bayes", "stats", "image", "optim", "comm", "engine", "io", "import"],
+}
+# Headers of libraries, and the only places that may include them.
+ONLY_IN = {
+    r"cblas\.h": r"src/kernels/gemm\.c",
+    r"mpi\.h": r"include/credence/mpi\.h",
+    r"hdf5(_hl)?\.h|H5.*\.h": r"src/io/.*",
+    r"jpeglib\.h|jerror\.h": r"src/image/.*",
+    r"setjmp\.h": r"src/image/.*",
+    r"zip\.h": r"src/import/.*",
+    r"assert\.h": r"nowhere",
+}
+BANNED = r"\b(strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|atol|atof|rand|srand|alloca|tmpnam|system|popen)\s*\("
+# crd_comm_abort's one-process body ends the process: that is what it promises.
+MAY_END = "src/comm/comm_self.c"
+ENDS_OR_PRINTS = r"(?<![>.])\b(exit|_exit|_Exit|abort|printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror)\s*\("
+
+faults = []
+
+
+def room_of_header(path):
+    """What the header's first comment says: "Room: nn."; the base where it says nothing."""
+    found = re.search(r"Room:[\s*]*(\w+)", path.read_text(encoding="utf-8").split("*/")[0]) if path.exists() else None
+    return found.group(1) if found else "base"
+
+
+def fault(path, text, line=None):
+    place = path.relative_to(ROOT) if path.is_absolute() else path
+    faults.append(f"{place}{':' + str(line) if line else ''}: {text}")
+
+
+def without_comments(text):
+    """Comments and strings blanked, lines kept."""
+    pattern = r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"'
+    return re.sub(pattern, lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.S)
+
+
+def check_includes():
+    for path in SOURCES + PUBLIC:
+        name = str(path.relative_to(ROOT))
+        is_public = path in PUBLIC
+        room = room_of_header(path) if is_public else path.relative_to(ROOT / "src").parts[0]
+        if room not in MAY_USE:
+            fault(path, "its room is not in tests/lint/rooms.py")
+            continue
+        for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            found = re.match(r'\s*#\s*include\s+([<"])(.*)[>"]', text)
+            if not found:
+                continue
+            quote, header = found.groups()
+            for library, allowed in ONLY_IN.items():
+                if quote == "<" and re.fullmatch(library, header) and not re.fullmatch(allowed, name):
+                    fault(path, f"<{header}> belongs to {allowed}", line)
+            if is_public and quote == "<" and header not in ("stdint.h", "stddef.h", "mpi.h"):
+                fault(path, f"public headers show only C11 and Credence types, not <{header}>", line)
+            if quote == "<":
+                continue
+            folder, _, file = header.rpartition("/")
+            other = room_of_header(ROOT / "include" / header) if folder == "credence" else folder
+            if other != room and other not in MAY_USE[room]:
+                fault(path, f'room {room} may not use "{header}" of room {other}', line)
+
+
+def check_calls():
+    for path in SOURCES:
+        name = str(path.relative_to(ROOT))
+        code = without_comments(path.read_text(encoding="utf-8"))
+        for line, text in enumerate(code.splitlines(), 1):
+            if re.search(BANNED, text):
+                fault(path, "banned function", line)
+            may = name == MAY_END or name.startswith("src/cli/")
+            if not may and re.search(ENDS_OR_PRINTS, text):
+                fault(path, "only the program ends or prints", line)
+            if path.name != "main.c" and re.search(r"\bexit\s*\(", text):
+                fault(path, "only main.c ends the program", line)
+
+
+def check_names():
+    seen = {}
+    for path in SOURCES + PUBLIC:
+        if path.name in seen:
+            fault(path, f"the name is taken by {seen[path.name].relative_to(ROOT)}")
+        seen[path.name] = path
+
+
+def check_documented():
+    """Every public function stands in a paragraph that begins with its contract."""
+    for path in PUBLIC:
+        line = 1
+        for paragraph in path.read_text(encoding="utf-8").split("\n\n"):
+            code = without_comments(paragraph)
+            found = re.search(r"^(?!typedef|#|extern|struct|static)[a-z].*?\b(crd_\w+)\(", code, re.M)
+            if found and "/**" not in paragraph[:found.start()]:
+                fault(path, f"{found.group(1)} has no contract above it", line)
+            line += paragraph.count("\n") + 2
+
+
+def check_headers_alone():
+    """Each public header compiles on its own, as strict C11 and as C++ if there is a compiler for it."""
+    compilers = [([os.environ.get("CC", "cc"), "-std=c11", "-Wstrict-prototypes"], "c")]
+    if subprocess.run(["sh", "-c", "command -v g++"], capture_output=True, check=False).returncode == 0:
+        compilers.append((["g++", "-std=c++11"], "cpp"))
+    flags = ["-fsyntax-only", "-pedantic-errors", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror",
+             f"-I{ROOT / 'include'}"]
+    with tempfile.TemporaryDirectory() as folder:
+        for header in PUBLIC:
+            if header.name == "mpi.h":
+                continue # needs MPI's own flags; the program compiles it
+            for command, suffix in compilers:
+                source = pathlib.Path(folder) / f"alone.{suffix}"
+                source.write_text(f'#include "credence/{header.name}"\nint main({"void" if suffix == "c" else ""}) '
+                                  "{ return 0; }\n", encoding="utf-8")
+                done = subprocess.run([*command, *flags, source], capture_output=True, text=True, check=False)
+                if done.returncode != 0:
+                    error = next(text for text in done.stderr.splitlines() if "error" in text)
+                    fault(header, f"does not compile alone ({command[0]}): {error}")
+
+
+def check_text():
+    endings = {".c", ".h", ".py", ".sh", ".md", ".txt", ".cmake", ".in"}
+    for folder in ("src", "include", "tests", "jobs", "data"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if not path.is_file() or path.suffix not in endings or "golden" in path.parts:
+                continue
+            content = path.read_text(encoding="utf-8")
+            for line, text in enumerate(content.split("\n"), 1):
+                if text != text.rstrip():
+                    fault(path, "blank at the end of the line", line)
+            if content and not content.endswith("\n"):
+                fault(path, "no end of line at the end")
+
+
+def check_readme():
+    """The tables of README.md are the program's own; every command answers -h."""
+    program = os.environ.get("CREDENCE_PROGRAM")
+    if not program:
+        fault(pathlib.Path("README.md"), "not checked: CREDENCE_PROGRAM is not set")
+        return
+    made = subprocess.run([program, "help", "--markdown"], capture_output=True, text=True, check=True).stdout
+    if made.strip() not in (ROOT / "README.md").read_text(encoding="utf-8"):
+        fault(ROOT / "README.md", "its tables differ from `credence help --markdown`: paste them anew")
+    for command in re.findall(r"^\| `(\w+)", made.split("\n\n")[0], re.M):
+        done = subprocess.run([program, command, "-h"], capture_output=True, text=True, check=False)
+        if done.returncode != 0 or f"usage: credence {command}" not in done.stdout:
+            fault(ROOT / "README.md", f"{command} -h does not show its usage")
+
+
+for check in (check_includes, check_calls, check_names, check_documented, check_headers_alone, check_text, check_readme):
+    check()
+print("\n".join(faults) if faults else "no fault found")
+sys.exit(1 if faults else 0)

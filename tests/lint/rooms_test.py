@@ -1,0 +1,60 @@
+"""rooms.py on a small tree with one fault of every kind: each is found, and a tree without faults has none."""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+LINT = pathlib.Path(__file__).with_name("rooms.py")
+PLANTED = {
+    "src/stats/a.c": [('#include <cblas.h>', "<cblas.h> belongs to"), ('#include "io/h5.h"', "may not use"),
+                      ('#include "credence/files.h"', "may not use"), ("void f(void) { exit(1); }", "only main.c ends"),
+                      ('void g(void) { printf("x"); }', "only the program ends or prints"),
+                      ("void h(char *a, char *b) { strcpy(a, b); }", "banned function"),
+                      ("int i; ", "blank at the end"), ("#include <assert.h>", "belongs to nowhere")],
+    "src/cellar/b.c": [("int j;", "its room is not in")],
+    "src/nn/text.h": [("", "the name is taken")],
+    "include/credence/bad.h": [("#include <stdio.h>", "show only C11"), ("void crd_bad(FILE *file);", "no contract"),
+                               ("unknown_t crd_x;", "does not compile alone")],
+    "README.md": [("nothing", "its tables differ")],
+}
+
+
+class Rooms(unittest.TestCase):
+    def lint(self, root):
+        done = subprocess.run([sys.executable, LINT, root], capture_output=True, text=True, check=False,
+                              env=dict(os.environ))
+        return done.returncode, done.stdout
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        made = subprocess.run([os.environ["CREDENCE_PROGRAM"], "help", "--markdown"], capture_output=True, text=True,
+                              check=True).stdout
+        self.put("README.md", made)
+        self.put("src/base/text.h", '/* exit(1) and "printf(" in comments and strings are no calls */\n')
+        self.put("include/credence/files.h", "/** Files. Room: io. */\n\n/** Does it. */\nvoid crd_do(void);\n")
+
+    def put(self, name, text):
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).write_text(text, encoding="utf-8")
+
+    def test_a_clean_tree_has_no_fault(self):
+        self.assertEqual(self.lint(self.root), (0, "no fault found\n"))
+
+    def test_every_planted_fault_is_found(self):
+        for name, faults in PLANTED.items():
+            head = "/** Bad. Room: stats. */\n" if name.endswith("bad.h") else ""
+            self.put(name, head + "".join(f"{code}\n\n" for code, _ in faults))
+        code, out = self.lint(self.root)
+        self.assertEqual(code, 1)
+        for name, faults in PLANTED.items():
+            lines = [line for line in out.splitlines() if line.startswith(name)]
+            for _, message in faults:
+                self.assertTrue(any(message in line for line in lines), f"{name}: {message}\n{out}")
+
+
+if __name__ == "__main__":
+    unittest.main()
