@@ -92,6 +92,25 @@ static void every_order_is_equally_likely(void **state)
     check_uniform(orders, 24, "orders of 4 images");
 }
 
+/* 16 is the Feistel network's whole range, where it alone would make even orders only. */
+static void odd_orders_are_as_likely_as_even_ones(void **state)
+{
+    (void)state;
+    int64_t parities[2] = {0};
+    for (int64_t epoch = 0; epoch < 4000; epoch++) {
+        int64_t order[16];
+        int n_inversions = 0;
+        for (int i = 0; i < 16; i++) {
+            order[i] = crd_dataset_shuffled(i, 16, 3, epoch);
+            for (int j = 0; j < i; j++)
+                n_inversions += order[j] > order[i];
+        }
+        parities[n_inversions % 2]++;
+    }
+    /* Four standard deviations: 4 sqrt(4000). */
+    assert_true(llabs(parities[0] - parities[1]) < 250);
+}
+
 static void every_place_is_equally_likely(void **state)
 {
     (void)state;
@@ -274,6 +293,7 @@ int main(void)
         cmocka_unit_test(shuffle_is_a_bijection),
         cmocka_unit_test(shuffle_of_huge_sets_does_not_repeat),
         cmocka_unit_test(every_order_is_equally_likely),
+        cmocka_unit_test(odd_orders_are_as_likely_as_even_ones),
         cmocka_unit_test(every_place_is_equally_likely),
         cmocka_unit_test(epochs_and_seeds_have_orders_of_their_own),
         cmocka_unit_test(shifts_and_flips_are_equally_likely),
