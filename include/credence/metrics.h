@@ -37,6 +37,7 @@ typedef struct crd_metrics {
     double ece, ece_se;
 } crd_metrics;
 
+/** Metrics from finished sums. Collective: no. */
 void crd_metrics_finish(crd_metrics *out, const int64_t sums[CRD_METRICS_N_SUMS]);
 
 /** Reliability diagram, bin by bin: images, their mean confidence and accuracy (NaN where there are none). */
@@ -45,6 +46,7 @@ typedef struct crd_metrics_bin {
     double confidence, accuracy;
 } crd_metrics_bin;
 
+/** The diagram from finished sums. Collective: no. */
 void crd_metrics_bins(crd_metrics_bin out[CRD_METRICS_N_BINS],
                       const int64_t sums[CRD_METRICS_N_SUMS]);
 
