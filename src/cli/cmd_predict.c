@@ -1,8 +1,10 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/images.h"
 #include "cli/output.h"
@@ -160,6 +162,18 @@ static void show_progress(int64_t n_done, int64_t n_units, void *payload)
     crd_progress_update(&p->progress, n_done < n_units ? n_done : n_units, n_units);
 }
 
+/** Order of the units, from the environment: for tests, as it changes nothing in the answer. */
+static crd_status read_shuffle(uint64_t *shuffle)
+{
+    const char *text = getenv("CREDENCE_SHUFFLE_UNITS");
+    int64_t key = 0;
+    crd_status status = CRD_OK;
+    if (text != NULL)
+        status = crd_text_to_int64(&key, text, 0, INT64_MAX, "CREDENCE_SHUFFLE_UNITS");
+    *shuffle = (uint64_t)key;
+    return status;
+}
+
 /** What the command line says, alike on all ranks. */
 static crd_status make_options(crd_predict_options *out, const crd_options *options)
 {
@@ -182,7 +196,7 @@ static crd_status make_options(crd_predict_options *out, const crd_options *opti
                                  .n_top = values[CRD_OPT_TOPK].integer,
                                  .want_draws = values[CRD_OPT_SAVE_DRAWS].integer ||
                                                values[CRD_OPT_SHOW_DRAWS].integer};
-    return CRD_OK;
+    return read_shuffle(&out->shuffle);
 }
 
 crd_status crd_cmd_predict(const crd_cli *cli)

@@ -110,9 +110,10 @@ class Commands(program.Case):
             answers[name] = answer["images"][0]["top"][0]["probs_mean"]
         self.assertEqual(len(set(answers.values())), 4)
 
-    def datasets(self, *options, ranks=1):
-        self.succeed("predict", self.posterior, IMAGES, "--draws", 33, "--save-draws", "-o", "p.h5", *options,
-                     ranks=ranks)
+    def datasets(self, *options, ranks=1, environment=None):
+        result = run("predict", self.posterior, IMAGES, "--draws", 33, "--save-draws", "-o", "p.h5", *options, ranks=ranks,
+                     folder=self.work, environment=environment)
+        self.assertEqual(result.codes, [0] * ranks, result.err)
         return self.succeed("inspect", "p.h5", "--datasets")
 
     def test_answer_does_not_depend_on_ranks(self):
@@ -121,6 +122,9 @@ class Commands(program.Case):
         self.assertIn("/logits", alone)
         for ranks in (2, 3, 4, 16):
             self.assertEqual(self.datasets(ranks=ranks), alone, f"{ranks} ranks")
+        for key in ("1", "987654321987654321"):
+            shuffled = {"CREDENCE_SHUFFLE_UNITS": key, "CREDENCE_RANKS_PER_NODE": "2"}
+            self.assertEqual(self.datasets(ranks=3, environment=shuffled), alone, f"shuffled by {key}")
         self.assertNotEqual(self.datasets("--seed", 1), alone)
 
     def test_more_ranks_than_units(self):
