@@ -10,7 +10,7 @@
  * - cifar10:FOLDER[:train|:test]: data_batch_1.bin .. data_batch_5.bin (train, the default) or
  *   test_batch.bin of the binary version;
  * - an HDF5 file with a dataset `images` (image, channel, height, width) of uint8 or float32 and perhaps
- *   `labels` (image) of uint8, int32 or int64.
+ *   `labels` (image) of uint8, int32 or int64; or what `credence preprocess` wrote.
  *
  * Several are joined in their order. Either all images have labels or none has; labels by number and
  * by sub-folder are not joined; the classes of several folders are the sorted union.

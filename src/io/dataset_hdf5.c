@@ -13,12 +13,14 @@
 #include "io/dataset_source.h"
 #include "io/h5.h"
 
-#define IMAGES "/images"
+/* The second one is what `credence preprocess` writes. */
+static const char *const image_paths[] = {"/images", "/constant_data/images"};
 #define LABELS "/labels"
 
 typedef struct h5_source {
     crd_source source;
     char *path;
+    const char *images; /* path in the file */
     crd_h5_type type;
     int64_t channels, width, height;
     int64_t image_bytes;
@@ -101,19 +103,24 @@ static crd_status check_images(h5_source *h5, crd_h5 *file)
     crd_shape shape;
     int is_there;
     char text[CRD_SHAPE_TEXT_SIZE];
-    CRD_TRY(crd_h5_exists(&is_there, file, IMAGES));
-    CRD_REQUIRE(is_there, CRD_ERR_INPUT, "%s: has no dataset %s", h5->path, IMAGES);
-    CRD_TRY(crd_h5_dataset_info(&h5->type, &shape, file, IMAGES));
+    for (int k = 1; k >= 0; k--) {
+        CRD_TRY(crd_h5_exists(&is_there, file, image_paths[k]));
+        if (is_there)
+            h5->images = image_paths[k];
+    }
+    CRD_REQUIRE(h5->images != NULL, CRD_ERR_INPUT, "%s: has neither a dataset %s nor %s", h5->path,
+                image_paths[0], image_paths[1]);
+    CRD_TRY(crd_h5_dataset_info(&h5->type, &shape, file, h5->images));
     CRD_REQUIRE(h5->type == CRD_H5_UINT8 || h5->type == CRD_H5_FLOAT32, CRD_ERR_INPUT,
                 "%s: %s: elements are %s; uint8 and float32 (little endian) are allowed", h5->path,
-                IMAGES, crd_h5_type_name(h5->type));
+                h5->images, crd_h5_type_name(h5->type));
     int64_t count = crd_shape_count(&shape), *dims = shape.dims;
     CRD_REQUIRE(shape.n_dims == 4 && count > 0 && (dims[1] == 1 || dims[1] == 3) &&
                     dims[2] <= CRD_IMAGE_MAX_PIXELS / dims[3],
                 CRD_ERR_INPUT,
                 "%s: %s: shape %s; it must be (image, channel, height, width) with 1 or 3 channels "
                 "and at most %d pixels",
-                h5->path, IMAGES, crd_shape_text(text, &shape), CRD_IMAGE_MAX_PIXELS);
+                h5->path, h5->images, crd_shape_text(text, &shape), CRD_IMAGE_MAX_PIXELS);
     h5->source.n_images = dims[0];
     h5->source.holds_tensors = h5->type == CRD_H5_FLOAT32;
     h5->channels = dims[1];
@@ -121,7 +128,8 @@ static crd_status check_images(h5_source *h5, crd_h5 *file)
     h5->width = dims[3];
     h5->image_bytes = count / dims[0] * crd_h5_type_size(h5->type);
     CRD_REQUIRE(h5->image_bytes <= INT64_MAX / dims[0], CRD_ERR_INPUT,
-                "%s: %s: shape %s is impossible", h5->path, IMAGES, crd_shape_text(text, &shape));
+                "%s: %s: shape %s is impossible", h5->path, h5->images,
+                crd_shape_text(text, &shape));
 cleanup:
     return status;
 }
@@ -130,19 +138,19 @@ static crd_status find_rows(h5_source *h5, crd_h5 *file)
 {
     crd_status status = CRD_OK;
     int64_t bytes = h5->source.n_images * h5->image_bytes, file_bytes;
-    CRD_TRY(crd_h5_offset(&h5->offset, file, IMAGES));
+    CRD_TRY(crd_h5_offset(&h5->offset, file, h5->images));
     if (h5->offset < 0) {
         CRD_REQUIRE(bytes <= CRD_SOURCE_MAX_BYTES, CRD_ERR_INPUT,
                     "%s: %s: %lld bytes, chunked or compressed; above %lld bytes it must be stored "
                     "contiguously",
-                    h5->path, IMAGES, (long long)bytes, (long long)CRD_SOURCE_MAX_BYTES);
+                    h5->path, h5->images, (long long)bytes, (long long)CRD_SOURCE_MAX_BYTES);
         CRD_ALLOC(&h5->held, bytes, h5->path);
-        CRD_TRY(crd_h5_read(h5->held, file, IMAGES, h5->type));
+        CRD_TRY(crd_h5_read(h5->held, file, h5->images, h5->type));
         return CRD_OK;
     }
     CRD_TRY(crd_source_file_size(&file_bytes, h5->path));
     CRD_REQUIRE(bytes <= file_bytes - h5->offset, CRD_ERR_INPUT,
-                "%s: %s: truncated: it reaches beyond the end of the file", h5->path, IMAGES);
+                "%s: %s: truncated: it reaches beyond the end of the file", h5->path, h5->images);
     h5->fd = open(h5->path, O_RDONLY | O_CLOEXEC);
     CRD_REQUIRE(h5->fd >= 0, CRD_ERR_IO, "%s: cannot be opened: %s", h5->path, strerror(errno));
 cleanup:

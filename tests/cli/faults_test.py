@@ -92,6 +92,16 @@ class Faults(program.Case):
         self.predict(INPUT, ["no_images", ".jpg"], self.posterior, self.folder / "no_images")
         self.fails(INPUT, ["text.jpg"], "preprocess", self.posterior, SHIRT, self.folder / "text.jpg", "-o", "t.h5")
 
+    def test_data_sets(self):
+        self.predict(INPUT, ["text.jpg", "not an IDX file"], self.posterior, f"idx:{self.folder / 'text.jpg'}")
+        self.predict(INPUT, ["data_batch_1.bin"], self.posterior, f"cifar10:{self.folder}")
+        self.predict(INPUT, ["foreign.h5", "/images"], self.posterior, self.folder / "foreign.h5")
+        self.predict(USAGE, ["mnist:x", "idx:IMAGES[,LABELS]"], self.posterior, "mnist:x")
+        with h5py.File(self.folder / "labelled.h5", "w") as file:
+            file["images"] = np.zeros((1, 1, 28, 28), np.uint8)
+            file["labels"] = np.zeros(1, np.int64)
+        self.predict(INPUT, ["cannot be mixed"], self.posterior, SHIRT, self.folder / "labelled.h5")
+
     def test_bad_images_are_skipped_on_demand(self):
         bad = [self.folder / name for name in ("missing.jpg", "empty.jpg", "truncated.jpg", "text.jpg")]
         for ranks in (1, 3):

@@ -490,7 +490,7 @@ static void hdf5_files_that_are_wrong(void **state)
     const crd_shape good = crd_shape_make(4, 2, 1, 2, 2), flat = crd_shape_make(2, 2, 4),
                     pairs = crd_shape_make(4, 2, 2, 1, 2), none = crd_shape_make(4, 0, 1, 2, 2);
     make_h5("w0", CRD_H5_UINT8, NULL, NULL, CRD_H5_INT64, labels, 2);
-    assert_refused(CRD_ERR_INPUT, "w0: has no dataset /images", "%s%s", at("w0"), "");
+    assert_refused(CRD_ERR_INPUT, "w0: has neither a dataset /images nor", "%s%s", at("w0"), "");
     make_h5("w1", CRD_H5_INT64, values, &good, CRD_H5_INT64, NULL, 0);
     assert_refused(CRD_ERR_INPUT, "/images: elements are int64", "%s%s", at("w1"), "");
     make_h5("w2", CRD_H5_UINT8, values, &flat, CRD_H5_INT64, NULL, 0);
