@@ -187,5 +187,5 @@ cleanup:
     if (status != CRD_OK)
         fprintf(stderr, "%s\n", crd_status_message());
     crd_posterior_destroy(posterior);
-    return status;
+    return (int)status;
 }
