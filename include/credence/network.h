@@ -125,7 +125,9 @@ int64_t crd_network_n_outputs(const crd_network *network);
  * input and has no other consumer; -1 if none, or if `node` is no batch norm. */
 int64_t crd_network_fold_target(const crd_network *network, int64_t node);
 
-/** Multiply-adds of one image by direct convolution, over all weighted layers. */
+/** Multiply-adds of one image at one node by direct convolution; 0 for nodes without weights. */
+int64_t crd_node_macs(const crd_network *network, int64_t node);
+/** Their sum over all nodes. */
 int64_t crd_network_macs(const crd_network *network);
 
 #ifdef __cplusplus

@@ -74,6 +74,14 @@ typedef struct crd_sampler_times {
 } crd_sampler_times;
 crd_sampler_times crd_sampler_get_times(const crd_sampler *sampler);
 
+/** Seconds the last call spent at a node, all draws together; 0 for what was folded into another
+ * node or taken over from the call before. */
+double crd_sampler_node_seconds(const crd_sampler *sampler, int64_t node);
+
+/** How a node is computed in a full batch: "winograd 4x4", "direct", "gemm"; "" where there is no
+ * choice. Static text. */
+const char *crd_sampler_method(const crd_sampler *sampler, int64_t node);
+
 #ifdef __cplusplus
 }
 #endif

@@ -86,18 +86,15 @@ const float *crd_estimator_values(const float *block, const crd_model *model, in
     return index < 0 ? NULL : block + model->network->params.entries[index].offset;
 }
 
-void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
-                        int with_mu)
+/* Elements of a parameter from `first` on, drawn; `first` is a multiple of CRD_STREAM_BLOCK. */
+static void draw_stretch(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
+                         int with_mu, int64_t first, int64_t n)
 {
-    if (index < 0)
-        return;
-    double start_s = crd_clock_now_s();
     const crd_model *model = args->model;
-    const float *mu = with_mu ? crd_estimator_values(model->mu, model, index) : NULL;
-    const float *sigma = crd_estimator_values(model->sigma, model, index);
-    int64_t n = model->network->params.entries[index].count;
+    const float *mu = with_mu ? crd_estimator_values(model->mu, model, index) + first : NULL;
+    const float *sigma = crd_estimator_values(model->sigma, model, index) + first;
     if (model->eps != NULL) {
-        const float *eps = crd_estimator_values(model->eps, model, index);
+        const float *eps = crd_estimator_values(model->eps, model, index) + first;
         for (int64_t i = 0; i < n; i++)
             out[i] = fmaf(sigma[i], eps[i], mu == NULL ? 0 : mu[i]);
     } else {
@@ -105,8 +102,18 @@ void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t inde
                                    .draw = (uint32_t)draw,
                                    .tensor = (uint32_t)index,
                                    .purpose = CRD_PURPOSE_WEIGHT};
-        crd_kernels_get()->draw(out, mu, sigma, n, &stream);
+        crd_kernels_get()->draw(out, mu, sigma, n, first, &stream);
     }
+}
+
+void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
+                        int with_mu)
+{
+    if (index < 0)
+        return;
+    double start_s = crd_clock_now_s();
+    draw_stretch(out, args, index, draw, with_mu, 0,
+                 args->model->network->params.entries[index].count);
     args->times->draw_s += crd_clock_now_s() - start_s;
 }
 
@@ -159,17 +166,62 @@ void crd_estimator_apply_backward(float *din, float *dweight, float *dbias,
     args->times->weighted_s += crd_clock_now_s() - start_s;
 }
 
+const float *crd_estimator_residual(const crd_estimator_args *args, int64_t d)
+{
+    return args->residual == NULL ? NULL : args->residual + d * args->residual_step;
+}
+
+void crd_estimator_finish(const crd_estimator_args *args, int64_t d)
+{
+    crd_layer_finish(args->out + d * args->out_step, crd_estimator_residual(args, d), args->relu,
+                     args->n_images * crd_shape_count(&args->node->shape));
+}
+
+/* `rest` holds what is not the same for all: weights and epilogue. */
+static void apply(float *out, const crd_estimator_args *args, const float *in, const float *bias,
+                  crd_layer_args rest)
+{
+    double start_s = crd_clock_now_s(), drawn_s = args->times->draw_s;
+    rest.out = out;
+    rest.in[0] = in;
+    rest.in_shape[0] = crd_estimator_in_shape(args->model, args->node);
+    rest.params[CRD_PARAM_BIAS] = bias;
+    rest.n_images = args->n_images;
+    rest.scratch = args->layer_scratch;
+    args->node->layer->forward(args->node, &rest);
+    args->times->weighted_s += crd_clock_now_s() - start_s - (args->times->draw_s - drawn_s);
+}
+
 void crd_estimator_apply(float *out, const crd_estimator_args *args, const float *in,
                          const float *weight, const float *bias)
 {
+    apply(out, args, in, bias, (crd_layer_args){.params = {[CRD_PARAM_WEIGHT] = weight}});
+}
+
+/* What a source needs to know to draw a stretch. */
+typedef struct drawn_weights {
+    const crd_estimator_args *args;
+    int64_t draw;
+    int with_mu;
+} drawn_weights;
+
+/* A stream can be entered at its blocks only, so up to a block less one is drawn in front. */
+static const float *get_drawn(float *out, int64_t first, int64_t n, const void *payload)
+{
+    const drawn_weights *w = payload;
+    int64_t lead = first % CRD_STREAM_BLOCK;
     double start_s = crd_clock_now_s();
-    const crd_layer_args layer_args = {
-        .out = out,
-        .in = {in},
-        .in_shape = {crd_estimator_in_shape(args->model, args->node)},
-        .params = {[CRD_PARAM_WEIGHT] = weight, [CRD_PARAM_BIAS] = bias},
-        .n_images = args->n_images,
-        .scratch = args->layer_scratch};
-    args->node->layer->forward(args->node, &layer_args);
-    args->times->weighted_s += crd_clock_now_s() - start_s;
+    draw_stretch(out, w->args, w->args->weight, w->draw, w->with_mu, first - lead, n + lead);
+    w->args->times->draw_s += crd_clock_now_s() - start_s;
+    return out + lead;
+}
+
+void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *in,
+                              const float *bias, int64_t draw, int with_mu, const float *residual,
+                              int relu)
+{
+    const drawn_weights weights = {args, draw, with_mu};
+    const crd_weight_source source = {get_drawn, &weights};
+    apply(out, args, in, bias,
+          (crd_layer_args){.source = &source, .residual = residual, .relu = relu});
 }

@@ -13,7 +13,11 @@ typedef struct crd_estimator_args {
     float *out; /**< overwritten; does not overlap `in` */
     int64_t out_step;
     const float *in;
-    int64_t in_step; /**< 0: all draws share one input */
+    int64_t in_step;       /**< 0: all draws share one input */
+    const float *residual; /**< added to the output; NULL: nothing */
+    int64_t residual_step;
+    int relu;        /**< 1: negative outputs become 0, after all else */
+    int is_repeated; /**< 1: the same input as in the call before, and scratch is as that left it */
     const crd_model *model;
     const crd_node *node; /**< a weighted one */
     int64_t weight, bias; /**< parameter indices; bias is a folded batch norm's, or -1 for none */
@@ -94,5 +98,17 @@ void crd_estimator_apply_backward(float *din, float *dweight, float *dbias,
 /** The layer itself with these weights; bias may be NULL. */
 void crd_estimator_apply(float *out, const crd_estimator_args *args, const float *in,
                          const float *weight, const float *bias);
+
+/** The layer with the weights of a draw, as crd_estimator_draw makes them, made where they are
+ * used; then residual (may be NULL) and relu. */
+void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *in,
+                              const float *bias, int64_t draw, int with_mu, const float *residual,
+                              int relu);
+
+/** Residual of draw d of the call; NULL: none. */
+const float *crd_estimator_residual(const crd_estimator_args *args, int64_t d);
+
+/** Adds the residual to the output of draw d of the call, and relu. */
+void crd_estimator_finish(const crd_estimator_args *args, int64_t d);
 
 #endif

@@ -56,8 +56,8 @@ static int64_t scratch_floats(const crd_model *model, const crd_node *node, int6
     crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
     crd_extent out = crd_extent_make(&node->shape, n_images);
     int64_t signs = in.per_image > out.per_image ? in.per_image : out.per_image;
-    return crd_estimator_param_floats(model, weight) + crd_estimator_param_floats(model, bias) +
-           in.total + out.total + signs;
+    (void)weight;
+    return crd_estimator_param_floats(model, bias) + in.total + out.total + signs;
 }
 
 static void forward(const crd_estimator_args *args, int per_pixel)
@@ -65,8 +65,7 @@ static void forward(const crd_estimator_args *args, int per_pixel)
     const crd_model *model = args->model;
     crd_extent in = crd_extent_make(crd_estimator_in_shape(model, args->node), args->n_images);
     crd_extent out = crd_extent_make(&args->node->shape, args->n_images);
-    float *weight = args->scratch;
-    float *bias_room = weight + crd_estimator_param_floats(model, args->weight);
+    float *bias_room = args->scratch;
     float *bias = args->bias < 0 ? NULL : bias_room;
     float *signed_in = bias_room + crd_estimator_param_floats(model, args->bias);
     float *perturbation = signed_in + in.total;
@@ -85,14 +84,14 @@ static void forward(const crd_estimator_args *args, int per_pixel)
         if (!shared)
             crd_estimator_apply(y, args, x, mu, mu_bias);
         const float *mean = shared ? args->out : y;
-        crd_estimator_draw(weight, args, args->weight, draw, 0);
         crd_estimator_draw(bias, args, args->bias, draw, 0);
         multiply_by_signs(signed_in, x, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN, per_pixel);
-        crd_estimator_apply(perturbation, args, signed_in, weight, bias);
+        crd_estimator_apply_draw(perturbation, args, signed_in, bias, draw, 0, NULL, 0);
         multiply_by_signs(perturbation, perturbation, signs, &out, args, draw, CRD_PURPOSE_SIGN_OUT,
                           per_pixel);
         for (int64_t i = 0; i < out.total; i++)
             y[i] = mean[i] + perturbation[i];
+        crd_estimator_finish(args, d);
     }
 }
 
@@ -100,7 +99,8 @@ static int64_t backward_scratch_floats(const crd_model *model, const crd_node *n
                                        int64_t bias, int64_t n_images)
 {
     crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
-    return scratch_floats(model, node, weight, bias, n_images) + in.total;
+    return crd_estimator_param_floats(model, weight) +
+           scratch_floats(model, node, weight, bias, n_images) + in.total;
 }
 
 /* The mean path gives dmu; the perturbation's, from signed input and signed dout, gives the

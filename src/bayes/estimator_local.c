@@ -79,11 +79,15 @@ static void forward(const crd_estimator_args *args)
     float *mean = squared_in + in.total;
     float *sd = args->kept != NULL ? args->kept : mean + out.total;
     float *eps = mean + 2 * out.total;
-    const float *weight_variance = variances(weight_room, model, args->weight);
-    const float *bias_variance = variances(bias_room, model, args->bias);
+    const float *weight_variance = NULL, *bias_variance = NULL;
+    int is_known = args->is_repeated && args->in_step == 0;
     for (int64_t d = 0; d < args->n_draws; d++) {
         const float *x = args->in + d * args->in_step;
-        if (d == 0 || args->in_step != 0) {
+        if (args->in_step != 0 || (d == 0 && !is_known)) {
+            if (d == 0) {
+                weight_variance = variances(weight_room, model, args->weight);
+                bias_variance = variances(bias_room, model, args->bias);
+            }
             crd_estimator_apply(mean, args, x, crd_estimator_values(model->mu, model, args->weight),
                                 crd_estimator_values(model->mu, model, args->bias));
             square(squared_in, x, in.total);
@@ -92,6 +96,7 @@ static void forward(const crd_estimator_args *args)
                 sd[i] = sqrtf(sd[i]);
         }
         add_noise(args->out + d * args->out_step, mean, sd, eps, &out, args, args->first_draw + d);
+        crd_estimator_finish(args, d);
     }
 }
 

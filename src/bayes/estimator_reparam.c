@@ -9,21 +9,28 @@ static int64_t scratch_floats(const crd_model *model, const crd_node *node, int6
                               int64_t bias, int64_t n_images)
 {
     (void)node;
+    (void)weight;
     (void)n_images;
-    return crd_estimator_param_floats(model, weight) + crd_estimator_param_floats(model, bias);
+    return crd_estimator_param_floats(model, bias);
 }
 
 static void forward(const crd_estimator_args *args)
 {
-    float *weight = args->scratch;
-    float *bias =
-        args->bias < 0 ? NULL : weight + crd_estimator_param_floats(args->model, args->weight);
+    float *bias = args->bias < 0 ? NULL : args->scratch;
     for (int64_t d = 0; d < args->n_draws; d++) {
-        crd_estimator_draw(weight, args, args->weight, args->first_draw + d, 1);
         crd_estimator_draw(bias, args, args->bias, args->first_draw + d, 1);
-        crd_estimator_apply(args->out + d * args->out_step, args, args->in + d * args->in_step,
-                            weight, bias);
+        crd_estimator_apply_draw(args->out + d * args->out_step, args, args->in + d * args->in_step,
+                                 bias, args->first_draw + d, 1, crd_estimator_residual(args, d),
+                                 args->relu);
     }
+}
+
+static int64_t backward_scratch_floats(const crd_model *model, const crd_node *node, int64_t weight,
+                                       int64_t bias, int64_t n_images)
+{
+    (void)node;
+    (void)n_images;
+    return crd_estimator_param_floats(model, weight) + crd_estimator_param_floats(model, bias);
 }
 
 /* With g the gradient at the drawn weight: dmu = g, dsigma = g * eps. */
@@ -47,6 +54,6 @@ const crd_estimator crd_estimator_reparameterization = {
     .draws_weights = 1,
     .scratch_floats = scratch_floats,
     .forward = forward,
-    .backward_scratch_floats = scratch_floats,
+    .backward_scratch_floats = backward_scratch_floats,
     .backward = backward,
 };

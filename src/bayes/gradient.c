@@ -413,7 +413,8 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
     float *dparams[CRD_NODE_MAX_PARAMS] = {NULL}, *drhos[CRD_NODE_MAX_PARAMS] = {NULL};
     int64_t first, n;
     node_range(&first, &n, gradient, index);
-    memset(gradient->dparams, 0, (size_t)n * sizeof(float));
+    if (!gradient->random[index]) /* an estimator overwrites */
+        memset(gradient->dparams, 0, (size_t)n * sizeof(float));
     for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
         const crd_param *param = param_at(gradient, node, slot);
         if (param == NULL)

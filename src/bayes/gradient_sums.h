@@ -5,7 +5,7 @@
 #include "credence/gradient.h"
 
 /** sums[i] += round(weight * values[i] * 2^CRD_GRADIENT_BITS). Errors: CRD_ERR_NUMERIC naming what
- * and name, and the element: not finite, or 2^CRD_GRADIENT_RANGE_BITS and more; sums are unchanged
+ * and name, and the element: not finite, or 2^CRD_GRADIENT_RANGE_BITS and more; sums are undefined
  * then. */
 crd_status crd_gradient_sums_add(int64_t *sums, const float *values, int64_t n, double weight,
                                  const char *what, const char *name);

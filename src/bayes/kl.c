@@ -25,11 +25,12 @@ double crd_posterior_kl_tensor(const crd_posterior *posterior, int64_t index)
     const float *mu = posterior->mu + param->offset, *rho = posterior->rho + param->offset;
     const crd_prior prior = crd_prior_of(posterior, index);
     double sum = 0;
-    for (int64_t i = 0; i < param->count; i++)
-        sum += crd_prior_cross_entropy(&prior, distance_to(&prior, (double)mu[i], i),
-                                       crd_sigma_of_rho((double)rho[i]))
-                   .value -
-               log_sigma((double)rho[i]) - 0.5;
+    for (int64_t i = 0; i < param->count; i++) {
+        double distance = distance_to(&prior, (double)mu[i], i);
+        double sigma = crd_sigma_of_rho((double)rho[i]);
+        double cross = crd_prior_cross_entropy(&prior, distance, sigma).value;
+        sum += cross - log_sigma((double)rho[i]) - 0.5;
+    }
     return sum;
 }
 

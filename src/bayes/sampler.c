@@ -18,10 +18,17 @@ struct crd_sampler {
     uint8_t *random; /* [n_nodes] own weights are drawn */
     uint8_t *folded; /* [n_nodes] batch norm that is part of the layer before it */
     int64_t *bias;   /* [n_nodes] a weighted node's bias parameter, its own or folded; -1 */
+    crd_fusion fusion;
     crd_plan plan;
+    /* What no draw influences is computed once for consecutive calls on the same images. */
+    int has_fixed;      /* there is such a node behind the input */
+    float *last_images; /* of the call before; NULL without has_fixed */
+    int64_t n_last_images;
+    int is_alone; /* but one node is random, so that its scratch is its own */
     float *arena;
     float *layer_scratch;
     float *estimator_scratch;
+    double *node_s; /* [n_nodes] seconds of the last call */
     crd_sampler_times times;
 };
 
@@ -43,6 +50,17 @@ static void classify(crd_sampler *sampler, int mean)
         if (sampler->bias[target] < 0)
             sampler->bias[target] = bias;
     }
+}
+
+static void find_fixed(crd_sampler *sampler)
+{
+    int64_t n_random = 0;
+    for (int64_t i = 1; i < sampler->model.network->n_nodes; i++) {
+        n_random += sampler->random[i];
+        if (!sampler->fusion.influenced[i])
+            sampler->has_fixed = 1;
+    }
+    sampler->is_alone = n_random == 1;
 }
 
 /* The plan asks for a full batch only; but a convolution cuts its columns evenly, so a smaller
@@ -102,9 +120,16 @@ crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
     CRD_ALLOC(&sampler->random, n_nodes, "random nodes");
     CRD_ALLOC(&sampler->folded, n_nodes, "folded nodes");
     CRD_ALLOC(&sampler->bias, n_nodes, "bias parameters");
+    CRD_ALLOC(&sampler->node_s, n_nodes, "times");
     classify(sampler, options->mean);
-    CRD_TRY(crd_plan_init(&sampler->plan, model->network, sampler->random, sampler->folded,
-                          options->batch, options->draw_block));
+    CRD_TRY(crd_fusion_init(&sampler->fusion, model->network, sampler->random, sampler->folded, 1));
+    find_fixed(sampler);
+    CRD_TRY(crd_plan_init_fused(&sampler->plan, model->network, &sampler->fusion,
+                                sampler->has_fixed, options->batch, options->draw_block));
+    if (sampler->has_fixed)
+        CRD_ALLOC(&sampler->last_images,
+                  options->batch * crd_shape_count(crd_network_input_shape(model->network)),
+                  "images of the last call");
     CRD_ALLOC(&sampler->arena, sampler->plan.arena_floats, "activations");
     CRD_ALLOC(&sampler->layer_scratch, layer_scratch_floats(sampler), "scratch of the layers");
     CRD_ALLOC(&sampler->estimator_scratch, estimator_scratch_floats(sampler),
@@ -123,7 +148,10 @@ void crd_sampler_destroy(crd_sampler *sampler)
     crd_free(sampler->estimator_scratch);
     crd_free(sampler->layer_scratch);
     crd_free(sampler->arena);
+    crd_free(sampler->last_images);
     crd_plan_clear(&sampler->plan);
+    crd_fusion_clear(&sampler->fusion);
+    crd_free(sampler->node_s);
     crd_free(sampler->bias);
     crd_free(sampler->folded);
     crd_free(sampler->random);
@@ -141,13 +169,29 @@ static int64_t draw_step(const crd_sampler *sampler, int64_t node)
     return sampler->plan.n_copies[node] == 1 ? 0 : sampler->plan.floats[node];
 }
 
+/* What a host adds to its output; NULL: nothing. */
+static const float *residual_of(const crd_sampler *sampler, int64_t node)
+{
+    int64_t residual = sampler->fusion.residual[node];
+    return residual < 0 ? NULL : activation(sampler, residual);
+}
+
+static int64_t residual_step(const crd_sampler *sampler, int64_t node)
+{
+    int64_t residual = sampler->fusion.residual[node];
+    return residual < 0 ? 0 : draw_step(sampler, residual);
+}
+
 /* A node whose parameters are not drawn, for as many copies as its input has. */
 static void run_fixed(crd_sampler *sampler, int64_t index, int64_t n_images, int64_t n_draws)
 {
     double start_s = crd_clock_now_s();
     const crd_network *network = sampler->model.network;
     const crd_node *node = &network->nodes[index];
-    crd_layer_args args = {.n_images = n_images, .scratch = sampler->layer_scratch};
+    crd_layer_args args = {.relu = sampler->fusion.relu[index],
+                           .n_images = n_images,
+                           .scratch = sampler->layer_scratch};
+    const float *residual = residual_of(sampler, index);
     for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
         int64_t param = slot == CRD_PARAM_BIAS ? sampler->bias[index] : node->params[slot];
         args.params[slot] = crd_estimator_values(sampler->model.mu, &sampler->model, param);
@@ -160,6 +204,7 @@ static void run_fixed(crd_sampler *sampler, int64_t index, int64_t n_images, int
             args.in[k] = activation(sampler, input) + d * draw_step(sampler, input);
             args.in_shape[k] = &network->nodes[input].shape;
         }
+        args.residual = residual == NULL ? NULL : residual + d * residual_step(sampler, index);
         node->layer->forward(node, &args);
     }
     double *spent_s =
@@ -168,7 +213,7 @@ static void run_fixed(crd_sampler *sampler, int64_t index, int64_t n_images, int
 }
 
 static void run_random(crd_sampler *sampler, int64_t index, int64_t n_images, int64_t first_image,
-                       int64_t n_draws, int64_t first_draw)
+                       int64_t n_draws, int64_t first_draw, int is_repeated)
 {
     const crd_node *node = &sampler->model.network->nodes[index];
     const crd_estimator_args args = {
@@ -176,6 +221,10 @@ static void run_random(crd_sampler *sampler, int64_t index, int64_t n_images, in
         .out_step = draw_step(sampler, index),
         .in = activation(sampler, node->inputs[0]),
         .in_step = draw_step(sampler, node->inputs[0]),
+        .residual = residual_of(sampler, index),
+        .residual_step = residual_step(sampler, index),
+        .relu = sampler->fusion.relu[index],
+        .is_repeated = is_repeated,
         .model = &sampler->model,
         .node = node,
         .weight = node->params[CRD_PARAM_WEIGHT],
@@ -224,6 +273,21 @@ cleanup:
     return status;
 }
 
+/* Returns 1 if they are those of the call before, so that what they alone decide is still there. */
+static int load_images(crd_sampler *sampler, const float *images, int64_t n_images)
+{
+    crd_extent in = crd_extent_make(crd_network_input_shape(sampler->model.network), n_images);
+    size_t bytes = (size_t)in.total * sizeof *images;
+    if (sampler->has_fixed) {
+        if (n_images == sampler->n_last_images && memcmp(images, sampler->last_images, bytes) == 0)
+            return 1;
+        memcpy(sampler->last_images, images, bytes);
+        sampler->n_last_images = n_images;
+    }
+    crd_extent_load(activation(sampler, 0), images, &in);
+    return 0;
+}
+
 crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *images,
                            int64_t n_images, int64_t first_image, int64_t first_draw,
                            int64_t n_draws)
@@ -234,17 +298,20 @@ crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *ima
         return status;
 
     double start_s = crd_clock_now_s();
-    crd_extent in = crd_extent_make(crd_network_input_shape(network), n_images);
-    crd_extent_load(activation(sampler, 0), images, &in);
+    int is_repeated = load_images(sampler, images, n_images);
     sampler->times.rest_s += crd_clock_now_s() - start_s;
 
     for (int64_t i = 1; i < network->n_nodes; i++) {
-        if (sampler->folded[i])
+        double node_start_s = crd_clock_now_s();
+        sampler->node_s[i] = 0;
+        if (sampler->fusion.host[i] != i || (is_repeated && !sampler->fusion.influenced[i]))
             continue;
         if (sampler->random[i])
-            run_random(sampler, i, n_images, first_image, n_draws, first_draw);
+            run_random(sampler, i, n_images, first_image, n_draws, first_draw,
+                       is_repeated && sampler->is_alone);
         else
             run_fixed(sampler, i, n_images, n_draws);
+        sampler->node_s[i] = crd_clock_now_s() - node_start_s;
     }
 
     start_s = crd_clock_now_s();
@@ -261,4 +328,19 @@ crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *ima
 crd_sampler_times crd_sampler_get_times(const crd_sampler *sampler)
 {
     return sampler->times;
+}
+
+double crd_sampler_node_seconds(const crd_sampler *sampler, int64_t node)
+{
+    return sampler->node_s[node];
+}
+
+const char *crd_sampler_method(const crd_sampler *sampler, int64_t node)
+{
+    const crd_network *network = sampler->model.network;
+    const crd_node *n = &network->nodes[node];
+    const crd_shape *in[CRD_NODE_MAX_INPUTS] = {NULL};
+    for (int k = 0; k < n->n_inputs; k++)
+        in[k] = &network->nodes[n->inputs[k]].shape;
+    return n->layer->method == NULL ? "" : n->layer->method(n, in, sampler->plan.n_images);
 }

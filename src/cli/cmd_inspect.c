@@ -207,8 +207,11 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     printf("posterior\n  %s, %lld classes%s, %s\n", posterior->network->arch,
            (long long)posterior->n_classes, posterior->classes != NULL ? " with names" : "",
            c->type);
-    printf("  prior N(%g, %g^2)%s; ", c->prior_mu, c->prior_sigma,
+    printf("  prior N(%g, %g^2)%s", c->prior_mu, c->prior_sigma,
            posterior->prior_mu != NULL ? " with the weights as means" : "");
+    if (c->prior_kind == CRD_PRIOR_MIXTURE)
+        printf(" in a share of %g, else sd %g", c->prior_pi, c->prior_sigma2);
+    printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
     if (c->moped_enable)
         printf("MOPED, sigma = %g |weight|, at least %g\n", c->moped_delta, c->sigma_min);
     else
@@ -242,7 +245,8 @@ crd_status crd_cmd_inspect(const crd_cli *cli)
 {
     static const char *const kinds[] = {[CRD_FILE_POSTERIOR] = "posterior",
                                         [CRD_FILE_PREDICTION] = "prediction",
-                                        [CRD_FILE_TENSORS] = "tensors"};
+                                        [CRD_FILE_TENSORS] = "tensors",
+                                        [CRD_FILE_CHECKPOINT] = "checkpoint"};
     crd_status status = CRD_OK;
     const char *path = cli->options->arguments[0];
     int only_datasets = cli->options->values[CRD_OPT_DATASETS].integer != 0;
@@ -262,7 +266,7 @@ crd_status crd_cmd_inspect(const crd_cli *cli)
         else
             puts("attributes");
         CRD_TRY(crd_file_attributes(path, visit_attribute, &v));
-        if (kind == CRD_FILE_POSTERIOR)
+        if (kind == CRD_FILE_POSTERIOR || kind == CRD_FILE_CHECKPOINT)
             CRD_TRY(show_posterior(root, path));
     }
     if (only_datasets || kind != CRD_FILE_POSTERIOR)

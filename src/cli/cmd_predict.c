@@ -1,8 +1,10 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/images.h"
 #include "cli/output.h"
@@ -15,14 +17,13 @@ typedef struct prediction {
     const crd_cli *cli;
     double start_s;
     crd_posterior *posterior;
-    crd_dataset *dataset;
+    crd_image_source images;
     float *eps;
-    char **names;
     int64_t *labels;
     float *probs; /* of one unit: [draw][image][class] */
     crd_prediction_file *file;
     crd_prediction_view view;
-    json_t *images; /* NULL: text is printed */
+    json_t *rows; /* NULL: text is printed */
     crd_progress progress;
 } prediction;
 
@@ -52,19 +53,19 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
     const crd_option_value *output = value_of(p, CRD_OPT_OUTPUT);
     if (!output->given)
         return CRD_OK;
-    /* Whether the images' labels are classes of this posterior is for those who want to score it. */
-    int has_labels =
-        crd_dataset_is_labelled(p->dataset) &&
-        crd_dataset_match(p->labels, p->dataset, (const char *const *)p->posterior->classes,
-                          p->posterior->n_classes) == CRD_OK;
-    if (crd_dataset_is_labelled(p->dataset) && !has_labels)
-        crd_log(CRD_LOG_INFO, "no labels are written: %s", crd_status_message());
-    crd_prediction_meta meta = {.n_images = crd_dataset_n_images(p->dataset),
+    const char *const *classes = (const char *const *)p->posterior->classes;
+    int has_labels = crd_dataset_is_labelled(p->images.dataset);
+    if (has_labels && crd_dataset_match(p->labels, p->images.dataset, classes,
+                                        p->posterior->n_classes) != CRD_OK) {
+        crd_log(CRD_LOG_INFO, "no labels are recorded: %s", crd_status_message());
+        has_labels = 0;
+    }
+    crd_prediction_meta meta = {.n_images = p->images.n_images,
                                 .n_classes = p->posterior->n_classes,
                                 .n_draws = options->n_draws,
                                 .n_top = options->n_top,
-                                .image_names = (const char *const *)p->names,
-                                .class_names = (const char *const *)p->posterior->classes,
+                                .image_names = (const char *const *)p->images.names,
+                                .class_names = classes,
                                 .labels = has_labels ? p->labels : NULL,
                                 .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
     crd_provenance_store store;
@@ -82,9 +83,11 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     crd_status status = CRD_OK;
     const crd_options *given = p->cli->options;
     const char *path = given->arguments[0];
-    CRD_TRY(crd_dataset_open(&p->dataset, given->arguments + 1, given->n_arguments - 1));
+    CRD_TRY(crd_images_open(&p->images, given->arguments + 1, given->n_arguments - 1,
+                            value_of(p, CRD_OPT_SKIP_BAD)->integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, path));
-    int64_t n_images = crd_dataset_n_images(p->dataset), n_classes = p->posterior->n_classes;
+    p->images.preprocessing = &p->posterior->preprocessing;
+    int64_t n_images = p->images.n_images, n_classes = p->posterior->n_classes;
     const char *type = value_of(p, CRD_OPT_TYPE)->text;
     CRD_TRY(find_estimator(&facts->i_estimator, type != NULL ? type : p->posterior->conversion.type,
                            path));
@@ -95,13 +98,12 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
         CRD_ALLOC(&p->eps, p->posterior->network->params.n_floats, "eps");
         CRD_TRY(crd_eps_read(p->eps, value_of(p, CRD_OPT_IMPORT_EPS)->text, p->posterior));
     }
-    CRD_TRY(crd_images_names(&p->names, p->dataset));
     CRD_ALLOC(&p->labels, n_images, "labels");
     CRD_ALLOC(&p->probs, options->sampler.draw_block * options->sampler.batch * n_classes,
               "probabilities");
     CRD_TRY(open_output(p, options));
     p->view = (crd_prediction_view){
-        .image_names = (const char *const *)p->names,
+        .image_names = (const char *const *)p->images.names,
         .n_images = n_images,
         .n_draws = options->n_draws,
         .n_classes = n_classes,
@@ -112,7 +114,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
         .n_ranks = crd_comm_size(p->cli->comm),
         .seed = options->sampler.seed};
     if (value_of(p, CRD_OPT_JSON)->integer)
-        p->images = json_array();
+        p->rows = json_array();
 cleanup:
     return status;
 }
@@ -121,8 +123,8 @@ static crd_status take_summary(const crd_summary *summary, int64_t first_image, 
 {
     prediction *p = payload;
     crd_progress_end(&p->progress);
-    if (p->images != NULL)
-        crd_prediction_append_json(p->images, &p->view, summary, first_image);
+    if (p->rows != NULL)
+        crd_prediction_append_json(p->rows, &p->view, summary, first_image);
     else
         crd_prediction_print(&p->view, summary, first_image, crd_clock_now_s() - p->start_s);
     return p->file == NULL ? CRD_OK : crd_prediction_write_summary(p->file, summary, first_image);
@@ -143,7 +145,7 @@ static crd_status take_draws(const float *logits, int64_t first_draw, int64_t n_
         int64_t top = 0;
         for (int64_t k = 1; k < n_classes; k++)
             top = probs[k] > probs[top] ? k : top;
-        crd_draw_print(p->view.n_images > 1 ? p->names[first_image + row % n_images] : NULL,
+        crd_draw_print(p->view.n_images > 1 ? p->images.names[first_image + row % n_images] : NULL,
                        first_draw + row / n_images, top,
                        p->view.class_names != NULL ? p->view.class_names[top] : NULL,
                        (double)probs[top]);
@@ -158,6 +160,18 @@ static void show_progress(int64_t n_done, int64_t n_units, void *payload)
 {
     prediction *p = payload;
     crd_progress_update(&p->progress, n_done < n_units ? n_done : n_units, n_units);
+}
+
+/** Order of the units, from the environment: for tests, as it changes nothing in the answer. */
+static crd_status read_shuffle(uint64_t *shuffle)
+{
+    const char *text = getenv("CREDENCE_SHUFFLE_UNITS");
+    int64_t key = 0;
+    crd_status status = CRD_OK;
+    if (text != NULL)
+        status = crd_text_to_int64(&key, text, 0, INT64_MAX, "CREDENCE_SHUFFLE_UNITS");
+    *shuffle = (uint64_t)key;
+    return status;
 }
 
 /** What the command line says, alike on all ranks. */
@@ -182,7 +196,7 @@ static crd_status make_options(crd_predict_options *out, const crd_options *opti
                                  .n_top = values[CRD_OPT_TOPK].integer,
                                  .want_draws = values[CRD_OPT_SAVE_DRAWS].integer ||
                                                values[CRD_OPT_SHOW_DRAWS].integer};
-    return CRD_OK;
+    return read_shuffle(&out->shuffle);
 }
 
 crd_status crd_cmd_predict(const crd_cli *cli)
@@ -201,11 +215,7 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     options.sampler.estimator = crd_estimator_names()[facts.i_estimator];
 
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, p.eps));
-    crd_image_source images = {.dataset = p.dataset,
-                               .preprocessing =
-                                   p.posterior != NULL ? &p.posterior->preprocessing : NULL,
-                               .skip_bad = cli->options->values[CRD_OPT_SKIP_BAD].integer != 0};
-    crd_predict_source source = {crd_images_load, &images};
+    crd_predict_source source = {crd_images_load, &p.images};
     crd_predict_sink sink = {take_summary, options.want_draws ? take_draws : NULL, show_progress,
                              &p};
     p.progress = crd_progress_start("units", !cli->options->values[CRD_OPT_QUIET].integer);
@@ -214,17 +224,17 @@ crd_status crd_cmd_predict(const crd_cli *cli)
         crd_predict(&report, cli->comm, crd_shared_model_view(shared), &options, &source, &sink));
     if (is_first) {
         crd_progress_end(&p.progress);
-        if (images.n_skipped == facts.n_images)
+        if (p.images.n_skipped == p.images.n_images)
             status = CRD_FAIL(CRD_ERR_INPUT, "none of the %lld images can be read",
-                              (long long)images.n_skipped);
+                              (long long)p.images.n_skipped);
         if (status == CRD_OK && p.file != NULL) {
             status = crd_prediction_finish(p.file);
             p.file = NULL;
         }
         double seconds = crd_clock_now_s() - p.start_s;
-        if (status == CRD_OK && p.images != NULL) {
-            status = crd_prediction_print_json(&p.view, p.images, seconds);
-            p.images = NULL;
+        if (status == CRD_OK && p.rows != NULL) {
+            status = crd_prediction_print_json(&p.view, p.rows, seconds);
+            p.rows = NULL;
         } else if (status == CRD_OK) {
             crd_prediction_print_end(&p.view, seconds);
         }
@@ -234,12 +244,11 @@ cleanup:
     crd_progress_end(&p.progress);
     crd_shared_model_destroy(shared);
     crd_prediction_abandon(p.file);
-    json_decref(p.images);
+    json_decref(p.rows);
     crd_free(p.probs);
     crd_free(p.labels);
-    crd_images_names_free(p.names, p.dataset);
     crd_free(p.eps);
-    crd_dataset_close(p.dataset);
+    crd_images_close(&p.images);
     crd_posterior_destroy(p.posterior);
     return status;
 }

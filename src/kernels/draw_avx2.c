@@ -153,7 +153,7 @@ static void normal_fill(float *out, int64_t n, int64_t first, const crd_stream *
     memcpy(out + n_whole, tail, (size_t)(n - n_whole) * sizeof *out);
 }
 
-static inline void draw_any(float *w, const float *mu, const float *sigma, int64_t n,
+static inline void draw_any(float *w, const float *mu, const float *sigma, int64_t n, int64_t first,
                             const crd_stream *stream)
 {
     constants k;
@@ -162,7 +162,7 @@ static inline void draw_any(float *w, const float *mu, const float *sigma, int64
     for (int64_t i = 0; i < n_whole; i += CRD_STREAM_BLOCK) {
         for (int half = 0; half < 2; half++) {
             __m256 eps[4];
-            half_normals(eps, &k, i / CRD_STREAM_BLOCK, half);
+            half_normals(eps, &k, (first + i) / CRD_STREAM_BLOCK, half);
             for (int word = 0; word < 4; word++) {
                 int64_t e = i + 16 * word + 8 * half;
                 __m256 centre = mu != NULL ? _mm256_loadu_ps(mu + e) : _mm256_setzero_ps();
@@ -174,17 +174,18 @@ static inline void draw_any(float *w, const float *mu, const float *sigma, int64
     if (n_whole == n)
         return;
     float tail[CRD_STREAM_BLOCK];
-    block_normals(tail, &k, n_whole / CRD_STREAM_BLOCK);
+    block_normals(tail, &k, (first + n_whole) / CRD_STREAM_BLOCK);
     for (int64_t i = n_whole; i < n; i++)
         w[i] = fmaf(sigma[i], tail[i - n_whole], mu != NULL ? mu[i] : 0.0f);
 }
 
-static void draw(float *w, const float *mu, const float *sigma, int64_t n, const crd_stream *stream)
+static void draw(float *w, const float *mu, const float *sigma, int64_t n, int64_t first,
+                 const crd_stream *stream)
 {
     if (mu != NULL)
-        draw_any(w, mu, sigma, n, stream);
+        draw_any(w, mu, sigma, n, first, stream);
     else
-        draw_any(w, NULL, sigma, n, stream);
+        draw_any(w, NULL, sigma, n, first, stream);
 }
 
 static void block_signs(float signs[CRD_STREAM_BLOCK], const constants *k, int64_t block)
@@ -216,4 +217,5 @@ const crd_kernels crd_kernels_avx2 = {
     .normal_fill = normal_fill,
     .draw = draw,
     .sign_fill = sign_fill,
+    .conv = &crd_conv_kernels_avx2,
 };

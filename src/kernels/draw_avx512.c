@@ -149,7 +149,7 @@ static void normal_fill(float *out, int64_t n, int64_t first, const crd_stream *
     }
 }
 
-static inline void draw_any(float *w, const float *mu, const float *sigma, int64_t n,
+static inline void draw_any(float *w, const float *mu, const float *sigma, int64_t n, int64_t first,
                             const crd_stream *stream)
 {
     constants k;
@@ -157,7 +157,7 @@ static inline void draw_any(float *w, const float *mu, const float *sigma, int64
     int64_t n_whole = n - n % CRD_STREAM_BLOCK;
     __m512 eps[4];
     for (int64_t i = 0; i < n_whole; i += CRD_STREAM_BLOCK) {
-        block_normals(eps, &k, i / CRD_STREAM_BLOCK);
+        block_normals(eps, &k, (first + i) / CRD_STREAM_BLOCK);
         for (int word = 0; word < 4; word++) {
             int64_t e = i + 16 * word;
             __m512 centre = mu != NULL ? _mm512_loadu_ps(mu + e) : _mm512_setzero_ps();
@@ -167,18 +167,19 @@ static inline void draw_any(float *w, const float *mu, const float *sigma, int64
     if (n_whole == n)
         return;
     float tail[CRD_STREAM_BLOCK];
-    block_normals(eps, &k, n_whole / CRD_STREAM_BLOCK);
+    block_normals(eps, &k, (first + n_whole) / CRD_STREAM_BLOCK);
     memcpy(tail, eps, sizeof tail);
     for (int64_t i = n_whole; i < n; i++)
         w[i] = fmaf(sigma[i], tail[i - n_whole], mu != NULL ? mu[i] : 0.0f);
 }
 
-static void draw(float *w, const float *mu, const float *sigma, int64_t n, const crd_stream *stream)
+static void draw(float *w, const float *mu, const float *sigma, int64_t n, int64_t first,
+                 const crd_stream *stream)
 {
     if (mu != NULL)
-        draw_any(w, mu, sigma, n, stream);
+        draw_any(w, mu, sigma, n, first, stream);
     else
-        draw_any(w, NULL, sigma, n, stream);
+        draw_any(w, NULL, sigma, n, first, stream);
 }
 
 static void sign_fill(float *out, int64_t n, const crd_stream *stream)
@@ -205,4 +206,5 @@ const crd_kernels crd_kernels_avx512 = {
     .normal_fill = normal_fill,
     .draw = draw,
     .sign_fill = sign_fill,
+    .conv = &crd_conv_kernels_avx512,
 };

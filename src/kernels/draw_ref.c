@@ -47,13 +47,14 @@ static void normal_fill(float *out, int64_t n, int64_t first, const crd_stream *
     }
 }
 
-static void draw(float *w, const float *mu, const float *sigma, int64_t n, const crd_stream *stream)
+static void draw(float *w, const float *mu, const float *sigma, int64_t n, int64_t first,
+                 const crd_stream *stream)
 {
     uint32_t keys[CRD_PHILOX_ROUNDS][2];
     crd_stream_keys(keys, stream);
     for (int64_t i = 0; i < n; i += CRD_STREAM_BLOCK) {
         float eps[CRD_STREAM_BLOCK];
-        block_normals(eps, stream, keys, i / CRD_STREAM_BLOCK);
+        block_normals(eps, stream, keys, (first + i) / CRD_STREAM_BLOCK);
         for (int64_t e = 0; e < block_length(n, i); e++)
             w[i + e] = fmaf(sigma[i + e], eps[e], mu != NULL ? mu[i + e] : 0.0f);
     }
@@ -76,4 +77,5 @@ const crd_kernels crd_kernels_ref = {
     .normal_fill = normal_fill,
     .draw = draw,
     .sign_fill = sign_fill,
+    .conv = &crd_conv_kernels_ref,
 };

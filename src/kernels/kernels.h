@@ -10,18 +10,20 @@
 
 #include "credence/rng.h"
 #include "credence/status.h"
+#include "kernels/conv.h"
 
 typedef struct crd_kernels {
     const char *name; /**< "ref", "avx2", "avx512" */
 
     /** out[i] = eps_{first+i}: see crd_normal_fill. */
     void (*normal_fill)(float *out, int64_t n, int64_t first, const crd_stream *stream);
-    /** w[i] = fma(sigma[i], eps_i, mu[i]); mu NULL stands for zeros (flipout's perturbation: the
-     * product). eps starts at element 0 of the stream. */
-    void (*draw)(float *w, const float *mu, const float *sigma, int64_t n,
+    /** w[i] = fma(sigma[i], eps_{first+i}, mu[i]); mu NULL stands for zeros (flipout's
+     * perturbation: the product). first is a multiple of CRD_STREAM_BLOCK. */
+    void (*draw)(float *w, const float *mu, const float *sigma, int64_t n, int64_t first,
                  const crd_stream *stream);
     /** out[i] = +1 or -1 by the top bit of word (i / 16) % 4, lane i % 16, of superblock i / 64. */
     void (*sign_fill)(float *out, int64_t n, const crd_stream *stream);
+    const crd_conv_kernels *conv;
 } crd_kernels;
 
 /** The table in use. Chosen at the first call. Never NULL. Thread safe. */

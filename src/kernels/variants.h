@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 
 extern const crd_kernels crd_kernels_ref;
+extern const crd_conv_kernels crd_conv_kernels_ref;
 /** `n_steps` steps of independent multiply-adds in registers. Returns the floating-point operations
  * of one step; *sink keeps the compiler from leaving the work out. */
 typedef double crd_peak_loop(float *sink, int64_t n_steps);
@@ -16,6 +17,8 @@ crd_peak_loop crd_peak_loop_ref;
 #ifdef CRD_KERNELS_X86
 extern const crd_kernels crd_kernels_avx2;
 extern const crd_kernels crd_kernels_avx512;
+extern const crd_conv_kernels crd_conv_kernels_avx2;
+extern const crd_conv_kernels crd_conv_kernels_avx512;
 crd_peak_loop crd_peak_loop_avx2;
 crd_peak_loop crd_peak_loop_avx512;
 #endif

@@ -222,16 +222,21 @@ int64_t crd_network_fold_target(const crd_network *network, int64_t node)
     return target;
 }
 
+int64_t crd_node_macs(const crd_network *network, int64_t index)
+{
+    const crd_node *node = &network->nodes[index];
+    if (!node->layer->is_weighted)
+        return 0;
+    /* Every weight is used once an output pixel. Below 2^62: see CRD_NODE_MAX_ELEMENTS. */
+    int64_t n_pixels = crd_shape_count(&node->shape) / node->shape.dims[0];
+    return n_pixels * network->params.entries[node->params[CRD_PARAM_WEIGHT]].count;
+}
+
 int64_t crd_network_macs(const crd_network *network)
 {
     int64_t sum = 0;
     for (int64_t i = 0; i < network->n_nodes; i++) {
-        const crd_node *node = &network->nodes[i];
-        if (!node->layer->is_weighted)
-            continue;
-        /* Every weight is used once an output pixel. Below 2^62: see CRD_NODE_MAX_ELEMENTS. */
-        int64_t n_pixels = crd_shape_count(&node->shape) / node->shape.dims[0];
-        int64_t macs = n_pixels * network->params.entries[node->params[CRD_PARAM_WEIGHT]].count;
+        int64_t macs = crd_node_macs(network, i);
         sum = macs > INT64_MAX - sum ? INT64_MAX : sum + macs;
     }
     return sum;

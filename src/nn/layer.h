@@ -20,6 +20,18 @@ typedef struct crd_attr_spec {
     double min, max;  /**< allowed values */
 } crd_attr_spec;
 
+/** Floats beyond those asked for that crd_weight_source may write. */
+#define CRD_WEIGHT_SLACK 64
+
+/** Weights that are made where they are used, a stretch at a time, so that they come from the cache
+ * and the whole tensor never exists. */
+typedef struct crd_weight_source {
+    /** Elements [first, first + n) in torch's order. Returns where they lie: in `out`, which has
+     * room for n + CRD_WEIGHT_SLACK floats, or in place. */
+    const float *(*get)(float *out, int64_t first, int64_t n, const void *payload);
+    const void *payload;
+} crd_weight_source;
+
 /** What training adds to a pass. */
 typedef struct crd_layer_training {
     /** Address of dropout's mask, with the images' numbers: a function, as every random number. */
@@ -36,6 +48,9 @@ typedef struct crd_layer_args {
     const float *in[CRD_NODE_MAX_INPUTS];
     const crd_shape *in_shape[CRD_NODE_MAX_INPUTS]; /**< without batch */
     const float *params[CRD_NODE_MAX_PARAMS]; /**< by slot; NULL: none (no bias, folded away) */
+    const crd_weight_source *source;          /**< instead of params[CRD_PARAM_WEIGHT]; NULL: not */
+    const float *residual; /**< added to the output, laid out like it; NULL: nothing */
+    int relu;              /**< 1: negative outputs become 0, after all else */
     int64_t n_images;
     float *scratch;                     /**< at least scratch_floats(node, n_images) floats */
     const crd_layer_training *training; /**< NULL: prediction */
@@ -54,6 +69,7 @@ struct crd_layer {
     int n_inputs;
     int is_weighted;            /**< weight and bias may carry a posterior */
     int in_place;               /**< out may be in[0] */
+    int has_epilogue;           /**< heeds residual and relu */
     int keeps_in, keeps_out;    /**< backward reads in, out */
     const crd_attr_spec *attrs; /**< ends with a NULL name */
     /** Shape of the output, and parameter shapes by slot (n_dims -1: no such parameter). */
@@ -63,9 +79,18 @@ struct crd_layer {
     int64_t (*scratch_floats)(const crd_node *node, const crd_shape *const *in, int64_t n_images);
     /** NULL for Input, which has nothing to infer or run. */
     void (*forward)(const crd_node *node, const crd_layer_args *args);
+    /** Name of the algorithm for a pass over n_images; NULL: there is but one. */
+    const char *(*method)(const crd_node *node, const crd_shape *const *in, int64_t n_images);
     void (*backward)(const crd_node *node, const crd_layer_args *args,
                      const crd_layer_grads *grads);
 };
+
+/** Elements [first, first + n) of the weight, from wherever it comes. `out`: see
+ * crd_weight_source. */
+const float *crd_layer_weights(float *out, const crd_layer_args *args, int64_t first, int64_t n);
+
+/** out = out + residual, then relu, of n elements: for what has no epilogue of its own. */
+void crd_layer_finish(float *out, const float *residual, int relu, int64_t n);
 
 /** The kind of that name, or NULL. */
 const crd_layer *crd_layer_find(const char *name);

@@ -1,13 +1,6 @@
-/* Convolution as matrix products: the pixels under the kernel are gathered into the columns of a
- * matrix (im2col; Chellapilla et al. 2006), which the weights multiply. */
-#include <string.h>
-
-#include "kernels/kernels.h"
+/* Two-dimensional convolution: its shapes, and which algorithm computes it. */
 #include "nn/layer_conv.h"
-
-/* Columns are made in chunks that stay in the cache. The width of a chunk depends on shapes only,
- * as the last bits of a product depend on its shape. */
-enum { CHUNK_FLOATS = 1 << 20, CHUNK_ALIGN = 16 };
+#include "nn/conv_method.h"
 
 static const crd_attr_spec attrs[] = {
     {"in_channels", offsetof(crd_conv2d_attrs, in_channels), 1, 0, 1, CRD_NODE_MAX_ELEMENTS},
@@ -54,125 +47,73 @@ cleanup:
     return status;
 }
 
-int crd_conv_is_pointwise(const crd_conv2d_attrs *a)
+static const crd_conv_method *const methods[] = {&crd_conv_direct, &crd_conv_winograd,
+                                                 &crd_conv_gemm};
+
+/* The cheapest by its own model. */
+static const crd_conv_method *choose(const crd_conv *conv)
 {
-    for (int i = 0; i < 2; i++)
-        if (a->kernel_size[i] != 1 || a->stride[i] != 1 || a->padding[i] != 0)
-            return 0;
-    return 1;
+    const crd_conv_method *best = NULL;
+    double best_cost = 0;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (!methods[i]->fits(conv))
+            continue;
+        double cost = methods[i]->cost(conv);
+        if (best == NULL || cost < best_cost) {
+            best = methods[i];
+            best_cost = cost;
+        }
+    }
+    return best;
 }
 
-int64_t crd_conv_column_length(const crd_conv2d_attrs *a)
+static crd_conv make_conv(const crd_node *node, const crd_shape *in, int64_t n_images)
 {
-    return a->in_channels / a->groups * a->kernel_size[0] * a->kernel_size[1];
-}
-
-int64_t crd_conv_chunk_width(const crd_conv2d_attrs *a, int64_t n_columns)
-{
-    int64_t most = CHUNK_FLOATS / crd_conv_column_length(a) / CHUNK_ALIGN * CHUNK_ALIGN;
-    if (most < CHUNK_ALIGN)
-        most = CHUNK_ALIGN;
-    int64_t n_chunks = (n_columns + most - 1) / most;
-    int64_t width = (n_columns + n_chunks - 1) / n_chunks;
-    return (width + CHUNK_ALIGN - 1) / CHUNK_ALIGN * CHUNK_ALIGN;
+    const crd_conv2d_attrs *a = &node->attrs.conv2d;
+    return (crd_conv){
+        .node = node,
+        .attrs = a,
+        .n_images = n_images,
+        .n_in = a->in_channels / a->groups,
+        .n_out = a->out_channels / a->groups,
+        .height = in->dims[1],
+        .width = in->dims[2],
+        .out_height = node->shape.dims[1],
+        .out_width = node->shape.dims[2],
+        .n_terms = a->in_channels / a->groups * a->kernel_size[0] * a->kernel_size[1],
+    };
 }
 
 static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
 {
-    (void)in;
-    const crd_conv2d_attrs *a = &node->attrs.conv2d;
-    int64_t n_columns = n_images * node->shape.dims[1] * node->shape.dims[2];
-    return crd_conv_is_pointwise(a)
-               ? 0
-               : crd_conv_column_length(a) * crd_conv_chunk_width(a, n_columns);
+    crd_conv conv = make_conv(node, in[0], n_images);
+    int64_t forward_floats = choose(&conv)->scratch_floats(&conv);
+    int64_t backward_floats = crd_conv_column_floats(conv.attrs, crd_conv_out_plane(&conv));
+    return forward_floats > backward_floats ? forward_floats : backward_floats;
 }
 
-/* One image row's share of one row of the column matrix: out[i] is pixel (i * stride + shift) of a
- * row of `width` pixels, 0 outside. */
-static void gather_row(float *out, const float *row, int64_t n, int64_t stride, int64_t shift,
-                       int64_t width)
+static const char *method(const crd_node *node, const crd_shape *const *in, int64_t n_images)
 {
-    int64_t first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
-    int64_t end = shift >= width ? 0 : (width - 1 - shift) / stride + 1;
-    first = first < n ? first : n;
-    end = end < first ? first : end < n ? end : n;
-    for (int64_t i = 0; i < first; i++)
-        out[i] = 0;
-    if (stride == 1 && first < end)
-        memcpy(out + first, row + first + shift, (size_t)(end - first) * sizeof *out);
-    else
-        for (int64_t i = first; i < end; i++)
-            out[i] = row[i * stride + shift];
-    for (int64_t i = end; i < n; i++)
-        out[i] = 0;
-}
-
-void crd_conv_gather_columns(float *columns, const float *in, const crd_node *node,
-                             const crd_layer_args *args, int64_t first, int64_t n)
-{
-    const crd_conv2d_attrs *a = &node->attrs.conv2d;
-    int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
-    int64_t out_height = node->shape.dims[1], out_width = node->shape.dims[2];
-    int64_t n_taps = a->kernel_size[0] * a->kernel_size[1];
-    for (int64_t k = 0; k < crd_conv_column_length(a); k++) {
-        const float *channel = in + k / n_taps * args->n_images * height * width;
-        int64_t dy = k % n_taps / a->kernel_size[1] * a->dilation[0] - a->padding[0];
-        int64_t dx = k % a->kernel_size[1] * a->dilation[1] - a->padding[1];
-        float *out = columns + k * n;
-        int64_t x = first % out_width, y = first / out_width % out_height;
-        int64_t image = first / out_width / out_height;
-        for (int64_t done = 0, run; done < n; done += run) {
-            run = out_width - x < n - done ? out_width - x : n - done;
-            int64_t in_y = y * a->stride[0] + dy;
-            if (in_y < 0 || in_y >= height)
-                memset(out + done, 0, (size_t)run * sizeof *out);
-            else
-                gather_row(out + done, channel + (image * height + in_y) * width, run, a->stride[1],
-                           x * a->stride[1] + dx, width);
-            x = 0;
-            if (++y == out_height) {
-                y = 0;
-                image++;
-            }
-        }
-    }
+    crd_conv conv = make_conv(node, in[0], n_images);
+    return choose(&conv)->name;
 }
 
 static void forward(const crd_node *node, const crd_layer_args *args)
 {
-    const crd_conv2d_attrs *a = &node->attrs.conv2d;
-    int64_t in_plane = args->n_images * args->in_shape[0]->dims[1] * args->in_shape[0]->dims[2];
-    int64_t out_plane = args->n_images * node->shape.dims[1] * node->shape.dims[2];
-    int64_t n_in = a->in_channels / a->groups, n_out = a->out_channels / a->groups;
-    int64_t length = crd_conv_column_length(a);
-    int64_t chunk = crd_conv_is_pointwise(a) ? out_plane : crd_conv_chunk_width(a, out_plane);
-    const float *bias = args->params[CRD_PARAM_BIAS];
-    for (int64_t g = 0; g < a->groups; g++) {
-        const float *in = args->in[0] + g * n_in * in_plane;
-        const float *weight = args->params[CRD_PARAM_WEIGHT] + g * n_out * length;
-        for (int64_t first = 0; first < out_plane; first += chunk) {
-            int64_t n = out_plane - first < chunk ? out_plane - first : chunk;
-            float *out = args->out + g * n_out * out_plane + first;
-            const float *columns = in;
-            if (!crd_conv_is_pointwise(a)) {
-                crd_conv_gather_columns(args->scratch, in, node, args, first, n);
-                columns = args->scratch;
-            }
-            crd_gemm(out, out_plane, weight, length, columns, n, n_out, n, length, 0);
-            /* Here, while the chunk is still in the cache. */
-            for (int64_t i = 0; bias != NULL && i < n_out; i++)
-                for (int64_t j = 0; j < n; j++)
-                    out[i * out_plane + j] += bias[g * n_out + i];
-        }
-    }
+    crd_conv conv = make_conv(node, args->in_shape[0], args->n_images);
+    const crd_conv_method *chosen = choose(&conv);
+    for (int64_t group = 0; group < conv.attrs->groups; group++)
+        chosen->forward(&conv, args, group);
 }
 
 const crd_layer crd_layer_conv2d = {.name = "Conv2d",
                                     .n_inputs = 1,
                                     .is_weighted = 1,
+                                    .has_epilogue = 1,
                                     .attrs = attrs,
                                     .infer = infer,
                                     .scratch_floats = scratch_floats,
                                     .forward = forward,
+                                    .method = method,
                                     .keeps_in = 1,
                                     .backward = crd_conv_backward};

@@ -13,6 +13,9 @@ int64_t crd_conv_column_length(const crd_conv2d_attrs *a);
 /** As many columns as one chunk allows, evened out over the chunks so that none is a thin rest. */
 int64_t crd_conv_chunk_width(const crd_conv2d_attrs *a, int64_t n_columns);
 
+/** Floats of a chunk; 0 for a pointwise convolution. */
+int64_t crd_conv_column_floats(const crd_conv2d_attrs *a, int64_t n_columns);
+
 /** Columns [first, first + n) of the matrix for the channels from `in` on; a column is an output
  * pixel, numbered over (image, height, width). */
 void crd_conv_gather_columns(float *columns, const float *in, const crd_node *node,

@@ -24,16 +24,39 @@ static crd_status infer(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS], c
     return CRD_OK;
 }
 
+/* Weights are made and used in stretches of rows that stay in the cache. */
+enum { STRETCH_FLOATS = 64 << 10 };
+
+static int64_t rows_at_once(const crd_linear_attrs *a)
+{
+    int64_t rows = STRETCH_FLOATS / a->in_features;
+    return rows < 1 ? 1 : rows < a->out_features ? rows : a->out_features;
+}
+
+static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
+{
+    (void)in;
+    (void)n_images;
+    const crd_linear_attrs *a = &node->attrs.linear;
+    return rows_at_once(a) * a->in_features + CRD_WEIGHT_SLACK;
+}
+
 static void forward(const crd_node *node, const crd_layer_args *args)
 {
     const crd_linear_attrs *a = &node->attrs.linear;
     const float *bias = args->params[CRD_PARAM_BIAS];
-    int64_t n = args->n_images;
-    crd_gemm(args->out, n, args->params[CRD_PARAM_WEIGHT], a->in_features, args->in[0], n,
-             a->out_features, n, a->in_features, 0);
+    int64_t n = args->n_images, step = rows_at_once(a);
+    for (int64_t row = 0; row < a->out_features; row += step) {
+        int64_t rows = a->out_features - row < step ? a->out_features - row : step;
+        const float *weights =
+            crd_layer_weights(args->scratch, args, row * a->in_features, rows * a->in_features);
+        crd_gemm(args->out + row * n, n, weights, a->in_features, args->in[0], n, rows, n,
+                 a->in_features, 0);
+    }
     for (int64_t i = 0; bias != NULL && i < a->out_features; i++)
         for (int64_t j = 0; j < n; j++)
             args->out[i * n + j] += bias[i];
+    crd_layer_finish(args->out, args->residual, args->relu, a->out_features * n);
 }
 
 static void backward(const crd_node *node, const crd_layer_args *args, const crd_layer_grads *grads)
@@ -54,8 +77,10 @@ static void backward(const crd_node *node, const crd_layer_args *args, const crd
 const crd_layer crd_layer_linear = {.name = "Linear",
                                     .n_inputs = 1,
                                     .is_weighted = 1,
+                                    .has_epilogue = 1,
                                     .attrs = attrs,
                                     .infer = infer,
+                                    .scratch_floats = scratch_floats,
                                     .forward = forward,
                                     .keeps_in = 1,
                                     .backward = backward};

@@ -1,5 +1,8 @@
 /* Pooling, one image plane at a time. The rows under the window are first reduced to one row, then
  * that row over the window's width, so that most of the work runs along contiguous pixels. */
+#include <math.h>
+#include <string.h>
+
 #include "nn/layer_kinds.h"
 
 static const crd_attr_spec attrs[] = {
@@ -47,14 +50,6 @@ cleanup:
     return status;
 }
 
-/* One row of the input. */
-static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
-{
-    (void)node;
-    (void)n_images;
-    return in[0]->dims[2];
-}
-
 static int64_t larger(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -65,37 +60,54 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* A NaN wins, as in torch: a broken weight must not vanish here. */
-static float maximum(float a, float b)
+/* A row of the input with its padding, and all that a last window of ceil_mode reaches. */
+static int64_t row_floats(const crd_node *node, const crd_shape *in)
 {
-    return b > a || b != b ? b : a;
+    const crd_pool2d_attrs *a = &node->attrs.pool2d;
+    int64_t reach = (node->shape.dims[2] - 1) * a->stride[1] + a->kernel_size[1];
+    return larger(in->dims[2] + 2 * a->padding[1], reach);
 }
 
+static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
+{
+    (void)n_images;
+    return row_floats(node, in[0]);
+}
+
+/* A NaN wins, as in torch: a broken weight must not vanish here. Both choices are written so that
+ * the compiler turns them into masks. */
+static void take_maxima(float *out, const float *in, int64_t n, int64_t stride)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float a = out[i], b = in[i * stride];
+        float larger_one = a > b ? a : b;
+        out[i] = a != a ? a : larger_one;
+    }
+}
+
+/* The rows under a window are reduced to one row with padding of minus infinity around it, then that
+ * row column by column of the window. */
 static void max_forward(const crd_node *node, const crd_layer_args *args)
 {
     const crd_pool2d_attrs *a = &node->attrs.pool2d;
     int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
+    int64_t out_width = node->shape.dims[2], stride = a->stride[1];
     int64_t n_planes = node->shape.dims[0] * args->n_images;
-    float *out = args->out, *row = args->scratch;
+    float *out = args->out, *padded = args->scratch, *row = padded + a->padding[1];
+    for (int64_t i = 0; i < row_floats(node, args->in_shape[0]); i++)
+        padded[i] = -INFINITY;
     for (int64_t plane = 0; plane < n_planes; plane++) {
         const float *in = args->in[0] + plane * height * width;
-        for (int64_t y = 0; y < node->shape.dims[1]; y++) {
+        for (int64_t y = 0; y < node->shape.dims[1]; y++, out += out_width) {
             int64_t top = larger(y * a->stride[0] - a->padding[0], 0);
             int64_t end = smaller(y * a->stride[0] - a->padding[0] + a->kernel_size[0], height);
-            for (int64_t i = 0; i < width; i++)
-                row[i] = in[top * width + i];
+            memcpy(row, in + top * width, (size_t)width * sizeof *row);
             for (int64_t k = top + 1; k < end; k++)
-                for (int64_t i = 0; i < width; i++)
-                    row[i] = maximum(row[i], in[k * width + i]);
-            for (int64_t x = 0; x < node->shape.dims[2]; x++) {
-                int64_t left = larger(x * a->stride[1] - a->padding[1], 0);
-                int64_t right =
-                    smaller(x * a->stride[1] - a->padding[1] + a->kernel_size[1], width);
-                float value = row[left];
-                for (int64_t i = left + 1; i < right; i++)
-                    value = maximum(value, row[i]);
-                *out++ = value;
-            }
+                take_maxima(row, in + k * width, width, 1);
+            for (int64_t x = 0; x < out_width; x++)
+                out[x] = padded[x * stride];
+            for (int64_t k = 1; k < a->kernel_size[1]; k++)
+                take_maxima(out, padded + k, out_width, stride);
         }
     }
 }

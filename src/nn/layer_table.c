@@ -33,3 +33,21 @@ crd_status crd_layer_require_image(const crd_node *node, const crd_shape *in)
                              crd_shape_text(text, in));
     return CRD_OK;
 }
+
+const float *crd_layer_weights(float *out, const crd_layer_args *args, int64_t first, int64_t n)
+{
+    if (args->source != NULL)
+        return args->source->get(out, first, n, args->source->payload);
+    return args->params[CRD_PARAM_WEIGHT] + first;
+}
+
+void crd_layer_finish(float *out, const float *residual, int relu, int64_t n)
+{
+    if (residual != NULL)
+        for (int64_t i = 0; i < n; i++)
+            out[i] += residual[i];
+    /* Written so that NaN stays NaN, as in torch: a broken weight must not vanish here. */
+    if (relu)
+        for (int64_t i = 0; i < n; i++)
+            out[i] = out[i] < 0 ? 0 : out[i];
+}

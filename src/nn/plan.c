@@ -16,7 +16,8 @@ typedef struct buffer {
 typedef struct planner {
     crd_plan *plan;
     const crd_network *network;
-    const uint8_t *skip;
+    const crd_fusion *fusion;
+    int keeps_fixed;
     int64_t *last_use;  /* [n_nodes] last node that reads this node's output */
     int64_t *buffer_of; /* [n_nodes] index into buffers */
     buffer *buffers;    /* [n_nodes] in order of creation */
@@ -25,20 +26,17 @@ typedef struct planner {
     int64_t n_live;
 } planner;
 
-static int is_skipped(const planner *p, int64_t i)
+static int is_hosted(const planner *p, int64_t i)
 {
-    return p->skip != NULL && p->skip[i];
+    return p->fusion->host[i] != i;
 }
 
-static crd_status count_floats(planner *p, const uint8_t *random)
+static crd_status count_floats(planner *p)
 {
     crd_plan *plan = p->plan;
     for (int64_t i = 0; i < p->network->n_nodes; i++) {
         const crd_node *node = &p->network->nodes[i];
-        plan->n_copies[i] = random[i] ? plan->n_draws : 1;
-        for (int k = 0; k < node->n_inputs; k++)
-            if (plan->n_copies[node->inputs[k]] > 1)
-                plan->n_copies[i] = plan->n_draws;
+        plan->n_copies[i] = p->fusion->influenced[i] ? plan->n_draws : 1;
         int64_t count = crd_shape_count(&node->shape), total;
         if (__builtin_mul_overflow(plan->n_images, count, &plan->floats[i]) ||
             __builtin_mul_overflow(plan->floats[i], plan->n_copies[i], &total) ||
@@ -50,19 +48,25 @@ static crd_status count_floats(planner *p, const uint8_t *random)
     return CRD_OK;
 }
 
-/* Backwards, so that what reads a skipped node counts as a reader of the node it stands for. The
- * output outlives the pass, as nothing is placed behind the last node. */
+/* Backwards, so that what reads a hosted node counts as a reader of its host's place; what a hosted
+ * node reads beside that, its host does. */
 static void find_last_uses(planner *p)
 {
     int64_t n = p->network->n_nodes;
+    const crd_fusion *fusion = p->fusion;
+    p->last_use[n - 1] = n; /* the output outlives the pass */
     for (int64_t i = n - 1; i >= 0; i--) {
         const crd_node *node = &p->network->nodes[i];
         if (p->last_use[i] < i)
             p->last_use[i] = i;
-        int64_t use = is_skipped(p, i) ? p->last_use[i] : i;
-        for (int k = 0; k < node->n_inputs; k++)
-            if (p->last_use[node->inputs[k]] < use)
-                p->last_use[node->inputs[k]] = use;
+        for (int k = 0; k < node->n_inputs; k++) {
+            int64_t input = node->inputs[k];
+            int64_t use = fusion->host[input] == fusion->host[i] ? p->last_use[i] : fusion->host[i];
+            if (p->keeps_fixed && fusion->influenced[i] && !fusion->influenced[input])
+                use = n;
+            if (p->last_use[input] < use)
+                p->last_use[input] = use;
+        }
     }
 }
 
@@ -112,8 +116,8 @@ static void place_all(planner *p)
 {
     for (int64_t i = 0; i < p->network->n_nodes; i++) {
         const crd_node *node = &p->network->nodes[i];
-        if (is_skipped(p, i)) {
-            p->buffer_of[i] = p->buffer_of[node->inputs[0]];
+        if (is_hosted(p, i)) {
+            p->buffer_of[i] = p->buffer_of[p->fusion->host[i]];
         } else if (can_run_in_place(p, i)) {
             p->buffer_of[i] = p->buffer_of[node->inputs[0]];
             p->buffers[p->buffer_of[i]].last_use = p->last_use[i];
@@ -131,7 +135,7 @@ static void find_scratch(planner *p)
     for (int64_t i = 0; i < p->network->n_nodes; i++) {
         const crd_node *node = &p->network->nodes[i];
         const crd_shape *in[CRD_NODE_MAX_INPUTS] = {NULL};
-        if (node->layer->scratch_floats == NULL || is_skipped(p, i))
+        if (node->layer->scratch_floats == NULL || is_hosted(p, i))
             continue;
         for (int k = 0; k < node->n_inputs; k++)
             in[k] = &p->network->nodes[node->inputs[k]].shape;
@@ -144,9 +148,21 @@ static void find_scratch(planner *p)
 crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8_t *random,
                          const uint8_t *skip, int64_t n_images, int64_t n_draws)
 {
+    crd_fusion fusion;
+    *plan = (crd_plan){0};
+    crd_status status = crd_fusion_init(&fusion, network, random, skip, 0);
+    if (status == CRD_OK)
+        status = crd_plan_init_fused(plan, network, &fusion, 0, n_images, n_draws);
+    crd_fusion_clear(&fusion);
+    return status;
+}
+
+crd_status crd_plan_init_fused(crd_plan *plan, const crd_network *network, const crd_fusion *fusion,
+                               int keeps_fixed, int64_t n_images, int64_t n_draws)
+{
     crd_status status = CRD_OK;
     int64_t n = network->n_nodes;
-    planner p = {.plan = plan, .network = network, .skip = skip};
+    planner p = {.plan = plan, .network = network, .fusion = fusion, .keeps_fixed = keeps_fixed};
     *plan = (crd_plan){.n_images = n_images, .n_draws = n_draws};
     CRD_REQUIRE(n_images >= 1 && n_draws >= 1, CRD_ERR_USAGE,
                 "a pass over %lld images in %lld draws, needed is at least one",
@@ -158,7 +174,7 @@ crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8
     CRD_ALLOC(&p.buffer_of, n, "memory plan");
     CRD_ALLOC(&p.buffers, n, "memory plan");
     CRD_ALLOC(&p.live, n, "memory plan");
-    CRD_TRY(count_floats(&p, random));
+    CRD_TRY(count_floats(&p));
     find_last_uses(&p);
     place_all(&p);
     find_scratch(&p);

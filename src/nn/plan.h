@@ -7,7 +7,7 @@
 #ifndef CRD_NN_PLAN_H
 #define CRD_NN_PLAN_H
 
-#include "credence/network.h"
+#include "nn/fusion.h"
 
 typedef struct crd_plan {
     int64_t n_images, n_draws;
@@ -24,6 +24,12 @@ typedef struct crd_plan {
  * memory; the plan is empty then. */
 crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8_t *random,
                          const uint8_t *skip, int64_t n_images, int64_t n_draws);
+
+/** The same for nodes that are fused: each takes its host's place, which is written when the host
+ * runs. keeps_fixed 1: what no draw influences but what it influences reads stays in place until the
+ * next pass, so that it need not be computed again for the same images. */
+crd_status crd_plan_init_fused(crd_plan *plan, const crd_network *network, const crd_fusion *fusion,
+                               int keeps_fixed, int64_t n_images, int64_t n_draws);
 void crd_plan_clear(crd_plan *plan);
 
 #endif

@@ -24,12 +24,12 @@ typedef void job(const crd_kernels *kernels, const arrays *x, const crd_stream *
 
 static void draw(const crd_kernels *kernels, const arrays *x, const crd_stream *stream)
 {
-    kernels->draw(x->w, x->mu, x->sigma, N, stream);
+    kernels->draw(x->w, x->mu, x->sigma, N, 0, stream);
 }
 
 static void perturb(const crd_kernels *kernels, const arrays *x, const crd_stream *stream)
 {
-    kernels->draw(x->w, NULL, x->sigma, N, stream);
+    kernels->draw(x->w, NULL, x->sigma, N, 0, stream);
 }
 
 static void normals(const crd_kernels *kernels, const arrays *x, const crd_stream *stream)

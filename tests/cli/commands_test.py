@@ -1,13 +1,10 @@
 """Every command on the data of the quickstart, and the promises about its output."""
-import gzip
 import json
 import re
 import struct
 import unittest
 
-import h5py
-import numpy as np
-from PIL import Image
+import PIL.Image
 
 import program
 from program import DATA, run
@@ -113,9 +110,10 @@ class Commands(program.Case):
             answers[name] = answer["images"][0]["top"][0]["probs_mean"]
         self.assertEqual(len(set(answers.values())), 4)
 
-    def datasets(self, *options, ranks=1):
-        self.succeed("predict", self.posterior, IMAGES, "--draws", 33, "--save-draws", "-o", "p.h5", *options,
-                     ranks=ranks)
+    def datasets(self, *options, ranks=1, environment=None):
+        result = run("predict", self.posterior, IMAGES, "--draws", 33, "--save-draws", "-o", "p.h5", *options, ranks=ranks,
+                     folder=self.work, environment=environment)
+        self.assertEqual(result.codes, [0] * ranks, result.err)
         return self.succeed("inspect", "p.h5", "--datasets")
 
     def test_answer_does_not_depend_on_ranks(self):
@@ -124,6 +122,9 @@ class Commands(program.Case):
         self.assertIn("/logits", alone)
         for ranks in (2, 3, 4, 16):
             self.assertEqual(self.datasets(ranks=ranks), alone, f"{ranks} ranks")
+        for key in ("1", "987654321987654321"):
+            shuffled = {"CREDENCE_SHUFFLE_UNITS": key, "CREDENCE_RANKS_PER_NODE": "2"}
+            self.assertEqual(self.datasets(ranks=3, environment=shuffled), alone, f"shuffled by {key}")
         self.assertNotEqual(self.datasets("--seed", 1), alone)
 
     def test_more_ranks_than_units(self):
@@ -158,52 +159,15 @@ class Commands(program.Case):
                          [str(photos / "Bag" / "2.JPEG"), str(photos / "Trouser" / "1.JPEG")])
         self.assertRegex(self.succeed("inspect", "p.h5", "--datasets"), r"/observed_data/")
 
-    def test_all_forms_of_inputs_give_the_same(self):
-        """The quickstart's 20 photographs as JPEG files, as IDX, as HDF5 and as preprocessed tensors."""
-        paths = sorted(IMAGES.glob("*.jpg"))
-        pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
-        labels = np.arange(20, dtype=np.uint8) % 10
-        for name, values in (("images", pixels), ("labels", labels)):
-            header = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
-            (self.work / f"{name}.gz").write_bytes(gzip.compress(header + values.tobytes()))
-        with h5py.File(self.work / "images.h5", "w") as file:
-            file["images"] = pixels[:, None]
-            file["labels"] = labels.astype(np.int64)
-        self.succeed("preprocess", self.posterior, IMAGES, "-o", "tensors.h5")
-        expected = json.loads(self.succeed("predict", self.posterior, IMAGES, "--draws", 4, "--json"))["images"]
-        for form, labelled in (("idx:images.gz", False), ("idx:images.gz,labels.gz", True), ("images.h5", True),
-                               ("tensors.h5", False)):
-            answer = json.loads(self.succeed("predict", self.posterior, form, "--draws", 4, "--json", "-o", "p.h5",
-                                             ranks=2))["images"]
-            for one, other in zip(answer, expected):
-                self.assertEqual({**one, "name": ""}, {**other, "name": ""})
-            with h5py.File(self.work / "p.h5") as file:
-                self.assertEqual("observed_data" in file, labelled)
-                if labelled:
-                    self.assertEqual([list(v) for k, v in file["observed_data"].items() if k != "image"],
-                                     [labels.tolist()])
-
-    def test_cifar10(self):
-        """Colour images of 32 x 32 pixels for a network of gray ones with 28 x 28: luma, and the middle."""
-        pixels = np.random.default_rng(1).integers(0, 256, (4, 3, 32, 32), np.uint8)
-        (self.work / "test_batch.bin").write_bytes(b"".join(bytes([k]) + pixels[k].tobytes() for k in range(4)))
-        self.succeed("preprocess", self.posterior, f"cifar10:{self.work}:test", "-o", "t.h5")
-        with h5py.File(self.work / "t.h5") as file:
-            tensors = file["constant_data/images"][:]
-        gray = [np.asarray(Image.fromarray(p.transpose(1, 2, 0)).convert("L"))[2:30, 2:30] for p in pixels]
-        order = np.argsort(np.concatenate(gray).ravel(), kind="stable")
-        self.assertTrue((np.diff(tensors.ravel()[order]) >= 0).all()) # the same up to the normalisation
-        self.assertEqual(len(set(zip(tensors.ravel(), np.concatenate(gray).ravel()))), len(set(tensors.ravel())))
-
-    def test_labels_that_are_no_classes(self):
-        with h5py.File(self.work / "images.h5", "w") as file:
-            file["images"] = np.zeros((2, 1, 28, 28), np.uint8)
-            file["labels"] = np.array([3, 10])
-        result = run("predict", self.posterior, "images.h5", "--draws", 2, "-o", "p.h5", folder=self.work)
-        self.assertEqual(result.codes, [0])
-        self.assertIn("images.h5[1]: label 10", result.err)
-        with h5py.File(self.work / "p.h5") as file:
-            self.assertNotIn("observed_data", file)
+    def test_idx_files_are_images_too(self):
+        pixels = PIL.Image.open(SHIRT).tobytes()
+        (self.folder / "images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, 1, 28, 28) + pixels)
+        (self.folder / "labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 1) + b"\0")
+        names = f"idx:{self.folder / 'images-idx3-ubyte'},{self.folder / 'labels-idx1-ubyte'}"
+        by_idx = json.loads(self.succeed("predict", self.posterior, names, "--draws", 4, "--json", "-o", "p.h5"))
+        by_jpeg = json.loads(self.succeed("predict", self.posterior, SHIRT, "--draws", 4, "--json"))
+        self.assertEqual(by_idx["images"][0]["top"], by_jpeg["images"][0]["top"])
+        self.assertIn("/observed_data/", self.succeed("inspect", "p.h5", "--datasets"))
 
     def test_options_may_stand_anywhere(self):
         first = self.succeed("predict", "--draws=3", "--quiet", self.posterior, "--json", "--", SHIRT)

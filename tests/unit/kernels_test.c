@@ -54,23 +54,20 @@ static void normals(const crd_kernels *kernels, float *out, int64_t n, int64_t f
 static void weights(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
                     const crd_stream *stream)
 {
-    (void)first;
-    kernels->draw(out, mu + 1, sigma + 1, n, stream);
+    kernels->draw(out, mu + 1, sigma + 1, n, first, stream);
 }
 
 static void perturbations(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
                           const crd_stream *stream)
 {
-    (void)first;
-    kernels->draw(out, NULL, sigma + 1, n, stream);
+    kernels->draw(out, NULL, sigma + 1, n, first, stream);
 }
 
 static void weights_in_place(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
                              const crd_stream *stream)
 {
-    (void)first;
     memcpy(out, mu, (size_t)n * sizeof *out);
-    kernels->draw(out, out, sigma, n, stream);
+    kernels->draw(out, out, sigma, n, first, stream);
 }
 
 static void signs(const crd_kernels *kernels, float *out, int64_t n, int64_t first,
@@ -129,8 +126,8 @@ static void draw_is_mu_plus_sigma_eps(void **state)
     float eps[N], w[N], product[N];
     const crd_kernels *kernels = crd_kernels_get();
     kernels->normal_fill(eps, N, 0, &stream);
-    kernels->draw(w, mu, sigma, N, &stream);
-    kernels->draw(product, NULL, sigma, N, &stream);
+    kernels->draw(w, mu, sigma, N, 0, &stream);
+    kernels->draw(product, NULL, sigma, N, 0, &stream);
     for (int i = 0; i < N; i++) {
         assert_true(w[i] == fmaf(sigma[i], eps[i], mu[i]));
         assert_true(product[i] == sigma[i] * eps[i]);

@@ -1,0 +1,65 @@
+/** Hot loops of convolution. They work on CRD_LANES channels at once: a "panel" holds the weights
+ * of 16 output channels, [term][16]; a "strip" holds 16 channels of pixels, [pixel][16].
+ *
+ * The sum over the terms of an output element runs in one order, from the first to the last,
+ * whatever the tiling: its bits depend on the terms and the instruction set only.
+ */
+#ifndef CRD_KERNELS_CONV_H
+#define CRD_KERNELS_CONV_H
+
+#include <stdint.h>
+
+#define CRD_LANES 16
+/** Winograd's F(4x4, 3x3): a tile of 6 x 6 pixels gives 4 x 4 outputs. */
+#define CRD_WINOGRAD_IN 6
+#define CRD_WINOGRAD_OUT 4
+#define CRD_WINOGRAD_POINTS 36
+
+/** Products of pixels and panels. Pixels come in pieces of `width` neighbours:
+ * out[p * out_step + 16 (out_at[j] + i) + c] =
+ *     sum over k of in[in_at[j] + i * in_step + terms[k]] * panels[p * panel_step + 16 k + c]
+ * for panel p, piece j, pixel i < width, channel c < 16. */
+typedef struct crd_products {
+    float *out;
+    int64_t out_step;
+    const int64_t *out_at; /**< [n_pieces] */
+    const float *in;
+    const int64_t *in_at; /**< [n_pieces] */
+    int64_t n_pieces;
+    int width;   /**< from 1 to the table's max_width */
+    int in_step; /**< 1 or CRD_LANES */
+    const int64_t *terms;
+    int64_t n_terms;
+    const float *panels;
+    int64_t n_panels, panel_step;
+} crd_products;
+
+/** What happens to a sum on its way out. */
+typedef struct crd_epilogue {
+    const float *bias;     /**< [channel], or NULL */
+    const float *residual; /**< laid out like the output, which it may be; or NULL */
+    int relu;
+} crd_epilogue;
+
+typedef struct crd_conv_kernels {
+    int max_width; /**< pixels of a piece that the registers hold best */
+    void (*multiply)(const crd_products *products);
+    /** strip[i * 16 + c] = in[c * plane + i] for i < n, and 0 for c >= n_channels. */
+    void (*pack)(float *strip, const float *in, int64_t plane, int64_t n, int n_channels);
+    /** out[c * plane + i] = strip[i * 16 + c] + bias[c] + residual[c * plane + i], negative ones
+     * made 0 with relu, for i < n and c < n_channels. */
+    void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
+                   const crd_epilogue *epilogue);
+    /** Point x of tile j of a row of tiles: points[x * step + 16 j + c], from pixels (y, 4 j + i) of
+     * a strip of rows of `pitch` pixels. */
+    void (*winograd_in)(float *points, int64_t step, const float *strip, int64_t pitch,
+                        int64_t n_tiles);
+    /** Back: pixels (y, x) with y < height, x < width of a strip of rows of `width` pixels, of
+     * points laid out in the same way. */
+    void (*winograd_out)(float *strip, int64_t height, int64_t width, const float *points,
+                         int64_t step, int64_t n_tiles);
+    /** Weights of n input channels, a panel of [n][9] terms, to points[x * step + 16 i + c]. */
+    void (*winograd_weights)(float *points, int64_t step, const float *panel, int64_t n);
+} crd_conv_kernels;
+
+#endif

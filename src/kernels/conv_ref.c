@@ -1,0 +1,138 @@
+/* The loops of convolution in plain C. */
+#include <stddef.h>
+
+#include "kernels/variants.h"
+
+enum { LANES = CRD_LANES, IN = CRD_WINOGRAD_IN, OUT = CRD_WINOGRAD_OUT };
+
+static void multiply(const crd_products *p)
+{
+    for (int64_t panel = 0; panel < p->n_panels; panel++) {
+        const float *weights = p->panels + panel * p->panel_step;
+        for (int64_t j = 0; j < p->n_pieces; j++)
+            for (int64_t i = 0; i < p->width; i++) {
+                const float *in = p->in + p->in_at[j] + i * p->in_step;
+                float sum[LANES] = {0};
+                for (int64_t k = 0; k < p->n_terms; k++)
+                    for (int c = 0; c < LANES; c++)
+                        sum[c] += in[p->terms[k]] * weights[k * LANES + c];
+                float *out = p->out + panel * p->out_step + (p->out_at[j] + i) * LANES;
+                for (int c = 0; c < LANES; c++)
+                    out[c] = sum[c];
+            }
+    }
+}
+
+static void pack(float *strip, const float *in, int64_t plane, int64_t n, int n_channels)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int c = 0; c < LANES; c++)
+            strip[i * LANES + c] = c < n_channels ? in[c * plane + i] : 0;
+}
+
+static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
+                   const crd_epilogue *epilogue)
+{
+    for (int c = 0; c < n_channels; c++)
+        for (int64_t i = 0; i < n; i++) {
+            float value = strip[i * LANES + c];
+            if (epilogue->bias != NULL)
+                value += epilogue->bias[c];
+            if (epilogue->residual != NULL)
+                value += epilogue->residual[c * plane + i];
+            /* NaN stays NaN, as in torch: a broken weight must not vanish here. */
+            out[c * plane + i] = epilogue->relu && value < 0 ? 0 : value;
+        }
+}
+
+/* Source of the matrices: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR
+ * 2016, section 4.3. */
+static const float in_matrix[IN][IN] = {
+    {4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+    {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
+};
+static const float out_matrix[OUT][IN] = {
+    {1, 1, 1, 1, 1, 0},
+    {0, 1, -1, 2, -2, 0},
+    {0, 1, 1, 4, 4, 0},
+    {0, 1, -1, 8, -8, 1},
+};
+static const float weight_matrix[IN][3] = {
+    {1.0f / 4, 0, 0},
+    {-1.0f / 6, -1.0f / 6, -1.0f / 6},
+    {-1.0f / 6, 1.0f / 6, -1.0f / 6},
+    {1.0f / 24, 1.0f / 12, 1.0f / 6},
+    {1.0f / 24, -1.0f / 12, 1.0f / 6},
+    {0, 0, 1},
+};
+
+/* result = M x M^T of one channel: M is rows x n, x is n x n with lines `pitch` apart. */
+static void transform(float result[CRD_WINOGRAD_POINTS], const float *matrix, int rows, int n,
+                      const float x[CRD_WINOGRAD_POINTS])
+{
+    float half[CRD_WINOGRAD_POINTS];
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++) {
+            half[i * n + j] = 0;
+            for (int k = 0; k < n; k++)
+                half[i * n + j] += matrix[i * n + k] * x[k * n + j];
+        }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < rows; j++) {
+            result[i * rows + j] = 0;
+            for (int k = 0; k < n; k++)
+                result[i * rows + j] += half[i * n + k] * matrix[j * n + k];
+        }
+}
+
+static void winograd_in(float *points, int64_t step, const float *strip, int64_t pitch,
+                        int64_t n_tiles)
+{
+    float x[CRD_WINOGRAD_POINTS], result[CRD_WINOGRAD_POINTS];
+    for (int64_t tile = 0; tile < n_tiles; tile++)
+        for (int c = 0; c < LANES; c++) {
+            for (int i = 0; i < CRD_WINOGRAD_POINTS; i++)
+                x[i] = strip[(i / IN * pitch + OUT * tile + i % IN) * LANES + c];
+            transform(result, in_matrix[0], IN, IN, x);
+            for (int i = 0; i < CRD_WINOGRAD_POINTS; i++)
+                points[i * step + tile * LANES + c] = result[i];
+        }
+}
+
+static void winograd_out(float *strip, int64_t height, int64_t width, const float *points,
+                         int64_t step, int64_t n_tiles)
+{
+    float x[CRD_WINOGRAD_POINTS], result[CRD_WINOGRAD_POINTS];
+    for (int64_t tile = 0; tile < n_tiles; tile++)
+        for (int c = 0; c < LANES; c++) {
+            for (int i = 0; i < CRD_WINOGRAD_POINTS; i++)
+                x[i] = points[i * step + tile * LANES + c];
+            transform(result, out_matrix[0], OUT, IN, x);
+            for (int i = 0; i < OUT * OUT; i++)
+                if (i / OUT < height && OUT * tile + i % OUT < width)
+                    strip[(i / OUT * width + OUT * tile + i % OUT) * LANES + c] = result[i];
+        }
+}
+
+static void winograd_weights(float *points, int64_t step, const float *panel, int64_t n)
+{
+    float x[CRD_WINOGRAD_POINTS], result[CRD_WINOGRAD_POINTS];
+    for (int64_t in = 0; in < n; in++)
+        for (int c = 0; c < LANES; c++) {
+            for (int i = 0; i < 9; i++)
+                x[i] = panel[(in * 9 + i) * LANES + c];
+            transform(result, weight_matrix[0], IN, 3, x);
+            for (int i = 0; i < CRD_WINOGRAD_POINTS; i++)
+                points[i * step + in * LANES + c] = result[i];
+        }
+}
+
+const crd_conv_kernels crd_conv_kernels_ref = {
+    .max_width = 7,
+    .multiply = multiply,
+    .pack = pack,
+    .unpack = unpack,
+    .winograd_in = winograd_in,
+    .winograd_out = winograd_out,
+    .winograd_weights = winograd_weights,
+};

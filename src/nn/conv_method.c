@@ -1,0 +1,95 @@
+/* What the algorithms of convolution share. */
+#include "nn/conv_method.h"
+
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+enum { LINE_FLOATS = 16 };
+
+int64_t crd_conv_in_plane(const crd_conv *conv)
+{
+    return conv->n_images * conv->height * conv->width;
+}
+
+int64_t crd_conv_out_plane(const crd_conv *conv)
+{
+    return conv->n_images * conv->out_height * conv->out_width;
+}
+
+void crd_conv_gather_row(float *out, const float *row, int64_t n, int64_t stride, int64_t shift,
+                         int64_t width)
+{
+    int64_t first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
+    int64_t end = shift >= width ? 0 : (width - 1 - shift) / stride + 1;
+    first = first < n ? first : n;
+    end = end < first ? first : end < n ? end : n;
+    for (int64_t i = 0; i < first; i++)
+        out[i] = 0;
+    if (stride == 1 && first < end)
+        memcpy(out + first, row + first + shift, (size_t)(end - first) * sizeof *out);
+    else
+        for (int64_t i = first; i < end; i++)
+            out[i] = row[i * stride + shift];
+    for (int64_t i = end; i < n; i++)
+        out[i] = 0;
+}
+
+int64_t crd_conv_n_panels(const crd_conv *conv)
+{
+    return (conv->n_out + CRD_LANES - 1) / CRD_LANES;
+}
+
+static int lanes_of_panel(const crd_conv *conv, int64_t panel)
+{
+    int64_t left = conv->n_out - panel * CRD_LANES;
+    return left < CRD_LANES ? (int)left : CRD_LANES;
+}
+
+int64_t crd_conv_panel_room(const crd_conv *conv)
+{
+    return CRD_LANES * conv->n_terms + CRD_WEIGHT_SLACK;
+}
+
+void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const crd_layer_args *args,
+                         int64_t group, int64_t panel)
+{
+    int64_t channel = group * conv->n_out + panel * CRD_LANES;
+    int n_lanes = lanes_of_panel(conv, panel);
+    const float *rows =
+        crd_layer_weights(room, args, channel * conv->n_terms, n_lanes * conv->n_terms);
+    crd_kernels_get()->conv->pack(out, rows, conv->n_terms, conv->n_terms, n_lanes);
+}
+
+void crd_conv_finish_panel(const float *strip, const crd_conv *conv, const crd_layer_args *args,
+                           int64_t group, int64_t panel, int64_t first, int64_t n)
+{
+    int64_t channel = group * conv->n_out + panel * CRD_LANES, plane = crd_conv_out_plane(conv);
+    int64_t at = channel * plane + first;
+    const float *bias = args->params[CRD_PARAM_BIAS];
+    const crd_epilogue epilogue = {
+        .bias = bias == NULL ? NULL : bias + channel,
+        .residual = args->residual == NULL ? NULL : args->residual + at,
+        .relu = args->relu,
+    };
+    crd_kernels_get()->conv->unpack(args->out + at, plane, strip, n, lanes_of_panel(conv, panel),
+                                    &epilogue);
+}
+
+float *crd_scratch_floats(crd_scratch *scratch, int64_t n)
+{
+    float *part = scratch->base == NULL ? NULL : scratch->base + scratch->n_floats;
+    scratch->n_floats += (n + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
+    return part;
+}
+
+int64_t *crd_scratch_indices(crd_scratch *scratch, int64_t n)
+{
+    return (int64_t *)(void *)crd_scratch_floats(scratch,
+                                                 n * (int64_t)(sizeof(int64_t) / sizeof(float)));
+}
+
+int64_t crd_conv_odd_lines(int64_t n)
+{
+    return ((n + LINE_FLOATS - 1) / LINE_FLOATS | 1) * LINE_FLOATS;
+}
