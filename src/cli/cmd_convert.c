@@ -99,6 +99,15 @@ static crd_conversion make_conversion(const crd_options *options)
     crd_conversion conversion = crd_conversion_defaults();
     conversion.prior_mu = values[CRD_OPT_PRIOR_MU].number;
     conversion.prior_sigma = values[CRD_OPT_PRIOR_SIGMA].number;
+    conversion.prior_kind = strcmp(values[CRD_OPT_PRIOR_KIND].text, "mixture") == 0
+                                ? CRD_PRIOR_MIXTURE
+                                : CRD_PRIOR_NORMAL;
+    while (strcmp(crd_prior_scale_names()[conversion.prior_scale],
+                  values[CRD_OPT_PRIOR_SCALE].text) != 0)
+        conversion.prior_scale++;
+    conversion.prior_pi = values[CRD_OPT_PRIOR_PI].number;
+    if (values[CRD_OPT_PRIOR_SIGMA2].given)
+        conversion.prior_sigma2 = values[CRD_OPT_PRIOR_SIGMA2].number;
     conversion.posterior_mu_init = values[CRD_OPT_POSTERIOR_MU_INIT].number;
     conversion.posterior_rho_init = values[CRD_OPT_POSTERIOR_RHO_INIT].number;
     conversion.moped_enable = values[CRD_OPT_MOPED].integer != 0;

@@ -51,7 +51,8 @@ void crd_help_program(void)
     for (int i = 0; crd_command_get(i) != NULL; i++)
         printf("  %-12s %s\n", crd_command_get(i)->name, crd_command_get(i)->summary);
     puts("\n`credence COMMAND -h` shows a command's options, `credence --version` versions.\n"
-         "Exit codes: 0 done, 1 internal, 2 wrong usage, 3 bad input file, 4 I/O, 5 not a number.");
+         "Exit codes: 0 done, 1 internal, 2 wrong usage, 3 bad input file, 4 I/O, 5 not a number,\n"
+         "6 a checkpoint of another run, 75 stopped with a checkpoint: run again with --resume.");
 }
 
 /** Prints text for a cell of a markdown table: only the bar has a meaning there. */

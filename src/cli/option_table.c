@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "credence/optim.h"
+#include "credence/posterior.h"
 #include "credence/predictive.h"
 #include "credence/sampler.h"
 
@@ -15,9 +17,33 @@ static const char *const *interpolation_names(void)
     return names;
 }
 
+static const char *const *loss_names(void)
+{
+    static const char *const names[] = {"cross-entropy", "mse-distill", NULL};
+    return names;
+}
+
+static const char *const *kl_names(void)
+{
+    static const char *const names[] = {"sum", "mean", NULL};
+    return names;
+}
+
+static const char *const *batch_norm_names(void)
+{
+    static const char *const names[] = {"train", "eval", NULL};
+    return names;
+}
+
+static const char *const *augment_names(void)
+{
+    static const char *const names[] = {"flip", "crop4", "random-resized-crop", NULL};
+    return names;
+}
+
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {"output", 'o', "FILE", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL,
-                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS,
+                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN,
                         "file to write (HDF5); it appears whole or not at all"},
 
     [CRD_OPT_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_CONVERT,
@@ -28,6 +54,19 @@ static const crd_option table[CRD_N_OPTIONS] = {
                           CRD_CONVERT, "prior mean of every weight"},
     [CRD_OPT_PRIOR_SIGMA] = {"prior-sigma", 0, "X", CRD_OPTION_DOUBLE, "1", NULL, 1e-6, 1e6, NULL,
                              CRD_CONVERT, "prior standard deviation of every weight"},
+    [CRD_OPT_PRIOR_KIND] =
+        {"prior-kind", 0, "NAME", CRD_OPTION_CHOICE, "normal", NULL, 0, 0, crd_prior_kind_names,
+         CRD_CONVERT, "distribution of the prior; mixture: of two normals about the same mean"},
+    [CRD_OPT_PRIOR_SCALE] =
+        {"prior-scale", 0, "NAME", CRD_OPTION_CHOICE, "fixed", NULL, 0, 0, crd_prior_scale_names,
+         CRD_CONVERT,
+         "factor of the prior's sigmas by layer: 1, sqrt(1 / fan_in), sqrt(2 / fan_in)"},
+    [CRD_OPT_PRIOR_PI] = {"prior-pi", 0, "X", CRD_OPTION_DOUBLE, "0.5", NULL, 0, 1, NULL,
+                          CRD_CONVERT,
+                          "with --prior-kind mixture: share of the normal of --prior-sigma"},
+    [CRD_OPT_PRIOR_SIGMA2] = {"prior-sigma2", 0, "X", CRD_OPTION_DOUBLE, NULL, "exp(-6)", 1e-6, 1e6,
+                              NULL, CRD_CONVERT,
+                              "with --prior-kind mixture: standard deviation of the other normal"},
     [CRD_OPT_POSTERIOR_MU_INIT] = {"posterior-mu-init", 0, "X", CRD_OPTION_DOUBLE, "0", NULL, -1e6,
                                    1e6, NULL, CRD_CONVERT,
                                    "without --moped: mean of the initial mu (sd 0.1)"},
@@ -72,7 +111,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_MEAN] = {"mean", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_PREDICT,
                       "no draws: the deterministic network, all weights at mu"},
     [CRD_OPT_TYPE] = {"type", 0, "NAME", CRD_OPTION_CHOICE, NULL, "the posterior's", 0, 0,
-                      crd_estimator_names, CRD_PREDICT | CRD_BENCH, "estimator"},
+                      crd_estimator_names, CRD_PREDICT | CRD_BENCH | CRD_TRAIN, "estimator"},
     [CRD_OPT_DRAW_BLOCK] = {"draw-block", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL,
                             CRD_PREDICT | CRD_BENCH, "draws that go through the network together"},
     [CRD_OPT_BATCH] = {"batch", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL, CRD_PREDICT,
@@ -92,6 +131,78 @@ static const crd_option table[CRD_N_OPTIONS] = {
                           CRD_PREDICT | CRD_PREPROCESS,
                           "skip images that cannot be read, name them, do the others"},
 
+    [CRD_OPT_LOSS] =
+        {"loss", 0, "NAME", CRD_OPTION_CHOICE, "cross-entropy", NULL, 0, 0, loss_names, CRD_TRAIN,
+         "data term; mse-distill: mean squared error to the logits of POSTERIOR.h5's mean network"},
+    [CRD_OPT_KL] = {"kl", 0, "NAME", CRD_OPTION_CHOICE, "sum", NULL, 0, 0, kl_names, CRD_TRAIN,
+                    "KL divergence: sum over all weights (the ELBO), or sum of each tensor's mean "
+                    "(bayesian-torch)"},
+    [CRD_OPT_KL_WEIGHT] = {"kl-weight", 0, "X", CRD_OPTION_DOUBLE, NULL,
+                           "sum: 1 / images, mean: 1 / batch size", 0, 1e12, NULL, CRD_TRAIN,
+                           "factor of the KL divergence in the loss"},
+    [CRD_OPT_KL_ANNEAL] = {"kl-anneal", 0, "EPOCHS", CRD_OPTION_INT64, "0", NULL, 0, 1e6, NULL,
+                           CRD_TRAIN, "the factor grows linearly over these epochs"},
+    [CRD_OPT_EPOCHS] = {"epochs", 0, "N", CRD_OPTION_INT64, "10", NULL, 1, 1e6, NULL, CRD_TRAIN,
+                        "passes over the images"},
+    [CRD_OPT_BATCH_SIZE] = {"batch-size", 0, "N", CRD_OPTION_INT64, "128", NULL, 1, 1e6, NULL,
+                            CRD_TRAIN, "images of a step, over all ranks"},
+    [CRD_OPT_MICRO_BATCH] = {"micro-batch", 0, "N", CRD_OPTION_INT64, NULL,
+                             "the batch size, at most 32", 1, 4096, NULL, CRD_TRAIN,
+                             "images that go through the network together; batch norm sees these"},
+    [CRD_OPT_TRAIN_DRAWS] = {"draws", 0, "N", CRD_OPTION_INT64, "1", NULL, 1, 4096, NULL, CRD_TRAIN,
+                             "draws of a step"},
+    [CRD_OPT_TRAIN_MEAN] = {"mean", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
+                            "train the deterministic network: no draws, no KL divergence"},
+    [CRD_OPT_OPTIMIZER] = {"optimizer", 0, "NAME", CRD_OPTION_CHOICE, "adam", NULL, 0, 0,
+                           crd_optimizer_names, CRD_TRAIN, "optimizer, with torch's defaults"},
+    [CRD_OPT_LR] = {"lr", 0, "X", CRD_OPTION_DOUBLE, "1e-3", NULL, 0, 1e38, NULL, CRD_TRAIN,
+                    "learning rate"},
+    [CRD_OPT_MOMENTUM] = {"momentum", 0, "X", CRD_OPTION_DOUBLE, "0", NULL, 0, 1, NULL, CRD_TRAIN,
+                          "with --optimizer sgd: momentum"},
+    [CRD_OPT_NESTEROV] = {"nesterov", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
+                          "with --momentum: Nesterov's"},
+    [CRD_OPT_WEIGHT_DECAY] = {"weight-decay", 0, "X", CRD_OPTION_DOUBLE, NULL,
+                              "torch's: adamw 0.01, else 0", 0, 1e6, NULL, CRD_TRAIN,
+                              "weight decay"},
+    [CRD_OPT_SCHEDULER] = {"scheduler", 0, "NAME", CRD_OPTION_CHOICE, "constant", NULL, 0, 0,
+                           crd_schedule_names, CRD_TRAIN,
+                           "how the learning rate goes on from epoch to epoch"},
+    [CRD_OPT_GAMMA] = {"gamma", 0, "X", CRD_OPTION_DOUBLE, NULL, "exponential 0.9, else 0.1", 1e-6,
+                       1000, NULL, CRD_TRAIN,
+                       "with --scheduler exponential, step, multistep: factor"},
+    [CRD_OPT_STEP_SIZE] = {"step-size", 0, "EPOCHS", CRD_OPTION_INT64, "10", NULL, 1, 1e6, NULL,
+                           CRD_TRAIN, "with --scheduler step: epochs between two steps"},
+    [CRD_OPT_MILESTONES] = {"milestones", 0, "N[,N...]", CRD_OPTION_INT64S, NULL, NULL, 1, 1e6,
+                            NULL, CRD_TRAIN, "with --scheduler multistep: epochs of the steps"},
+    [CRD_OPT_T_MAX] = {"t-max", 0, "EPOCHS", CRD_OPTION_INT64, NULL, "all epochs after the warm-up",
+                       1, 1e6, NULL, CRD_TRAIN, "with --scheduler cosine: half a period"},
+    [CRD_OPT_WARMUP] = {"warmup", 0, "EPOCHS", CRD_OPTION_INT64, "0", NULL, 0, 1e6, NULL, CRD_TRAIN,
+                        "the learning rate grows linearly over these epochs first"},
+    [CRD_OPT_CLIP_NORM] = {"clip-norm", 0, "X", CRD_OPTION_DOUBLE, "0", NULL, 0, 1e12, NULL,
+                           CRD_TRAIN, "largest norm of the gradient; 0: any"},
+    [CRD_OPT_LOCAL_STEPS] = {"local-steps", 0, "K", CRD_OPTION_INT64, "1", NULL, 1, 1e6, NULL,
+                             CRD_TRAIN,
+                             "each rank takes K steps on its own before parameters are averaged; "
+                             "above 1 the result depends on the ranks"},
+    [CRD_OPT_BATCH_NORM] = {"batch-norm", 0, "NAME", CRD_OPTION_CHOICE, "train", NULL, 0, 0,
+                            batch_norm_names, CRD_TRAIN,
+                            "batch norm on the micro-batch's statistics, or on the running ones"},
+    [CRD_OPT_AUGMENT] = {"augment", 0, "NAME", CRD_OPTION_TEXTS, NULL, NULL, 0, 0, augment_names,
+                         CRD_TRAIN, "random change of the images; may be repeated"},
+    [CRD_OPT_VALIDATE] = {"validate", 0, "DATA", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
+                          "labelled images to validate on; the best posterior goes to NEW.best.h5"},
+    [CRD_OPT_VALIDATE_EVERY] = {"validate-every", 0, "EPOCHS", CRD_OPTION_INT64, "1", NULL, 1, 1e6,
+                                NULL, CRD_TRAIN, "with --validate: how often"},
+    [CRD_OPT_VALIDATE_DRAWS] = {"validate-draws", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 1e6, NULL,
+                                CRD_TRAIN, "with --validate: networks to draw"},
+    [CRD_OPT_CHECKPOINT_INTERVAL] =
+        {"checkpoint-interval", 0, "TIME", CRD_OPTION_DURATION, "10min", NULL, 0, 1e9, NULL,
+         CRD_TRAIN, "time between checkpoints (NEW.h5.ckpt); 0: only when the run stops"},
+    [CRD_OPT_MAX_TIME] = {"max-time", 0, "TIME", CRD_OPTION_DURATION, NULL, NULL, 1e-3, 1e9, NULL,
+                          CRD_TRAIN, "stop after this with a checkpoint and exit code 75"},
+    [CRD_OPT_RESUME] = {"resume", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
+                        "go on from NEW.h5.ckpt, if there is one"},
+
     [CRD_OPT_DATASETS] = {"datasets", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_INSPECT,
                           "list every dataset: path, type, shape, digest"},
 
@@ -106,9 +217,12 @@ static const crd_option table[CRD_N_OPTIONS] = {
                          "repeats; the median counts"},
 
     [CRD_OPT_SEED] = {"seed", 0, "N", CRD_OPTION_INT64, "0", NULL, 0, MAX_SEED, NULL,
-                      CRD_CONVERT | CRD_PREDICT | CRD_BENCH, "key of all random numbers"},
+                      CRD_CONVERT | CRD_PREDICT | CRD_BENCH | CRD_TRAIN,
+                      "key of all random numbers"},
     [CRD_OPT_JSON] = {"json", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
-                      CRD_EVERY & ~CRD_HELP, "print one JSON object instead of text"},
+                      CRD_EVERY & ~CRD_HELP,
+                      "print JSON instead of text: one object; train: one a line for each epoch, "
+                      "and one at the end"},
     [CRD_OPT_QUIET] = {"quiet", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                        CRD_EVERY & ~CRD_HELP, "no log, no progress; errors only"},
     [CRD_OPT_HELP] = {"help", 'h', NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_EVERY,

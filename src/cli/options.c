@@ -96,6 +96,36 @@ static crd_status set_numbers(crd_option_value *value, const crd_option *option,
     }
 }
 
+/** Seconds, or a number with a unit. */
+static crd_status set_duration(double *seconds, const crd_option *option, const char *key,
+                               const char *text)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"min", 60}, {"s", 1}, {"h", 3600}, {"d", 86400}};
+    char number[64];
+    size_t length = strlen(text);
+    double unit = 1;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        size_t n = strlen(units[i].name);
+        if (length > n && strcmp(text + length - n, units[i].name) == 0) {
+            unit = units[i].seconds;
+            length -= n;
+            break;
+        }
+    }
+    snprintf(number, sizeof number, "%.*s", (int)length, text);
+    crd_status status =
+        crd_text_to_double(seconds, number, option->min / unit, option->max / unit, key);
+    if (status != CRD_OK)
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "%s: '%s' is not a duration from %g s on, as 90, 90s, 10min, 2h, 1d", key,
+                        text, option->min);
+    *seconds *= unit;
+    return CRD_OK;
+}
+
 static crd_status set_value(crd_option_value *value, const crd_option *option, const char *text)
 {
     char key[64];
@@ -110,6 +140,8 @@ static crd_status set_value(crd_option_value *value, const crd_option *option, c
                                  key);
     case CRD_OPTION_DOUBLE:
         return crd_text_to_double(&value->number, text, option->min, option->max, key);
+    case CRD_OPTION_DURATION:
+        return set_duration(&value->number, option, key, text);
     case CRD_OPTION_INT64S:
     case CRD_OPTION_DOUBLES:
         return set_numbers(value, option, key, text);
@@ -120,8 +152,10 @@ static crd_status set_value(crd_option_value *value, const crd_option *option, c
     case CRD_OPTION_TEXTS:
         break;
     }
-    crd_status status = crd_alloc_grow((void **)&value->texts, value->n_texts, value->n_texts + 1,
-                                       sizeof *value->texts, key);
+    crd_status status = option->choices != NULL ? check_choice(option, text) : CRD_OK;
+    if (status == CRD_OK)
+        status = crd_alloc_grow((void **)&value->texts, value->n_texts, value->n_texts + 1,
+                                sizeof *value->texts, key);
     if (status == CRD_OK)
         value->texts[value->n_texts++] = text;
     return status;

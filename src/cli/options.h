@@ -19,7 +19,8 @@ enum {
     CRD_BENCH = 1 << 5,
     CRD_SELFTEST = 1 << 6,
     CRD_HELP = 1 << 7,
-    CRD_EVERY = (1 << 8) - 1
+    CRD_TRAIN = 1 << 8,
+    CRD_EVERY = (1 << 9) - 1
 };
 
 typedef enum crd_option_type {
@@ -29,8 +30,9 @@ typedef enum crd_option_type {
     CRD_OPTION_INT64S, /**< up to CRD_OPTION_MAX_NUMBERS whole numbers, separated by commas */
     CRD_OPTION_DOUBLES,
     CRD_OPTION_TEXT,
-    CRD_OPTION_TEXTS, /**< may be given more than once */
-    CRD_OPTION_CHOICE /**< one of `choices` */
+    CRD_OPTION_TEXTS, /**< may be given more than once; each one of `choices`, if there are any */
+    CRD_OPTION_DURATION, /**< seconds in [min, max], or with a unit: 90s, 10min, 2h, 1d */
+    CRD_OPTION_CHOICE    /**< one of `choices` */
 } crd_option_type;
 
 /** Row numbers of the table. A name that means different things to two commands has two rows. */
@@ -41,6 +43,10 @@ typedef enum crd_option_id {
     CRD_OPT_WEIGHTS,
     CRD_OPT_PRIOR_MU,
     CRD_OPT_PRIOR_SIGMA,
+    CRD_OPT_PRIOR_KIND,
+    CRD_OPT_PRIOR_SCALE,
+    CRD_OPT_PRIOR_PI,
+    CRD_OPT_PRIOR_SIGMA2,
     CRD_OPT_POSTERIOR_MU_INIT,
     CRD_OPT_POSTERIOR_RHO_INIT,
     CRD_OPT_CONVERT_TYPE,
@@ -66,6 +72,37 @@ typedef enum crd_option_id {
     CRD_OPT_SAVE_DRAWS,
     CRD_OPT_IMPORT_EPS,
     CRD_OPT_SKIP_BAD,
+    /* train */
+    CRD_OPT_LOSS,
+    CRD_OPT_KL,
+    CRD_OPT_KL_WEIGHT,
+    CRD_OPT_KL_ANNEAL,
+    CRD_OPT_EPOCHS,
+    CRD_OPT_BATCH_SIZE,
+    CRD_OPT_MICRO_BATCH,
+    CRD_OPT_TRAIN_DRAWS,
+    CRD_OPT_TRAIN_MEAN,
+    CRD_OPT_OPTIMIZER,
+    CRD_OPT_LR,
+    CRD_OPT_MOMENTUM,
+    CRD_OPT_NESTEROV,
+    CRD_OPT_WEIGHT_DECAY,
+    CRD_OPT_SCHEDULER,
+    CRD_OPT_GAMMA,
+    CRD_OPT_STEP_SIZE,
+    CRD_OPT_MILESTONES,
+    CRD_OPT_T_MAX,
+    CRD_OPT_WARMUP,
+    CRD_OPT_CLIP_NORM,
+    CRD_OPT_LOCAL_STEPS,
+    CRD_OPT_BATCH_NORM,
+    CRD_OPT_AUGMENT,
+    CRD_OPT_VALIDATE,
+    CRD_OPT_VALIDATE_EVERY,
+    CRD_OPT_VALIDATE_DRAWS,
+    CRD_OPT_CHECKPOINT_INTERVAL,
+    CRD_OPT_MAX_TIME,
+    CRD_OPT_RESUME,
     /* inspect */
     CRD_OPT_DATASETS,
     /* bench */
@@ -103,7 +140,7 @@ const crd_option *crd_option_table(void);
 typedef struct crd_option_value {
     int given;        /**< 1: on the command line; 0: the default, if there is one */
     int64_t integer;  /**< INT64, and FLAG as 0 or 1 */
-    double number;    /**< DOUBLE */
+    double number;    /**< DOUBLE, and DURATION in seconds */
     const char *text; /**< TEXT and CHOICE; of numbers the text they were read from; borrowed */
     double numbers[CRD_OPTION_MAX_NUMBERS]; /**< INT64S and DOUBLES */
     int n_numbers;

@@ -40,7 +40,8 @@ void crd_progress_update(crd_progress *progress, int64_t done, int64_t total)
         return;
     progress->last_s = now;
     double elapsed = now - progress->start_s;
-    double left = done > 0 ? elapsed * (double)(total - done) / (double)done : 0;
+    int64_t own = done - progress->first;
+    double left = own > 0 ? elapsed * (double)(total - done) / (double)own : 0;
     fprintf(stderr, "%s%lld of %lld %s, %.0f s, about %.0f s left%s",
             progress->is_terminal ? "\r\x1b[K" : "credence: ", (long long)done, (long long)total,
             progress->what, elapsed, left, progress->is_terminal ? "" : "\n");
@@ -111,13 +112,25 @@ json_t *crd_json_text(const char *text)
     return json_string(ascii);
 }
 
-crd_status crd_json_print(json_t *object)
+static crd_status print_json(json_t *object, size_t layout)
 {
     if (object == NULL)
         return CRD_FAIL(CRD_ERR_INTERNAL, "JSON output: out of memory");
     /* Nine digits give every float32 back. */
-    json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    json_dumpf(object, stdout, layout | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(object);
     return CRD_OK;
+}
+
+crd_status crd_json_print(json_t *object)
+{
+    return print_json(object, JSON_INDENT(1));
+}
+
+crd_status crd_json_print_line(json_t *object)
+{
+    crd_status status = print_json(object, JSON_COMPACT);
+    fflush(stdout); /* whoever follows the run wants it now */
+    return status;
 }

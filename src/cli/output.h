@@ -16,6 +16,7 @@ void crd_output_set_log(int quiet);
 typedef struct crd_progress {
     const char *what; /**< "draws" */
     int is_shown, is_terminal, has_line;
+    int64_t first; /**< done before this run: for the time left */
     double start_s, last_s;
 } crd_progress;
 crd_progress crd_progress_start(const char *what, int is_shown);
@@ -38,6 +39,9 @@ json_t *crd_json_real(double value);
 json_t *crd_json_text(const char *text);
 /** Prints one JSON object on stdout and frees it. Errors: CRD_ERR_INTERNAL if it is NULL. */
 crd_status crd_json_print(json_t *object);
+
+/** The same in one line. */
+crd_status crd_json_print_line(json_t *object);
 
 /** What a prediction's output shows besides its summaries. All borrowed. */
 typedef struct crd_prediction_view {

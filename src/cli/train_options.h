@@ -1,0 +1,25 @@
+/** What the command line says of a training run. */
+#ifndef CRD_CLI_TRAIN_OPTIONS_H
+#define CRD_CLI_TRAIN_OPTIONS_H
+
+#include "cli/command.h"
+#include "credence/dataset.h"
+#include "credence/train.h"
+
+/** Options of the engine for n_images; estimator and teacher are left to the caller. Errors:
+ * CRD_ERR_USAGE: options that have no meaning together. Alike on all ranks. */
+crd_status crd_train_options_make(crd_train_options *out, const crd_options *options,
+                                  int64_t n_images);
+
+/** 1 if any change of the images was asked for. */
+int crd_train_augmentation(crd_augmentation *out, const crd_options *options);
+
+#define CRD_TRAIN_FINGERPRINT_SIZE 16384
+
+/** The lines that two runs must share for one to go on with the other's checkpoint: the options that have
+ * a say in the result, the digests of posterior and data, with local steps the ranks. `validation` may be NULL.
+ * Errors: the posterior cannot be read. */
+crd_status crd_train_fingerprint(char out[CRD_TRAIN_FINGERPRINT_SIZE], const crd_cli *cli,
+                                 const crd_dataset *data, const crd_dataset *validation);
+
+#endif

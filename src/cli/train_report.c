@@ -1,0 +1,59 @@
+#include "cli/train_report.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "cli/output.h"
+#include "credence/log.h"
+
+static json_t *epoch_to_json(const crd_epoch *e)
+{
+    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch",
+                     (json_int_t)e->epoch, "step", (json_int_t)e->step, "loss",
+                     crd_json_real(e->loss), "data_term", crd_json_real(e->data_term), "kl_sum",
+                     crd_json_real(e->kl_sum), "kl_mean", crd_json_real(e->kl_mean), "temperature",
+                     crd_json_real(e->temperature), "lr", crd_json_real(e->lr), "accuracy",
+                     crd_json_real(e->accuracy), "seconds", crd_json_real(e->seconds),
+                     "validation_accuracy", crd_json_real(e->validation[0]), "validation_nll",
+                     crd_json_real(e->validation[1]), "validation_ece",
+                     crd_json_real(e->validation[2]));
+}
+
+void crd_train_print_epoch(const crd_epoch *e, int64_t n_epochs, int as_json)
+{
+    char accuracy[48] = "", validation[128] = "";
+    if (!isnan(e->accuracy))
+        snprintf(accuracy, sizeof accuracy, ", accuracy %.2f %%", 100 * e->accuracy);
+    if (!isnan(e->validation[1]))
+        snprintf(validation, sizeof validation,
+                 "; validation: accuracy %.2f %%, NLL %.4f, ECE %.4f", 100 * e->validation[0],
+                 e->validation[1], e->validation[2]);
+    crd_log(CRD_LOG_INFO,
+            "epoch %lld of %lld: loss %.5g (data %.5g, KL %.5g nats at temperature %.3g)%s%s; "
+            "lr %.3g, %.1f s",
+            (long long)e->epoch, (long long)n_epochs, e->loss, e->data_term, e->kl_sum,
+            e->temperature, accuracy, validation, e->lr, e->seconds);
+    /* An object that cannot be made is no reason to end a run. */
+    if (as_json && crd_json_print_line(epoch_to_json(e)) != CRD_OK)
+        crd_log(CRD_LOG_WARN, "%s", crd_status_message());
+}
+
+crd_status crd_train_print_end(const char *path, const crd_train_state *state,
+                               const crd_train_report *report, int as_json)
+{
+    const crd_epoch *last = &state->history[state->epoch - 1];
+    if (as_json)
+        return crd_json_print_line(json_pack(
+            "{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "posterior", crd_json_text(path),
+            "epochs", (json_int_t)state->epoch, "steps", (json_int_t)state->step, "loss",
+            crd_json_real(last->loss), "kl_sum", crd_json_real(last->kl_sum), "temperature",
+            crd_json_real(last->temperature), "wall_s", crd_json_real(report->wall_s), "comm_s",
+            crd_json_real(report->comm_s), "comm_bytes", (json_int_t)report->comm_bytes));
+    crd_print_clean(path);
+    printf(": %lld epochs, %lld steps, loss %.5g, KL %.6g nats at temperature %.3g\n",
+           (long long)state->epoch, (long long)state->step, last->loss, last->kl_sum,
+           last->temperature);
+    printf("%lld steps in %.1f s, of which %.1f s communication and waiting\n",
+           (long long)report->n_steps, report->wall_s, report->comm_s);
+    return CRD_OK;
+}
