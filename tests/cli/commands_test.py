@@ -1,9 +1,12 @@
 """Every command on the data of the quickstart, and the promises about its output."""
+import gzip
 import json
 import re
 import struct
 import unittest
 
+import h5py
+import numpy as np
 import PIL.Image
 
 import program
@@ -159,15 +162,52 @@ class Commands(program.Case):
                          [str(photos / "Bag" / "2.JPEG"), str(photos / "Trouser" / "1.JPEG")])
         self.assertRegex(self.succeed("inspect", "p.h5", "--datasets"), r"/observed_data/")
 
-    def test_idx_files_are_images_too(self):
-        pixels = PIL.Image.open(SHIRT).tobytes()
-        (self.folder / "images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, 1, 28, 28) + pixels)
-        (self.folder / "labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 1) + b"\0")
-        names = f"idx:{self.folder / 'images-idx3-ubyte'},{self.folder / 'labels-idx1-ubyte'}"
-        by_idx = json.loads(self.succeed("predict", self.posterior, names, "--draws", 4, "--json", "-o", "p.h5"))
-        by_jpeg = json.loads(self.succeed("predict", self.posterior, SHIRT, "--draws", 4, "--json"))
-        self.assertEqual(by_idx["images"][0]["top"], by_jpeg["images"][0]["top"])
-        self.assertIn("/observed_data/", self.succeed("inspect", "p.h5", "--datasets"))
+    def test_all_forms_of_inputs_give_the_same(self):
+        """The quickstart's 20 photographs as JPEG files, as IDX, as HDF5 and as preprocessed tensors."""
+        paths = sorted(IMAGES.glob("*.jpg"))
+        pixels = np.stack([np.asarray(PIL.Image.open(path)) for path in paths])
+        labels = np.arange(20, dtype=np.uint8) % 10
+        for name, values in (("images", pixels), ("labels", labels)):
+            header = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+            (self.work / f"{name}.gz").write_bytes(gzip.compress(header + values.tobytes()))
+        with h5py.File(self.work / "images.h5", "w") as file:
+            file["images"] = pixels[:, None]
+            file["labels"] = labels.astype(np.int64)
+        self.succeed("preprocess", self.posterior, IMAGES, "-o", "tensors.h5")
+        expected = json.loads(self.succeed("predict", self.posterior, IMAGES, "--draws", 4, "--json"))["images"]
+        for form, labelled in (("idx:images.gz", False), ("idx:images.gz,labels.gz", True), ("images.h5", True),
+                               ("tensors.h5", False)):
+            answer = json.loads(self.succeed("predict", self.posterior, form, "--draws", 4, "--json", "-o", "p.h5",
+                                             ranks=2))["images"]
+            for one, other in zip(answer, expected):
+                self.assertEqual({**one, "name": ""}, {**other, "name": ""})
+            with h5py.File(self.work / "p.h5") as file:
+                self.assertEqual("observed_data" in file, labelled)
+                if labelled:
+                    self.assertEqual([list(v) for k, v in file["observed_data"].items() if k != "image"],
+                                     [labels.tolist()])
+
+    def test_cifar10(self):
+        """Colour images of 32 x 32 pixels for a network of gray ones with 28 x 28: luma, and the middle."""
+        pixels = np.random.default_rng(1).integers(0, 256, (4, 3, 32, 32), np.uint8)
+        (self.work / "test_batch.bin").write_bytes(b"".join(bytes([k]) + pixels[k].tobytes() for k in range(4)))
+        self.succeed("preprocess", self.posterior, f"cifar10:{self.work}:test", "-o", "t.h5")
+        with h5py.File(self.work / "t.h5") as file:
+            tensors = file["constant_data/images"][:]
+        gray = [np.asarray(PIL.Image.fromarray(p.transpose(1, 2, 0)).convert("L"))[2:30, 2:30] for p in pixels]
+        order = np.argsort(np.concatenate(gray).ravel(), kind="stable")
+        self.assertTrue((np.diff(tensors.ravel()[order]) >= 0).all()) # the same up to the normalisation
+        self.assertEqual(len(set(zip(tensors.ravel(), np.concatenate(gray).ravel()))), len(set(tensors.ravel())))
+
+    def test_labels_that_are_no_classes(self):
+        with h5py.File(self.work / "images.h5", "w") as file:
+            file["images"] = np.zeros((2, 1, 28, 28), np.uint8)
+            file["labels"] = np.array([3, 10])
+        result = run("predict", self.posterior, "images.h5", "--draws", 2, "-o", "p.h5", folder=self.work)
+        self.assertEqual(result.codes, [0])
+        self.assertIn("images.h5[1]: label 10", result.err)
+        with h5py.File(self.work / "p.h5") as file:
+            self.assertNotIn("observed_data", file)
 
     def test_options_may_stand_anywhere(self):
         first = self.succeed("predict", "--draws=3", "--quiet", self.posterior, "--json", "--", SHIRT)
