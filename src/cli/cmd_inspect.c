@@ -228,15 +228,41 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     putchar('\n');
 }
 
-static crd_status show_posterior(json_t *root, const char *path)
+static void show_progress(json_t *root, const crd_train_state *state)
 {
-    crd_posterior *posterior = NULL;
-    crd_status status = crd_posterior_read(&posterior, path);
-    if (status == CRD_OK) {
-        show_settings(root, posterior);
-        show_graph(root, posterior);
-        status = show_tensors(root, posterior);
+    if (root != NULL) {
+        json_object_set_new(root, "training",
+                            json_pack("{s:I, s:I, s:I, s:o}", "step", (json_int_t)state->step,
+                                      "epoch", (json_int_t)state->epoch, "batch",
+                                      (json_int_t)state->batch, "best_nll",
+                                      crd_json_real(state->best)));
+        return;
     }
+    printf("training\n  %lld steps: %lld epochs and %lld batches of the next\n",
+           (long long)state->step, (long long)state->epoch, (long long)state->batch);
+    if (state->epoch > 0)
+        printf("  loss of the last epoch %.6g\n", state->history[state->epoch - 1].loss);
+    if (!isnan(state->best))
+        printf("  best validation NLL %.6g\n", state->best);
+}
+
+static crd_status show_posterior(json_t *root, const char *path, crd_file_kind kind)
+{
+    crd_status status = CRD_OK;
+    crd_posterior *posterior = NULL;
+    crd_train_state state = {0};
+    if (kind == CRD_FILE_CHECKPOINT) {
+        CRD_TRY(crd_checkpoint_read(&posterior, &state, path, NULL));
+        CRD_REQUIRE(posterior != NULL, CRD_ERR_INPUT, "%s: was removed while it was read", path);
+        show_progress(root, &state);
+    } else {
+        CRD_TRY(crd_posterior_read(&posterior, path));
+    }
+    show_settings(root, posterior);
+    show_graph(root, posterior);
+    CRD_TRY(show_tensors(root, posterior));
+cleanup:
+    crd_train_state_clear(&state);
     crd_posterior_destroy(posterior);
     return status;
 }
@@ -253,6 +279,7 @@ crd_status crd_cmd_inspect(const crd_cli *cli)
     json_t *root = NULL;
     crd_file_kind kind;
     CRD_TRY(crd_file_identify(&kind, path));
+    int has_posterior = kind == CRD_FILE_POSTERIOR || kind == CRD_FILE_CHECKPOINT;
     if (cli->options->values[CRD_OPT_JSON].integer) {
         root = json_pack("{s:o, s:s}", "file", crd_json_text(path), "kind", kinds[kind]);
     } else if (!only_datasets) {
@@ -266,10 +293,10 @@ crd_status crd_cmd_inspect(const crd_cli *cli)
         else
             puts("attributes");
         CRD_TRY(crd_file_attributes(path, visit_attribute, &v));
-        if (kind == CRD_FILE_POSTERIOR || kind == CRD_FILE_CHECKPOINT)
-            CRD_TRY(show_posterior(root, path));
+        if (has_posterior)
+            CRD_TRY(show_posterior(root, path, kind));
     }
-    if (only_datasets || kind != CRD_FILE_POSTERIOR)
+    if (only_datasets || !has_posterior)
         CRD_TRY(show_datasets(root, path));
     if (root != NULL) {
         status = crd_json_print(root);

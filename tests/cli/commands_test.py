@@ -1,8 +1,11 @@
 """Every command on the data of the quickstart, and the promises about its output."""
 import gzip
 import json
+import os
+import pathlib
 import re
 import struct
+import subprocess
 import unittest
 
 import h5py
@@ -53,6 +56,17 @@ class Commands(program.Case):
                      "--bayesian", last, "-o", "last.h5")
         nodes = json.loads(self.succeed("inspect", "last.h5", "--json"))["nodes"]
         self.assertEqual([node["name"] for node in nodes if node["bayesian"]], [last])
+
+    def test_inspect_checkpoint(self):
+        writer = pathlib.Path(os.environ["CREDENCE_BUILD"]) / "tests/interop/interop_files"
+        subprocess.run([writer, self.work], check=True)
+        facts = json.loads(self.succeed("inspect", "checkpoint.h5", "--json"))
+        self.assertEqual(facts["kind"], "checkpoint")
+        self.assertEqual(facts["training"], {"step": 77, "epoch": 3, "batch": 0, "best_nll": None})
+        self.assertEqual(facts["posterior"]["arch"], "cifar_resnet20")
+        text = self.succeed("inspect", "checkpoint.h5")
+        self.assertIn("77 steps: 3 epochs and 0 batches of the next\n  loss of the last epoch 22\n", text)
+        self.assertIn("/optimizer/1/rho", self.succeed("inspect", "checkpoint.h5", "--datasets"))
 
     def test_inspect_posterior(self):
         facts = json.loads(self.succeed("inspect", self.posterior, "--json"))
