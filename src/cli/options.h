@@ -41,6 +41,8 @@ typedef enum crd_option_id {
     /* convert */
     CRD_OPT_ARCH,
     CRD_OPT_WEIGHTS,
+    CRD_OPT_CHANNELS,
+    CRD_OPT_N_CLASSES,
     CRD_OPT_PRIOR_MU,
     CRD_OPT_PRIOR_SIGMA,
     CRD_OPT_PRIOR_KIND,

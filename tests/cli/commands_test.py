@@ -49,6 +49,25 @@ class Commands(program.Case):
         self.assertEqual(self.succeed("inspect", DATA / "quickstart.h5", "--datasets"),
                          self.succeed("inspect", self.posterior, "--datasets"))
 
+    def test_convert_from_scratch(self):
+        classes = DATA / "fashion_mnist_classes.txt"
+        make = ("convert", "--arch", "cifar_resnet8", "--channels", 1, "--crop", 28, "--classes", classes, "--moped")
+        self.assertIn("74,522 numbers", self.succeed(*make, "-o", "random.h5"))
+        self.succeed(*make, "--seed", 1, "-o", "other.h5")
+        with h5py.File(self.work / "random.h5") as file, h5py.File(self.work / "other.h5") as other:
+            weight = file["parameters/layer3.0.conv2/mu_kernel"][...]
+            self.assertFalse(np.array_equal(weight, other["parameters/layer3.0.conv2/mu_kernel"][...]))
+        self.assertAlmostEqual(weight.std(), (2 / (64 * 9)) ** 0.5, delta=0.001)  # 36,864 weights
+        self.assertLess(abs(weight.mean()), 0.001)
+
+    def test_convert_the_means_of_a_posterior(self):
+        """Arch, classes and transform come with it; the same options give the same file."""
+        self.succeed("convert", "--weights", self.posterior, "--moped", "--moped-delta", "0.05", "-o", "again.h5")
+        self.assertEqual(self.succeed("inspect", "again.h5", "--datasets"),
+                         self.succeed("inspect", self.posterior, "--datasets"))
+        self.succeed("convert", "--weights", self.posterior, "--moped", "--mean", "0.5", "--crop", 32, "-o", "other.h5")
+        self.assertIn("crop 32; mean 0.5, sd 0.353", self.succeed("inspect", "other.h5"))
+
     def test_convert_keeps_the_rest_fixed(self):
         everything = json.loads(self.succeed("inspect", self.posterior, "--json"))["nodes"]
         last = [node["name"] for node in everything if node["kind"] == "Linear"][-1]

@@ -159,7 +159,12 @@ class Faults(program.Case):
         self.fails(USAGE, ["--mean"], "predict", self.posterior, SHIRT, "--mean=1", ranks=(1,))
         self.fails(USAGE, ["resnet17", "resnet18"], "convert", "--arch", "resnet17", "--weights", "x", "-o", "y")
         self.fails(USAGE, ["--type", "flipout-pixel"], "predict", self.posterior, SHIRT, "--type", "flip", ranks=(1,))
-        self.fails(USAGE, ["--weights"], "convert", "--arch", "resnet18", ranks=(1,))
+        self.fails(USAGE, ["--output"], "convert", "--arch", "resnet18", ranks=(1,))
+        self.fails(USAGE, ["--arch"], "convert", "-o", "y", ranks=(1,))
+        self.fails(USAGE, ["lenet", "cifar_resnet8"], "convert", "--arch", "lenet", "--weights", self.posterior, "-o", "y",
+                   ranks=(1,))
+        self.fails(USAGE, ["--channels", "--weights"], "convert", "--weights", self.posterior, "--channels", 3, "-o", "y",
+                   ranks=(1,))
         self.fails(USAGE, ["-o"], "predict", self.posterior, SHIRT, "--save-draws")
         self.fails(USAGE, ["CREDENCE_KERNELS", "sse9"], "models", environment={"CREDENCE_KERNELS": "sse9"})
 
