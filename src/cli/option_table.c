@@ -115,15 +115,18 @@ static const crd_option table[CRD_N_OPTIONS] = {
                                0, interpolation_names, CRD_CONVERT, "filter for resizing"},
 
     [CRD_OPT_DRAWS] = {"draws", 0, "N", CRD_OPTION_INT64, "100", NULL, 1, (double)CRD_MAX_DRAWS,
-                       NULL, CRD_PREDICT, "networks to draw"},
-    [CRD_OPT_MEAN] = {"mean", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_PREDICT,
+                       NULL, CRD_PREDICT | CRD_EVALUATE, "networks to draw"},
+    [CRD_OPT_MEAN] = {"mean", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
+                      CRD_PREDICT | CRD_EVALUATE,
                       "no draws: the deterministic network, all weights at mu"},
     [CRD_OPT_TYPE] = {"type", 0, "NAME", CRD_OPTION_CHOICE, NULL, "the posterior's", 0, 0,
-                      crd_estimator_names, CRD_PREDICT | CRD_BENCH | CRD_TRAIN, "estimator"},
+                      crd_estimator_names, CRD_PREDICT | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
+                      "estimator"},
     [CRD_OPT_DRAW_BLOCK] = {"draw-block", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL,
-                            CRD_PREDICT | CRD_BENCH, "draws that go through the network together"},
-    [CRD_OPT_BATCH] = {"batch", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL, CRD_PREDICT,
-                       "images that go through the network together"},
+                            CRD_PREDICT | CRD_BENCH | CRD_EVALUATE,
+                            "draws that go through the network together"},
+    [CRD_OPT_BATCH] = {"batch", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL,
+                       CRD_PREDICT | CRD_EVALUATE, "images that go through the network together"},
     [CRD_OPT_TOPK] = {"topk", 0, "K", CRD_OPTION_INT64, "5", NULL, 1, 100000, NULL, CRD_PREDICT,
                       "most probable classes to record and list; given, it lists them for several "
                       "images too"},
@@ -138,6 +141,9 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_SKIP_BAD] = {"skip-bad", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                           CRD_PREDICT | CRD_PREPROCESS,
                           "skip images that cannot be read, name them, do the others"},
+
+    [CRD_OPT_OOD] = {"ood", 0, "DATA", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_EVALUATE,
+                     "images of another kind: how well they are told from those of DATA"},
 
     [CRD_OPT_LOSS] =
         {"loss", 0, "NAME", CRD_OPTION_CHOICE, "cross-entropy", NULL, 0, 0, loss_names, CRD_TRAIN,
@@ -225,7 +231,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
                          "repeats; the median counts"},
 
     [CRD_OPT_SEED] = {"seed", 0, "N", CRD_OPTION_INT64, "0", NULL, 0, MAX_SEED, NULL,
-                      CRD_CONVERT | CRD_PREDICT | CRD_BENCH | CRD_TRAIN,
+                      CRD_CONVERT | CRD_PREDICT | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
                       "key of all random numbers"},
     [CRD_OPT_JSON] = {"json", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                       CRD_EVERY & ~CRD_HELP,

@@ -247,6 +247,37 @@ class Commands(program.Case):
         second = self.succeed("predict", self.posterior, SHIRT, "--draws", 9, "--draws", 3, "--json")
         self.assertEqual(json.loads(first)["images"], json.loads(second)["images"])
 
+    def test_evaluate(self):
+        """Against figures made from what predict says, on any number of ranks."""
+        images = self.folder / "evaluated.h5"
+        random = np.random.RandomState(3)
+        with h5py.File(images, "w") as file:
+            file["images"] = random.randint(0, 255, (40, 1, 28, 28)).astype(np.uint8)
+            file["labels"] = np.arange(40) % 10
+        options = (images, "--draws", 16, "--batch", 8, "--ood", DATA / "images", "--json")
+        found = json.loads(self.succeed("evaluate", self.posterior, *options))
+        many = json.loads(self.succeed("evaluate", self.posterior, *options, ranks=3))
+        for facts in (found, many):
+            del facts["seconds"], facts["n_ranks"]
+        self.assertEqual(found, many)
+        self.succeed("predict", self.posterior, images, "--draws", 16, "--batch", 8, "-o", "p.h5")
+        with h5py.File(self.work / "p.h5") as file:
+            group = file["predictive"]
+            probs = group["probs_mean"][...].astype(float)
+            known = group["predictive_entropy_debiased"][...]
+        self.succeed("predict", self.posterior, DATA / "images", "--draws", 16, "--batch", 8, "-o", "q.h5")
+        with h5py.File(self.work / "q.h5") as file:
+            unknown = file["predictive/predictive_entropy_debiased"][...]
+        right = probs.argmax(1) == np.arange(40) % 10
+        self.assertAlmostEqual(found["accuracy"]["value"], right.mean(), places=8)
+        self.assertAlmostEqual(found["nll"]["value"], -np.log(probs[np.arange(40), np.arange(40) % 10]).mean(), places=6)
+        self.assertAlmostEqual(found["predictive_entropy"]["value"], known.mean(), places=8)
+        self.assertAlmostEqual(found["ood"]["predictive_entropy"]["auroc"]["value"],
+                               (unknown[:, None] > known).mean(), places=8)
+        text = self.succeed("evaluate", self.posterior, images, "--mean")
+        self.assertRegex(text, r"40 images, 1 draw, .*\n  accuracy .* % ± ")
+        self.assertNotIn("epistemic", text)
+
     def test_bench(self):
         facts = json.loads(self.succeed("bench", self.posterior, "--batch", "1,4", "--draws", 2, "--repeats", 1,
                                         "--json"))

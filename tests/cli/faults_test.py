@@ -102,6 +102,16 @@ class Faults(program.Case):
             file["labels"] = np.zeros(1, np.int64)
         self.predict(INPUT, ["cannot be mixed"], self.posterior, SHIRT, self.folder / "labelled.h5")
 
+    def test_evaluation(self):
+        self.fails(INPUT, ["label"], "evaluate", self.posterior, SHIRT)
+        self.fails(INPUT, ["none.h5"], "evaluate", "none.h5", DATA / "images")
+        self.fails(USAGE, ["--mean"], "evaluate", self.posterior, DATA / "images", "--mean", "--draws", 3, ranks=(1,))
+        labelled = self.folder / "labelled.h5"
+        with h5py.File(labelled, "w") as file:
+            file["images"] = np.zeros((2, 1, 28, 28), np.uint8)
+            file["labels"] = np.arange(2)
+        self.fails(INPUT, ["none.jpg"], "evaluate", self.posterior, labelled, "--ood", "none.jpg", ranks=(1,))
+
     def test_bad_images_are_skipped_on_demand(self):
         bad = [self.folder / name for name in ("missing.jpg", "empty.jpg", "truncated.jpg", "text.jpg")]
         for ranks in (1, 3):
