@@ -83,6 +83,10 @@ crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
 crd_status crd_checkpoint_read(crd_posterior **posterior, crd_train_state *state, const char *path,
                                const char *fingerprint);
 
+/** Can a file be written at `path`? For runs that write it at their end. Errors: CRD_ERR_IO as of writing it, but for the
+ * room on the disk. Nothing is left behind. */
+crd_status crd_file_check_place(const char *path);
+
 /** 1 if a file that can be read begins as HDF5 files do, ours or not; else 0. */
 int crd_file_is_hdf5(const char *path);
 

@@ -73,6 +73,9 @@ static crd_status open_files(inputs *in, shared_facts *facts, const crd_options 
     crd_status status = CRD_OK;
     const char *ood = given->values[CRD_OPT_OOD].text, *type = given->values[CRD_OPT_TYPE].text;
     CRD_TRY(crd_posterior_read(&in->posterior, given->arguments[0]));
+    CRD_REQUIRE(in->posterior->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_INPUT,
+                "%s: was trained for regression: its outputs are no logits of classes",
+                given->arguments[0]);
     CRD_TRY(open_data(&in->known, in->posterior, given->arguments + 1, given->n_arguments - 1, 1));
     if (ood != NULL)
         CRD_TRY(open_data(&in->unknown, in->posterior, &ood, 1, 0));

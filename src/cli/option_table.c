@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "credence/loss.h"
 #include "credence/optim.h"
 #include "credence/posterior.h"
 #include "credence/predictive.h"
@@ -14,12 +15,6 @@
 static const char *const *interpolation_names(void)
 {
     static const char *const names[] = {"bilinear", "bicubic", NULL};
-    return names;
-}
-
-static const char *const *loss_names(void)
-{
-    static const char *const names[] = {"cross-entropy", "mse-distill", NULL};
     return names;
 }
 
@@ -145,9 +140,25 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OOD] = {"ood", 0, "DATA", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_EVALUATE,
                      "images of another kind: how well they are told from those of DATA"},
 
-    [CRD_OPT_LOSS] =
-        {"loss", 0, "NAME", CRD_OPTION_CHOICE, "cross-entropy", NULL, 0, 0, loss_names, CRD_TRAIN,
-         "data term; mse-distill: mean squared error to the logits of POSTERIOR.h5's mean network"},
+    [CRD_OPT_LOSS] = {"loss", 0, "NAME", CRD_OPTION_CHOICE, "cross-entropy", NULL, 0, 0,
+                      crd_loss_names, CRD_TRAIN,
+                      "data term; mse, gaussian-nll: regression on the data's targets; "
+                      "mse-distill: mean squared "
+                      "error to the logits of POSTERIOR.h5's mean network"},
+    [CRD_OPT_CALIBRATION] = {"calibration", 0, "NAME", CRD_OPTION_CHOICE, NULL, "no such term", 0,
+                             0, crd_calibration_loss_names, CRD_TRAIN,
+                             "bayesian-torch's calibration term, added to the data term"},
+    [CRD_OPT_CALIBRATION_BETA] = {"calibration-beta", 0, "X", CRD_OPTION_DOUBLE, "1", NULL, 0, 1e6,
+                                  NULL, CRD_TRAIN, "with --calibration: its factor"},
+    [CRD_OPT_UNCERTAINTY_THRESHOLD] =
+        {"uncertainty-threshold", 0, "X", CRD_OPTION_DOUBLE, NULL, NULL, 0, 1e6, NULL, CRD_TRAIN,
+         "with --calibration avuc, eau: up to this entropy (gaussian-nll: sd) a draw counts as "
+         "certain; eac: above this confidence"},
+    [CRD_OPT_ERROR_THRESHOLD] = {"error-threshold", 0, "X", CRD_OPTION_DOUBLE, NULL, NULL, 0, 1e6,
+                                 NULL, CRD_TRAIN,
+                                 "with --calibration eau, eac: up to this error (1 - probability "
+                                 "of the label; gaussian-nll: "
+                                 "distance) a draw counts as good"},
     [CRD_OPT_KL] = {"kl", 0, "NAME", CRD_OPTION_CHOICE, "sum", NULL, 0, 0, kl_names, CRD_TRAIN,
                     "KL divergence: sum over all weights (the ELBO), or sum of each tensor's mean "
                     "(bayesian-torch)"},
@@ -194,6 +205,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
                         "the learning rate grows linearly over these epochs first"},
     [CRD_OPT_CLIP_NORM] = {"clip-norm", 0, "X", CRD_OPTION_DOUBLE, "0", NULL, 0, 1e12, NULL,
                            CRD_TRAIN, "largest norm of the gradient; 0: any"},
+    [CRD_OPT_KEEP_GRADIENTS] = {"keep-gradients", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
+                                CRD_TRAIN,
+                                "never zero the gradient: a step's is the sum of all so far, as in "
+                                "the notebook's loop; needs --kl-weight 0"},
     [CRD_OPT_LOCAL_STEPS] = {"local-steps", 0, "K", CRD_OPTION_INT64, "1", NULL, 1, 1e6, NULL,
                              CRD_TRAIN,
                              "each rank takes K steps on its own before parameters are averaged; "
@@ -204,7 +219,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_AUGMENT] = {"augment", 0, "NAME", CRD_OPTION_TEXTS, NULL, NULL, 0, 0, augment_names,
                          CRD_TRAIN, "random change of the images; may be repeated"},
     [CRD_OPT_VALIDATE] = {"validate", 0, "DATA", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
-                          "labelled images to validate on; the best posterior goes to NEW.best.h5"},
+                          "images with labels (regression: targets) to validate on; the best "
+                          "posterior goes to NEW.best.h5"},
     [CRD_OPT_VALIDATE_EVERY] = {"validate-every", 0, "EPOCHS", CRD_OPTION_INT64, "1", NULL, 1, 1e6,
                                 NULL, CRD_TRAIN, "with --validate: how often"},
     [CRD_OPT_VALIDATE_DRAWS] = {"validate-draws", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 1e6, NULL,

@@ -79,6 +79,10 @@ typedef enum crd_option_id {
     CRD_OPT_OOD,
     /* train */
     CRD_OPT_LOSS,
+    CRD_OPT_CALIBRATION,
+    CRD_OPT_CALIBRATION_BETA,
+    CRD_OPT_UNCERTAINTY_THRESHOLD,
+    CRD_OPT_ERROR_THRESHOLD,
     CRD_OPT_KL,
     CRD_OPT_KL_WEIGHT,
     CRD_OPT_KL_ANNEAL,
@@ -99,6 +103,7 @@ typedef enum crd_option_id {
     CRD_OPT_T_MAX,
     CRD_OPT_WARMUP,
     CRD_OPT_CLIP_NORM,
+    CRD_OPT_KEEP_GRADIENTS,
     CRD_OPT_LOCAL_STEPS,
     CRD_OPT_BATCH_NORM,
     CRD_OPT_AUGMENT,

@@ -17,9 +17,10 @@ int crd_train_augmentation(crd_augmentation *out, const crd_options *options);
 #define CRD_TRAIN_FINGERPRINT_SIZE 16384
 
 /** The lines that two runs must share for one to go on with the other's checkpoint: the options that have
- * a say in the result, the digests of posterior and data, with local steps the ranks. `validation` may be NULL.
+ * a say in the result, but not the number of epochs, which may grow; `made` for what follows from it; the digests of posterior and data, with local steps the ranks. `validation` may be NULL.
  * Errors: the posterior cannot be read. */
 crd_status crd_train_fingerprint(char out[CRD_TRAIN_FINGERPRINT_SIZE], const crd_cli *cli,
-                                 const crd_dataset *data, const crd_dataset *validation);
+                                 const crd_train_options *made, const crd_dataset *data,
+                                 const crd_dataset *validation);
 
 #endif
