@@ -139,13 +139,7 @@ void crd_estimator_multiply_by_eps(float *x, float *scratch, const crd_estimator
         x[i] *= eps[i];
 }
 
-static void clear(float *out, const crd_model *model, int64_t index)
-{
-    if (out != NULL)
-        memset(out, 0, (size_t)model->network->params.entries[index].count * sizeof *out);
-}
-
-void crd_estimator_apply_backward(float *din, float *dweight, float *dbias,
+void crd_estimator_apply_backward(float *din, int adds, float *dweight, float *dbias,
                                   const crd_estimator_args *args, const float *in,
                                   const float *dout, const float *weight)
 {
@@ -159,9 +153,8 @@ void crd_estimator_apply_backward(float *din, float *dweight, float *dbias,
     const crd_layer_grads grads = {
         .dout = dout,
         .din = {din},
+        .adds = {adds},
         .dparams = {[CRD_PARAM_WEIGHT] = dweight, [CRD_PARAM_BIAS] = dbias}};
-    clear(dweight, args->model, args->weight);
-    clear(dbias, args->model, args->bias);
     args->node->layer->backward(args->node, &layer_args, &grads);
     args->times->weighted_s += crd_clock_now_s() - start_s;
 }

@@ -118,7 +118,7 @@ static void backward(const crd_estimator_args *args, const crd_estimator_grads *
     float *signed_din = signed_in + in.total;
     float *signed_dout = signed_din + in.total;
     float *signs = signed_dout + out.total;
-    crd_estimator_apply_backward(grads->din, grads->dmu[CRD_PARAM_WEIGHT],
+    crd_estimator_apply_backward(grads->din, grads->adds, grads->dmu[CRD_PARAM_WEIGHT],
                                  grads->dmu[CRD_PARAM_BIAS], args, args->in, grads->dout,
                                  crd_estimator_values(model->mu, model, args->weight));
     crd_estimator_draw(weight, args, args->weight, draw, 0);
@@ -127,9 +127,7 @@ static void backward(const crd_estimator_args *args, const crd_estimator_grads *
                       per_pixel);
     if (grads->din == NULL)
         signed_din = NULL;
-    else
-        memset(signed_din, 0, (size_t)in.total * sizeof *signed_din);
-    crd_estimator_apply_backward(signed_din, grads->dsigma[CRD_PARAM_WEIGHT],
+    crd_estimator_apply_backward(signed_din, 0, grads->dsigma[CRD_PARAM_WEIGHT],
                                  grads->dsigma[CRD_PARAM_BIAS], args, signed_in, signed_dout,
                                  weight);
     crd_estimator_multiply_by_eps(grads->dsigma[CRD_PARAM_WEIGHT], weight, args, args->weight);

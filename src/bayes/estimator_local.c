@@ -154,16 +154,14 @@ static void backward(const crd_estimator_args *args, const crd_estimator_grads *
     float *dsquared_in = squared_in + in.total;
     float *dvariance = dsquared_in + in.total;
     float *eps = dvariance + out.total;
-    crd_estimator_apply_backward(grads->din, grads->dmu[CRD_PARAM_WEIGHT],
+    crd_estimator_apply_backward(grads->din, grads->adds, grads->dmu[CRD_PARAM_WEIGHT],
                                  grads->dmu[CRD_PARAM_BIAS], args, x, grads->dout,
                                  crd_estimator_values(model->mu, model, args->weight));
     noise_backward(dvariance, grads->dout, eps, &out, args);
     square(squared_in, x, in.total);
     if (grads->din == NULL)
         dsquared_in = NULL;
-    else
-        memset(dsquared_in, 0, (size_t)in.total * sizeof *dsquared_in);
-    crd_estimator_apply_backward(dsquared_in, grads->dsigma[CRD_PARAM_WEIGHT],
+    crd_estimator_apply_backward(dsquared_in, 0, grads->dsigma[CRD_PARAM_WEIGHT],
                                  grads->dsigma[CRD_PARAM_BIAS], args, squared_in, dvariance,
                                  variances(weight_variance, model, args->weight));
     multiply_by_slope(grads->dsigma[CRD_PARAM_WEIGHT], model, args->weight);

@@ -39,7 +39,7 @@ static void backward(const crd_estimator_args *args, const crd_estimator_grads *
     const int64_t indices[2] = {args->weight, args->bias};
     float *weight = args->scratch;
     crd_estimator_draw(weight, args, args->weight, args->first_draw, 1);
-    crd_estimator_apply_backward(grads->din, grads->dmu[CRD_PARAM_WEIGHT],
+    crd_estimator_apply_backward(grads->din, grads->adds, grads->dmu[CRD_PARAM_WEIGHT],
                                  grads->dmu[CRD_PARAM_BIAS], args, args->in, grads->dout, weight);
     for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
         if (indices[slot] < 0)

@@ -21,6 +21,7 @@
  * for panel p, piece j, pixel i < width, channel c < 16. */
 typedef struct crd_products {
     float *out;
+    int adds; /**< 1: onto what out holds; 0: out is overwritten */
     int64_t out_step;
     const int64_t *out_at; /**< [n_pieces] */
     const float *in;

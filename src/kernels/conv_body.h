@@ -16,6 +16,11 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE float *out_of(const crd_products *p, int64_t piece, int64_t pixel, int64_t panel)
+{
+    return p->out + panel * p->out_step + (p->out_at[piece] + pixel) * CRD_LANES;
+}
+
 INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width, int n_pieces,
                  int n_panels, int in_step)
 {
@@ -28,7 +33,8 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
     for (int j = 0; j < n_pieces; j++)
         for (int i = 0; i < width; i++)
             for (int v = 0; v < n_panels; v++)
-                sum[j][i][v] = lanes_zero();
+                sum[j][i][v] =
+                    p->adds ? lanes_load(out_of(p, piece + j, i, panel + v)) : lanes_zero();
     for (int64_t k = 0; k < p->n_terms; k++) {
         int64_t term = p->terms[k];
         lanes weight[PANELS];
@@ -44,9 +50,7 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
     for (int j = 0; j < n_pieces; j++)
         for (int v = 0; v < n_panels; v++)
             for (int i = 0; i < width; i++)
-                lanes_store(p->out + (panel + v) * p->out_step +
-                                (p->out_at[piece + j] + i) * CRD_LANES,
-                            sum[j][i][v]);
+                lanes_store(out_of(p, piece + j, i, panel + v), sum[j][i][v]);
 }
 
 typedef void tile_loop(const crd_products *p, int64_t piece, int64_t panel);

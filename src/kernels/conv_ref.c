@@ -12,11 +12,13 @@ static void multiply(const crd_products *p)
         for (int64_t j = 0; j < p->n_pieces; j++)
             for (int64_t i = 0; i < p->width; i++) {
                 const float *in = p->in + p->in_at[j] + i * p->in_step;
+                float *out = p->out + panel * p->out_step + (p->out_at[j] + i) * LANES;
                 float sum[LANES] = {0};
+                for (int c = 0; p->adds && c < LANES; c++)
+                    sum[c] = out[c];
                 for (int64_t k = 0; k < p->n_terms; k++)
                     for (int c = 0; c < LANES; c++)
                         sum[c] += in[p->terms[k]] * weights[k * LANES + c];
-                float *out = p->out + panel * p->out_step + (p->out_at[j] + i) * LANES;
                 for (int c = 0; c < LANES; c++)
                     out[c] = sum[c];
             }

@@ -81,9 +81,9 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
 /* Also at least 16 input channels: the terms of a group are whole panels. */
 static int fits(const crd_conv *conv)
 {
-    const crd_conv2d_attrs *a = conv->attrs;
+    const crd_conv2d_attrs *a = &conv->attrs;
     for (int i = 0; i < 2; i++)
-        if (a->kernel_size[i] != 3 || a->stride[i] != 1 || a->dilation[i] != 1)
+        if (a->kernel_size[i] != 3 || a->stride[i] != 1 || a->dilation[i] != 1 || a->padding[i] < 0)
             return 0;
     return conv->n_in % CRD_LANES == 0;
 }
@@ -110,7 +110,7 @@ static void fill_strip(float *strip, const float *in, const crd_conv *conv, cons
                        int64_t image, int64_t tile_row)
 {
     const crd_conv_kernels *kernels = crd_kernels_get()->conv;
-    int64_t top = tile_row * OUT - conv->attrs->padding[0], left = conv->attrs->padding[1];
+    int64_t top = tile_row * OUT - conv->attrs.padding[0], left = conv->attrs.padding[1];
     int64_t n = smaller(conv->width, b->pitch - left);
     for (int64_t y = 0; y < IN; y++, strip += b->pitch * CRD_LANES) {
         if (top + y < 0 || top + y >= conv->height) {

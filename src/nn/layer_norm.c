@@ -82,7 +82,7 @@ static void forward(const crd_node *node, const crd_layer_args *args)
     }
 }
 
-/* With xhat = (x - mean) scale: dweight += sum(dout xhat), dbias += sum(dout), and din += weight
+/* With xhat = (x - mean) scale: dweight = sum(dout xhat), dbias = sum(dout), and din = weight
  * scale dout. Where mean and variance are the batch's they depend on x too, which takes the part of
  * dout away that lies along 1 and along xhat. Source: Ioffe and Szegedy, "Batch normalization",
  * ICML 2015, section 3. */
@@ -95,9 +95,9 @@ static void backward(const crd_node *node, const crd_layer_args *args, const crd
         double dbias = crd_sum(dout, plane);
         double dweight = crd_sum_products(dout, 0, in, mean, plane) * scale;
         if (grads->dparams[CRD_PARAM_WEIGHT] != NULL)
-            grads->dparams[CRD_PARAM_WEIGHT][c] += (float)dweight;
+            grads->dparams[CRD_PARAM_WEIGHT][c] = (float)dweight;
         if (grads->dparams[CRD_PARAM_BIAS] != NULL)
-            grads->dparams[CRD_PARAM_BIAS][c] += (float)dbias;
+            grads->dparams[CRD_PARAM_BIAS][c] = (float)dbias;
         if (grads->din[0] == NULL)
             continue;
         float *din = grads->din[0] + c * plane;
@@ -109,7 +109,8 @@ static void backward(const crd_node *node, const crd_layer_args *args, const crd
             shift = (float)(gain * dbias / (double)plane - mean * slope);
         }
         for (int64_t i = 0; i < plane; i++)
-            din[i] += dout[i] * dout_gain - (in[i] * in_gain + shift);
+            din[i] =
+                (grads->adds[0] ? din[i] : 0) + (dout[i] * dout_gain - (in[i] * in_gain + shift));
     }
 }
 

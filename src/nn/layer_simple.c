@@ -38,8 +38,13 @@ static void relu_backward(const crd_node *node, const crd_layer_args *args,
     int64_t n = element_count(node, args);
     const float *out = args->out, *dout = grads->dout;
     float *din = grads->din[0];
-    for (int64_t i = 0; din != NULL && i < n; i++)
-        din[i] += out[i] > 0 ? dout[i] : 0;
+    if (din == NULL)
+        return;
+    for (int64_t i = 0; i < n; i++) {
+        float value = dout[i]; /* read in any case, so that there is no branch */
+        value = out[i] > 0 ? value : 0;
+        din[i] = grads->adds[0] ? din[i] + value : value;
+    }
 }
 
 const crd_layer crd_layer_relu = {.name = "ReLU",
@@ -76,9 +81,14 @@ static void add_backward(const crd_node *node, const crd_layer_args *args,
                          const crd_layer_grads *grads)
 {
     int64_t n = element_count(node, args);
-    for (int k = 0; k < 2; k++)
-        for (int64_t i = 0; grads->din[k] != NULL && i < n; i++)
-            grads->din[k][i] += grads->dout[i];
+    for (int k = 0; k < 2; k++) {
+        float *din = grads->din[k];
+        if (din != NULL && !grads->adds[k])
+            memcpy(din, grads->dout, (size_t)n * sizeof *din);
+        else
+            for (int64_t i = 0; din != NULL && i < n; i++)
+                din[i] += grads->dout[i];
+    }
 }
 
 const crd_layer crd_layer_add = {.name = "Add",
@@ -125,8 +135,10 @@ static void flatten_backward(const crd_node *node, const crd_layer_args *args,
         const float *dout = grads->dout + c * n_images * n_pixels;
         float *din = grads->din[0] + c * n_images * n_pixels;
         for (int64_t i = 0; i < n_images; i++)
-            for (int64_t p = 0; p < n_pixels; p++)
-                din[i * n_pixels + p] += dout[p * n_images + i];
+            for (int64_t p = 0; p < n_pixels; p++) {
+                float value = dout[p * n_images + i];
+                din[i * n_pixels + p] = grads->adds[0] ? din[i * n_pixels + p] + value : value;
+            }
     }
 }
 
@@ -184,9 +196,10 @@ static void pad_shortcut_backward(const crd_node *node, const crd_layer_args *ar
     int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
     int64_t out_height = node->shape.dims[1], out_width = node->shape.dims[2];
     const float *dout = grads->dout + a->pad_channels[0] * args->n_images * out_height * out_width;
-    for (int64_t map = 0; grads->din[0] != NULL && map < n_channels * args->n_images; map++)
+    float *din = crd_layer_cleared_din(grads, 0, n_channels * args->n_images * height * width);
+    for (int64_t map = 0; din != NULL && map < n_channels * args->n_images; map++)
         for (int64_t y = 0; y < out_height; y++, dout += out_width) {
-            float *row = grads->din[0] + (map * height + y * a->stride) * width;
+            float *row = din + (map * height + y * a->stride) * width;
             for (int64_t x = 0; x < out_width; x++)
                 row[x * a->stride] += dout[x];
         }

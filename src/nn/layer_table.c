@@ -41,6 +41,14 @@ const float *crd_layer_weights(float *out, const crd_layer_args *args, int64_t f
     return args->params[CRD_PARAM_WEIGHT] + first;
 }
 
+float *crd_layer_cleared_din(const crd_layer_grads *grads, int input, int64_t n)
+{
+    float *din = grads->din[input];
+    if (din != NULL && !grads->adds[input])
+        memset(din, 0, (size_t)n * sizeof *din);
+    return din;
+}
+
 void crd_layer_finish(float *out, const float *residual, int relu, int64_t n)
 {
     if (residual != NULL)

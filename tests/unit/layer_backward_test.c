@@ -113,9 +113,13 @@ static void init(fixture *f, const char *kind, const crd_attrs *attrs, crd_shape
     f->mean = floats(input_of(f)->dims[0]);
     f->variance = floats(input_of(f)->dims[0]);
     const crd_shape *in_shapes[] = {input_of(f), input_of(f)};
-    f->scratch = floats(layer_of(f)->layer->scratch_floats == NULL
-                            ? 0
-                            : layer_of(f)->layer->scratch_floats(layer_of(f), in_shapes, n_images));
+    const crd_layer *kind_of = layer_of(f)->layer;
+    int64_t n = 0, n_backward = 0;
+    if (kind_of->scratch_floats != NULL)
+        n = kind_of->scratch_floats(layer_of(f), in_shapes, n_images);
+    if (kind_of->backward_scratch_floats != NULL)
+        n_backward = kind_of->backward_scratch_floats(layer_of(f), in_shapes, n_images);
+    f->scratch = floats(n > n_backward ? n : n_backward);
 }
 
 static void clear(fixture *f)
@@ -148,10 +152,10 @@ static double loss(fixture *f)
 }
 
 /* dL/d values[i] for all i against what was added to `start` in grads[place]. */
-static void compare(const char *what, fixture *f, double *values, const float *grads, int64_t n,
-                    const crd_shape *shape)
+static void compare(const char *what, fixture *f, double *values, const float *grads, double start,
+                    int64_t n, const crd_shape *shape)
 {
-    const double step = 1e-5, start = 0.25;
+    const double step = 1e-5;
     double error = 0, norm = 0;
     for (int64_t i = 0; i < n; i++) {
         double value = values[i];
@@ -169,9 +173,10 @@ static void compare(const char *what, fixture *f, double *values, const float *g
                  crd_node_kind(layer_of(f)), sqrt(error / norm), sqrt(norm));
 }
 
-/* Runs forward and backward in float, and compares all gradients; gradients add to what is there. */
-static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int64_t n_images,
-                  int batch_norm_train)
+/* Runs forward and backward in float, and compares all gradients. Those of inputs add to what is
+ * there, or do not heed it; those of parameters never do. */
+static void check_way(const char *kind, const crd_attrs *attrs, crd_shape shape, int64_t n_images,
+                      int batch_norm_train, int adds)
 {
     fixture f;
     init(&f, kind, attrs, shape, n_images, batch_norm_train);
@@ -191,7 +196,7 @@ static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int
     crd_layer_grads grads = {.dout = f.dout_f};
     float *dparams = floats(f.network->params.n_floats), *din[MAX_INPUTS] = {NULL};
     for (int64_t i = 0; i < f.network->params.n_floats; i++)
-        dparams[i] = 0.25F;
+        dparams[i] = NAN;
     for (int slot = 0; slot < N_SLOTS; slot++) {
         args.params[slot] = param_of(&f, f.params_f, slot);
         grads.dparams[slot] = param_of(&f, dparams, slot);
@@ -199,8 +204,9 @@ static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int
     for (int k = 0; k < node->n_inputs; k++) {
         din[k] = floats(f.n_in);
         grads.din[k] = din[k];
+        grads.adds[k] = adds;
         for (int64_t i = 0; i < f.n_in; i++)
-            din[k][i] = 0.25F;
+            din[k][i] = adds ? 0.25F : NAN;
     }
     node->layer->forward(node, &args);
     loss(&f);
@@ -208,11 +214,11 @@ static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int
         assert_true(fabs((double)f.out_f[place(i, &node->shape, n_images)] - f.out[i]) < 1e-4);
     node->layer->backward(node, &args, &grads);
     for (int k = 0; k < node->n_inputs; k++)
-        compare("din", &f, f.in[k], din[k], f.n_in, input_of(&f));
+        compare("din", &f, f.in[k], din[k], adds ? 0.25 : 0, f.n_in, input_of(&f));
     for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++)
         if (f.params[slot] != NULL)
             compare(slot == CRD_PARAM_WEIGHT ? "dweight" : "dbias", &f, f.params[slot],
-                    grads.dparams[slot], count_of(&f, slot), NULL);
+                    grads.dparams[slot], 0, count_of(&f, slot), NULL);
     /* What is not asked for is not written. */
     memset(grads.din, 0, sizeof grads.din);
     memset(grads.dparams, 0, sizeof grads.dparams);
@@ -221,6 +227,13 @@ static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int
         crd_free(din[k]);
     crd_free(dparams);
     clear(&f);
+}
+
+static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int64_t n_images,
+                  int batch_norm_train)
+{
+    for (int adds = 0; adds < 2; adds++)
+        check_way(kind, attrs, shape, n_images, batch_norm_train, adds);
 }
 
 static crd_attrs conv(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding,
@@ -241,13 +254,36 @@ static void convolutions(void **state)
 {
     (void)state;
     const crd_attrs cases[] = {
-        conv(4, 6, 3, 1, 1, 1, 1, 1), conv(4, 6, 3, 2, 1, 1, 2, 0), conv(4, 4, 3, 1, 2, 2, 4, 1),
-        conv(4, 5, 1, 1, 0, 1, 1, 1), conv(4, 6, 1, 2, 0, 1, 2, 0), conv(4, 3, 5, 3, 4, 1, 1, 0),
+        conv(4, 6, 3, 1, 1, 1, 1, 1), conv(4, 6, 3, 2, 1, 1, 2, 0),  conv(4, 4, 3, 1, 2, 2, 4, 1),
+        conv(4, 5, 1, 1, 0, 1, 1, 1), conv(4, 6, 1, 2, 0, 1, 2, 0),  conv(4, 3, 5, 3, 4, 1, 1, 0),
         conv(4, 2, 1, 1, 3, 1, 1, 1), /* padding wider than the kernel */
+        conv(4, 9, 3, 1, 1, 1, 1, 1), conv(4, 17, 5, 2, 2, 1, 1, 0), conv(4, 10, 7, 1, 3, 1, 1, 1),
+        conv(4, 9, 3, 3, 0, 1, 1, 0), conv(4, 20, 3, 2, 1, 1, 2, 1), conv(4, 9, 3, 2, 2, 2, 1, 0),
+        conv(4, 9, 2, 3, 1, 1, 1, 1), conv(4, 9, 3, 1, 4, 1, 1, 1),  conv(4, 9, 1, 3, 2, 1, 1, 0),
+        conv(4, 9, 7, 2, 3, 1, 1, 1), conv(4, 9, 3, 1, 1, 2, 1, 1),
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check("Conv2d", &cases[i], crd_shape_make(3, 4, 7, 9), 1, 0);
         check("Conv2d", &cases[i], crd_shape_make(3, 4, 7, 9), 3, 0);
+    }
+}
+
+/* Enough channels for every algorithm, Winograd's among them, and for more than one panel. */
+static void convolutions_of_panels(void **state)
+{
+    (void)state;
+    for (int64_t stride = 1; stride <= 3; stride++) {
+        const crd_attrs square = {.conv2d = {.in_channels = 16,
+                                             .out_channels = 32,
+                                             .kernel_size = {3, 3},
+                                             .stride = {stride, stride},
+                                             .padding = {1, 1},
+                                             .dilation = {1, 1},
+                                             .groups = 1}};
+        const crd_attrs pointwise = conv(16, 33, 1, stride, 0, 1, 1, 1);
+        check("Conv2d", &square, crd_shape_make(3, 16, 5, 6), 1, 0);
+        check("Conv2d", &square, crd_shape_make(3, 16, 4, 3), 3, 0);
+        check("Conv2d", &pointwise, crd_shape_make(3, 16, 5, 6), 3, 0);
     }
 }
 
@@ -439,6 +475,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions),
+        cmocka_unit_test(convolutions_of_panels),
         cmocka_unit_test(a_convolution_in_pieces),
         cmocka_unit_test(linear_layers),
         cmocka_unit_test(batch_norms),
