@@ -5,7 +5,6 @@
 
 #include "kernels/kernels.h"
 #include "nn/layer_conv.h"
-#include "nn/reduce.h"
 
 /* The way back of one run of a row of the matrix: pixel (i * stride + shift) of a row of `width`
  * pixels gets what column i has for it; what was outside is lost. */
@@ -109,7 +108,8 @@ void crd_conv_backward(const crd_node *node, const crd_layer_args *args,
     int64_t out_plane = crd_conv_out_plane(&conv);
     float *dbias = grads->dparams[CRD_PARAM_BIAS], *dweight = grads->dparams[CRD_PARAM_WEIGHT];
     for (int64_t i = 0; dbias != NULL && i < conv.attrs.out_channels; i++)
-        dbias[i] = (float)crd_sum(grads->dout + i * out_plane, out_plane);
+        dbias[i] =
+            (float)crd_kernels_get()->elementwise->sum(grads->dout + i * out_plane, out_plane);
     for (int64_t group = 0; dweight != NULL && group < conv.attrs.groups; group++)
         if (crd_conv_weight_gradient_fits(&conv))
             crd_conv_weight_gradient(dweight, &conv, args, grads->dout, group);
