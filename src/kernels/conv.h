@@ -61,6 +61,11 @@ typedef struct crd_conv_kernels {
                          int64_t step, int64_t n_tiles);
     /** Weights of n input channels, a panel of [n][9] terms, to points[x * step + 16 i + c]. */
     void (*winograd_weights)(float *points, int64_t step, const float *panel, int64_t n);
+    /** The transposed maps, which carry gradients: from the outputs of a strip of 4 rows of `pitch`
+     * pixels to points, laid out as by winograd_in; and from points to a panel of weights. */
+    void (*winograd_out_transposed)(float *points, int64_t step, const float *strip, int64_t pitch,
+                                    int64_t n_tiles);
+    void (*winograd_weights_transposed)(float *panel, const float *points, int64_t step, int64_t n);
 } crd_conv_kernels;
 
 #endif

@@ -268,6 +268,74 @@ static void winograd_weights(float *points, int64_t step, const float *panel, in
     }
 }
 
+INLINE void out_transposed_four(lanes t[6], const lanes d[4])
+{
+    lanes even = lanes_add(d[0], d[2]), odd = lanes_add(d[1], d[3]);
+    lanes far_even = lanes_fma(lanes_all(4), d[2], d[0]);
+    lanes far_odd = lanes_fma(lanes_all(8), d[3], lanes_mul(lanes_all(2), d[1]));
+    t[0] = d[0];
+    t[1] = lanes_add(even, odd);
+    t[2] = lanes_sub(even, odd);
+    t[3] = lanes_add(far_even, far_odd);
+    t[4] = lanes_sub(far_even, far_odd);
+    t[5] = d[3];
+}
+
+INLINE void weights_transposed_six(lanes g[3], const lanes u[6])
+{
+    const lanes sixth = lanes_all(1.0f / 6);
+    lanes sum = lanes_add(u[1], u[2]), far_sum = lanes_add(u[3], u[4]);
+    lanes near = lanes_fma(lanes_all(-1.0f / 6), sum, lanes_mul(lanes_all(1.0f / 24), far_sum));
+    g[0] = lanes_fma(lanes_all(0.25f), u[0], near);
+    g[1] = lanes_fma(sixth, lanes_sub(u[2], u[1]),
+                     lanes_mul(lanes_all(1.0f / 12), lanes_sub(u[3], u[4])));
+    g[2] = lanes_fma(sixth, lanes_sub(far_sum, sum), u[5]);
+}
+
+static void winograd_out_transposed(float *points, int64_t step, const float *strip, int64_t pitch,
+                                    int64_t n_tiles)
+{
+    for (int64_t j = 0; j < n_tiles; j++) {
+        const float *in = strip + CRD_WINOGRAD_OUT * j * CRD_LANES;
+        lanes half[4][6]; /* [column][point of rows] */
+        for (int x = 0; x < 4; x++) {
+            lanes column[4];
+            for (int y = 0; y < 4; y++)
+                column[y] = lanes_load(in + (y * pitch + x) * CRD_LANES);
+            out_transposed_four(half[x], column);
+        }
+        for (int y = 0; y < 6; y++) {
+            lanes row[4], out[6];
+            for (int x = 0; x < 4; x++)
+                row[x] = half[x][y];
+            out_transposed_four(out, row);
+            for (int x = 0; x < 6; x++)
+                lanes_store(points + (6 * y + x) * step + j * CRD_LANES, out[x]);
+        }
+    }
+}
+
+static void winograd_weights_transposed(float *panel, const float *points, int64_t step, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        lanes half[6][3];
+        for (int x = 0; x < 6; x++) {
+            lanes column[6];
+            for (int y = 0; y < 6; y++)
+                column[y] = lanes_load(points + (6 * y + x) * step + i * CRD_LANES);
+            weights_transposed_six(half[x], column);
+        }
+        for (int y = 0; y < 3; y++) {
+            lanes row[6], out[3];
+            for (int x = 0; x < 6; x++)
+                row[x] = half[x][y];
+            weights_transposed_six(out, row);
+            for (int x = 0; x < 3; x++)
+                lanes_store(panel + (9 * i + 3 * y + x) * CRD_LANES, out[x]);
+        }
+    }
+}
+
 const crd_conv_kernels CONV_TABLE = {
     .max_width = MAX_WIDTH,
     .multiply = multiply,
@@ -276,6 +344,8 @@ const crd_conv_kernels CONV_TABLE = {
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,
     .winograd_weights = winograd_weights,
+    .winograd_out_transposed = winograd_out_transposed,
+    .winograd_weights_transposed = winograd_weights_transposed,
 };
 
 #endif

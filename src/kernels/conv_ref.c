@@ -68,6 +68,15 @@ static const float weight_matrix[IN][3] = {
     {0, 0, 1},
 };
 
+static const float out_transposed[IN][OUT] = {
+    {1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1},
+};
+static const float weight_transposed[3][IN] = {
+    {1.0f / 4, -1.0f / 6, -1.0f / 6, 1.0f / 24, 1.0f / 24, 0},
+    {0, -1.0f / 6, 1.0f / 6, 1.0f / 12, -1.0f / 12, 0},
+    {0, -1.0f / 6, -1.0f / 6, 1.0f / 6, 1.0f / 6, 1},
+};
+
 /* result = M x M^T of one channel: M is rows x n, x is n x n with lines `pitch` apart. */
 static void transform(float result[CRD_WINOGRAD_POINTS], const float *matrix, int rows, int n,
                       const float x[CRD_WINOGRAD_POINTS])
@@ -129,6 +138,33 @@ static void winograd_weights(float *points, int64_t step, const float *panel, in
         }
 }
 
+static void winograd_out_transposed(float *points, int64_t step, const float *strip, int64_t pitch,
+                                    int64_t n_tiles)
+{
+    float x[CRD_WINOGRAD_POINTS], result[CRD_WINOGRAD_POINTS];
+    for (int64_t tile = 0; tile < n_tiles; tile++)
+        for (int c = 0; c < LANES; c++) {
+            for (int i = 0; i < OUT * OUT; i++)
+                x[i] = strip[(i / OUT * pitch + OUT * tile + i % OUT) * LANES + c];
+            transform(result, out_transposed[0], IN, OUT, x);
+            for (int i = 0; i < CRD_WINOGRAD_POINTS; i++)
+                points[i * step + tile * LANES + c] = result[i];
+        }
+}
+
+static void winograd_weights_transposed(float *panel, const float *points, int64_t step, int64_t n)
+{
+    float x[CRD_WINOGRAD_POINTS], result[CRD_WINOGRAD_POINTS];
+    for (int64_t in = 0; in < n; in++)
+        for (int c = 0; c < LANES; c++) {
+            for (int i = 0; i < CRD_WINOGRAD_POINTS; i++)
+                x[i] = points[i * step + in * LANES + c];
+            transform(result, weight_transposed[0], 3, IN, x);
+            for (int i = 0; i < 9; i++)
+                panel[(in * 9 + i) * LANES + c] = result[i];
+        }
+}
+
 const crd_conv_kernels crd_conv_kernels_ref = {
     .max_width = 7,
     .multiply = multiply,
@@ -137,4 +173,6 @@ const crd_conv_kernels crd_conv_kernels_ref = {
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,
     .winograd_weights = winograd_weights,
+    .winograd_out_transposed = winograd_out_transposed,
+    .winograd_weights_transposed = winograd_weights_transposed,
 };
