@@ -129,6 +129,36 @@ static void pack(float *strip, const float *in, int64_t plane, int64_t n, int n_
     }
 }
 
+/* Rows are short, so that calls of memcpy would cost more than what they do. */
+INLINE void copy_floats(float *to, const float *from, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + CRD_LANES <= n; i += CRD_LANES)
+        lanes_store(to + i, lanes_load(from + i));
+    if (i < n)
+        lanes_store_n(to + i, lanes_load_n(from + i, (int)(n - i)), (int)(n - i));
+}
+
+INLINE void clear_floats(float *to, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += CRD_LANES)
+        lanes_store_n(to + i, lanes_zero(), n - i < CRD_LANES ? (int)(n - i) : CRD_LANES);
+}
+
+static void copy_rows(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
+                      int64_t shift, int64_t n_rows)
+{
+    int64_t first = shift < 0 ? -shift : 0, end = width - shift;
+    end = end < n ? end : n;
+    if (first >= end)
+        first = end = n; /* all outside */
+    for (int64_t y = 0; y < n_rows; y++, to += pitch, from += width) {
+        clear_floats(to, first);
+        copy_floats(to + first, from + first + shift, end - first);
+        clear_floats(to + end, n - end);
+    }
+}
+
 /* Up to 16 pixels; bias is added where channels still are lanes. */
 INLINE void unpack_block(float *out, int64_t plane, const float *strip, int n, int n_channels,
                          lanes bias, const float *residual, int relu)
@@ -340,6 +370,7 @@ const crd_conv_kernels CONV_TABLE = {
     .max_width = MAX_WIDTH,
     .multiply = multiply,
     .pack = pack,
+    .copy_rows = copy_rows,
     .unpack = unpack,
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,

@@ -32,6 +32,16 @@ static void pack(float *strip, const float *in, int64_t plane, int64_t n, int n_
             strip[i * LANES + c] = c < n_channels ? in[c * plane + i] : 0;
 }
 
+static void copy_rows(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
+                      int64_t shift, int64_t n_rows)
+{
+    for (int64_t y = 0; y < n_rows; y++)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t x = i + shift;
+            to[y * pitch + i] = x >= 0 && x < width ? from[y * width + x] : 0;
+        }
+}
+
 static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
                    const crd_epilogue *epilogue)
 {
@@ -169,6 +179,7 @@ const crd_conv_kernels crd_conv_kernels_ref = {
     .max_width = 7,
     .multiply = multiply,
     .pack = pack,
+    .copy_rows = copy_rows,
     .unpack = unpack,
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,

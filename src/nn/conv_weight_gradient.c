@@ -127,13 +127,8 @@ static void fill_slab(float *slab, const float *in, const crd_conv *conv, const 
         for (int64_t image = 0; image < k->n_images; image++) {
             const float *from = in + ((k->channel + c) * conv->n_images + k->image + image) *
                                          conv->height * conv->width;
-            float *to = slab + c * b->plane + image * b->slab_rows * b->row_floats;
-            for (int64_t y = top; y < top + n_rows; y++, to += b->row_floats)
-                if (y < 0 || y >= conv->height)
-                    memset(to, 0, (size_t)b->row_floats * sizeof *to);
-                else
-                    crd_conv_gather_row(to, from + y * conv->width, b->row_floats, 1,
-                                        -a->padding[1], conv->width);
+            crd_conv_pad_rows(slab + c * b->plane + image * b->slab_rows * b->row_floats,
+                              b->row_floats, from, conv, top, -a->padding[1], n_rows);
         }
 }
 

@@ -90,15 +90,17 @@ static double columns_cost(const crd_conv *conv)
     return (double)crd_conv_out_plane(conv) * (double)conv->n_terms * (rows + 4) / CRD_LANES / 0.6;
 }
 
-static const crd_conv_weight_gradient by_columns = {.fits = columns_fit,
-                                                    .cost = columns_cost,
-                                                    .scratch_floats = crd_conv_column_floats,
-                                                    .run = weight_gradient_by_columns};
+const crd_conv_weight_gradient crd_conv_weight_gradient_columns = {
+    .fits = columns_fit,
+    .cost = columns_cost,
+    .scratch_floats = crd_conv_column_floats,
+    .run = weight_gradient_by_columns};
 
 static const crd_conv_weight_gradient *choose(const crd_conv *conv)
 {
-    static const crd_conv_weight_gradient *const methods[] = {
-        &crd_conv_weight_gradient_direct, &crd_conv_weight_gradient_winograd, &by_columns};
+    static const crd_conv_weight_gradient *const methods[] = {&crd_conv_weight_gradient_direct,
+                                                              &crd_conv_weight_gradient_winograd,
+                                                              &crd_conv_weight_gradient_columns};
     const crd_conv_weight_gradient *best = NULL;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (methods[i]->fits(conv) && (best == NULL || methods[i]->cost(conv) < best->cost(conv)))
