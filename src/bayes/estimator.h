@@ -86,9 +86,9 @@ const float *crd_estimator_values(const float *block, const crd_model *model, in
 void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
                         int with_mu);
 
-/** x *= eps, the same as drawn. Nothing for index -1. `scratch` has room for the parameter. */
-void crd_estimator_multiply_by_eps(float *x, float *scratch, const crd_estimator_args *args,
-                                   int64_t index);
+/** eps of the call's first draw, the same as drawn: in `out`, which has room for the parameter, or in
+ * place; NULL for index -1. */
+const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index);
 
 /** Backward of the layer itself with this weight: dweight and dbias (may be NULL) are overwritten,
  * din (may be NULL) is added to if `adds`. */

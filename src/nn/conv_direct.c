@@ -197,6 +197,10 @@ static void fill_slab(float *slab, const float *in, const crd_conv *conv, const 
             const float *from =
                 in + (c * conv->n_images + k->image + image) * conv->height * conv->width;
             float *to = slab + c * b->plane + image * b->slab_rows * b->row_floats;
+            if (a->stride[0] == 1 && a->stride[1] == 1) {
+                crd_conv_pad_rows(to, b->row_floats, from, conv, top, -a->padding[1], n_rows);
+                continue;
+            }
             for (int64_t y = 0; y < n_rows; y++, to += b->row_floats) {
                 if (a->kernel_size[0] == 1 && y % a->stride[0] != 0)
                     continue; /* no kernel row falls here */

@@ -45,6 +45,20 @@ void crd_conv_gather_row(float *out, const float *row, int64_t n, int64_t stride
         out[i] = 0;
 }
 
+void crd_conv_pad_rows(float *out, int64_t row_floats, const float *in, const crd_conv *conv,
+                       int64_t top, int64_t left, int64_t n_rows)
+{
+    int64_t first = top < 0 ? -top : 0, end = conv->height - top;
+    end = end < n_rows ? end : n_rows;
+    if (first >= end)
+        first = end = n_rows; /* all outside */
+    memset(out, 0, (size_t)(first * row_floats) * sizeof *out);
+    crd_kernels_get()->conv->copy_rows(out + first * row_floats, row_floats, row_floats,
+                                       in + (top + first) * conv->width, conv->width, left,
+                                       end - first);
+    memset(out + end * row_floats, 0, (size_t)((n_rows - end) * row_floats) * sizeof *out);
+}
+
 int64_t crd_conv_n_panels(const crd_conv *conv)
 {
     return (conv->n_out + CRD_LANES - 1) / CRD_LANES;

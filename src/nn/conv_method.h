@@ -51,6 +51,11 @@ int64_t crd_conv_out_plane(const crd_conv *conv);
 void crd_conv_gather_row(float *out, const float *row, int64_t n, int64_t stride, int64_t shift,
                          int64_t width);
 
+/** Rows [top, top + n_rows) of an image's channel `in` to rows of row_floats floats, from column
+ * `left` on; 0 outside of the image. */
+void crd_conv_pad_rows(float *out, int64_t row_floats, const float *in, const crd_conv *conv,
+                       int64_t top, int64_t left, int64_t n_rows);
+
 /** Panels of 16 channels that the output channels of a group take. */
 int64_t crd_conv_n_panels(const crd_conv *conv);
 /** Channels of a panel: 16, or what is left. */

@@ -91,15 +91,21 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
     return p;
 }
 
-/* Kernels of more than a column, whose pixels are neighbours; output channels that fill a panel at
- * least by half. */
-int crd_conv_weight_gradient_fits(const crd_conv *conv)
+/* Kernels of more than a column, whose pixels are neighbours. */
+static int fits(const crd_conv *conv)
 {
-    const crd_conv2d_attrs *a = &conv->attrs;
-    return a->kernel_size[1] > 1 && a->dilation[1] == 1 && 2 * conv->n_out >= CRD_LANES;
+    return conv->attrs.kernel_size[1] > 1 && conv->attrs.dilation[1] == 1;
 }
 
-int64_t crd_conv_weight_gradient_scratch_floats(const crd_conv *conv)
+/* Multiply-adds of whole panels; packing of dout; the way of the sums into the gradient. */
+static double cost(const crd_conv *conv)
+{
+    double pixels = (double)crd_conv_out_plane(conv), panels = (double)crd_conv_n_panels(conv);
+    double terms = (double)conv->n_terms;
+    return (pixels * terms * 1.08 + pixels * 24 + terms * 8) * panels;
+}
+
+static int64_t scratch_floats(const crd_conv *conv)
 {
     blocking b = block(conv);
     return cut(conv, &b, NULL).n_floats;
@@ -121,13 +127,8 @@ static void fill_slab(float *slab, const float *in, const crd_conv *conv, const 
         for (int64_t image = 0; image < k->n_images; image++) {
             const float *from = in + ((k->channel + c) * conv->n_images + k->image + image) *
                                          conv->height * conv->width;
-            float *to = slab + c * b->plane + image * b->slab_rows * b->row_floats;
-            for (int64_t y = top; y < top + n_rows; y++, to += b->row_floats)
-                if (y < 0 || y >= conv->height)
-                    memset(to, 0, (size_t)b->row_floats * sizeof *to);
-                else
-                    crd_conv_gather_row(to, from + y * conv->width, b->row_floats, 1,
-                                        -a->padding[1], conv->width);
+            crd_conv_pad_rows(slab + c * b->plane + image * b->slab_rows * b->row_floats,
+                              b->row_floats, from, conv, top, -a->padding[1], n_rows);
         }
 }
 
@@ -208,8 +209,8 @@ static void add_chunk(float *dweight, const parts *p, const crd_conv *conv, cons
     }
 }
 
-void crd_conv_weight_gradient(float *dweight, const crd_conv *conv, const crd_layer_args *args,
-                              const float *dout, int64_t group)
+static void run(float *dweight, const crd_conv *conv, const crd_layer_args *args, const float *dout,
+                int64_t group)
 {
     blocking b = block(conv);
     parts p = cut(conv, &b, args->scratch);
@@ -230,3 +231,6 @@ void crd_conv_weight_gradient(float *dweight, const crd_conv *conv, const crd_la
                 add_chunk(dweight, &p, conv, &b, &k, in, dout);
             }
 }
+
+const crd_conv_weight_gradient crd_conv_weight_gradient_direct = {
+    .fits = fits, .cost = cost, .scratch_floats = scratch_floats, .run = run};

@@ -28,10 +28,23 @@ int64_t crd_conv_input_gradient_scratch_floats(const crd_conv *conv);
 void crd_conv_input_gradient(float *din, int adds, const crd_conv *conv, const crd_layer_args *args,
                              const float *dout);
 
-/** The gradient at the weights of a group, overwritten, without a matrix of columns. */
-int crd_conv_weight_gradient_fits(const crd_conv *conv);
-int64_t crd_conv_weight_gradient_scratch_floats(const crd_conv *conv);
-void crd_conv_weight_gradient(float *dweight, const crd_conv *conv, const crd_layer_args *args,
-                              const float *dout, int64_t group);
+/** Algorithms of the gradient at the weights; as crd_conv_method. */
+typedef struct crd_conv_weight_gradient {
+    int (*fits)(const crd_conv *conv);
+    double (*cost)(const crd_conv *conv);
+    int64_t (*scratch_floats)(const crd_conv *conv);
+    /** Of a group; overwritten. */
+    void (*run)(float *dweight, const crd_conv *conv, const crd_layer_args *args, const float *dout,
+                int64_t group);
+} crd_conv_weight_gradient;
+
+extern const crd_conv_weight_gradient crd_conv_weight_gradient_direct,
+    crd_conv_weight_gradient_winograd, crd_conv_weight_gradient_columns;
+
+/** Whether Winograd's algorithm fits; the strip of 16 channels from `in` on under a row of its tiles,
+ * 6 rows of `pitch` pixels, with its padding. */
+int crd_conv_fits_winograd(const crd_conv *conv);
+void crd_conv_fill_strip(float *strip, const float *in, const crd_conv *conv, int64_t pitch,
+                         int64_t image, int64_t tile_row);
 
 #endif

@@ -1,6 +1,5 @@
 #include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
-#include "nn/reduce.h"
 
 static const crd_attr_spec attrs[] = {
     {"in_features", offsetof(crd_linear_attrs, in_features), 1, 0, 1, CRD_NODE_MAX_ELEMENTS},
@@ -65,7 +64,7 @@ static void backward(const crd_node *node, const crd_layer_args *args, const crd
     int64_t n = args->n_images, n_in = a->in_features, n_out = a->out_features;
     float *dbias = grads->dparams[CRD_PARAM_BIAS];
     for (int64_t i = 0; dbias != NULL && i < n_out; i++)
-        dbias[i] = (float)crd_sum(grads->dout + i * n, n);
+        dbias[i] = (float)crd_kernels_get()->elementwise->sum(grads->dout + i * n, n);
     if (grads->dparams[CRD_PARAM_WEIGHT] != NULL)
         crd_gemm_transposed(grads->dparams[CRD_PARAM_WEIGHT], n_in, grads->dout, n, args->in[0], n,
                             n_out, n_in, n, 0, CRD_TRANSPOSE_B);

@@ -132,14 +132,14 @@ static void max_backward(const crd_node *node, const crd_layer_args *args,
                 int64_t left = larger(x * a->stride[1] - a->padding[1], 0);
                 int64_t right =
                     smaller(x * a->stride[1] - a->padding[1] + a->kernel_size[1], width);
-                int64_t i = top, j = left;
-                while (i < end && in[i * width + j] != *out)
-                    if (++j == right) {
-                        j = left;
-                        i++;
-                    }
-                if (i < end) /* a window of NaN has no maximum */
-                    din[i * width + j] += *dout;
+                /* Backwards over all of the window: a jump out at the first maximum would be one that
+                 * the CPU cannot foresee. */
+                int64_t at = -1;
+                for (int64_t i = end - 1; i >= top; i--)
+                    for (int64_t j = right - 1; j >= left; j--)
+                        at = in[i * width + j] == *out ? i * width + j : at;
+                if (at >= 0) /* a window of NaN has no maximum */
+                    din[at] += *dout;
             }
         }
     }

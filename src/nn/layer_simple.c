@@ -1,6 +1,7 @@
 /* Layers without weights that work element by element or move elements. */
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
 
 static const crd_attr_spec no_attrs[] = {{0}};
@@ -25,26 +26,16 @@ const crd_layer crd_layer_input = {.name = "Input", .attrs = no_attrs};
 static void relu_forward(const crd_node *node, const crd_layer_args *args)
 {
     int64_t n = element_count(node, args);
-    const float *in = args->in[0];
-    float *out = args->out;
-    /* Written so that NaN stays NaN, as in torch: a broken weight must not vanish here. */
-    for (int64_t i = 0; i < n; i++)
-        out[i] = in[i] < 0 ? 0 : in[i];
+    crd_kernels_get()->elementwise->relu(args->out, args->in[0], n);
 }
 
 static void relu_backward(const crd_node *node, const crd_layer_args *args,
                           const crd_layer_grads *grads)
 {
     int64_t n = element_count(node, args);
-    const float *out = args->out, *dout = grads->dout;
-    float *din = grads->din[0];
-    if (din == NULL)
-        return;
-    for (int64_t i = 0; i < n; i++) {
-        float value = dout[i]; /* read in any case, so that there is no branch */
-        value = out[i] > 0 ? value : 0;
-        din[i] = grads->adds[0] ? din[i] + value : value;
-    }
+    if (grads->din[0] != NULL)
+        crd_kernels_get()->elementwise->relu_backward(grads->din[0], grads->dout, args->out, n,
+                                                      grads->adds[0]);
 }
 
 const crd_layer crd_layer_relu = {.name = "ReLU",
@@ -71,10 +62,7 @@ static crd_status add_infer(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS
 static void add_forward(const crd_node *node, const crd_layer_args *args)
 {
     int64_t n = element_count(node, args);
-    const float *a = args->in[0], *b = args->in[1];
-    float *out = args->out;
-    for (int64_t i = 0; i < n; i++)
-        out[i] = a[i] + b[i];
+    crd_kernels_get()->elementwise->add(args->out, args->in[0], args->in[1], n);
 }
 
 static void add_backward(const crd_node *node, const crd_layer_args *args,
@@ -83,11 +71,12 @@ static void add_backward(const crd_node *node, const crd_layer_args *args,
     int64_t n = element_count(node, args);
     for (int k = 0; k < 2; k++) {
         float *din = grads->din[k];
-        if (din != NULL && !grads->adds[k])
-            memcpy(din, grads->dout, (size_t)n * sizeof *din);
+        if (din == NULL || din == grads->dout)
+            continue;
+        if (grads->adds[k])
+            crd_kernels_get()->elementwise->add(din, din, grads->dout, n);
         else
-            for (int64_t i = 0; din != NULL && i < n; i++)
-                din[i] += grads->dout[i];
+            memcpy(din, grads->dout, (size_t)n * sizeof *din);
     }
 }
 

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
 
 static const crd_layer *const kinds[] = {
@@ -52,10 +53,7 @@ float *crd_layer_cleared_din(const crd_layer_grads *grads, int input, int64_t n)
 void crd_layer_finish(float *out, const float *residual, int relu, int64_t n)
 {
     if (residual != NULL)
-        for (int64_t i = 0; i < n; i++)
-            out[i] += residual[i];
-    /* Written so that NaN stays NaN, as in torch: a broken weight must not vanish here. */
+        crd_kernels_get()->elementwise->add(out, out, residual, n);
     if (relu)
-        for (int64_t i = 0; i < n; i++)
-            out[i] = out[i] < 0 ? 0 : out[i];
+        crd_kernels_get()->elementwise->relu(out, out, n);
 }
