@@ -27,7 +27,7 @@ typedef struct crd_train_options {
     double calibration_beta, uncertainty_threshold, error_threshold;
     int64_t n_images;   /**< of the training set */
     int64_t batch_size; /**< images of a step; the last batch of an epoch may be short */
-    int64_t n_draws;    /**< draws of a step: the mean of their losses */
+    int64_t n_draws;    /**< of each micro-batch, no two of a run the same: mean of their losses */
     int64_t n_epochs;
     crd_kl_reduction kl;      /**< CRD_KL_SUM with weight 1 / n_images is the true ELBO */
     double kl_weight;         /**< factor of the KL divergence in the loss */

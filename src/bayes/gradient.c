@@ -382,24 +382,27 @@ static void put_statistics(float *dparams[CRD_NODE_MAX_PARAMS], const crd_node *
 }
 
 static void backward_random(crd_gradient *gradient, int64_t index, const unit *u, float *din,
-                            float *const *dparams, float *const *drhos)
+                            int adds, float *const *dparams, float *const *drhos)
 {
     const crd_estimator_args args = random_args(gradient, index, u);
     const crd_estimator_grads grads = {.dout = activation_grad(gradient, index),
                                        .din = din,
+                                       .adds = adds,
                                        .dmu = {dparams[CRD_PARAM_WEIGHT], dparams[CRD_PARAM_BIAS]},
                                        .dsigma = {drhos[CRD_PARAM_WEIGHT], drhos[CRD_PARAM_BIAS]}};
     gradient->estimator->backward(&args, &grads);
 }
 
 static void backward_fixed(crd_gradient *gradient, int64_t index, const unit *u,
-                           float *const din[CRD_NODE_MAX_INPUTS], float **dparams)
+                           float *const din[CRD_NODE_MAX_INPUTS],
+                           const int adds[CRD_NODE_MAX_INPUTS], float **dparams)
 {
     const crd_node *node = node_at(gradient, index);
     crd_layer_training training;
     const crd_layer_args args = fixed_args(gradient, index, u, &training);
     crd_layer_grads grads = {.dout = activation_grad(gradient, index)};
     memcpy(grads.din, din, sizeof grads.din);
+    memcpy(grads.adds, adds, sizeof grads.adds);
     memcpy(grads.dparams, dparams, sizeof grads.dparams);
     double start_s = crd_clock_now_s();
     node->layer->backward(node, &args, &grads);
@@ -414,10 +417,11 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
 {
     const crd_node *node = node_at(gradient, index);
     float *din[CRD_NODE_MAX_INPUTS] = {NULL};
+    int adds[CRD_NODE_MAX_INPUTS] = {0};
     float *dparams[CRD_NODE_MAX_PARAMS] = {NULL}, *drhos[CRD_NODE_MAX_PARAMS] = {NULL};
     int64_t first, n;
     node_range(&first, &n, gradient, index);
-    if (!gradient->random[index]) /* an estimator overwrites */
+    if (node->params[CRD_PARAM_RUNNING_MEAN] >= 0) /* which have no gradient */
         memset(gradient->dparams, 0, (size_t)n * sizeof(float));
     for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
         const crd_param *param = param_at(gradient, node, slot);
@@ -429,17 +433,12 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
     for (int k = 0; k < node->n_inputs; k++) {
         int64_t input = node->inputs[k];
         din[k] = activation_grad(gradient, input);
-        int is_first =
-            gradient->plan.last_reader[input] == index && (k == 0 || input != node->inputs[0]);
-        if (din[k] != NULL && is_first)
-            memset(din[k], 0,
-                   (size_t)crd_extent_make(&node_at(gradient, input)->shape, u->n_images).total *
-                       sizeof(float));
+        adds[k] = gradient->plan.last_reader[input] != index || (k > 0 && input == node->inputs[0]);
     }
     if (gradient->random[index])
-        backward_random(gradient, index, u, din[0], dparams, drhos);
+        backward_random(gradient, index, u, din[0], adds[0], dparams, drhos);
     else
-        backward_fixed(gradient, index, u, din, dparams);
+        backward_fixed(gradient, index, u, din, adds, dparams);
     return add_to_sums(gradient, index, u, first);
 }
 

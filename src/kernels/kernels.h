@@ -12,6 +12,7 @@
 #include "credence/status.h"
 #include "kernels/conv.h"
 #include "kernels/param.h"
+#include "kernels/elementwise.h"
 
 typedef struct crd_kernels {
     const char *name; /**< "ref", "avx2", "avx512" */
@@ -26,6 +27,7 @@ typedef struct crd_kernels {
     void (*sign_fill)(float *out, int64_t n, const crd_stream *stream);
     const crd_conv_kernels *conv;
     const crd_param_kernels *param;
+    const crd_elementwise_kernels *elementwise;
 } crd_kernels;
 
 /** The table in use. Chosen at the first call. Never NULL. Thread safe. */

@@ -106,6 +106,21 @@ static void place_gradients(crd_train_plan *plan, const crd_network *network, co
     }
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Of a pass either way. */
+static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
+{
+    const crd_layer *layer = node->layer;
+    int64_t forward = layer->scratch_floats == NULL ? 0 : layer->scratch_floats(node, in, n_images);
+    return layer->backward_scratch_floats == NULL
+               ? forward
+               : larger(forward, layer->backward_scratch_floats(node, in, n_images));
+}
+
 /* For every number of images: a convolution cuts its columns evenly, so fewer images in fewer
  * pieces may need more. */
 static void find_scratch(crd_train_plan *plan, const crd_network *network)
@@ -115,11 +130,8 @@ static void find_scratch(crd_train_plan *plan, const crd_network *network)
         const crd_shape *in[CRD_NODE_MAX_INPUTS] = {NULL};
         for (int k = 0; k < node->n_inputs; k++)
             in[k] = &network->nodes[node->inputs[k]].shape;
-        for (int64_t n = 1; node->layer->scratch_floats != NULL && n <= plan->n_images; n++) {
-            int64_t floats = node->layer->scratch_floats(node, in, n);
-            if (plan->scratch_floats < floats)
-                plan->scratch_floats = floats;
-        }
+        for (int64_t n = 1; n <= plan->n_images; n++)
+            plan->scratch_floats = larger(plan->scratch_floats, scratch_floats(node, in, n));
     }
 }
 
