@@ -141,7 +141,7 @@ static inline __m256i to_longs(__m256d whole)
 /* There is no conversion to int64_t: the multiple of 2^32 and the rest go apart, both exact. */
 static inline void add_to_longs(int64_t *sums, __m256d x)
 {
-    const int toward_zero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+    enum { toward_zero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC };
     __m256d half = _mm256_or_pd(_mm256_and_pd(x, _mm256_set1_pd(-0.0)), _mm256_set1_pd(0.5));
     __m256d nearest = _mm256_add_pd(x, half);
     __m256d high = _mm256_round_pd(_mm256_mul_pd(nearest, _mm256_set1_pd(0x1p-32)), toward_zero);
