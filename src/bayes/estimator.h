@@ -39,6 +39,7 @@ typedef struct crd_estimator_grads {
 
 typedef struct crd_estimator {
     int draws_weights; /**< 1: has an eps a weight, so that eps can be imported */
+    int shares_work;   /**< 1: draws that share their input cost less in one call than apart */
     /** Floats of scratch for a pass over n_images. */
     int64_t (*scratch_floats)(const crd_model *model, const crd_node *node, int64_t weight,
                               int64_t bias, int64_t n_images);

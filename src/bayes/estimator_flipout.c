@@ -169,6 +169,7 @@ static void backward_pixel(const crd_estimator_args *args, const crd_estimator_g
 
 const crd_estimator crd_estimator_flipout = {
     .draws_weights = 1,
+    .shares_work = 1,
     .scratch_floats = scratch_floats,
     .forward = forward_channel,
     .backward_scratch_floats = backward_scratch_floats,
@@ -177,6 +178,7 @@ const crd_estimator crd_estimator_flipout = {
 
 const crd_estimator crd_estimator_flipout_pixel = {
     .draws_weights = 1,
+    .shares_work = 1,
     .scratch_floats = scratch_floats,
     .forward = forward_pixel,
     .backward_scratch_floats = backward_scratch_floats,

@@ -165,6 +165,7 @@ static void backward(const crd_estimator_args *args, const crd_estimator_grads *
 
 const crd_estimator crd_estimator_local_reparameterization = {
     .draws_weights = 0,
+    .shares_work = 1,
     .scratch_floats = scratch_floats,
     .forward = forward,
     .backward_scratch_floats = backward_scratch_floats,

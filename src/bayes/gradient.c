@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "bayes/estimator.h"
 #include "bayes/gradient_sums.h"
+#include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
 #include "nn/train_plan.h"
 
@@ -206,25 +207,31 @@ cleanup:
     return status;
 }
 
+static crd_status not_finite(const crd_param *param, const float *mu, const float *rho)
+{
+    int64_t i = 0;
+    while (isfinite(mu[i]) && (rho == NULL || isfinite(rho[i])))
+        i++;
+    return CRD_FAIL(CRD_ERR_NUMERIC, "%s: element %lld has mu %g and rho %g", param->name,
+                    (long long)i, (double)mu[i], rho == NULL ? 0 : (double)rho[i]);
+}
+
 crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, const float *rho)
 {
     const crd_params *params = &gradient->model.network->params;
     gradient->model.mu = NULL; /* after an error nothing runs */
     for (int64_t p = 0; p < params->n_params; p++) {
         const crd_param *param = &params->entries[p];
-        for (int64_t i = param->offset; i < param->offset + param->count; i++) {
-            int is_bayesian = gradient->model.bayesian[p];
-            if (!isfinite(mu[i]) || (is_bayesian && !isfinite(rho[i])))
-                return CRD_FAIL(CRD_ERR_NUMERIC, "%s: element %lld has mu %g and rho %g",
-                                param->name, (long long)(i - param->offset), (double)mu[i],
-                                (double)(is_bayesian ? rho[i] : 0));
-            if (!is_bayesian)
-                continue;
-            /* One exponential that cannot overflow serves both signs of rho. */
-            double r = (double)rho[i], e = exp(-fabs(r));
-            gradient->sigma[i] = (float)(fmax(r, 0) + log1p(e));
-            gradient->slope[i] = (float)((r > 0 ? 1 : e) / (1 + e));
-        }
+        const float *own_rho = gradient->model.bayesian[p] ? rho + param->offset : NULL;
+        int finite = 1;
+        for (int64_t i = param->offset; i < param->offset + param->count; i++)
+            finite &= fabsf(mu[i]) < INFINITY;
+        if (own_rho != NULL)
+            finite &= crd_kernels_get()->param->softplus(gradient->sigma + param->offset,
+                                                         gradient->slope + param->offset, own_rho,
+                                                         param->count, 1);
+        if (!finite)
+            return not_finite(param, mu + param->offset, own_rho);
     }
     gradient->model.mu = mu;
     return CRD_OK;
@@ -349,16 +356,13 @@ static crd_status add_to_sums(crd_gradient *gradient, int64_t index, const unit 
             continue;
         float *dparam = gradient->dparams + param->offset - first;
         const char *what = slot < CRD_PARAM_RUNNING_MEAN ? "gradient" : "batch statistics";
-        CRD_TRY(crd_gradient_sums_add(u->sums + param->offset, dparam, param->count, u->weight,
-                                      what, param->name));
+        CRD_TRY(crd_gradient_sums_add(u->sums + param->offset, dparam, NULL, param->count,
+                                      u->weight, what, param->name));
         if (!gradient->random[index] || !gradient->model.bayesian[node->params[slot]])
             continue;
-        float *drho = gradient->drhos + param->offset - first;
-        const float *slope = gradient->slope + param->offset;
-        for (int64_t i = 0; i < param->count; i++)
-            drho[i] *= slope[i];
         CRD_TRY(crd_gradient_sums_add(
-            u->sums + gradient->model.network->params.n_floats + param->offset, drho, param->count,
+            u->sums + gradient->model.network->params.n_floats + param->offset,
+            gradient->drhos + param->offset - first, gradient->slope + param->offset, param->count,
             u->weight, "gradient of rho", param->name));
     }
 cleanup:

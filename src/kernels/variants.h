@@ -9,6 +9,7 @@
 
 extern const crd_kernels crd_kernels_ref;
 extern const crd_conv_kernels crd_conv_kernels_ref;
+extern const crd_param_kernels crd_param_kernels_ref;
 extern const crd_elementwise_kernels crd_elementwise_kernels_ref;
 /** `n_steps` steps of independent multiply-adds in registers. Returns the floating-point operations
  * of one step; *sink keeps the compiler from leaving the work out. */
@@ -20,6 +21,8 @@ extern const crd_kernels crd_kernels_avx2;
 extern const crd_kernels crd_kernels_avx512;
 extern const crd_conv_kernels crd_conv_kernels_avx2;
 extern const crd_conv_kernels crd_conv_kernels_avx512;
+extern const crd_param_kernels crd_param_kernels_avx2;
+extern const crd_param_kernels crd_param_kernels_avx512;
 extern const crd_elementwise_kernels crd_elementwise_kernels_avx2;
 extern const crd_elementwise_kernels crd_elementwise_kernels_avx512;
 crd_peak_loop crd_peak_loop_avx2;
