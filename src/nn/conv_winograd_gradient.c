@@ -86,7 +86,7 @@ static double cost(const crd_conv *conv)
     double n_blocks = (double)divide_up(conv->n_in / CRD_LANES, b.n_groups);
     double n_chunks = (double)divide_up(conv->n_images * b.rows, b.n_rows);
     return POINTS * tiles * n_in * panels * 1.08 + tiles * n_in / CRD_LANES * 500 +
-           tiles * panels * n_blocks * 300 + n_in * panels * (200 + n_chunks * 72);
+           tiles * panels * n_blocks * 300 + n_in * panels * (400 + n_chunks * 72);
 }
 
 static int64_t scratch_floats(const crd_conv *conv)

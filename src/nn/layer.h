@@ -62,7 +62,8 @@ typedef struct crd_layer_args {
  * still hold what the kind keeps (keeps_in, keeps_out) and may hold anything else. */
 typedef struct crd_layer_grads {
     const float *dout;
-    float *din[CRD_NODE_MAX_INPUTS];     /**< NULL: not asked for */
+    float *din[CRD_NODE_MAX_INPUTS];     /**< NULL: not asked for; din[0] may be dout if it is not
+                                              added to and the kind is in_place */
     int adds[CRD_NODE_MAX_INPUTS];       /**< 1: din is added to; 0: overwritten */
     float *dparams[CRD_NODE_MAX_PARAMS]; /**< overwritten, by slot; NULL: not asked for; running
                                               statistics have none */
@@ -72,7 +73,7 @@ struct crd_layer {
     const char *name; /**< torch's class name */
     int n_inputs;
     int is_weighted;            /**< weight and bias may carry a posterior */
-    int in_place;               /**< out may be in[0] */
+    int in_place;               /**< out may be in[0], and din[0] dout */
     int has_epilogue;           /**< heeds residual and relu */
     int keeps_in, keeps_out;    /**< backward reads in, out */
     const crd_attr_spec *attrs; /**< ends with a NULL name */

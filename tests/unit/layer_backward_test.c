@@ -219,6 +219,13 @@ static void check_way(const char *kind, const crd_attrs *attrs, crd_shape shape,
         if (f.params[slot] != NULL)
             compare(slot == CRD_PARAM_WEIGHT ? "dweight" : "dbias", &f, f.params[slot],
                     grads.dparams[slot], 0, count_of(&f, slot), NULL);
+    /* In place the first input's gradient has the same bits. */
+    if (node->layer->in_place && !adds) {
+        memset(grads.dparams, 0, sizeof grads.dparams);
+        grads.din[0] = f.dout_f;
+        node->layer->backward(node, &args, &grads);
+        assert_memory_equal(f.dout_f, din[0], (size_t)f.n_in * sizeof(float));
+    }
     /* What is not asked for is not written. */
     memset(grads.din, 0, sizeof grads.din);
     memset(grads.dparams, 0, sizeof grads.dparams);
