@@ -309,7 +309,8 @@ static crd_status keep_gradients(train_run *r)
     for (int64_t i = 0; i < network->n_nodes; i++)
         for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
             int64_t p = network->nodes[i].params[slot];
-            for (int block = 0; p >= 0 && block < 2; block++)
+            int n_blocks = p < 0 ? 0 : 1 + (r->state->posterior->bayesian[p] != 0);
+            for (int block = 0; block < n_blocks; block++)
                 CRD_TRY(keep_param(r, &network->params.entries[p], block * r->n_floats));
         }
 cleanup:
