@@ -100,8 +100,7 @@ static crd_status allocate_own(predict_run *r, const crd_model *model)
     if (crd_comm_rank(r->comm) == 0) {
         for (int i = 0; i < 2; i++)
             CRD_ALLOC(&r->skipped[i], r->window_size, "skipped images");
-        CRD_TRY(crd_summary_init(&r->summary, r->window_size, r->n_classes, r->options->n_draws,
-                                 r->options->n_top));
+        CRD_TRY(crd_summary_init(&r->summary, r->window_size, r->n_classes, r->options->n_top));
     }
 cleanup:
     return status;
