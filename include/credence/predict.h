@@ -32,6 +32,7 @@ const crd_model *crd_shared_model_view(const crd_shared_model *shared);
 typedef struct crd_predict_options {
     crd_sampler_options sampler; /**< estimator, seed, batch and draw_block (the shape of a unit) */
     int64_t n_draws;             /**< 1 .. CRD_MAX_DRAWS; 1 with sampler.mean */
+    double confidence;           /**< of crd_summary.probs_half_width, in [0, 1) */
     int64_t n_top;               /**< classes in crd_summary.top_class */
     int want_draws;              /**< 1: the sink's draws() is called */
     int64_t n_images;

@@ -111,6 +111,8 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
         .posterior = path,
         .estimator = options->sampler.mean ? "mean" : crd_estimator_names()[facts->i_estimator],
         .list_classes = value_of(p, CRD_OPT_TOPK)->given,
+        .confidence = options->confidence,
+        .show_half_widths = value_of(p, CRD_OPT_CONFIDENCE)->given,
         .n_ranks = crd_comm_size(p->cli->comm),
         .seed = options->sampler.seed};
     if (value_of(p, CRD_OPT_JSON)->integer)
@@ -174,28 +176,47 @@ static crd_status read_shuffle(uint64_t *shuffle)
     return status;
 }
 
+/** A pair of draws lies within one block. */
+static crd_status check_pairs(const crd_option_value *values)
+{
+    const crd_option_id even[] = {CRD_OPT_DRAWS, CRD_OPT_DRAW_BLOCK};
+    for (size_t i = 0; i < sizeof even / sizeof *even; i++)
+        if (values[even[i]].integer % 2 != 0)
+            return CRD_FAIL(CRD_ERR_USAGE, "--antithetic draws pairs: --%s must be even, not %lld",
+                            crd_option_table()[even[i]].name, (long long)values[even[i]].integer);
+    return CRD_OK;
+}
+
 /** What the command line says, alike on all ranks. */
 static crd_status make_options(crd_predict_options *out, const crd_options *options)
 {
     const crd_option_value *values = options->values;
     int is_mean = values[CRD_OPT_MEAN].integer != 0, is_eps = values[CRD_OPT_IMPORT_EPS].given;
-    if (is_mean && (values[CRD_OPT_DRAWS].given || values[CRD_OPT_TYPE].given || is_eps))
-        return CRD_FAIL(CRD_ERR_USAGE,
-                        "--mean makes no draws: --draws, --type and --import-eps have no meaning");
+    int is_antithetic = values[CRD_OPT_ANTITHETIC].integer != 0;
+    if (is_mean &&
+        (values[CRD_OPT_DRAWS].given || values[CRD_OPT_TYPE].given || is_eps || is_antithetic))
+        return CRD_FAIL(CRD_ERR_USAGE, "--mean makes no draws: --draws, --type, --antithetic and "
+                                       "--import-eps have no meaning");
+    if (is_eps && is_antithetic)
+        return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --antithetic draws pairs");
+    if (is_antithetic && check_pairs(values) != CRD_OK)
+        return CRD_ERR_USAGE;
     if (is_eps && values[CRD_OPT_DRAWS].given && values[CRD_OPT_DRAWS].integer != 1)
         return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --draws must be 1");
     if (values[CRD_OPT_SAVE_DRAWS].integer && !values[CRD_OPT_OUTPUT].given)
         return CRD_FAIL(CRD_ERR_USAGE, "--save-draws needs -o FILE");
     if (values[CRD_OPT_SHOW_DRAWS].integer && values[CRD_OPT_JSON].integer)
         return CRD_FAIL(CRD_ERR_USAGE, "--show-draws prints lines of text: not with --json");
-    *out = (crd_predict_options){.sampler = {.mean = is_mean,
-                                             .seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                                             .batch = values[CRD_OPT_BATCH].integer,
-                                             .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
-                                 .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
-                                 .n_top = values[CRD_OPT_TOPK].integer,
-                                 .want_draws = values[CRD_OPT_SAVE_DRAWS].integer ||
-                                               values[CRD_OPT_SHOW_DRAWS].integer};
+    *out = (crd_predict_options){
+        .sampler = {.mean = is_mean,
+                    .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                    .antithetic = is_antithetic,
+                    .batch = values[CRD_OPT_BATCH].integer,
+                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
+        .confidence = values[CRD_OPT_CONFIDENCE].number,
+        .n_top = values[CRD_OPT_TOPK].integer,
+        .want_draws = values[CRD_OPT_SAVE_DRAWS].integer || values[CRD_OPT_SHOW_DRAWS].integer};
     return read_shuffle(&out->shuffle);
 }
 

@@ -112,6 +112,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
                       "no draws: the deterministic network, all weights at mu"},
     [CRD_OPT_TYPE] = {"type", 0, "NAME", CRD_OPTION_CHOICE, NULL, "the posterior's", 0, 0,
                       crd_estimator_names, CRD_PREDICT | CRD_BENCH | CRD_TRAIN, "estimator"},
+    [CRD_OPT_ANTITHETIC] =
+        {"antithetic", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_PREDICT,
+         "draws in pairs with opposite normals: smaller errors for the same work"},
+    [CRD_OPT_CONFIDENCE] =
+        {"confidence", 0, "C", CRD_OPTION_DOUBLE, "0.95", NULL, 0.5, 0.999999, NULL, CRD_PREDICT,
+         "of probs_half_width, which holds whenever sampling stops; given, it is "
+         "printed too"},
     [CRD_OPT_DRAW_BLOCK] = {"draw-block", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL,
                             CRD_PREDICT | CRD_BENCH, "draws that go through the network together"},
     [CRD_OPT_BATCH] = {"batch", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL, CRD_PREDICT,

@@ -65,6 +65,8 @@ typedef enum crd_option_id {
     CRD_OPT_DRAWS,
     CRD_OPT_MEAN,
     CRD_OPT_TYPE,
+    CRD_OPT_ANTITHETIC,
+    CRD_OPT_CONFIDENCE,
     CRD_OPT_DRAW_BLOCK,
     CRD_OPT_BATCH,
     CRD_OPT_TOPK,

@@ -51,6 +51,8 @@ typedef struct crd_prediction_view {
     const char *posterior;          /**< its path */
     const char *estimator;          /**< "mean" for the deterministic network */
     int list_classes;               /**< 1: list the top classes even of several images */
+    double confidence;              /**< of the half-widths */
+    int show_half_widths;           /**< 1: text has them too; JSON always has */
     int n_ranks;
     uint64_t seed;
 } crd_prediction_view;

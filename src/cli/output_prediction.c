@@ -53,6 +53,16 @@ static void print_run(const crd_prediction_view *view, double seconds)
     printf(", %d rank%s, %.1f s\n", view->n_ranks, view->n_ranks == 1 ? "" : "s", seconds);
 }
 
+static void print_error(const crd_prediction_view *view, const crd_summary *s, int64_t at)
+{
+    printf(" ± %.2f", 100 * (double)s->probs_mcse[at]);
+    if (view->show_half_widths)
+        printf(", within %.2f at %g %%", 100 * (double)s->probs_half_width[at],
+               100 * view->confidence);
+    printf("   (draws %.1f … %.1f, top-1 in %lld)", 100 * (double)s->probs_min[at],
+           100 * (double)s->probs_max[at], (long long)s->votes[at]);
+}
+
 static void print_list(const crd_prediction_view *view, const crd_summary *s, int64_t row,
                        int width)
 {
@@ -63,9 +73,7 @@ static void print_list(const crd_prediction_view *view, const crd_summary *s, in
         crd_print_padded(class_name(number, view, k), width);
         printf(" %6.2f %%", 100 * (double)s->probs_mean[at]);
         if (s->n_draws[row] > 1)
-            printf(" ± %.2f   (draws %.1f … %.1f, top-1 in %lld)", 100 * (double)s->probs_mcse[at],
-                   100 * (double)s->probs_min[at], 100 * (double)s->probs_max[at],
-                   (long long)s->votes[at]);
+            print_error(view, s, at);
         putchar('\n');
     }
     if (s->n_draws[row] > 1)
@@ -95,7 +103,8 @@ static void print_table_row(const crd_prediction_view *view, const crd_summary *
     printf("%6.2f", 100 * (double)s->probs_mean[at]);
     if (view->n_draws > 1)
         printf(" ± %-5.2f  %6.1f %%  %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
-               100 * (double)s->probs_mcse[at], 100 * (double)s->votes[at] / (double)s->n_draws[row],
+               100 * (double)s->probs_mcse[at],
+               100 * (double)s->votes[at] / (double)s->n_draws[row],
                s->predictive_entropy_debiased[row], s->predictive_entropy_mcse[row],
                s->expected_entropy[row], s->expected_entropy_mcse[row],
                s->mutual_information_debiased[row], s->mutual_information_mcse[row]);
@@ -207,10 +216,11 @@ void crd_prediction_append_json(json_t *images, const crd_prediction_view *view,
 crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
                                      double seconds)
 {
-    return crd_json_print(
-        json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:f, s:o}", "posterior",
-                  crd_json_text(view->posterior), "estimator", view->estimator, "seed",
-                  (json_int_t)view->seed, "n_draws", (json_int_t)view->n_draws, "n_images",
-                  (json_int_t)view->n_images, "n_classes", (json_int_t)view->n_classes, "n_ranks",
-                  view->n_ranks, "seconds", seconds, "images", images));
+    return crd_json_print(json_pack("{s:o, s:s, s:I, s:I, s:f, s:I, s:I, s:i, s:f, s:o}",
+                                    "posterior", crd_json_text(view->posterior), "estimator",
+                                    view->estimator, "seed", (json_int_t)view->seed, "n_draws",
+                                    (json_int_t)view->n_draws, "confidence", view->confidence,
+                                    "n_images", (json_int_t)view->n_images, "n_classes",
+                                    (json_int_t)view->n_classes, "n_ranks", view->n_ranks,
+                                    "seconds", seconds, "images", images));
 }

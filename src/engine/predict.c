@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "credence/looks.h"
 #include "engine/partition.h"
 
 /* Default of options.buffer_bytes. */
@@ -60,6 +61,11 @@ static crd_status check_options(const crd_predict_options *o)
     if (o->n_images < 1 || o->n_images > UINT32_MAX)
         return CRD_FAIL(CRD_ERR_USAGE, "number of images: %lld is not from 1 to %lld",
                         (long long)o->n_images, (long long)UINT32_MAX);
+    if (o->sampler.antithetic && (o->n_draws % 2 != 0 || o->sampler.draw_block % 2 != 0))
+        return CRD_FAIL(
+            CRD_ERR_USAGE,
+            "antithetic draws are pairs: %lld draws in blocks of %lld are not all pairs",
+            (long long)o->n_draws, (long long)o->sampler.draw_block);
     if (o->sampler.batch < 1 || o->sampler.draw_block < 1 || o->n_top < 1)
         return CRD_FAIL(CRD_ERR_USAGE, "batch, draw block and top classes are at least 1");
     return CRD_OK;
@@ -101,6 +107,10 @@ static crd_status allocate_own(predict_run *r, const crd_model *model)
         for (int i = 0; i < 2; i++)
             CRD_ALLOC(&r->skipped[i], r->window_size, "skipped images");
         CRD_TRY(crd_summary_init(&r->summary, r->window_size, r->n_classes, r->options->n_top));
+        crd_looks looks = {r->options->n_draws, r->options->n_draws,
+                           r->options->sampler.draw_block};
+        r->summary.is_paired = r->options->sampler.antithetic;
+        r->summary.miss = crd_looks_miss(&looks, r->options->confidence);
     }
 cleanup:
     return status;
@@ -159,6 +169,22 @@ static crd_status load_window(predict_run *r, int64_t window)
     return status;
 }
 
+/* A pair lies within one unit, as blocks are even. */
+static void accumulate(predict_run *r, const crd_unit *unit, const float *logits)
+{
+    int64_t step = r->options->sampler.antithetic ? 2 : 1, row = unit->n_images * r->n_classes;
+    for (int64_t d = 0; d < unit->n_draws; d += step)
+        for (int64_t i = 0; i < unit->n_images; i++) {
+            int64_t image = unit->first_image + i, draw = unit->first_draw + d;
+            int64_t *sums = r->sums + image * r->n_sums, *maxima = r->maxima + image * r->n_maxima;
+            const float *own = logits + d * row + i * r->n_classes;
+            if (step == 2)
+                crd_accumulator_add_pair(sums, maxima, own, own + row, r->n_classes, draw / 2);
+            else
+                crd_accumulator_add(sums, maxima, own, r->n_classes, draw);
+        }
+}
+
 static crd_status compute_unit(predict_run *r, int64_t window, const crd_unit *unit, float *logits)
 {
     const float *images = crd_shared_data(r->images[window % 2]);
@@ -167,13 +193,7 @@ static crd_status compute_unit(predict_run *r, int64_t window, const crd_unit *u
         window * r->window_size + unit->first_image, unit->first_draw, unit->n_draws);
     if (status != CRD_OK)
         return status;
-    for (int64_t d = 0; d < unit->n_draws; d++)
-        for (int64_t i = 0; i < unit->n_images; i++) {
-            int64_t image = unit->first_image + i;
-            crd_accumulator_add(r->sums + image * r->n_sums, r->maxima + image * r->n_maxima,
-                                logits + (d * unit->n_images + i) * r->n_classes, r->n_classes,
-                                unit->first_draw + d);
-        }
+    accumulate(r, unit, logits);
     r->n_units_done++;
     return CRD_OK;
 }

@@ -1,0 +1,82 @@
+"""Fewer draws for the same error: antithetic pairs, and sampling that stops when the error is small enough."""
+import json
+import unittest
+
+import h5py
+import numpy
+
+import program
+from program import DATA, run
+
+IMAGES = DATA / "images"
+USAGE = 2
+
+
+class Adaptive(program.Case):
+    def fails(self, code, words, *arguments, ranks=1):
+        result = run(*arguments, ranks=ranks, folder=self.work)
+        self.assertEqual(result.codes, [code] * ranks, result.err)
+        for word in words:
+            self.assertIn(word, result.err)
+        self.assertEqual(list(self.work.glob("out.h5")), [])
+
+    def predict(self, output, *options, ranks=1, inputs=IMAGES):
+        self.succeed("predict", self.posterior, inputs, "-o", output, *options, ranks=ranks)
+        return self.work / output
+
+    def datasets(self, output):
+        return self.succeed("inspect", output, "--datasets")
+
+    def test_antithetic_pairs(self):
+        options = ("--draws", 24, "--draw-block", 6, "--save-draws")
+        for estimator in ("reparameterization", "flipout"):
+            paired = self.predict("p.h5", *options, "--antithetic", "--type", estimator)
+            plain = self.predict("q.h5", *options, "--type", estimator)
+            with h5py.File(paired) as p, h5py.File(plain) as q:
+                logits, others = p["predictions/logits"][0], q["predictions/logits"][0]
+                self.assertTrue((logits[0::2] == others[0::2]).all())
+                self.assertFalse((logits[1::2] == others[1::2]).any())
+                # Opposite normals: what is linear in them cancels.
+                mean = logits.mean(axis=0)
+                self.assertLess(numpy.std((logits[0::2] + logits[1::2]) / 2 - mean), numpy.std(others - mean) / 3)
+                # The error is that of the pairs' means.
+                probs = p["predictions/probs"][0].astype(float)
+                pairs = (probs[0::2] + probs[1::2]) / 2
+                error = pairs.std(axis=0, ddof=1) / numpy.sqrt(len(pairs))
+                numpy.testing.assert_allclose(p["predictive/probs_mcse"], error, rtol=1e-3, atol=1e-7)
+                numpy.testing.assert_allclose(p["predictive/probs_sd"], probs.std(axis=0, ddof=1), rtol=1e-3, atol=1e-7)
+
+    def test_antithetic_answer_does_not_depend_on_ranks(self):
+        self.predict("p.h5", "--draws", 34, "--antithetic")
+        alone = self.datasets("p.h5")
+        self.predict("p.h5", "--draws", 34, "--antithetic", ranks=3)
+        self.assertEqual(self.datasets("p.h5"), alone)
+
+    def test_antithetic_needs_pairs(self):
+        for ranks in (1, 3):
+            self.fails(USAGE, ["--draws must be even, not 33"], "predict", self.posterior, IMAGES, "--antithetic",
+                       "--draws", 33, "-o", "out.h5", ranks=ranks)
+        self.fails(USAGE, ["--draw-block must be even, not 5"], "predict", self.posterior, IMAGES, "--antithetic",
+                   "--draw-block", 5, "-o", "out.h5")
+        self.fails(USAGE, ["--mean", "--antithetic"], "predict", self.posterior, IMAGES, "--antithetic", "--mean")
+
+    def test_half_widths(self):
+        wide = self.predict("p.h5", "--draws", 64)
+        sure = self.predict("q.h5", "--draws", 64, "--confidence", 0.999)
+        with h5py.File(wide) as p, h5py.File(sure) as q:
+            mcse, half, more = (f["predictive"][name][:].astype(float) for f, name in
+                                ((p, "probs_mcse"), (p, "probs_half_width"), (q, "probs_half_width")))
+        for confidence, width in ((0.95, half), (0.999, more)):
+            log = numpy.log(4 / (1 - confidence))
+            numpy.testing.assert_allclose(width, numpy.minimum(numpy.sqrt(2 * log) * mcse + 7 * log / 3 / 63, 1),
+                                          rtol=1e-5)
+        answer = json.loads(self.succeed("predict", self.posterior, IMAGES, "--draws", 64, "--json"))
+        top = answer["images"][10]["top"][0]
+        self.assertAlmostEqual(top["probs_half_width"], half[10][top["class"]], places=6)
+        lists = self.succeed("predict", self.posterior, IMAGES / "10_t-shirt_top.jpg", "--draws", 640, "--confidence", 0.9)
+        self.assertRegex(lists, r"\d % ± \d\.\d\d, within \d+\.\d\d at 90 %   \(draws")
+        self.fails(USAGE, ["--confidence", "'1.5'"], "predict", self.posterior, IMAGES, "--confidence", 1.5)
+
+
+if __name__ == "__main__":
+    unittest.main()
