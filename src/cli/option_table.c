@@ -46,10 +46,18 @@ static const crd_option table[CRD_N_OPTIONS] = {
                         CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN,
                         "file to write (HDF5); it appears whole or not at all"},
 
-    [CRD_OPT_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_CONVERT,
-                      "architecture; `credence models` lists them"},
-    [CRD_OPT_WEIGHTS] = {"weights", 0, "FILE", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_CONVERT,
-                         "weights of the deterministic network (torch .pth, zip format)"},
+    [CRD_OPT_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, NULL, "that of --weights, if a posterior",
+                      0, 0, NULL, CRD_CONVERT, "architecture; `credence models` lists them"},
+    [CRD_OPT_WEIGHTS] = {"weights", 0, "FILE", CRD_OPTION_TEXT, NULL, "random ones, He et al. 2015",
+                         0, 0, NULL, CRD_CONVERT,
+                         "weights of the deterministic network: torch .pth (zip format), or a "
+                         "posterior, whose means are taken"},
+    [CRD_OPT_CHANNELS] = {"channels", 0, "N", CRD_OPTION_INT64, NULL, "the architecture's", 1,
+                          CRD_MAX_CHANNELS, NULL, CRD_CONVERT,
+                          "without --weights: channels of an image"},
+    [CRD_OPT_N_CLASSES] = {"n-classes", 0, "N", CRD_OPTION_INT64, NULL,
+                           "those of --classes, or the architecture's", 1, 1e6, NULL, CRD_CONVERT,
+                           "without --weights: outputs of the network"},
     [CRD_OPT_PRIOR_MU] = {"prior-mu", 0, "X", CRD_OPTION_DOUBLE, "0", NULL, -1e6, 1e6, NULL,
                           CRD_CONVERT, "prior mean of every weight"},
     [CRD_OPT_PRIOR_SIGMA] = {"prior-sigma", 0, "X", CRD_OPTION_DOUBLE, "1", NULL, 1e-6, 1e6, NULL,
@@ -107,11 +115,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
                                0, interpolation_names, CRD_CONVERT, "filter for resizing"},
 
     [CRD_OPT_DRAWS] = {"draws", 0, "N", CRD_OPTION_INT64, "100", NULL, 1, (double)CRD_MAX_DRAWS,
-                       NULL, CRD_PREDICT, "networks to draw"},
-    [CRD_OPT_MEAN] = {"mean", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_PREDICT,
+                       NULL, CRD_PREDICT | CRD_EVALUATE, "networks to draw"},
+    [CRD_OPT_MEAN] = {"mean", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
+                      CRD_PREDICT | CRD_EVALUATE,
                       "no draws: the deterministic network, all weights at mu"},
     [CRD_OPT_TYPE] = {"type", 0, "NAME", CRD_OPTION_CHOICE, NULL, "the posterior's", 0, 0,
-                      crd_estimator_names, CRD_PREDICT | CRD_BENCH | CRD_TRAIN, "estimator"},
+                      crd_estimator_names, CRD_PREDICT | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
+                      "estimator"},
     [CRD_OPT_ANTITHETIC] =
         {"antithetic", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_PREDICT,
          "draws in pairs with opposite normals: smaller errors for the same work"},
@@ -120,9 +130,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
          "of probs_half_width, which holds whenever sampling stops; given, it is "
          "printed too"},
     [CRD_OPT_DRAW_BLOCK] = {"draw-block", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL,
-                            CRD_PREDICT | CRD_BENCH, "draws that go through the network together"},
-    [CRD_OPT_BATCH] = {"batch", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL, CRD_PREDICT,
-                       "images that go through the network together"},
+                            CRD_PREDICT | CRD_BENCH | CRD_EVALUATE,
+                            "draws that go through the network together"},
+    [CRD_OPT_BATCH] = {"batch", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL,
+                       CRD_PREDICT | CRD_EVALUATE, "images that go through the network together"},
     [CRD_OPT_TOPK] = {"topk", 0, "K", CRD_OPTION_INT64, "5", NULL, 1, 100000, NULL, CRD_PREDICT,
                       "most probable classes to record and list; given, it lists them for several "
                       "images too"},
@@ -137,6 +148,9 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_SKIP_BAD] = {"skip-bad", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                           CRD_PREDICT | CRD_PREPROCESS,
                           "skip images that cannot be read, name them, do the others"},
+
+    [CRD_OPT_OOD] = {"ood", 0, "DATA", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_EVALUATE,
+                     "images of another kind: how well they are told from those of DATA"},
 
     [CRD_OPT_LOSS] =
         {"loss", 0, "NAME", CRD_OPTION_CHOICE, "cross-entropy", NULL, 0, 0, loss_names, CRD_TRAIN,
@@ -224,7 +238,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
                          "repeats; the median counts"},
 
     [CRD_OPT_SEED] = {"seed", 0, "N", CRD_OPTION_INT64, "0", NULL, 0, MAX_SEED, NULL,
-                      CRD_CONVERT | CRD_PREDICT | CRD_BENCH | CRD_TRAIN,
+                      CRD_CONVERT | CRD_PREDICT | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
                       "key of all random numbers"},
     [CRD_OPT_JSON] = {"json", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                       CRD_EVERY & ~CRD_HELP,
