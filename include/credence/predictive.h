@@ -6,9 +6,9 @@
  *   q = round(p * 2^36)   sums of up to 2^26 draws fit int64
  *   q^2, exactly          low 36 bits and the rest apart, each sum fits int64; so variances are exact
  *   round(H * 2^32)       H < 32: sums of up to 2^26 draws fit int64
- *   votes                 counts
+ *   votes, draws          counts
  *
- * Draw d belongs to group d % CRD_N_GROUPS; q and H are summed by group, and the scatter between the groups
+ * Draw d belongs to group d % CRD_N_GROUPS; q, H and draws are summed by group, and the scatter between the groups
  * gives the Monte Carlo errors of what is no mean (entropy of the mean, mutual information). Room: stats.
  */
 #ifndef CREDENCE_PREDICTIVE_H
@@ -38,12 +38,16 @@ void crd_accumulator_reset(int64_t *sums, int64_t *maxima, int64_t n_classes);
 void crd_accumulator_add(int64_t *sums, int64_t *maxima, const float *logits, int64_t n_classes,
                          int64_t draw);
 
+/** Draws added so far. */
+int64_t crd_accumulator_n_draws(const int64_t *sums, int64_t n_classes);
+
 /** probs[n_classes] = softmax of logits[n_classes], evaluated in double. */
 void crd_softmax(float *probs, const float *logits, int64_t n_classes);
 
-/** What is said of a batch of images. Rows that were skipped hold NaN (votes and top classes: -1). */
+/** What is said of a batch of images. Rows that were skipped, or of which no draw is there yet, hold NaN (votes and
+ * top classes: -1, n_draws: 0). */
 typedef struct crd_summary {
-    int64_t n_images, n_classes, n_draws, n_top;
+    int64_t n_images, n_classes, n_top;
     /* [image][class] */
     float *probs_mean;            /**< predictive distribution: mean of the draws' probabilities */
     float *probs_sd;              /**< standard deviation over draws (n - 1); NaN for one draw */
@@ -60,17 +64,18 @@ typedef struct crd_summary {
     double *mutual_information; /**< difference of the two, plug-in: the model's, epistemic */
     double *mutual_information_debiased; /**< may be slightly negative where the truth is 0 */
     double *mutual_information_mcse;
-    int8_t *skipped; /**< 1: the image could not be read */
+    int64_t *n_draws; /**< draws behind the row */
+    int8_t *skipped;  /**< 1: the image could not be read */
     /* [image][top]: the n_top most probable classes, ties to the lower class */
     int64_t *top_class;
 } crd_summary;
 
 /** Allocates a summary; n_top is cut to n_classes. Clear it. */
 crd_status crd_summary_init(crd_summary *summary, int64_t n_images, int64_t n_classes,
-                            int64_t n_draws, int64_t n_top);
+                            int64_t n_top);
 void crd_summary_clear(crd_summary *summary);
 
-/** Computes row `image` from a finished accumulator over summary->n_draws draws.
+/** Computes row `image` from an accumulator, over whichever draws it has seen.
  * Errors of entropies: the linearised statistic's variance from the scatter of the group means
  * (batch means); NaN below 2 draws. */
 void crd_summary_finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima);

@@ -62,13 +62,13 @@ static void print_list(const crd_prediction_view *view, const crd_summary *s, in
         printf("  ");
         crd_print_padded(class_name(number, view, k), width);
         printf(" %6.2f %%", 100 * (double)s->probs_mean[at]);
-        if (s->n_draws > 1)
+        if (s->n_draws[row] > 1)
             printf(" ± %.2f   (draws %.1f … %.1f, top-1 in %lld)", 100 * (double)s->probs_mcse[at],
                    100 * (double)s->probs_min[at], 100 * (double)s->probs_max[at],
                    (long long)s->votes[at]);
         putchar('\n');
     }
-    if (s->n_draws > 1)
+    if (s->n_draws[row] > 1)
         printf("  predictive entropy %.3f ± %.3f nats = aleatoric %.3f ± %.3f + epistemic %.3f ± "
                "%.3f\n",
                s->predictive_entropy_debiased[row], s->predictive_entropy_mcse[row],
@@ -95,7 +95,8 @@ static void print_table_row(const crd_prediction_view *view, const crd_summary *
     printf("%6.2f", 100 * (double)s->probs_mean[at]);
     if (view->n_draws > 1)
         printf(" ± %-5.2f  %6.1f %%  %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
-               100 * (double)s->probs_mcse[at], 100 * (double)s->votes[at] / (double)s->n_draws,
+               100 * (double)s->probs_mcse[at],
+               100 * (double)s->votes[at] / (double)s->n_draws[row],
                s->predictive_entropy_debiased[row], s->predictive_entropy_mcse[row],
                s->expected_entropy[row], s->expected_entropy_mcse[row],
                s->mutual_information_debiased[row], s->mutual_information_mcse[row]);

@@ -179,11 +179,10 @@ crd_status crd_prediction_write_summary(crd_prediction_file *file, const crd_sum
     crd_status status = CRD_OK;
     int n;
     const crd_field *fields = crd_summary_fields(&n);
-    CRD_REQUIRE(summary->n_classes == file->class_axis.extent &&
-                    summary->n_top == file->top.extent && summary->n_draws == file->draw.extent &&
-                    first_image >= 0 && first_image + summary->n_images <= file->image.extent,
-                CRD_ERR_INTERNAL, "%s: a summary that does not fit the file",
-                crd_h5_name(file->writer.h5));
+    CRD_REQUIRE(
+        summary->n_classes == file->class_axis.extent && summary->n_top == file->top.extent &&
+            first_image >= 0 && first_image + summary->n_images <= file->image.extent,
+        CRD_ERR_INTERNAL, "%s: a summary that does not fit the file", crd_h5_name(file->writer.h5));
     for (int i = 0; i < n; i++) {
         const void *rows = *(void *const *)((const char *)summary + fields[i].offset);
         int64_t start[2] = {first_image, 0};

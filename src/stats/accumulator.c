@@ -4,7 +4,7 @@
 
 int64_t crd_accumulator_n_sums(int64_t n_classes)
 {
-    return (CRD_N_GROUPS + 3) * n_classes + CRD_N_GROUPS;
+    return (CRD_N_GROUPS + 3) * n_classes + 2 * CRD_N_GROUPS;
 }
 
 int64_t crd_accumulator_n_maxima(int64_t n_classes)
@@ -18,6 +18,14 @@ void crd_accumulator_reset(int64_t *sums, int64_t *maxima, int64_t n_classes)
         sums[i] = 0;
     for (int64_t i = 0; i < crd_accumulator_n_maxima(n_classes); i++)
         maxima[i] = INT64_MIN;
+}
+
+int64_t crd_accumulator_n_draws(const int64_t *sums, int64_t n_classes)
+{
+    int64_t n = 0;
+    for (int64_t g = 0; g < CRD_N_GROUPS; g++)
+        n += sums[crd_accumulator_n_sums(n_classes) - CRD_N_GROUPS + g];
+    return n;
 }
 
 void crd_softmax(float *probs, const float *logits, int64_t n_classes)
@@ -63,6 +71,7 @@ void crd_accumulator_add(int64_t *sums, int64_t *maxima, const float *logits, in
             a.max_negative[c] = -q;
     }
     a.votes[top]++;
+    a.group_draws[group]++;
     /* H = log(sum) - E[x]: no logarithm of a probability, hence no 0 log 0. */
     double entropy = fmax(log(sum) - weighted / sum, 0);
     a.group_entropies[group] += llrint(ldexp(entropy, CRD_ENTROPY_BITS));

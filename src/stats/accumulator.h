@@ -14,6 +14,7 @@ typedef struct crd_accumulator_view {
     int64_t *squares_high;    /**< [C] sum of q^2 >> 36 */
     int64_t *votes;           /**< [C] */
     int64_t *group_entropies; /**< [CRD_N_GROUPS] */
+    int64_t *group_draws;     /**< [CRD_N_GROUPS] draws added */
     int64_t *max;             /**< [C] largest q */
     int64_t *max_negative;    /**< [C] largest -q */
 } crd_accumulator_view;
@@ -28,6 +29,7 @@ static inline crd_accumulator_view crd_accumulator_view_of(int64_t *sums, int64_
         .squares_high = squares + n_classes,
         .votes = squares + 2 * n_classes,
         .group_entropies = squares + 3 * n_classes,
+        .group_draws = squares + 3 * n_classes + CRD_N_GROUPS,
         .max = maxima,
         .max_negative = maxima + n_classes,
     };

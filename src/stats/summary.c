@@ -39,6 +39,7 @@ static const crd_field fields[] = {
           "epistemic uncertainty, corrected for the finite number of draws"),
     FIELD(mutual_information_mcse, CRD_FLOAT64, CRD_DIM_NONE, "nat",
           "Monte Carlo standard error of mutual_information"),
+    FIELD(n_draws, CRD_INT64, CRD_DIM_NONE, "1", "number of draws behind the image's figures"),
     FIELD(skipped, CRD_BOOL8, CRD_DIM_NONE, "1", "the image could not be read"),
     FIELD(top_class, CRD_INT64, CRD_DIM_TOP, "1", "most probable classes, the first is the first"),
 };
@@ -67,13 +68,12 @@ static void **field_pointer(crd_summary *summary, const crd_field *field)
 }
 
 crd_status crd_summary_init(crd_summary *summary, int64_t n_images, int64_t n_classes,
-                            int64_t n_draws, int64_t n_top)
+                            int64_t n_top)
 {
     crd_status status = CRD_OK;
     *summary = (crd_summary){
         .n_images = n_images,
         .n_classes = n_classes,
-        .n_draws = n_draws,
         .n_top = n_top < n_classes ? n_top : n_classes,
     };
     for (int i = 0; i < N_FIELDS; i++)
@@ -93,25 +93,24 @@ void crd_summary_clear(crd_summary *summary)
     *summary = (crd_summary){0};
 }
 
-/* Number of the draws 0 .. n_draws - 1 in a group. */
-static int64_t group_size(int64_t n_draws, int64_t group)
-{
-    return (n_draws - group + CRD_N_GROUPS - 1) / CRD_N_GROUPS;
-}
-
 /* Standard error of the mean over all draws of a statistic of which the sum over each group's draws is known:
  * for independent draws the mean square between groups is unbiased for the variance of one draw, whatever
  * the groups' sizes (one-way analysis of variance). */
-static double error_of_mean(const double group_sums[CRD_N_GROUPS], int64_t n_draws)
+static double error_of_mean(const double group_sums[CRD_N_GROUPS],
+                            const int64_t group_draws[CRD_N_GROUPS], int64_t n_draws)
 {
     double total = 0, square = 0;
-    int64_t n_groups = n_draws < CRD_N_GROUPS ? n_draws : CRD_N_GROUPS;
+    int64_t n_groups = 0;
+    for (int64_t g = 0; g < CRD_N_GROUPS; g++) {
+        total += group_sums[g];
+        n_groups += group_draws[g] > 0;
+    }
     if (n_groups < 2)
         return NAN;
-    for (int64_t g = 0; g < n_groups; g++)
-        total += group_sums[g];
-    for (int64_t g = 0; g < n_groups; g++) {
-        double m = (double)group_size(n_draws, g);
+    for (int64_t g = 0; g < CRD_N_GROUPS; g++) {
+        if (group_draws[g] == 0)
+            continue;
+        double m = (double)group_draws[g];
         double difference = group_sums[g] / m - total / (double)n_draws;
         square += m * difference * difference;
     }
@@ -122,7 +121,7 @@ static double error_of_mean(const double group_sums[CRD_N_GROUPS], int64_t n_dra
 static double finish_class(crd_summary *s, int64_t at, const crd_accumulator_view *a, int64_t c,
                            double *mean)
 {
-    int64_t n = s->n_draws, sum = 0;
+    int64_t n = s->n_draws[at / s->n_classes], sum = 0;
     for (int64_t g = 0; g < CRD_N_GROUPS; g++)
         sum += a->group_probs[g * s->n_classes + c];
     wide squares = ((wide)a->squares_high[c] << CRD_PROB_BITS) + a->squares_low[c];
@@ -155,10 +154,34 @@ static void finish_top(crd_summary *s, int64_t image)
     }
 }
 
+/* Marks the figures of a row as missing. */
+static void set_missing(crd_summary *summary, int64_t image)
+{
+    for (int i = 0; i < N_FIELDS; i++) {
+        int64_t width = field_width(summary, fields[i].dim);
+        void *data = *field_pointer(summary, &fields[i]);
+        for (int64_t j = image * width; j < (image + 1) * width; j++) {
+            if (fields[i].type == CRD_FLOAT32)
+                ((float *)data)[j] = NAN;
+            else if (fields[i].type == CRD_FLOAT64)
+                ((double *)data)[j] = NAN;
+            else if (fields[i].type == CRD_INT64)
+                ((int64_t *)data)[j] = -1;
+        }
+    }
+    summary->n_draws[image] = 0;
+    summary->skipped[image] = 0;
+}
+
 void crd_summary_finish(crd_summary *s, int64_t image, int64_t *sums, int64_t *maxima)
 {
-    const int64_t n = s->n_draws, n_classes = s->n_classes;
+    const int64_t n_classes = s->n_classes;
     crd_accumulator_view a = crd_accumulator_view_of(sums, maxima, n_classes);
+    int64_t n = crd_accumulator_n_draws(sums, n_classes);
+    set_missing(s, image);
+    if (n == 0)
+        return;
+    s->n_draws[image] = n;
     double entropy = 0, correction = 0, expected = 0;
     /* cross[g]: sum over the group's draws of -sum_c p_c log(mean p_c), whose mean is the entropy of the mean
      * and whose scatter is, to first order, that of the entropy of the mean. */
@@ -181,29 +204,17 @@ void crd_summary_finish(crd_summary *s, int64_t image, int64_t *sums, int64_t *m
     }
     s->predictive_entropy[image] = fmax(entropy, 0);
     s->predictive_entropy_debiased[image] = fmax(entropy, 0) + correction;
-    s->predictive_entropy_mcse[image] = error_of_mean(cross, n);
+    s->predictive_entropy_mcse[image] = error_of_mean(cross, a.group_draws, n);
     s->expected_entropy[image] = expected;
-    s->expected_entropy_mcse[image] = error_of_mean(own, n);
+    s->expected_entropy_mcse[image] = error_of_mean(own, a.group_draws, n);
     s->mutual_information[image] = fmax(entropy - expected, 0);
     s->mutual_information_debiased[image] = entropy - expected + correction;
-    s->mutual_information_mcse[image] = error_of_mean(information, n);
-    s->skipped[image] = 0;
+    s->mutual_information_mcse[image] = error_of_mean(information, a.group_draws, n);
     finish_top(s, image);
 }
 
 void crd_summary_skip(crd_summary *summary, int64_t image)
 {
-    for (int i = 0; i < N_FIELDS; i++) {
-        int64_t width = field_width(summary, fields[i].dim);
-        void *data = *field_pointer(summary, &fields[i]);
-        for (int64_t j = image * width; j < (image + 1) * width; j++) {
-            if (fields[i].type == CRD_FLOAT32)
-                ((float *)data)[j] = NAN;
-            else if (fields[i].type == CRD_FLOAT64)
-                ((double *)data)[j] = NAN;
-            else if (fields[i].type == CRD_INT64)
-                ((int64_t *)data)[j] = -1;
-        }
-    }
+    set_missing(summary, image);
     summary->skipped[image] = 1;
 }

@@ -92,7 +92,7 @@ static crd_status write_summary(crd_prediction_file *file)
     int n_fields;
     const crd_field *fields = crd_summary_fields(&n_fields);
     for (int64_t n = N_IMAGES - 1; n >= 0; n--) { /* any order of batches */
-        CRD_TRY(crd_summary_init(&summary, 1, N_CLASSES, N_DRAWS, N_TOP));
+        CRD_TRY(crd_summary_init(&summary, 1, N_CLASSES, N_TOP));
         for (int f = 0; f < n_fields; f++) {
             void *row = *(void **)(void *)((char *)&summary + fields[f].offset);
             int columns = fields[f].dim == CRD_DIM_CLASS ? N_CLASSES

@@ -28,12 +28,12 @@ typedef struct study {
     crd_summary summary;
 } study;
 
-static void study_init(study *s, int64_t n_draws)
+static void study_init(study *s)
 {
     assert_ok(crd_alloc_zeroed((void **)&s->sums, crd_accumulator_n_sums(C), 8, "sums"));
     assert_ok(crd_alloc_zeroed((void **)&s->maxima, crd_accumulator_n_maxima(C), 8, "maxima"));
     crd_accumulator_reset(s->sums, s->maxima, C);
-    assert_ok(crd_summary_init(&s->summary, 1, C, n_draws, 3));
+    assert_ok(crd_summary_init(&s->summary, 1, C, 3));
 }
 
 static void study_clear(study *s)
@@ -57,7 +57,7 @@ static void summary_equals_the_definition(void **unused)
     enum { S = 77 };
     static double p[S][C], entropy[S];
     study s;
-    study_init(&s, S);
+    study_init(&s);
     for (int64_t d = 0; d < S; d++) {
         float logits[C];
         double sum = 0;
@@ -111,9 +111,9 @@ static void sums_do_not_depend_on_order_or_partition(void **unused)
     (void)unused;
     enum { S = 1000 };
     study all, parts[3];
-    study_init(&all, S);
+    study_init(&all);
     for (int k = 0; k < 3; k++)
-        study_init(&parts[k], S);
+        study_init(&parts[k]);
     float logits[C];
     for (int64_t d = 0; d < S; d++) {
         logits_of(logits, 2, d, 3);
@@ -141,7 +141,7 @@ static void certain_and_extreme_draws_are_exact(void **unused)
 {
     (void)unused;
     study s;
-    study_init(&s, 1000);
+    study_init(&s);
     float logits[C] = {3e38f, -3e38f, 0, 1, 2, 3, 4, 5, 6, 3e38f};
     for (int64_t d = 0; d < 1000; d++)
         crd_accumulator_add(s.sums, s.maxima, logits, C, d);
@@ -162,7 +162,7 @@ static void one_draw_has_no_error_figure(void **unused)
     (void)unused;
     study s;
     float logits[C];
-    study_init(&s, 1);
+    study_init(&s);
     logits_of(logits, 3, 0, 1);
     crd_accumulator_add(s.sums, s.maxima, logits, C, 0);
     crd_summary_finish(&s.summary, 0, s.sums, s.maxima);
@@ -183,7 +183,7 @@ static void errors_and_corrections_are_honest(void **unused)
     enum { S = 100, R = 2000 };
     double plug_in = 0, debiased = 0, sum[4] = {0}, square[4] = {0}, claimed[4] = {0};
     study s;
-    study_init(&s, S);
+    study_init(&s);
     uint64_t state = 5;
     for (int r = 0; r < R; r++) {
         crd_accumulator_reset(s.sums, s.maxima, C);
@@ -226,7 +226,7 @@ static void predictive_entropy_error_matches_its_scatter(void **unused)
     enum { S = 203, R = 2000 };
     double sum = 0, square = 0, claimed = 0;
     study s;
-    study_init(&s, S);
+    study_init(&s);
     uint64_t state = 6;
     for (int r = 0; r < R; r++) {
         crd_accumulator_reset(s.sums, s.maxima, C);
