@@ -236,9 +236,11 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     options.sampler.estimator = crd_estimator_names()[facts.i_estimator];
 
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, p.eps));
-    crd_predict_source source = {crd_images_load, &p.images};
-    crd_predict_sink sink = {take_summary, options.want_draws ? take_draws : NULL, show_progress,
-                             &p};
+    crd_predict_source source = {.load = crd_images_load, .payload = &p.images};
+    crd_predict_sink sink = {.summary = take_summary,
+                             .draws = options.want_draws ? take_draws : NULL,
+                             .progress = show_progress,
+                             .payload = &p};
     p.progress = crd_progress_start("units", !cli->options->values[CRD_OPT_QUIET].integer);
     crd_predict_report report;
     CRD_TRY(

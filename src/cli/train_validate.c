@@ -23,7 +23,7 @@ crd_status crd_validation_run(double out[3], crd_validation *validation, crd_com
     crd_status status = CRD_OK;
     crd_shared_model *shared = NULL;
     metrics_sink metrics_of = {.labels = validation->labels};
-    crd_predict_source source = {crd_images_load, &validation->images};
+    crd_predict_source source = {.load = crd_images_load, .payload = &validation->images};
     crd_predict_sink sink = {.summary = take_summary, .payload = &metrics_of};
     crd_predict_report report;
     crd_metrics metrics;

@@ -1,5 +1,15 @@
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "comm/comm_body.h"
+
+void crd_comm_init(crd_comm *comm, const crd_comm_ops *ops)
+{
+    comm->ops = ops;
+    if (gethostname(comm->host, sizeof comm->host) != 0)
+        comm->host[0] = '\0';
+    comm->host[sizeof comm->host - 1] = '\0'; /* cut, it need not end */
+}
 
 void crd_comm_destroy(crd_comm *comm)
 {
@@ -38,6 +48,11 @@ int crd_comm_n_nodes(const crd_comm *comm)
 int crd_comm_node_rank(const crd_comm *comm)
 {
     return comm->node_rank;
+}
+
+const char *crd_comm_host(const crd_comm *comm)
+{
+    return comm->host;
 }
 
 const int *crd_comm_node_sizes(const crd_comm *comm)
@@ -192,7 +207,57 @@ int64_t crd_counter_get(const crd_counter *counter)
 
 void crd_counter_raise(crd_counter *counter, int64_t value)
 {
-    int64_t now = atomic_load(counter->value);
-    while (now < value && !atomic_compare_exchange_weak(counter->value, &now, value)) {
+    crd_atomic_raise(counter->value, value);
+}
+
+crd_status crd_alarm_create(crd_alarm **out, crd_comm *comm)
+{
+    crd_status status = crd_alloc_zeroed((void **)out, 1, sizeof **out, "alarm");
+    status = crd_comm_agree(comm, status);
+    if (status == CRD_OK) {
+        (*out)->comm = comm;
+        status = crd_shared_create(&(*out)->shared, comm, sizeof *(*out)->level);
     }
+    if (status == CRD_OK) {
+        (*out)->level = crd_shared_data((*out)->shared);
+        status = crd_comm_agree(comm, comm->ops->alarm_open(*out));
+        if (status != CRD_OK)
+            crd_shared_destroy((*out)->shared);
+    }
+    if (status != CRD_OK) {
+        crd_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+void crd_alarm_destroy(crd_alarm *alarm)
+{
+    if (alarm == NULL)
+        return;
+    alarm->comm->ops->alarm_close(alarm);
+    crd_shared_destroy(alarm->shared);
+    crd_free(alarm);
+}
+
+void crd_alarm_raise(crd_alarm *alarm, int level)
+{
+    crd_atomic_raise(alarm->level, level);
+    alarm->comm->ops->alarm_travel(alarm);
+}
+
+int crd_alarm_get(crd_alarm *alarm)
+{
+    alarm->comm->ops->alarm_travel(alarm);
+    return (int)atomic_load(alarm->level);
+}
+
+int crd_alarm_arrived(crd_alarm *alarm)
+{
+    return alarm->comm->ops->alarm_arrived(alarm);
+}
+
+int crd_alarm_settle(crd_alarm *alarm)
+{
+    return alarm->comm->ops->alarm_settle(alarm);
 }
