@@ -113,6 +113,8 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
         .list_classes = value_of(p, CRD_OPT_TOPK)->given,
         .confidence = options->confidence,
         .show_half_widths = value_of(p, CRD_OPT_CONFIDENCE)->given,
+        .is_adaptive = options->until_mcse > 0,
+        .least_draws = options->n_draws,
         .n_ranks = crd_comm_size(p->cli->comm),
         .seed = options->sampler.seed};
     if (value_of(p, CRD_OPT_JSON)->integer)
@@ -125,6 +127,7 @@ static crd_status take_summary(const crd_summary *summary, int64_t first_image, 
 {
     prediction *p = payload;
     crd_progress_end(&p->progress);
+    crd_prediction_view_add(&p->view, summary);
     if (p->rows != NULL)
         crd_prediction_append_json(p->rows, &p->view, summary, first_image);
     else
@@ -187,12 +190,36 @@ static crd_status check_pairs(const crd_option_value *values)
     return CRD_OK;
 }
 
+/** What goes with stopping images. */
+static crd_status check_stopping(const crd_option_value *values)
+{
+    const crd_option_id not_with[] = {CRD_OPT_MEAN, CRD_OPT_IMPORT_EPS, CRD_OPT_SAVE_DRAWS,
+                                      CRD_OPT_SHOW_DRAWS};
+    if (!values[CRD_OPT_UNTIL_MCSE].given)
+        return values[CRD_OPT_MIN_DRAWS].given
+                   ? CRD_FAIL(CRD_ERR_USAGE, "--min-draws has a meaning only with --until-mcse")
+                   : CRD_OK;
+    for (size_t i = 0; i < sizeof not_with / sizeof *not_with; i++)
+        if (values[not_with[i]].given)
+            return CRD_FAIL(
+                CRD_ERR_USAGE,
+                "--until-mcse stops images at different numbers of draws: not with --%s",
+                crd_option_table()[not_with[i]].name);
+    if (values[CRD_OPT_MIN_DRAWS].given &&
+        values[CRD_OPT_MIN_DRAWS].integer > values[CRD_OPT_DRAWS].integer)
+        return CRD_FAIL(CRD_ERR_USAGE, "--min-draws: %lld is more than --draws %lld",
+                        (long long)values[CRD_OPT_MIN_DRAWS].integer,
+                        (long long)values[CRD_OPT_DRAWS].integer);
+    return CRD_OK;
+}
+
 /** What the command line says, alike on all ranks. */
 static crd_status make_options(crd_predict_options *out, const crd_options *options)
 {
     const crd_option_value *values = options->values;
     int is_mean = values[CRD_OPT_MEAN].integer != 0, is_eps = values[CRD_OPT_IMPORT_EPS].given;
     int is_antithetic = values[CRD_OPT_ANTITHETIC].integer != 0;
+    int is_adaptive = values[CRD_OPT_UNTIL_MCSE].given;
     if (is_mean &&
         (values[CRD_OPT_DRAWS].given || values[CRD_OPT_TYPE].given || is_eps || is_antithetic))
         return CRD_FAIL(CRD_ERR_USAGE, "--mean makes no draws: --draws, --type, --antithetic and "
@@ -201,22 +228,26 @@ static crd_status make_options(crd_predict_options *out, const crd_options *opti
         return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --antithetic draws pairs");
     if (is_antithetic && check_pairs(values) != CRD_OK)
         return CRD_ERR_USAGE;
+    if (check_stopping(values) != CRD_OK)
+        return CRD_ERR_USAGE;
     if (is_eps && values[CRD_OPT_DRAWS].given && values[CRD_OPT_DRAWS].integer != 1)
         return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --draws must be 1");
     if (values[CRD_OPT_SAVE_DRAWS].integer && !values[CRD_OPT_OUTPUT].given)
         return CRD_FAIL(CRD_ERR_USAGE, "--save-draws needs -o FILE");
     if (values[CRD_OPT_SHOW_DRAWS].integer && values[CRD_OPT_JSON].integer)
         return CRD_FAIL(CRD_ERR_USAGE, "--show-draws prints lines of text: not with --json");
-    *out = (crd_predict_options){
-        .sampler = {.mean = is_mean,
-                    .seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                    .antithetic = is_antithetic,
-                    .batch = values[CRD_OPT_BATCH].integer,
-                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
-        .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
-        .confidence = values[CRD_OPT_CONFIDENCE].number,
-        .n_top = values[CRD_OPT_TOPK].integer,
-        .want_draws = values[CRD_OPT_SAVE_DRAWS].integer || values[CRD_OPT_SHOW_DRAWS].integer};
+    *out = (crd_predict_options){.sampler = {.mean = is_mean,
+                                             .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                                             .antithetic = is_antithetic,
+                                             .batch = values[CRD_OPT_BATCH].integer,
+                                             .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+                                 .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
+                                 .until_mcse = is_adaptive ? values[CRD_OPT_UNTIL_MCSE].number : 0,
+                                 .min_draws = values[CRD_OPT_MIN_DRAWS].integer,
+                                 .confidence = values[CRD_OPT_CONFIDENCE].number,
+                                 .n_top = values[CRD_OPT_TOPK].integer,
+                                 .want_draws = values[CRD_OPT_SAVE_DRAWS].integer ||
+                                               values[CRD_OPT_SHOW_DRAWS].integer};
     return read_shuffle(&out->shuffle);
 }
 

@@ -125,6 +125,14 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_ANTITHETIC] =
         {"antithetic", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_PREDICT,
          "draws in pairs with opposite normals: smaller errors for the same work"},
+    [CRD_OPT_UNTIL_MCSE] =
+        {"until-mcse", 0, "E", CRD_OPTION_DOUBLE, NULL, NULL, 1e-6, 0.5, NULL, CRD_PREDICT,
+         "stop an image once the standard errors of its --topk probabilities are "
+         "below E (0.01: one percent); --draws is the most"},
+    [CRD_OPT_MIN_DRAWS] = {"min-draws", 0, "N", CRD_OPTION_INT64, "32", NULL, 2,
+                           (double)CRD_MAX_DRAWS, NULL, CRD_PREDICT,
+                           "with --until-mcse: draws before the first look; each next look is at a "
+                           "quarter more"},
     [CRD_OPT_CONFIDENCE] =
         {"confidence", 0, "C", CRD_OPTION_DOUBLE, "0.95", NULL, 0.5, 0.999999, NULL, CRD_PREDICT,
          "of probs_half_width, which holds whenever sampling stops; given, it is "

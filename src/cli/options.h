@@ -69,6 +69,8 @@ typedef enum crd_option_id {
     CRD_OPT_MEAN,
     CRD_OPT_TYPE,
     CRD_OPT_ANTITHETIC,
+    CRD_OPT_UNTIL_MCSE,
+    CRD_OPT_MIN_DRAWS,
     CRD_OPT_CONFIDENCE,
     CRD_OPT_DRAW_BLOCK,
     CRD_OPT_BATCH,

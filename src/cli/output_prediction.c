@@ -44,12 +44,25 @@ static int class_column(const crd_prediction_view *view, const crd_summary *s, i
     return width < at_most ? width : at_most;
 }
 
+void crd_prediction_view_add(crd_prediction_view *view, const crd_summary *summary)
+{
+    for (int64_t i = 0; i < summary->n_images; i++) {
+        int64_t n = summary->n_draws[i];
+        if (summary->skipped[i])
+            continue;
+        view->least_draws = n < view->least_draws ? n : view->least_draws;
+        view->most_draws = n > view->most_draws ? n : view->most_draws;
+    }
+}
+
 static void print_run(const crd_prediction_view *view, double seconds)
 {
     if (strcmp(view->estimator, "mean") == 0)
         printf("deterministic network");
+    else if (view->least_draws < view->most_draws)
+        printf("%lld to %lld draws", (long long)view->least_draws, (long long)view->most_draws);
     else
-        printf("%lld draw%s", (long long)view->n_draws, view->n_draws == 1 ? "" : "s");
+        printf("%lld draw%s", (long long)view->most_draws, view->most_draws == 1 ? "" : "s");
     printf(", %d rank%s, %.1f s\n", view->n_ranks, view->n_ranks == 1 ? "" : "s", seconds);
 }
 
@@ -90,6 +103,8 @@ static void print_table_head(const crd_prediction_view *view, int name_width, in
 {
     crd_print_padded("image", name_width + 2);
     crd_print_padded("class", class_width + 2);
+    if (view->is_adaptive)
+        printf("   draws  ");
     puts(view->n_draws > 1 ? "probability, %     top-1  entropy, nats = aleatoric     + epistemic"
                            : "probability, %  entropy, nats");
 }
@@ -100,6 +115,8 @@ static void print_table_row(const crd_prediction_view *view, const crd_summary *
     int64_t k = s->top_class[row * s->n_top], at = row * s->n_classes + k;
     char number[24];
     crd_print_padded(class_name(number, view, k), class_width + 2);
+    if (view->is_adaptive)
+        printf("%8lld  ", (long long)s->n_draws[row]);
     printf("%6.2f", 100 * (double)s->probs_mean[at]);
     if (view->n_draws > 1)
         printf(" ± %-5.2f  %6.1f %%  %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
@@ -137,6 +154,8 @@ void crd_prediction_print(const crd_prediction_view *view, const crd_summary *su
             crd_print_padded(name, view->n_images == 1 ? class_width + 5 : 0);
             if (view->n_images == 1)
                 print_run(view, seconds);
+            else if (view->is_adaptive)
+                printf("   %lld draws\n", (long long)summary->n_draws[row]);
             else
                 putchar('\n');
             print_list(view, summary, row, class_width);

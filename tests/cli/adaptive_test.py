@@ -77,6 +77,46 @@ class Adaptive(program.Case):
         self.assertRegex(lists, r"\d % ± \d\.\d\d, within \d+\.\d\d at 90 %   \(draws")
         self.fails(USAGE, ["--confidence", "'1.5'"], "predict", self.posterior, IMAGES, "--confidence", 1.5)
 
+    def test_images_stop_when_they_are_known(self):
+        options = ("--until-mcse", 0.02, "--draws", 400, "--topk", 3)
+        stopped = self.predict("p.h5", *options)
+        alone = self.datasets("p.h5")
+        with h5py.File(stopped) as p:
+            draws, mcse, mean = (p["predictive"][name][:] for name in ("n_draws", "probs_mcse", "probs_mean"))
+            top = p["predictive/top_class"][:]
+        self.assertEqual(set(draws) - {32, 40, 56, 72, 96, 120, 152, 192, 240, 304, 384, 400}, set())
+        self.assertGreater(len(set(draws)), 3)
+        self.assertEqual(draws.min(), 32)
+        known = numpy.take_along_axis(mcse, top, axis=1).max(axis=1) < 0.02
+        self.assertTrue((known | (draws == 400)).all())
+        # A stopped image has the row of a run with so many draws.
+        for n in sorted(set(draws))[:3]:
+            with h5py.File(self.predict("q.h5", "--draws", n, "--topk", 3)) as q:
+                self.assertTrue((q["predictive/probs_mean"][draws == n] == mean[draws == n]).all())
+        for ranks in (2, 3):
+            self.predict("p.h5", *options, ranks=ranks)
+            self.assertEqual(self.datasets("p.h5"), alone, f"{ranks} ranks")
+
+    def test_stopping_is_said(self):
+        options = ("--until-mcse", 0.02, "--draws", 200)
+        lines = self.succeed("predict", self.posterior, IMAGES, *options).splitlines()
+        self.assertRegex(lines[0], r"^image +class +draws  probability")
+        self.assertRegex(lines[1], r"^00_t-shirt_top\.jpg  0, T-shirt/top +32   99\.")
+        self.assertRegex(lines[-1], r"^20 images, 32 to \d+ draws, 1 rank, ")
+        answer = json.loads(self.succeed("predict", self.posterior, IMAGES, *options, "--json"))
+        self.assertEqual(answer["images"][0]["n_draws"], 32)
+        paired = json.loads(self.succeed("predict", self.posterior, IMAGES, *options, "--json", "--antithetic"))
+        self.assertLess(sum(image["n_draws"] for image in paired["images"]),
+                        sum(image["n_draws"] for image in answer["images"]))
+
+    def test_stopping_has_its_limits(self):
+        predict = ("predict", self.posterior, IMAGES, "--until-mcse", 0.01, "-o", "out.h5")
+        for ranks in (1, 3):
+            self.fails(USAGE, ["--until-mcse", "--save-draws"], *predict, "--save-draws", ranks=ranks)
+        self.fails(USAGE, ["--until-mcse", "--mean"], *predict, "--mean")
+        self.fails(USAGE, ["--min-draws: 50 is more than --draws 40"], *predict, "--draws", 40, "--min-draws", 50)
+        self.fails(USAGE, ["--min-draws", "--until-mcse"], "predict", self.posterior, IMAGES, "--min-draws", 50)
+
 
 if __name__ == "__main__":
     unittest.main()
