@@ -79,6 +79,8 @@ void crd_summary_clear(crd_summary *summary);
  * Errors of entropies: the linearised statistic's variance from the scatter of the group means
  * (batch means); NaN below 2 draws. */
 void crd_summary_finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima);
+/** Marks row `image` as one of which no draw is there yet. */
+void crd_summary_miss(crd_summary *summary, int64_t image);
 /** Marks row `image` as skipped. */
 void crd_summary_skip(crd_summary *summary, int64_t image);
 
