@@ -11,7 +11,7 @@
 #define CREDENCE_FILES_H
 
 #include "credence/posterior.h"
-#include "credence/predictive.h"
+#include "credence/predict_state.h"
 #include "credence/train_state.h"
 
 #ifdef __cplusplus
@@ -62,6 +62,39 @@ crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *lo
 crd_status crd_prediction_finish(crd_prediction_file *file);
 /** Gives up: removes the temporary file, frees. NULL is allowed. */
 void crd_prediction_abandon(crd_prediction_file *file);
+
+/** Keeps the state of a run whose rows go to `file`: PATH is a prediction file itself, with the rows of the draws done so
+ * far (n_draws of each image; root attribute complete = 0), and a group `checkpoint`. Generations, `fingerprint` and errors as
+ * crd_checkpoint_write. Draws are not in it: crd_draws_file. Cost: as much to write as the whole file without draws. */
+crd_status crd_prediction_keep(crd_prediction_file *file, const char *path,
+                               const crd_predict_state *state, const char *fingerprint,
+                               const crd_provenance *provenance);
+/** Reads such a state back; rows of finished images go to `rows`, in order. *state is empty (n_images 0) if there is no
+ * checkpoint. `meta` is this run's: n_images, n_classes, n_top count. Generations, `fingerprint` and errors as
+ * crd_checkpoint_read, and those of `rows`. Clear the state. */
+typedef crd_status crd_prediction_rows(const crd_summary *summary, int64_t first_image,
+                                       void *payload);
+crd_status crd_prediction_resume(crd_predict_state *state, const char *path,
+                                 const crd_prediction_meta *meta, const char *fingerprint,
+                                 crd_prediction_rows *rows, void *payload);
+/** Removes a checkpoint and the one before it. */
+crd_status crd_prediction_forget(const char *path);
+
+/** The draws of a run that is not over yet: one record a unit, each with its own checksum. */
+typedef struct crd_draws_file crd_draws_file;
+
+/** Opens PATH for n_records records of up to n_floats numbers; what is there is kept. `key` says which run they belong to: records of
+ * another one do not count. Disk space is taken for all of them. Errors: CRD_ERR_IO. Close it. */
+crd_status crd_draws_open(crd_draws_file **out, const char *path, int64_t n_records,
+                          int64_t n_floats, const char *key);
+/** Writes record i, with n <= n_floats numbers. Errors: CRD_ERR_IO. */
+crd_status crd_draws_write(crd_draws_file *file, int64_t i, const float *values, int64_t n);
+/** Reads it back. Errors: CRD_ERR_INPUT: it is not what was written. */
+crd_status crd_draws_read(float *values, crd_draws_file *file, int64_t i, int64_t n);
+/** What has been written is on the disk. Errors: CRD_ERR_IO. */
+crd_status crd_draws_sync(crd_draws_file *file);
+/** Closes it; removes it too if `remove`. NULL is allowed. */
+void crd_draws_close(crd_draws_file *file, int remove);
 
 /** Writes /constant_data/images (image, channel, height, width) float32. */
 crd_status crd_tensors_write(const char *path, const float *images, int64_t n_images,

@@ -92,6 +92,8 @@ void crd_summary_clear(crd_summary *summary);
 void crd_summary_finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima);
 /** 1 if every top class of row `image` has a probs_mcse below `mcse`. */
 int crd_summary_is_precise(const crd_summary *summary, int64_t image, double mcse);
+/** Marks row `image` as one of which no draw is there yet. */
+void crd_summary_miss(crd_summary *summary, int64_t image);
 /** Marks row `image` as skipped. */
 void crd_summary_skip(crd_summary *summary, int64_t image);
 

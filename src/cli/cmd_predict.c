@@ -7,8 +7,10 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/images.h"
+#include "cli/keeper.h"
 #include "cli/output.h"
 #include "cli/provenance.h"
+#include "cli/signals.h"
 #include "credence/log.h"
 #include "credence/predict.h"
 
@@ -21,7 +23,11 @@ typedef struct prediction {
     float *eps;
     int64_t *labels;
     float *probs; /* of one unit: [draw][image][class] */
+    crd_provenance_store store;
+    crd_provenance provenance;
     crd_prediction_file *file;
+    crd_keeper keeper; /* open if there is a file */
+    int64_t n_skipped;
     crd_prediction_view view;
     json_t *rows; /* NULL: text is printed */
     crd_progress progress;
@@ -48,6 +54,20 @@ static crd_status find_estimator(int32_t *index, const char *name, const char *p
                     name);
 }
 
+static crd_status take_summary(const crd_summary *summary, int64_t first_image, void *payload)
+{
+    prediction *p = payload;
+    crd_progress_end(&p->progress);
+    for (int64_t i = 0; i < summary->n_images; i++)
+        p->n_skipped += summary->skipped[i];
+    crd_prediction_view_add(&p->view, summary);
+    if (p->rows != NULL)
+        crd_prediction_append_json(p->rows, &p->view, summary, first_image);
+    else
+        crd_prediction_print(&p->view, summary, first_image, crd_clock_now_s() - p->start_s);
+    return p->file == NULL ? CRD_OK : crd_prediction_write_summary(p->file, summary, first_image);
+}
+
 static crd_status open_output(prediction *p, const crd_predict_options *options)
 {
     const crd_option_value *output = value_of(p, CRD_OPT_OUTPUT);
@@ -68,12 +88,14 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
                                 .class_names = classes,
                                 .labels = has_labels ? p->labels : NULL,
                                 .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
-    crd_provenance_store store;
-    crd_provenance provenance;
     crd_status status =
-        crd_provenance_make(&provenance, &store, p->cli, p->cli->options->arguments[0]);
-    return status != CRD_OK ? status
-                            : crd_prediction_create(&p->file, output->text, &meta, &provenance);
+        crd_provenance_make(&p->provenance, &p->store, p->cli, p->cli->options->arguments[0]);
+    if (status == CRD_OK)
+        status = crd_prediction_create(&p->file, output->text, &meta, &p->provenance);
+    if (status == CRD_OK)
+        status = crd_keeper_open(&p->keeper, p->cli, p->file, &meta, &p->provenance,
+                                 p->images.dataset, options, take_summary, p);
+    return status;
 }
 
 /** Rank 0's half of the start: all files are opened here, so that what is wrong with them is found
@@ -101,7 +123,6 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     CRD_ALLOC(&p->labels, n_images, "labels");
     CRD_ALLOC(&p->probs, options->sampler.draw_block * options->sampler.batch * n_classes,
               "probabilities");
-    CRD_TRY(open_output(p, options));
     p->view = (crd_prediction_view){
         .image_names = (const char *const *)p->images.names,
         .n_images = n_images,
@@ -119,20 +140,9 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
         .seed = options->sampler.seed};
     if (value_of(p, CRD_OPT_JSON)->integer)
         p->rows = json_array();
+    CRD_TRY(open_output(p, options));
 cleanup:
     return status;
-}
-
-static crd_status take_summary(const crd_summary *summary, int64_t first_image, void *payload)
-{
-    prediction *p = payload;
-    crd_progress_end(&p->progress);
-    crd_prediction_view_add(&p->view, summary);
-    if (p->rows != NULL)
-        crd_prediction_append_json(p->rows, &p->view, summary, first_image);
-    else
-        crd_prediction_print(&p->view, summary, first_image, crd_clock_now_s() - p->start_s);
-    return p->file == NULL ? CRD_OK : crd_prediction_write_summary(p->file, summary, first_image);
 }
 
 static crd_status take_draws(const float *logits, int64_t first_draw, int64_t n_draws,
@@ -157,8 +167,19 @@ static crd_status take_draws(const float *logits, int64_t first_draw, int64_t n_
     }
     if (p->file == NULL || !value_of(p, CRD_OPT_SAVE_DRAWS)->integer)
         return CRD_OK;
-    return crd_prediction_write_draws(p->file, logits, p->probs, first_draw, n_draws, first_image,
-                                      n_images);
+    crd_status status =
+        crd_keeper_draws(&p->keeper, logits, first_draw, n_draws, first_image, n_images);
+    if (status == CRD_OK)
+        status = crd_prediction_write_draws(p->file, logits, p->probs, first_draw, n_draws,
+                                            first_image, n_images);
+    return status;
+}
+
+static void keep(const crd_predict_state *state, void *payload)
+{
+    prediction *p = payload;
+    crd_progress_end(&p->progress);
+    crd_keeper_keep(&p->keeper, state);
 }
 
 static void show_progress(int64_t n_done, int64_t n_units, void *payload)
@@ -234,6 +255,12 @@ static crd_status make_options(crd_predict_options *out, const crd_options *opti
         return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --draws must be 1");
     if (values[CRD_OPT_SAVE_DRAWS].integer && !values[CRD_OPT_OUTPUT].given)
         return CRD_FAIL(CRD_ERR_USAGE, "--save-draws needs -o FILE");
+    static const crd_option_id of_output[] = {CRD_OPT_CHECKPOINT_INTERVAL, CRD_OPT_MAX_TIME,
+                                              CRD_OPT_RESUME};
+    for (size_t i = 0; i < sizeof of_output / sizeof *of_output; i++)
+        if (values[of_output[i]].given && !values[CRD_OPT_OUTPUT].given)
+            return CRD_FAIL(CRD_ERR_USAGE, "--%s needs -o FILE: its checkpoint lies beside it",
+                            crd_option_table()[of_output[i]].name);
     if (values[CRD_OPT_SHOW_DRAWS].integer && values[CRD_OPT_JSON].integer)
         return CRD_FAIL(CRD_ERR_USAGE, "--show-draws prints lines of text: not with --json");
     *out = (crd_predict_options){.sampler = {.mean = is_mean,
@@ -247,57 +274,83 @@ static crd_status make_options(crd_predict_options *out, const crd_options *opti
                                  .confidence = values[CRD_OPT_CONFIDENCE].number,
                                  .n_top = values[CRD_OPT_TOPK].integer,
                                  .want_draws = values[CRD_OPT_SAVE_DRAWS].integer ||
-                                               values[CRD_OPT_SHOW_DRAWS].integer};
+                                               values[CRD_OPT_SHOW_DRAWS].integer,
+                                 .checkpoint_s = values[CRD_OPT_CHECKPOINT_INTERVAL].number,
+                                 .max_time_s = values[CRD_OPT_MAX_TIME].number};
     return read_shuffle(&out->shuffle);
+}
+
+/** Rank 0's half of the end: the file gets its name, the last line is printed. */
+static crd_status conclude(prediction *p)
+{
+    crd_status status = CRD_OK;
+    crd_progress_end(&p->progress);
+    CRD_REQUIRE(p->n_skipped < p->images.n_images, CRD_ERR_INPUT,
+                "none of the %lld images can be read", (long long)p->n_skipped);
+    if (p->file != NULL) {
+        status = crd_prediction_finish(p->file);
+        p->file = NULL;
+        CRD_TRY(status);
+    }
+    double seconds = crd_clock_now_s() - p->start_s;
+    if (p->rows != NULL) {
+        status = crd_prediction_print_json(&p->view, p->rows, seconds);
+        p->rows = NULL;
+    } else {
+        crd_prediction_print_end(&p->view, seconds);
+    }
+cleanup:
+    return status;
+}
+
+static crd_status run_engine(prediction *p, const crd_model *model,
+                             const crd_predict_options *options)
+{
+    const crd_cli *cli = p->cli;
+    int is_kept = cli->options->values[CRD_OPT_OUTPUT].given;
+    crd_predict_source source = {.load = crd_images_load,
+                                 .payload = &p->images,
+                                 .state = p->keeper.state.n_images > 0 ? &p->keeper.state : NULL};
+    crd_predict_sink sink = {.summary = take_summary,
+                             .draws = options->want_draws ? take_draws : NULL,
+                             .checkpoint = is_kept ? keep : NULL,
+                             .progress = show_progress,
+                             .payload = p};
+    crd_predict_report report;
+    p->progress = crd_progress_start("units", !cli->options->values[CRD_OPT_QUIET].integer);
+    p->progress.first = p->keeper.state.n_units_done;
+    return crd_predict(&report, cli->comm, model, options, &source, &sink);
 }
 
 crd_status crd_cmd_predict(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
-    int is_first = crd_comm_rank(cli->comm) == 0;
+    int is_first = crd_comm_rank(cli->comm) == 0, is_done = 0;
     prediction p = {.cli = cli, .start_s = crd_clock_now_s()};
     crd_predict_options options;
     shared_facts facts = {0};
     crd_shared_model *shared = NULL;
     CRD_TRY(make_options(&options, cli->options));
+    if (cli->options->values[CRD_OPT_OUTPUT].given)
+        crd_signals_heed();
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts, &options) : CRD_OK));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     crd_comm_broadcast(cli->comm, &options.n_top, sizeof options.n_top);
     options.n_images = facts.n_images;
     options.sampler.estimator = crd_estimator_names()[facts.i_estimator];
-
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, p.eps));
-    crd_predict_source source = {.load = crd_images_load, .payload = &p.images};
-    crd_predict_sink sink = {.summary = take_summary,
-                             .draws = options.want_draws ? take_draws : NULL,
-                             .progress = show_progress,
-                             .payload = &p};
-    p.progress = crd_progress_start("units", !cli->options->values[CRD_OPT_QUIET].integer);
-    crd_predict_report report;
-    CRD_TRY(
-        crd_predict(&report, cli->comm, crd_shared_model_view(shared), &options, &source, &sink));
-    if (is_first) {
-        crd_progress_end(&p.progress);
-        if (p.images.n_skipped == p.images.n_images)
-            status = CRD_FAIL(CRD_ERR_INPUT, "none of the %lld images can be read",
-                              (long long)p.images.n_skipped);
-        if (status == CRD_OK && p.file != NULL) {
-            status = crd_prediction_finish(p.file);
-            p.file = NULL;
-        }
-        double seconds = crd_clock_now_s() - p.start_s;
-        if (status == CRD_OK && p.rows != NULL) {
-            status = crd_prediction_print_json(&p.view, p.rows, seconds);
-            p.rows = NULL;
-        } else if (status == CRD_OK) {
-            crd_prediction_print_end(&p.view, seconds);
-        }
-    }
+    status = run_engine(&p, crd_shared_model_view(shared), &options);
+    if (status == CRD_OK && is_first)
+        status = conclude(&p);
+    if (is_first)
+        status = crd_keeper_conclude(&p.keeper, status);
     CRD_TRY(crd_comm_agree(cli->comm, status));
+    is_done = 1;
 cleanup:
     crd_progress_end(&p.progress);
     crd_shared_model_destroy(shared);
     crd_prediction_abandon(p.file);
+    crd_keeper_close(&p.keeper, is_done);
     json_decref(p.rows);
     crd_free(p.probs);
     crd_free(p.labels);

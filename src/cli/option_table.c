@@ -226,11 +226,17 @@ static const crd_option table[CRD_N_OPTIONS] = {
                                 CRD_TRAIN, "with --validate: networks to draw"},
     [CRD_OPT_CHECKPOINT_INTERVAL] =
         {"checkpoint-interval", 0, "TIME", CRD_OPTION_DURATION, "10min", NULL, 0, 1e9, NULL,
-         CRD_TRAIN, "time between checkpoints (NEW.h5.ckpt); 0: only when the run stops"},
+         CRD_PREDICT | CRD_TRAIN,
+         "time between checkpoints (the output's name and .ckpt); 0: only when the run stops"},
     [CRD_OPT_MAX_TIME] = {"max-time", 0, "TIME", CRD_OPTION_DURATION, NULL, NULL, 1e-3, 1e9, NULL,
-                          CRD_TRAIN, "stop after this with a checkpoint and exit code 75"},
-    [CRD_OPT_RESUME] = {"resume", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
-                        "go on from NEW.h5.ckpt, if there is one"},
+                          CRD_PREDICT | CRD_TRAIN,
+                          "stop after this with a checkpoint and exit code 75"},
+    [CRD_OPT_RESUME] = {"resume", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
+                        CRD_PREDICT | CRD_TRAIN, "go on from the checkpoint, if there is one"},
+    [CRD_OPT_HANG_TIMEOUT] =
+        {"hang-timeout", 0, "TIME", CRD_OPTION_DURATION, "1h", NULL, 0, 1e9, NULL,
+         CRD_PREDICT | CRD_TRAIN,
+         "end the job with exit code 7, naming the rank, when one gets on no more; 0: never"},
 
     [CRD_OPT_DATASETS] = {"datasets", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_INSPECT,
                           "list every dataset: path, type, shape, digest"},

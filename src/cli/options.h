@@ -109,9 +109,11 @@ typedef enum crd_option_id {
     CRD_OPT_VALIDATE,
     CRD_OPT_VALIDATE_EVERY,
     CRD_OPT_VALIDATE_DRAWS,
+    /* runs that take time */
     CRD_OPT_CHECKPOINT_INTERVAL,
     CRD_OPT_MAX_TIME,
     CRD_OPT_RESUME,
+    CRD_OPT_HANG_TIMEOUT,
     /* inspect */
     CRD_OPT_DATASETS,
     /* bench */

@@ -1,4 +1,4 @@
-/** A prediction under way: what predict.c (windows, rounds, units) and predict_state.c (checkpoints) share. */
+/** A prediction under way: what predict.c (windows, rounds, units) and predict_keep.c (checkpoints) share. */
 #ifndef CRD_ENGINE_PREDICT_RUN_H
 #define CRD_ENGINE_PREDICT_RUN_H
 

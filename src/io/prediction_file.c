@@ -2,20 +2,11 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "io/labelled.h"
+#include "io/prediction_private.h"
 
 enum { CLASS_NUMBER_SIZE = 24 };
 
-struct crd_prediction_file {
-    crd_writer writer;
-    crd_axis chain, draw, image, class_axis, top;
-    char *numbers;        /**< texts of the class numbers, where there are no names */
-    const char **classes; /**< [n_classes] pointing into numbers */
-    const char *samples;  /**< group of logits and probs, or NULL */
-    uint8_t *written;     /**< [n_images] 1: its summary is written */
-};
-
-static crd_h5_type type_of_field(const crd_field *field)
+crd_h5_type crd_field_h5_type(const crd_field *field)
 {
     switch (field->type) {
     case CRD_FLOAT32:
@@ -30,8 +21,7 @@ static crd_h5_type type_of_field(const crd_field *field)
     return CRD_H5_BOOL;
 }
 
-/* Extent of the second dimension; 1 where there is none. */
-static int64_t columns_of_field(const crd_prediction_file *file, const crd_field *field)
+int64_t crd_field_columns(const crd_prediction_file *file, const crd_field *field)
 {
     return field->dim == CRD_DIM_CLASS ? file->class_axis.extent
            : field->dim == CRD_DIM_TOP ? file->top.extent
@@ -76,9 +66,9 @@ static crd_status add_predictive(crd_prediction_file *file)
         const crd_field *field = &fields[i];
         const crd_axis *const own[] = {&file->image, field->dim == CRD_DIM_CLASS ? &file->class_axis
                                                                                  : &file->top};
-        CRD_TRY(crd_labelled_array(&file->writer, "/predictive", field->name, type_of_field(field),
-                                   own, field->dim == CRD_DIM_NONE ? 1 : 2, field->units,
-                                   field->long_name));
+        CRD_TRY(crd_labelled_array(
+            &file->writer, "/predictive", field->name, crd_field_h5_type(field), own,
+            field->dim == CRD_DIM_NONE ? 1 : 2, field->units, field->long_name));
     }
 cleanup:
     return status;
@@ -133,7 +123,8 @@ static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
     const crd_field *fields = crd_summary_fields(&n);
     int64_t row = 0;
     for (int i = 0; i < n; i++)
-        row += columns_of_field(file, &fields[i]) * crd_h5_type_size(type_of_field(&fields[i]));
+        row +=
+            crd_field_columns(file, &fields[i]) * crd_h5_type_size(crd_field_h5_type(&fields[i]));
     if (meta->save_draws) {
         crd_shape drawn = crd_shape_make(3, meta->n_draws, meta->n_classes, (int)sizeof(float) * 2);
         row += crd_shape_count(&drawn) < 0 ? INT64_MAX / 2 : crd_shape_count(&drawn);
@@ -146,30 +137,46 @@ static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
     return CRD_OK;
 }
 
-crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
-                                 const crd_prediction_meta *meta, const crd_provenance *provenance)
+crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
+                                const crd_prediction_meta *meta, const crd_provenance *provenance,
+                                int64_t extra_bytes, int complete)
 {
     crd_status status = CRD_OK;
     crd_prediction_file *file = NULL;
-    int64_t bytes;
+    int64_t bytes, is_complete = complete;
     *out = NULL;
     CRD_REQUIRE(meta->n_images > 0 && meta->n_classes > 0 && meta->n_draws > 0 && meta->n_top > 0,
                 CRD_ERR_INTERNAL, "%s: a prediction of no images, classes or draws", path);
     CRD_ALLOC(&file, 1, "prediction file");
+    file->meta = *meta;
     CRD_ALLOC(&file->written, meta->n_images, "rows written");
     CRD_TRY(set_axes(file, meta));
     CRD_TRY(data_bytes(&bytes, file, meta));
-    CRD_TRY(crd_writer_begin(&file->writer, path, CRD_FILE_PREDICTION, bytes, provenance));
+    CRD_TRY(crd_writer_begin(&file->writer, path, CRD_FILE_PREDICTION, bytes + extra_bytes,
+                             provenance));
     CRD_TRY(crd_h5_attr_put_text(file->writer.h5, "/", "name", "Credence prediction"));
+    CRD_TRY(crd_h5_attr_put(file->writer.h5, "/", "complete", CRD_H5_INT64, &is_complete, 1));
     CRD_TRY(add_predictive(file));
     if (meta->save_draws)
         CRD_TRY(add_samples(file, meta));
     CRD_TRY(add_images(file, meta));
-    CRD_TRY(crd_writer_end_metadata(&file->writer));
     *out = file;
     file = NULL;
 cleanup:
     crd_prediction_abandon(file);
+    return status;
+}
+
+crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
+                                 const crd_prediction_meta *meta, const crd_provenance *provenance)
+{
+    crd_status status = crd_prediction_begin(out, path, meta, provenance, 0, 1);
+    if (status == CRD_OK)
+        status = crd_writer_end_metadata(&(*out)->writer);
+    if (status != CRD_OK) {
+        crd_prediction_abandon(*out);
+        *out = NULL;
+    }
     return status;
 }
 
@@ -186,9 +193,9 @@ crd_status crd_prediction_write_summary(crd_prediction_file *file, const crd_sum
     for (int i = 0; i < n; i++) {
         const void *rows = *(void *const *)((const char *)summary + fields[i].offset);
         int64_t start[2] = {first_image, 0};
-        int64_t count[2] = {summary->n_images, columns_of_field(file, &fields[i])};
+        int64_t count[2] = {summary->n_images, crd_field_columns(file, &fields[i])};
         CRD_TRY(crd_labelled_write(&file->writer, "/predictive", fields[i].name,
-                                   type_of_field(&fields[i]), rows, start, count));
+                                   crd_field_h5_type(&fields[i]), rows, start, count));
     }
     for (int64_t i = 0; i < summary->n_images; i++)
         file->written[first_image + i] = 1;

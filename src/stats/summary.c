@@ -170,8 +170,7 @@ static void finish_top(crd_summary *s, int64_t image)
     }
 }
 
-/* Marks the figures of a row as missing. */
-static void set_missing(crd_summary *summary, int64_t image)
+void crd_summary_miss(crd_summary *summary, int64_t image)
 {
     for (int i = 0; i < N_FIELDS; i++) {
         int64_t width = field_width(summary, fields[i].dim);
@@ -194,7 +193,7 @@ void crd_summary_finish(crd_summary *s, int64_t image, int64_t *sums, int64_t *m
     const int64_t n_classes = s->n_classes, n_each = s->is_paired ? 2 : 1;
     crd_accumulator_view a = crd_accumulator_view_of(sums, maxima, n_classes);
     int64_t n = crd_accumulator_n_draws(sums, n_classes);
-    set_missing(s, image);
+    crd_summary_miss(s, image);
     if (n == 0)
         return;
     s->n_draws[image] = n;
@@ -241,6 +240,6 @@ int crd_summary_is_precise(const crd_summary *summary, int64_t image, double mcs
 
 void crd_summary_skip(crd_summary *summary, int64_t image)
 {
-    set_missing(summary, image);
+    crd_summary_miss(summary, image);
     summary->skipped[image] = 1;
 }

@@ -97,6 +97,20 @@ class Adaptive(program.Case):
             self.predict("p.h5", *options, ranks=ranks)
             self.assertEqual(self.datasets("p.h5"), alone, f"{ranks} ranks")
 
+    def test_stopping_survives_kills(self):
+        options = ("--until-mcse", 0.01, "--draws", 600, "--batch", 3)
+        self.predict("p.h5", *options)
+        alone, codes = self.datasets("p.h5"), []
+        while not codes or codes[-1] == 75:
+            ranks = len(codes) % 3 + 1
+            result = run("predict", self.posterior, IMAGES, "-o", "q.h5", *options, "--resume", "--max-time", 0.6,
+                         ranks=ranks, folder=self.work)
+            codes.append(result.codes[0])
+            self.assertEqual(result.codes, codes[-1:] * ranks, result.err)
+        self.assertEqual(codes[-1], 0, result.err)
+        self.assertGreater(len(codes), 2)
+        self.assertEqual(self.datasets("q.h5"), alone)
+
     def test_stopping_is_said(self):
         options = ("--until-mcse", 0.02, "--draws", 200)
         lines = self.succeed("predict", self.posterior, IMAGES, *options).splitlines()

@@ -1,0 +1,58 @@
+#include "cli/run_key.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "credence/files.h"
+#include "credence/version.h"
+#include "kernels/kernels.h"
+
+/** Options without a say in the result, or whose say is in a digest. */
+static int is_left_out(int id)
+{
+    static const crd_option_id free_ones[] = {
+        CRD_OPT_OUTPUT,    CRD_OPT_RESUME,       CRD_OPT_CHECKPOINT_INTERVAL,
+        CRD_OPT_MAX_TIME,  CRD_OPT_HANG_TIMEOUT, CRD_OPT_JSON,
+        CRD_OPT_QUIET,     CRD_OPT_HELP,         CRD_OPT_VALIDATE,
+        CRD_OPT_SHOW_DRAWS};
+    for (size_t i = 0; i < sizeof free_ones / sizeof *free_ones; i++)
+        if ((int)free_ones[i] == id)
+            return 1;
+    return 0;
+}
+
+void crd_run_key_add(char key[CRD_RUN_KEY_SIZE], const char *format, ...)
+{
+    char line[512];
+    size_t used = strlen(key);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    snprintf(key + used, CRD_RUN_KEY_SIZE - used, "%s\n", line);
+}
+
+crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, const crd_dataset *data)
+{
+    char list[256], digest[CRD_FILE_DIGEST_SIZE];
+    crd_status status = crd_file_digest(digest, cli->options->arguments[0]);
+    if (status != CRD_OK)
+        return status;
+    out[0] = '\0';
+    crd_run_key_add(out, "version=%s", CREDENCE_VERSION);
+    for (int id = 0; id < CRD_N_OPTIONS; id++) {
+        const crd_option *option = &crd_option_table()[id];
+        if (!(option->commands & cli->command->bit) || is_left_out(id))
+            continue;
+        const char *text = crd_option_text(list, sizeof list, cli->options, (crd_option_id)id);
+        crd_run_key_add(out, "%s=%.256s", option->name, text != NULL ? text : "default");
+    }
+    crd_run_key_add(out, "posterior=%s", digest);
+    crd_run_key_add(out, "images=%" PRId64, crd_dataset_n_images(data));
+    crd_run_key_add(out, "data=%016" PRIx64, crd_dataset_digest(data));
+    crd_run_key_add(out, "kernels=%s", crd_kernels_get()->name);
+    crd_run_key_add(out, "openblas_core=%s", crd_gemm_core());
+    return CRD_OK;
+}
