@@ -98,12 +98,12 @@ class Adaptive(program.Case):
             self.assertEqual(self.datasets("p.h5"), alone, f"{ranks} ranks")
 
     def test_stopping_survives_kills(self):
-        options = ("--until-mcse", 0.01, "--draws", 600, "--batch", 3)
+        options = ("--until-mcse", 0.015, "--draws", 300, "--batch", 3)
         self.predict("p.h5", *options)
         alone, codes = self.datasets("p.h5"), []
         while not codes or codes[-1] == 75:
             ranks = len(codes) % 3 + 1
-            result = run("predict", self.posterior, IMAGES, "-o", "q.h5", *options, "--resume", "--max-time", 0.6,
+            result = run("predict", self.posterior, IMAGES, "-o", "q.h5", *options, "--resume", "--max-time", 0.4,
                          ranks=ranks, folder=self.work)
             codes.append(result.codes[0])
             self.assertEqual(result.codes, codes[-1:] * ranks, result.err)
