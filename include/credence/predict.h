@@ -40,6 +40,7 @@ typedef struct crd_predict_options {
     int64_t min_draws;
     double confidence; /**< of crd_summary.probs_half_width at all looks together, in [0, 1) */
     int64_t n_top;     /**< classes in crd_summary.top_class */
+    int keep_sums;     /**< 1: summaries hold their accumulators (crd_summary_keep_sums) */
     int want_draws;    /**< 1: the sink's draws() is called */
     int64_t n_images;
     /** What the images of a window with their sums, and saved draws between two writes, may take each;

@@ -55,8 +55,9 @@ void crd_softmax(float *probs, const float *logits, int64_t n_classes);
  * top classes: -1, n_draws: 0). */
 typedef struct crd_summary {
     int64_t n_images, n_classes, n_top;
-    int is_paired; /**< the draws are antithetic pairs */
-    double miss;   /**< probability that probs_half_width may be too small: crd_looks_miss */
+    int64_t n_sums, n_maxima; /**< of an image; 0 unless crd_summary_keep_sums */
+    int is_paired;            /**< the draws are antithetic pairs */
+    double miss; /**< probability that probs_half_width may be too small: crd_looks_miss */
     /* [image][class] */
     float *probs_mean; /**< predictive distribution: mean of the draws' probabilities */
     float *probs_sd;   /**< standard deviation over draws (n - 1); NaN for one draw */
@@ -77,6 +78,8 @@ typedef struct crd_summary {
     double *mutual_information_mcse;
     int64_t *n_draws; /**< draws behind the row */
     int8_t *skipped;  /**< 1: the image could not be read */
+    int64_t *sums,
+        *maxima; /**< [image][..] the row's accumulator, so that rows of other draws can be added */
     /* [image][top]: the n_top most probable classes, ties to the lower class */
     int64_t *top_class;
 } crd_summary;
@@ -84,6 +87,8 @@ typedef struct crd_summary {
 /** Allocates a summary; n_top is cut to n_classes; single draws, miss 0.05. Clear it. */
 crd_status crd_summary_init(crd_summary *summary, int64_t n_images, int64_t n_classes,
                             int64_t n_top);
+/** Makes room for the accumulators of the rows: crd_summary_finish keeps them from now on. */
+crd_status crd_summary_keep_sums(crd_summary *summary);
 void crd_summary_clear(crd_summary *summary);
 
 /** Computes row `image` from an accumulator, over whichever draws it has seen.
@@ -100,7 +105,13 @@ void crd_summary_skip(crd_summary *summary, int64_t image);
 /** Element types of summary fields. */
 typedef enum crd_field_type { CRD_FLOAT32, CRD_FLOAT64, CRD_INT64, CRD_BOOL8 } crd_field_type;
 /** Second dimension of a field: rows are images. */
-typedef enum crd_field_dim { CRD_DIM_NONE, CRD_DIM_CLASS, CRD_DIM_TOP } crd_field_dim;
+typedef enum crd_field_dim {
+    CRD_DIM_NONE,
+    CRD_DIM_CLASS,
+    CRD_DIM_TOP,
+    CRD_DIM_SUM,
+    CRD_DIM_MAXIMUM
+} crd_field_dim;
 
 /** One line a field: the table that files, JSON and reports are made from. */
 typedef struct crd_field {
@@ -114,6 +125,8 @@ typedef struct crd_field {
 
 /** All fields, in file order; *n gets their number. Static. */
 const crd_field *crd_summary_fields(int *n);
+/** Extent of a field's second dimension; 1 where there is none; 0 where the summary has no such field. */
+int64_t crd_summary_columns(const crd_summary *summary, const crd_field *field);
 
 #ifdef __cplusplus
 }

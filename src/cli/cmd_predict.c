@@ -26,7 +26,9 @@ typedef struct prediction {
     crd_provenance_store store;
     crd_provenance provenance;
     crd_prediction_file *file;
-    crd_keeper keeper; /* open if there is a file */
+    crd_keeper keeper;   /* open if there is a file */
+    crd_part_facts part; /* with --part, and the key that its parts share */
+    char part_key[CRD_RUN_KEY_SIZE];
     int64_t n_skipped;
     crd_prediction_view view;
     json_t *rows; /* NULL: text is printed */
@@ -68,6 +70,19 @@ static crd_status take_summary(const crd_summary *summary, int64_t first_image, 
     return p->file == NULL ? CRD_OK : crd_prediction_write_summary(p->file, summary, first_image);
 }
 
+static crd_status describe_part(prediction *p, const crd_predict_options *options)
+{
+    p->part = (crd_part_facts){.first_draw = options->first_draw,
+                               .end_draw = options->n_draws,
+                               .all_draws = value_of(p, CRD_OPT_DRAWS)->integer,
+                               .is_paired = options->sampler.antithetic,
+                               .confidence = options->confidence,
+                               .fingerprint = p->part_key};
+    crd_status status = crd_run_key_make(p->part_key, p->cli, p->images.dataset);
+    crd_run_key_remove(p->part_key, crd_option_table()[CRD_OPT_PART].name);
+    return status;
+}
+
 static crd_status open_output(prediction *p, const crd_predict_options *options)
 {
     const crd_option_value *output = value_of(p, CRD_OPT_OUTPUT);
@@ -90,6 +105,11 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
                                 .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
     crd_status status =
         crd_provenance_make(&p->provenance, &p->store, p->cli, p->cli->options->arguments[0]);
+    if (status == CRD_OK && options->keep_sums) {
+        status = describe_part(p, options);
+        meta.n_draws = options->n_draws - options->first_draw;
+        meta.part = &p->part;
+    }
     if (status == CRD_OK)
         status = crd_prediction_create(&p->file, output->text, &meta, &p->provenance);
     if (status == CRD_OK)
@@ -126,7 +146,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     p->view = (crd_prediction_view){
         .image_names = (const char *const *)p->images.names,
         .n_images = n_images,
-        .n_draws = options->n_draws,
+        .n_draws = options->n_draws - options->first_draw,
         .n_classes = n_classes,
         .class_names = (const char *const *)p->posterior->classes,
         .posterior = path,
@@ -234,6 +254,34 @@ static crd_status check_stopping(const crd_option_value *values)
     return CRD_OK;
 }
 
+/** "I/N": draws of part I, in whole blocks, as even as can be. */
+static crd_status take_part(crd_predict_options *out, const crd_option_value *values)
+{
+    crd_status status = CRD_OK;
+    const crd_option_id not_with[] = {CRD_OPT_MEAN, CRD_OPT_IMPORT_EPS, CRD_OPT_SAVE_DRAWS,
+                                      CRD_OPT_SHOW_DRAWS, CRD_OPT_UNTIL_MCSE};
+    const char *text = values[CRD_OPT_PART].text, *slash = strchr(text, '/');
+    int64_t block = out->sampler.draw_block, n_blocks = (out->n_draws + block - 1) / block;
+    int64_t i = 0, n = 0;
+    char first[24] = "";
+    for (size_t k = 0; k < sizeof not_with / sizeof *not_with; k++)
+        CRD_REQUIRE(!values[not_with[k]].given, CRD_ERR_USAGE,
+                    "--part does a part of the draws, of which only sums are joined: not with --%s",
+                    crd_option_table()[not_with[k]].name);
+    CRD_REQUIRE(values[CRD_OPT_OUTPUT].given, CRD_ERR_USAGE, "--part needs -o FILE");
+    CRD_REQUIRE(slash != NULL && slash - text < (int)sizeof first, CRD_ERR_USAGE,
+                "--part: '%s' is not I/N, as in 2/8", text);
+    memcpy(first, text, (size_t)(slash - text));
+    CRD_TRY(crd_text_to_int64(&n, slash + 1, 1, n_blocks, "--part: N"));
+    CRD_TRY(crd_text_to_int64(&i, first, 1, n, "--part: I"));
+    out->first_draw = n_blocks * (i - 1) / n * block;
+    if (i < n)
+        out->n_draws = n_blocks * i / n * block;
+    out->keep_sums = 1;
+cleanup:
+    return status;
+}
+
 /** What the command line says, alike on all ranks. */
 static crd_status make_options(crd_predict_options *out, const crd_options *options)
 {
@@ -277,6 +325,8 @@ static crd_status make_options(crd_predict_options *out, const crd_options *opti
                                                values[CRD_OPT_SHOW_DRAWS].integer,
                                  .checkpoint_s = values[CRD_OPT_CHECKPOINT_INTERVAL].number,
                                  .max_time_s = values[CRD_OPT_MAX_TIME].number};
+    if (values[CRD_OPT_PART].given && take_part(out, values) != CRD_OK)
+        return CRD_ERR_USAGE;
     return read_shuffle(&out->shuffle);
 }
 

@@ -43,7 +43,7 @@ static const char *const *augment_names(void)
 
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {"output", 'o', "FILE", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL,
-                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN,
+                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE,
                         "file to write (HDF5); it appears whole or not at all"},
 
     [CRD_OPT_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, NULL, "that of --weights, if a posterior",
@@ -137,6 +137,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
         {"confidence", 0, "C", CRD_OPTION_DOUBLE, "0.95", NULL, 0.5, 0.999999, NULL, CRD_PREDICT,
          "of probs_half_width, which holds whenever sampling stops; given, it is "
          "printed too"},
+    [CRD_OPT_PART] =
+        {"part", 0, "I/N", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_PREDICT,
+         "with -o: only part I of N of the draws (1/N to N/N), to be joined by `credence "
+         "merge`"},
     [CRD_OPT_DRAW_BLOCK] = {"draw-block", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL,
                             CRD_PREDICT | CRD_BENCH | CRD_EVALUATE,
                             "draws that go through the network together"},

@@ -21,7 +21,8 @@ enum {
     CRD_HELP = 1 << 7,
     CRD_TRAIN = 1 << 8,
     CRD_EVALUATE = 1 << 9,
-    CRD_EVERY = (1 << 10) - 1
+    CRD_MERGE = 1 << 10,
+    CRD_EVERY = (1 << 11) - 1
 };
 
 typedef enum crd_option_type {
@@ -72,6 +73,7 @@ typedef enum crd_option_id {
     CRD_OPT_UNTIL_MCSE,
     CRD_OPT_MIN_DRAWS,
     CRD_OPT_CONFIDENCE,
+    CRD_OPT_PART,
     CRD_OPT_DRAW_BLOCK,
     CRD_OPT_BATCH,
     CRD_OPT_TOPK,

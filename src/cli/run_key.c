@@ -34,6 +34,17 @@ void crd_run_key_add(char key[CRD_RUN_KEY_SIZE], const char *format, ...)
     snprintf(key + used, CRD_RUN_KEY_SIZE - used, "%s\n", line);
 }
 
+void crd_run_key_remove(char key[CRD_RUN_KEY_SIZE], const char *name)
+{
+    size_t length = strlen(name);
+    for (char *line = key; *line != '\0'; line += strcspn(line, "\n") + 1)
+        if (strncmp(line, name, length) == 0 && line[length] == '=') {
+            char *rest = line + strcspn(line, "\n") + 1;
+            memmove(line, rest, strlen(rest) + 1);
+            return;
+        }
+}
+
 crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, const crd_dataset *data)
 {
     char list[256], digest[CRD_FILE_DIGEST_SIZE];

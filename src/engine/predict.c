@@ -94,6 +94,8 @@ static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
         for (int i = 0; i < 2; i++)
             CRD_ALLOC(&r->skipped[i], r->window_size, "skipped images");
         CRD_TRY(crd_summary_init(&r->summary, r->window_size, r->n_classes, r->options->n_top));
+        if (r->options->keep_sums)
+            CRD_TRY(crd_summary_keep_sums(&r->summary));
         r->summary.is_paired = r->options->sampler.antithetic;
         r->summary.miss = crd_looks_miss(&r->looks, r->options->confidence);
     }

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "credence/looks.h"
@@ -44,6 +45,9 @@ static const crd_field fields[] = {
     FIELD(mutual_information_mcse, CRD_FLOAT64, CRD_DIM_NONE, "nat",
           "Monte Carlo standard error of mutual_information"),
     FIELD(n_draws, CRD_INT64, CRD_DIM_NONE, "1", "number of draws behind the image's figures"),
+    FIELD(sums, CRD_INT64, CRD_DIM_SUM, "1", "sums over the draws, in fixed point"),
+    FIELD(maxima, CRD_INT64, CRD_DIM_MAXIMUM, "1",
+          "largest and smallest probability of any draw, in fixed point"),
     FIELD(skipped, CRD_BOOL8, CRD_DIM_NONE, "1", "the image could not be read"),
     FIELD(top_class, CRD_INT64, CRD_DIM_TOP, "1", "most probable classes, the first is the first"),
 };
@@ -61,9 +65,21 @@ static size_t field_size(crd_field_type type)
     return type == CRD_FLOAT32 ? sizeof(float) : type == CRD_BOOL8 ? sizeof(int8_t) : 8;
 }
 
-static int64_t field_width(const crd_summary *summary, crd_field_dim dim)
+int64_t crd_summary_columns(const crd_summary *summary, const crd_field *field)
 {
-    return dim == CRD_DIM_CLASS ? summary->n_classes : dim == CRD_DIM_TOP ? summary->n_top : 1;
+    switch (field->dim) {
+    case CRD_DIM_NONE:
+        break;
+    case CRD_DIM_CLASS:
+        return summary->n_classes;
+    case CRD_DIM_TOP:
+        return summary->n_top;
+    case CRD_DIM_SUM:
+        return summary->n_sums;
+    case CRD_DIM_MAXIMUM:
+        return summary->n_maxima;
+    }
+    return 1;
 }
 
 static void **field_pointer(crd_summary *summary, const crd_field *field)
@@ -83,11 +99,25 @@ crd_status crd_summary_init(crd_summary *summary, int64_t n_images, int64_t n_cl
     };
     for (int i = 0; i < N_FIELDS; i++)
         CRD_TRY(crd_alloc_zeroed(field_pointer(summary, &fields[i]),
-                                 n_images * field_width(summary, fields[i].dim),
+                                 n_images * crd_summary_columns(summary, &fields[i]),
                                  field_size(fields[i].type), fields[i].name));
 cleanup:
     if (status != CRD_OK)
         crd_summary_clear(summary);
+    return status;
+}
+
+crd_status crd_summary_keep_sums(crd_summary *s)
+{
+    crd_status status = CRD_OK;
+    s->n_sums = crd_accumulator_n_sums(s->n_classes);
+    s->n_maxima = crd_accumulator_n_maxima(s->n_classes);
+    crd_free(s->sums);
+    crd_free(s->maxima);
+    s->maxima = NULL;
+    CRD_ALLOC(&s->sums, s->n_images * s->n_sums, "sums");
+    CRD_ALLOC(&s->maxima, s->n_images * s->n_maxima, "maxima");
+cleanup:
     return status;
 }
 
@@ -173,7 +203,7 @@ static void finish_top(crd_summary *s, int64_t image)
 void crd_summary_miss(crd_summary *summary, int64_t image)
 {
     for (int i = 0; i < N_FIELDS; i++) {
-        int64_t width = field_width(summary, fields[i].dim);
+        int64_t width = crd_summary_columns(summary, &fields[i]);
         void *data = *field_pointer(summary, &fields[i]);
         for (int64_t j = image * width; j < (image + 1) * width; j++) {
             if (fields[i].type == CRD_FLOAT32)
@@ -197,6 +227,10 @@ void crd_summary_finish(crd_summary *s, int64_t image, int64_t *sums, int64_t *m
     if (n == 0)
         return;
     s->n_draws[image] = n;
+    if (s->n_sums > 0) {
+        memcpy(s->sums + image * s->n_sums, sums, (size_t)s->n_sums * sizeof *sums);
+        memcpy(s->maxima + image * s->n_maxima, maxima, (size_t)s->n_maxima * sizeof *maxima);
+    }
     double entropy = 0, correction = 0, expected = 0;
     /* cross[g]: sum over the group's draws of -sum_c p_c log(mean p_c), whose mean is the entropy of the mean
      * and whose scatter is, to first order, that of the entropy of the mean. */

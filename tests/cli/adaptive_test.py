@@ -1,5 +1,6 @@
 """Fewer draws for the same error: antithetic pairs, and sampling that stops when the error is small enough."""
 import json
+import shutil
 import unittest
 
 import h5py
@@ -130,6 +131,69 @@ class Adaptive(program.Case):
         self.fails(USAGE, ["--until-mcse", "--mean"], *predict, "--mean")
         self.fails(USAGE, ["--min-draws: 50 is more than --draws 40"], *predict, "--draws", 40, "--min-draws", 50)
         self.fails(USAGE, ["--min-draws", "--until-mcse"], "predict", self.posterior, IMAGES, "--min-draws", 50)
+
+    def parts(self, n, *options, ranks=1):
+        return [self.predict(f"part-{i}.h5", "--part", f"{i}/{n}", *options, ranks=ranks if i % 2 else 1)
+                for i in range(1, n + 1)]
+
+    def test_parts_join_to_the_whole(self):
+        for options in (("--draws", 50), ("--draws", 36, "--draw-block", 4, "--antithetic", "--confidence", 0.9)):
+            self.predict("one.h5", *options)
+            parts = self.parts(3, *options, ranks=3)
+            out = self.succeed("merge", *reversed(parts), "-o", "all.h5")
+            self.assertIn(f"{options[1]} draws of 20 images, from 3 parts", out)
+            self.assertEqual(self.datasets("all.h5"), self.datasets("one.h5"))
+        # A part is a prediction of its own draws, on any ranks, stopped or not.
+        self.assertRegex(self.succeed("predict", self.posterior, IMAGES, "--draws", 50, "--part", "2/3", "-o", "q.h5"),
+                         r"20 images, 16 draws, 1 rank")
+        self.predict("one.h5", "--draws", 50)
+        attributes = [json.loads(self.succeed("inspect", name, "--json"))["attributes"] for name in ("all.h5", "one.h5")]
+        self.assertEqual(attributes[0]["posterior_digest"], attributes[1]["posterior_digest"])
+        self.assertNotIn("option_part", attributes[0])
+
+    def test_labels_and_skipped_images_survive_merging(self):
+        folder = self.work / "data"
+        try:
+            for label in ("0, T-shirt/top", "1, Trouser"):
+                (folder / label.replace("/", "_")).mkdir(parents=True)
+            (folder / "0, T-shirt_top" / "a.jpg").write_bytes((IMAGES / "00_t-shirt_top.jpg").read_bytes())
+            (folder / "0, T-shirt_top" / "b.jpg").write_bytes(b"no picture")
+            (folder / "1, Trouser" / "c.jpg").write_bytes((IMAGES / "01_trouser.jpg").read_bytes())
+            options = ("--draws", 16, "--skip-bad")
+            self.predict("one.h5", *options, inputs=folder)
+            parts = [self.predict(f"part-{i}.h5", *options, "--part", f"{i}/2", inputs=folder) for i in (1, 2)]
+            self.succeed("merge", *parts, "-o", "all.h5")
+            self.assertEqual(self.datasets("all.h5"), self.datasets("one.h5"))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def test_parts_that_do_not_fit_are_refused(self):
+        first, second, third = self.parts(3, "--draws", 50)
+        other = self.predict("other.h5", "--draws", 50, "--part", "2/3", "--seed", 1)
+        fewer = self.predict("fewer.h5", "--draws", 50, "--part", "2/3", inputs=IMAGES / "19_bag.jpg")
+        whole = self.predict("whole.h5", "--draws", 16)
+        bad = self.work / "bad.h5"
+        data = bytearray(second.read_bytes())
+        data[len(data) // 2] ^= 1
+        bad.write_bytes(bytes(data))
+        for words, parts in ((["draws 16 to 31 of 50 are missing", "part-3.h5"], (first, third)),
+                             (["draws 32 to 49 of 50 are missing", "part-2.h5"], (first, second)),
+                             (["draws 0 to 15 of 50 are missing"], (second, third)),
+                             (["draws 16 to 31 are in", "too"], (first, second, second, third)),
+                             (["other.h5: seed: this part has 1", "part-1.h5 0"], (first, other, third)),
+                             (["fewer.h5: images: this part has 1", "20"], (first, fewer, third)),
+                             (["whole.h5: is a prediction, not one made with --part"], (whole,)),
+                             (["bad.h5"], (first, bad, third)),
+                             (["posterior.h5"], (self.posterior,))):
+            for ranks in (1, 3):
+                self.fails(3, words, "merge", *parts, "-o", "out.h5", ranks=ranks)
+        self.fails(USAGE, ["-o"], "merge", first, second, third)
+        predict = ("predict", self.posterior, IMAGES, "-o", "out.h5", "--part")
+        self.fails(USAGE, ["'half' is not I/N"], *predict, "half")
+        self.fails(USAGE, ["--part: I", "'4'"], *predict, "4/3")
+        self.fails(USAGE, ["--part: N", "'14'"], *predict, "1/14")
+        self.fails(USAGE, ["--part", "--until-mcse"], *predict, "1/2", "--until-mcse", 0.1)
+        self.fails(USAGE, ["--part", "--save-draws"], *predict, "1/2", "--save-draws")
 
 
 if __name__ == "__main__":
