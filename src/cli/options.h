@@ -22,7 +22,8 @@ enum {
     CRD_TRAIN = 1 << 8,
     CRD_EVALUATE = 1 << 9,
     CRD_MERGE = 1 << 10,
-    CRD_EVERY = (1 << 11) - 1
+    CRD_PLAN = 1 << 11,
+    CRD_EVERY = (1 << 12) - 1
 };
 
 typedef enum crd_option_type {
@@ -83,6 +84,8 @@ typedef enum crd_option_id {
     CRD_OPT_SKIP_BAD,
     /* evaluate */
     CRD_OPT_OOD,
+    /* plan */
+    CRD_OPT_RANKS,
     /* train */
     CRD_OPT_LOSS,
     CRD_OPT_KL,

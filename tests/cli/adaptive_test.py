@@ -1,5 +1,6 @@
 """Fewer draws for the same error: antithetic pairs, and sampling that stops when the error is small enough."""
 import json
+import shlex
 import shutil
 import unittest
 
@@ -194,6 +195,37 @@ class Adaptive(program.Case):
         self.fails(USAGE, ["--part: N", "'14'"], *predict, "1/14")
         self.fails(USAGE, ["--part", "--until-mcse"], *predict, "1/2", "--until-mcse", 0.1)
         self.fails(USAGE, ["--part", "--save-draws"], *predict, "1/2", "--save-draws")
+
+    def plan(self, *options, ranks=1, inputs=IMAGES):
+        return json.loads(self.succeed("plan", self.posterior, inputs, *options, "--json", ranks=ranks))
+
+    def test_plan(self):
+        for ranks in (1, 3):
+            plain = self.plan("--draws", 1000, "--batch", 5, "--ranks", "1,10,500", ranks=ranks)
+            self.assertEqual((plain["n_units"], plain["mean_draws"]), (4 * 125, 1000))
+            one, ten, many = (row["seconds"] for row in plain["ranks"])
+            serial = plain["start_seconds"] + 20 * plain["image_seconds"]
+            self.assertAlmostEqual(one, serial + 500 * plain["unit_seconds"], places=4)
+            self.assertAlmostEqual(ten, serial + 50 * plain["unit_seconds"], places=4)
+            self.assertAlmostEqual(many, serial + plain["unit_seconds"], places=4)
+        # The draws that are foretold are near those that are needed.
+        options = ("--draws", 1000, "--until-mcse", 0.01)
+        foretold = self.plan(*options)
+        with h5py.File(self.predict("p.h5", *options)) as p:
+            needed = p["predictive/n_draws"][:].mean()
+        self.assertTrue(0.6 < foretold["mean_draws"] / needed < 1.6, (foretold["mean_draws"], needed))
+        self.assertLess(self.plan(*options, "--antithetic")["mean_draws"], foretold["mean_draws"])
+
+    def test_plan_gives_a_line_for_slurm(self):
+        image = self.work / "it's a bag.jpg"
+        image.write_bytes((IMAGES / "19_bag.jpg").read_bytes())
+        out = self.succeed("plan", self.posterior, image, "--draws", 64, "--until-mcse", 0.01, "--ranks", 4)
+        sbatch = shlex.split(out.splitlines()[-1])
+        self.assertEqual(sbatch[:3], ["sbatch", "--ntasks=4", "--cpus-per-task=1"])
+        command = shlex.split(sbatch[-1].removeprefix("--wrap="))
+        self.assertEqual(command, ["srun", "--mpi=pmix", "credence", "predict", str(self.posterior), str(image), "--draws",
+                                   "64", "--until-mcse", "0.01", "--resume", "-o", "prediction.h5"])
+        self.assertEqual(run(*command[3:], folder=self.work).codes, [0])
 
 
 if __name__ == "__main__":
