@@ -13,6 +13,7 @@
 #include "cli/signals.h"
 #include "credence/log.h"
 #include "credence/predict.h"
+#include "credence/watch.h"
 
 /** What rank 0 holds besides the others. Elsewhere all of it stays empty. */
 typedef struct prediction {
@@ -380,9 +381,12 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     crd_predict_options options;
     shared_facts facts = {0};
     crd_shared_model *shared = NULL;
+    crd_watch *watch = NULL;
     CRD_TRY(make_options(&options, cli->options));
     if (cli->options->values[CRD_OPT_OUTPUT].given)
         crd_signals_heed();
+    CRD_TRY(crd_watch_start(&watch, cli->comm, cli->options->values[CRD_OPT_HANG_TIMEOUT].number,
+                            crd_report_hang));
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts, &options) : CRD_OK));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     crd_comm_broadcast(cli->comm, &options.n_top, sizeof options.n_top);
@@ -399,6 +403,7 @@ crd_status crd_cmd_predict(const crd_cli *cli)
 cleanup:
     crd_progress_end(&p.progress);
     crd_shared_model_destroy(shared);
+    crd_watch_stop(watch);
     crd_prediction_abandon(p.file);
     crd_keeper_close(&p.keeper, is_done);
     json_decref(p.rows);

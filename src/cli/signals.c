@@ -1,7 +1,7 @@
 #include "cli/signals.h"
 
 #include <signal.h>
-#include <stddef.h>
+#include <stdio.h>
 
 #include "credence/request.h"
 #include "io/atomic.h"
@@ -28,4 +28,9 @@ void crd_signals_heed(void)
     action.sa_flags = (int)SA_RESETHAND;
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+}
+
+void crd_report_hang(const char *line)
+{
+    fprintf(stderr, "credence: %s\n", line);
 }

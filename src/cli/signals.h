@@ -6,4 +6,7 @@
  * without it, after what is half written has been removed: no launcher leaves time for more. */
 void crd_signals_heed(void);
 
+/** A crd_watch_report: one line on stderr. */
+void crd_report_hang(const char *line);
+
 #endif

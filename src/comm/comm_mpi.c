@@ -291,7 +291,10 @@ static crd_status create(crd_comm **out, MPI_Comm mpi_comm, int owns_mpi)
     MPI_Type_contiguous(PAGE, MPI_BYTE, &body->page);
     MPI_Type_commit(&body->page);
     int64_t limit;
-    status = crd_comm_agree(comm, read_node_limit(&limit));
+    status = read_node_limit(&limit);
+    if (status == CRD_OK)
+        status = crd_comm_read_fault(comm);
+    status = crd_comm_agree(comm, status);
     find_nodes(comm, body, status == CRD_OK ? limit : 1);
     if (status == CRD_OK)
         status = crd_comm_agree(comm, crd_alloc_zeroed((void **)&comm->node_sizes, comm->n_nodes,

@@ -115,8 +115,11 @@ crd_status crd_comm_create_self(crd_comm **out)
     comm->n_nodes = 1;
     CRD_ALLOC(&comm->node_sizes, 1, "communicator");
     comm->node_sizes[0] = 1;
+    CRD_TRY(crd_comm_read_fault(comm));
 cleanup:
     if (status != CRD_OK) {
+        if (comm != NULL)
+            crd_free(comm->node_sizes);
         crd_free(comm);
         comm = NULL;
     }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "credence/watch.h"
 #include "engine/health.h"
 #include "engine/partition.h"
 #include "engine/predict_run.h"
@@ -148,6 +149,7 @@ static crd_status load_window(crd_predict_run *r, int64_t window)
     int8_t *skipped = r->skipped[window % 2];
     int64_t first = window * r->window_size;
     int64_t n = crd_smaller(r->window_size, r->options->n_images - first);
+    crd_comm_note(r->comm, "reading image %lld and on", (long long)first);
     memset(skipped, 0, (size_t)n);
     crd_status status = r->source->load(tensors, skipped, first, n, r->source->payload);
     for (int64_t i = 0; status == CRD_OK && i < n; i++)
@@ -193,6 +195,9 @@ static crd_status compute_unit(crd_predict_run *r, int64_t i, float *logits)
 {
     crd_unit unit = unit_of(r, i);
     const float *images = crd_shared_data(r->images[r->window % 2]);
+    crd_comm_note(r->comm, "computing image %lld, draw %lld and on",
+                  (long long)(r->window * r->window_size + unit.first_image),
+                  (long long)unit.first_draw);
     crd_status status = crd_sampler_run(
         logits, r->sampler, images + unit.first_image * r->image_floats, unit.n_images,
         r->window * r->window_size + unit.first_image, unit.first_draw, unit.n_draws);
@@ -330,9 +335,11 @@ static crd_status finish_window(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
     if (crd_comm_rank(r->comm) == 0) {
+        int64_t first = r->window * r->window_size;
+        crd_comm_note(r->comm, "writing image %lld and on", (long long)first);
         crd_predict_summarize(r);
         if (r->sink->summary != NULL)
-            status = r->sink->summary(&r->summary, r->window * r->window_size, r->sink->payload);
+            status = r->sink->summary(&r->summary, first, r->sink->payload);
         for (int64_t i = 0; i < crd_predict_n_images(r); i++)
             crd_accumulator_reset(r->sums + i * r->n_sums, r->maxima + i * r->n_maxima,
                                   r->n_classes);

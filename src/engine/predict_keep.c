@@ -1,6 +1,7 @@
 /* Checkpoints of a prediction: the state is put together at rank 0, kept, and taken up again on any number of ranks. */
 #include <string.h>
 
+#include "credence/watch.h"
 #include "engine/predict_run.h"
 
 int64_t crd_predict_n_images(const crd_predict_run *r)
@@ -151,6 +152,7 @@ void crd_predict_summarize(crd_predict_run *r)
 
 static void hand_over(crd_predict_run *r)
 {
+    crd_comm_note(r->comm, "writing a checkpoint");
     crd_predict_summarize(r);
     crd_predict_state state = {
         .first_image = r->window * r->window_size,

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "credence/watch.h"
 #include "engine/batches.h"
 #include "engine/pace.h"
 #include "engine/update.h"
@@ -187,6 +188,8 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, i
     int64_t n = smaller(o->gradient.micro_batch, batch->n - at);
     int64_t stream = r->state->step * group_of(r) + (is_local(r) ? crd_comm_rank(r->comm) : 0);
     int64_t draw = stream * o->n_draws + unit % o->n_draws; /* no two of a run are the same */
+    crd_comm_note(r->comm, "computing unit %lld of step %lld", (long long)unit,
+                  (long long)r->state->step + 1);
     const float *images = batch->images + at * r->image_floats;
     const float *values = batch->values + at * r->value_floats;
     double weight = (double)n / (double)(batch->n * o->n_draws), loss;
@@ -384,6 +387,7 @@ static crd_status look_around(train_run *r, int finished)
     crd_request asked = ask_all(r);
     if (asked == CRD_REQUEST_NONE && !finished)
         return CRD_OK;
+    crd_comm_note(r->comm, "writing a checkpoint");
     if (crd_comm_rank(r->comm) == 0)
         r->hooks->checkpoint(r->state, r->hooks->payload);
     crd_status status = crd_comm_agree(r->comm, CRD_OK);
