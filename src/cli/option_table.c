@@ -189,7 +189,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
                              "the batch size, at most 32", 1, 4096, NULL, CRD_TRAIN,
                              "images that go through the network together; batch norm sees these"},
     [CRD_OPT_TRAIN_DRAWS] = {"draws", 0, "N", CRD_OPTION_INT64, "1", NULL, 1, 4096, NULL, CRD_TRAIN,
-                             "draws of a step"},
+                             "draws of each micro-batch, no two of a run the same"},
     [CRD_OPT_TRAIN_MEAN] = {"mean", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
                             "train the deterministic network: no draws, no KL divergence"},
     [CRD_OPT_OPTIMIZER] = {"optimizer", 0, "NAME", CRD_OPTION_CHOICE, "adam", NULL, 0, 0,
