@@ -45,11 +45,11 @@ static const crd_field fields[] = {
     FIELD(mutual_information_mcse, CRD_FLOAT64, CRD_DIM_NONE, "nat",
           "Monte Carlo standard error of mutual_information"),
     FIELD(n_draws, CRD_INT64, CRD_DIM_NONE, "1", "number of draws behind the image's figures"),
+    FIELD(skipped, CRD_BOOL8, CRD_DIM_NONE, "1", "the image could not be read"),
+    FIELD(top_class, CRD_INT64, CRD_DIM_TOP, "1", "most probable classes, the first is the first"),
     FIELD(sums, CRD_INT64, CRD_DIM_SUM, "1", "sums over the draws, in fixed point"),
     FIELD(maxima, CRD_INT64, CRD_DIM_MAXIMUM, "1",
           "largest and smallest probability of any draw, in fixed point"),
-    FIELD(skipped, CRD_BOOL8, CRD_DIM_NONE, "1", "the image could not be read"),
-    FIELD(top_class, CRD_INT64, CRD_DIM_TOP, "1", "most probable classes, the first is the first"),
 };
 
 enum { N_FIELDS = sizeof fields / sizeof *fields };
