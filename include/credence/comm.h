@@ -36,6 +36,8 @@ int crd_comm_size(const crd_comm *comm);
 int crd_comm_node(const crd_comm *comm);
 int crd_comm_n_nodes(const crd_comm *comm);
 int crd_comm_node_rank(const crd_comm *comm);
+/** Name of the machine this process runs on. Borrowed. */
+const char *crd_comm_host(const crd_comm *comm);
 /** Ranks on each node: [n_nodes]. Borrowed; equal on all ranks. */
 const int *crd_comm_node_sizes(const crd_comm *comm);
 
@@ -103,6 +105,28 @@ int64_t crd_counter_next(crd_counter *counter);
 int64_t crd_counter_get(const crd_counter *counter);
 /** Raises the node's counter to at least `value`, so that peers find no more work. Collective: no. */
 void crd_counter_raise(crd_counter *counter, int64_t value);
+
+/** A word that any rank may raise while all work, and that all see soon: on the same node at once, on others when the
+ * first ranks of the nodes between have looked (a tree of nodes, no rank waits). */
+typedef struct crd_alarm crd_alarm;
+/** Highest level of an alarm. */
+#define CRD_ALARM_MAX 7
+
+/** Level 0. Collective: on comm. All ranks fail together. */
+crd_status crd_alarm_create(crd_alarm **out, crd_comm *comm);
+/** Collective: on comm. NULL is allowed if it is NULL on all ranks. */
+void crd_alarm_destroy(crd_alarm *alarm);
+/** Raises the level to at least `level`, 1 .. CRD_ALARM_MAX. Collective: no. */
+void crd_alarm_raise(crd_alarm *alarm, int level);
+/** The level as known here; lets it travel, so call it now and then. Collective: no. Cost: an atomic load; on the first rank of a
+ * node, with several nodes, a test of its messages. */
+int crd_alarm_get(crd_alarm *alarm);
+/** For a rank that has nothing left to do: 1 when all ranks have called it; 0 after a short sleep if some have not: call it
+ * again. The level travels meanwhile, and may still be raised. */
+int crd_alarm_arrived(crd_alarm *alarm);
+/** After crd_alarm_arrived was 1: all ranks get the highest level that any has raised, and it is 0 from then on.
+ * Collective: on comm. Cost: one allreduce of an int, and two node barriers. */
+int crd_alarm_settle(crd_alarm *alarm);
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,7 @@
 #define CREDENCE_FILES_H
 
 #include "credence/posterior.h"
-#include "credence/predictive.h"
+#include "credence/predict_state.h"
 #include "credence/train_state.h"
 
 #ifdef __cplusplus
@@ -36,12 +36,21 @@ crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
  * cannot be used: file and dataset are named. */
 crd_status crd_posterior_read(crd_posterior **out, const char *path);
 
+/** What a prediction file of a part of the draws says of the whole, besides the accumulators in its rows. */
+typedef struct crd_part_facts {
+    int64_t first_draw, end_draw, all_draws; /**< draws first_draw .. end_draw - 1 of all_draws */
+    int64_t is_paired;                       /**< crd_summary.is_paired */
+    double confidence;                       /**< of the half-widths of the whole */
+    const char *fingerprint;                 /**< KEY=VALUE lines that parts of one run share */
+} crd_part_facts;
+
 /** What a prediction file holds besides its rows. All borrowed. */
 typedef struct crd_prediction_meta {
     int64_t n_images, n_classes, n_draws, n_top;
     const char *const *image_names; /**< [n_images] */
     const char *const *class_names; /**< [n_classes] or NULL: their numbers */
     const int64_t *labels;          /**< [n_images] true classes (-1 unknown), or NULL: no labels */
+    const crd_part_facts *part;     /**< NULL: all draws */
     int save_draws; /**< 1: the file also holds every draw's logits and probabilities */
 } crd_prediction_meta;
 
@@ -62,6 +71,54 @@ crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *lo
 crd_status crd_prediction_finish(crd_prediction_file *file);
 /** Gives up: removes the temporary file, frees. NULL is allowed. */
 void crd_prediction_abandon(crd_prediction_file *file);
+
+/** A prediction file of a part of the draws, opened to be joined with others. Borrowed from it: its meta (with facts) and
+ * provenance. */
+typedef struct crd_part crd_part;
+
+/** Errors: CRD_ERR_INPUT: as crd_posterior_read, or no part of a prediction, or one not complete. Close it. */
+crd_status crd_part_open(crd_part **out, const char *path);
+const crd_prediction_meta *crd_part_meta(const crd_part *part);
+const crd_provenance *crd_part_provenance(const crd_part *part);
+/** Checks that `part` is of the run that `first` is of: the same images and fingerprint. Errors: CRD_ERR_INPUT naming what differs. */
+crd_status crd_part_match(const crd_part *part, const crd_part *first);
+/** Rows [first, first + rows->n_images); `rows` keeps sums. */
+crd_status crd_part_read(crd_summary *rows, const crd_part *part, int64_t first);
+/** NULL is allowed. */
+void crd_part_close(crd_part *part);
+
+/** Keeps the state of a run whose rows go to `file`: PATH is a prediction file itself, with the rows of the draws done so
+ * far (n_draws of each image; root attribute complete = 0), and a group `checkpoint`. Generations, `fingerprint` and errors as
+ * crd_checkpoint_write. Draws are not in it: crd_draws_file. Cost: as much to write as the whole file without draws. */
+crd_status crd_prediction_keep(crd_prediction_file *file, const char *path,
+                               const crd_predict_state *state, const char *fingerprint,
+                               const crd_provenance *provenance);
+/** Reads such a state back; rows of finished images go to `rows`, in order. *state is empty (n_images 0) if there is no
+ * checkpoint. `meta` is this run's: n_images, n_classes, n_top count. Generations, `fingerprint` and errors as
+ * crd_checkpoint_read, and those of `rows`. Clear the state. */
+typedef crd_status crd_prediction_rows(const crd_summary *summary, int64_t first_image,
+                                       void *payload);
+crd_status crd_prediction_resume(crd_predict_state *state, const char *path,
+                                 const crd_prediction_meta *meta, const char *fingerprint,
+                                 crd_prediction_rows *rows, void *payload);
+/** Removes a checkpoint and the one before it. */
+crd_status crd_prediction_forget(const char *path);
+
+/** The draws of a run that is not over yet: one record a unit, each with its own checksum. */
+typedef struct crd_draws_file crd_draws_file;
+
+/** Opens PATH for n_records records of up to n_floats numbers; what is there is kept. `key` says which run they belong to: records of
+ * another one do not count. Disk space is taken for all of them. Errors: CRD_ERR_IO. Close it. */
+crd_status crd_draws_open(crd_draws_file **out, const char *path, int64_t n_records,
+                          int64_t n_floats, const char *key);
+/** Writes record i, with n <= n_floats numbers. Errors: CRD_ERR_IO. */
+crd_status crd_draws_write(crd_draws_file *file, int64_t i, const float *values, int64_t n);
+/** Reads it back. Errors: CRD_ERR_INPUT: it is not what was written. */
+crd_status crd_draws_read(float *values, crd_draws_file *file, int64_t i, int64_t n);
+/** What has been written is on the disk. Errors: CRD_ERR_IO. */
+crd_status crd_draws_sync(crd_draws_file *file);
+/** Closes it; removes it too if `remove`. NULL is allowed. */
+void crd_draws_close(crd_draws_file *file, int remove);
 
 /** Writes /constant_data/images (image, channel, height, width) float32. */
 crd_status crd_tensors_write(const char *path, const float *images, int64_t n_images,

@@ -9,7 +9,7 @@
 #define CREDENCE_PREDICT_H
 
 #include "credence/comm.h"
-#include "credence/predictive.h"
+#include "credence/predict_state.h"
 #include "credence/sampler.h"
 
 #ifdef __cplusplus
@@ -32,39 +32,54 @@ const crd_model *crd_shared_model_view(const crd_shared_model *shared);
 typedef struct crd_predict_options {
     crd_sampler_options sampler; /**< estimator, seed, batch and draw_block (the shape of a unit) */
     int64_t n_draws;             /**< 1 .. CRD_MAX_DRAWS; 1 with sampler.mean */
-    int64_t n_top;               /**< classes in crd_summary.top_class */
-    int want_draws;              /**< 1: the sink's draws() is called */
+    int64_t first_draw;          /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
+    /** Stops images whose row is precise (crd_summary_is_precise) at a look; 0: every image gets n_draws. Looks:
+     * {min_draws, n_draws, sampler.draw_block}. A stopped image's row stays as it is; a batch of stopped images is
+     * not computed any more. Not with want_draws or first_draw. */
+    double until_mcse;
+    int64_t min_draws;
+    double confidence; /**< of crd_summary.probs_half_width at all looks together, in [0, 1) */
+    int64_t n_top;     /**< classes in crd_summary.top_class */
+    int keep_sums;     /**< 1: summaries hold their accumulators (crd_summary_keep_sums) */
+    int want_draws;    /**< 1: the sink's draws() is called */
     int64_t n_images;
     /** What the images of a window with their sums, and saved draws between two writes, may take each;
      * 0: 64 MiB. Bounds memory, does not change results. */
     int64_t buffer_bytes;
+    /** Where the sink keeps checkpoints: seconds between two, 0: none by the clock; and seconds after which the run stops with
+     * one, 0: no limit. Measured on rank 0. */
+    double checkpoint_s, max_time_s;
     /** 0: units in order; else they are taken in an order made from this: for tests. */
     uint64_t shuffle;
 } crd_predict_options;
 
-/** Where images come from; called on rank 0 only. */
+/** Where images come from, and where the run begins; used on rank 0 only. */
 typedef struct crd_predict_source {
     /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1 leaves image i
      * out: its row is marked. Windows are asked for once each, in order. */
     crd_status (*load)(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload);
     void *payload;
+    const crd_predict_state *state; /**< goes on from here; NULL: from the start. Borrowed */
 } crd_predict_source;
 
-/** Where results go; called on rank 0 only; every member may be NULL. */
+/** Where results go; called on rank 0 only; every member may be NULL, on all ranks alike. */
 typedef struct crd_predict_sink {
     /** Images [first_image, + summary->n_images), in order, all draws done. */
     crd_status (*summary)(const crd_summary *summary, int64_t first_image, void *payload);
-    /** logits[n_draws][n_images][n_classes] of a unit; units of a window come in order. */
+    /** logits[n_draws][n_images][n_classes] of a unit; between two checkpoints the units of a window come in order. */
     crd_status (*draws)(const float *logits, int64_t first_draw, int64_t n_draws,
                         int64_t first_image, int64_t n_images, void *payload);
-    /** Units begun on rank 0's node, and how many it has in all; after each unit of rank 0. */
+    /** Keeps the state. Draws and summaries before it have been handed on. An error is reported by the hook and does not end the
+     * run. With this hook the run heeds options.checkpoint_s, max_time_s and crd_request_post on any rank. */
+    void (*checkpoint)(const crd_predict_state *state, void *payload);
+    /** Units done of the run, as far as rank 0 knows, and all; after each unit of rank 0. */
     void (*progress)(int64_t n_done, int64_t n_units, void *payload);
     void *payload;
 } crd_predict_sink;
 
-/** What a run cost, summed over ranks (rank 0 only; zero elsewhere). */
+/** What a run cost, summed over ranks (rank 0 only; zero elsewhere); also of one that was stopped. */
 typedef struct crd_predict_report {
-    int64_t n_units;
+    int64_t n_units;         /**< computed in this call */
     double wall_s;           /**< on rank 0 */
     crd_sampler_times times; /**< rank seconds in the sampler */
     double comm_s;           /**< rank seconds in communication and waiting for others */
@@ -72,7 +87,8 @@ typedef struct crd_predict_report {
 } crd_predict_report;
 
 /** Runs the prediction. Collective: on comm; model and options equal on all ranks; all ranks return the same
- * status. Errors: the source's and sink's; CRD_ERR_USAGE: options out of range; CRD_ERR_NUMERIC: a logit is not finite.
+ * status. All ranks first compute the same draw of the first images, and what they get must be equal. Errors: the source's and sink's; CRD_ERR_USAGE: options out of range; CRD_ERR_NUMERIC: a logit is not finite;
+ * CRD_ERR_INTERNAL: a rank computes other bits: it is named, with host and kernels; CRD_ERR_RESUME: the state does not fit the options. CRD_STOPPED: stopped as asked, with a checkpoint.
  * Memory a rank: the sampler's, and twice options.buffer_bytes (more if one batch needs more). */
 crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_model *model,
                        const crd_predict_options *options, const crd_predict_source *source,

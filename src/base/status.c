@@ -43,6 +43,8 @@ const char *crd_status_name(crd_status code)
         return "not a number";
     case CRD_ERR_RESUME:
         return "resume does not fit";
+    case CRD_ERR_HANG:
+        return "hang";
     case CRD_STOPPED:
         return "stopped early";
     }

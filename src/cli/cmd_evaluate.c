@@ -90,8 +90,8 @@ cleanup:
 static crd_status take_summary(const crd_summary *s, int64_t first_image, void *payload)
 {
     judged *data = payload;
-    int is_random = s->n_draws > 1; /* else there is nothing to correct */
     for (int64_t i = 0; i < s->n_images; i++) {
+        int is_random = s->n_draws[i] > 1; /* else there is nothing to correct */
         const float *probs = s->probs_mean + i * s->n_classes;
         int64_t image = first_image + i, top = s->top_class[i * s->n_top];
         data->scores[CRD_SCORE_CONFIDENCE][image] = -(double)probs[top];
@@ -118,7 +118,7 @@ static void show_progress(int64_t n_done, int64_t n_units, void *payload)
 static crd_status predict(judged *data, crd_comm *comm, const crd_shared_model *shared,
                           crd_predict_options options, int64_t n_images, int is_quiet)
 {
-    crd_predict_source source = {crd_images_load, &data->images};
+    crd_predict_source source = {.load = crd_images_load, .payload = &data->images};
     crd_predict_sink sink = {.summary = take_summary, .progress = show_progress, .payload = data};
     crd_predict_report report;
     options.n_images = n_images;

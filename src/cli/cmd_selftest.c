@@ -108,7 +108,7 @@ static crd_status check_prediction(const crd_cli *cli)
         .n_draws = 8,
         .n_top = 1,
         .n_images = 3};
-    crd_predict_source source = {load_pattern, &floats};
+    crd_predict_source source = {.load = load_pattern, .payload = &floats};
     crd_predict_sink sink = {.summary = take_sum};
     crd_predict_report report;
     CRD_TRY(

@@ -7,10 +7,12 @@
 #include "cli/output.h"
 #include "cli/output_check.h"
 #include "cli/provenance.h"
+#include "cli/signals.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
 #include "cli/train_validate.h"
 #include "credence/log.h"
+#include "credence/watch.h"
 
 /** A run. What is not marked lives on rank 0 only and stays empty elsewhere. */
 typedef struct training {
@@ -27,7 +29,7 @@ typedef struct training {
     int is_augmented;
     crd_validation validation; /* all ranks */
     char *checkpoint_path, *best_path;
-    char fingerprint[CRD_TRAIN_FINGERPRINT_SIZE];
+    char fingerprint[CRD_RUN_KEY_SIZE];
     crd_provenance_store store;
     crd_provenance provenance;
     int64_t kept_step; /* of the newest checkpoint; -1: there is none */
@@ -293,7 +295,8 @@ static crd_status conclude(training *t, crd_status status, const crd_train_repor
         return crd_train_print_end(output, &t->state, report,
                                    value_of(t, CRD_OPT_JSON)->integer != 0);
     if (status == CRD_STOPPED && t->kept_step != t->state.step)
-        return CRD_FAIL(CRD_ERR_IO, "%s: cannot be written, and time is up after step %lld",
+        return CRD_FAIL(CRD_ERR_IO,
+                        "%s: cannot be written, and the run was stopped after step %lld",
                         t->checkpoint_path, (long long)t->state.step);
     if (status == CRD_STOPPED)
         return status;
@@ -323,9 +326,13 @@ crd_status crd_cmd_train(const crd_cli *cli)
     training t = {.cli = cli, .kept_step = -1};
     shared_facts facts = {0};
     crd_shared_model *teacher = NULL;
+    crd_watch *watch = NULL;
     crd_train_options options;
     crd_train_report report;
     CRD_TRY(crd_train_options_make(&options, cli->options, 1));
+    crd_signals_heed();
+    CRD_TRY(crd_watch_start(&watch, cli->comm, cli->options->values[CRD_OPT_HANG_TIMEOUT].number,
+                            crd_report_hang));
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&t, &facts) : CRD_OK));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     CRD_TRY(crd_train_options_make(&options, cli->options, facts.n_images));
@@ -351,6 +358,7 @@ crd_status crd_cmd_train(const crd_cli *cli)
 cleanup:
     crd_progress_end(&t.progress);
     crd_shared_model_destroy(teacher);
+    crd_watch_stop(watch);
     release(&t);
     return status;
 }

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "credence/files.h"
-
 /** Options that mean something only with another one, or with certain values of it. */
 static const struct {
     crd_option_id option, needed;
@@ -164,65 +162,21 @@ int crd_train_augmentation(crd_augmentation *out, const crd_options *options)
     return augment->n_texts > 0;
 }
 
-/** Options without a say in the result, or whose say is in a digest, and the epochs: more may be
- * asked for. What follows from their number is not left out. */
-static int is_left_out(int id)
-{
-    static const crd_option_id free_ones[] = {
-        CRD_OPT_OUTPUT,   CRD_OPT_RESUME,   CRD_OPT_CHECKPOINT_INTERVAL,
-        CRD_OPT_MAX_TIME, CRD_OPT_JSON,     CRD_OPT_QUIET,
-        CRD_OPT_HELP,     CRD_OPT_VALIDATE, CRD_OPT_EPOCHS};
-    for (size_t i = 0; i < sizeof free_ones / sizeof *free_ones; i++)
-        if ((int)free_ones[i] == id)
-            return 1;
-    return 0;
-}
-
-/** Value of an option such that equal values are equal texts: 1e-3 is 0.001. */
-static const char *plain_text(char *buffer, size_t size, const crd_options *options,
-                              crd_option_id id)
-{
-    const crd_option_value *value = &options->values[id];
-    crd_option_type type = crd_option_table()[id].type;
-    const char *text = crd_option_text(buffer, size, options, id);
-    if (text == NULL)
-        return "default";
-    if (type == CRD_OPTION_INT64)
-        snprintf(buffer, size, "%" PRId64, value->integer);
-    else if (type == CRD_OPTION_DOUBLE)
-        snprintf(buffer, size, "%.15g", value->number);
-    else
-        return text;
-    return buffer;
-}
-
-crd_status crd_train_fingerprint(char out[CRD_TRAIN_FINGERPRINT_SIZE], const crd_cli *cli,
+crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
                                  const crd_train_options *made, const crd_dataset *data,
                                  const crd_dataset *validation)
 {
-    const size_t size = CRD_TRAIN_FINGERPRINT_SIZE;
-    size_t used = 0;
-    char value[256], digest[CRD_FILE_DIGEST_SIZE];
-    crd_status status = crd_file_digest(digest, cli->options->arguments[0]);
+    crd_status status = crd_run_key_make(out, cli, data);
     if (status != CRD_OK)
         return status;
-    for (int id = 0; id < CRD_N_OPTIONS; id++) {
-        const crd_option *option = &crd_option_table()[id];
-        if (!(option->commands & CRD_TRAIN) || is_left_out(id))
-            continue;
-        const char *text = plain_text(value, sizeof value, cli->options, (crd_option_id)id);
-        if (id == CRD_OPT_T_MAX && strcmp(made->schedule.name, "cosine") == 0) {
-            snprintf(value, sizeof value, "%" PRId64, made->schedule.t_max);
-            text = value;
-        }
-        used += (size_t)snprintf(out + used, size - used, "--%s=%.256s\n", option->name, text);
+    crd_run_key_remove(out, CRD_OPT_EPOCHS);
+    if (strcmp(made->schedule.name, "cosine") == 0) {
+        crd_run_key_remove(out, CRD_OPT_T_MAX);
+        crd_run_key_add(out, "--t-max=%" PRId64, made->schedule.t_max);
     }
-    used += (size_t)snprintf(out + used, size - used, "posterior=%s\ndata=%016" PRIx64 "\n", digest,
-                             crd_dataset_digest(data));
     if (validation != NULL)
-        used += (size_t)snprintf(out + used, size - used, "validation=%016" PRIx64 "\n",
-                                 crd_dataset_digest(validation));
+        crd_run_key_add(out, "validation=%016" PRIx64, crd_dataset_digest(validation));
     if (cli->options->values[CRD_OPT_LOCAL_STEPS].integer > 1)
-        snprintf(out + used, size - used, "ranks=%d\n", crd_comm_size(cli->comm));
+        crd_run_key_add(out, "ranks=%d", crd_comm_size(cli->comm));
     return CRD_OK;
 }

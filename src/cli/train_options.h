@@ -3,6 +3,7 @@
 #define CRD_CLI_TRAIN_OPTIONS_H
 
 #include "cli/command.h"
+#include "cli/run_key.h"
 #include "credence/dataset.h"
 #include "credence/train.h"
 
@@ -14,12 +15,9 @@ crd_status crd_train_options_make(crd_train_options *out, const crd_options *opt
 /** 1 if any change of the images was asked for. */
 int crd_train_augmentation(crd_augmentation *out, const crd_options *options);
 
-#define CRD_TRAIN_FINGERPRINT_SIZE 16384
-
-/** The lines that two runs must share for one to go on with the other's checkpoint: the options that have
- * a say in the result, but not the number of epochs, which may grow; `made` for what follows from it; the digests of posterior and data, with local steps the ranks. `validation` may be NULL.
- * Errors: the posterior cannot be read. */
-crd_status crd_train_fingerprint(char out[CRD_TRAIN_FINGERPRINT_SIZE], const crd_cli *cli,
+/** The key of a training run. The number of epochs, which may grow, is no part of it, but what follows from it (`made`) is; with local
+ * steps the ranks are too. `validation` may be NULL. Errors: the posterior cannot be read. */
+crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
                                  const crd_train_options *made, const crd_dataset *data,
                                  const crd_dataset *validation);
 

@@ -69,7 +69,7 @@ crd_status crd_validation_run(double out[CRD_N_VALIDATIONS], crd_validation *val
     validation_run run = {.validation = validation,
                           .n_outputs = posterior->n_classes,
                           .n_values = posterior->n_classes / (has_noise ? 2 : 1)};
-    crd_predict_source source = {crd_images_load, &validation->images};
+    crd_predict_source source = {.load = crd_images_load, .payload = &validation->images};
     crd_predict_sink sink = {.payload = &run};
     crd_predict_options options = validation->options;
     crd_predict_report report;

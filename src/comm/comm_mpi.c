@@ -1,5 +1,5 @@
-/* Many processes, by MPI. The only source that includes mpi.h. */
-#include "credence/mpi.h"
+/* Many processes, by MPI. */
+#include "comm/comm_mpi.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -8,37 +8,18 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "comm/comm_body.h"
 
 /* Large transfers go in pieces: MPI counts are ints. */
 enum { PIECE_BYTES = 1 << 30, PIECE_NUMBERS = 1 << 26, PAGE = 4096 };
-
-/* Sums that may be under way; one more waits for the first ones. */
-enum { MAX_SUMS = 64 };
-
-typedef struct mpi_body {
-    MPI_Comm all;     /* ours: a duplicate */
-    MPI_Comm node;    /* ranks that share memory with this one */
-    MPI_Comm leaders; /* first ranks of the nodes, ordered by rank; MPI_COMM_NULL on the others */
-    MPI_Datatype page;
-    MPI_Request sums[MAX_SUMS];
-    int n_sums;
-    int owns_mpi; /* we called MPI_Init */
-} mpi_body;
 
 typedef struct mpi_shared {
     MPI_Win window;
     MPI_Request request;
 } mpi_shared;
 
-static mpi_body *body_of(const crd_comm *comm)
-{
-    return comm->body;
-}
-
 static void mpi_destroy(crd_comm *comm)
 {
-    mpi_body *body = body_of(comm);
+    crd_mpi_body *body = crd_mpi_body_of(comm);
     int owns_mpi = body->owns_mpi;
     MPI_Type_free(&body->page);
     if (body->leaders != MPI_COMM_NULL)
@@ -52,12 +33,12 @@ static void mpi_destroy(crd_comm *comm)
 
 static void mpi_abort(crd_comm *comm, int code)
 {
-    MPI_Abort(body_of(comm)->all, code);
+    MPI_Abort(crd_mpi_body_of(comm)->all, code);
 }
 
 static crd_status mpi_agree(crd_comm *comm, crd_status local)
 {
-    MPI_Comm all = body_of(comm)->all;
+    MPI_Comm all = crd_mpi_body_of(comm)->all;
     double start = crd_clock_now_s();
     int mine = local == CRD_OK ? comm->size : comm->rank, first;
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, all);
@@ -81,7 +62,7 @@ static void mpi_broadcast(crd_comm *comm, void *data, int64_t n_bytes)
     double start = crd_clock_now_s();
     for (int64_t at = 0; at < n_bytes; at += PIECE_BYTES) {
         int64_t piece = n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES;
-        MPI_Bcast((char *)data + at, (int)piece, MPI_BYTE, 0, body_of(comm)->all);
+        MPI_Bcast((char *)data + at, (int)piece, MPI_BYTE, 0, crd_mpi_body_of(comm)->all);
     }
     comm->cost.bytes += comm->rank == 0 ? n_bytes : 0;
     comm->cost.seconds += crd_clock_now_s() - start;
@@ -94,7 +75,7 @@ static void mpi_reduce(crd_comm *comm, int64_t *values, int64_t n, int maximum)
         int64_t piece = n - at < PIECE_NUMBERS ? n - at : PIECE_NUMBERS;
         const void *send = comm->rank == 0 ? MPI_IN_PLACE : values + at;
         MPI_Reduce(send, values + at, (int)piece, MPI_INT64_T, maximum ? MPI_MAX : MPI_SUM, 0,
-                   body_of(comm)->all);
+                   crd_mpi_body_of(comm)->all);
     }
     comm->cost.bytes += comm->rank == 0 ? 0 : n * (int64_t)sizeof *values;
     comm->cost.seconds += crd_clock_now_s() - start;
@@ -102,7 +83,7 @@ static void mpi_reduce(crd_comm *comm, int64_t *values, int64_t n, int maximum)
 
 static void mpi_sum_end(crd_comm *comm)
 {
-    mpi_body *body = body_of(comm);
+    crd_mpi_body *body = crd_mpi_body_of(comm);
     double start = crd_clock_now_s();
     MPI_Waitall(body->n_sums, body->sums, MPI_STATUSES_IGNORE);
     body->n_sums = 0;
@@ -111,7 +92,7 @@ static void mpi_sum_end(crd_comm *comm)
 
 static void mpi_sum_begin(crd_comm *comm, int64_t *values, int64_t n)
 {
-    mpi_body *body = body_of(comm);
+    crd_mpi_body *body = crd_mpi_body_of(comm);
     if (comm->size == 1)
         return;
     double start = crd_clock_now_s();
@@ -132,7 +113,7 @@ static void mpi_sum_begin(crd_comm *comm, int64_t *values, int64_t n)
 static void mpi_node_barrier(crd_comm *comm)
 {
     double start = crd_clock_now_s();
-    MPI_Barrier(body_of(comm)->node);
+    MPI_Barrier(crd_mpi_body_of(comm)->node);
     comm->cost.seconds += crd_clock_now_s() - start;
 }
 
@@ -148,7 +129,7 @@ static crd_status mpi_shared_create(crd_shared *shared)
         return status;
     }
     /* The leader owns all of the node's copy. Whether the memory is there is told by the return code. */
-    MPI_Comm node = body_of(comm)->node;
+    MPI_Comm node = crd_mpi_body_of(comm)->node;
     MPI_Aint bytes = comm->node_rank == 0 ? (MPI_Aint)shared->n_bytes : 0;
     void *own;
     MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
@@ -186,7 +167,7 @@ static void mpi_shared_destroy(crd_shared *shared)
 static void mpi_shared_begin(crd_shared *shared, int64_t n_bytes)
 {
     mpi_shared *block = shared->body;
-    mpi_body *body = body_of(shared->comm);
+    crd_mpi_body *body = crd_mpi_body_of(shared->comm);
     MPI_Win_sync(block->window);
     if (body->leaders == MPI_COMM_NULL || shared->comm->n_nodes == 1)
         return;
@@ -216,7 +197,7 @@ static void mpi_shared_end(crd_shared *shared)
 static void mpi_shared_gather(crd_shared *shared, const int64_t *begin)
 {
     crd_comm *comm = shared->comm;
-    mpi_body *body = body_of(comm);
+    crd_mpi_body *body = crd_mpi_body_of(comm);
     mpi_shared *block = shared->body;
     double start = crd_clock_now_s();
     MPI_Win_sync(block->window);
@@ -250,6 +231,11 @@ static const crd_comm_ops mpi_ops = {
     .shared_end = mpi_shared_end,
     .shared_gather = mpi_shared_gather,
     .node_barrier = mpi_node_barrier,
+    .alarm_open = crd_mpi_alarm_open,
+    .alarm_close = crd_mpi_alarm_close,
+    .alarm_travel = crd_mpi_alarm_travel,
+    .alarm_arrived = crd_mpi_alarm_arrived,
+    .alarm_settle = crd_mpi_alarm_settle,
 };
 
 /* Ranks a node at most, from the environment: lets one machine act as several in tests. */
@@ -262,7 +248,7 @@ static crd_status read_node_limit(int64_t *limit)
 }
 
 /* Who shares memory with whom: nodes are numbered by their leaders' ranks. */
-static void find_nodes(crd_comm *comm, mpi_body *body, int64_t limit)
+static void find_nodes(crd_comm *comm, crd_mpi_body *body, int64_t limit)
 {
     MPI_Comm machine;
     MPI_Comm_split_type(body->all, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &machine);
@@ -281,7 +267,7 @@ static void find_nodes(crd_comm *comm, mpi_body *body, int64_t limit)
     comm->n_nodes = place[1];
 }
 
-static void share_node_sizes(crd_comm *comm, mpi_body *body)
+static void share_node_sizes(crd_comm *comm, crd_mpi_body *body)
 {
     int node_size;
     MPI_Comm_size(body->node, &node_size);
@@ -294,13 +280,13 @@ static crd_status create(crd_comm **out, MPI_Comm mpi_comm, int owns_mpi)
 {
     crd_status status = CRD_OK;
     crd_comm *comm = NULL;
-    mpi_body *body = NULL;
+    crd_mpi_body *body = NULL;
     *out = NULL;
     /* Too little memory for a handful of words cannot be agreed on without the communicator it was for. */
     if (crd_alloc_zeroed((void **)&comm, 1, sizeof *comm, "communicator") != CRD_OK ||
         crd_alloc_zeroed((void **)&body, 1, sizeof *body, "communicator") != CRD_OK)
         MPI_Abort(mpi_comm, CRD_ERR_INTERNAL);
-    comm->ops = &mpi_ops;
+    crd_comm_init(comm, &mpi_ops);
     comm->body = body;
     body->owns_mpi = owns_mpi;
     MPI_Comm_dup(mpi_comm, &body->all);
@@ -309,7 +295,10 @@ static crd_status create(crd_comm **out, MPI_Comm mpi_comm, int owns_mpi)
     MPI_Type_contiguous(PAGE, MPI_BYTE, &body->page);
     MPI_Type_commit(&body->page);
     int64_t limit;
-    status = crd_comm_agree(comm, read_node_limit(&limit));
+    status = read_node_limit(&limit);
+    if (status == CRD_OK)
+        status = crd_comm_read_fault(comm);
+    status = crd_comm_agree(comm, status);
     find_nodes(comm, body, status == CRD_OK ? limit : 1);
     if (status == CRD_OK)
         status = crd_comm_agree(comm, crd_alloc_zeroed((void **)&comm->node_sizes, comm->n_nodes,

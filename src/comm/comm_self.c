@@ -61,6 +61,28 @@ static void self_shared_gather(crd_shared *shared, const int64_t *begin)
     (void)shared, (void)begin;
 }
 
+static crd_status self_alarm_open(crd_alarm *alarm)
+{
+    (void)alarm;
+    return CRD_OK;
+}
+
+static void self_alarm_nothing(crd_alarm *alarm)
+{
+    (void)alarm;
+}
+
+static int self_alarm_arrived(crd_alarm *alarm)
+{
+    (void)alarm;
+    return 1;
+}
+
+static int self_alarm_settle(crd_alarm *alarm)
+{
+    return (int)atomic_exchange(alarm->level, 0);
+}
+
 static const crd_comm_ops self_ops = {
     .destroy = self_nothing,
     .abort = self_abort,
@@ -76,6 +98,11 @@ static const crd_comm_ops self_ops = {
     .shared_end = self_shared_nothing,
     .shared_gather = self_shared_gather,
     .node_barrier = self_nothing,
+    .alarm_open = self_alarm_open,
+    .alarm_close = self_alarm_nothing,
+    .alarm_travel = self_alarm_nothing,
+    .alarm_arrived = self_alarm_arrived,
+    .alarm_settle = self_alarm_settle,
 };
 
 crd_status crd_comm_create_self(crd_comm **out)
@@ -83,13 +110,16 @@ crd_status crd_comm_create_self(crd_comm **out)
     crd_status status = CRD_OK;
     crd_comm *comm = NULL;
     CRD_ALLOC(&comm, 1, "communicator");
-    comm->ops = &self_ops;
+    crd_comm_init(comm, &self_ops);
     comm->size = 1;
     comm->n_nodes = 1;
     CRD_ALLOC(&comm->node_sizes, 1, "communicator");
     comm->node_sizes[0] = 1;
+    CRD_TRY(crd_comm_read_fault(comm));
 cleanup:
     if (status != CRD_OK) {
+        if (comm != NULL)
+            crd_free(comm->node_sizes);
         crd_free(comm);
         comm = NULL;
     }

@@ -1,48 +1,18 @@
 /* A run is a sequence of windows of images; a window is computed in rounds of draw blocks; a round is a set of units
  * that the ranks take from their node's counter. Images of the next window travel while this one is
- * computed. Ranks meet at the end of a round (agreement, saved draws) and of a window (sums). */
-#include "credence/predict.h"
-
+ * computed. Ranks meet at the end of a round and of a window (sums), and in between only where an alarm calls them: when a
+ * checkpoint is due, when the run is to stop, when a rank has failed. After that what is left of the round is dealt anew. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "credence/watch.h"
+#include "engine/health.h"
 #include "engine/partition.h"
+#include "engine/predict_run.h"
 
-/* Default of options.buffer_bytes. */
-enum { BUFFER_BYTES = 64 << 20 };
-
-typedef struct predict_run {
-    crd_comm *comm;
-    const crd_predict_options *options;
-    const crd_predict_source *source;
-    const crd_predict_sink *sink;
-    crd_sampler *sampler;
-    int64_t image_floats, n_classes, n_sums, n_maxima;
-    int64_t n_blocks;     /* draw blocks of the run */
-    int64_t window_size;  /* images: a multiple of the batch */
-    int64_t round_blocks; /* draw blocks of a round */
-    int64_t unit_floats;  /* logits of a full unit */
-    crd_shared *images[2];
-    crd_shared *draws; /* [unit][unit_floats] of a round, if wanted */
-    crd_counter *counter;
-    int64_t *node_begin; /* [n_nodes + 1] */
-    int64_t *sums, *maxima;
-    float *logits;        /* of a unit */
-    int8_t *skipped[2];   /* rank 0: of the windows in images[] */
-    crd_summary summary;  /* rank 0 */
-    int64_t n_units_done; /* by this rank, in this window */
-} predict_run;
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t n_parts(int64_t n, int64_t part)
-{
-    return (n + part - 1) / part;
-}
+/* Default of options.buffer_bytes; most units of a round, which bounds the memory for their bits. */
+enum { BUFFER_BYTES = 64 << 20, ROUND_UNITS = 1 << 22 };
 
 static int64_t larger(int64_t a, int64_t b)
 {
@@ -60,13 +30,27 @@ static crd_status check_options(const crd_predict_options *o)
     if (o->n_images < 1 || o->n_images > UINT32_MAX)
         return CRD_FAIL(CRD_ERR_USAGE, "number of images: %lld is not from 1 to %lld",
                         (long long)o->n_images, (long long)UINT32_MAX);
+    if (o->sampler.antithetic && (o->n_draws % 2 != 0 || o->sampler.draw_block % 2 != 0))
+        return CRD_FAIL(
+            CRD_ERR_USAGE,
+            "antithetic draws are pairs: %lld draws in blocks of %lld are not all pairs",
+            (long long)o->n_draws, (long long)o->sampler.draw_block);
     if (o->sampler.batch < 1 || o->sampler.draw_block < 1 || o->n_top < 1)
         return CRD_FAIL(CRD_ERR_USAGE, "batch, draw block and top classes are at least 1");
+    if (o->first_draw < 0 || o->first_draw >= o->n_draws ||
+        o->first_draw % o->sampler.draw_block != 0)
+        return CRD_FAIL(
+            CRD_ERR_USAGE, "first draw: no block of %lld draws below %lld begins at %lld",
+            (long long)o->sampler.draw_block, (long long)o->n_draws, (long long)o->first_draw);
+    if (o->until_mcse > 0 && (o->want_draws || o->first_draw > 0 || o->min_draws < 1))
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "images are stopped at 1 draw or more, and only in a run that "
+                        "counts all draws and keeps none");
     return CRD_OK;
 }
 
 /* Sizes that follow from model and options; the same on all ranks. */
-static void plan_run(predict_run *r, const crd_model *model)
+static void plan_run(crd_predict_run *r, const crd_model *model)
 {
     const crd_predict_options *o = r->options;
     int64_t batch = o->sampler.batch, block = o->sampler.draw_block;
@@ -75,21 +59,27 @@ static void plan_run(predict_run *r, const crd_model *model)
     r->n_classes = crd_network_n_outputs(model->network);
     r->n_sums = crd_accumulator_n_sums(r->n_classes);
     r->n_maxima = crd_accumulator_n_maxima(r->n_classes);
-    r->n_blocks = n_parts(o->n_draws, block);
+    int64_t first_look = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
+    r->looks = (crd_looks){first_look, o->n_draws, block};
+    r->n_blocks = crd_n_parts(o->n_draws, block);
     r->unit_floats = batch * block * r->n_classes;
     int64_t image_bytes = 2 * r->image_floats * (int64_t)sizeof(float) +
                           (r->n_sums + r->n_maxima) * (int64_t)sizeof(int64_t);
     int64_t batches = larger(buffer_bytes / (image_bytes * batch), 1);
-    r->window_size = smaller(batches, n_parts(o->n_images, batch)) * batch;
-    r->round_blocks = r->n_blocks;
-    if (o->want_draws) {
-        int64_t block_bytes = r->window_size / batch * r->unit_floats * (int64_t)sizeof(float);
-        r->round_blocks = smaller(r->n_blocks, larger(buffer_bytes / block_bytes, 1));
-    }
+    r->window_size = crd_smaller(batches, crd_n_parts(o->n_images, batch)) * batch;
+    int64_t most_units = ROUND_UNITS;
+    if (o->want_draws)
+        most_units = buffer_bytes / (r->unit_floats * (int64_t)sizeof(float));
+    r->round_blocks = crd_smaller(r->n_blocks, larger(most_units / (r->window_size / batch), 1));
+}
+
+static int64_t n_round_units(const crd_predict_run *r)
+{
+    return r->window_size / r->options->sampler.batch * r->round_blocks;
 }
 
 /* This rank's own memory; no communication. */
-static crd_status allocate_own(predict_run *r, const crd_model *model)
+static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
 {
     crd_status status = CRD_OK;
     CRD_TRY(crd_sampler_create(&r->sampler, model, &r->options->sampler));
@@ -97,17 +87,24 @@ static crd_status allocate_own(predict_run *r, const crd_model *model)
     CRD_ALLOC(&r->sums, r->window_size * r->n_sums, "sums");
     CRD_ALLOC(&r->maxima, r->window_size * r->n_maxima, "maxima");
     CRD_ALLOC(&r->logits, r->unit_floats, "logits");
+    CRD_ALLOC(&r->stopped, r->window_size, "stopped images");
+    CRD_ALLOC(&r->active, r->window_size / r->options->sampler.batch, "batches");
+    CRD_TRY(crd_unit_set_init(&r->units, n_round_units(r)));
+    CRD_ALLOC(&r->news, crd_unit_set_words(n_round_units(r)) + 1, "units done");
     if (crd_comm_rank(r->comm) == 0) {
         for (int i = 0; i < 2; i++)
             CRD_ALLOC(&r->skipped[i], r->window_size, "skipped images");
-        CRD_TRY(crd_summary_init(&r->summary, r->window_size, r->n_classes, r->options->n_draws,
-                                 r->options->n_top));
+        CRD_TRY(crd_summary_init(&r->summary, r->window_size, r->n_classes, r->options->n_top));
+        if (r->options->keep_sums)
+            CRD_TRY(crd_summary_keep_sums(&r->summary));
+        r->summary.is_paired = r->options->sampler.antithetic;
+        r->summary.miss = crd_looks_miss(&r->looks, r->options->confidence);
     }
 cleanup:
     return status;
 }
 
-static crd_status allocate_shared(predict_run *r)
+static crd_status allocate_shared(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
     for (int i = 0; i < 2; i++)
@@ -115,15 +112,16 @@ static crd_status allocate_shared(predict_run *r)
                                   r->window_size * r->image_floats * (int64_t)sizeof(float)));
     if (r->options->want_draws)
         CRD_TRY(crd_shared_create(&r->draws, r->comm,
-                                  r->window_size / r->options->sampler.batch * r->round_blocks *
-                                      r->unit_floats * (int64_t)sizeof(float)));
+                                  n_round_units(r) * r->unit_floats * (int64_t)sizeof(float)));
     CRD_TRY(crd_counter_create(&r->counter, r->comm));
+    CRD_TRY(crd_alarm_create(&r->alarm, r->comm));
 cleanup:
     return status;
 }
 
-static void release(predict_run *r)
+static void release(crd_predict_run *r)
 {
+    crd_alarm_destroy(r->alarm);
     crd_counter_destroy(r->counter);
     crd_shared_destroy(r->draws);
     for (int i = 1; i >= 0; i--)
@@ -131,6 +129,10 @@ static void release(predict_run *r)
     crd_summary_clear(&r->summary);
     for (int i = 0; i < 2; i++)
         crd_free(r->skipped[i]);
+    crd_free(r->news);
+    crd_unit_set_clear(&r->units);
+    crd_free(r->active);
+    crd_free(r->stopped);
     crd_free(r->logits);
     crd_free(r->maxima);
     crd_free(r->sums);
@@ -138,163 +140,291 @@ static void release(predict_run *r)
     crd_sampler_destroy(r->sampler);
 }
 
-static int64_t images_of_window(const predict_run *r, int64_t window)
-{
-    return smaller(r->window_size, r->options->n_images - window * r->window_size);
-}
-
 /* Rank 0 reads a window's images into its place. Not collective. */
-static crd_status load_window(predict_run *r, int64_t window)
+static crd_status load_window(crd_predict_run *r, int64_t window)
 {
     if (crd_comm_rank(r->comm) != 0)
         return CRD_OK;
     float *tensors = crd_shared_data(r->images[window % 2]);
     int8_t *skipped = r->skipped[window % 2];
-    int64_t n = images_of_window(r, window);
+    int64_t first = window * r->window_size;
+    int64_t n = crd_smaller(r->window_size, r->options->n_images - first);
+    crd_comm_note(r->comm, "reading image %lld and on", (long long)first);
     memset(skipped, 0, (size_t)n);
-    crd_status status =
-        r->source->load(tensors, skipped, window * r->window_size, n, r->source->payload);
+    crd_status status = r->source->load(tensors, skipped, first, n, r->source->payload);
     for (int64_t i = 0; status == CRD_OK && i < n; i++)
         if (skipped[i])
             memset(tensors + i * r->image_floats, 0, (size_t)r->image_floats * sizeof *tensors);
     return status;
 }
 
-static crd_status compute_unit(predict_run *r, int64_t window, const crd_unit *unit, float *logits)
+static size_t window_bytes(const crd_predict_run *r)
 {
-    const float *images = crd_shared_data(r->images[window % 2]);
+    return (size_t)(r->window_size * r->image_floats) * sizeof(float);
+}
+
+static crd_unit unit_of(const crd_predict_run *r, int64_t i)
+{
+    int64_t n_blocks = crd_predict_n_round_blocks(r);
+    int64_t i_of_all = r->active[i / n_blocks] * n_blocks + i % n_blocks;
+    return crd_partition_unit(i_of_all, crd_predict_n_images(r), r->options->sampler.batch,
+                              r->first_block, n_blocks, r->options->sampler.draw_block,
+                              r->options->n_draws);
+}
+
+/* A pair lies within one unit, as blocks are even. */
+static void accumulate(crd_predict_run *r, const crd_unit *unit, const float *logits)
+{
+    int64_t step = r->options->sampler.antithetic ? 2 : 1, row = unit->n_images * r->n_classes;
+    for (int64_t d = 0; d < unit->n_draws; d += step)
+        for (int64_t k = 0; k < unit->n_images; k++) {
+            int64_t image = unit->first_image + k, draw = unit->first_draw + d;
+            int64_t *sums = r->sums + image * r->n_sums, *maxima = r->maxima + image * r->n_maxima;
+            const float *own = logits + d * row + k * r->n_classes;
+            if (r->stopped[image])
+                continue;
+            if (step == 2)
+                crd_accumulator_add_pair(sums, maxima, own, own + row, r->n_classes, draw / 2);
+            else
+                crd_accumulator_add(sums, maxima, own, r->n_classes, draw);
+        }
+}
+
+/* Unit i of the round; its logits go to `logits`, its draws into the sums. */
+static crd_status compute_unit(crd_predict_run *r, int64_t i, float *logits)
+{
+    crd_unit unit = unit_of(r, i);
+    const float *images = crd_shared_data(r->images[r->window % 2]);
+    crd_comm_note(r->comm, "computing image %lld, draw %lld and on",
+                  (long long)(r->window * r->window_size + unit.first_image),
+                  (long long)unit.first_draw);
     crd_status status = crd_sampler_run(
-        logits, r->sampler, images + unit->first_image * r->image_floats, unit->n_images,
-        window * r->window_size + unit->first_image, unit->first_draw, unit->n_draws);
+        logits, r->sampler, images + unit.first_image * r->image_floats, unit.n_images,
+        r->window * r->window_size + unit.first_image, unit.first_draw, unit.n_draws);
     if (status != CRD_OK)
         return status;
-    for (int64_t d = 0; d < unit->n_draws; d++)
-        for (int64_t i = 0; i < unit->n_images; i++) {
-            int64_t image = unit->first_image + i;
-            crd_accumulator_add(r->sums + image * r->n_sums, r->maxima + image * r->n_maxima,
-                                logits + (d * unit->n_images + i) * r->n_classes, r->n_classes,
-                                unit->first_draw + d);
-        }
-    r->n_units_done++;
+    accumulate(r, &unit, logits);
+    r->news[i / 64] = (int64_t)((uint64_t)r->news[i / 64] | UINT64_C(1) << i % 64);
+    r->news[r->units.n_words]++;
+    r->n_computed++;
     return CRD_OK;
 }
 
-/* Rank 0's node has all saved draws of the round; rank 0 hands them on unit by unit. */
-static crd_status deliver_draws(predict_run *r, int64_t window, int64_t first_block,
-                                int64_t n_blocks, int64_t n_units)
+/* Looks whether this rank knows a reason to meet, and gives the highest that any rank has told. */
+static int listen(crd_predict_run *r)
+{
+    crd_request asked = r->sink->checkpoint != NULL ? crd_pace_ask(&r->pace) : CRD_REQUEST_NONE;
+    if (asked != CRD_REQUEST_NONE)
+        crd_alarm_raise(r->alarm, (int)asked);
+    return crd_alarm_get(r->alarm);
+}
+
+/* Takes units until none is left on this node, or the alarm calls. */
+static crd_status take_units(crd_predict_run *r, int64_t n_left)
 {
     crd_status status = CRD_OK;
-    const crd_predict_options *o = r->options;
+    int node = crd_comm_node(r->comm);
+    int64_t begin = r->node_begin[node], end = r->node_begin[node + 1], ticket;
+    int64_t n_done = crd_predict_n_units_done(r);
+    /* One unit at least before the first look: a run with too little time for more still gets on. */
+    while (status == CRD_OK && (ticket = crd_counter_next(r->counter)) < end) {
+        int64_t k = begin + crd_partition_shuffle(ticket - begin, end - begin, r->options->shuffle);
+        float *logits = r->logits;
+        if (r->options->want_draws)
+            logits = (float *)crd_shared_data(r->draws) + k * r->unit_floats;
+        status = compute_unit(r, crd_unit_set_nth(&r->units, k), logits);
+        crd_shared_progress(r->images[(r->window + 1) % 2]);
+        if (crd_comm_rank(r->comm) == 0 && r->sink->progress != NULL) {
+            double share = (double)(crd_smaller(ticket + 1, end) - begin) / (double)(end - begin);
+            r->sink->progress(n_done + (int64_t)(share * (double)n_left), crd_predict_n_units(r),
+                              r->sink->payload);
+        }
+        if (listen(r) != 0)
+            break;
+    }
+    return status;
+}
+
+/* Rank 0's node gets all draws of the units done since the last meeting; rank 0 hands them on unit by unit. The k-th
+ * unit that was left then lies in place k. */
+static crd_status deliver_draws(crd_predict_run *r, int64_t n_left)
+{
+    crd_status status = CRD_OK;
     for (int k = 0; k <= crd_comm_n_nodes(r->comm); k++)
         r->node_begin[k] *= r->unit_floats * (int64_t)sizeof(float);
     crd_shared_gather(r->draws, r->node_begin);
     if (crd_comm_rank(r->comm) != 0 || r->sink->draws == NULL)
         return CRD_OK;
-    for (int64_t i = 0; i < n_units; i++) {
-        crd_unit u = crd_partition_unit(i, images_of_window(r, window), o->sampler.batch,
-                                        first_block, n_blocks, o->sampler.draw_block, o->n_draws);
-        const float *logits = (const float *)crd_shared_data(r->draws) + i * r->unit_floats;
+    for (int64_t k = 0; k < n_left; k++) {
+        int64_t i = crd_unit_set_nth(&r->units, k);
+        if (((uint64_t)r->news[i / 64] >> i % 64 & 1) == 0)
+            continue;
+        crd_unit u = unit_of(r, i);
+        const float *logits = (const float *)crd_shared_data(r->draws) + k * r->unit_floats;
         CRD_TRY(r->sink->draws(logits, u.first_draw, u.n_draws,
-                               window * r->window_size + u.first_image, u.n_images,
+                               r->window * r->window_size + u.first_image, u.n_images,
                                r->sink->payload));
     }
 cleanup:
     return status;
 }
 
-/* Draw blocks [first_block, + n_blocks) of a window. `pending` is rank 0's failure to load the next window. */
-static crd_status compute_round(predict_run *r, int64_t window, int64_t first_block,
-                                int64_t n_blocks, crd_status pending)
+/* Deals what is left of the round, computes it, and meets: all of it is done then, or the alarm has called.
+ * `pending` is rank 0's failure to load the next window. */
+static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
 {
-    crd_status status = pending;
-    const crd_predict_options *o = r->options;
-    int node = crd_comm_node(r->comm);
-    int64_t n_images = images_of_window(r, window);
-    int64_t n_units = n_parts(n_images, o->sampler.batch) * n_blocks;
+    crd_status status = CRD_OK;
+    int64_t n_left = crd_unit_set_left(&r->units);
     crd_partition_nodes(r->node_begin, crd_comm_node_sizes(r->comm), crd_comm_n_nodes(r->comm),
-                        n_units);
-    int64_t begin = r->node_begin[node], end = r->node_begin[node + 1], ticket;
-    crd_counter_reset(r->counter, begin);
-    while (status == CRD_OK && (ticket = crd_counter_next(r->counter)) < end) {
-        int64_t i = begin + crd_partition_shuffle(ticket - begin, end - begin, o->shuffle);
-        crd_unit unit = crd_partition_unit(i, n_images, o->sampler.batch, first_block, n_blocks,
-                                           o->sampler.draw_block, o->n_draws);
-        float *logits = r->logits;
-        if (o->want_draws)
-            logits = (float *)crd_shared_data(r->draws) + i * r->unit_floats;
-        status = compute_unit(r, window, &unit, logits);
-        crd_shared_progress(r->images[(window + 1) % 2]);
-        if (crd_comm_rank(r->comm) == 0 && r->sink->progress != NULL)
-            r->sink->progress(smaller(crd_counter_get(r->counter), end), end, r->sink->payload);
-    }
+                        n_left);
+    crd_counter_reset(r->counter, r->node_begin[crd_comm_node(r->comm)]);
+    status = pending == CRD_OK ? take_units(r, n_left) : pending;
     if (status != CRD_OK)
-        crd_counter_raise(r->counter, end); /* the node's peers need not go on for nothing */
-    status = crd_comm_agree(r->comm, status);
-    if (status == CRD_OK && o->want_draws)
-        status = crd_comm_agree(r->comm, deliver_draws(r, window, first_block, n_blocks, n_units));
+        crd_alarm_raise(r->alarm, CRD_ALARM_FAILED); /* the others need not go on for nothing */
+    while (!crd_alarm_arrived(r->alarm))
+        listen(r);
+    int level = crd_alarm_settle(r->alarm);
+    CRD_TRY(crd_comm_agree(r->comm, status));
+    crd_predict_exchange(r);
+    if (r->options->want_draws)
+        CRD_TRY(crd_comm_agree(r->comm, deliver_draws(r, n_left)));
+    CRD_TRY(crd_predict_mark(r));
+    CRD_TRY(crd_predict_keep(r, (crd_request)level));
+cleanup:
     return status;
 }
 
-/* Sums of all ranks become rows. */
-static crd_status finish_window(predict_run *r, int64_t window)
+/* Rank 0 gets the sums up to a look, and counts: every image that was not stopped before has seen all draws. */
+static crd_status finish_look(crd_predict_run *r)
 {
-    int64_t n = images_of_window(r, window);
-    int64_t n_units = n_parts(n, r->options->sampler.batch) * r->n_blocks;
     crd_status status = CRD_OK;
-    crd_comm_reduce_sum(r->comm, r->sums, n * r->n_sums);
-    crd_comm_reduce_max(r->comm, r->maxima, n * r->n_maxima);
-    crd_comm_reduce_sum(r->comm, &r->n_units_done, 1);
-    if (crd_comm_rank(r->comm) == 0) {
-        r->summary.n_images = n;
-        if (r->n_units_done != n_units)
-            status = CRD_FAIL(CRD_ERR_INTERNAL, "%lld units were computed, not %lld",
-                              (long long)r->n_units_done, (long long)n_units);
-        for (int64_t i = 0; i < n; i++)
-            if (r->skipped[window % 2][i])
-                crd_summary_skip(&r->summary, i);
-            else
-                crd_summary_finish(&r->summary, i, r->sums + i * r->n_sums,
-                                   r->maxima + i * r->n_maxima);
-        if (status == CRD_OK && r->sink->summary != NULL)
-            status = r->sink->summary(&r->summary, window * r->window_size, r->sink->payload);
+    int64_t expected = crd_predict_look_draws(r);
+    crd_predict_collect(r);
+    for (int64_t i = 0; crd_comm_rank(r->comm) == 0 && i < crd_predict_n_images(r); i++) {
+        int64_t n = crd_accumulator_n_draws(r->sums + i * r->n_sums, r->n_classes);
+        if (n != expected && !r->stopped[i])
+            status = CRD_FAIL(CRD_ERR_INTERNAL, "image %lld has seen %lld draws, not %lld",
+                              (long long)(r->window * r->window_size + i), (long long)n,
+                              (long long)expected);
     }
     return crd_comm_agree(r->comm, status);
 }
 
-static crd_status compute_window(predict_run *r, int64_t window, int64_t n_windows)
+/* The round is done: begins the next one of the window. *is_over is 1 if there is none. */
+static crd_status next_round(crd_predict_run *r, int *is_over)
+{
+    crd_status status = CRD_OK;
+    int64_t block = r->first_block + crd_predict_n_round_blocks(r);
+    if (block == r->look_end) {
+        CRD_TRY(finish_look(r));
+        *is_over = block == r->n_blocks;
+        if (*is_over)
+            return CRD_OK;
+        crd_predict_set_look(r, block);
+        crd_predict_choose(r);
+    }
+    r->first_block = block;
+    crd_predict_begin_round(r);
+    *is_over = r->n_active == 0;
+cleanup:
+    return status;
+}
+
+/* Sums become rows. */
+static crd_status finish_window(crd_predict_run *r)
+{
+    crd_status status = CRD_OK;
+    if (crd_comm_rank(r->comm) == 0) {
+        int64_t first = r->window * r->window_size;
+        crd_comm_note(r->comm, "writing image %lld and on", (long long)first);
+        crd_predict_summarize(r);
+        if (r->sink->summary != NULL)
+            status = r->sink->summary(&r->summary, first, r->sink->payload);
+        for (int64_t i = 0; i < crd_predict_n_images(r); i++)
+            crd_accumulator_reset(r->sums + i * r->n_sums, r->maxima + i * r->n_maxima,
+                                  r->n_classes);
+    }
+    return crd_comm_agree(r->comm, status);
+}
+
+/* From where the run is to the end of the window. */
+static crd_status compute_window(crd_predict_run *r, int64_t n_windows)
 {
     crd_status status = CRD_OK, pending = CRD_OK;
-    int travelling = window + 1 < n_windows;
-    r->n_units_done = 0;
-    for (int64_t i = 0; i < images_of_window(r, window); i++)
-        crd_accumulator_reset(r->sums + i * r->n_sums, r->maxima + i * r->n_maxima, r->n_classes);
+    crd_shared *next = r->images[(r->window + 1) % 2];
+    int travelling = r->window + 1 < n_windows;
     if (travelling) {
-        pending = load_window(r, window + 1);
-        crd_shared_begin(r->images[(window + 1) % 2],
-                         r->window_size * r->image_floats * (int64_t)sizeof(float));
+        pending = load_window(r, r->window + 1);
+        crd_shared_begin(next, (int64_t)window_bytes(r));
     }
-    for (int64_t block = 0; status == CRD_OK && block < r->n_blocks; block += r->round_blocks)
-        status =
-            compute_round(r, window, block, smaller(r->round_blocks, r->n_blocks - block), pending);
+    for (int is_over = 0; status == CRD_OK && !is_over;) {
+        while (status == CRD_OK && crd_unit_set_left(&r->units) > 0)
+            status = compute_until_meeting(r, pending);
+        if (status == CRD_OK)
+            status = next_round(r, &is_over);
+    }
     if (travelling)
-        crd_shared_end(r->images[(window + 1) % 2]);
-    return status == CRD_OK ? finish_window(r, window) : status;
+        crd_shared_end(next);
+    CRD_TRY(status);
+    CRD_TRY(crd_comm_agree(r->comm,
+                           pending)); /* after a resume nothing of the window may have been left */
+    CRD_TRY(finish_window(r));
+cleanup:
+    return status;
+}
+
+static void begin_window(crd_predict_run *r)
+{
+    crd_predict_set_look(r, r->options->first_draw / r->options->sampler.draw_block);
+    crd_predict_choose(r);
+    crd_predict_begin_round(r);
+}
+
+static crd_status compute_windows(crd_predict_run *r)
+{
+    crd_status status = CRD_OK;
+    int64_t n_windows = crd_n_parts(r->options->n_images, r->window_size);
+    while (r->window < n_windows) {
+        CRD_TRY(compute_window(r, n_windows));
+        r->window++;
+        if (r->window < n_windows)
+            begin_window(r);
+    }
+cleanup:
+    return status;
+}
+
+/* Every rank computes draw 0 of the first images, in the shape of a unit: what they get must be equal. */
+static crd_status check_ranks(crd_predict_run *r)
+{
+    crd_status status = CRD_OK;
+    int64_t n = crd_smaller(r->options->sampler.batch, crd_predict_n_images(r)), digest = 0;
+    if (crd_comm_size(r->comm) == 1)
+        return CRD_OK;
+    status = crd_sampler_run(r->logits, r->sampler, crd_shared_data(r->images[r->window % 2]), n,
+                             r->window * r->window_size, 0, 1);
+    if (status == CRD_OK)
+        digest = crd_health_digest(r->logits, n * r->n_classes);
+    CRD_TRY(crd_comm_agree(r->comm, status));
+    CRD_TRY(crd_health_compare(r->comm, digest));
+cleanup:
+    return status;
 }
 
 /* Adds up over ranks what the run cost. */
-static void write_report(crd_predict_report *report, predict_run *r, double start,
-                         crd_comm_cost before, int64_t n_units)
+static void write_report(crd_predict_report *report, crd_predict_run *r, double start,
+                         crd_comm_cost before)
 {
     crd_sampler_times t = crd_sampler_get_times(r->sampler);
     crd_comm_cost cost = crd_comm_get_cost(r->comm);
-    int64_t sums[5] = {(int64_t)(1e9 * t.draw_s), (int64_t)(1e9 * t.weighted_s),
+    int64_t sums[6] = {(int64_t)(1e9 * t.draw_s), (int64_t)(1e9 * t.weighted_s),
                        (int64_t)(1e9 * t.rest_s), (int64_t)(1e9 * (cost.seconds - before.seconds)),
-                       cost.bytes - before.bytes};
-    crd_comm_reduce_sum(r->comm, sums, 5);
+                       cost.bytes - before.bytes, r->n_computed};
+    crd_comm_reduce_sum(r->comm, sums, 6);
     *report = (crd_predict_report){0};
     if (crd_comm_rank(r->comm) == 0)
         *report = (crd_predict_report){
-            .n_units = n_units,
+            .n_units = sums[5],
             .wall_s = crd_clock_now_s() - start,
             .times = {1e-9 * (double)sums[0], 1e-9 * (double)sums[1], 1e-9 * (double)sums[2]},
             .comm_s = 1e-9 * (double)sums[3],
@@ -309,18 +439,20 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     crd_status status = CRD_OK;
     double start = crd_clock_now_s();
     crd_comm_cost before = crd_comm_get_cost(comm);
-    predict_run r = {.comm = comm, .options = options, .source = source, .sink = sink};
+    crd_predict_run r = {.comm = comm, .options = options, .source = source, .sink = sink};
     CRD_TRY(crd_comm_agree(comm, check_options(options)));
+    r.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     plan_run(&r, model);
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r, model)));
     CRD_TRY(allocate_shared(&r));
-    CRD_TRY(crd_comm_agree(comm, load_window(&r, 0)));
-    crd_shared_broadcast(r.images[0], r.window_size * r.image_floats * (int64_t)sizeof(float));
-    int64_t n_windows = n_parts(options->n_images, r.window_size);
-    for (int64_t window = 0; window < n_windows; window++)
-        CRD_TRY(compute_window(&r, window, n_windows));
-    write_report(report, &r, start, before,
-                 n_parts(options->n_images, options->sampler.batch) * r.n_blocks);
+    CRD_TRY(crd_predict_place(&r));
+    CRD_TRY(crd_comm_agree(comm, load_window(&r, r.window)));
+    crd_shared_broadcast(r.images[r.window % 2], (int64_t)window_bytes(&r));
+    CRD_TRY(crd_predict_take_up(&r));
+    CRD_TRY(check_ranks(&r));
+    status = compute_windows(&r);
+    if (status == CRD_OK || status == CRD_STOPPED)
+        write_report(report, &r, start, before);
 cleanup:
     release(&r);
     return status;

@@ -8,7 +8,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "credence/watch.h"
 #include "engine/batches.h"
+#include "engine/pace.h"
 #include "engine/update.h"
 
 /* What a step adds up beside the gradient. Loss in units of 2^-24: up to 2^38 over all images and draws. */
@@ -40,10 +42,11 @@ typedef struct train_run {
     int64_t *sums;   /* [n_sums + N_EXTRA] */
     bucket *buckets; /* [n_buckets] last parameters first */
     int n_buckets, n_begun;
-    float *logits, *taught;       /* of a micro-batch: a draw's, the teacher's */
-    float *base;                  /* local steps: [2 * n_floats] mu and rho of the last average */
-    int64_t local_images;         /* local steps: trained on since then by this rank */
-    double start_s, checkpoint_s; /* of the run, of the last checkpoint */
+    float *logits, *taught; /* of a micro-batch: a draw's, the teacher's */
+    float *base;            /* local steps: [2 * n_floats] mu and rho of the last average */
+    int64_t local_images;   /* local steps: trained on since then by this rank */
+    double start_s;
+    crd_pace pace;
 } train_run;
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -215,6 +218,8 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, i
     int64_t at = unit / o->n_draws * o->gradient.micro_batch;
     int64_t n = smaller(o->gradient.micro_batch, batch->n - at);
     int64_t stream = r->state->step * group_of(r) + (is_local(r) ? crd_comm_rank(r->comm) : 0);
+    crd_comm_note(r->comm, "computing unit %lld of step %lld", (long long)unit,
+                  (long long)r->state->step + 1);
     /* No two units of a run draw the same network: their gradients' noise is independent. */
     int64_t draw = stream * n_parts(o->batch_size, o->gradient.micro_batch) * o->n_draws + unit;
     const float *images = batch->images + at * r->image_floats;
@@ -432,26 +437,35 @@ cleanup:
     return status;
 }
 
-/* Between steps rank 0's clock decides for all. With local steps only an averaged state may be kept. */
-static crd_status look_at_the_clock(train_run *r, int finished)
+/* The highest request of any rank. Collective. */
+static crd_request ask_all(train_run *r)
 {
-    const crd_train_options *o = r->options;
-    crd_status local = CRD_OK;
-    if (is_local(r) && r->local_images != 0)
+    crd_request mine = crd_pace_ask(&r->pace);
+    int64_t n_asking[2] = {mine == CRD_REQUEST_KEEP, mine == CRD_REQUEST_STOP};
+    crd_comm_sum_begin(r->comm, n_asking, 2);
+    crd_comm_sum_end(r->comm);
+    return n_asking[1] > 0   ? CRD_REQUEST_STOP
+           : n_asking[0] > 0 ? CRD_REQUEST_KEEP
+                             : CRD_REQUEST_NONE;
+}
+
+/* Between steps: is the state to be kept, is the run to stop? With local steps only an averaged state may be kept. */
+static crd_status look_around(train_run *r, int finished)
+{
+    if ((is_local(r) && r->local_images != 0) || r->hooks->checkpoint == NULL)
         return CRD_OK;
-    if (crd_comm_rank(r->comm) == 0) {
-        double now = crd_clock_now_s();
-        int stop = !finished && o->max_time_s > 0 && now - r->start_s >= o->max_time_s;
-        int due = o->checkpoint_s > 0 && now - r->checkpoint_s >= o->checkpoint_s;
-        if ((stop || due || finished) && r->hooks->checkpoint != NULL) {
-            r->hooks->checkpoint(r->state, r->hooks->payload);
-            r->checkpoint_s = crd_clock_now_s();
-        }
-        if (stop)
-            local = CRD_FAIL(CRD_STOPPED, "time is up after step %lld: run again with --resume",
-                             (long long)r->state->step);
-    }
-    return crd_comm_agree(r->comm, local);
+    crd_request asked = ask_all(r);
+    if (asked == CRD_REQUEST_NONE && !finished)
+        return CRD_OK;
+    crd_comm_note(r->comm, "writing a checkpoint");
+    if (crd_comm_rank(r->comm) == 0)
+        r->hooks->checkpoint(r->state, r->hooks->payload);
+    crd_status status = crd_comm_agree(r->comm, CRD_OK);
+    crd_pace_kept(&r->pace, asked);
+    if (status == CRD_OK && asked == CRD_REQUEST_STOP && !finished)
+        status = CRD_FAIL(CRD_STOPPED, "stopped after step %lld: run again with --resume",
+                          (long long)r->state->step);
+    return status;
 }
 
 static crd_status train_all(train_run *r)
@@ -475,7 +489,7 @@ static crd_status train_all(train_run *r)
             CRD_TRY(finish_epoch(r, now - epoch_start_s));
             epoch_start_s = now;
         }
-        CRD_TRY(look_at_the_clock(r, crd_batches_left(r->batches) == 0));
+        CRD_TRY(look_around(r, crd_batches_left(r->batches) == 0));
     }
 cleanup:
     return status;
@@ -505,7 +519,8 @@ crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *
     train_run r = {.comm = comm, .state = state, .options = options, .hooks = hooks};
     int64_t first_step = state->step;
     crd_comm_cost before = crd_comm_get_cost(comm);
-    r.start_s = r.checkpoint_s = crd_clock_now_s();
+    r.start_s = crd_clock_now_s();
+    r.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     CRD_TRY(crd_comm_agree(comm, check_options(options, state)));
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r)));
     if (is_local(&r))

@@ -1,7 +1,9 @@
 #include "io/atomic.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,46 @@
 #include "credence/files.h"
 
 enum { MAX_ATTEMPTS = 100, MAX_NAME_PART = 200 };
+
+/* Temporary files of this process, for the signal that ends it; more than these stay behind then. */
+enum { MAX_LIVE = 8 };
+static _Atomic(char *) live[MAX_LIVE];
+
+void crd_atomic_remove_all(void)
+{
+    for (int i = 0; i < MAX_LIVE; i++) {
+        char *path = atomic_load(&live[i]);
+        if (path != NULL)
+            unlink(path);
+    }
+}
+
+static void live_add(char *path)
+{
+    char *none = NULL;
+    for (int i = 0; i < MAX_LIVE && !atomic_compare_exchange_strong(&live[i], &none, path); i++)
+        none = NULL;
+}
+
+static void live_remove(char *path)
+{
+    for (int i = 0; i < MAX_LIVE && path != NULL; i++) {
+        char *mine = path;
+        atomic_compare_exchange_strong(&live[i], &mine, NULL);
+    }
+}
+
+/* Locks the file against crd_atomic_begin of other processes; 0 if that worked. */
+static int lock(int fd)
+{
+#ifdef F_OFD_SETLK
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_SETLK, &whole);
+#else
+    (void)fd;
+    return -1;
+#endif
+}
 
 static crd_status write_failed(const crd_atomic_file *file, int error)
 {
@@ -43,6 +85,33 @@ static crd_status resolve(char **out, const char *path)
     return status;
 }
 
+/* Removes "<folder>.<name>.XXXXXX.tmp" files that no process holds. */
+static void remove_stale(const char *path, int folder)
+{
+    char *place = NULL;
+    if (crd_alloc_string(&place, folder == 0 ? "." : path) != CRD_OK)
+        return;
+    if (folder > 0)
+        place[folder] = '\0';
+    DIR *dir = opendir(place);
+    int length = (int)strnlen(path + folder, MAX_NAME_PART);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        const char *name = entry->d_name;
+        if (strlen(name) != (size_t)length + 12 || name[0] != '.' || name[length + 1] != '.' ||
+            memcmp(name + 1, path + folder, (size_t)length) != 0 ||
+            strcmp(name + length + 8, ".tmp") != 0)
+            continue;
+        int fd = openat(dirfd(dir), name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && lock(fd) == 0)
+            unlinkat(dirfd(dir), name, 0);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    crd_free(place);
+}
+
 crd_status crd_atomic_begin(crd_atomic_file *file, const char *path)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -52,6 +121,7 @@ crd_status crd_atomic_begin(crd_atomic_file *file, const char *path)
     size_t size = strlen(file->path) + 32;
     CRD_ALLOC(&file->temp_path, size, "temporary name");
     int folder = folder_length(file->path);
+    remove_stale(file->path, folder);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t number = (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)getpid() << 40;
@@ -71,6 +141,9 @@ crd_status crd_atomic_begin(crd_atomic_file *file, const char *path)
         status = write_failed(file, errno);
         crd_free(file->temp_path); /* never made, so never to be removed */
         file->temp_path = NULL;
+    } else {
+        lock(file->fd);
+        live_add(file->temp_path);
     }
 cleanup:
     if (status != CRD_OK)
@@ -137,11 +210,18 @@ cleanup:
     return status;
 }
 
+crd_status crd_atomic_sync(crd_atomic_file *file)
+{
+    if (fsync(file->fd) != 0)
+        return write_failed(file, errno);
+    /* What is read from now on comes from the disk, where the system heeds the advice. */
+    posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+    return CRD_OK;
+}
+
 crd_status crd_atomic_publish(crd_atomic_file *file)
 {
     crd_status status = CRD_OK;
-    CRD_REQUIRE(fsync(file->fd) == 0, CRD_ERR_IO, "%s: cannot be written: %s", file->path,
-                strerror(errno));
     int closed = close(file->fd);
     file->fd = -1;
     CRD_REQUIRE(closed == 0, CRD_ERR_IO, "%s: cannot be written: %s", file->path, strerror(errno));
@@ -149,6 +229,7 @@ crd_status crd_atomic_publish(crd_atomic_file *file)
         CRD_TRY(keep_old(file));
     CRD_REQUIRE(rename(file->temp_path, file->path) == 0, CRD_ERR_IO, "%s: cannot be written: %s",
                 file->path, strerror(errno));
+    live_remove(file->temp_path);
     crd_free(file->temp_path);
     file->temp_path = NULL;
     CRD_TRY(sync_folder(file));
@@ -163,6 +244,7 @@ void crd_atomic_abandon(crd_atomic_file *file)
         close(file->fd);
     if (file->temp_path != NULL)
         unlink(file->temp_path);
+    live_remove(file->temp_path);
     crd_free(file->temp_path);
     crd_free(file->path);
     *file = (crd_atomic_file){.fd = -1};

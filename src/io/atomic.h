@@ -16,17 +16,25 @@ typedef struct crd_atomic_file {
     int keeps_old; /**< 1: the file that is replaced stays, as NAME CRD_ATOMIC_OLD; 0 after _begin */
 } crd_atomic_file;
 
-/** Creates the temporary file with the mode that the umask gives. Errors: CRD_ERR_IO: folder
+/** Creates the temporary file with the mode that the umask gives, and removes those that killed processes have left of the same
+ * `path` (a lock tells: systems without open file description locks keep them). Errors: CRD_ERR_IO: folder
  * missing or not writable, or `path` is there and no regular file; nothing to release then. */
 crd_status crd_atomic_begin(crd_atomic_file *file, const char *path);
 
 /** Takes disk space for `bytes` behind the present end, which moves. Errors: CRD_ERR_IO. */
 crd_status crd_atomic_reserve(crd_atomic_file *file, int64_t bytes);
 
-/** Syncs, renames into place (replacing what is there), syncs the folder; releases in any case. */
+/** Brings all that was written to the disk, and lets go of copies in memory, so that reading shows what has arrived. Errors:
+ * CRD_ERR_IO. */
+crd_status crd_atomic_sync(crd_atomic_file *file);
+
+/** Renames into place (replacing what is there), syncs the folder; releases in any case. After _sync. */
 crd_status crd_atomic_publish(crd_atomic_file *file);
 
 /** Removes the temporary file and releases; harmless after _publish. */
 void crd_atomic_abandon(crd_atomic_file *file);
+
+/** Removes the temporary files of all files that are being written. Async-signal-safe; for the end of the process only. */
+void crd_atomic_remove_all(void);
 
 #endif

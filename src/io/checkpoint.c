@@ -1,17 +1,10 @@
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
-#include "credence/log.h"
-#include "io/fingerprint.h"
+#include "io/generations.h"
 #include "io/history.h"
 #include "io/posterior_file.h"
-#include "io/seal.h"
-#include "io/utf8.h"
 
 static const char progress[] = "/progress", fingerprint_path[] = "/progress/fingerprint";
 static const char kept_group[] = "/optimizer/kept";
@@ -139,28 +132,9 @@ crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
     CRD_TRY(crd_posterior_part_write(writer.h5, state->posterior));
     CRD_TRY(visit_moments(state, writer.h5, write_moments));
     CRD_TRY(crd_history_write(&writer, state->history, state->epoch));
-    /* A damaged file must not take the place of the good one before it. */
-    writer.atomic.keeps_old = crd_seal_verify(path) == CRD_OK;
-    CRD_TRY(crd_writer_publish(&writer));
+    CRD_TRY(crd_generations_publish(&writer));
 cleanup:
     crd_writer_abandon(&writer);
-    return status;
-}
-
-static crd_status check_fingerprint(crd_h5 *h5, const char *fingerprint)
-{
-    crd_status status = CRD_OK;
-    char **stored = NULL, *run = NULL;
-    int64_t n = 0;
-    CRD_TRY(crd_reader_check(h5, fingerprint_path));
-    CRD_TRY(crd_h5_strings_read(&stored, &n, h5, fingerprint_path));
-    CRD_REQUIRE(n == 1, CRD_ERR_INPUT, "%s: %s: is not one text", crd_h5_name(h5),
-                fingerprint_path);
-    CRD_TRY(crd_utf8_copy(&run, fingerprint)); /* as it was written */
-    CRD_TRY(crd_fingerprint_check(crd_h5_name(h5), stored[0], run));
-cleanup:
-    crd_free(run);
-    crd_h5_strings_free(stored, n);
     return status;
 }
 
@@ -213,7 +187,7 @@ static crd_status read_file(crd_posterior **posterior, crd_train_state *state, c
     CRD_REQUIRE(kind == CRD_FILE_CHECKPOINT, CRD_ERR_INPUT, "%s: is a %s, not a checkpoint", path,
                 crd_kind_name(kind));
     if (fingerprint != NULL)
-        CRD_TRY(check_fingerprint(h5, fingerprint));
+        CRD_TRY(crd_generations_check(h5, fingerprint_path, fingerprint));
     CRD_TRY(crd_posterior_part_read(posterior, h5, kind));
     CRD_TRY(read_state(state, *posterior, h5));
 cleanup:
@@ -226,46 +200,25 @@ cleanup:
     return status;
 }
 
-/* The old generation lies beside the file itself, not beside a link to it. */
-static crd_status old_path(char **out, const char *path)
-{
-    crd_status status = CRD_OK;
-    char *target = realpath(path, NULL);
-    const char *place = target != NULL ? target : path;
-    size_t size = strlen(place) + sizeof CRD_ATOMIC_OLD;
-    CRD_ALLOC(out, size, "name of the old checkpoint");
-    snprintf(*out, size, "%s%s", place, CRD_ATOMIC_OLD);
-cleanup:
-    free(target);
-    return status;
-}
+/* What is read, and into what. */
+typedef struct reading {
+    crd_posterior **posterior;
+    crd_train_state *state;
+    const char *fingerprint;
+} reading;
 
-static int is_missing(const char *path)
+static crd_status read_generation(const char *path, void *payload)
 {
-    return access(path, F_OK) != 0 && errno == ENOENT;
+    const reading *r = payload;
+    return read_file(r->posterior, r->state, path, r->fingerprint);
 }
 
 crd_status crd_checkpoint_read(crd_posterior **posterior, crd_train_state *state, const char *path,
                                const char *fingerprint)
 {
-    crd_status status = CRD_OK;
-    char *old = NULL, reason[CRD_MESSAGE_SIZE];
+    reading r = {posterior, state, fingerprint};
+    int found;
     *posterior = NULL;
     *state = (crd_train_state){0};
-    CRD_TRY(old_path(&old, path));
-    if (is_missing(path) && is_missing(old))
-        goto cleanup;
-    status = read_file(posterior, state, path, fingerprint);
-    if (status != CRD_ERR_INPUT && status != CRD_ERR_IO)
-        goto cleanup;
-    snprintf(reason, sizeof reason, "%s", crd_status_message());
-    status = read_file(posterior, state, old, fingerprint);
-    if (status == CRD_OK)
-        crd_log(CRD_LOG_WARN, "%s; going on from the checkpoint before it, %s", reason, old);
-    else if (status == CRD_ERR_INPUT || status == CRD_ERR_IO)
-        status = CRD_FAIL(CRD_ERR_INPUT, "%s; and the checkpoint before it: %s", reason,
-                          crd_status_message());
-cleanup:
-    crd_free(old);
-    return status;
+    return crd_generations_read(&found, path, read_generation, &r);
 }

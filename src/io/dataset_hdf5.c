@@ -146,7 +146,7 @@ static crd_status find_rows(h5_source *h5, crd_h5 *file)
                     "contiguously",
                     h5->path, h5->images, (long long)bytes, (long long)CRD_SOURCE_MAX_BYTES);
         CRD_ALLOC(&h5->held, bytes, h5->path);
-        CRD_TRY(crd_h5_read(h5->held, file, h5->images, h5->type));
+        CRD_TRY(crd_h5_read(h5->held, file, h5->images, h5->type, NULL, NULL));
         return CRD_OK;
     }
     CRD_TRY(crd_source_file_size(&file_bytes, h5->path));
@@ -177,7 +177,7 @@ static crd_status read_labels(h5_source *h5, crd_h5 *file)
                 "%s: %s: shape %s does not fit the %lld images", h5->path, LABELS,
                 crd_shape_text(text, &shape), (long long)n);
     CRD_ALLOC(&h5->source.labels, n, "labels");
-    CRD_TRY(crd_h5_read(h5->source.labels, file, LABELS, CRD_H5_INT64));
+    CRD_TRY(crd_h5_read(h5->source.labels, file, LABELS, CRD_H5_INT64, NULL, NULL));
     for (int64_t i = 0; i < n; i++)
         CRD_REQUIRE(h5->source.labels[i] >= 0, CRD_ERR_INPUT,
                     "%s: %s[%lld]: %lld; labels are numbers from 0", h5->path, LABELS, (long long)i,
@@ -207,7 +207,7 @@ static crd_status read_targets(h5_source *h5, crd_h5 *file)
                 TARGETS, crd_shape_text(text, &shape), (long long)n);
     source->n_targets = shape.dims[1];
     CRD_ALLOC(&source->targets, crd_shape_count(&shape), "targets");
-    CRD_TRY(crd_h5_read(source->targets, file, TARGETS, CRD_H5_FLOAT32));
+    CRD_TRY(crd_h5_read(source->targets, file, TARGETS, CRD_H5_FLOAT32, NULL, NULL));
     for (int64_t i = 0; i < crd_shape_count(&shape); i++)
         CRD_REQUIRE(isfinite(source->targets[i]), CRD_ERR_INPUT,
                     "%s: %s[%lld, %lld]: is %g as float32; it must be finite", h5->path, TARGETS,

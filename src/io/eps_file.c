@@ -37,7 +37,7 @@ static crd_status read_one(float *values, crd_h5 *h5, const char *path, const cr
     CRD_REQUIRE(type == CRD_H5_FLOAT32 || type == CRD_H5_FLOAT64, CRD_ERR_INPUT,
                 "%s: %s: type %s; it must be float32 or float64", crd_h5_name(h5), path,
                 crd_h5_type_name(type));
-    CRD_TRY(crd_h5_read(values, h5, path, CRD_H5_FLOAT32));
+    CRD_TRY(crd_h5_read(values, h5, path, CRD_H5_FLOAT32, NULL, NULL));
     for (int64_t i = 0; i < param->count; i++)
         CRD_REQUIRE(isfinite(values[i]), CRD_ERR_INPUT, "%s: %s: element %lld is not finite",
                     crd_h5_name(h5), path, (long long)i);

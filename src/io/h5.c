@@ -350,42 +350,61 @@ cleanup:
     return crd_h5_closed(status, file, path, dataset, H5Dclose);
 }
 
+/* The block of extents `count` at `start` in the dataset's space, and a space in memory for it; both stay H5S_ALL
+ * without `start`. */
+static crd_status select_block(hid_t *space, hid_t *block, const crd_h5 *file, const char *path,
+                               hid_t dataset, const int64_t *start, const int64_t *count)
+{
+    crd_status status = CRD_OK;
+    hsize_t offsets[H5S_MAX_RANK], extents[H5S_MAX_RANK];
+    int n_dims;
+    if (start == NULL)
+        return CRD_OK;
+    H5_TRY(file, path, "opened", *space = H5Dget_space(dataset));
+    H5_TRY(file, path, "opened", n_dims = H5Sget_simple_extent_ndims(*space));
+    for (int i = 0; i < n_dims; i++) {
+        offsets[i] = (hsize_t)start[i];
+        extents[i] = (hsize_t)count[i];
+    }
+    H5_TRY(file, path, "opened",
+           H5Sselect_hyperslab(*space, H5S_SELECT_SET, offsets, NULL, extents, NULL));
+    H5_TRY(file, path, "opened", *block = H5Screate_simple(n_dims, extents, NULL));
+cleanup:
+    return status;
+}
+
+static crd_status close_space(crd_status status, const crd_h5 *file, const char *path, hid_t space)
+{
+    return crd_h5_closed(status, file, path, space == H5S_ALL ? H5I_INVALID_HID : space, H5Sclose);
+}
+
 crd_status crd_h5_write(crd_h5 *file, const char *path, crd_h5_type type, const void *data,
                         const int64_t *start, const int64_t *count)
 {
     crd_status status = CRD_OK;
-    hid_t dataset = H5I_INVALID_HID, space = H5I_INVALID_HID, block = H5I_INVALID_HID;
+    hid_t dataset = H5I_INVALID_HID, space = H5S_ALL, block = H5S_ALL;
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
-    if (start != NULL) {
-        hsize_t offsets[H5S_MAX_RANK], extents[H5S_MAX_RANK];
-        int n_dims;
-        H5_TRY(file, path, "written", space = H5Dget_space(dataset));
-        H5_TRY(file, path, "written", n_dims = H5Sget_simple_extent_ndims(space));
-        for (int i = 0; i < n_dims; i++) {
-            offsets[i] = (hsize_t)start[i];
-            extents[i] = (hsize_t)count[i];
-        }
-        H5_TRY(file, path, "written",
-               H5Sselect_hyperslab(space, H5S_SELECT_SET, offsets, NULL, extents, NULL));
-        H5_TRY(file, path, "written", block = H5Screate_simple(n_dims, extents, NULL));
-    }
+    CRD_TRY(select_block(&space, &block, file, path, dataset, start, count));
     H5_TRY(file, path, "written",
-           H5Dwrite(dataset, crd_h5_type_id(type, 1), start == NULL ? H5S_ALL : block,
-                    start == NULL ? H5S_ALL : space, H5P_DEFAULT, data));
+           H5Dwrite(dataset, crd_h5_type_id(type, 1), block, space, H5P_DEFAULT, data));
 cleanup:
-    status = crd_h5_closed(status, file, path, block, H5Sclose);
-    status = crd_h5_closed(status, file, path, space, H5Sclose);
+    status = close_space(status, file, path, block);
+    status = close_space(status, file, path, space);
     return crd_h5_closed(status, file, path, dataset, H5Dclose);
 }
 
-crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type type)
+crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type type,
+                       const int64_t *start, const int64_t *count)
 {
     crd_status status = CRD_OK;
-    hid_t dataset = H5I_INVALID_HID;
+    hid_t dataset = H5I_INVALID_HID, space = H5S_ALL, block = H5S_ALL;
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
+    CRD_TRY(select_block(&space, &block, file, path, dataset, start, count));
     H5_TRY(file, path, "read",
-           H5Dread(dataset, crd_h5_type_id(type, 1), H5S_ALL, H5S_ALL, H5P_DEFAULT, data));
+           H5Dread(dataset, crd_h5_type_id(type, 1), block, space, H5P_DEFAULT, data));
 cleanup:
+    status = close_space(status, file, path, block);
+    status = close_space(status, file, path, space);
     return crd_h5_closed(status, file, path, dataset, H5Dclose);
 }
 

@@ -67,8 +67,9 @@ crd_status crd_h5_dataset_info(crd_h5_type *type, crd_shape *shape, crd_h5 *file
 /** Writes the block of extents `count` at `start`; both NULL: all of it. `data` is of `type`. */
 crd_status crd_h5_write(crd_h5 *file, const char *path, crd_h5_type type, const void *data,
                         const int64_t *start, const int64_t *count);
-/** Reads all of a numeric dataset as `type`. */
-crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type type);
+/** Reads such a block of a numeric dataset as `type`. */
+crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type type,
+                       const int64_t *start, const int64_t *count);
 
 /** Where a dataset's values lie in the file, one behind the other; -1: they
  * do not (chunked, compressed, external, never written). */

@@ -2,20 +2,11 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "io/labelled.h"
+#include "io/prediction_private.h"
 
 enum { CLASS_NUMBER_SIZE = 24 };
 
-struct crd_prediction_file {
-    crd_writer writer;
-    crd_axis chain, draw, image, class_axis, top;
-    char *numbers;        /**< texts of the class numbers, where there are no names */
-    const char **classes; /**< [n_classes] pointing into numbers */
-    const char *samples;  /**< group of logits and probs, or NULL */
-    uint8_t *written;     /**< [n_images] 1: its summary is written */
-};
-
-static crd_h5_type type_of_field(const crd_field *field)
+crd_h5_type crd_field_h5_type(const crd_field *field)
 {
     switch (field->type) {
     case CRD_FLOAT32:
@@ -30,12 +21,46 @@ static crd_h5_type type_of_field(const crd_field *field)
     return CRD_H5_BOOL;
 }
 
-/* Extent of the second dimension; 1 where there is none. */
-static int64_t columns_of_field(const crd_prediction_file *file, const crd_field *field)
+const crd_axis *crd_field_axis(const crd_prediction_file *file, const crd_field *field)
 {
-    return field->dim == CRD_DIM_CLASS ? file->class_axis.extent
-           : field->dim == CRD_DIM_TOP ? file->top.extent
-                                       : 1;
+    switch (field->dim) {
+    case CRD_DIM_NONE:
+        break;
+    case CRD_DIM_CLASS:
+        return &file->class_axis;
+    case CRD_DIM_TOP:
+        return &file->top;
+    case CRD_DIM_SUM:
+        return &file->sum;
+    case CRD_DIM_MAXIMUM:
+        return &file->maximum;
+    }
+    return NULL;
+}
+
+int64_t crd_field_columns(const crd_prediction_file *file, const crd_field *field)
+{
+    const crd_axis *axis = crd_field_axis(file, field);
+    return axis == NULL ? 1 : axis->extent;
+}
+
+crd_status crd_prediction_read_rows(crd_summary *summary, crd_h5 *h5, int64_t first)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    int n;
+    const crd_field *fields = crd_summary_fields(&n);
+    for (int i = 0; i < n; i++) {
+        void *rows = *(void **)(void *)((char *)summary + fields[i].offset);
+        int64_t start[2] = {first, 0};
+        int64_t count[2] = {summary->n_images, crd_summary_columns(summary, &fields[i])};
+        if (count[1] == 0)
+            continue;
+        CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
+        CRD_TRY(crd_h5_read(rows, h5, path, crd_field_h5_type(&fields[i]), start, count));
+    }
+cleanup:
+    return status;
 }
 
 /* The axes of the file. Readers see one type of class coordinate, so numbers become texts. */
@@ -49,6 +74,11 @@ static crd_status set_axes(crd_prediction_file *file, const crd_prediction_meta 
     file->top = (crd_axis){.name = "top", .extent = meta->n_top};
     if (file->top.extent > meta->n_classes) /* as crd_summary_init cuts it */
         file->top.extent = meta->n_classes;
+    if (meta->part != NULL) {
+        file->sum = (crd_axis){.name = "sum", .extent = crd_accumulator_n_sums(meta->n_classes)};
+        file->maximum =
+            (crd_axis){.name = "maximum", .extent = crd_accumulator_n_maxima(meta->n_classes)};
+    }
     if (meta->class_names == NULL) {
         CRD_ALLOC(&file->classes, meta->n_classes, "class names");
         CRD_ALLOC(&file->numbers, meta->n_classes * CLASS_NUMBER_SIZE, "class names");
@@ -66,19 +96,22 @@ cleanup:
 static crd_status add_predictive(crd_prediction_file *file)
 {
     crd_status status = CRD_OK;
-    const crd_axis *const axes[] = {&file->image, &file->class_axis, &file->top};
+    const crd_axis *const axes[] = {&file->image, &file->class_axis, &file->top, &file->sum,
+                                    &file->maximum};
     int n;
     const crd_field *fields = crd_summary_fields(&n);
-    CRD_TRY(crd_labelled_group(&file->writer, "/predictive", axes, 3));
+    CRD_TRY(
+        crd_labelled_group(&file->writer, "/predictive", axes, file->meta.part != NULL ? 5 : 3));
     CRD_TRY(crd_h5_attr_put(file->writer.h5, "/predictive", "n_draws", CRD_H5_INT64,
                             &file->draw.extent, 1));
     for (int i = 0; i < n; i++) {
         const crd_field *field = &fields[i];
-        const crd_axis *const own[] = {&file->image, field->dim == CRD_DIM_CLASS ? &file->class_axis
-                                                                                 : &file->top};
-        CRD_TRY(crd_labelled_array(&file->writer, "/predictive", field->name, type_of_field(field),
-                                   own, field->dim == CRD_DIM_NONE ? 1 : 2, field->units,
-                                   field->long_name));
+        const crd_axis *const own[] = {&file->image, crd_field_axis(file, field)};
+        if (crd_field_columns(file, field) == 0)
+            continue;
+        CRD_TRY(crd_labelled_array(
+            &file->writer, "/predictive", field->name, crd_field_h5_type(field), own,
+            field->dim == CRD_DIM_NONE ? 1 : 2, field->units, field->long_name));
     }
 cleanup:
     return status;
@@ -133,7 +166,8 @@ static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
     const crd_field *fields = crd_summary_fields(&n);
     int64_t row = 0;
     for (int i = 0; i < n; i++)
-        row += columns_of_field(file, &fields[i]) * crd_h5_type_size(type_of_field(&fields[i]));
+        row +=
+            crd_field_columns(file, &fields[i]) * crd_h5_type_size(crd_field_h5_type(&fields[i]));
     if (meta->save_draws) {
         crd_shape drawn = crd_shape_make(3, meta->n_draws, meta->n_classes, (int)sizeof(float) * 2);
         row += crd_shape_count(&drawn) < 0 ? INT64_MAX / 2 : crd_shape_count(&drawn);
@@ -146,30 +180,48 @@ static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
     return CRD_OK;
 }
 
-crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
-                                 const crd_prediction_meta *meta, const crd_provenance *provenance)
+crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
+                                const crd_prediction_meta *meta, const crd_provenance *provenance,
+                                int64_t extra_bytes, int complete)
 {
     crd_status status = CRD_OK;
     crd_prediction_file *file = NULL;
-    int64_t bytes;
+    int64_t bytes, is_complete = complete;
     *out = NULL;
     CRD_REQUIRE(meta->n_images > 0 && meta->n_classes > 0 && meta->n_draws > 0 && meta->n_top > 0,
                 CRD_ERR_INTERNAL, "%s: a prediction of no images, classes or draws", path);
     CRD_ALLOC(&file, 1, "prediction file");
+    file->meta = *meta;
     CRD_ALLOC(&file->written, meta->n_images, "rows written");
     CRD_TRY(set_axes(file, meta));
     CRD_TRY(data_bytes(&bytes, file, meta));
-    CRD_TRY(crd_writer_begin(&file->writer, path, CRD_FILE_PREDICTION, bytes, provenance));
+    CRD_TRY(crd_writer_begin(&file->writer, path, CRD_FILE_PREDICTION, bytes + extra_bytes,
+                             provenance));
     CRD_TRY(crd_h5_attr_put_text(file->writer.h5, "/", "name", "Credence prediction"));
+    CRD_TRY(crd_h5_attr_put(file->writer.h5, "/", "complete", CRD_H5_INT64, &is_complete, 1));
     CRD_TRY(add_predictive(file));
     if (meta->save_draws)
         CRD_TRY(add_samples(file, meta));
+    if (meta->part != NULL)
+        CRD_TRY(crd_part_add(&file->writer, meta->part));
     CRD_TRY(add_images(file, meta));
-    CRD_TRY(crd_writer_end_metadata(&file->writer));
     *out = file;
     file = NULL;
 cleanup:
     crd_prediction_abandon(file);
+    return status;
+}
+
+crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
+                                 const crd_prediction_meta *meta, const crd_provenance *provenance)
+{
+    crd_status status = crd_prediction_begin(out, path, meta, provenance, 0, 1);
+    if (status == CRD_OK)
+        status = crd_writer_end_metadata(&(*out)->writer);
+    if (status != CRD_OK) {
+        crd_prediction_abandon(*out);
+        *out = NULL;
+    }
     return status;
 }
 
@@ -180,16 +232,18 @@ crd_status crd_prediction_write_summary(crd_prediction_file *file, const crd_sum
     int n;
     const crd_field *fields = crd_summary_fields(&n);
     CRD_REQUIRE(summary->n_classes == file->class_axis.extent &&
-                    summary->n_top == file->top.extent && summary->n_draws == file->draw.extent &&
+                    summary->n_top == file->top.extent && summary->n_sums == file->sum.extent &&
                     first_image >= 0 && first_image + summary->n_images <= file->image.extent,
                 CRD_ERR_INTERNAL, "%s: a summary that does not fit the file",
                 crd_h5_name(file->writer.h5));
     for (int i = 0; i < n; i++) {
         const void *rows = *(void *const *)((const char *)summary + fields[i].offset);
         int64_t start[2] = {first_image, 0};
-        int64_t count[2] = {summary->n_images, columns_of_field(file, &fields[i])};
+        int64_t count[2] = {summary->n_images, crd_field_columns(file, &fields[i])};
+        if (count[1] == 0)
+            continue;
         CRD_TRY(crd_labelled_write(&file->writer, "/predictive", fields[i].name,
-                                   type_of_field(&fields[i]), rows, start, count));
+                                   crd_field_h5_type(&fields[i]), rows, start, count));
     }
     for (int64_t i = 0; i < summary->n_images; i++)
         file->written[first_image + i] = 1;

@@ -95,6 +95,11 @@ crd_status crd_writer_publish(crd_writer *writer)
     writer->h5 = NULL;
     CRD_TRY(status);
     CRD_TRY(crd_seal_append(writer->atomic.fd, writer->atomic.path));
+    CRD_TRY(crd_atomic_sync(&writer->atomic));
+    status = crd_seal_verify(writer->atomic.temp_path);
+    if (status != CRD_OK)
+        CRD_TRY(CRD_FAIL(CRD_ERR_IO, "%s: what the disk gives back is not what was written",
+                         writer->atomic.path));
     CRD_TRY(crd_atomic_publish(&writer->atomic));
 cleanup:
     crd_writer_abandon(writer);
@@ -171,7 +176,7 @@ crd_status crd_reader_numbers(void *values, crd_h5 *h5, const char *dataset, crd
     CRD_REQUIRE(found_type == type, CRD_ERR_INPUT, "%s: %s: type %s; it must be %s", file, dataset,
                 crd_h5_type_name(found_type), crd_h5_type_name(type));
     CRD_TRY(crd_reader_check(h5, dataset));
-    CRD_TRY(crd_h5_read(values, h5, dataset, type));
+    CRD_TRY(crd_h5_read(values, h5, dataset, type, NULL, NULL));
 cleanup:
     return status;
 }

@@ -2,8 +2,10 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -31,6 +33,43 @@ def run(*arguments, ranks=1, folder=None, environment=None, timeout=120):
                               env={**environment, "CODES": codes}, capture_output=True, text=True, timeout=timeout)
         found = sorted(pathlib.Path(codes).iterdir(), key=lambda path: int(path.name))
         return Result([int(path.read_text()) for path in found], done.stdout, done.stderr)
+
+
+class Job:
+    """A run in the background under mpirun, whose ranks can be sent signals."""
+
+    def __init__(self, *arguments, ranks, folder, environment=None):
+        self.ranks, self.notes = ranks, pathlib.Path(tempfile.mkdtemp(prefix="credence-job-"))
+        script = ('"$@" & echo $! >"$NOTES/pid.$OMPI_COMM_WORLD_RANK.new"; '
+                  'mv "$NOTES/pid.$OMPI_COMM_WORLD_RANK.new" "$NOTES/pid.$OMPI_COMM_WORLD_RANK"; code=0; '
+                  'wait $! || code=$?; echo $code >"$NOTES/code.$OMPI_COMM_WORLD_RANK"')
+        words = [*MPIRUN, "-n", str(ranks), "sh", "-c", script, "sh", PROGRAM, *map(str, arguments)]
+        self.process = subprocess.Popen(words, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        start_new_session=True, env={**os.environ, "NOTES": str(self.notes),
+                                                                     **(environment or {})})
+
+    def pid(self, rank):
+        path = self.notes / f"pid.{rank}"
+        wait_for(path.exists)
+        return int(path.read_text())
+
+    def end(self, timeout=100):
+        """The ranks' exit codes in order, and what was printed."""
+        try:
+            out, err = self.process.communicate(timeout=timeout)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+        codes = [int(path.read_text()) for path in sorted(self.notes.glob("code.*"))]
+        shutil.rmtree(self.notes)
+        return Result(codes, out, err)
+
+
+def wait_for(condition, timeout=60):
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.01)
 
 
 def convert(output, *options):

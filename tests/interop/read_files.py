@@ -108,7 +108,7 @@ class Files(unittest.TestCase):
                             elif values.dtype.kind == "f":
                                 self.assertTrue(np.isnan(row).all(), variable)
                             else:
-                                self.assertTrue((row == -1).all(), variable)
+                                self.assertTrue((row == (0 if variable == "n_draws" else -1)).all(), variable)
                     self.assertEqual(data["votes"].dtype, np.int64)
                     self.assertEqual(data["probs_mean"].dtype, np.float32)
                     self.assertEqual(data["predictive_entropy"].attrs["units"], "nat")

@@ -139,6 +139,31 @@ static void counters_give_every_number_once(crd_comm *comm)
     crd_counter_destroy(counter);
 }
 
+/* Any rank may raise it, several may, and none is left over for the next time. */
+static void alarms_reach_all_ranks(crd_comm *comm)
+{
+    crd_alarm *alarm = NULL;
+    int rank = crd_comm_rank(comm), size = crd_comm_size(comm);
+    CHECK(comm, crd_alarm_create(&alarm, comm) == CRD_OK);
+    for (int round = 0; round < 40; round++) {
+        int caller = round % (size + 1),
+            second = (round / 2) % size; /* caller == size: nobody calls */
+        if (rank == caller)
+            crd_alarm_raise(alarm, 1);
+        if (rank == second && round % 3 == 0 && caller < size)
+            crd_alarm_raise(alarm, 2);
+        if (caller < size && round % 2 == 0)
+            while (crd_alarm_get(alarm) == 0) { /* all see it although nobody has met */
+            }
+        while (!crd_alarm_arrived(alarm)) {
+        }
+        int expected = caller == size ? 0 : round % 3 == 0 ? 2 : 1;
+        CHECK(comm, crd_alarm_settle(alarm) == expected);
+        CHECK(comm, crd_comm_agree(comm, CRD_OK) == CRD_OK); /* before anybody raises it again */
+    }
+    crd_alarm_destroy(alarm);
+}
+
 int main(void)
 {
     crd_comm *comm;
@@ -150,6 +175,7 @@ int main(void)
     many_sums_may_be_under_way(comm);
     blocks_are_shared_and_carried(comm);
     counters_give_every_number_once(comm);
+    alarms_reach_all_ranks(comm);
     crd_comm_destroy(comm);
     return 0;
 }

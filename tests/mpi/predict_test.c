@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "credence/looks.h"
 #include "credence/predict.h"
+#include "credence/request.h"
 #include "mpi_test.h"
 
 enum { SIDE = 24, IMAGES = 70, CLASSES = 40 };
@@ -52,7 +54,7 @@ static crd_status load(float *tensors, int8_t *skipped, int64_t first, int64_t n
             return CRD_FAIL(CRD_ERR_INPUT, "image %lld is bad", (long long)*failing);
         skipped[i] = (first + i) % 13 == 5;
         for (int64_t k = 0; k < 3 * SIDE * SIDE; k++)
-            tensors[i * 3 * SIDE * SIDE + k] = (float)((k * (first + i + 3)) % 17) / 8 - 1;
+            tensors[i * 3 * SIDE * SIDE + k] = (float)((k * (first + i + 3)) % 17) / 8 - 1 + 0.5F * (float)((first + i) % 7);
     }
     return CRD_OK;
 }
@@ -61,6 +63,8 @@ typedef struct result {
     float mean[IMAGES][CLASSES];
     double information[IMAGES];
     int64_t votes[IMAGES][CLASSES];
+    int64_t n_draws[IMAGES];
+    int64_t n_units; /* computed by all ranks */
     int skipped;
     uint64_t draws_digest; /* of all logits, in file order */
     int64_t n_logits;
@@ -76,6 +80,7 @@ static crd_status take_summary(const crd_summary *s, int64_t first_image, void *
         memcpy(r->mean[first_image + i], s->probs_mean + i * CLASSES, sizeof r->mean[0]);
         memcpy(r->votes[first_image + i], s->votes + i * CLASSES, sizeof r->votes[0]);
         r->information[first_image + i] = s->mutual_information[i];
+        r->n_draws[first_image + i] = s->n_draws[i];
         r->skipped += s->skipped[i];
     }
     return CRD_OK;
@@ -97,6 +102,12 @@ static crd_status take_draws(const float *logits, int64_t first_draw, int64_t n_
     return CRD_OK;
 }
 
+static int64_t n_units(const crd_predict_options *options)
+{
+    int64_t batch = options->sampler.batch, block = options->sampler.draw_block;
+    return (IMAGES + batch - 1) / batch * ((options->n_draws + block - 1) / block);
+}
+
 static crd_status run(result *out, crd_comm *comm, const crd_model *model,
                       const crd_predict_options *options, int64_t failing_image,
                       int64_t failing_sink)
@@ -108,9 +119,9 @@ static crd_status run(result *out, crd_comm *comm, const crd_model *model,
     out->failing_sink = failing_sink;
     crd_status status = crd_predict(&report, comm, model, options, &source, &sink);
     if (status == CRD_OK && crd_comm_rank(comm) == 0) {
-        int64_t n_batches = (IMAGES + options->sampler.batch - 1) / options->sampler.batch;
-        int64_t block = options->sampler.draw_block;
-        CHECK(comm, report.n_units == n_batches * ((options->n_draws + block - 1) / block));
+        out->n_units = report.n_units;
+        CHECK(comm, options->until_mcse > 0 ? out->n_units < n_units(options)
+                                            : out->n_units == n_units(options));
     }
     return status;
 }
@@ -133,6 +144,146 @@ static void check_options(crd_comm *world, const crd_model *model, crd_predict_o
                   options.want_draws == (one.n_logits == options.n_draws * IMAGES * CLASSES));
         }
     }
+}
+
+/* The newest checkpoint of a run, and what goes to its other hooks. */
+typedef struct keeper {
+    crd_predict_state state;
+    result *out;
+    int n_kept;
+} keeper;
+
+static void *copy(void *old, const void *bytes, int64_t n)
+{
+    void *block = realloc(old, (size_t)n * 8);
+    return memcpy(block, bytes, (size_t)n * 8);
+}
+
+static void keep(const crd_predict_state *state, void *payload)
+{
+    keeper *k = payload;
+    crd_predict_state old = k->state;
+    k->state = *state;
+    k->state.done = copy(old.done, state->done, (state->n_units + 63) / 64);
+    k->state.sums = copy(old.sums, state->sums, state->n_images * crd_accumulator_n_sums(CLASSES));
+    k->state.maxima =
+        copy(old.maxima, state->maxima, state->n_images * crd_accumulator_n_maxima(CLASSES));
+    k->n_kept++;
+}
+
+static crd_status keep_summary(const crd_summary *s, int64_t first_image, void *payload)
+{
+    return take_summary(s, first_image, ((keeper *)payload)->out);
+}
+
+static crd_status keep_draws(const float *logits, int64_t first_draw, int64_t n_draws,
+                             int64_t first_image, int64_t n_images, void *payload)
+{
+    return take_draws(logits, first_draw, n_draws, first_image, n_images, ((keeper *)payload)->out);
+}
+
+/* Stopped again and again, each time by another rank's word, and gone on with by ever other ranks: all of them, and rank 0
+ * alone. Each unit is computed once, and the answer is the undisturbed run's. */
+static void check_stops(crd_comm *world, const crd_model *model, crd_predict_options options)
+{
+    static result one, many;
+    int64_t none = -1, n_computed = 0;
+    keeper k = {.out = &many};
+    crd_comm *self;
+    CHECK(world, crd_comm_create_self(&self) == CRD_OK);
+    many = (result){.failing_sink = -1};
+    if (crd_comm_rank(world) == 0)
+        CHECK(world, run(&one, self, model, &options, -1, -1) == CRD_OK);
+    crd_status status = CRD_STOPPED;
+    for (int i = 0; status == CRD_STOPPED; i++) {
+        crd_predict_source source = {load, &none, k.n_kept > 0 ? &k.state : NULL};
+        crd_predict_sink sink = {keep_summary, keep_draws, keep, NULL, &k};
+        crd_predict_report report = {0};
+        crd_comm *comm = i % 3 == 2 ? self : world;
+        options.checkpoint_s = i % 4 == 1 ? 1e-9 : 0; /* also after every unit */
+        if (comm == world || crd_comm_rank(world) == 0) {
+            if (crd_comm_rank(comm) == i % crd_comm_size(comm) && i < 40)
+                crd_request_post(CRD_REQUEST_STOP);
+            status = crd_predict(&report, comm, model, &options, &source, &sink);
+            crd_request_clear(CRD_REQUEST_STOP);
+            n_computed += report.n_units;
+        }
+        crd_comm_broadcast(world, &status, sizeof status);
+    }
+    CHECK(world, status == CRD_OK);
+    if (crd_comm_rank(world) == 0) {
+        many.n_units = n_computed;
+        CHECK(world, k.n_kept == 0 || k.state.n_units_all == n_units(&options));
+        CHECK(world, memcmp(&one, &many, sizeof one) == 0);
+        k.state.first_image++; /* between two windows */
+    }
+    crd_predict_source source = {load, &none, &k.state};
+    crd_predict_sink sink = {0};
+    crd_predict_report report;
+    crd_comm_broadcast(world, &k.n_kept,
+                       sizeof k.n_kept); /* a short run may be done before it is stopped */
+    if (k.n_kept > 0)
+        CHECK(world,
+              crd_predict(&report, world, model, &options, &source, &sink) == CRD_ERR_RESUME);
+    free(k.state.done);
+    free(k.state.sums);
+    free(k.state.maxima);
+    crd_comm_destroy(self);
+}
+
+/* Images stop at looks, each with the row that a run of so many draws gives it. */
+static void check_adaptive_rows(crd_comm *world, const crd_model *model,
+                                crd_predict_options options)
+{
+    static result stopped, fixed;
+    const crd_looks looks = {options.min_draws, options.n_draws, options.sampler.draw_block};
+    int n_looks_used = 0, n_seen = 0;
+    CHECK(world, run(&stopped, world, model, &options, -1, -1) == CRD_OK);
+    options.until_mcse = 0;
+    for (int64_t look = crd_looks_next(&looks, 0);; look = crd_looks_next(&looks, look)) {
+        int n_here = 0;
+        options.n_draws = look;
+        CHECK(world, run(&fixed, world, model, &options, -1, -1) == CRD_OK);
+        for (int64_t i = 0; crd_comm_rank(world) == 0 && i < IMAGES; i++)
+            if (stopped.n_draws[i] == look) {
+                n_here++;
+                CHECK(world, memcmp(stopped.mean[i], fixed.mean[i], sizeof fixed.mean[i]) == 0);
+                CHECK(world, stopped.information[i] == fixed.information[i]);
+            }
+        n_looks_used += n_here > 0;
+        n_seen += n_here;
+        if (look == looks.max_draws)
+            break;
+    }
+    if (crd_comm_rank(world) == 0)
+        CHECK(world, n_seen == IMAGES - 5 && n_looks_used > 2); /* 5 are skipped */
+}
+
+/* A rank with other weights is found before any work is done. */
+static void check_deviating_rank(crd_comm *world, const crd_predict_options *options)
+{
+    static result r;
+    crd_shared_model *own;
+    crd_comm *self;
+    int size = crd_comm_size(world), rank = crd_comm_rank(world);
+    CHECK(world, crd_comm_create_self(&self) == CRD_OK);
+    crd_posterior *mine = make_posterior(world);
+    if (rank == size - 1)
+        mine->mu[0] += 0.001f;
+    CHECK(world, crd_shared_model_create(&own, self, mine, NULL) == CRD_OK);
+    crd_status status = run(&r, world, crd_shared_model_view(own), options, -1, -1);
+    if (size == 1) {
+        CHECK(world, status == CRD_OK);
+    } else {
+        char name[32];
+        snprintf(name, sizeof name, "rank %d (host ", size - 1);
+        CHECK(world, status == CRD_ERR_INTERNAL);
+        CHECK(world, strncmp(crd_status_message(), name, strlen(name)) == 0);
+        CHECK(world, strstr(crd_status_message(), "kernels ") != NULL);
+    }
+    crd_shared_model_destroy(own);
+    crd_posterior_destroy(mine);
+    crd_comm_destroy(self);
 }
 
 /* Every rank must come back with the same words. */
@@ -163,6 +314,31 @@ static void check_not_a_number(crd_comm *world, crd_posterior *posterior,
     crd_shared_model_destroy(shared);
 }
 
+static void check_adaptive(crd_comm *world, const crd_model *model, crd_predict_options options)
+{
+    options.until_mcse = 0.02;
+    options.min_draws = 8;
+    options.n_draws = 317;
+    options.confidence = 0.95;
+    check_adaptive_rows(world, model, options);
+    for (int64_t bytes = 0; bytes <= 600000; bytes += 300000) { /* one window, several */
+        options.buffer_bytes = bytes;
+        check_options(world, model, options);
+        check_stops(world, model, options);
+    }
+    options.sampler.draw_block = 6;
+    options.sampler.antithetic = 1;
+    options.n_draws = 316;
+    check_options(world, model, options);
+    check_stops(world, model, options);
+    options.n_draws = 317;
+    static result r;
+    CHECK(world, run(&r, world, model, &options, -1, -1) == CRD_ERR_USAGE);
+    options.n_draws = 316;
+    options.want_draws = 1;
+    CHECK(world, run(&r, world, model, &options, -1, -1) == CRD_ERR_USAGE);
+}
+
 int main(void)
 {
     crd_comm *world;
@@ -185,6 +361,16 @@ int main(void)
     check_options(world, model, options);
     options.buffer_bytes = 1; /* a batch a window, a block a round */
     check_options(world, model, options);
+    check_stops(world, model, options);
+    options.buffer_bytes = 600000;
+    check_stops(world, model, options);
+    options.want_draws = 0;
+    options.shuffle = UINT64_C(0x5851f42d4c957f2d);
+    options.buffer_bytes = 0;
+    check_stops(world, model, options);
+    check_adaptive(world, model, options);
+    check_deviating_rank(world, &options);
+    options.want_draws = 1;
     options.sampler.estimator = "flipout";
     options.sampler.batch = 9;
     check_options(world, model, options);

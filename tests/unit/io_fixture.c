@@ -133,7 +133,7 @@ crd_status io_prediction_write(const char *path, int reverse)
     crd_summary summary = {0};
     float logits[IO_N_DRAWS][1][IO_N_CLASSES], probs[IO_N_DRAWS][1][IO_N_CLASSES];
     CRD_TRY(crd_prediction_create(&file, path, &io_meta, &io_provenance));
-    CRD_TRY(crd_summary_init(&summary, 1, IO_N_CLASSES, IO_N_DRAWS, IO_N_TOP));
+    CRD_TRY(crd_summary_init(&summary, 1, IO_N_CLASSES, IO_N_TOP));
     for (int k = 0; k < IO_N_IMAGES; k++) {
         int n = reverse ? IO_N_IMAGES - 1 - k : k;
         for (int c = 0; c < IO_N_CLASSES; c++) {

@@ -173,7 +173,7 @@ static void prediction_keeps_its_contract(void **state)
     crd_summary summary;
     crd_prediction_meta meta = io_meta;
     float values[IO_N_DRAWS * IO_N_CLASSES] = {0};
-    assert_ok(crd_summary_init(&summary, 2, IO_N_CLASSES, IO_N_DRAWS, IO_N_TOP));
+    assert_ok(crd_summary_init(&summary, 2, IO_N_CLASSES, IO_N_TOP));
     assert_ok(crd_prediction_create(&file, path, &meta, &io_provenance));
     assert_ok(crd_prediction_write_summary(file, &summary, 0));
     assert_fails(crd_prediction_write_summary(file, &summary, 2), CRD_ERR_INTERNAL, "fit");
@@ -190,7 +190,7 @@ static void prediction_keeps_its_contract(void **state)
     meta.n_top = 1000; /* cut to the classes, as summaries are */
     assert_ok(crd_prediction_create(&file, path, &meta, &io_provenance));
     crd_summary_clear(&summary);
-    assert_ok(crd_summary_init(&summary, 2, IO_N_CLASSES, IO_N_DRAWS, 1000));
+    assert_ok(crd_summary_init(&summary, 2, IO_N_CLASSES, 1000));
     assert_ok(crd_prediction_write_summary(file, &summary, 1));
     crd_prediction_abandon(file);
     meta.n_images = 0;
@@ -356,7 +356,7 @@ static void lost_writes_are_noticed_and_survived(void **state)
     int before = io_count_entries();
     crd_prediction_file *file;
     crd_summary summary;
-    assert_ok(crd_summary_init(&summary, IO_N_IMAGES, IO_N_CLASSES, IO_N_DRAWS, IO_N_TOP));
+    assert_ok(crd_summary_init(&summary, IO_N_IMAGES, IO_N_CLASSES, IO_N_TOP));
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &normal), 0);
     struct rlimit none = {1, normal.rlim_max};
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);

@@ -1,6 +1,7 @@
 #include "crd_test.h"
 
 #include "engine/partition.h"
+#include "engine/unit_set.h"
 
 static void nodes_share_all_units_by_their_ranks(void **state)
 {
@@ -65,12 +66,48 @@ static void units_cover_every_draw_of_every_image_once(void **state)
         }
 }
 
+/* Against a plain list of what is left. */
+static void what_is_left_is_found_by_its_place(void **unused)
+{
+    (void)unused;
+    enum { MOST = 200 };
+    crd_unit_set set;
+    uint64_t state = 5;
+    assert_ok(crd_unit_set_init(&set, MOST));
+    for (int64_t n = 0; n <= MOST; n++) {
+        int done[MOST] = {0};
+        crd_unit_set_begin(&set, n);
+        for (int step = 0; step < 4; step++) {
+            int64_t k = 0;
+            for (int64_t i = 0; i < n; i++)
+                if (!done[i])
+                    assert_int_equal(crd_unit_set_nth(&set, k++), i);
+            assert_int_equal(crd_unit_set_left(&set), k);
+            uint64_t bits[(MOST + 63) / 64] = {0};
+            for (int64_t i = 0; i < n; i++) {
+                state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+                if (!done[i] && (step == 3 || state >> 62 == 0)) {
+                    bits[i / 64] |= UINT64_C(1) << i % 64;
+                    done[i] = 1;
+                }
+            }
+            int64_t added = crd_unit_set_count(bits, crd_unit_set_words(n));
+            assert_int_equal(crd_unit_set_add(&set, bits), 0);
+            assert_int_equal(crd_unit_set_left(&set), k - added);
+            assert_int_equal(crd_unit_set_add(&set, bits), added); /* twice is noticed */
+        }
+        assert_int_equal(crd_unit_set_left(&set), 0);
+    }
+    crd_unit_set_clear(&set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes_share_all_units_by_their_ranks),
         cmocka_unit_test(shuffle_is_a_permutation),
         cmocka_unit_test(units_cover_every_draw_of_every_image_once),
+        cmocka_unit_test(what_is_left_is_found_by_its_place),
     };
     return cmocka_run_group_tests_name("partition", tests, NULL, NULL);
 }

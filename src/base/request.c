@@ -1,0 +1,25 @@
+#include "credence/request.h"
+
+#include <stdatomic.h>
+
+/* Lock-free, so that a signal handler may touch it (C11 7.14.1.1). */
+static _Atomic int waiting;
+
+void crd_request_post(crd_request request)
+{
+    int now = atomic_load(&waiting);
+    while (now < (int)request && !atomic_compare_exchange_weak(&waiting, &now, (int)request)) {
+    }
+}
+
+crd_request crd_request_get(void)
+{
+    return (crd_request)atomic_load(&waiting);
+}
+
+void crd_request_clear(crd_request served)
+{
+    int now = atomic_load(&waiting);
+    while (now != 0 && now <= (int)served && !atomic_compare_exchange_weak(&waiting, &now, 0)) {
+    }
+}

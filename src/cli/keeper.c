@@ -1,0 +1,165 @@
+#include "cli/keeper.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "credence/log.h"
+
+static crd_status make_paths(crd_keeper *k, const char *output)
+{
+    crd_status status = CRD_OK;
+    size_t size = strlen(output) + 16;
+    CRD_ALLOC(&k->path, size, "path");
+    CRD_ALLOC(&k->draws_path, size, "path");
+    snprintf(k->path, size, "%s.ckpt", output);
+    snprintf(k->draws_path, size, "%s.ckpt.draws", output);
+cleanup:
+    return status;
+}
+
+static int64_t n_blocks(const crd_keeper *k)
+{
+    return (k->n_draws + k->block - 1) / k->block;
+}
+
+/** Puts a unit's draws into the output. */
+static crd_status write_draws(crd_keeper *k, const float *logits, float *probs, int64_t first_draw,
+                              int64_t n_draws, int64_t first_image, int64_t n_images)
+{
+    for (int64_t row = 0; row < n_draws * n_images; row++)
+        crd_softmax(probs + row * k->n_classes, logits + row * k->n_classes, k->n_classes);
+    return crd_prediction_write_draws(k->file, logits, probs, first_draw, n_draws, first_image,
+                                      n_images);
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/** 1 if the state says that the unit of this batch and draw block is done; both counted in the run. */
+static int is_done(const crd_keeper *k, int64_t batch, int64_t block)
+{
+    const crd_predict_state *s = &k->state;
+    int64_t window_batch = batch - s->first_image / k->batch;
+    int64_t round_block = block - s->first_block;
+    if (window_batch < 0)
+        return 1;
+    if (window_batch * k->batch >= s->n_images || round_block >= s->n_blocks)
+        return 0;
+    if (round_block < 0)
+        return 1;
+    int64_t i = window_batch * s->n_blocks + round_block;
+    return (int)(s->done[i / 64] >> i % 64 & 1);
+}
+
+/** Takes the draws of all units that are done over into the output. */
+static crd_status replay_draws(crd_keeper *k)
+{
+    crd_status status = CRD_OK;
+    float *logits = NULL, *probs = NULL;
+    int64_t n_batches = (k->n_images + k->batch - 1) / k->batch;
+    CRD_ALLOC(&logits, k->batch * k->block * k->n_classes, "logits");
+    CRD_ALLOC(&probs, k->batch * k->block * k->n_classes, "probabilities");
+    for (int64_t batch = 0; batch < n_batches; batch++)
+        for (int64_t block = 0; block < n_blocks(k); block++) {
+            if (!is_done(k, batch, block))
+                continue;
+            int64_t image = batch * k->batch, draw = block * k->block;
+            int64_t n = smaller(k->batch, k->n_images - image);
+            int64_t n_draws = smaller(k->block, k->n_draws - draw);
+            CRD_TRY(crd_draws_read(logits, k->draws, batch * n_blocks(k) + block,
+                                   n * n_draws * k->n_classes));
+            CRD_TRY(write_draws(k, logits, probs, draw, n_draws, image, n));
+        }
+cleanup:
+    crd_free(logits);
+    crd_free(probs);
+    return status;
+}
+
+crd_status crd_keeper_open(crd_keeper *k, const crd_cli *cli, crd_prediction_file *file,
+                           const crd_prediction_meta *meta, const crd_provenance *provenance,
+                           const crd_dataset *data, const crd_predict_options *options,
+                           crd_prediction_rows *rows, void *payload)
+{
+    crd_status status = CRD_OK;
+    const crd_option_value *values = cli->options->values;
+    *k = (crd_keeper){.file = file,
+                      .provenance = provenance,
+                      .batch = options->sampler.batch,
+                      .block = options->sampler.draw_block,
+                      .n_draws = options->n_draws,
+                      .n_images = meta->n_images,
+                      .n_classes = meta->n_classes,
+                      .n_kept = -1};
+    CRD_TRY(make_paths(k, values[CRD_OPT_OUTPUT].text));
+    CRD_TRY(crd_run_key_make(k->key, cli, data));
+    if (values[CRD_OPT_RESUME].integer)
+        CRD_TRY(crd_prediction_resume(&k->state, k->path, meta, k->key, rows, payload));
+    else if (access(k->path, F_OK) == 0)
+        crd_log(CRD_LOG_WARN, "%s of an earlier run will be replaced; --resume would go on from it",
+                k->path);
+    if (k->state.n_images > 0)
+        k->n_kept = k->state.n_units_done;
+    if (meta->save_draws) {
+        int64_t n_batches = (k->n_images + k->batch - 1) / k->batch;
+        CRD_TRY(crd_draws_open(&k->draws, k->draws_path, n_batches * n_blocks(k),
+                               k->batch * k->block * k->n_classes, k->key));
+        if (k->n_kept >= 0)
+            CRD_TRY(replay_draws(k));
+    }
+    if (k->n_kept >= 0)
+        crd_log(CRD_LOG_INFO, "%s: going on after %lld of %lld units", k->path,
+                (long long)k->n_kept, (long long)k->state.n_units_all);
+cleanup:
+    return status;
+}
+
+crd_status crd_keeper_draws(crd_keeper *k, const float *logits, int64_t first_draw, int64_t n_draws,
+                            int64_t first_image, int64_t n_images)
+{
+    return crd_draws_write(k->draws, first_image / k->batch * n_blocks(k) + first_draw / k->block,
+                           logits, n_draws * n_images * k->n_classes);
+}
+
+void crd_keeper_keep(crd_keeper *k, const crd_predict_state *state)
+{
+    /* The draws first: what a checkpoint calls done must be there. */
+    crd_status status = k->draws != NULL ? crd_draws_sync(k->draws) : CRD_OK;
+    if (status == CRD_OK)
+        status = crd_prediction_keep(k->file, k->path, state, k->key, k->provenance);
+    k->has_failed = status != CRD_OK;
+    if (status == CRD_OK)
+        k->n_kept = state->n_units_done;
+    else
+        crd_log(CRD_LOG_WARN, "no checkpoint: %s", crd_status_message());
+}
+
+crd_status crd_keeper_conclude(const crd_keeper *k, crd_status status)
+{
+    if (k->path == NULL)
+        return status;
+    if (status == CRD_STOPPED && k->has_failed)
+        return CRD_FAIL(CRD_ERR_IO, "%s: cannot be written, and the run was stopped", k->path);
+    if (status == CRD_OK || status == CRD_STOPPED || k->n_kept < 0)
+        return status;
+    return crd_status_set(status, "%s; %s holds %lld units", crd_status_message(), k->path,
+                          (long long)k->n_kept);
+}
+
+void crd_keeper_close(crd_keeper *k, int is_done)
+{
+    if (k->path == NULL)
+        return;
+    /* Without a checkpoint nobody asks for the draws again. */
+    crd_draws_close(k->draws, is_done || (k->n_kept < 0 && access(k->path, F_OK) != 0));
+    if (is_done && crd_prediction_forget(k->path) != CRD_OK)
+        crd_log(CRD_LOG_WARN, "%s", crd_status_message());
+    crd_predict_state_clear(&k->state);
+    crd_free(k->draws_path);
+    crd_free(k->path);
+    k->path = NULL;
+}

@@ -1,0 +1,36 @@
+#include "cli/signals.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "credence/request.h"
+#include "io/atomic.h"
+
+static void ask(int number)
+{
+    crd_request_post(number == SIGUSR1 ? CRD_REQUEST_STOP : CRD_REQUEST_KEEP);
+}
+
+static void end(int number)
+{
+    crd_atomic_remove_all();
+    /* SA_RESETHAND: the default action holds again, so that the parent sees what the end was. */
+    raise(number);
+}
+
+void crd_signals_heed(void)
+{
+    struct sigaction action = {.sa_handler = ask, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGUSR2, &action, NULL);
+    action.sa_handler = end;
+    action.sa_flags = (int)SA_RESETHAND;
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+}
+
+void crd_report_hang(const char *line)
+{
+    fprintf(stderr, "credence: %s\n", line);
+}

@@ -1,0 +1,132 @@
+/* Records of one size, each at its place: a checksum, then the numbers. Writing one again gives the same bytes, so a record is either
+ * not there yet (zeros, another run's, torn by a crash: the checksum tells) or right. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/alloc.h"
+#include "credence/files.h"
+
+struct crd_draws_file {
+    char *path;
+    int fd;
+    uint64_t seed; /* of the checksums: the key's digest */
+    int64_t n_floats;
+    unsigned char *record;
+};
+
+enum { HEADER = sizeof(uint64_t) };
+
+static int64_t record_bytes(const crd_draws_file *file)
+{
+    return HEADER + file->n_floats * (int64_t)sizeof(float);
+}
+
+static crd_status failed(const crd_draws_file *file, int error)
+{
+    return CRD_FAIL(CRD_ERR_IO, "%s: cannot be written: %s", file->path, strerror(error));
+}
+
+crd_status crd_draws_open(crd_draws_file **out, const char *path, int64_t n_records,
+                          int64_t n_floats, const char *key)
+{
+    crd_status status = CRD_OK;
+    crd_draws_file *file = NULL;
+    CRD_ALLOC(&file, 1, "draws file");
+    file->fd = -1;
+    file->n_floats = n_floats;
+    file->seed = XXH3_64bits(key, strlen(key));
+    CRD_TRY(crd_alloc_string(&file->path, path));
+    CRD_ALLOC(&file->record, record_bytes(file), "record of draws");
+    file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int is_new = file->fd >= 0;
+    if (!is_new && errno == EEXIST)
+        file->fd = open(path, O_RDWR | O_CLOEXEC);
+    if (file->fd < 0)
+        CRD_TRY(failed(file, errno));
+    CRD_REQUIRE(n_records <= (INT64_MAX - 1) / record_bytes(file), CRD_ERR_IO,
+                "%s: %lld records of draws cannot be stored", path, (long long)n_records);
+    int error = posix_fallocate(file->fd, 0, (off_t)(n_records * record_bytes(file)));
+    if (error == EOPNOTSUPP || error == EINVAL || error == ENOSYS)
+        error = 0;
+    if (error == 0 && ftruncate(file->fd, (off_t)(n_records * record_bytes(file))) != 0)
+        error = errno;
+    if (error != 0) {
+        status = failed(file, error);
+        if (is_new)
+            unlink(path);
+    }
+cleanup:
+    if (status != CRD_OK) {
+        crd_draws_close(file, 0);
+        file = NULL;
+    }
+    *out = file;
+    return status;
+}
+
+static uint64_t checksum(const crd_draws_file *file, int64_t i, const void *values, int64_t n)
+{
+    return XXH3_64bits_withSeed(values, (size_t)n * sizeof(float), file->seed + (uint64_t)i);
+}
+
+crd_status crd_draws_write(crd_draws_file *file, int64_t i, const float *values, int64_t n)
+{
+    uint64_t digest = checksum(file, i, values, n);
+    int64_t bytes = HEADER + n * (int64_t)sizeof *values, done = 0;
+    memcpy(file->record, &digest, HEADER);
+    memcpy(file->record + HEADER, values, (size_t)n * sizeof *values);
+    while (done < bytes) {
+        ssize_t n_written = pwrite(file->fd, file->record + done, (size_t)(bytes - done),
+                                   (off_t)(i * record_bytes(file) + done));
+        if (n_written < 0 && errno == EINTR)
+            continue;
+        if (n_written <= 0)
+            return failed(file, n_written < 0 ? errno : ENOSPC);
+        done += n_written;
+    }
+    return CRD_OK;
+}
+
+crd_status crd_draws_read(float *values, crd_draws_file *file, int64_t i, int64_t n)
+{
+    int64_t bytes = HEADER + n * (int64_t)sizeof *values, done = 0;
+    uint64_t digest;
+    while (done < bytes) {
+        ssize_t got = pread(file->fd, file->record + done, (size_t)(bytes - done),
+                            (off_t)(i * record_bytes(file) + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        done += got;
+    }
+    memcpy(&digest, file->record, HEADER);
+    memcpy(values, file->record + HEADER, (size_t)n * sizeof *values);
+    if (done < bytes || digest != checksum(file, i, values, n))
+        return CRD_FAIL(
+            CRD_ERR_INPUT,
+            "%s: record %lld is damaged or missing: without --resume the run begins anew",
+            file->path, (long long)i);
+    return CRD_OK;
+}
+
+crd_status crd_draws_sync(crd_draws_file *file)
+{
+    return fdatasync(file->fd) == 0 ? CRD_OK : failed(file, errno);
+}
+
+void crd_draws_close(crd_draws_file *file, int remove)
+{
+    if (file == NULL)
+        return;
+    if (file->fd >= 0)
+        close(file->fd);
+    if (remove)
+        unlink(file->path);
+    crd_free(file->record);
+    crd_free(file->path);
+    crd_free(file);
+}

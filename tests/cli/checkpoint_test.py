@@ -1,0 +1,202 @@
+"""Runs that are stopped, refused, damaged or stuck: the answer is the undisturbed run's, or the reason is said."""
+import os
+import signal
+import unittest
+
+import h5py
+import numpy as np
+import xarray
+
+import program
+from program import DATA, MPIRUN, PROGRAM, Job, run, wait_for
+
+INTERNAL, USAGE, INPUT, IO, RESUME, HANG, STOPPED = 1, 2, 3, 4, 6, 7, 75
+IMAGES = DATA / "images"
+
+
+class Checkpoint(program.Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.command = ["predict", cls.posterior, IMAGES, "--draws", 160]
+        cls.long = ["predict", cls.posterior, IMAGES, "--draws", 40000] # longer than any test waits
+        cls.expected = {}
+        for options in ((), ("--save-draws",)):
+            result = run(*cls.command, *options, "-o", cls.folder / "whole.h5")
+            assert result.codes == [0], result.err
+            cls.expected[options] = run("inspect", cls.folder / "whole.h5", "--datasets").out
+        cls.rows = result.out.splitlines()[:-1]
+
+    def stop(self, *options, ranks=1, code=STOPPED):
+        result = run(*self.command, "-o", "p.h5", "--resume", *options, ranks=ranks, folder=self.work)
+        self.assertEqual(result.codes, [code] * ranks, result.err)
+        return result
+
+    def names(self):
+        return sorted(path.name for path in self.work.iterdir())
+
+    def test_stopped_and_resumed_on_other_ranks(self):
+        for options in ((), ("--save-draws",)):
+            for ranks in (2, 1, 4):
+                self.stop(*options, "--max-time", "0.001s", ranks=ranks)
+                self.assertFalse((self.work / "p.h5").exists())
+            result = self.stop(*options, ranks=3, code=0)
+            self.assertEqual(result.out.splitlines()[:-1], self.rows)
+            self.assertIn("going on after", result.err)
+            self.assertEqual(self.names(), ["p.h5"])
+            self.assertEqual(self.succeed("inspect", "p.h5", "--datasets"), self.expected[options])
+            (self.work / "p.h5").unlink()
+
+    def test_checkpoints_by_the_clock_change_nothing(self):
+        self.stop("--checkpoint-interval", "0.0001s", ranks=3, code=0)
+        self.assertEqual(self.succeed("inspect", "p.h5", "--datasets"), self.expected[()])
+
+    def test_checkpoint_is_a_prediction(self):
+        self.stop("--max-time", "0.001s", ranks=2)
+        facts = self.succeed("inspect", "p.h5.ckpt")
+        self.assertRegex(facts, r"complete +0\n")
+        data = xarray.open_dataset(self.work / "p.h5.ckpt", group="predictive", engine="h5netcdf")
+        n = data.n_draws.values
+        self.assertEqual(len(n), 20)
+        self.assertTrue(0 < n.max() < 160 and n.min() == 0)
+        for row in range(20):
+            mean = data.probs_mean.values[row]
+            self.assertEqual(np.isnan(mean).all(), n[row] == 0)
+            if n[row] > 0:
+                self.assertAlmostEqual(mean.sum(), 1, places=5)
+                self.assertEqual(data.votes.values[row].sum(), n[row])
+        with h5py.File(self.work / "p.h5.ckpt") as file:
+            done = sum(bin(int(word)).count("1") for word in file["checkpoint/done"])
+            self.assertEqual(done, file["checkpoint"].attrs["n_units_done"])
+            self.assertEqual(n.sum(), sum(int(v) for v in file["checkpoint/sums"][:, -32:].sum(1)))
+        for engine in ("h5netcdf", "netcdf4"): # no group of it may be one that readers refuse
+            self.assertIn("sums", xarray.open_dataset(self.work / "p.h5.ckpt", group="checkpoint", engine=engine))
+
+    def test_signals(self):
+        for number in (signal.SIGUSR2, signal.SIGUSR1):
+            job = Job(*self.long, "-o", "s.h5", ranks=3, folder=self.work)
+            pid = job.pid(2) # the last rank: any may be told
+            wait_for(lambda: any(name.endswith(".tmp") for name in self.names()))
+            os.kill(pid, number)
+            if number == signal.SIGUSR2:
+                wait_for(lambda: "s.h5.ckpt" in self.names())
+                self.assertIsNone(job.process.poll())
+                os.kill(job.pid(0), signal.SIGTERM) # what there is stays, the temporary file goes
+                result = job.end()
+                self.assertEqual(result.codes[0], 143)
+            else:
+                result = job.end()
+                self.assertEqual(result.codes, [STOPPED] * 3, result.err)
+                self.assertEqual(result.err.count("stopped after"), 1)
+            self.assertIn("s.h5.ckpt", self.names())
+            self.assertEqual([name for name in self.names() if name.endswith(".tmp")], [])
+
+    def test_train_heeds_signals(self):
+        with h5py.File(self.folder / "labelled.h5", "w") as file:
+            file["images"] = np.random.RandomState(1).randint(0, 255, (64, 1, 28, 28)).astype(np.uint8)
+            file["labels"] = np.arange(64) % 10
+        job = Job("train", self.posterior, self.folder / "labelled.h5", "--epochs", 100000, "-o", "t.h5", ranks=2,
+                  folder=self.work)
+        wait_for(lambda: heeds_signals(job.pid(1)))
+        os.kill(job.pid(1), signal.SIGUSR1)
+        result = job.end()
+        self.assertEqual(result.codes, [STOPPED] * 2, result.err)
+        self.assertIn("t.h5.ckpt", self.names())
+
+    def test_other_runs_are_refused_by_name(self):
+        self.stop("--max-time", "0.001s")
+        for words, options in ((["--draws", "160", "170"], ("--draws", 170)), (["--seed", "0", "3"], ("--seed", 3)),
+                               (["--type", "default", "flipout"], ("--type", "flipout")), (["--batch", "8", "4"], ("--batch", 4)),
+                               (["images", "20", "21"], (IMAGES / "00_t-shirt_top.jpg",))):
+            for ranks in (1, 2):
+                result = self.stop(*options, ranks=ranks, code=RESUME)
+                self.assertEqual(len(result.err.splitlines()), 1, result.err)
+                self.assertRegex(result.err, r"p\.h5\.ckpt: {}: the checkpoint has {}, this run {}".format(*words))
+        other = run("predict", DATA / "quickstart.h5", *self.command[2:], "-o", "p.h5", "--resume", folder=self.work)
+        self.assertEqual(other.codes, [RESUME])
+        self.assertIn("posterior: the checkpoint has", other.err)
+        other = run(*self.command, "-o", "p.h5", "--resume", folder=self.work, environment={"CREDENCE_KERNELS": "ref"})
+        self.assertEqual(other.codes, [RESUME])
+        self.assertIn("kernels: the checkpoint has", other.err)
+        for option in (("--resume",), ("--max-time", "1h"), ("--checkpoint-interval", "1h")):
+            alone = run(*self.command, *option, folder=self.work)
+            self.assertEqual(alone.codes, [USAGE])
+            self.assertIn(f"{option[0]} needs -o", alone.err)
+
+    def damage(self, name):
+        content = bytearray((self.work / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (self.work / name).write_bytes(content)
+
+    def test_damaged_checkpoints(self):
+        for _ in range(2):
+            self.stop("--save-draws", "--max-time", "0.001s")
+        self.damage("p.h5.ckpt")
+        result = self.stop("--save-draws", "--max-time", "0.001s")
+        self.assertIn("damaged", result.err)
+        self.assertIn("going on from the checkpoint before it", result.err)
+        # The damaged one did not become the one before: whole again after one more.
+        result = self.stop("--save-draws", "--max-time", "0.001s")
+        self.assertNotIn("damaged", result.err)
+        for name in ("p.h5.ckpt", "p.h5.ckpt.prev"):
+            self.damage(name)
+        self.assertIn("and the checkpoint before it", self.stop("--save-draws", code=INPUT).err)
+
+    def test_damaged_draws(self):
+        self.stop("--save-draws", "--max-time", "0.001s")
+        path = self.work / "p.h5.ckpt.draws"
+        content = bytearray(path.read_bytes())
+        content[next(i for i, byte in enumerate(content) if byte) + 20] ^= 1
+        path.write_bytes(content)
+        self.assertIn("p.h5.ckpt.draws: record", self.stop("--save-draws", code=INPUT).err)
+        path.unlink()
+        self.assertIn("p.h5.ckpt.draws: record", self.stop("--save-draws", code=INPUT).err)
+
+    def test_checkpoint_that_cannot_be_written(self):
+        (self.work / "p.h5.ckpt").mkdir()
+        try:
+            result = run(*self.command, "-o", "p.h5", "--checkpoint-interval", "0.01s", ranks=2, folder=self.work)
+            self.assertEqual(result.codes, [0, 0], result.err)
+            self.assertIn("warning: no checkpoint: p.h5.ckpt", result.err)
+            result = run(*self.command, "-o", "p.h5", "--max-time", "0.01s", ranks=2, folder=self.work)
+            self.assertEqual(result.codes, [IO] * 2, result.err)
+        finally:
+            (self.work / "p.h5.ckpt").rmdir()
+
+    def test_stuck_rank_is_named(self):
+        result = Job(*self.long, "-o", "h.h5", "--hang-timeout", "4s", ranks=3, folder=self.work,
+                     environment={"CREDENCE_FAULT": "1:14:stall"})
+        wait_for(lambda: result.process.poll() is not None)
+        code, ended = result.process.returncode, result.end()
+        self.assertEqual(code, HANG, ended.err)
+        self.assertRegex(ended.err, r"credence: rank 1 \(host \S+\) has not got on for [\d.]+ s: \w+")
+
+    def test_stopped_process_is_named(self):
+        job = Job(*self.long, "-o", "h.h5", "--hang-timeout", "4s", "--checkpoint-interval", "0.1s", ranks=2,
+                  folder=self.work)
+        wait_for(lambda: "h.h5.ckpt" in self.names())
+        os.kill(job.pid(1), signal.SIGSTOP)
+        wait_for(lambda: job.process.poll() is not None)
+        code, ended = job.process.returncode, job.end()
+        self.assertEqual(code, HANG, ended.err)
+        self.assertRegex(ended.err, r"credence: rank 1 \(host \S+\) has not (run at all|got on) for [\d.]+ s: ")
+
+    def test_rank_with_other_kernels_is_named(self):
+        words = list(map(str, [*self.command, "-o", "p.h5"]))
+        done = program.subprocess.run([*MPIRUN, "-n", "2", PROGRAM, *words, ":", "-n", "1", "-x", "CREDENCE_KERNELS=ref",
+                                       PROGRAM, *words], cwd=self.work, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, INTERNAL, done.stderr)
+        self.assertRegex(done.stderr, r"credence: rank 2 \(host \S+, kernels ref, BLAS core \w+\) computes other bits than 2 of "
+                                      r"3 ranks")
+        self.assertEqual(self.names(), [])
+
+
+def heeds_signals(pid):
+    """1 when the process heeds USR1: before that the signal would end it."""
+    status = (program.pathlib.Path("/proc") / str(pid) / "status").read_text()
+    caught = int(status.split("SigCgt:\t")[1].split()[0], 16)
+    return caught >> (signal.SIGUSR1 - 1) & 1
+
+
+if __name__ == "__main__":
+    unittest.main()
