@@ -116,6 +116,9 @@ crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
 crd_status crd_checkpoint_read(crd_posterior **posterior, crd_train_state *state, const char *path,
                                const char *fingerprint);
 
+/** 1 if a file that can be read begins as HDF5 files do, ours or not; else 0. */
+int crd_file_is_hdf5(const char *path);
+
 /** Kinds of our files by their attribute `format`. */
 typedef enum crd_file_kind {
     CRD_FILE_POSTERIOR,

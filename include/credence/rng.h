@@ -33,6 +33,7 @@ typedef enum crd_purpose {
     CRD_PURPOSE_DROPOUT = 7,     /**< training: which elements dropout keeps; tensor is the node */
     CRD_PURPOSE_AUGMENT = 8,     /**< random changes of a training image; `draw` is the epoch */
     CRD_PURPOSE_SHUFFLE = 9,     /**< order of a data set; `draw` is the epoch, `image` the round */
+    CRD_PURPOSE_BOOTSTRAP = 10,  /**< resampling of images for errors; `draw` is the resample */
 } crd_purpose;
 
 /** Address of a stream. Its elements are numbered from 0. */

@@ -27,7 +27,7 @@ typedef struct crd_train_options {
     double calibration_beta, uncertainty_threshold, error_threshold;
     int64_t n_images;   /**< of the training set */
     int64_t batch_size; /**< images of a step; the last batch of an epoch may be short */
-    int64_t n_draws;    /**< draws of a step: the mean of their losses */
+    int64_t n_draws;    /**< of each micro-batch, no two of a run the same: mean of their losses */
     int64_t n_epochs;
     crd_kl_reduction kl;      /**< CRD_KL_SUM with weight 1 / n_images is the true ELBO */
     double kl_weight;         /**< factor of the KL divergence in the loss */
@@ -61,11 +61,17 @@ typedef struct crd_train_hooks {
     void *payload;
 } crd_train_hooks;
 
-/** What a run cost. */
+/** What a run cost; equal on all ranks but for wall_s. */
 typedef struct crd_train_report {
-    int64_t n_steps;       /**< made in this call */
-    double wall_s, comm_s; /**< rank 0's; communication and waiting not hidden behind work */
-    int64_t comm_bytes;    /**< handed to MPI by this rank */
+    int64_t n_steps; /**< made in this call */
+    int64_t n_ranks;
+    double wall_s; /**< this rank's */
+    /** Seconds of a rank inside communication: exchanging and waiting for others. What moves on while it
+     * computes is not in it. Mean and most over the ranks. */
+    double comm_s_mean, comm_s_max;
+    /** Bytes that a rank has handed over for others: sums, broadcasts, batches. An MPI library sends them
+     * about twice for a sum over many ranks. */
+    int64_t comm_bytes_mean, comm_bytes_max;
 } crd_train_report;
 
 /** Trains from `state` on until options->n_epochs are done. Collective: on comm; options equal on all ranks, state equal

@@ -29,6 +29,11 @@ const crd_arch *crd_zoo_find(const char *name);
 crd_status crd_zoo_build(crd_network **out, const char *name, int64_t in_channels,
                          int64_t image_size, int64_t n_classes);
 
+/** Random weights to train from, under the network's parameter names: those of convolutions and linear layers
+ * ~ N(0, 2 / fan_in), biases 0, batch norms that do nothing. A function of network and seed. `out` is owned by the caller. Source: He et al.,
+ * "Delving deep into rectifiers", ICCV 2015, equation 10. */
+crd_status crd_zoo_initial_weights(crd_params *out, const crd_network *network, uint64_t seed);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,8 +1,10 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/alloc.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Every block is preceded by one alignment unit that holds its size, so that freeing can be
  * counted. */
@@ -16,6 +18,21 @@ static void count_bytes(int64_t change)
     }
 }
 
+/* A large block in pages of 2 MiB takes a small part of the page faults. Advice: nothing depends on it. */
+static void ask_for_huge_pages(char *raw, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    const size_t huge = (size_t)1 << 21;
+    uintptr_t begin = ((uintptr_t)raw + huge - 1) / huge * huge;
+    uintptr_t end = ((uintptr_t)raw + bytes) / huge * huge;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#else
+    (void)raw;
+    (void)bytes;
+#endif
+}
+
 crd_status crd_alloc_zeroed(void **out, int64_t count, size_t size, const char *what)
 {
     *out = NULL;
@@ -27,6 +44,7 @@ crd_status crd_alloc_zeroed(void **out, int64_t count, size_t size, const char *
     char *raw = aligned_alloc(CRD_ALIGNMENT, padded);
     if (raw == NULL)
         return CRD_FAIL(CRD_ERR_INTERNAL, "%s: out of memory (%zu bytes)", what, bytes);
+    ask_for_huge_pages(raw, padded);
     memset(raw, 0, padded);
     memcpy(raw, &bytes, sizeof bytes);
     atomic_fetch_add(&n_allocations, 1);

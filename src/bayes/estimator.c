@@ -117,35 +117,24 @@ void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t inde
     args->times->draw_s += crd_clock_now_s() - start_s;
 }
 
-void crd_estimator_multiply_by_eps(float *x, float *scratch, const crd_estimator_args *args,
-                                   int64_t index)
+const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index)
 {
     if (index < 0)
-        return;
-    int64_t n = args->model->network->params.entries[index].count;
-    const float *eps = scratch;
-    if (args->model->eps != NULL) {
-        eps = crd_estimator_values(args->model->eps, args->model, index);
-    } else {
-        double start_s = crd_clock_now_s();
-        const crd_stream stream = {.seed = args->seed,
-                                   .draw = (uint32_t)args->first_draw,
-                                   .tensor = (uint32_t)index,
-                                   .purpose = CRD_PURPOSE_WEIGHT};
-        crd_kernels_get()->normal_fill(scratch, n, 0, &stream);
-        args->times->draw_s += crd_clock_now_s() - start_s;
-    }
-    for (int64_t i = 0; i < n; i++)
-        x[i] *= eps[i];
+        return NULL;
+    if (args->model->eps != NULL)
+        return crd_estimator_values(args->model->eps, args->model, index);
+    double start_s = crd_clock_now_s();
+    const crd_stream stream = {.seed = args->seed,
+                               .draw = (uint32_t)args->first_draw,
+                               .tensor = (uint32_t)index,
+                               .purpose = CRD_PURPOSE_WEIGHT};
+    crd_kernels_get()->normal_fill(out, args->model->network->params.entries[index].count, 0,
+                                   &stream);
+    args->times->draw_s += crd_clock_now_s() - start_s;
+    return out;
 }
 
-static void clear(float *out, const crd_model *model, int64_t index)
-{
-    if (out != NULL)
-        memset(out, 0, (size_t)model->network->params.entries[index].count * sizeof *out);
-}
-
-void crd_estimator_apply_backward(float *din, float *dweight, float *dbias,
+void crd_estimator_apply_backward(float *din, int adds, float *dweight, float *dbias,
                                   const crd_estimator_args *args, const float *in,
                                   const float *dout, const float *weight)
 {
@@ -159,9 +148,8 @@ void crd_estimator_apply_backward(float *din, float *dweight, float *dbias,
     const crd_layer_grads grads = {
         .dout = dout,
         .din = {din},
+        .adds = {adds},
         .dparams = {[CRD_PARAM_WEIGHT] = dweight, [CRD_PARAM_BIAS] = dbias}};
-    clear(dweight, args->model, args->weight);
-    clear(dbias, args->model, args->bias);
     args->node->layer->backward(args->node, &layer_args, &grads);
     args->times->weighted_s += crd_clock_now_s() - start_s;
 }

@@ -32,12 +32,14 @@ typedef struct crd_estimator_args {
 /** What a backward pass of one draw writes, by slot of the parameter: CRD_PARAM_WEIGHT and _BIAS. */
 typedef struct crd_estimator_grads {
     const float *dout;
-    float *din;                /**< added to; NULL: not asked for */
+    float *din;                /**< NULL: not asked for */
+    int adds;                  /**< 1: din is added to; 0: overwritten */
     float *dmu[2], *dsigma[2]; /**< overwritten; NULL: no such parameter */
 } crd_estimator_grads;
 
 typedef struct crd_estimator {
     int draws_weights; /**< 1: has an eps a weight, so that eps can be imported */
+    int shares_work;   /**< 1: draws that share their input cost less in one call than apart */
     /** Floats of scratch for a pass over n_images. */
     int64_t (*scratch_floats)(const crd_model *model, const crd_node *node, int64_t weight,
                               int64_t bias, int64_t n_images);
@@ -85,13 +87,13 @@ const float *crd_estimator_values(const float *block, const crd_model *model, in
 void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
                         int with_mu);
 
-/** x *= eps, the same as drawn. Nothing for index -1. `scratch` has room for the parameter. */
-void crd_estimator_multiply_by_eps(float *x, float *scratch, const crd_estimator_args *args,
-                                   int64_t index);
+/** eps of the call's first draw, the same as drawn: in `out`, which has room for the parameter, or in
+ * place; NULL for index -1. */
+const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index);
 
 /** Backward of the layer itself with this weight: dweight and dbias (may be NULL) are overwritten,
- * din (may be NULL) is added to. */
-void crd_estimator_apply_backward(float *din, float *dweight, float *dbias,
+ * din (may be NULL) is added to if `adds`. */
+void crd_estimator_apply_backward(float *din, int adds, float *dweight, float *dbias,
                                   const crd_estimator_args *args, const float *in,
                                   const float *dout, const float *weight);
 

@@ -11,8 +11,6 @@
  * pooling over n pixels the deviation is too small by up to sqrt(n). For comparison only. */
 #include "bayes/estimator.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "kernels/kernels.h"
 
@@ -27,6 +25,7 @@ static void multiply_by_signs(float *out, const float *x, float *signs, const cr
                               const crd_estimator_args *args, int64_t draw, crd_purpose purpose,
                               int per_pixel)
 {
+    const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
     double start_s = crd_clock_now_s();
     for (int64_t n = 0; n < extent->images; n++) {
         const crd_stream stream = {.seed = args->seed,
@@ -38,12 +37,9 @@ static void multiply_by_signs(float *out, const float *x, float *signs, const cr
         for (int64_t c = 0; c < extent->channels; c++) {
             int64_t at = (c * extent->images + n) * extent->pixels;
             if (per_pixel) {
-                const float *sign = signs + c * extent->pixels;
-                for (int64_t p = 0; p < extent->pixels; p++)
-                    out[at + p] = x[at + p] * sign[p];
+                kernels->multiply(out + at, x + at, signs + c * extent->pixels, extent->pixels);
             } else {
-                for (int64_t p = 0; p < extent->pixels; p++)
-                    out[at + p] = x[at + p] * signs[c];
+                kernels->scale_shift(out + at, x + at, signs[c], 0, extent->pixels);
             }
         }
     }
@@ -89,8 +85,7 @@ static void forward(const crd_estimator_args *args, int per_pixel)
         crd_estimator_apply_draw(perturbation, args, signed_in, bias, draw, 0, NULL, 0);
         multiply_by_signs(perturbation, perturbation, signs, &out, args, draw, CRD_PURPOSE_SIGN_OUT,
                           per_pixel);
-        for (int64_t i = 0; i < out.total; i++)
-            y[i] = mean[i] + perturbation[i];
+        crd_kernels_get()->elementwise->add(y, mean, perturbation, out.total);
         crd_estimator_finish(args, d);
     }
 }
@@ -99,8 +94,16 @@ static int64_t backward_scratch_floats(const crd_model *model, const crd_node *n
                                        int64_t bias, int64_t n_images)
 {
     crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
-    return crd_estimator_param_floats(model, weight) +
+    return 2 * crd_estimator_param_floats(model, weight) +
            scratch_floats(model, node, weight, bias, n_images) + in.total;
+}
+
+/* x *= values of a parameter; nothing for index -1. */
+static void multiply_by(float *x, const float *values, const crd_model *model, int64_t index)
+{
+    if (index >= 0)
+        crd_kernels_get()->elementwise->multiply(x, x, values,
+                                                 model->network->params.entries[index].count);
 }
 
 /* The mean path gives dmu; the perturbation's, from signed input and signed dout, gives the
@@ -112,34 +115,36 @@ static void backward(const crd_estimator_args *args, const crd_estimator_grads *
     int64_t draw = args->first_draw;
     crd_extent in = crd_extent_make(crd_estimator_in_shape(model, args->node), args->n_images);
     crd_extent out = crd_extent_make(&args->node->shape, args->n_images);
+    int64_t n_weights = model->network->params.entries[args->weight].count;
     float *weight = args->scratch;
-    float *bias = weight + crd_estimator_param_floats(model, args->weight);
+    float *eps_room = weight + crd_estimator_param_floats(model, args->weight);
+    float *bias = eps_room + crd_estimator_param_floats(model, args->weight);
     float *signed_in = bias + crd_estimator_param_floats(model, args->bias);
     float *signed_din = signed_in + in.total;
     float *signed_dout = signed_din + in.total;
     float *signs = signed_dout + out.total;
-    crd_estimator_apply_backward(grads->din, grads->dmu[CRD_PARAM_WEIGHT],
+    crd_estimator_apply_backward(grads->din, grads->adds, grads->dmu[CRD_PARAM_WEIGHT],
                                  grads->dmu[CRD_PARAM_BIAS], args, args->in, grads->dout,
                                  crd_estimator_values(model->mu, model, args->weight));
-    crd_estimator_draw(weight, args, args->weight, draw, 0);
+    const float *eps = crd_estimator_eps(eps_room, args, args->weight);
+    crd_kernels_get()->elementwise->multiply(
+        weight, crd_estimator_values(model->sigma, model, args->weight), eps, n_weights);
     multiply_by_signs(signed_in, args->in, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN, per_pixel);
     multiply_by_signs(signed_dout, grads->dout, signs, &out, args, draw, CRD_PURPOSE_SIGN_OUT,
                       per_pixel);
     if (grads->din == NULL)
         signed_din = NULL;
-    else
-        memset(signed_din, 0, (size_t)in.total * sizeof *signed_din);
-    crd_estimator_apply_backward(signed_din, grads->dsigma[CRD_PARAM_WEIGHT],
+    crd_estimator_apply_backward(signed_din, 0, grads->dsigma[CRD_PARAM_WEIGHT],
                                  grads->dsigma[CRD_PARAM_BIAS], args, signed_in, signed_dout,
                                  weight);
-    crd_estimator_multiply_by_eps(grads->dsigma[CRD_PARAM_WEIGHT], weight, args, args->weight);
-    crd_estimator_multiply_by_eps(grads->dsigma[CRD_PARAM_BIAS], bias, args, args->bias);
+    multiply_by(grads->dsigma[CRD_PARAM_WEIGHT], eps, model, args->weight);
+    multiply_by(grads->dsigma[CRD_PARAM_BIAS], crd_estimator_eps(bias, args, args->bias), model,
+                args->bias);
     if (grads->din == NULL)
         return;
     multiply_by_signs(signed_din, signed_din, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN,
                       per_pixel);
-    for (int64_t i = 0; i < in.total; i++)
-        grads->din[i] += signed_din[i];
+    crd_kernels_get()->elementwise->add(grads->din, grads->din, signed_din, in.total);
 }
 
 static void forward_channel(const crd_estimator_args *args)
@@ -164,6 +169,7 @@ static void backward_pixel(const crd_estimator_args *args, const crd_estimator_g
 
 const crd_estimator crd_estimator_flipout = {
     .draws_weights = 1,
+    .shares_work = 1,
     .scratch_floats = scratch_floats,
     .forward = forward_channel,
     .backward_scratch_floats = backward_scratch_floats,
@@ -172,6 +178,7 @@ const crd_estimator crd_estimator_flipout = {
 
 const crd_estimator crd_estimator_flipout_pixel = {
     .draws_weights = 1,
+    .shares_work = 1,
     .scratch_floats = scratch_floats,
     .forward = forward_pixel,
     .backward_scratch_floats = backward_scratch_floats,

@@ -7,9 +7,6 @@
  * input, as with flipout. But the pixels of a convolution share one kernel and are drawn here as if
  * they did not: as with flipout-pixel, the deviation after pooling over n pixels is too small by up
  * to sqrt(n). Exact for linear layers. */
-#include <math.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "bayes/estimator.h"
 #include "kernels/kernels.h"
@@ -25,8 +22,7 @@ static int64_t scratch_floats(const crd_model *model, const crd_node *node, int6
 
 static void square(float *out, const float *x, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
-        out[i] = x[i] * x[i];
+    crd_kernels_get()->elementwise->multiply(out, x, x, n);
 }
 
 /* sigma^2 of a parameter into `out`; returns it, or NULL for index -1. */
@@ -60,9 +56,8 @@ static void add_noise(float *y, const float *mean, const float *sd, float *eps,
         image_noise(eps, extent, args, draw, n);
         for (int64_t c = 0; c < extent->channels; c++) {
             int64_t at = (c * extent->images + n) * extent->pixels;
-            const float *eps_row = eps + c * extent->pixels;
-            for (int64_t p = 0; p < extent->pixels; p++)
-                y[at + p] = mean[at + p] + sd[at + p] * eps_row[p];
+            crd_kernels_get()->elementwise->add_noise(y + at, mean + at, sd + at,
+                                                      eps + c * extent->pixels, extent->pixels);
         }
     }
     args->times->draw_s += crd_clock_now_s() - start_s;
@@ -92,8 +87,7 @@ static void forward(const crd_estimator_args *args)
                                 crd_estimator_values(model->mu, model, args->bias));
             square(squared_in, x, in.total);
             crd_estimator_apply(sd, args, squared_in, weight_variance, bias_variance);
-            for (int64_t i = 0; i < out.total; i++)
-                sd[i] = sqrtf(sd[i]);
+            crd_kernels_get()->elementwise->square_root(sd, sd, out.total);
         }
         add_noise(args->out + d * args->out_step, mean, sd, eps, &out, args, args->first_draw + d);
         crd_estimator_finish(args, d);
@@ -125,10 +119,8 @@ static void noise_backward(float *dvariance, const float *dout, float *eps,
         image_noise(eps, extent, args, args->first_draw, n);
         for (int64_t c = 0; c < extent->channels; c++) {
             int64_t at = (c * extent->images + n) * extent->pixels;
-            const float *eps_row = eps + c * extent->pixels;
-            for (int64_t p = 0; p < extent->pixels; p++)
-                dvariance[at + p] =
-                    sd[at + p] > 0 ? dout[at + p] * eps_row[p] / (2 * sd[at + p]) : 0;
+            crd_kernels_get()->elementwise->noise_backward(
+                dvariance + at, dout + at, eps + c * extent->pixels, sd + at, extent->pixels);
         }
     }
     args->times->draw_s += crd_clock_now_s() - start_s;
@@ -154,26 +146,26 @@ static void backward(const crd_estimator_args *args, const crd_estimator_grads *
     float *dsquared_in = squared_in + in.total;
     float *dvariance = dsquared_in + in.total;
     float *eps = dvariance + out.total;
-    crd_estimator_apply_backward(grads->din, grads->dmu[CRD_PARAM_WEIGHT],
+    crd_estimator_apply_backward(grads->din, grads->adds, grads->dmu[CRD_PARAM_WEIGHT],
                                  grads->dmu[CRD_PARAM_BIAS], args, x, grads->dout,
                                  crd_estimator_values(model->mu, model, args->weight));
     noise_backward(dvariance, grads->dout, eps, &out, args);
     square(squared_in, x, in.total);
     if (grads->din == NULL)
         dsquared_in = NULL;
-    else
-        memset(dsquared_in, 0, (size_t)in.total * sizeof *dsquared_in);
-    crd_estimator_apply_backward(dsquared_in, grads->dsigma[CRD_PARAM_WEIGHT],
+    crd_estimator_apply_backward(dsquared_in, 0, grads->dsigma[CRD_PARAM_WEIGHT],
                                  grads->dsigma[CRD_PARAM_BIAS], args, squared_in, dvariance,
                                  variances(weight_variance, model, args->weight));
     multiply_by_slope(grads->dsigma[CRD_PARAM_WEIGHT], model, args->weight);
     multiply_by_slope(grads->dsigma[CRD_PARAM_BIAS], model, args->bias);
-    for (int64_t i = 0; grads->din != NULL && i < in.total; i++)
-        grads->din[i] += 2 * x[i] * dsquared_in[i];
+    if (grads->din != NULL)
+        crd_kernels_get()->elementwise->add_product(grads->din, grads->din, 2, x, dsquared_in,
+                                                    in.total);
 }
 
 const crd_estimator crd_estimator_local_reparameterization = {
     .draws_weights = 0,
+    .shares_work = 1,
     .scratch_floats = scratch_floats,
     .forward = forward,
     .backward_scratch_floats = backward_scratch_floats,

@@ -3,7 +3,7 @@
  * Source: Blundell et al., "Weight uncertainty in neural networks", ICML 2015, section 3.2. */
 #include "bayes/estimator.h"
 
-#include <string.h>
+#include "kernels/kernels.h"
 
 static int64_t scratch_floats(const crd_model *model, const crd_node *node, int64_t weight,
                               int64_t bias, int64_t n_images)
@@ -30,24 +30,36 @@ static int64_t backward_scratch_floats(const crd_model *model, const crd_node *n
 {
     (void)node;
     (void)n_images;
-    return crd_estimator_param_floats(model, weight) + crd_estimator_param_floats(model, bias);
+    return 2 * crd_estimator_param_floats(model, weight) + crd_estimator_param_floats(model, bias);
+}
+
+/* dsigma = dmu * eps. */
+static void finish(const crd_estimator_args *args, const crd_estimator_grads *grads, int slot,
+                   int64_t index, const float *eps)
+{
+    if (index >= 0)
+        crd_kernels_get()->elementwise->multiply(grads->dsigma[slot], grads->dmu[slot], eps,
+                                                 args->model->network->params.entries[index].count);
 }
 
 /* With g the gradient at the drawn weight: dmu = g, dsigma = g * eps. */
 static void backward(const crd_estimator_args *args, const crd_estimator_grads *grads)
 {
-    const int64_t indices[2] = {args->weight, args->bias};
+    const crd_model *model = args->model;
+    int64_t n_weights = model->network->params.entries[args->weight].count;
     float *weight = args->scratch;
-    crd_estimator_draw(weight, args, args->weight, args->first_draw, 1);
-    crd_estimator_apply_backward(grads->din, grads->dmu[CRD_PARAM_WEIGHT],
+    float *eps_room = weight + crd_estimator_param_floats(model, args->weight);
+    float *bias_eps_room = eps_room + crd_estimator_param_floats(model, args->weight);
+    const float *eps = crd_estimator_eps(eps_room, args, args->weight);
+    /* The same weight as crd_estimator_draw's, from eps that is needed anyway. */
+    crd_kernels_get()->elementwise->multiply_add(
+        weight, crd_estimator_values(model->sigma, model, args->weight), eps,
+        crd_estimator_values(model->mu, model, args->weight), n_weights);
+    crd_estimator_apply_backward(grads->din, grads->adds, grads->dmu[CRD_PARAM_WEIGHT],
                                  grads->dmu[CRD_PARAM_BIAS], args, args->in, grads->dout, weight);
-    for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
-        if (indices[slot] < 0)
-            continue;
-        int64_t n = args->model->network->params.entries[indices[slot]].count;
-        memcpy(grads->dsigma[slot], grads->dmu[slot], (size_t)n * sizeof(float));
-        crd_estimator_multiply_by_eps(grads->dsigma[slot], args->scratch, args, indices[slot]);
-    }
+    finish(args, grads, CRD_PARAM_WEIGHT, args->weight, eps);
+    finish(args, grads, CRD_PARAM_BIAS, args->bias,
+           crd_estimator_eps(bias_eps_room, args, args->bias));
 }
 
 const crd_estimator crd_estimator_reparameterization = {

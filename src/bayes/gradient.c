@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "bayes/estimator.h"
 #include "bayes/gradient_sums.h"
+#include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
 #include "nn/train_plan.h"
 
@@ -206,25 +207,31 @@ cleanup:
     return status;
 }
 
+static crd_status not_finite(const crd_param *param, const float *mu, const float *rho)
+{
+    int64_t i = 0;
+    while (isfinite(mu[i]) && (rho == NULL || isfinite(rho[i])))
+        i++;
+    return CRD_FAIL(CRD_ERR_NUMERIC, "%s: element %lld has mu %g and rho %g", param->name,
+                    (long long)i, (double)mu[i], rho == NULL ? 0 : (double)rho[i]);
+}
+
 crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, const float *rho)
 {
     const crd_params *params = &gradient->model.network->params;
     gradient->model.mu = NULL; /* after an error nothing runs */
     for (int64_t p = 0; p < params->n_params; p++) {
         const crd_param *param = &params->entries[p];
-        for (int64_t i = param->offset; i < param->offset + param->count; i++) {
-            int is_bayesian = gradient->model.bayesian[p];
-            if (!isfinite(mu[i]) || (is_bayesian && !isfinite(rho[i])))
-                return CRD_FAIL(CRD_ERR_NUMERIC, "%s: element %lld has mu %g and rho %g",
-                                param->name, (long long)(i - param->offset), (double)mu[i],
-                                (double)(is_bayesian ? rho[i] : 0));
-            if (!is_bayesian)
-                continue;
-            /* One exponential that cannot overflow serves both signs of rho. */
-            double r = (double)rho[i], e = exp(-fabs(r));
-            gradient->sigma[i] = (float)(fmax(r, 0) + log1p(e));
-            gradient->slope[i] = (float)((r > 0 ? 1 : e) / (1 + e));
-        }
+        const float *own_rho = gradient->model.bayesian[p] ? rho + param->offset : NULL;
+        int finite = 1;
+        for (int64_t i = param->offset; i < param->offset + param->count; i++)
+            finite &= fabsf(mu[i]) < INFINITY;
+        if (own_rho != NULL)
+            finite &= crd_kernels_get()->param->softplus(gradient->sigma + param->offset,
+                                                         gradient->slope + param->offset, own_rho,
+                                                         param->count, 1);
+        if (!finite)
+            return not_finite(param, mu + param->offset, own_rho);
     }
     gradient->model.mu = mu;
     return CRD_OK;
@@ -349,16 +356,13 @@ static crd_status add_to_sums(crd_gradient *gradient, int64_t index, const unit 
             continue;
         float *dparam = gradient->dparams + param->offset - first;
         const char *what = slot < CRD_PARAM_RUNNING_MEAN ? "gradient" : "batch statistics";
-        CRD_TRY(crd_gradient_sums_add(u->sums + param->offset, dparam, param->count, u->weight,
-                                      what, param->name));
+        CRD_TRY(crd_gradient_sums_add(u->sums + param->offset, dparam, NULL, param->count,
+                                      u->weight, what, param->name));
         if (!gradient->random[index] || !gradient->model.bayesian[node->params[slot]])
             continue;
-        float *drho = gradient->drhos + param->offset - first;
-        const float *slope = gradient->slope + param->offset;
-        for (int64_t i = 0; i < param->count; i++)
-            drho[i] *= slope[i];
         CRD_TRY(crd_gradient_sums_add(
-            u->sums + gradient->model.network->params.n_floats + param->offset, drho, param->count,
+            u->sums + gradient->model.network->params.n_floats + param->offset,
+            gradient->drhos + param->offset - first, gradient->slope + param->offset, param->count,
             u->weight, "gradient of rho", param->name));
     }
 cleanup:
@@ -378,24 +382,27 @@ static void put_statistics(float *dparams[CRD_NODE_MAX_PARAMS], const crd_node *
 }
 
 static void backward_random(crd_gradient *gradient, int64_t index, const unit *u, float *din,
-                            float *const *dparams, float *const *drhos)
+                            int adds, float *const *dparams, float *const *drhos)
 {
     const crd_estimator_args args = random_args(gradient, index, u);
     const crd_estimator_grads grads = {.dout = activation_grad(gradient, index),
                                        .din = din,
+                                       .adds = adds,
                                        .dmu = {dparams[CRD_PARAM_WEIGHT], dparams[CRD_PARAM_BIAS]},
                                        .dsigma = {drhos[CRD_PARAM_WEIGHT], drhos[CRD_PARAM_BIAS]}};
     gradient->estimator->backward(&args, &grads);
 }
 
 static void backward_fixed(crd_gradient *gradient, int64_t index, const unit *u,
-                           float *const din[CRD_NODE_MAX_INPUTS], float **dparams)
+                           float *const din[CRD_NODE_MAX_INPUTS],
+                           const int adds[CRD_NODE_MAX_INPUTS], float **dparams)
 {
     const crd_node *node = node_at(gradient, index);
     crd_layer_training training;
     const crd_layer_args args = fixed_args(gradient, index, u, &training);
     crd_layer_grads grads = {.dout = activation_grad(gradient, index)};
     memcpy(grads.din, din, sizeof grads.din);
+    memcpy(grads.adds, adds, sizeof grads.adds);
     memcpy(grads.dparams, dparams, sizeof grads.dparams);
     double start_s = crd_clock_now_s();
     node->layer->backward(node, &args, &grads);
@@ -410,10 +417,11 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
 {
     const crd_node *node = node_at(gradient, index);
     float *din[CRD_NODE_MAX_INPUTS] = {NULL};
+    int adds[CRD_NODE_MAX_INPUTS] = {0};
     float *dparams[CRD_NODE_MAX_PARAMS] = {NULL}, *drhos[CRD_NODE_MAX_PARAMS] = {NULL};
     int64_t first, n;
     node_range(&first, &n, gradient, index);
-    if (!gradient->random[index]) /* an estimator overwrites */
+    if (node->params[CRD_PARAM_RUNNING_MEAN] >= 0) /* which have no gradient */
         memset(gradient->dparams, 0, (size_t)n * sizeof(float));
     for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
         const crd_param *param = param_at(gradient, node, slot);
@@ -425,17 +433,12 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
     for (int k = 0; k < node->n_inputs; k++) {
         int64_t input = node->inputs[k];
         din[k] = activation_grad(gradient, input);
-        int is_first =
-            gradient->plan.last_reader[input] == index && (k == 0 || input != node->inputs[0]);
-        if (din[k] != NULL && is_first)
-            memset(din[k], 0,
-                   (size_t)crd_extent_make(&node_at(gradient, input)->shape, u->n_images).total *
-                       sizeof(float));
+        adds[k] = gradient->plan.last_reader[input] != index || (k > 0 && input == node->inputs[0]);
     }
     if (gradient->random[index])
-        backward_random(gradient, index, u, din[0], dparams, drhos);
+        backward_random(gradient, index, u, din[0], adds[0], dparams, drhos);
     else
-        backward_fixed(gradient, index, u, din, dparams);
+        backward_fixed(gradient, index, u, din, adds, dparams);
     return add_to_sums(gradient, index, u, first);
 }
 

@@ -1,10 +1,11 @@
 /* KL divergence of independent normals to their priors, tensor by tensor: cross entropy less entropy. For a normal prior
- * KL = log(sigma_p / sigma_q) + (sigma_q^2 + (mu_q - mu_p)^2) / (2 sigma_p^2) - 1/2.
+ * KL = log(sigma_p / sigma_q) + (sigma_q^2 + (mu_q - mu_p)^2) / (2 sigma_p^2) - 1/2, a kernel.
  * Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, appendix B, for any
  * prior. */
 #include <math.h>
 
 #include "bayes/prior.h"
+#include "kernels/kernels.h"
 
 /* Below this rho sigma is e^rho to the last bit of a double, and e^rho would underflow long before rho leaves the floats. */
 static const double rho_small = -37;
@@ -19,12 +20,26 @@ static double distance_to(const crd_prior *prior, double mu, int64_t i)
     return mu - (prior->means == NULL ? prior->mean : (double)prior->means[i]);
 }
 
+/* A normal prior from element `first` of the tensor on, as the kernels take it. */
+static crd_kl_normal normal_from(const crd_prior *prior, int64_t first, double weight)
+{
+    return (crd_kl_normal){.means = prior->means == NULL ? NULL : prior->means + first,
+                           .mean = prior->mean,
+                           .precision = 1 / (prior->sigma * prior->sigma),
+                           .constant = prior->offset - 0.5,
+                           .weight = weight};
+}
+
 double crd_posterior_kl_tensor(const crd_posterior *posterior, int64_t index)
 {
     const crd_param *param = &posterior->network->params.entries[index];
     const float *mu = posterior->mu + param->offset, *rho = posterior->rho + param->offset;
     const crd_prior prior = crd_prior_of(posterior, index);
     double sum = 0;
+    if (!prior.is_mixture) {
+        const crd_kl_normal normal = normal_from(&prior, 0, 1);
+        return crd_kernels_get()->param->kl_value(mu, rho, param->count, &normal);
+    }
     for (int64_t i = 0; i < param->count; i++) {
         double distance = distance_to(&prior, (double)mu[i], i);
         double sigma = crd_sigma_of_rho((double)rho[i]);
@@ -51,14 +66,17 @@ void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior)
         *mean = total_of_means;
 }
 
-/* dsigma/drho is the logistic function; divided by sigma it goes to 1 where both underflow. */
-static void element_gradient(double *dmu, double *drho, const crd_prior *prior, double mu,
-                             double rho, int64_t i, double weight)
+/* Elements [begin, end) of a tensor. dsigma/drho is the logistic function; divided by sigma it goes to 1 where both underflow. */
+static void mixture_gradient(double *dmu, double *drho, const crd_prior *prior, const float *mu,
+                             const float *rho, int64_t begin, int64_t end, double weight)
 {
-    double sigma = crd_sigma_of_rho(rho), slope = 1 / (1 + exp(-rho));
-    crd_cross_entropy cross = crd_prior_cross_entropy(prior, distance_to(prior, mu, i), sigma);
-    *dmu += weight * cross.dmu;
-    *drho += weight * (cross.dsigma * slope - (rho < rho_small ? 1 : slope / sigma));
+    for (int64_t i = begin; i < end; i++) {
+        double r = (double)rho[i], sigma = crd_sigma_of_rho(r), slope = 1 / (1 + exp(-r));
+        crd_cross_entropy cross =
+            crd_prior_cross_entropy(prior, distance_to(prior, (double)mu[i], i), sigma);
+        dmu[i - begin] += weight * cross.dmu;
+        drho[i - begin] += weight * (cross.dsigma * slope - (r < rho_small ? 1 : slope / sigma));
+    }
 }
 
 void crd_posterior_kl_gradient(double *dmu, double *drho, const crd_posterior *posterior,
@@ -74,8 +92,14 @@ void crd_posterior_kl_gradient(double *dmu, double *drho, const crd_posterior *p
             continue;
         const crd_prior prior = crd_prior_of(posterior, p);
         double share = reduction == CRD_KL_MEAN ? weight / (double)param->count : weight;
-        for (int64_t i = begin; i < end; i++)
-            element_gradient(&dmu[i - first], &drho[i - first], &prior, (double)posterior->mu[i],
-                             (double)posterior->rho[i], i - param->offset, share);
+        double *dmu_at = dmu + (begin - first), *drho_at = drho + (begin - first);
+        const crd_kl_normal normal = normal_from(&prior, begin - param->offset, share);
+        if (prior.is_mixture)
+            mixture_gradient(dmu_at, drho_at, &prior, posterior->mu + param->offset,
+                             posterior->rho + param->offset, begin - param->offset,
+                             end - param->offset, share);
+        else
+            crd_kernels_get()->param->kl_gradient(dmu_at, drho_at, posterior->mu + begin,
+                                                  posterior->rho + begin, end - begin, &normal);
     }
 }

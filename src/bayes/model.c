@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "credence/sampler.h"
+#include "kernels/kernels.h"
 
 /* Value of a fixed parameter of `node` for one channel. */
 static double fixed_value(const crd_posterior *posterior, const crd_node *node, int slot,
@@ -18,10 +19,10 @@ static double fixed_value(const crd_posterior *posterior, const crd_node *node, 
 static void fill_scaled(float *mu, float *sigma, const crd_posterior *posterior, int64_t first,
                         int64_t n, int is_bayesian, double gain, double shift)
 {
-    for (int64_t i = first; i < first + n; i++) {
+    for (int64_t i = first; i < first + n; i++)
         mu[i] = (float)((double)posterior->mu[i] * gain + shift);
-        sigma[i] = is_bayesian ? (float)(crd_sigma_of_rho((double)posterior->rho[i]) * gain) : 0;
-    }
+    if (is_bayesian)
+        crd_kernels_get()->param->softplus(sigma + first, NULL, posterior->rho + first, n, gain);
 }
 
 static crd_status fold(float *mu, float *sigma, const crd_posterior *posterior,

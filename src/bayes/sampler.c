@@ -1,6 +1,8 @@
 /* One walk over the graph for a block of draws. What no drawn weight influences is computed once;
- * behind the first random layer every activation has a copy a draw. Always one layer's call has the
- * same shape whatever the number of draws, since the last bits of a matrix product depend on it. */
+ * behind the first random layer every activation has a copy a draw. The front of the network, large activations and
+ * small weights, is walked for one draw after the other; behind it all draws go together, so that mu and sigma
+ * are read once. Always one layer's call has the same shape whatever the number of draws, since the
+ * last bits of a matrix product depend on it. */
 #include "credence/sampler.h"
 
 #include <math.h>
@@ -10,6 +12,9 @@
 #include "base/clock.h"
 #include "bayes/estimator.h"
 #include "nn/plan.h"
+
+/* Weights that the front may have: mu and sigma of this many stay in the cache from draw to draw. */
+enum { MAX_FRONT_WEIGHTS = 1 << 20 };
 
 struct crd_sampler {
     crd_model model;
@@ -100,6 +105,42 @@ static int64_t estimator_scratch_floats(const crd_sampler *sampler)
     return most;
 }
 
+static int64_t n_weights(const crd_sampler *sampler, int64_t node)
+{
+    const crd_network *network = sampler->model.network;
+    return sampler->random[node]
+               ? network->params.entries[network->nodes[node].params[CRD_PARAM_WEIGHT]].count
+               : 0;
+}
+
+/* Of the fronts whose weights are few enough, the one with the smallest arena. */
+static crd_status plan_memory(crd_sampler *sampler, int64_t n_images, int64_t n_draws)
+{
+    const crd_network *network = sampler->model.network;
+    crd_status status = crd_plan_init_fused(&sampler->plan, network, &sampler->fusion,
+                                            sampler->has_fixed, 0, n_images, n_draws);
+    int64_t weights = 0;
+    if (sampler->estimator->shares_work || n_draws == 1)
+        return status;
+    for (int64_t at = 1; status == CRD_OK && at <= network->n_nodes; at++) {
+        crd_plan plan;
+        weights += n_weights(sampler, at - 1);
+        if (weights > MAX_FRONT_WEIGHTS)
+            break;
+        if (!crd_fusion_can_cut(&sampler->fusion, network, at))
+            continue;
+        status = crd_plan_init_fused(&plan, network, &sampler->fusion, sampler->has_fixed, at,
+                                     n_images, n_draws);
+        if (status == CRD_OK && plan.arena_floats < sampler->plan.arena_floats) {
+            crd_plan smaller = plan;
+            plan = sampler->plan;
+            sampler->plan = smaller;
+        }
+        crd_plan_clear(&plan);
+    }
+    return status;
+}
+
 crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
                               const crd_sampler_options *options)
 {
@@ -124,8 +165,7 @@ crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
     classify(sampler, options->mean);
     CRD_TRY(crd_fusion_init(&sampler->fusion, model->network, sampler->random, sampler->folded, 1));
     find_fixed(sampler);
-    CRD_TRY(crd_plan_init_fused(&sampler->plan, model->network, &sampler->fusion,
-                                sampler->has_fixed, options->batch, options->draw_block));
+    CRD_TRY(plan_memory(sampler, options->batch, options->draw_block));
     if (sampler->has_fixed)
         CRD_ALLOC(&sampler->last_images,
                   options->batch * crd_shape_count(crd_network_input_shape(model->network)),
@@ -158,22 +198,35 @@ void crd_sampler_destroy(crd_sampler *sampler)
     crd_free(sampler);
 }
 
-static float *activation(const crd_sampler *sampler, int64_t node)
+/* Draws [at, at + n_draws) of a call's block. */
+typedef struct pass {
+    int64_t n_images, first_image;
+    int64_t at, n_draws, first_draw; /* first_draw: number of the draw at `at` */
+    int is_repeated;                 /* same images as in the call before */
+} pass;
+
+static float *place_of(const crd_sampler *sampler, int64_t node)
 {
     return sampler->arena + sampler->plan.offsets[node];
 }
 
-/* From one draw's copy of an activation to the next; 0: all draws share it. */
+/* From one draw's copy of an activation to the next; 0: there is one for all, or for one after the other. */
 static int64_t draw_step(const crd_sampler *sampler, int64_t node)
 {
     return sampler->plan.n_copies[node] == 1 ? 0 : sampler->plan.floats[node];
 }
 
+/* Of the pass's first draw. */
+static float *activation(const crd_sampler *sampler, int64_t node, const pass *p)
+{
+    return place_of(sampler, node) + p->at * draw_step(sampler, node);
+}
+
 /* What a host adds to its output; NULL: nothing. */
-static const float *residual_of(const crd_sampler *sampler, int64_t node)
+static const float *residual_of(const crd_sampler *sampler, int64_t node, const pass *p)
 {
     int64_t residual = sampler->fusion.residual[node];
-    return residual < 0 ? NULL : activation(sampler, residual);
+    return residual < 0 ? NULL : activation(sampler, residual, p);
 }
 
 static int64_t residual_step(const crd_sampler *sampler, int64_t node)
@@ -183,25 +236,25 @@ static int64_t residual_step(const crd_sampler *sampler, int64_t node)
 }
 
 /* A node whose parameters are not drawn, for as many copies as its input has. */
-static void run_fixed(crd_sampler *sampler, int64_t index, int64_t n_images, int64_t n_draws)
+static void run_fixed(crd_sampler *sampler, int64_t index, const pass *p)
 {
     double start_s = crd_clock_now_s();
     const crd_network *network = sampler->model.network;
     const crd_node *node = &network->nodes[index];
     crd_layer_args args = {.relu = sampler->fusion.relu[index],
-                           .n_images = n_images,
+                           .n_images = p->n_images,
                            .scratch = sampler->layer_scratch};
-    const float *residual = residual_of(sampler, index);
+    const float *residual = residual_of(sampler, index, p);
     for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
         int64_t param = slot == CRD_PARAM_BIAS ? sampler->bias[index] : node->params[slot];
         args.params[slot] = crd_estimator_values(sampler->model.mu, &sampler->model, param);
     }
-    int64_t n_copies = draw_step(sampler, index) == 0 ? 1 : n_draws;
+    int64_t n_copies = draw_step(sampler, index) == 0 ? 1 : p->n_draws;
     for (int64_t d = 0; d < n_copies; d++) {
-        args.out = activation(sampler, index) + d * draw_step(sampler, index);
+        args.out = activation(sampler, index, p) + d * draw_step(sampler, index);
         for (int k = 0; k < node->n_inputs; k++) {
             int64_t input = node->inputs[k];
-            args.in[k] = activation(sampler, input) + d * draw_step(sampler, input);
+            args.in[k] = activation(sampler, input, p) + d * draw_step(sampler, input);
             args.in_shape[k] = &network->nodes[input].shape;
         }
         args.residual = residual == NULL ? NULL : residual + d * residual_step(sampler, index);
@@ -212,33 +265,48 @@ static void run_fixed(crd_sampler *sampler, int64_t index, int64_t n_images, int
     *spent_s += crd_clock_now_s() - start_s;
 }
 
-static void run_random(crd_sampler *sampler, int64_t index, int64_t n_images, int64_t first_image,
-                       int64_t n_draws, int64_t first_draw, int is_repeated)
+static void run_random(crd_sampler *sampler, int64_t index, const pass *p)
 {
     const crd_node *node = &sampler->model.network->nodes[index];
     const crd_estimator_args args = {
-        .out = activation(sampler, index),
+        .out = activation(sampler, index, p),
         .out_step = draw_step(sampler, index),
-        .in = activation(sampler, node->inputs[0]),
+        .in = activation(sampler, node->inputs[0], p),
         .in_step = draw_step(sampler, node->inputs[0]),
-        .residual = residual_of(sampler, index),
+        .residual = residual_of(sampler, index, p),
         .residual_step = residual_step(sampler, index),
         .relu = sampler->fusion.relu[index],
-        .is_repeated = is_repeated,
+        .is_repeated = p->is_repeated && sampler->is_alone,
         .model = &sampler->model,
         .node = node,
         .weight = node->params[CRD_PARAM_WEIGHT],
         .bias = sampler->bias[index],
         .seed = sampler->seed,
-        .n_images = n_images,
-        .first_image = first_image,
-        .n_draws = n_draws,
-        .first_draw = first_draw,
+        .n_images = p->n_images,
+        .first_image = p->first_image,
+        .n_draws = p->n_draws,
+        .first_draw = p->first_draw,
         .scratch = sampler->estimator_scratch,
         .layer_scratch = sampler->layer_scratch,
         .times = &sampler->times,
     };
     sampler->estimator->forward(&args);
+}
+
+/* Nodes [begin, end). What no draw influences is there from the block's first draw on. */
+static void run_nodes(crd_sampler *sampler, int64_t begin, int64_t end, const pass *p)
+{
+    for (int64_t i = begin; i < end; i++) {
+        double start_s = crd_clock_now_s();
+        int is_done = (p->is_repeated || p->at > 0) && !sampler->fusion.influenced[i];
+        if (sampler->fusion.host[i] != i || is_done)
+            continue;
+        if (sampler->random[i])
+            run_random(sampler, i, p);
+        else
+            run_fixed(sampler, i, p);
+        sampler->node_s[i] += crd_clock_now_s() - start_s;
+    }
 }
 
 static crd_status check_finite(const float *logits, int64_t n_classes, int64_t n_images,
@@ -284,7 +352,7 @@ static int load_images(crd_sampler *sampler, const float *images, int64_t n_imag
         memcpy(sampler->last_images, images, bytes);
         sampler->n_last_images = n_images;
     }
-    crd_extent_load(activation(sampler, 0), images, &in);
+    crd_extent_load(place_of(sampler, 0), images, &in);
     return 0;
 }
 
@@ -301,25 +369,25 @@ crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *ima
     int is_repeated = load_images(sampler, images, n_images);
     sampler->times.rest_s += crd_clock_now_s() - start_s;
 
-    for (int64_t i = 1; i < network->n_nodes; i++) {
-        double node_start_s = crd_clock_now_s();
-        sampler->node_s[i] = 0;
-        if (sampler->fusion.host[i] != i || (is_repeated && !sampler->fusion.influenced[i]))
-            continue;
-        if (sampler->random[i])
-            run_random(sampler, i, n_images, first_image, n_draws, first_draw,
-                       is_repeated && sampler->is_alone);
-        else
-            run_fixed(sampler, i, n_images, n_draws);
-        sampler->node_s[i] = crd_clock_now_s() - node_start_s;
+    memset(sampler->node_s, 0, (size_t)network->n_nodes * sizeof *sampler->node_s);
+    pass p = {
+        .n_images = n_images, .first_image = first_image, .n_draws = 1, .is_repeated = is_repeated};
+    int64_t n_front = sampler->plan.n_front;
+    for (; p.at < n_draws && n_front > 0; p.at++) {
+        p.first_draw = first_draw + p.at;
+        run_nodes(sampler, 1, n_front, &p);
     }
+    p.at = 0;
+    p.first_draw = first_draw;
+    p.n_draws = n_draws;
+    run_nodes(sampler, n_front > 0 ? n_front : 1, network->n_nodes, &p);
 
     start_s = crd_clock_now_s();
     int64_t last = network->n_nodes - 1;
     crd_extent out = crd_extent_make(&network->nodes[last].shape, n_images);
     for (int64_t d = 0; d < n_draws; d++)
         crd_extent_store(logits + d * out.total,
-                         activation(sampler, last) + d * draw_step(sampler, last), &out);
+                         place_of(sampler, last) + d * draw_step(sampler, last), &out);
     status = check_finite(logits, out.per_image, n_images, first_image, n_draws, first_draw);
     sampler->times.rest_s += crd_clock_now_s() - start_s;
     return status;

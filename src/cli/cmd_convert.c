@@ -1,56 +1,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "cli/classes.h"
 #include "cli/command.h"
+#include "cli/convert_source.h"
 #include "cli/output.h"
 #include "cli/provenance.h"
 #include "credence/log.h"
-#include "credence/weights.h"
-#include "credence/zoo.h"
-
-/** Shape of a node's weight in a state dict, torch's or bayesian-torch's; NULL: it has none. */
-static const crd_shape *weight_shape(const crd_params *weights, const crd_node *node)
-{
-    static const char *const leaves[] = {"weight", "mu_kernel", "mu_weight"};
-    for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++) {
-        char name[512];
-        snprintf(name, sizeof name, "%s.%s", node->name, leaves[i]);
-        int64_t index = crd_params_find(weights, name);
-        if (index >= 0)
-            return &weights->entries[index].shape;
-    }
-    return NULL;
-}
-
-/** Builds the architecture as the weights have it: channels from the first weighted layer, classes
- * from the last. What they do not tell keeps its default; crd_posterior_convert then says what does
- * not fit. */
-static crd_status build_network(crd_network **out, const char *arch, int64_t image_size,
-                                const crd_params *weights)
-{
-    crd_status status = CRD_OK;
-    crd_network *usual = NULL;
-    int64_t in_channels = 0, n_classes = 0;
-    *out = NULL;
-    CRD_TRY(crd_zoo_build(&usual, arch, 0, 0, 0));
-    for (int64_t i = 0, is_first = 1; i < usual->n_nodes; i++) {
-        if (!crd_node_is_weighted(&usual->nodes[i]))
-            continue;
-        const crd_shape *shape = weight_shape(weights, &usual->nodes[i]);
-        int is_usable = shape != NULL && shape->n_dims >= 2 && shape->dims[0] > 0;
-        if (is_first && is_usable && shape->n_dims == 4)
-            in_channels = shape->dims[1];
-        n_classes = is_usable ? shape->dims[0] : 0;
-        is_first = 0;
-    }
-    if (in_channels > CRD_MAX_CHANNELS)
-        in_channels = 0;
-    CRD_TRY(crd_zoo_build(out, arch, in_channels, image_size, n_classes));
-cleanup:
-    crd_network_destroy(usual);
-    return status;
-}
 
 static crd_status set_channels(float out[CRD_MAX_CHANNELS], const crd_option_value *value,
                                int64_t n_channels, const char *key)
@@ -65,27 +22,38 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const crd_option_val
     return CRD_OK;
 }
 
-/** The transform: ImageNet's for networks of its image size, else none but the crop; options go
- * before. */
-static crd_status make_preprocessing(crd_preprocessing *out, const crd_arch *arch,
-                                     const crd_shape *input, const crd_options *options)
+/** ImageNet's for networks of its image size, else none but the crop. */
+static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
-    const crd_option_value *values = options->values;
     crd_preprocessing imagenet = crd_preprocessing_imagenet();
+    crd_preprocessing out = {.channels = input->dims[0], .crop = input->dims[1]};
     int is_imagenet = arch->image_size == imagenet.crop;
-    *out = (crd_preprocessing){.channels = input->dims[0], .crop = input->dims[1]};
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
-        out->sd[c] = 1;
-    if (is_imagenet && out->channels == imagenet.channels) {
-        memcpy(out->mean, imagenet.mean, sizeof out->mean);
-        memcpy(out->sd, imagenet.sd, sizeof out->sd);
+        out.sd[c] = 1;
+    if (is_imagenet && out.channels == imagenet.channels) {
+        memcpy(out.mean, imagenet.mean, sizeof out.mean);
+        memcpy(out.sd, imagenet.sd, sizeof out.sd);
     }
     if (is_imagenet)
-        out->resize = out->crop * imagenet.resize / imagenet.crop;
+        out.resize = out.crop * imagenet.resize / imagenet.crop;
+    return out;
+}
+
+/** The transform: that of the posterior that was given, or the usual one; options go before. */
+static crd_status make_preprocessing(crd_preprocessing *out, const crd_convert_source *source,
+                                     const crd_options *options)
+{
+    const crd_option_value *values = options->values;
+    *out = source->posterior != NULL
+               ? source->posterior->preprocessing
+               : usual_preprocessing(source->arch, crd_network_input_shape(source->network));
+    if (values[CRD_OPT_CROP].given)
+        out->crop = values[CRD_OPT_CROP].integer;
     if (values[CRD_OPT_RESIZE].given)
         out->resize = values[CRD_OPT_RESIZE].integer;
-    if (strcmp(values[CRD_OPT_INTERPOLATION].text, "bicubic") == 0)
-        out->interpolation = CRD_BICUBIC;
+    if (values[CRD_OPT_INTERPOLATION].given || source->posterior == NULL)
+        out->interpolation =
+            strcmp(values[CRD_OPT_INTERPOLATION].text, "bicubic") == 0 ? CRD_BICUBIC : CRD_BILINEAR;
     crd_status status =
         set_channels(out->mean, &values[CRD_OPT_CHANNEL_MEAN], out->channels, "--mean");
     if (status == CRD_OK)
@@ -122,14 +90,10 @@ static crd_conversion make_conversion(const crd_options *options)
 static crd_status check_usage(const crd_options *options)
 {
     const crd_option_value *values = options->values;
-    static const crd_option_id needed[] = {CRD_OPT_ARCH, CRD_OPT_WEIGHTS, CRD_OPT_OUTPUT};
     static const crd_option_id of_moped[] = {CRD_OPT_MOPED_DELTA, CRD_OPT_MOPED_PRIOR,
                                              CRD_OPT_SIGMA_MIN};
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (!values[needed[i]].given)
-            return CRD_FAIL(CRD_ERR_USAGE, "convert needs --%s %s",
-                            crd_option_table()[needed[i]].name,
-                            crd_option_table()[needed[i]].placeholder);
+    if (!values[CRD_OPT_OUTPUT].given)
+        return CRD_FAIL(CRD_ERR_USAGE, "convert needs --output FILE");
     for (size_t i = 0; i < sizeof of_moped / sizeof *of_moped; i++)
         if (values[of_moped[i]].given && !values[CRD_OPT_MOPED].integer)
             return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --moped",
@@ -165,42 +129,50 @@ static crd_status print_summary(const crd_posterior *posterior, const char *path
     return CRD_OK;
 }
 
+/** Names of the classes: the file's, or those of the posterior that was given. */
+static crd_status name_classes(crd_posterior *posterior, const crd_convert_source *source,
+                               const crd_option_value *classes)
+{
+    crd_status status = CRD_OK;
+    if (classes->given)
+        return crd_classes_read(posterior, classes->text);
+    if (source->posterior == NULL || source->posterior->classes == NULL)
+        return CRD_OK;
+    CRD_ALLOC(&posterior->classes, posterior->n_classes, "class names");
+    for (int64_t i = 0; i < posterior->n_classes; i++)
+        CRD_TRY(crd_alloc_string(&posterior->classes[i], source->posterior->classes[i]));
+cleanup:
+    return status;
+}
+
 crd_status crd_cmd_convert(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
     const crd_option_value *values = cli->options->values;
-    crd_params weights;
-    crd_network *network = NULL;
+    crd_convert_source source = {0};
     crd_posterior *posterior = NULL;
     crd_provenance_store store;
-    crd_params_init(&weights);
     CRD_TRY(check_usage(cli->options));
-    const crd_arch *arch = crd_zoo_find(values[CRD_OPT_ARCH].text);
-    if (arch == NULL) /* says which name is near */
-        CRD_TRY(crd_zoo_build(&network, values[CRD_OPT_ARCH].text, 0, 0, 0));
-    CRD_TRY(crd_weights_read(&weights, values[CRD_OPT_WEIGHTS].text));
-    CRD_TRY(build_network(&network, arch->name, values[CRD_OPT_CROP].integer, &weights));
+    CRD_TRY(crd_convert_source_init(&source, cli->options));
     crd_preprocessing preprocessing;
-    CRD_TRY(
-        make_preprocessing(&preprocessing, arch, crd_network_input_shape(network), cli->options));
+    CRD_TRY(make_preprocessing(&preprocessing, &source, cli->options));
     crd_conversion conversion = make_conversion(cli->options);
-    crd_network *given = network;
-    network = NULL; /* taken over, also on error */
-    CRD_TRY(crd_posterior_convert(&posterior, given, &weights, &conversion,
+    crd_network *given = source.network;
+    source.network = NULL; /* taken over, also on error */
+    CRD_TRY(crd_posterior_convert(&posterior, given, &source.weights, &conversion,
                                   values[CRD_OPT_BAYESIAN].texts,
                                   (int)values[CRD_OPT_BAYESIAN].n_texts));
     posterior->preprocessing = preprocessing;
-    if (values[CRD_OPT_CLASSES].given)
-        CRD_TRY(crd_classes_read(posterior, values[CRD_OPT_CLASSES].text));
+    CRD_TRY(name_classes(posterior, &source, &values[CRD_OPT_CLASSES]));
     CRD_TRY(crd_posterior_check(posterior));
     crd_provenance provenance;
-    CRD_TRY(crd_provenance_make(&provenance, &store, cli, NULL));
+    CRD_TRY(crd_provenance_make(&provenance, &store, cli,
+                                source.posterior == NULL ? NULL : values[CRD_OPT_WEIGHTS].text));
     CRD_TRY(crd_posterior_write(values[CRD_OPT_OUTPUT].text, posterior, &provenance));
     CRD_TRY(
         print_summary(posterior, values[CRD_OPT_OUTPUT].text, values[CRD_OPT_JSON].integer != 0));
 cleanup:
     crd_posterior_destroy(posterior);
-    crd_network_destroy(network);
-    crd_params_clear(&weights);
+    crd_convert_source_clear(&source);
     return status;
 }

@@ -35,6 +35,7 @@ const crd_command *crd_command_find(const char *name);
 crd_status crd_cmd_convert(const crd_cli *cli);
 crd_status crd_cmd_predict(const crd_cli *cli);
 crd_status crd_cmd_train(const crd_cli *cli);
+crd_status crd_cmd_evaluate(const crd_cli *cli);
 crd_status crd_cmd_preprocess(const crd_cli *cli);
 crd_status crd_cmd_inspect(const crd_cli *cli);
 crd_status crd_cmd_models(const crd_cli *cli);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const crd_command commands[] = {
-    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "--arch NAME --weights FILE -o POSTERIOR.h5", 0, 0,
-     "make a posterior from a deterministic network's weights (bayesian-torch's dnn_to_bnn)",
+    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "--arch NAME [--weights FILE] -o POSTERIOR.h5", 0,
+     0, "make a posterior from a deterministic network's weights (bayesian-torch's dnn_to_bnn)",
      "credence convert --arch resnet18 --weights resnet18-f37072fd.pth --moped -o resnet18.h5"},
     {"predict", CRD_PREDICT, crd_cmd_predict, 1, "POSTERIOR.h5 INPUT... [-o PREDICTION.h5]", 2,
      INT_MAX, "draw networks, run them on images, print what they say and how sure it is",
@@ -14,6 +14,9 @@ static const crd_command commands[] = {
     {"train", CRD_TRAIN, crd_cmd_train, 1, "POSTERIOR.h5 DATA... -o NEW.h5", 2, INT_MAX,
      "train a posterior on images, on all ranks together",
      "mpirun -n 4 credence train resnet18.h5 photos/ --epochs 40 --lr 1e-4 -o trained.h5"},
+    {"evaluate", CRD_EVALUATE, crd_cmd_evaluate, 1, "POSTERIOR.h5 DATA...", 2, INT_MAX,
+     "measure accuracy, calibration and uncertainty on labelled images, and against other ones",
+     "mpirun -n 4 credence evaluate resnet18.h5 photos/ --draws 30 --ood paintings/"},
     {"preprocess", CRD_PREPROCESS, crd_cmd_preprocess, 0, "POSTERIOR.h5 INPUT... -o TENSORS.h5", 2,
      INT_MAX, "write the tensors that the network sees",
      "credence preprocess resnet18.h5 dog.jpg -o dog.h5"},

@@ -20,7 +20,8 @@ enum {
     CRD_SELFTEST = 1 << 6,
     CRD_HELP = 1 << 7,
     CRD_TRAIN = 1 << 8,
-    CRD_EVERY = (1 << 9) - 1
+    CRD_EVALUATE = 1 << 9,
+    CRD_EVERY = (1 << 10) - 1
 };
 
 typedef enum crd_option_type {
@@ -41,6 +42,8 @@ typedef enum crd_option_id {
     /* convert */
     CRD_OPT_ARCH,
     CRD_OPT_WEIGHTS,
+    CRD_OPT_CHANNELS,
+    CRD_OPT_N_CLASSES,
     CRD_OPT_PRIOR_MU,
     CRD_OPT_PRIOR_SIGMA,
     CRD_OPT_PRIOR_KIND,
@@ -72,6 +75,8 @@ typedef enum crd_option_id {
     CRD_OPT_SAVE_DRAWS,
     CRD_OPT_IMPORT_EPS,
     CRD_OPT_SKIP_BAD,
+    /* evaluate */
+    CRD_OPT_OOD,
     /* train */
     CRD_OPT_LOSS,
     CRD_OPT_KL,

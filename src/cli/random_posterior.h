@@ -4,8 +4,7 @@
 
 #include "credence/posterior.h"
 
-/** The architecture with weights ~ N(0, 2 / fan_in) (He et al. 2015), batch norms that do nothing, and
- * MOPED's posterior at delta 0.1. Errors: CRD_ERR_USAGE: unknown architecture. */
+/** The architecture with crd_zoo_initial_weights and MOPED's posterior about them at delta 0.1. Errors: CRD_ERR_USAGE: unknown architecture. */
 crd_status crd_random_posterior(crd_posterior **out, const char *arch, uint64_t seed);
 
 #endif

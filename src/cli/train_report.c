@@ -42,18 +42,29 @@ crd_status crd_train_print_end(const char *path, const crd_train_state *state,
                                const crd_train_report *report, int as_json)
 {
     const crd_epoch *last = &state->history[state->epoch - 1];
+    double n_steps = report->n_steps > 0 ? (double)report->n_steps : 1;
+    double share_mean = report->comm_s_mean / report->wall_s;
+    double share_max = report->comm_s_max / report->wall_s;
     if (as_json)
         return crd_json_print_line(json_pack(
-            "{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "posterior", crd_json_text(path),
-            "epochs", (json_int_t)state->epoch, "steps", (json_int_t)state->step, "loss",
-            crd_json_real(last->loss), "kl_sum", crd_json_real(last->kl_sum), "temperature",
-            crd_json_real(last->temperature), "wall_s", crd_json_real(report->wall_s), "comm_s",
-            crd_json_real(report->comm_s), "comm_bytes", (json_int_t)report->comm_bytes));
+            "{s:o, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "posterior",
+            crd_json_text(path), "epochs", (json_int_t)state->epoch, "steps",
+            (json_int_t)state->step, "loss", crd_json_real(last->loss), "kl_sum",
+            crd_json_real(last->kl_sum), "temperature", crd_json_real(last->temperature), "ranks",
+            (json_int_t)report->n_ranks, "wall_s", crd_json_real(report->wall_s), "step_s",
+            crd_json_real(report->wall_s / n_steps), "comm_share_mean", crd_json_real(share_mean),
+            "comm_share_max", crd_json_real(share_max), "comm_bytes_per_step_mean",
+            crd_json_real((double)report->comm_bytes_mean / n_steps), "comm_bytes_per_step_max",
+            crd_json_real((double)report->comm_bytes_max / n_steps)));
     crd_print_clean(path);
     printf(": %lld epochs, %lld steps, loss %.5g, KL %.6g nats at temperature %.3g\n",
            (long long)state->epoch, (long long)state->step, last->loss, last->kl_sum,
            last->temperature);
-    printf("%lld steps in %.1f s, of which %.1f s communication and waiting\n",
-           (long long)report->n_steps, report->wall_s, report->comm_s);
+    printf("%lld steps in %.1f s on %lld rank%s; %.1f %% of a rank's time in communication and "
+           "waiting (at most %.1f %%), %.3f MB a rank and step (at most %.3f)\n",
+           (long long)report->n_steps, report->wall_s, (long long)report->n_ranks,
+           report->n_ranks == 1 ? "" : "s", 100 * share_mean, 100 * share_max,
+           1e-6 * (double)report->comm_bytes_mean / n_steps,
+           1e-6 * (double)report->comm_bytes_max / n_steps);
     return CRD_OK;
 }

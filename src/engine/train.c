@@ -22,6 +22,12 @@ enum { AVERAGE_BITS = 48 };
 /* Parameters are averaged in stretches of at least this many floats. */
 enum { BUCKET_FLOATS = 1 << 18 };
 
+/* Sums that travel together: [first, first + n) of the mu block and, from the first to the last parameter with a
+ * posterior, [rho_first, rho_first + n_rho) of the rho block. */
+typedef struct bucket {
+    int64_t first, n, rho_first, n_rho;
+} bucket;
+
 typedef struct train_run {
     crd_comm *comm;
     crd_train_state *state;
@@ -32,10 +38,9 @@ typedef struct train_run {
     crd_batches *batches;
     crd_update *update;
     int64_t n_floats, n_outputs, image_floats, value_floats;
-    int64_t n_sums; /* of the gradient */
-    int64_t *sums;  /* [n_sums + N_EXTRA] */
-    int64_t *
-        buckets; /* [n_buckets + 1] descending: bucket k is [buckets[k + 1], buckets[k]) of both blocks */
+    int64_t n_sums;  /* of the gradient */
+    int64_t *sums;   /* [n_sums + N_EXTRA] */
+    bucket *buckets; /* [n_buckets] last parameters first */
     int n_buckets, n_begun;
     float *logits, *taught; /* of a micro-batch: a draw's, the teacher's */
     float *base;            /* local steps: [2 * n_floats] mu and rho of the last average */
@@ -80,17 +85,32 @@ cleanup:
     return status;
 }
 
+/* Takes in a parameter that lies before all others of the bucket. */
+static void extend_bucket(bucket *b, const crd_param *param, int has_rho)
+{
+    b->n += b->first - param->offset;
+    b->first = param->offset;
+    if (!has_rho)
+        return;
+    int64_t end = b->n_rho > 0 ? b->rho_first + b->n_rho : param->offset + param->count;
+    b->rho_first = param->offset;
+    b->n_rho = end - param->offset;
+}
+
 /* Cuts the parameters, last first, at tensors' borders into stretches worth a message. */
-static crd_status plan_buckets(train_run *r, const crd_params *params)
+static crd_status plan_buckets(train_run *r, const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
-    CRD_ALLOC(&r->buckets, params->n_params + 1, "buckets");
-    r->buckets[0] = r->n_floats;
+    const crd_params *params = &posterior->network->params;
+    CRD_ALLOC(&r->buckets, params->n_params, "buckets");
+    r->buckets[0].first = r->n_floats;
     for (int64_t p = params->n_params - 1; p >= 0; p--) {
-        int64_t first = params->entries[p].offset;
-        if (r->buckets[r->n_buckets] - first >= BUCKET_FLOATS || p == 0)
-            r->buckets[++r->n_buckets] = first;
+        int has_rho = posterior->bayesian[p] && !r->options->gradient.mean;
+        extend_bucket(&r->buckets[r->n_buckets], &params->entries[p], has_rho);
+        if (r->buckets[r->n_buckets].n >= BUCKET_FLOATS && p > 0)
+            r->buckets[++r->n_buckets].first = params->entries[p].offset;
     }
+    r->n_buckets++;
 cleanup:
     return status;
 }
@@ -123,7 +143,7 @@ static crd_status allocate_own(train_run *r)
                                              o->uncertainty_threshold, o->error_threshold));
     CRD_TRY(create_teacher(r));
     CRD_TRY(crd_update_create(&r->update, r->state, o));
-    CRD_TRY(plan_buckets(r, &p->network->params));
+    CRD_TRY(plan_buckets(r, p));
     r->n_sums = crd_gradient_n_sums(r->gradient);
     CRD_ALLOC(&r->sums, r->n_sums + N_EXTRA, "gradient sums");
     CRD_ALLOC(&r->logits, o->gradient.micro_batch * r->n_outputs, "logits");
@@ -151,11 +171,11 @@ static void release(train_run *r)
  * same order, whether they had work or not. */
 static void begin_sums(train_run *r, int64_t first)
 {
-    while (r->n_begun < r->n_buckets && r->buckets[r->n_begun + 1] >= first) {
-        int64_t begin = r->buckets[r->n_begun + 1], n = r->buckets[r->n_begun] - begin;
-        crd_comm_sum_begin(r->comm, r->sums + begin, n);
-        crd_comm_sum_begin(r->comm, r->sums + r->n_floats + begin, n);
-        r->n_begun++;
+    for (; r->n_begun < r->n_buckets && r->buckets[r->n_begun].first >= first; r->n_begun++) {
+        const bucket *b = &r->buckets[r->n_begun];
+        crd_comm_sum_begin(r->comm, r->sums + b->first, b->n);
+        if (b->n_rho > 0)
+            crd_comm_sum_begin(r->comm, r->sums + r->n_floats + b->rho_first, b->n_rho);
     }
 }
 
@@ -187,7 +207,8 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, i
     int64_t at = unit / o->n_draws * o->gradient.micro_batch;
     int64_t n = smaller(o->gradient.micro_batch, batch->n - at);
     int64_t stream = r->state->step * group_of(r) + (is_local(r) ? crd_comm_rank(r->comm) : 0);
-    int64_t draw = stream * o->n_draws + unit % o->n_draws; /* no two of a run are the same */
+    /* No two units of a run draw the same network: their gradients' noise is independent. */
+    int64_t draw = stream * n_parts(o->batch_size, o->gradient.micro_batch) * o->n_draws + unit;
     crd_comm_note(r->comm, "computing unit %lld of step %lld", (long long)unit,
                   (long long)r->state->step + 1);
     const float *images = batch->images + at * r->image_floats;
@@ -260,16 +281,17 @@ static crd_status step_alone(train_run *r, const crd_batch *group)
 /* values[n_floats] = base + mean over ranks, by images, of (values - base); base NULL stands for zeros. */
 static void average(train_run *r, float *values, float *base, int64_t n_images)
 {
-    double share = (double)r->local_images / (double)n_images;
+    const double unit = ldexp(1, -AVERAGE_BITS);
+    const double scale = ldexp((double)r->local_images / (double)n_images, AVERAGE_BITS);
     for (int64_t i = 0; i < r->n_floats; i++) {
         double from = base == NULL ? 0 : (double)base[i];
-        r->sums[i] = llrint(ldexp(share * ((double)values[i] - from), AVERAGE_BITS));
+        r->sums[i] = llrint(scale * ((double)values[i] - from));
     }
     crd_comm_sum_begin(r->comm, r->sums, r->n_floats);
     crd_comm_sum_end(r->comm);
     for (int64_t i = 0; i < r->n_floats; i++) {
         double from = base == NULL ? 0 : (double)base[i];
-        values[i] = (float)(from + ldexp((double)r->sums[i], -AVERAGE_BITS));
+        values[i] = (float)(from + (double)r->sums[i] * unit);
     }
     if (base != NULL)
         memcpy(base, values, (size_t)r->n_floats * sizeof *base);
@@ -425,6 +447,23 @@ cleanup:
     return status;
 }
 
+/* What the ranks spent since `before`, on all of them. */
+static void add_up_costs(crd_train_report *report, crd_comm *comm, crd_comm_cost before)
+{
+    crd_comm_cost now = crd_comm_get_cost(comm);
+    int64_t spent[2] = {llrint(1e9 * (now.seconds - before.seconds)), now.bytes - before.bytes};
+    int64_t sums[2] = {spent[0], spent[1]};
+    crd_comm_reduce_max(comm, spent, 2);
+    crd_comm_broadcast(comm, spent, sizeof spent);
+    crd_comm_sum_begin(comm, sums, 2);
+    crd_comm_sum_end(comm);
+    report->n_ranks = crd_comm_size(comm);
+    report->comm_s_mean = 1e-9 * (double)sums[0] / (double)report->n_ranks;
+    report->comm_s_max = 1e-9 * (double)spent[0];
+    report->comm_bytes_mean = sums[1] / report->n_ranks;
+    report->comm_bytes_max = spent[1];
+}
+
 crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *state,
                      const crd_train_options *options, const crd_train_hooks *hooks)
 {
@@ -449,13 +488,9 @@ crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *
     };
     CRD_TRY(crd_batches_create(&r.batches, comm, &plan, hooks));
     status = train_all(&r);
-    crd_comm_cost cost = crd_comm_get_cost(comm);
-    *report = (crd_train_report){
-        .n_steps = state->step - first_step,
-        .wall_s = crd_clock_now_s() - r.start_s,
-        .comm_s = cost.seconds - before.seconds,
-        .comm_bytes = cost.bytes - before.bytes,
-    };
+    *report = (crd_train_report){.n_steps = state->step - first_step,
+                                 .wall_s = crd_clock_now_s() - r.start_s};
+    add_up_costs(report, comm, before);
 cleanup:
     release(&r);
     return status;

@@ -1,15 +1,15 @@
+/* A step goes over the parameters in pieces that stay in the cache: sums to gradient, divergence, optimizer. No
+ * vector of gradients exists; a norm to clip by takes the gradients twice. */
 #include "engine/update.h"
 
+#include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/kernels.h"
 
-/* Parameters that a step changes, as stretches of the vector (mu block, rho block). */
-typedef struct stretch {
-    int64_t first, n; /* rho block behind the mu block */
-    int64_t param;
-    int is_rho;
-} stretch;
+enum { PIECE = 1024 };
 
 /* Channels of a running statistic and how fast it moves. */
 typedef struct running {
@@ -21,35 +21,29 @@ struct crd_update {
     crd_train_state *state;
     const crd_train_options *options;
     int64_t n_floats;
-    stretch *stretches;
-    int64_t n_stretches;
+    int64_t *trained; /* [n_trained] parameters */
+    int64_t n_trained;
     running *runnings;
     int64_t n_runnings;
-    float *grads; /* [2 * n_floats] */
 };
 
-static void add_stretch(crd_update *u, int64_t param, int is_rho)
-{
-    const crd_param *p = &u->state->posterior->network->params.entries[param];
-    u->stretches[u->n_stretches++] = (stretch){
-        .first = p->offset + is_rho * u->n_floats, .n = p->count, .param = param, .is_rho = is_rho};
-}
+/* Elements [first, first + n) of parameter trained[index], and the gradient by mu and, where there is one, rho. */
+typedef struct piece {
+    int64_t index, first, n;
+    int n_blocks;
+    float grads[2][PIECE];
+} piece;
 
 /* Weights and biases are trained; running statistics follow the data. */
 static void plan_node(crd_update *u, const crd_node *node)
 {
-    const crd_posterior *posterior = u->state->posterior;
-    for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
-        int64_t param = node->params[slot];
-        if (param < 0)
-            continue;
-        add_stretch(u, param, 0);
-        if (posterior->bayesian[param] && !u->options->gradient.mean)
-            add_stretch(u, param, 1);
-    }
+    const crd_params *params = &u->state->posterior->network->params;
+    for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++)
+        if (node->params[slot] >= 0)
+            u->trained[u->n_trained++] = node->params[slot];
     for (int slot = CRD_PARAM_RUNNING_MEAN; slot <= CRD_PARAM_RUNNING_VAR; slot++)
         if (node->params[slot] >= 0 && u->options->gradient.batch_norm_train) {
-            const crd_param *p = &posterior->network->params.entries[node->params[slot]];
+            const crd_param *p = &params->entries[node->params[slot]];
             u->runnings[u->n_runnings++] = (running){
                 .first = p->offset, .n = p->count, .momentum = node->attrs.batch_norm2d.momentum};
         }
@@ -66,9 +60,8 @@ crd_status crd_update_create(crd_update **out, crd_train_state *state,
     u->state = state;
     u->options = options;
     u->n_floats = network->params.n_floats;
-    CRD_ALLOC(&u->stretches, 2 * network->params.n_params, "update");
+    CRD_ALLOC(&u->trained, network->params.n_params, "update");
     CRD_ALLOC(&u->runnings, network->params.n_params, "update");
-    CRD_ALLOC(&u->grads, 2 * u->n_floats, "gradient");
     for (int64_t i = 0; i < network->n_nodes; i++)
         plan_node(u, &network->nodes[i]);
     *out = u;
@@ -82,9 +75,8 @@ void crd_update_destroy(crd_update *update)
 {
     if (update == NULL)
         return;
-    crd_free(update->grads);
     crd_free(update->runnings);
-    crd_free(update->stretches);
+    crd_free(update->trained);
     crd_free(update);
 }
 
@@ -95,56 +87,80 @@ double crd_update_kl_weight(const crd_train_options *options, int64_t epoch)
     return options->kl_weight * (double)(epoch + 1) / (double)(options->kl_anneal_epochs + 1);
 }
 
-static float *values_of(const crd_update *u, const stretch *s)
+static const crd_param *param_of(const crd_update *u, int64_t index)
 {
-    const crd_posterior *p = u->state->posterior;
-    return s->is_rho ? p->rho + (s->first - u->n_floats) : p->mu + s->first;
+    return &u->state->posterior->network->params.entries[u->trained[index]];
 }
 
-static void read_sums(crd_update *u, const int64_t *sums)
+/* The piece behind p; behind one of n = 0 the first. Returns 0 at the end. */
+static int next_piece(piece *p, const crd_update *u)
+{
+    int64_t done = p->n == 0 ? 0 : p->first + p->n - param_of(u, p->index)->offset;
+    while (p->index < u->n_trained && done == param_of(u, p->index)->count) {
+        p->index++;
+        done = 0;
+    }
+    if (p->index == u->n_trained)
+        return 0;
+    const crd_param *param = param_of(u, p->index);
+    int has_rho = u->state->posterior->bayesian[u->trained[p->index]] && !u->options->gradient.mean;
+    p->first = param->offset + done;
+    p->n = param->count - done < PIECE ? param->count - done : PIECE;
+    p->n_blocks = 1 + has_rho;
+    return 1;
+}
+
+/* The gradient of the loss. */
+static void fill_gradient(piece *p, const crd_update *u, const int64_t *sums, double kl_weight)
 {
     const double unit = ldexp(1, -CRD_GRADIENT_BITS);
-    for (int64_t k = 0; k < u->n_stretches; k++) {
-        const stretch *s = &u->stretches[k];
-        for (int64_t i = s->first; i < s->first + s->n; i++)
-            u->grads[i] = (float)((double)sums[i] * unit);
-    }
+    for (int block = 0; block < p->n_blocks; block++)
+        crd_kernels_get()->param->read_sums(p->grads[block], sums + block * u->n_floats + p->first,
+                                            p->n, unit);
+    if (p->n_blocks == 1 || kl_weight == 0)
+        return;
+    double kl[2][PIECE];
+    for (int block = 0; block < 2; block++)
+        memset(kl[block], 0, (size_t)p->n * sizeof **kl);
+    crd_posterior_kl_gradient(kl[0], kl[1], u->state->posterior, p->first, p->n, u->options->kl,
+                              kl_weight);
+    for (int block = 0; block < 2; block++)
+        for (int64_t i = 0; i < p->n; i++)
+            p->grads[block][i] += (float)kl[block][i];
 }
 
-/* In pieces: the divergence's gradient comes in double. */
-static void add_kl(crd_update *u, double kl_weight)
+static crd_status step_block(const crd_update *u, const piece *p, int block, double lr)
 {
-    enum { PIECE = 512 };
-    const crd_posterior *p = u->state->posterior;
-    for (int64_t k = 0; k < p->network->params.n_params; k++) {
-        const crd_param *param = &p->network->params.entries[k];
-        for (int64_t done = 0; p->bayesian[k] && done < param->count; done += PIECE) {
-            int64_t n = param->count - done < PIECE ? param->count - done : PIECE;
-            int64_t first = param->offset + done;
-            double dmu[PIECE] = {0}, drho[PIECE] = {0};
-            crd_posterior_kl_gradient(dmu, drho, p, first, n, u->options->kl, kl_weight);
-            for (int64_t i = 0; i < n; i++) {
-                u->grads[first + i] += (float)dmu[i];
-                u->grads[u->n_floats + first + i] += (float)drho[i];
-            }
-        }
-    }
+    const crd_posterior *posterior = u->state->posterior;
+    float *values = (block == 0 ? posterior->mu : posterior->rho) + p->first;
+    float *states[2] = {NULL, NULL};
+    int finite = 1;
+    for (int k = 0; k < u->state->n_states; k++)
+        states[k] = u->state->states[k] + block * u->n_floats + p->first;
+    crd_optimizer_step(values, p->grads[block], states, p->n, u->state->step + 1, lr,
+                       &u->options->optimizer);
+    for (int64_t i = 0; i < p->n; i++)
+        finite &= fabsf(values[i]) <= FLT_MAX;
+    if (finite)
+        return CRD_OK;
+    const crd_param *param = param_of(u, p->index);
+    int64_t i = 0;
+    while (isfinite(values[i]))
+        i++;
+    return CRD_FAIL(CRD_ERR_NUMERIC, "%s of %s: element %lld is %g", block == 0 ? "mu" : "rho",
+                    param->name, (long long)(p->first + i - param->offset), (double)values[i]);
 }
 
-static void clip(crd_update *u)
+static double gradient_norm(const crd_update *u, const int64_t *sums, double kl_weight)
 {
     double square = 0;
-    for (int64_t k = 0; k < u->n_stretches; k++) {
-        const stretch *s = &u->stretches[k];
-        for (int64_t i = s->first; i < s->first + s->n; i++)
-            square += (double)u->grads[i] * (double)u->grads[i];
+    for (piece p = {.n = 0}; next_piece(&p, u);) {
+        fill_gradient(&p, u, sums, kl_weight);
+        for (int block = 0; block < p.n_blocks; block++)
+            for (int64_t i = 0; i < p.n; i++)
+                square += (double)p.grads[block][i] * (double)p.grads[block][i];
     }
-    float factor = (float)crd_clip_factor(sqrt(square), u->options->clip_norm);
-    for (int64_t k = 0; k < u->n_stretches; k++) {
-        const stretch *s = &u->stretches[k];
-        for (int64_t i = s->first; i < s->first + s->n; i++)
-            u->grads[i] *= factor;
-    }
+    return sqrt(square);
 }
 
 /* The sums of the running slots are means over the step's units, as their weights add up to 1. */
@@ -160,34 +176,19 @@ static void move_running(crd_update *u, const int64_t *sums)
     }
 }
 
-static crd_status check_finite(const crd_update *u, const stretch *s)
-{
-    const float *values = values_of(u, s);
-    for (int64_t i = 0; i < s->n; i++)
-        if (!isfinite(values[i]))
-            return CRD_FAIL(CRD_ERR_NUMERIC, "%s of %s: element %lld is %g",
-                            s->is_rho ? "rho" : "mu",
-                            u->state->posterior->network->params.entries[s->param].name,
-                            (long long)i, (double)values[i]);
-    return CRD_OK;
-}
-
 crd_status crd_update_step(crd_update *u, const int64_t *sums, double lr, double kl_weight)
 {
     crd_status status = CRD_OK;
-    read_sums(u, sums);
-    if (kl_weight != 0 && !u->options->gradient.mean)
-        add_kl(u, kl_weight);
+    float factor = 1;
     if (u->options->clip_norm > 0)
-        clip(u);
-    for (int64_t k = 0; k < u->n_stretches; k++) {
-        const stretch *s = &u->stretches[k];
-        float *states[2] = {NULL, NULL};
-        for (int j = 0; j < u->state->n_states; j++)
-            states[j] = u->state->states[j] + s->first;
-        crd_optimizer_step(values_of(u, s), u->grads + s->first, states, s->n, u->state->step + 1,
-                           lr, &u->options->optimizer);
-        CRD_TRY(check_finite(u, s));
+        factor = (float)crd_clip_factor(gradient_norm(u, sums, kl_weight), u->options->clip_norm);
+    for (piece p = {.n = 0}; next_piece(&p, u);) {
+        fill_gradient(&p, u, sums, kl_weight);
+        for (int block = 0; block < p.n_blocks; block++) {
+            for (int64_t i = 0; factor != 1 && i < p.n; i++)
+                p.grads[block][i] *= factor;
+            CRD_TRY(step_block(u, &p, block, lr));
+        }
     }
     move_running(u, sums);
 cleanup:

@@ -1,4 +1,5 @@
 #include "credence/dataset.h"
+#include "credence/files.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,18 +29,6 @@ static const struct form {
     crd_status (*open)(crd_source **out, const char *path);
 } forms[] = {{"idx:", crd_source_open_idx}, {"cifar10:", crd_source_open_cifar10}};
 
-static int is_hdf5(const char *path)
-{
-    static const char signature[] = "\x89HDF\r\n\x1a\n";
-    char start[sizeof signature - 1];
-    FILE *file = fopen(path, "rb");
-    int is = file != NULL && fread(start, sizeof start, 1, file) == 1 &&
-             memcmp(start, signature, sizeof start) == 0;
-    if (file != NULL)
-        fclose(file);
-    return is;
-}
-
 static crd_status open_source(crd_source **out, const char *specification)
 {
     for (size_t k = 0; k < sizeof forms / sizeof forms[0]; k++) {
@@ -51,7 +40,7 @@ static crd_status open_source(crd_source **out, const char *specification)
     int is_there = stat(specification, &info) == 0;
     if (is_there && S_ISDIR(info.st_mode))
         return crd_source_open_folder(out, specification);
-    if (is_there && S_ISREG(info.st_mode) && is_hdf5(specification))
+    if (is_there && S_ISREG(info.st_mode) && crd_file_is_hdf5(specification))
         return crd_source_open_hdf5(out, specification);
     if (!is_there && strchr(specification, ':') != NULL)
         return CRD_FAIL(CRD_ERR_USAGE,

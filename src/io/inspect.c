@@ -1,7 +1,20 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "io/writer.h"
+
+int crd_file_is_hdf5(const char *path)
+{
+    static const char signature[] = "\x89HDF\r\n\x1a\n";
+    char start[sizeof signature - 1];
+    FILE *file = fopen(path, "rb");
+    int is = file != NULL && fread(start, sizeof start, 1, file) == 1 &&
+             memcmp(start, signature, sizeof start) == 0;
+    if (file != NULL)
+        fclose(file);
+    return is;
+}
 
 crd_status crd_file_identify(crd_file_kind *out, const char *path)
 {

@@ -21,6 +21,7 @@
  * for panel p, piece j, pixel i < width, channel c < 16. */
 typedef struct crd_products {
     float *out;
+    int adds; /**< 1: onto what out holds; 0: out is overwritten */
     int64_t out_step;
     const int64_t *out_at; /**< [n_pieces] */
     const float *in;
@@ -46,6 +47,10 @@ typedef struct crd_conv_kernels {
     void (*multiply)(const crd_products *products);
     /** strip[i * 16 + c] = in[c * plane + i] for i < n, and 0 for c >= n_channels. */
     void (*pack)(float *strip, const float *in, int64_t plane, int64_t n, int n_channels);
+    /** to[y * pitch + i] = pixel i + shift of row y of rows of `width` pixels, 0 outside of it, for
+     * i < n and y < n_rows. */
+    void (*copy_rows)(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
+                      int64_t shift, int64_t n_rows);
     /** out[c * plane + i] = strip[i * 16 + c] + bias[c] + residual[c * plane + i], negative ones
      * made 0 with relu, for i < n and c < n_channels. */
     void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
@@ -60,6 +65,11 @@ typedef struct crd_conv_kernels {
                          int64_t step, int64_t n_tiles);
     /** Weights of n input channels, a panel of [n][9] terms, to points[x * step + 16 i + c]. */
     void (*winograd_weights)(float *points, int64_t step, const float *panel, int64_t n);
+    /** The transposed maps, which carry gradients: from the outputs of a strip of 4 rows of `pitch`
+     * pixels to points, laid out as by winograd_in; and from points to a panel of weights. */
+    void (*winograd_out_transposed)(float *points, int64_t step, const float *strip, int64_t pitch,
+                                    int64_t n_tiles);
+    void (*winograd_weights_transposed)(float *panel, const float *points, int64_t step, int64_t n);
 } crd_conv_kernels;
 
 #endif

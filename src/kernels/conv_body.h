@@ -16,6 +16,11 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE float *out_of(const crd_products *p, int64_t piece, int64_t pixel, int64_t panel)
+{
+    return p->out + panel * p->out_step + (p->out_at[piece] + pixel) * CRD_LANES;
+}
+
 INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width, int n_pieces,
                  int n_panels, int in_step)
 {
@@ -28,7 +33,8 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
     for (int j = 0; j < n_pieces; j++)
         for (int i = 0; i < width; i++)
             for (int v = 0; v < n_panels; v++)
-                sum[j][i][v] = lanes_zero();
+                sum[j][i][v] =
+                    p->adds ? lanes_load(out_of(p, piece + j, i, panel + v)) : lanes_zero();
     for (int64_t k = 0; k < p->n_terms; k++) {
         int64_t term = p->terms[k];
         lanes weight[PANELS];
@@ -44,9 +50,7 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
     for (int j = 0; j < n_pieces; j++)
         for (int v = 0; v < n_panels; v++)
             for (int i = 0; i < width; i++)
-                lanes_store(p->out + (panel + v) * p->out_step +
-                                (p->out_at[piece + j] + i) * CRD_LANES,
-                            sum[j][i][v]);
+                lanes_store(out_of(p, piece + j, i, panel + v), sum[j][i][v]);
 }
 
 typedef void tile_loop(const crd_products *p, int64_t piece, int64_t panel);
@@ -122,6 +126,36 @@ static void pack(float *strip, const float *in, int64_t plane, int64_t n, int n_
             for (int k = 0; k < n_here; k++)
                 lanes_store(strip + (i + k) * CRD_LANES, block[k]);
         }
+    }
+}
+
+/* Rows are short, so that calls of memcpy would cost more than what they do. */
+INLINE void copy_floats(float *to, const float *from, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + CRD_LANES <= n; i += CRD_LANES)
+        lanes_store(to + i, lanes_load(from + i));
+    if (i < n)
+        lanes_store_n(to + i, lanes_load_n(from + i, (int)(n - i)), (int)(n - i));
+}
+
+INLINE void clear_floats(float *to, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += CRD_LANES)
+        lanes_store_n(to + i, lanes_zero(), n - i < CRD_LANES ? (int)(n - i) : CRD_LANES);
+}
+
+static void copy_rows(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
+                      int64_t shift, int64_t n_rows)
+{
+    int64_t first = shift < 0 ? -shift : 0, end = width - shift;
+    end = end < n ? end : n;
+    if (first >= end)
+        first = end = n; /* all outside */
+    for (int64_t y = 0; y < n_rows; y++, to += pitch, from += width) {
+        clear_floats(to, first);
+        copy_floats(to + first, from + first + shift, end - first);
+        clear_floats(to + end, n - end);
     }
 }
 
@@ -264,14 +298,85 @@ static void winograd_weights(float *points, int64_t step, const float *panel, in
     }
 }
 
+INLINE void out_transposed_four(lanes t[6], const lanes d[4])
+{
+    lanes even = lanes_add(d[0], d[2]), odd = lanes_add(d[1], d[3]);
+    lanes far_even = lanes_fma(lanes_all(4), d[2], d[0]);
+    lanes far_odd = lanes_fma(lanes_all(8), d[3], lanes_mul(lanes_all(2), d[1]));
+    t[0] = d[0];
+    t[1] = lanes_add(even, odd);
+    t[2] = lanes_sub(even, odd);
+    t[3] = lanes_add(far_even, far_odd);
+    t[4] = lanes_sub(far_even, far_odd);
+    t[5] = d[3];
+}
+
+INLINE void weights_transposed_six(lanes g[3], const lanes u[6])
+{
+    const lanes sixth = lanes_all(1.0f / 6);
+    lanes sum = lanes_add(u[1], u[2]), far_sum = lanes_add(u[3], u[4]);
+    lanes near = lanes_fma(lanes_all(-1.0f / 6), sum, lanes_mul(lanes_all(1.0f / 24), far_sum));
+    g[0] = lanes_fma(lanes_all(0.25f), u[0], near);
+    g[1] = lanes_fma(sixth, lanes_sub(u[2], u[1]),
+                     lanes_mul(lanes_all(1.0f / 12), lanes_sub(u[3], u[4])));
+    g[2] = lanes_fma(sixth, lanes_sub(far_sum, sum), u[5]);
+}
+
+static void winograd_out_transposed(float *points, int64_t step, const float *strip, int64_t pitch,
+                                    int64_t n_tiles)
+{
+    for (int64_t j = 0; j < n_tiles; j++) {
+        const float *in = strip + CRD_WINOGRAD_OUT * j * CRD_LANES;
+        lanes half[4][6]; /* [column][point of rows] */
+        for (int x = 0; x < 4; x++) {
+            lanes column[4];
+            for (int y = 0; y < 4; y++)
+                column[y] = lanes_load(in + (y * pitch + x) * CRD_LANES);
+            out_transposed_four(half[x], column);
+        }
+        for (int y = 0; y < 6; y++) {
+            lanes row[4], out[6];
+            for (int x = 0; x < 4; x++)
+                row[x] = half[x][y];
+            out_transposed_four(out, row);
+            for (int x = 0; x < 6; x++)
+                lanes_store(points + (6 * y + x) * step + j * CRD_LANES, out[x]);
+        }
+    }
+}
+
+static void winograd_weights_transposed(float *panel, const float *points, int64_t step, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        lanes half[6][3];
+        for (int x = 0; x < 6; x++) {
+            lanes column[6];
+            for (int y = 0; y < 6; y++)
+                column[y] = lanes_load(points + (6 * y + x) * step + i * CRD_LANES);
+            weights_transposed_six(half[x], column);
+        }
+        for (int y = 0; y < 3; y++) {
+            lanes row[6], out[3];
+            for (int x = 0; x < 6; x++)
+                row[x] = half[x][y];
+            weights_transposed_six(out, row);
+            for (int x = 0; x < 3; x++)
+                lanes_store(panel + (9 * i + 3 * y + x) * CRD_LANES, out[x]);
+        }
+    }
+}
+
 const crd_conv_kernels CONV_TABLE = {
     .max_width = MAX_WIDTH,
     .multiply = multiply,
     .pack = pack,
+    .copy_rows = copy_rows,
     .unpack = unpack,
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,
     .winograd_weights = winograd_weights,
+    .winograd_out_transposed = winograd_out_transposed,
+    .winograd_weights_transposed = winograd_weights_transposed,
 };
 
 #endif

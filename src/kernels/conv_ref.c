@@ -12,11 +12,13 @@ static void multiply(const crd_products *p)
         for (int64_t j = 0; j < p->n_pieces; j++)
             for (int64_t i = 0; i < p->width; i++) {
                 const float *in = p->in + p->in_at[j] + i * p->in_step;
+                float *out = p->out + panel * p->out_step + (p->out_at[j] + i) * LANES;
                 float sum[LANES] = {0};
+                for (int c = 0; p->adds && c < LANES; c++)
+                    sum[c] = out[c];
                 for (int64_t k = 0; k < p->n_terms; k++)
                     for (int c = 0; c < LANES; c++)
                         sum[c] += in[p->terms[k]] * weights[k * LANES + c];
-                float *out = p->out + panel * p->out_step + (p->out_at[j] + i) * LANES;
                 for (int c = 0; c < LANES; c++)
                     out[c] = sum[c];
             }
@@ -28,6 +30,16 @@ static void pack(float *strip, const float *in, int64_t plane, int64_t n, int n_
     for (int64_t i = 0; i < n; i++)
         for (int c = 0; c < LANES; c++)
             strip[i * LANES + c] = c < n_channels ? in[c * plane + i] : 0;
+}
+
+static void copy_rows(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
+                      int64_t shift, int64_t n_rows)
+{
+    for (int64_t y = 0; y < n_rows; y++)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t x = i + shift;
+            to[y * pitch + i] = x >= 0 && x < width ? from[y * width + x] : 0;
+        }
 }
 
 static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
@@ -64,6 +76,15 @@ static const float weight_matrix[IN][3] = {
     {1.0f / 24, 1.0f / 12, 1.0f / 6},
     {1.0f / 24, -1.0f / 12, 1.0f / 6},
     {0, 0, 1},
+};
+
+static const float out_transposed[IN][OUT] = {
+    {1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1},
+};
+static const float weight_transposed[3][IN] = {
+    {1.0f / 4, -1.0f / 6, -1.0f / 6, 1.0f / 24, 1.0f / 24, 0},
+    {0, -1.0f / 6, 1.0f / 6, 1.0f / 12, -1.0f / 12, 0},
+    {0, -1.0f / 6, -1.0f / 6, 1.0f / 6, 1.0f / 6, 1},
 };
 
 /* result = M x M^T of one channel: M is rows x n, x is n x n with lines `pitch` apart. */
@@ -127,12 +148,42 @@ static void winograd_weights(float *points, int64_t step, const float *panel, in
         }
 }
 
+static void winograd_out_transposed(float *points, int64_t step, const float *strip, int64_t pitch,
+                                    int64_t n_tiles)
+{
+    float x[CRD_WINOGRAD_POINTS], result[CRD_WINOGRAD_POINTS];
+    for (int64_t tile = 0; tile < n_tiles; tile++)
+        for (int c = 0; c < LANES; c++) {
+            for (int i = 0; i < OUT * OUT; i++)
+                x[i] = strip[(i / OUT * pitch + OUT * tile + i % OUT) * LANES + c];
+            transform(result, out_transposed[0], IN, OUT, x);
+            for (int i = 0; i < CRD_WINOGRAD_POINTS; i++)
+                points[i * step + tile * LANES + c] = result[i];
+        }
+}
+
+static void winograd_weights_transposed(float *panel, const float *points, int64_t step, int64_t n)
+{
+    float x[CRD_WINOGRAD_POINTS], result[CRD_WINOGRAD_POINTS];
+    for (int64_t in = 0; in < n; in++)
+        for (int c = 0; c < LANES; c++) {
+            for (int i = 0; i < CRD_WINOGRAD_POINTS; i++)
+                x[i] = points[i * step + in * LANES + c];
+            transform(result, weight_transposed[0], 3, IN, x);
+            for (int i = 0; i < 9; i++)
+                panel[(in * 9 + i) * LANES + c] = result[i];
+        }
+}
+
 const crd_conv_kernels crd_conv_kernels_ref = {
     .max_width = 7,
     .multiply = multiply,
     .pack = pack,
+    .copy_rows = copy_rows,
     .unpack = unpack,
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,
     .winograd_weights = winograd_weights,
+    .winograd_out_transposed = winograd_out_transposed,
+    .winograd_weights_transposed = winograd_weights_transposed,
 };

@@ -207,4 +207,6 @@ const crd_kernels crd_kernels_avx512 = {
     .draw = draw,
     .sign_fill = sign_fill,
     .conv = &crd_conv_kernels_avx512,
+    .param = &crd_param_kernels_avx512,
+    .elementwise = &crd_elementwise_kernels_avx512,
 };

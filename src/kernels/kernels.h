@@ -11,6 +11,8 @@
 #include "credence/rng.h"
 #include "credence/status.h"
 #include "kernels/conv.h"
+#include "kernels/param.h"
+#include "kernels/elementwise.h"
 
 typedef struct crd_kernels {
     const char *name; /**< "ref", "avx2", "avx512" */
@@ -24,6 +26,8 @@ typedef struct crd_kernels {
     /** out[i] = +1 or -1 by the top bit of word (i / 16) % 4, lane i % 16, of superblock i / 64. */
     void (*sign_fill)(float *out, int64_t n, const crd_stream *stream);
     const crd_conv_kernels *conv;
+    const crd_param_kernels *param;
+    const crd_elementwise_kernels *elementwise;
 } crd_kernels;
 
 /** The table in use. Chosen at the first call. Never NULL. Thread safe. */

@@ -9,6 +9,8 @@
 
 extern const crd_kernels crd_kernels_ref;
 extern const crd_conv_kernels crd_conv_kernels_ref;
+extern const crd_param_kernels crd_param_kernels_ref;
+extern const crd_elementwise_kernels crd_elementwise_kernels_ref;
 /** `n_steps` steps of independent multiply-adds in registers. Returns the floating-point operations
  * of one step; *sink keeps the compiler from leaving the work out. */
 typedef double crd_peak_loop(float *sink, int64_t n_steps);
@@ -19,6 +21,10 @@ extern const crd_kernels crd_kernels_avx2;
 extern const crd_kernels crd_kernels_avx512;
 extern const crd_conv_kernels crd_conv_kernels_avx2;
 extern const crd_conv_kernels crd_conv_kernels_avx512;
+extern const crd_param_kernels crd_param_kernels_avx2;
+extern const crd_param_kernels crd_param_kernels_avx512;
+extern const crd_elementwise_kernels crd_elementwise_kernels_avx2;
+extern const crd_elementwise_kernels crd_elementwise_kernels_avx512;
 crd_peak_loop crd_peak_loop_avx2;
 crd_peak_loop crd_peak_loop_avx512;
 #endif

@@ -10,7 +10,6 @@
 
 #include "kernels/kernels.h"
 #include "nn/conv_method.h"
-#include "nn/layer_conv.h"
 
 /* A slab of a third of a 1 MB L2; sums of two panels that stay beside it. */
 enum { SLAB_FLOATS = 96 << 10, CHUNK_PIXELS = 448, PANELS = 2 };
@@ -57,7 +56,7 @@ static int64_t pieces_of_row(int64_t n)
 
 static int64_t rows_under(const crd_conv *conv, int64_t n_rows)
 {
-    const crd_conv2d_attrs *a = conv->attrs;
+    const crd_conv2d_attrs *a = &conv->attrs;
     return (n_rows - 1) * a->stride[0] + (a->kernel_size[0] - 1) * a->dilation[0] + 1;
 }
 
@@ -82,8 +81,8 @@ static blocking block_pointwise(const crd_conv *conv)
 
 static blocking block(const crd_conv *conv)
 {
-    const crd_conv2d_attrs *a = conv->attrs;
-    if (crd_conv_is_pointwise(conv->attrs))
+    const crd_conv2d_attrs *a = &conv->attrs;
+    if (crd_conv_is_pointwise(conv))
         return block_pointwise(conv);
     blocking b = {.n_columns = conv->out_width};
     int64_t reach = (a->kernel_size[1] - 1) * a->dilation[1];
@@ -140,8 +139,8 @@ static int fits(const crd_conv *conv)
 /* Multiply-adds of whole pieces and panels, a load with each pixel, packing of the weights. */
 static double cost(const crd_conv *conv)
 {
-    int64_t width = crd_conv_is_pointwise(conv->attrs) ? crd_conv_in_plane(conv) : conv->out_width;
-    int64_t rows = crd_conv_is_pointwise(conv->attrs) ? 1 : conv->n_images * conv->out_height;
+    int64_t width = crd_conv_is_pointwise(conv) ? crd_conv_in_plane(conv) : conv->out_width;
+    int64_t rows = crd_conv_is_pointwise(conv) ? 1 : conv->n_images * conv->out_height;
     int64_t n_pieces = pieces_of_row(width), n_panels = crd_conv_n_panels(conv);
     double pixels = (double)(rows * n_pieces * divide_up(width, n_pieces));
     double terms = (double)conv->n_terms;
@@ -156,7 +155,7 @@ static int64_t scratch_floats(const crd_conv *conv)
 
 static void fill_terms(int64_t *terms, const crd_conv *conv, const blocking *b)
 {
-    const crd_conv2d_attrs *a = conv->attrs;
+    const crd_conv2d_attrs *a = &conv->attrs;
     for (int64_t c = 0; c < conv->n_in; c++)
         for (int64_t y = 0; y < a->kernel_size[0]; y++)
             for (int64_t x = 0; x < a->kernel_size[1]; x++) {
@@ -174,7 +173,7 @@ typedef struct chunk {
 
 static chunk take_chunk(const crd_conv *conv, const blocking *b, int64_t i)
 {
-    if (crd_conv_is_pointwise(conv->attrs)) {
+    if (crd_conv_is_pointwise(conv)) {
         int64_t column = i * b->n_columns, n = crd_conv_in_plane(conv);
         return (chunk){0, 0, column, 1, 1, smaller(b->n_columns, n - column)};
     }
@@ -191,13 +190,17 @@ static chunk take_chunk(const crd_conv *conv, const blocking *b, int64_t i)
 static void fill_slab(float *slab, const float *in, const crd_conv *conv, const blocking *b,
                       const chunk *k)
 {
-    const crd_conv2d_attrs *a = conv->attrs;
+    const crd_conv2d_attrs *a = &conv->attrs;
     int64_t top = k->row * a->stride[0] - a->padding[0], n_rows = rows_under(conv, k->n_rows);
     for (int64_t c = 0; c < conv->n_in; c++)
         for (int64_t image = 0; image < k->n_images; image++) {
             const float *from =
                 in + (c * conv->n_images + k->image + image) * conv->height * conv->width;
             float *to = slab + c * b->plane + image * b->slab_rows * b->row_floats;
+            if (a->stride[0] == 1 && a->stride[1] == 1) {
+                crd_conv_pad_rows(to, b->row_floats, from, conv, top, -a->padding[1], n_rows);
+                continue;
+            }
             for (int64_t y = 0; y < n_rows; y++, to += b->row_floats) {
                 if (a->kernel_size[0] == 1 && y % a->stride[0] != 0)
                     continue; /* no kernel row falls here */
@@ -230,7 +233,7 @@ static const float *fill_pointwise(float *slab, const float *in, const crd_conv 
 static int64_t fill_pieces(int64_t *in_at, int64_t *out_at, const crd_conv *conv, const blocking *b,
                            const chunk *k, int width)
 {
-    int64_t n = 0, row_step = conv->attrs->stride[0] * b->row_floats;
+    int64_t n = 0, row_step = conv->attrs.stride[0] * b->row_floats;
     for (int64_t image = 0; image < k->n_images; image++)
         for (int64_t y = 0; y < k->n_rows; y++)
             for (int64_t x = 0; x < k->n_columns; x += width, n++) {
@@ -252,7 +255,7 @@ static void forward(const crd_conv *conv, const crd_layer_args *args, int64_t gr
     for (int64_t i = 0; i < b.n_chunks; i++) {
         chunk k = take_chunk(conv, &b, i);
         const float *slab = p.slab;
-        if (crd_conv_is_pointwise(conv->attrs))
+        if (crd_conv_is_pointwise(conv))
             slab = fill_pointwise(p.slab, in, conv, &b, &k);
         else
             fill_slab(p.slab, in, conv, &b, &k);

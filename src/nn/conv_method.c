@@ -7,6 +7,16 @@
 
 enum { LINE_FLOATS = 16 };
 
+int crd_conv_is_pointwise(const crd_conv *conv)
+{
+    const crd_conv2d_attrs *a = &conv->attrs;
+    for (int i = 0; i < 2; i++)
+        if (a->kernel_size[i] != 1 || a->stride[i] != 1 || a->padding[i] != 0)
+            return 0;
+    /* A gradient's convolution may leave pixels out at the end. */
+    return conv->out_height == conv->height && conv->out_width == conv->width;
+}
+
 int64_t crd_conv_in_plane(const crd_conv *conv)
 {
     return conv->n_images * conv->height * conv->width;
@@ -35,30 +45,29 @@ void crd_conv_gather_row(float *out, const float *row, int64_t n, int64_t stride
         out[i] = 0;
 }
 
+void crd_conv_pad_rows(float *out, int64_t row_floats, const float *in, const crd_conv *conv,
+                       int64_t top, int64_t left, int64_t n_rows)
+{
+    int64_t first = top < 0 ? -top : 0, end = conv->height - top;
+    end = end < n_rows ? end : n_rows;
+    if (first >= end)
+        first = end = n_rows; /* all outside */
+    memset(out, 0, (size_t)(first * row_floats) * sizeof *out);
+    crd_kernels_get()->conv->copy_rows(out + first * row_floats, row_floats, row_floats,
+                                       in + (top + first) * conv->width, conv->width, left,
+                                       end - first);
+    memset(out + end * row_floats, 0, (size_t)((n_rows - end) * row_floats) * sizeof *out);
+}
+
 int64_t crd_conv_n_panels(const crd_conv *conv)
 {
     return (conv->n_out + CRD_LANES - 1) / CRD_LANES;
 }
 
-static int lanes_of_panel(const crd_conv *conv, int64_t panel)
+int crd_conv_panel_lanes(const crd_conv *conv, int64_t panel)
 {
     int64_t left = conv->n_out - panel * CRD_LANES;
     return left < CRD_LANES ? (int)left : CRD_LANES;
-}
-
-int64_t crd_conv_panel_room(const crd_conv *conv)
-{
-    return CRD_LANES * conv->n_terms + CRD_WEIGHT_SLACK;
-}
-
-void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const crd_layer_args *args,
-                         int64_t group, int64_t panel)
-{
-    int64_t channel = group * conv->n_out + panel * CRD_LANES;
-    int n_lanes = lanes_of_panel(conv, panel);
-    const float *rows =
-        crd_layer_weights(room, args, channel * conv->n_terms, n_lanes * conv->n_terms);
-    crd_kernels_get()->conv->pack(out, rows, conv->n_terms, conv->n_terms, n_lanes);
 }
 
 void crd_conv_finish_panel(const float *strip, const crd_conv *conv, const crd_layer_args *args,
@@ -72,8 +81,8 @@ void crd_conv_finish_panel(const float *strip, const crd_conv *conv, const crd_l
         .residual = args->residual == NULL ? NULL : args->residual + at,
         .relu = args->relu,
     };
-    crd_kernels_get()->conv->unpack(args->out + at, plane, strip, n, lanes_of_panel(conv, panel),
-                                    &epilogue);
+    crd_kernels_get()->conv->unpack(args->out + at, plane, strip, n,
+                                    crd_conv_panel_lanes(conv, panel), &epilogue);
 }
 
 float *crd_scratch_floats(crd_scratch *scratch, int64_t n)

@@ -4,13 +4,18 @@
 
 #include "nn/layer.h"
 
-/** A convolution of a batch. Counts are those of one group. */
+/** A convolution of a batch: that of a node, or one that carries its gradient back, whose padding
+ * may be negative. Counts are those of one group. */
 typedef struct crd_conv {
-    const crd_node *node;
-    const crd_conv2d_attrs *attrs;
+    crd_conv2d_attrs attrs;
     int64_t n_images, n_in, n_out;
     int64_t height, width, out_height, out_width;
     int64_t n_terms; /**< of a sum: input channels times kernel pixels */
+    /** NULL, or the convolution whose gradient this one carries back. Its weights are then those of
+     * that one with the channels in and out exchanged, of kernel pixels in reverse: pixel (y, x) is
+     * tap_last - (y, x) * tap_step there. */
+    const struct crd_conv *forward;
+    int64_t tap_last[2], tap_step[2];
 } crd_conv;
 
 typedef struct crd_conv_method {
@@ -25,6 +30,19 @@ typedef struct crd_conv_method {
 
 extern const crd_conv_method crd_conv_direct, crd_conv_winograd, crd_conv_gemm;
 
+/** The convolution of a node. */
+crd_conv crd_conv_make(const crd_node *node, const crd_shape *in, int64_t n_images);
+
+/** The cheapest by its own model. */
+const crd_conv_method *crd_conv_choose(const crd_conv *conv);
+
+/** Floats of scratch, and the pass over all groups, by the method chosen. */
+int64_t crd_conv_scratch_floats(const crd_conv *conv);
+void crd_conv_forward(const crd_conv *conv, const crd_layer_args *args);
+
+/** 1x1, stride 1, no padding: the input already is the matrix of columns. */
+int crd_conv_is_pointwise(const crd_conv *conv);
+
 /** Pixels of the batch in a channel of the input and of the output. */
 int64_t crd_conv_in_plane(const crd_conv *conv);
 int64_t crd_conv_out_plane(const crd_conv *conv);
@@ -33,8 +51,20 @@ int64_t crd_conv_out_plane(const crd_conv *conv);
 void crd_conv_gather_row(float *out, const float *row, int64_t n, int64_t stride, int64_t shift,
                          int64_t width);
 
+/** Rows [top, top + n_rows) of an image's channel `in` to rows of row_floats floats, from column
+ * `left` on; 0 outside of the image. */
+void crd_conv_pad_rows(float *out, int64_t row_floats, const float *in, const crd_conv *conv,
+                       int64_t top, int64_t left, int64_t n_rows);
+
 /** Panels of 16 channels that the output channels of a group take. */
 int64_t crd_conv_n_panels(const crd_conv *conv);
+/** Channels of a panel: 16, or what is left. */
+int crd_conv_panel_lanes(const crd_conv *conv, int64_t panel);
+
+/** All weights of a group, [output channel][term]. `room` has crd_conv_weights_room floats. */
+const float *crd_conv_weights(float *room, const crd_conv *conv, const crd_layer_args *args,
+                              int64_t group);
+int64_t crd_conv_weights_room(const crd_conv *conv);
 
 /** Weights of panel `panel` of a group as [term][16]. `room` has crd_conv_panel_room floats. */
 void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const crd_layer_args *args,

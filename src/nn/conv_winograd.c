@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
-#include "nn/conv_method.h"
+#include "nn/layer_conv.h"
 
 enum { POINTS = CRD_WINOGRAD_POINTS, IN = CRD_WINOGRAD_IN, OUT = CRD_WINOGRAD_OUT };
 enum { CHUNK_TILES = 56, PANELS = 2 };
@@ -79,11 +79,11 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
 }
 
 /* Also at least 16 input channels: the terms of a group are whole panels. */
-static int fits(const crd_conv *conv)
+int crd_conv_fits_winograd(const crd_conv *conv)
 {
-    const crd_conv2d_attrs *a = conv->attrs;
+    const crd_conv2d_attrs *a = &conv->attrs;
     for (int i = 0; i < 2; i++)
-        if (a->kernel_size[i] != 3 || a->stride[i] != 1 || a->dilation[i] != 1)
+        if (a->kernel_size[i] != 3 || a->stride[i] != 1 || a->dilation[i] != 1 || a->padding[i] < 0)
             return 0;
     return conv->n_in % CRD_LANES == 0;
 }
@@ -105,23 +105,22 @@ static int64_t scratch_floats(const crd_conv *conv)
     return cut(conv, &b, NULL).n_floats;
 }
 
-/* The strip of 16 channels under a row of tiles, with its padding. */
-static void fill_strip(float *strip, const float *in, const crd_conv *conv, const blocking *b,
-                       int64_t image, int64_t tile_row)
+void crd_conv_fill_strip(float *strip, const float *in, const crd_conv *conv, int64_t pitch,
+                         int64_t image, int64_t tile_row)
 {
     const crd_conv_kernels *kernels = crd_kernels_get()->conv;
-    int64_t top = tile_row * OUT - conv->attrs->padding[0], left = conv->attrs->padding[1];
-    int64_t n = smaller(conv->width, b->pitch - left);
-    for (int64_t y = 0; y < IN; y++, strip += b->pitch * CRD_LANES) {
+    int64_t top = tile_row * OUT - conv->attrs.padding[0], left = conv->attrs.padding[1];
+    int64_t n = smaller(conv->width, pitch - left);
+    for (int64_t y = 0; y < IN; y++, strip += pitch * CRD_LANES) {
         if (top + y < 0 || top + y >= conv->height) {
-            memset(strip, 0, (size_t)(b->pitch * CRD_LANES) * sizeof *strip);
+            memset(strip, 0, (size_t)(pitch * CRD_LANES) * sizeof *strip);
             continue;
         }
         memset(strip, 0, (size_t)(left * CRD_LANES) * sizeof *strip);
         kernels->pack(strip + left * CRD_LANES, in + (image * conv->height + top + y) * conv->width,
                       crd_conv_in_plane(conv), n, CRD_LANES);
         memset(strip + (left + n) * CRD_LANES, 0,
-               (size_t)((b->pitch - left - n) * CRD_LANES) * sizeof *strip);
+               (size_t)((pitch - left - n) * CRD_LANES) * sizeof *strip);
     }
 }
 
@@ -131,8 +130,8 @@ static void transform_in(const parts *p, const float *in, const crd_conv *conv, 
 {
     for (int64_t group = 0; group < b->n_groups; group++)
         for (int64_t row = 0; row < n; row++) {
-            fill_strip(p->strip, in + group * CRD_LANES * crd_conv_in_plane(conv), conv, b,
-                       (first + row) / b->rows, (first + row) % b->rows);
+            crd_conv_fill_strip(p->strip, in + group * CRD_LANES * crd_conv_in_plane(conv), conv,
+                                b->pitch, (first + row) / b->rows, (first + row) % b->rows);
             crd_kernels_get()->conv->winograd_in(p->points +
                                                      (group * n + row) * b->columns * CRD_LANES,
                                                  b->point_step, p->strip, b->pitch, b->columns);
@@ -224,7 +223,7 @@ static void forward(const crd_conv *conv, const crd_layer_args *args, int64_t gr
 }
 
 const crd_conv_method crd_conv_winograd = {.name = "winograd 4x4",
-                                           .fits = fits,
+                                           .fits = crd_conv_fits_winograd,
                                            .cost = cost,
                                            .scratch_floats = scratch_floats,
                                            .forward = forward};

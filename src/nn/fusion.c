@@ -82,6 +82,14 @@ cleanup:
     return status;
 }
 
+int crd_fusion_can_cut(const crd_fusion *fusion, const crd_network *network, int64_t at)
+{
+    for (int64_t i = at; i < network->n_nodes; i++)
+        if (fusion->host[i] < at)
+            return 0;
+    return 1;
+}
+
 void crd_fusion_clear(crd_fusion *fusion)
 {
     crd_free(fusion->host);

@@ -19,6 +19,8 @@ typedef struct crd_fusion {
  * is empty then. */
 crd_status crd_fusion_init(crd_fusion *fusion, const crd_network *network, const uint8_t *random,
                            const uint8_t *skip, int is_fusing);
+/** 1 if no node from `at` on has its host before. */
+int crd_fusion_can_cut(const crd_fusion *fusion, const crd_network *network, int64_t at);
 void crd_fusion_clear(crd_fusion *fusion);
 
 #endif

@@ -49,8 +49,10 @@ typedef struct crd_layer_args {
     const crd_shape *in_shape[CRD_NODE_MAX_INPUTS]; /**< without batch */
     const float *params[CRD_NODE_MAX_PARAMS]; /**< by slot; NULL: none (no bias, folded away) */
     const crd_weight_source *source;          /**< instead of params[CRD_PARAM_WEIGHT]; NULL: not */
-    const float *residual; /**< added to the output, laid out like it; NULL: nothing */
-    int relu;              /**< 1: negative outputs become 0, after all else */
+    const float
+        *residual; /**< added to the output, laid out like it; NULL: nothing; of a convolution
+                                it may be out itself */
+    int relu;      /**< 1: negative outputs become 0, after all else */
     int64_t n_images;
     float *scratch;                     /**< at least scratch_floats(node, n_images) floats */
     const crd_layer_training *training; /**< NULL: prediction */
@@ -60,23 +62,29 @@ typedef struct crd_layer_args {
  * still hold what the kind keeps (keeps_in, keeps_out) and may hold anything else. */
 typedef struct crd_layer_grads {
     const float *dout;
-    float *din[CRD_NODE_MAX_INPUTS];     /**< added to; NULL: not asked for */
-    float *dparams[CRD_NODE_MAX_PARAMS]; /**< likewise, by slot; running statistics have none */
+    float *din[CRD_NODE_MAX_INPUTS];     /**< NULL: not asked for; din[0] may be dout if it is not
+                                              added to and the kind is in_place */
+    int adds[CRD_NODE_MAX_INPUTS];       /**< 1: din is added to; 0: overwritten */
+    float *dparams[CRD_NODE_MAX_PARAMS]; /**< overwritten, by slot; NULL: not asked for; running
+                                              statistics have none */
 } crd_layer_grads;
 
 struct crd_layer {
     const char *name; /**< torch's class name */
     int n_inputs;
     int is_weighted;            /**< weight and bias may carry a posterior */
-    int in_place;               /**< out may be in[0] */
+    int in_place;               /**< out may be in[0], and din[0] dout */
     int has_epilogue;           /**< heeds residual and relu */
     int keeps_in, keeps_out;    /**< backward reads in, out */
     const crd_attr_spec *attrs; /**< ends with a NULL name */
     /** Shape of the output, and parameter shapes by slot (n_dims -1: no such parameter). */
     crd_status (*infer)(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS], const crd_node *node,
                         const crd_shape *const *in);
-    /** Floats of scratch for a pass over n_images, either way; NULL: none. */
+    /** Floats of scratch for a forward pass over n_images; NULL: none. */
     int64_t (*scratch_floats)(const crd_node *node, const crd_shape *const *in, int64_t n_images);
+    /** And for a backward pass. */
+    int64_t (*backward_scratch_floats)(const crd_node *node, const crd_shape *const *in,
+                                       int64_t n_images);
     /** NULL for Input, which has nothing to infer or run. */
     void (*forward)(const crd_node *node, const crd_layer_args *args);
     /** Name of the algorithm for a pass over n_images; NULL: there is but one. */
@@ -91,6 +99,10 @@ const float *crd_layer_weights(float *out, const crd_layer_args *args, int64_t f
 
 /** out = out + residual, then relu, of n elements: for what has no epilogue of its own. */
 void crd_layer_finish(float *out, const float *residual, int relu, int64_t n);
+
+/** The gradient at an input of n elements for a backward pass that adds to it piece by piece: zeros if
+ * it is to be overwritten. NULL: not asked for. */
+float *crd_layer_cleared_din(const crd_layer_grads *grads, int input, int64_t n);
 
 /** The kind of that name, or NULL. */
 const crd_layer *crd_layer_find(const char *name);

@@ -1,6 +1,5 @@
 /* Two-dimensional convolution: its shapes, and which algorithm computes it. */
 #include "nn/layer_conv.h"
-#include "nn/conv_method.h"
 
 static const crd_attr_spec attrs[] = {
     {"in_channels", offsetof(crd_conv2d_attrs, in_channels), 1, 0, 1, CRD_NODE_MAX_ELEMENTS},
@@ -50,8 +49,7 @@ cleanup:
 static const crd_conv_method *const methods[] = {&crd_conv_direct, &crd_conv_winograd,
                                                  &crd_conv_gemm};
 
-/* The cheapest by its own model. */
-static const crd_conv_method *choose(const crd_conv *conv)
+const crd_conv_method *crd_conv_choose(const crd_conv *conv)
 {
     const crd_conv_method *best = NULL;
     double best_cost = 0;
@@ -67,12 +65,23 @@ static const crd_conv_method *choose(const crd_conv *conv)
     return best;
 }
 
-static crd_conv make_conv(const crd_node *node, const crd_shape *in, int64_t n_images)
+int64_t crd_conv_scratch_floats(const crd_conv *conv)
+{
+    return crd_conv_choose(conv)->scratch_floats(conv);
+}
+
+void crd_conv_forward(const crd_conv *conv, const crd_layer_args *args)
+{
+    const crd_conv_method *chosen = crd_conv_choose(conv);
+    for (int64_t group = 0; group < conv->attrs.groups; group++)
+        chosen->forward(conv, args, group);
+}
+
+crd_conv crd_conv_make(const crd_node *node, const crd_shape *in, int64_t n_images)
 {
     const crd_conv2d_attrs *a = &node->attrs.conv2d;
     return (crd_conv){
-        .node = node,
-        .attrs = a,
+        .attrs = *a,
         .n_images = n_images,
         .n_in = a->in_channels / a->groups,
         .n_out = a->out_channels / a->groups,
@@ -86,24 +95,27 @@ static crd_conv make_conv(const crd_node *node, const crd_shape *in, int64_t n_i
 
 static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
 {
-    crd_conv conv = make_conv(node, in[0], n_images);
-    int64_t forward_floats = choose(&conv)->scratch_floats(&conv);
-    int64_t backward_floats = crd_conv_column_floats(conv.attrs, crd_conv_out_plane(&conv));
-    return forward_floats > backward_floats ? forward_floats : backward_floats;
+    crd_conv conv = crd_conv_make(node, in[0], n_images);
+    return crd_conv_scratch_floats(&conv);
+}
+
+static int64_t backward_scratch_floats(const crd_node *node, const crd_shape *const *in,
+                                       int64_t n_images)
+{
+    crd_conv conv = crd_conv_make(node, in[0], n_images);
+    return crd_conv_backward_scratch_floats(&conv);
 }
 
 static const char *method(const crd_node *node, const crd_shape *const *in, int64_t n_images)
 {
-    crd_conv conv = make_conv(node, in[0], n_images);
-    return choose(&conv)->name;
+    crd_conv conv = crd_conv_make(node, in[0], n_images);
+    return crd_conv_choose(&conv)->name;
 }
 
 static void forward(const crd_node *node, const crd_layer_args *args)
 {
-    crd_conv conv = make_conv(node, args->in_shape[0], args->n_images);
-    const crd_conv_method *chosen = choose(&conv);
-    for (int64_t group = 0; group < conv.attrs->groups; group++)
-        chosen->forward(&conv, args, group);
+    crd_conv conv = crd_conv_make(node, args->in_shape[0], args->n_images);
+    crd_conv_forward(&conv, args);
 }
 
 const crd_layer crd_layer_conv2d = {.name = "Conv2d",
@@ -113,6 +125,7 @@ const crd_layer crd_layer_conv2d = {.name = "Conv2d",
                                     .attrs = attrs,
                                     .infer = infer,
                                     .scratch_floats = scratch_floats,
+                                    .backward_scratch_floats = backward_scratch_floats,
                                     .forward = forward,
                                     .method = method,
                                     .keeps_in = 1,

@@ -1,27 +1,50 @@
-/** Convolution: the matrix of columns, which its forward and its backward pass share. */
+/** Convolution: the matrix of columns, which its forward and its backward pass share, and the parts
+ * of the backward pass. */
 #ifndef CRD_NN_LAYER_CONV_H
 #define CRD_NN_LAYER_CONV_H
 
+#include "nn/conv_method.h"
 #include "nn/layer_kinds.h"
 
-/** 1x1, stride 1, no padding: the input already is the matrix of columns. */
-int crd_conv_is_pointwise(const crd_conv2d_attrs *a);
-
-/** Pixels under the kernel in all channels of a group: the rows of the matrix. */
-int64_t crd_conv_column_length(const crd_conv2d_attrs *a);
-
-/** As many columns as one chunk allows, evened out over the chunks so that none is a thin rest. */
-int64_t crd_conv_chunk_width(const crd_conv2d_attrs *a, int64_t n_columns);
+/** As many columns as one chunk allows, evened out over the chunks so that none is a thin rest; of a
+ * pointwise convolution all. A column has n_terms rows. */
+int64_t crd_conv_chunk_width(const crd_conv *conv);
 
 /** Floats of a chunk; 0 for a pointwise convolution. */
-int64_t crd_conv_column_floats(const crd_conv2d_attrs *a, int64_t n_columns);
+int64_t crd_conv_column_floats(const crd_conv *conv);
 
 /** Columns [first, first + n) of the matrix for the channels from `in` on; a column is an output
  * pixel, numbered over (image, height, width). */
-void crd_conv_gather_columns(float *columns, const float *in, const crd_node *node,
-                             const crd_layer_args *args, int64_t first, int64_t n);
+void crd_conv_gather_columns(float *columns, const float *in, const crd_conv *conv, int64_t first,
+                             int64_t n);
 
+int64_t crd_conv_backward_scratch_floats(const crd_conv *conv);
 void crd_conv_backward(const crd_node *node, const crd_layer_args *args,
                        const crd_layer_grads *grads);
+
+/** The gradient at the input by convolutions of the one at the output; adds to din if `adds`. */
+int crd_conv_input_gradient_fits(const crd_conv *conv);
+int64_t crd_conv_input_gradient_scratch_floats(const crd_conv *conv);
+void crd_conv_input_gradient(float *din, int adds, const crd_conv *conv, const crd_layer_args *args,
+                             const float *dout);
+
+/** Algorithms of the gradient at the weights; as crd_conv_method. */
+typedef struct crd_conv_weight_gradient {
+    int (*fits)(const crd_conv *conv);
+    double (*cost)(const crd_conv *conv);
+    int64_t (*scratch_floats)(const crd_conv *conv);
+    /** Of a group; overwritten. */
+    void (*run)(float *dweight, const crd_conv *conv, const crd_layer_args *args, const float *dout,
+                int64_t group);
+} crd_conv_weight_gradient;
+
+extern const crd_conv_weight_gradient crd_conv_weight_gradient_direct,
+    crd_conv_weight_gradient_winograd, crd_conv_weight_gradient_columns;
+
+/** Whether Winograd's algorithm fits; the strip of 16 channels from `in` on under a row of its tiles,
+ * 6 rows of `pitch` pixels, with its padding. */
+int crd_conv_fits_winograd(const crd_conv *conv);
+void crd_conv_fill_strip(float *strip, const float *in, const crd_conv *conv, int64_t pitch,
+                         int64_t image, int64_t tile_row);
 
 #endif

@@ -72,7 +72,7 @@ static void forward(const crd_node *node, const crd_layer_args *args)
 static void backward(const crd_node *node, const crd_layer_args *args, const crd_layer_grads *grads)
 {
     if (grads->din[0] != NULL)
-        apply_mask(grads->din[0], grads->dout, node, args, 1);
+        apply_mask(grads->din[0], grads->dout, node, args, grads->adds[0]);
 }
 
 const crd_layer crd_layer_dropout = {.name = "Dropout",

@@ -1,6 +1,5 @@
 #include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
-#include "nn/reduce.h"
 
 static const crd_attr_spec attrs[] = {
     {"in_features", offsetof(crd_linear_attrs, in_features), 1, 0, 1, CRD_NODE_MAX_ELEMENTS},
@@ -65,13 +64,13 @@ static void backward(const crd_node *node, const crd_layer_args *args, const crd
     int64_t n = args->n_images, n_in = a->in_features, n_out = a->out_features;
     float *dbias = grads->dparams[CRD_PARAM_BIAS];
     for (int64_t i = 0; dbias != NULL && i < n_out; i++)
-        dbias[i] += (float)crd_sum(grads->dout + i * n, n);
+        dbias[i] = (float)crd_kernels_get()->elementwise->sum(grads->dout + i * n, n);
     if (grads->dparams[CRD_PARAM_WEIGHT] != NULL)
         crd_gemm_transposed(grads->dparams[CRD_PARAM_WEIGHT], n_in, grads->dout, n, args->in[0], n,
-                            n_out, n_in, n, 1, CRD_TRANSPOSE_B);
+                            n_out, n_in, n, 0, CRD_TRANSPOSE_B);
     if (grads->din[0] != NULL)
         crd_gemm_transposed(grads->din[0], n, args->params[CRD_PARAM_WEIGHT], n_in, grads->dout, n,
-                            n_in, n, n_out, 1, CRD_TRANSPOSE_A);
+                            n_in, n, n_out, grads->adds[0] ? 1 : 0, CRD_TRANSPOSE_A);
 }
 
 const crd_layer crd_layer_linear = {.name = "Linear",

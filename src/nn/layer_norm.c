@@ -1,7 +1,7 @@
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
-#include "nn/reduce.h"
 
 static const crd_attr_spec attrs[] = {
     {"num_features", offsetof(crd_batch_norm2d_attrs, num_features), 1, 0, 1,
@@ -40,13 +40,14 @@ static int uses_batch(const crd_layer_args *args)
 
 static void find_statistics(const crd_node *node, const crd_layer_args *args)
 {
+    const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
     int64_t plane = plane_length(node, args);
     for (int64_t c = 0; c < node->shape.dims[0]; c++) {
         const float *in = args->in[0] + c * plane;
-        double mean = crd_sum(in, plane) / (double)plane;
+        double mean = kernels->sum(in, plane) / (double)plane;
         args->training->mean[c] = (float)mean;
         args->training->variance[c] =
-            (float)(crd_sum_products(in, mean, in, mean, plane) / (double)plane);
+            (float)(kernels->sum_products(in, mean, in, mean, plane) / (double)plane);
     }
 }
 
@@ -75,29 +76,28 @@ static void forward(const crd_node *node, const crd_layer_args *args)
         float scale = (float)gain;
         float shift =
             (float)((double)args->params[CRD_PARAM_BIAS][c] - channel_mean(args, c) * gain);
-        const float *in = args->in[0] + c * plane;
-        float *out = args->out + c * plane;
-        for (int64_t i = 0; i < plane; i++)
-            out[i] = in[i] * scale + shift;
+        crd_kernels_get()->elementwise->scale_shift(args->out + c * plane, args->in[0] + c * plane,
+                                                    scale, shift, plane);
     }
 }
 
-/* With xhat = (x - mean) scale: dweight += sum(dout xhat), dbias += sum(dout), and din += weight
+/* With xhat = (x - mean) scale: dweight = sum(dout xhat), dbias = sum(dout), and din = weight
  * scale dout. Where mean and variance are the batch's they depend on x too, which takes the part of
  * dout away that lies along 1 and along xhat. Source: Ioffe and Szegedy, "Batch normalization",
  * ICML 2015, section 3. */
 static void backward(const crd_node *node, const crd_layer_args *args, const crd_layer_grads *grads)
 {
+    const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
     int64_t plane = plane_length(node, args);
     for (int64_t c = 0; c < node->shape.dims[0]; c++) {
         const float *in = args->in[0] + c * plane, *dout = grads->dout + c * plane;
         double mean = channel_mean(args, c), scale = channel_scale(node, args, c);
-        double dbias = crd_sum(dout, plane);
-        double dweight = crd_sum_products(dout, 0, in, mean, plane) * scale;
+        double dbias = kernels->sum(dout, plane);
+        double dweight = kernels->sum_products(dout, 0, in, mean, plane) * scale;
         if (grads->dparams[CRD_PARAM_WEIGHT] != NULL)
-            grads->dparams[CRD_PARAM_WEIGHT][c] += (float)dweight;
+            grads->dparams[CRD_PARAM_WEIGHT][c] = (float)dweight;
         if (grads->dparams[CRD_PARAM_BIAS] != NULL)
-            grads->dparams[CRD_PARAM_BIAS][c] += (float)dbias;
+            grads->dparams[CRD_PARAM_BIAS][c] = (float)dbias;
         if (grads->din[0] == NULL)
             continue;
         float *din = grads->din[0] + c * plane;
@@ -108,8 +108,7 @@ static void backward(const crd_node *node, const crd_layer_args *args, const crd
             in_gain = (float)slope;
             shift = (float)(gain * dbias / (double)plane - mean * slope);
         }
-        for (int64_t i = 0; i < plane; i++)
-            din[i] += dout[i] * dout_gain - (in[i] * in_gain + shift);
+        kernels->norm_backward(din, dout, in, dout_gain, in_gain, shift, plane, grads->adds[0]);
     }
 }
 

@@ -121,9 +121,10 @@ static void max_backward(const crd_node *node, const crd_layer_args *args,
     int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
     int64_t n_planes = node->shape.dims[0] * args->n_images;
     const float *out = args->out, *dout = grads->dout;
-    for (int64_t plane = 0; grads->din[0] != NULL && plane < n_planes; plane++) {
+    float *all = crd_layer_cleared_din(grads, 0, n_planes * height * width);
+    for (int64_t plane = 0; all != NULL && plane < n_planes; plane++) {
         const float *in = args->in[0] + plane * height * width;
-        float *din = grads->din[0] + plane * height * width;
+        float *din = all + plane * height * width;
         for (int64_t y = 0; y < node->shape.dims[1]; y++) {
             int64_t top = larger(y * a->stride[0] - a->padding[0], 0);
             int64_t end = smaller(y * a->stride[0] - a->padding[0] + a->kernel_size[0], height);
@@ -131,14 +132,14 @@ static void max_backward(const crd_node *node, const crd_layer_args *args,
                 int64_t left = larger(x * a->stride[1] - a->padding[1], 0);
                 int64_t right =
                     smaller(x * a->stride[1] - a->padding[1] + a->kernel_size[1], width);
-                int64_t i = top, j = left;
-                while (i < end && in[i * width + j] != *out)
-                    if (++j == right) {
-                        j = left;
-                        i++;
-                    }
-                if (i < end) /* a window of NaN has no maximum */
-                    din[i * width + j] += *dout;
+                /* Backwards over all of the window: a jump out at the first maximum would be one that
+                 * the CPU cannot foresee. */
+                int64_t at = -1;
+                for (int64_t i = end - 1; i >= top; i--)
+                    for (int64_t j = right - 1; j >= left; j--)
+                        at = in[i * width + j] == *out ? i * width + j : at;
+                if (at >= 0) /* a window of NaN has no maximum */
+                    din[at] += *dout;
             }
         }
     }
@@ -211,14 +212,15 @@ static void avg_backward(const crd_node *node, const crd_layer_args *args,
     int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
     int64_t n_planes = node->shape.dims[0] * args->n_images;
     const float *dout = grads->dout;
-    for (int64_t plane = 0; grads->din[0] != NULL && plane < n_planes; plane++)
+    float *din = crd_layer_cleared_din(grads, 0, n_planes * height * width);
+    for (int64_t plane = 0; din != NULL && plane < n_planes; plane++)
         for (int64_t y = 0; y < node->shape.dims[1]; y++) {
             int64_t top = y * a->stride[0] - a->padding[0];
             int64_t end = smaller(top + a->kernel_size[0], height + a->padding[0]);
             for (int64_t x = 0; x < node->shape.dims[2]; x++) {
                 int64_t left = x * a->stride[1] - a->padding[1];
                 int64_t right = smaller(left + a->kernel_size[1], width + a->padding[1]);
-                add_to_window(grads->din[0] + plane * height * width,
+                add_to_window(din + plane * height * width,
                               *dout++ / (float)((end - top) * (right - left)), larger(top, 0),
                               smaller(end, height), larger(left, 0), smaller(right, width), width);
             }
@@ -276,14 +278,15 @@ static void adaptive_backward(const crd_node *node, const crd_layer_args *args,
     int64_t out_height = node->shape.dims[1], out_width = node->shape.dims[2];
     int64_t n_planes = node->shape.dims[0] * args->n_images;
     const float *dout = grads->dout;
-    for (int64_t plane = 0; grads->din[0] != NULL && plane < n_planes; plane++)
+    float *din = crd_layer_cleared_din(grads, 0, n_planes * height * width);
+    for (int64_t plane = 0; din != NULL && plane < n_planes; plane++)
         for (int64_t y = 0; y < out_height; y++) {
             int64_t top = y * height / out_height;
             int64_t end = ((y + 1) * height + out_height - 1) / out_height;
             for (int64_t x = 0; x < out_width; x++) {
                 int64_t left = x * width / out_width;
                 int64_t right = ((x + 1) * width + out_width - 1) / out_width;
-                add_to_window(grads->din[0] + plane * height * width,
+                add_to_window(din + plane * height * width,
                               *dout++ / (float)((end - top) * (right - left)), top, end, left,
                               right, width);
             }

@@ -1,6 +1,7 @@
 /* Layers without weights that work element by element or move elements. */
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
 
 static const crd_attr_spec no_attrs[] = {{0}};
@@ -25,21 +26,16 @@ const crd_layer crd_layer_input = {.name = "Input", .attrs = no_attrs};
 static void relu_forward(const crd_node *node, const crd_layer_args *args)
 {
     int64_t n = element_count(node, args);
-    const float *in = args->in[0];
-    float *out = args->out;
-    /* Written so that NaN stays NaN, as in torch: a broken weight must not vanish here. */
-    for (int64_t i = 0; i < n; i++)
-        out[i] = in[i] < 0 ? 0 : in[i];
+    crd_kernels_get()->elementwise->relu(args->out, args->in[0], n);
 }
 
 static void relu_backward(const crd_node *node, const crd_layer_args *args,
                           const crd_layer_grads *grads)
 {
     int64_t n = element_count(node, args);
-    const float *out = args->out, *dout = grads->dout;
-    float *din = grads->din[0];
-    for (int64_t i = 0; din != NULL && i < n; i++)
-        din[i] += out[i] > 0 ? dout[i] : 0;
+    if (grads->din[0] != NULL)
+        crd_kernels_get()->elementwise->relu_backward(grads->din[0], grads->dout, args->out, n,
+                                                      grads->adds[0]);
 }
 
 const crd_layer crd_layer_relu = {.name = "ReLU",
@@ -66,19 +62,22 @@ static crd_status add_infer(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS
 static void add_forward(const crd_node *node, const crd_layer_args *args)
 {
     int64_t n = element_count(node, args);
-    const float *a = args->in[0], *b = args->in[1];
-    float *out = args->out;
-    for (int64_t i = 0; i < n; i++)
-        out[i] = a[i] + b[i];
+    crd_kernels_get()->elementwise->add(args->out, args->in[0], args->in[1], n);
 }
 
 static void add_backward(const crd_node *node, const crd_layer_args *args,
                          const crd_layer_grads *grads)
 {
     int64_t n = element_count(node, args);
-    for (int k = 0; k < 2; k++)
-        for (int64_t i = 0; grads->din[k] != NULL && i < n; i++)
-            grads->din[k][i] += grads->dout[i];
+    for (int k = 0; k < 2; k++) {
+        float *din = grads->din[k];
+        if (din == NULL || din == grads->dout)
+            continue;
+        if (grads->adds[k])
+            crd_kernels_get()->elementwise->add(din, din, grads->dout, n);
+        else
+            memcpy(din, grads->dout, (size_t)n * sizeof *din);
+    }
 }
 
 const crd_layer crd_layer_add = {.name = "Add",
@@ -125,8 +124,10 @@ static void flatten_backward(const crd_node *node, const crd_layer_args *args,
         const float *dout = grads->dout + c * n_images * n_pixels;
         float *din = grads->din[0] + c * n_images * n_pixels;
         for (int64_t i = 0; i < n_images; i++)
-            for (int64_t p = 0; p < n_pixels; p++)
-                din[i * n_pixels + p] += dout[p * n_images + i];
+            for (int64_t p = 0; p < n_pixels; p++) {
+                float value = dout[p * n_images + i];
+                din[i * n_pixels + p] = grads->adds[0] ? din[i * n_pixels + p] + value : value;
+            }
     }
 }
 
@@ -184,9 +185,10 @@ static void pad_shortcut_backward(const crd_node *node, const crd_layer_args *ar
     int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
     int64_t out_height = node->shape.dims[1], out_width = node->shape.dims[2];
     const float *dout = grads->dout + a->pad_channels[0] * args->n_images * out_height * out_width;
-    for (int64_t map = 0; grads->din[0] != NULL && map < n_channels * args->n_images; map++)
+    float *din = crd_layer_cleared_din(grads, 0, n_channels * args->n_images * height * width);
+    for (int64_t map = 0; din != NULL && map < n_channels * args->n_images; map++)
         for (int64_t y = 0; y < out_height; y++, dout += out_width) {
-            float *row = grads->din[0] + (map * height + y * a->stride) * width;
+            float *row = din + (map * height + y * a->stride) * width;
             for (int64_t x = 0; x < out_width; x++)
                 row[x * a->stride] += dout[x];
         }

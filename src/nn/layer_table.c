@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
 
 static const crd_layer *const kinds[] = {
@@ -41,13 +42,18 @@ const float *crd_layer_weights(float *out, const crd_layer_args *args, int64_t f
     return args->params[CRD_PARAM_WEIGHT] + first;
 }
 
+float *crd_layer_cleared_din(const crd_layer_grads *grads, int input, int64_t n)
+{
+    float *din = grads->din[input];
+    if (din != NULL && !grads->adds[input])
+        memset(din, 0, (size_t)n * sizeof *din);
+    return din;
+}
+
 void crd_layer_finish(float *out, const float *residual, int relu, int64_t n)
 {
     if (residual != NULL)
-        for (int64_t i = 0; i < n; i++)
-            out[i] += residual[i];
-    /* Written so that NaN stays NaN, as in torch: a broken weight must not vanish here. */
+        crd_kernels_get()->elementwise->add(out, out, residual, n);
     if (relu)
-        for (int64_t i = 0; i < n; i++)
-            out[i] = out[i] < 0 ? 0 : out[i];
+        crd_kernels_get()->elementwise->relu(out, out, n);
 }

@@ -19,6 +19,7 @@ typedef struct planner {
     const crd_fusion *fusion;
     int keeps_fixed;
     int64_t *last_use;  /* [n_nodes] last node that reads this node's output */
+    uint8_t *early;     /* [n_nodes] of a host: nothing before it may use its place */
     int64_t *buffer_of; /* [n_nodes] index into buffers */
     buffer *buffers;    /* [n_nodes] in order of creation */
     int64_t n_buffers;
@@ -31,12 +32,41 @@ static int is_hosted(const planner *p, int64_t i)
     return p->fusion->host[i] != i;
 }
 
+static int is_in_front(const planner *p, int64_t i)
+{
+    return p->fusion->host[i] < p->plan->n_front;
+}
+
+/* Nodes of the front run again for each draw, and of a kept pass again for the next: what is there already then, the
+ * earlier draws' copies behind the front and what no draw influences, has its place from the start. */
+static void find_early(planner *p)
+{
+    const crd_fusion *fusion = p->fusion;
+    int64_t n = p->network->n_nodes;
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < p->network->nodes[i].n_inputs; k++) {
+            int64_t input = fusion->host[p->network->nodes[i].inputs[k]];
+            if (fusion->influenced[input]
+                    ? is_in_front(p, input) && !is_in_front(p, i)
+                    : fusion->influenced[i] && (p->keeps_fixed || is_in_front(p, i)))
+                p->early[input] = 1;
+        }
+    if (is_in_front(p, n - 1) && fusion->influenced[n - 1])
+        p->early[fusion->host[n - 1]] = 1;
+}
+
+static int64_t count_copies(const planner *p, int64_t i)
+{
+    int is_passing = is_in_front(p, i) && !p->early[p->fusion->host[i]];
+    return p->fusion->influenced[i] && !is_passing ? p->plan->n_draws : 1;
+}
+
 static crd_status count_floats(planner *p)
 {
     crd_plan *plan = p->plan;
     for (int64_t i = 0; i < p->network->n_nodes; i++) {
         const crd_node *node = &p->network->nodes[i];
-        plan->n_copies[i] = p->fusion->influenced[i] ? plan->n_draws : 1;
+        plan->n_copies[i] = count_copies(p, i);
         int64_t count = crd_shape_count(&node->shape), total;
         if (__builtin_mul_overflow(plan->n_images, count, &plan->floats[i]) ||
             __builtin_mul_overflow(plan->floats[i], plan->n_copies[i], &total) ||
@@ -64,6 +94,10 @@ static void find_last_uses(planner *p)
             int64_t use = fusion->host[input] == fusion->host[i] ? p->last_use[i] : fusion->host[i];
             if (p->keeps_fixed && fusion->influenced[i] && !fusion->influenced[input])
                 use = n;
+            /* The front's later draws need it again. */
+            if (is_in_front(p, i) && fusion->influenced[i] && !fusion->influenced[input] &&
+                use < p->plan->n_front)
+                use = p->plan->n_front;
             if (p->last_use[input] < use)
                 p->last_use[input] = use;
         }
@@ -114,14 +148,17 @@ static int can_run_in_place(const planner *p, int64_t i)
 
 static void place_all(planner *p)
 {
+    for (int64_t i = 0; i < p->network->n_nodes; i++)
+        if (!is_hosted(p, i) && p->early[i])
+            p->buffer_of[i] = place(p, p->plan->floats[i] * p->plan->n_copies[i], p->last_use[i]);
     for (int64_t i = 0; i < p->network->n_nodes; i++) {
         const crd_node *node = &p->network->nodes[i];
         if (is_hosted(p, i)) {
             p->buffer_of[i] = p->buffer_of[p->fusion->host[i]];
-        } else if (can_run_in_place(p, i)) {
+        } else if (!p->early[i] && can_run_in_place(p, i)) {
             p->buffer_of[i] = p->buffer_of[node->inputs[0]];
             p->buffers[p->buffer_of[i]].last_use = p->last_use[i];
-        } else {
+        } else if (!p->early[i]) {
             int64_t floats = p->plan->floats[i] * p->plan->n_copies[i];
             p->buffer_of[i] = place(p, floats, p->last_use[i]);
         }
@@ -152,18 +189,18 @@ crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8
     *plan = (crd_plan){0};
     crd_status status = crd_fusion_init(&fusion, network, random, skip, 0);
     if (status == CRD_OK)
-        status = crd_plan_init_fused(plan, network, &fusion, 0, n_images, n_draws);
+        status = crd_plan_init_fused(plan, network, &fusion, 0, 0, n_images, n_draws);
     crd_fusion_clear(&fusion);
     return status;
 }
 
 crd_status crd_plan_init_fused(crd_plan *plan, const crd_network *network, const crd_fusion *fusion,
-                               int keeps_fixed, int64_t n_images, int64_t n_draws)
+                               int keeps_fixed, int64_t n_front, int64_t n_images, int64_t n_draws)
 {
     crd_status status = CRD_OK;
     int64_t n = network->n_nodes;
     planner p = {.plan = plan, .network = network, .fusion = fusion, .keeps_fixed = keeps_fixed};
-    *plan = (crd_plan){.n_images = n_images, .n_draws = n_draws};
+    *plan = (crd_plan){.n_images = n_images, .n_draws = n_draws, .n_front = n_front};
     CRD_REQUIRE(n_images >= 1 && n_draws >= 1, CRD_ERR_USAGE,
                 "a pass over %lld images in %lld draws, needed is at least one",
                 (long long)n_images, (long long)n_draws);
@@ -171,15 +208,18 @@ crd_status crd_plan_init_fused(crd_plan *plan, const crd_network *network, const
     CRD_ALLOC(&plan->floats, n, "memory plan");
     CRD_ALLOC(&plan->n_copies, n, "memory plan");
     CRD_ALLOC(&p.last_use, n, "memory plan");
+    CRD_ALLOC(&p.early, n, "memory plan");
     CRD_ALLOC(&p.buffer_of, n, "memory plan");
     CRD_ALLOC(&p.buffers, n, "memory plan");
     CRD_ALLOC(&p.live, n, "memory plan");
+    find_early(&p);
     CRD_TRY(count_floats(&p));
     find_last_uses(&p);
     place_all(&p);
     find_scratch(&p);
 cleanup:
     crd_free(p.last_use);
+    crd_free(p.early);
     crd_free(p.buffer_of);
     crd_free(p.buffers);
     crd_free(p.live);

@@ -3,6 +3,9 @@
  *
  * Nodes that no drawn weight influences exist once for the batch; all others once a draw. Offsets
  * reuse what is dead; in-place kinds take over their first input's place when nobody else needs it.
+ *
+ * The first nodes of a network have the largest activations and the fewest weights. They may be a
+ * "front" that draws pass one after the other: what only the front reads then exists for one draw.
  */
 #ifndef CRD_NN_PLAN_H
 #define CRD_NN_PLAN_H
@@ -14,6 +17,7 @@ typedef struct crd_plan {
     int64_t *offsets;       /**< [n_nodes] floats into the arena */
     int64_t *floats;        /**< [n_nodes] floats of one copy: n_images * shape count */
     int64_t *n_copies;      /**< [n_nodes] 1, or n_draws: copy d lies at offset + d * floats */
+    int64_t n_front;        /**< nodes [0, n_front) run for one draw after the other, 0: none */
     int64_t arena_floats;   /**< length of the arena */
     int64_t scratch_floats; /**< largest scratch any layer asks for */
 } crd_plan;
@@ -27,9 +31,10 @@ crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8
 
 /** The same for nodes that are fused: each takes its host's place, which is written when the host
  * runs. keeps_fixed 1: what no draw influences but what it influences reads stays in place until the
- * next pass, so that it need not be computed again for the same images. */
+ * next pass, so that it need not be computed again for the same images. n_front: where
+ * crd_fusion_can_cut, or 0; within the front, what no draw influences runs with the first draw only. */
 crd_status crd_plan_init_fused(crd_plan *plan, const crd_network *network, const crd_fusion *fusion,
-                               int keeps_fixed, int64_t n_images, int64_t n_draws);
+                               int keeps_fixed, int64_t n_front, int64_t n_images, int64_t n_draws);
 void crd_plan_clear(crd_plan *plan);
 
 #endif

@@ -83,6 +83,22 @@ static void place_gradient(crd_train_plan *plan, int64_t *live, int64_t *n_live,
         plan->grad_arena_floats = offset + floats[node];
 }
 
+/* A kind that can run in place can do so on its way back too, if its input has no gradient yet: that
+ * takes the place of the node's own among the live ones. */
+static void take_over_gradient(crd_train_plan *plan, const crd_network *network, int64_t *live,
+                               int64_t n_live, int64_t index)
+{
+    const crd_node *node = &network->nodes[index];
+    int64_t input = node->inputs[0];
+    int reads_twice = node->n_inputs > 1 && node->inputs[1] == input;
+    if (!node->layer->in_place || input == 0 || plan->grad_offsets[input] >= 0 || reads_twice)
+        return;
+    plan->grad_offsets[input] = plan->grad_offsets[index];
+    for (int64_t k = 0; k < n_live; k++)
+        if (live[k] == index)
+            live[k] = input;
+}
+
 static void place_gradients(crd_train_plan *plan, const crd_network *network, const int64_t *floats,
                             int64_t *live)
 {
@@ -93,6 +109,7 @@ static void place_gradients(crd_train_plan *plan, const crd_network *network, co
     for (int64_t i = last; i > 0; i--) {
         if (plan->last_reader[i] < 0)
             continue;
+        take_over_gradient(plan, network, live, n_live, i);
         for (int k = 0; k < network->nodes[i].n_inputs; k++) {
             int64_t input = network->nodes[i].inputs[k];
             if (input > 0 && plan->grad_offsets[input] < 0)
@@ -106,6 +123,21 @@ static void place_gradients(crd_train_plan *plan, const crd_network *network, co
     }
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Of a pass either way. */
+static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
+{
+    const crd_layer *layer = node->layer;
+    int64_t forward = layer->scratch_floats == NULL ? 0 : layer->scratch_floats(node, in, n_images);
+    return layer->backward_scratch_floats == NULL
+               ? forward
+               : larger(forward, layer->backward_scratch_floats(node, in, n_images));
+}
+
 /* For every number of images: a convolution cuts its columns evenly, so fewer images in fewer
  * pieces may need more. */
 static void find_scratch(crd_train_plan *plan, const crd_network *network)
@@ -115,11 +147,8 @@ static void find_scratch(crd_train_plan *plan, const crd_network *network)
         const crd_shape *in[CRD_NODE_MAX_INPUTS] = {NULL};
         for (int k = 0; k < node->n_inputs; k++)
             in[k] = &network->nodes[node->inputs[k]].shape;
-        for (int64_t n = 1; node->layer->scratch_floats != NULL && n <= plan->n_images; n++) {
-            int64_t floats = node->layer->scratch_floats(node, in, n);
-            if (plan->scratch_floats < floats)
-                plan->scratch_floats = floats;
-        }
+        for (int64_t n = 1; n <= plan->n_images; n++)
+            plan->scratch_floats = larger(plan->scratch_floats, scratch_floats(node, in, n));
     }
 }
 

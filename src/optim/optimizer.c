@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "credence/optim.h"
+#include "kernels/kernels.h"
 
 typedef struct optimizer {
     const char *name;
@@ -102,33 +103,32 @@ static void step_sgd(float *restrict params, const float *restrict grads, float 
 
 /* Source: torch.optim.Adam and AdamW. `decay` is added to the gradient, `keep` multiplies the parameter: one of them is
  * idle (0 or 1). */
-static void step_adam(float *restrict params, const float *restrict grads, float *restrict mean,
-                      float *restrict square, int64_t n, int64_t step, double lr,
-                      const crd_optimizer_options *o)
+static crd_adam adam_step(int64_t step, double lr, const crd_optimizer_options *o)
 {
     const int is_decoupled = strcmp(o->name, "adamw") == 0;
-    const float decay = is_decoupled ? 0 : (float)o->weight_decay;
-    const float keep = is_decoupled ? (float)(1 - lr * o->weight_decay) : 1;
-    const float beta1 = (float)o->beta1, share1 = (float)(1 - o->beta1);
-    const float beta2 = (float)o->beta2, share2 = (float)(1 - o->beta2), eps = (float)o->eps;
-    const float rate = (float)-(lr / (1 - pow(o->beta1, (double)step)));
-    const float correction = (float)sqrt(1 - pow(o->beta2, (double)step));
-    for (int64_t i = 0; i < n; i++) {
-        float p = params[i] * keep, g = multiply_add(p, decay, grads[i]);
-        mean[i] = multiply_add(g, share1, mean[i] * beta1);
-        square[i] = multiply_add(share2 * g, g, square[i] * beta2);
-        params[i] = p + rate * mean[i] / (sqrtf(square[i]) / correction + eps);
-    }
+    return (crd_adam){
+        .keep = is_decoupled ? (float)(1 - lr * o->weight_decay) : 1,
+        .decay = is_decoupled ? 0 : (float)o->weight_decay,
+        .beta1 = (float)o->beta1,
+        .share1 = (float)(1 - o->beta1),
+        .beta2 = (float)o->beta2,
+        .share2 = (float)(1 - o->beta2),
+        .rate = (float)-(lr / (1 - pow(o->beta1, (double)step))),
+        .correction = (float)sqrt(1 - pow(o->beta2, (double)step)),
+        .epsilon = (float)o->eps,
+    };
 }
 
 void crd_optimizer_step(float *params, const float *grads, float *const *states, int64_t n,
                         int64_t step, double lr, const crd_optimizer_options *options)
 {
-    if (is_sgd(options))
+    if (is_sgd(options)) {
         step_sgd(params, grads, options->momentum != 0 ? states[0] : NULL, n, step == 1, lr,
                  options);
-    else
-        step_adam(params, grads, states[0], states[1], n, step, lr, options);
+        return;
+    }
+    const crd_adam adam = adam_step(step, lr, options);
+    crd_kernels_get()->param->adam(params, grads, states[0], states[1], n, &adam);
 }
 
 double crd_clip_factor(double norm, double max_norm)

@@ -49,6 +49,25 @@ class Commands(program.Case):
         self.assertEqual(self.succeed("inspect", DATA / "quickstart.h5", "--datasets"),
                          self.succeed("inspect", self.posterior, "--datasets"))
 
+    def test_convert_from_scratch(self):
+        classes = DATA / "fashion_mnist_classes.txt"
+        make = ("convert", "--arch", "cifar_resnet8", "--channels", 1, "--crop", 28, "--classes", classes, "--moped")
+        self.assertIn("74,522 numbers", self.succeed(*make, "-o", "random.h5"))
+        self.succeed(*make, "--seed", 1, "-o", "other.h5")
+        with h5py.File(self.work / "random.h5") as file, h5py.File(self.work / "other.h5") as other:
+            weight = file["parameters/layer3.0.conv2/mu_kernel"][...]
+            self.assertFalse(np.array_equal(weight, other["parameters/layer3.0.conv2/mu_kernel"][...]))
+        self.assertAlmostEqual(weight.std(), (2 / (64 * 9)) ** 0.5, delta=0.001)  # 36,864 weights
+        self.assertLess(abs(weight.mean()), 0.001)
+
+    def test_convert_the_means_of_a_posterior(self):
+        """Arch, classes and transform come with it; the same options give the same file."""
+        self.succeed("convert", "--weights", self.posterior, "--moped", "--moped-delta", "0.05", "-o", "again.h5")
+        self.assertEqual(self.succeed("inspect", "again.h5", "--datasets"),
+                         self.succeed("inspect", self.posterior, "--datasets"))
+        self.succeed("convert", "--weights", self.posterior, "--moped", "--mean", "0.5", "--crop", 32, "-o", "other.h5")
+        self.assertIn("crop 32; mean 0.5, sd 0.353", self.succeed("inspect", "other.h5"))
+
     def test_convert_keeps_the_rest_fixed(self):
         everything = json.loads(self.succeed("inspect", self.posterior, "--json"))["nodes"]
         last = [node["name"] for node in everything if node["kind"] == "Linear"][-1]
@@ -227,6 +246,37 @@ class Commands(program.Case):
         first = self.succeed("predict", "--draws=3", "--quiet", self.posterior, "--json", "--", SHIRT)
         second = self.succeed("predict", self.posterior, SHIRT, "--draws", 9, "--draws", 3, "--json")
         self.assertEqual(json.loads(first)["images"], json.loads(second)["images"])
+
+    def test_evaluate(self):
+        """Against figures made from what predict says, on any number of ranks."""
+        images = self.folder / "evaluated.h5"
+        random = np.random.RandomState(3)
+        with h5py.File(images, "w") as file:
+            file["images"] = random.randint(0, 255, (40, 1, 28, 28)).astype(np.uint8)
+            file["labels"] = np.arange(40) % 10
+        options = (images, "--draws", 16, "--batch", 8, "--ood", DATA / "images", "--json")
+        found = json.loads(self.succeed("evaluate", self.posterior, *options))
+        many = json.loads(self.succeed("evaluate", self.posterior, *options, ranks=3))
+        for facts in (found, many):
+            del facts["seconds"], facts["n_ranks"]
+        self.assertEqual(found, many)
+        self.succeed("predict", self.posterior, images, "--draws", 16, "--batch", 8, "-o", "p.h5")
+        with h5py.File(self.work / "p.h5") as file:
+            group = file["predictive"]
+            probs = group["probs_mean"][...].astype(float)
+            known = group["predictive_entropy_debiased"][...]
+        self.succeed("predict", self.posterior, DATA / "images", "--draws", 16, "--batch", 8, "-o", "q.h5")
+        with h5py.File(self.work / "q.h5") as file:
+            unknown = file["predictive/predictive_entropy_debiased"][...]
+        right = probs.argmax(1) == np.arange(40) % 10
+        self.assertAlmostEqual(found["accuracy"]["value"], right.mean(), places=8)
+        self.assertAlmostEqual(found["nll"]["value"], -np.log(probs[np.arange(40), np.arange(40) % 10]).mean(), places=6)
+        self.assertAlmostEqual(found["predictive_entropy"]["value"], known.mean(), places=8)
+        self.assertAlmostEqual(found["ood"]["predictive_entropy"]["auroc"]["value"],
+                               (unknown[:, None] > known).mean(), places=8)
+        text = self.succeed("evaluate", self.posterior, images, "--mean")
+        self.assertRegex(text, r"40 images, 1 draw, .*\n  accuracy .* % ± ")
+        self.assertNotIn("epistemic", text)
 
     def test_bench(self):
         facts = json.loads(self.succeed("bench", self.posterior, "--batch", "1,4", "--draws", 2, "--repeats", 1,

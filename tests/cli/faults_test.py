@@ -102,6 +102,16 @@ class Faults(program.Case):
             file["labels"] = np.zeros(1, np.int64)
         self.predict(INPUT, ["cannot be mixed"], self.posterior, SHIRT, self.folder / "labelled.h5")
 
+    def test_evaluation(self):
+        self.fails(INPUT, ["label"], "evaluate", self.posterior, SHIRT)
+        self.fails(INPUT, ["none.h5"], "evaluate", "none.h5", DATA / "images")
+        self.fails(USAGE, ["--mean"], "evaluate", self.posterior, DATA / "images", "--mean", "--draws", 3, ranks=(1,))
+        labelled = self.folder / "labelled.h5"
+        with h5py.File(labelled, "w") as file:
+            file["images"] = np.zeros((2, 1, 28, 28), np.uint8)
+            file["labels"] = np.arange(2)
+        self.fails(INPUT, ["none.jpg"], "evaluate", self.posterior, labelled, "--ood", "none.jpg", ranks=(1,))
+
     def test_bad_images_are_skipped_on_demand(self):
         bad = [self.folder / name for name in ("missing.jpg", "empty.jpg", "truncated.jpg", "text.jpg")]
         for ranks in (1, 3):
@@ -159,7 +169,12 @@ class Faults(program.Case):
         self.fails(USAGE, ["--mean"], "predict", self.posterior, SHIRT, "--mean=1", ranks=(1,))
         self.fails(USAGE, ["resnet17", "resnet18"], "convert", "--arch", "resnet17", "--weights", "x", "-o", "y")
         self.fails(USAGE, ["--type", "flipout-pixel"], "predict", self.posterior, SHIRT, "--type", "flip", ranks=(1,))
-        self.fails(USAGE, ["--weights"], "convert", "--arch", "resnet18", ranks=(1,))
+        self.fails(USAGE, ["--output"], "convert", "--arch", "resnet18", ranks=(1,))
+        self.fails(USAGE, ["--arch"], "convert", "-o", "y", ranks=(1,))
+        self.fails(USAGE, ["lenet", "cifar_resnet8"], "convert", "--arch", "lenet", "--weights", self.posterior, "-o", "y",
+                   ranks=(1,))
+        self.fails(USAGE, ["--channels", "--weights"], "convert", "--weights", self.posterior, "--channels", 3, "-o", "y",
+                   ranks=(1,))
         self.fails(USAGE, ["-o"], "predict", self.posterior, SHIRT, "--save-draws")
         self.fails(USAGE, ["CREDENCE_KERNELS", "sse9"], "models", environment={"CREDENCE_KERNELS": "sse9"})
 

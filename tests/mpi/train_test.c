@@ -101,15 +101,21 @@ static crd_train_options make_options(crd_comm *comm)
 }
 
 /* Trains a posterior from the beginning for n_epochs; the state is the caller's to destroy. */
-static crd_status train(crd_train_state *state, crd_comm *comm, crd_train_options *options,
-                        int64_t failing)
+static crd_status train_reported(crd_train_report *report, crd_train_state *state, crd_comm *comm,
+                                 const crd_train_options *options, int64_t failing)
 {
     crd_posterior *posterior = make_posterior(comm);
     crd_train_hooks hooks = {.load = load, .payload = &failing};
-    crd_train_report report;
     CHECK(comm, crd_train_state_init(state, posterior, crd_optimizer_n_states(&options->optimizer),
                                      options->n_epochs) == CRD_OK);
-    return crd_train(&report, comm, state, options, &hooks);
+    return crd_train(report, comm, state, options, &hooks);
+}
+
+static crd_status train(crd_train_state *state, crd_comm *comm, crd_train_options *options,
+                        int64_t failing)
+{
+    crd_train_report report;
+    return train_reported(&report, state, comm, options, failing);
 }
 
 static void destroy(crd_train_state *state)
@@ -147,6 +153,30 @@ static void ranks_do_not_matter(crd_comm *world, crd_train_options options, doub
     destroy(&alone);
     destroy(&together);
     crd_comm_destroy(self);
+}
+
+/* Without draws no gradient of rho travels: what a step costs less is that block of the sums. */
+static void only_what_is_trained_travels(crd_comm *world, crd_train_options options)
+{
+    crd_train_report reports[2];
+    int64_t n_floats = 0;
+    for (int mean = 0; mean <= 1; mean++) {
+        crd_train_state state;
+        options.gradient.mean = mean;
+        CHECK(world, train_reported(&reports[mean], &state, world, &options, -1) == CRD_OK);
+        CHECK(world, reports[mean].n_steps == 4 * options.n_epochs);
+        CHECK(world, reports[mean].n_ranks == crd_comm_size(world));
+        CHECK(world, reports[mean].comm_s_mean <= reports[mean].comm_s_max * (1 + 1e-9));
+        /* conv.weight is the first and fc.bias the last parameter. */
+        const crd_params *params = &state.posterior->network->params;
+        const crd_param *last = &params->entries[params->n_params - 1];
+        n_floats = last->offset + last->count;
+        destroy(&state);
+    }
+    int64_t less = reports[0].comm_bytes_mean - reports[1].comm_bytes_mean;
+    int64_t expected = crd_comm_size(world) == 1 ? 0 : 8 * n_floats * reports[0].n_steps;
+    CHECK(world, less == expected);
+    CHECK(world, reports[1].comm_bytes_max >= expected);
 }
 
 typedef struct keeper {
@@ -278,6 +308,7 @@ int main(void)
         return 1;
     crd_train_options options = make_options(world);
     ranks_do_not_matter(world, options, 0.6);
+    only_what_is_trained_travels(world, options);
     resuming_is_exact(world, options, 6);
     resuming_is_exact(world, options, 8);
     local_steps_learn(world, options);

@@ -118,6 +118,120 @@ static void tables_give_the_same_bits(void **state)
     compare(CRD_STREAM_BLOCK - 1, (INT64_C(1) << 34) - CRD_STREAM_BLOCK, &stream);
 }
 
+/* The loops over arrays, on n elements that begin anywhere, into one another and in place. */
+static void run_elementwise(float *out, const crd_elementwise_kernels *k, int which, int64_t n)
+{
+    const float *a = mu + 1, *b = sigma + 2, *c = mu + 3;
+    switch (which) {
+    case 0:
+        k->add(out, a, b, n);
+        break;
+    case 1:
+        k->multiply(out, a, b, n);
+        break;
+    case 2:
+        k->multiply_add(out, a, b, c, n);
+        break;
+    case 3:
+        k->add_product(out, out, 2, a, b, n);
+        break;
+    case 4:
+        k->scale_shift(out, a, 1.7F, -0.3F, n);
+        break;
+    case 5:
+        k->relu(out, out, n);
+        break;
+    case 6:
+    case 7:
+        k->relu_backward(out, out, a, n, which == 7);
+        break;
+    case 8:
+    case 9:
+        k->norm_backward(out, a, b, 0.9F, 0.2F, -0.1F, n, which == 9);
+        break;
+    case 10:
+        k->add_noise(out, a, b, c, n);
+        break;
+    case 11:
+        k->noise_backward(out, a, c, b, n);
+        break;
+    case 12:
+        k->square_root(out, b, n);
+        break;
+    default: {
+        double sums[2] = {k->sum(a, n), k->sum_products(a, 0.1, b, 0.02, n)};
+        memcpy(out, sums, sizeof sums);
+    }
+    }
+}
+
+static void loops_over_arrays_give_the_same_bits(void **state)
+{
+    (void)state;
+    enum { N_MOST = 1000, N_LOOPS = 14 };
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    for (int64_t n = 1; n < N_MOST; n = n < 70 ? n + 1 : n * 3)
+        for (int which = 0; which < N_LOOPS; which++)
+            for (int table = 0; table < n_tables; table++) {
+                size_t bytes = (size_t)(N_MOST + GUARD) * sizeof *actual;
+                memcpy(expected, mu + 5, bytes);
+                memcpy(actual, mu + 5, bytes);
+                run_elementwise(expected, crd_kernels_ref.elementwise, which, n);
+                run_elementwise(actual, tables[table]->elementwise, which, n);
+                assert_memory_equal(actual, expected, bytes);
+            }
+}
+
+/* And they are what they say, of values that matter. */
+static void loops_over_arrays_are_right(void **state)
+{
+    (void)state;
+    const float x[5] = {-1, 0, 2, NAN, -0.0F}, dout[5] = {3, 4, 5, 6, 7};
+    const float sd[5] = {0, 1, 2, 4, 0.5F}, eps[5] = {1, 2, -3, 0, 1};
+    for (int table = 0; table < crd_n_variants; table++) {
+        const crd_elementwise_kernels *k = crd_variants[table].table->elementwise;
+        float out[5] = {1, 1, 1, 1, 1};
+        if (!crd_variants[table].runs_here())
+            continue;
+        k->relu_backward(out, dout, x, 5, 1);
+        assert_memory_equal(out, ((const float[]){1, 1, 6, 1, 1}), sizeof out);
+        k->relu(out, x, 5);
+        assert_true(out[0] == 0 && out[2] == 2 && isnan(out[3]));
+        k->noise_backward(out, dout, eps, sd, 5);
+        assert_memory_equal(out, ((const float[]){0, 4, -3.75F, 0, 7}), sizeof out);
+        k->norm_backward(out, dout, sd, 2, 3, 1, 5, 0);
+        assert_memory_equal(out, ((const float[]){5, 4, 3, -1, 11.5F}), sizeof out);
+        k->add_noise(out, dout, sd, eps, 5);
+        assert_memory_equal(out, ((const float[]){3, 6, -1, 6, 7.5F}), sizeof out);
+        assert_true(k->sum(dout, 5) == 25 && k->sum_products(dout, 1, sd, 2, 5) == -6);
+    }
+}
+
+/* Rows of every place in and beside those they come from. */
+static void rows_are_copied_with_zeros_around(void **state)
+{
+    (void)state;
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    enum { PITCH = 41, ROWS = 3 };
+    for (int table = 0; table < n_tables; table++)
+        for (int64_t width = 1; width <= 35; width += 17)
+            for (int64_t n = 1; n <= PITCH; n += 4)
+                for (int64_t shift = -40; shift <= 40; shift += 3) {
+                    size_t bytes = PITCH * ROWS * sizeof *actual;
+                    memset(expected, GUARD_BYTE, bytes);
+                    memset(actual, GUARD_BYTE, bytes);
+                    for (int64_t i = 0; i < n * ROWS; i++) {
+                        int64_t x = i % n + shift;
+                        expected[i / n * PITCH + i % n] =
+                            x >= 0 && x < width ? mu[i / n * width + x] : 0;
+                    }
+                    tables[table]->conv->copy_rows(actual, PITCH, n, mu, width, shift, ROWS);
+                    assert_memory_equal(actual, expected, bytes);
+                }
+}
+
 static void draw_is_mu_plus_sigma_eps(void **state)
 {
     (void)state;
@@ -279,10 +393,17 @@ static void core_has_name_and_peak(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tables_give_the_same_bits), cmocka_unit_test(draw_is_mu_plus_sigma_eps),
-        cmocka_unit_test(signs_are_balanced),        cmocka_unit_test(sign_is_the_top_bit),
-        cmocka_unit_test(environment_chooses),       cmocka_unit_test(gemm_equals_loops),
-        cmocka_unit_test(gemm_of_nothing),           cmocka_unit_test(gemm_of_far_rows),
+        cmocka_unit_test(tables_give_the_same_bits),
+        cmocka_unit_test(loops_over_arrays_give_the_same_bits),
+        cmocka_unit_test(loops_over_arrays_are_right),
+        cmocka_unit_test(rows_are_copied_with_zeros_around),
+        cmocka_unit_test(draw_is_mu_plus_sigma_eps),
+        cmocka_unit_test(signs_are_balanced),
+        cmocka_unit_test(sign_is_the_top_bit),
+        cmocka_unit_test(environment_chooses),
+        cmocka_unit_test(gemm_equals_loops),
+        cmocka_unit_test(gemm_of_nothing),
+        cmocka_unit_test(gemm_of_far_rows),
         cmocka_unit_test(core_has_name_and_peak),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "double_net.h"
 #include "kernels/kernels.h"
-#include "nn/layer.h"
+#include "nn/layer_conv.h"
 #include "nn/train_plan.h"
 #include "walker.h"
 
@@ -113,9 +113,13 @@ static void init(fixture *f, const char *kind, const crd_attrs *attrs, crd_shape
     f->mean = floats(input_of(f)->dims[0]);
     f->variance = floats(input_of(f)->dims[0]);
     const crd_shape *in_shapes[] = {input_of(f), input_of(f)};
-    f->scratch = floats(layer_of(f)->layer->scratch_floats == NULL
-                            ? 0
-                            : layer_of(f)->layer->scratch_floats(layer_of(f), in_shapes, n_images));
+    const crd_layer *kind_of = layer_of(f)->layer;
+    int64_t n = 0, n_backward = 0;
+    if (kind_of->scratch_floats != NULL)
+        n = kind_of->scratch_floats(layer_of(f), in_shapes, n_images);
+    if (kind_of->backward_scratch_floats != NULL)
+        n_backward = kind_of->backward_scratch_floats(layer_of(f), in_shapes, n_images);
+    f->scratch = floats(n > n_backward ? n : n_backward);
 }
 
 static void clear(fixture *f)
@@ -147,13 +151,13 @@ static double loss(fixture *f)
     return sum;
 }
 
-/* dL/d values[i] for all i against what was added to `start` in grads[place]. */
-static void compare(const char *what, fixture *f, double *values, const float *grads, int64_t n,
-                    const crd_shape *shape)
+/* dL/d values[i] for all i, of many for every seventh, against what was added to `start` in grads[place]. */
+static void compare(const char *what, fixture *f, double *values, const float *grads, double start,
+                    int64_t n, const crd_shape *shape)
 {
-    const double step = 1e-5, start = 0.25;
+    const double step = 1e-5;
     double error = 0, norm = 0;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i<n; i += n> 600 ? 7 : 1) {
         double value = values[i];
         values[i] = value + step;
         double above = loss(f);
@@ -169,9 +173,10 @@ static void compare(const char *what, fixture *f, double *values, const float *g
                  crd_node_kind(layer_of(f)), sqrt(error / norm), sqrt(norm));
 }
 
-/* Runs forward and backward in float, and compares all gradients; gradients add to what is there. */
-static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int64_t n_images,
-                  int batch_norm_train)
+/* Runs forward and backward in float, and compares all gradients. Those of inputs add to what is
+ * there, or do not heed it; those of parameters never do. */
+static void check_way(const char *kind, const crd_attrs *attrs, crd_shape shape, int64_t n_images,
+                      int batch_norm_train, int adds)
 {
     fixture f;
     init(&f, kind, attrs, shape, n_images, batch_norm_train);
@@ -191,7 +196,7 @@ static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int
     crd_layer_grads grads = {.dout = f.dout_f};
     float *dparams = floats(f.network->params.n_floats), *din[MAX_INPUTS] = {NULL};
     for (int64_t i = 0; i < f.network->params.n_floats; i++)
-        dparams[i] = 0.25F;
+        dparams[i] = NAN;
     for (int slot = 0; slot < N_SLOTS; slot++) {
         args.params[slot] = param_of(&f, f.params_f, slot);
         grads.dparams[slot] = param_of(&f, dparams, slot);
@@ -199,8 +204,9 @@ static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int
     for (int k = 0; k < node->n_inputs; k++) {
         din[k] = floats(f.n_in);
         grads.din[k] = din[k];
+        grads.adds[k] = adds;
         for (int64_t i = 0; i < f.n_in; i++)
-            din[k][i] = 0.25F;
+            din[k][i] = adds ? 0.25F : NAN;
     }
     node->layer->forward(node, &args);
     loss(&f);
@@ -208,11 +214,18 @@ static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int
         assert_true(fabs((double)f.out_f[place(i, &node->shape, n_images)] - f.out[i]) < 1e-4);
     node->layer->backward(node, &args, &grads);
     for (int k = 0; k < node->n_inputs; k++)
-        compare("din", &f, f.in[k], din[k], f.n_in, input_of(&f));
+        compare("din", &f, f.in[k], din[k], adds ? 0.25 : 0, f.n_in, input_of(&f));
     for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++)
         if (f.params[slot] != NULL)
             compare(slot == CRD_PARAM_WEIGHT ? "dweight" : "dbias", &f, f.params[slot],
-                    grads.dparams[slot], count_of(&f, slot), NULL);
+                    grads.dparams[slot], 0, count_of(&f, slot), NULL);
+    /* In place the first input's gradient has the same bits. */
+    if (node->layer->in_place && !adds) {
+        memset(grads.dparams, 0, sizeof grads.dparams);
+        grads.din[0] = f.dout_f;
+        node->layer->backward(node, &args, &grads);
+        assert_memory_equal(f.dout_f, din[0], (size_t)f.n_in * sizeof(float));
+    }
     /* What is not asked for is not written. */
     memset(grads.din, 0, sizeof grads.din);
     memset(grads.dparams, 0, sizeof grads.dparams);
@@ -221,6 +234,13 @@ static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int
         crd_free(din[k]);
     crd_free(dparams);
     clear(&f);
+}
+
+static void check(const char *kind, const crd_attrs *attrs, crd_shape shape, int64_t n_images,
+                  int batch_norm_train)
+{
+    for (int adds = 0; adds < 2; adds++)
+        check_way(kind, attrs, shape, n_images, batch_norm_train, adds);
 }
 
 static crd_attrs conv(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding,
@@ -241,13 +261,133 @@ static void convolutions(void **state)
 {
     (void)state;
     const crd_attrs cases[] = {
-        conv(4, 6, 3, 1, 1, 1, 1, 1), conv(4, 6, 3, 2, 1, 1, 2, 0), conv(4, 4, 3, 1, 2, 2, 4, 1),
-        conv(4, 5, 1, 1, 0, 1, 1, 1), conv(4, 6, 1, 2, 0, 1, 2, 0), conv(4, 3, 5, 3, 4, 1, 1, 0),
+        conv(4, 6, 3, 1, 1, 1, 1, 1), conv(4, 6, 3, 2, 1, 1, 2, 0),  conv(4, 4, 3, 1, 2, 2, 4, 1),
+        conv(4, 5, 1, 1, 0, 1, 1, 1), conv(4, 6, 1, 2, 0, 1, 2, 0),  conv(4, 3, 5, 3, 4, 1, 1, 0),
         conv(4, 2, 1, 1, 3, 1, 1, 1), /* padding wider than the kernel */
+        conv(4, 9, 3, 1, 1, 1, 1, 1), conv(4, 17, 5, 2, 2, 1, 1, 0), conv(4, 10, 7, 1, 3, 1, 1, 1),
+        conv(4, 9, 3, 3, 0, 1, 1, 0), conv(4, 20, 3, 2, 1, 1, 2, 1), conv(4, 9, 3, 2, 2, 2, 1, 0),
+        conv(4, 9, 2, 3, 1, 1, 1, 1), conv(4, 9, 3, 1, 4, 1, 1, 1),  conv(4, 9, 1, 3, 2, 1, 1, 0),
+        conv(4, 9, 7, 2, 3, 1, 1, 1), conv(4, 9, 3, 1, 1, 2, 1, 1),
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check("Conv2d", &cases[i], crd_shape_make(3, 4, 7, 9), 1, 0);
         check("Conv2d", &cases[i], crd_shape_make(3, 4, 7, 9), 3, 0);
+    }
+}
+
+/* Enough channels for every algorithm, Winograd's among them, and for more than one panel. */
+static void convolutions_of_panels(void **state)
+{
+    (void)state;
+    for (int64_t stride = 1; stride <= 3; stride++) {
+        const crd_attrs square = {.conv2d = {.in_channels = 16,
+                                             .out_channels = 16 * stride,
+                                             .kernel_size = {3, 3},
+                                             .stride = {stride, stride},
+                                             .padding = {1, 1},
+                                             .dilation = {1, 1},
+                                             .groups = 1}};
+        const crd_attrs pointwise = conv(16, 33, 1, stride, 0, 1, 1, 1);
+        check("Conv2d", &square, crd_shape_make(3, 16, 8, 7), stride == 1 ? 3 : 1, 0);
+        check("Conv2d", &pointwise, crd_shape_make(3, 16, 5, 6), 3, 0);
+    }
+}
+
+/* Height and width alone strided: phases along one dimension only. */
+static void strides_that_differ(void **state)
+{
+    (void)state;
+    for (int k = 1; k <= 3; k++)
+        for (int dim = 0; dim < 2; dim++) {
+            crd_attrs attrs = conv(4, 9, k, 1, 1, 1, 1, 0);
+            attrs.conv2d.stride[dim] = 3;
+            check("Conv2d", &attrs, crd_shape_make(3, 4, 7, 8), 3, 0);
+        }
+}
+
+/* dweight as a plain sum in double. */
+static void weight_gradient(double *dweight, const crd_conv *conv, const float *in,
+                            const float *dout, int64_t group)
+{
+    const crd_conv2d_attrs *a = &conv->attrs;
+    int64_t n_taps = a->kernel_size[0] * a->kernel_size[1];
+    for (int64_t i = 0; i < conv->n_out * conv->n_terms; i++) {
+        int64_t o = group * conv->n_out + i / conv->n_terms;
+        int64_t c = group * conv->n_in + i % conv->n_terms / n_taps, tap = i % n_taps;
+        int64_t dy = tap / a->kernel_size[1] * a->dilation[0] - a->padding[0];
+        int64_t dx = tap % a->kernel_size[1] * a->dilation[1] - a->padding[1];
+        double sum = 0;
+        for (int64_t p = 0; p < crd_conv_out_plane(conv); p++) {
+            int64_t image = p / conv->out_width / conv->out_height;
+            int64_t y = p / conv->out_width % conv->out_height * a->stride[0] + dy;
+            int64_t x = p % conv->out_width * a->stride[1] + dx;
+            if (y < 0 || y >= conv->height || x < 0 || x >= conv->width)
+                continue;
+            int64_t at = ((c * conv->n_images + image) * conv->height + y) * conv->width + x;
+            sum += (double)dout[o * crd_conv_out_plane(conv) + p] * (double)in[at];
+        }
+        dweight[o * conv->n_terms + i % conv->n_terms] = sum;
+    }
+}
+
+/* All algorithms, whichever a layer would choose: over one chunk and several, one panel, a part of
+ * one, and several, and blocks of input channels. */
+static void check_weight_gradients(const crd_attrs *attrs, crd_shape shape, int64_t n_images)
+{
+    static const crd_conv_weight_gradient *const methods[] = {&crd_conv_weight_gradient_direct,
+                                                              &crd_conv_weight_gradient_winograd,
+                                                              &crd_conv_weight_gradient_columns};
+    fixture f;
+    init(&f, "Conv2d", attrs, shape, n_images, 0);
+    const crd_conv c = crd_conv_make(layer_of(&f), input_of(&f), n_images);
+    int64_t n = count_of(&f, CRD_PARAM_WEIGHT);
+    double *expected = doubles(n);
+    for (int64_t group = 0; group < c.attrs.groups; group++)
+        weight_gradient(expected, &c, f.in_f[0], f.dout_f, group);
+    for (int m = 0; m < 3; m++) {
+        if (!methods[m]->fits(&c))
+            continue;
+        float *dweight = floats(n), *scratch = floats(methods[m]->scratch_floats(&c));
+        const crd_layer_args args = {.in = {f.in_f[0]}, .n_images = n_images, .scratch = scratch};
+        double error = 0, norm = 0;
+        for (int64_t group = 0; group < c.attrs.groups; group++)
+            methods[m]->run(dweight, &c, &args, f.dout_f, group);
+        for (int64_t i = 0; i < n; i++) {
+            error += pow((double)dweight[i] - expected[i], 2);
+            norm += expected[i] * expected[i];
+        }
+        if (!(sqrt(error) <= 1e-5 * sqrt(norm)) || norm == 0)
+            fail_msg("algorithm %d: relative error %g", m, sqrt(error / norm));
+        crd_free(dweight);
+        crd_free(scratch);
+    }
+    free(expected);
+    clear(&f);
+}
+
+static void every_algorithm_of_the_weights(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t n_in, n_out, height, width, n_images, kernel, stride, padding, groups;
+    } cases[] = {
+        {16, 5, 7, 5, 1, 3, 1, 1, 1},    {16, 17, 1, 1, 3, 3, 1, 1, 1},
+        {32, 40, 9, 13, 3, 3, 1, 0, 1},  {16, 16, 30, 31, 3, 3, 1, 2, 1},
+        {32, 34, 8, 8, 5, 3, 1, 1, 2},   {272, 3, 6, 5, 1, 3, 1, 1, 1},
+        {3, 20, 25, 23, 3, 7, 2, 3, 1},  {5, 18, 31, 29, 2, 5, 3, 2, 1},
+        {400, 2, 20, 21, 2, 3, 2, 1, 1}, {6, 9, 40, 41, 1, 2, 1, 0, 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const crd_attrs attrs = {.conv2d = {.in_channels = cases[i].n_in,
+                                            .out_channels = cases[i].n_out,
+                                            .kernel_size = {cases[i].kernel, cases[i].kernel},
+                                            .stride = {cases[i].stride, cases[i].stride},
+                                            .padding = {cases[i].padding, cases[i].padding},
+                                            .dilation = {1, 1},
+                                            .groups = cases[i].groups}};
+        check_weight_gradients(&attrs,
+                               crd_shape_make(3, cases[i].n_in, cases[i].height, cases[i].width),
+                               cases[i].n_images);
     }
 }
 
@@ -439,6 +579,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions),
+        cmocka_unit_test(convolutions_of_panels),
+        cmocka_unit_test(strides_that_differ),
+        cmocka_unit_test(every_algorithm_of_the_weights),
         cmocka_unit_test(a_convolution_in_pieces),
         cmocka_unit_test(linear_layers),
         cmocka_unit_test(batch_norms),

@@ -1,0 +1,21 @@
+/** What `convert` starts from: a network with weights. */
+#ifndef CRD_CLI_CONVERT_SOURCE_H
+#define CRD_CLI_CONVERT_SOURCE_H
+
+#include "cli/options.h"
+#include "credence/posterior.h"
+#include "credence/zoo.h"
+
+typedef struct crd_convert_source {
+    const crd_arch *arch;
+    crd_network *network;
+    crd_params weights;
+    crd_posterior *posterior; /**< whose means the weights are; NULL: of a state dict, or random */
+} crd_convert_source;
+
+/** Opens --weights, or makes random ones where it is not given, and builds the network as these, --arch, --crop, --channels,
+ * --n-classes and --classes have it. Errors: CRD_ERR_USAGE: options that contradict each other; those of the files. Clear it in any case. */
+crd_status crd_convert_source_init(crd_convert_source *source, const crd_options *options);
+void crd_convert_source_clear(crd_convert_source *source);
+
+#endif

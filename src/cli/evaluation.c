@@ -1,0 +1,125 @@
+#include "cli/evaluation.h"
+
+#include <stdio.h>
+
+#include "cli/output.h"
+
+static const char *const score_keys[CRD_N_SCORES] = {"confidence", "predictive_entropy",
+                                                     "mutual_information"};
+static const char *const score_titles[CRD_N_SCORES] = {"confidence", "predictive entropy",
+                                                       "epistemic part"};
+
+/** The deterministic network has no epistemic part to detect anything with. */
+static int n_scores(const crd_evaluation *e)
+{
+    return e->n_draws > 1 ? CRD_N_SCORES : CRD_SCORE_INFORMATION;
+}
+
+static void print_percent(const char *what, double value, double se)
+{
+    printf("  %-14s %6.2f %% ± %.2f\n", what, 100 * value, 100 * se);
+}
+
+static void print_entropies(const crd_evaluation *e)
+{
+    printf("  entropy        %.4f ± %.4f nats", e->entropy.value, e->entropy.se);
+    if (e->n_draws > 1)
+        printf(" = aleatoric %.4f ± %.4f + epistemic %.4f ± %.4f", e->aleatoric.value,
+               e->aleatoric.se, e->epistemic.value, e->epistemic.se);
+    putchar('\n');
+}
+
+static void print_text(const crd_evaluation *e)
+{
+    const crd_metrics *m = &e->metrics;
+    const crd_selection *s = &e->selection;
+    crd_print_clean(e->posterior);
+    printf(": %lld images, %lld draw%s, %d rank%s, %.1f s; ± is one standard error over images\n",
+           (long long)m->n_images, (long long)e->n_draws, e->n_draws == 1 ? "" : "s", e->n_ranks,
+           e->n_ranks == 1 ? "" : "s", e->seconds);
+    print_percent("accuracy", m->accuracy, m->accuracy_se);
+    printf("  %-14s %.4f ± %.4f nats\n", "NLL", m->nll, m->nll_se);
+    printf("  %-14s %.4f ± %.4f\n", "Brier score", m->brier, m->brier_se);
+    print_percent("ECE", m->ece, m->ece_se);
+    print_entropies(e);
+    printf("  %-14s %.4f ± %.4f (accuracy versus uncertainty, mean over thresholds)\n", "AvU",
+           e->avu.value, e->avu.se);
+    printf(
+        "  %-14s %.4f ± %.4f; %.2f %% ± %.2f wrong among the surest 80 %%; %.1f %% ± %.1f can be "
+        "answered with 5 %% wrong\n",
+        "AURC", s->aurc.value, s->aurc.se, 100 * s->risk_at_80.value, 100 * s->risk_at_80.se,
+        100 * s->coverage_at_5.value, 100 * s->coverage_at_5.se);
+    if (e->n_unknown == 0)
+        return;
+    printf("%lld images of the other data set told from these by\n", (long long)e->n_unknown);
+    printf("  %-20s %-18s %-18s %s\n", "", "AUROC", "AUPR", "FPR95");
+    for (int k = 0; k < n_scores(e); k++) {
+        const crd_detection *d = &e->ood[k];
+        printf("  %-20s %.4f ± %.4f    %.4f ± %.4f    %.4f ± %.4f\n", score_titles[k],
+               d->auroc.value, d->auroc.se, d->aupr.value, d->aupr.se, d->fpr95.value, d->fpr95.se);
+    }
+}
+
+static void set_estimate(json_t *object, const char *key, double value, double se)
+{
+    json_object_set_new(
+        object, key,
+        json_pack("{s:o, s:o}", "value", crd_json_real(value), "se", crd_json_real(se)));
+}
+
+static json_t *bins_to_json(const crd_metrics_bin bins[CRD_METRICS_N_BINS])
+{
+    json_t *array = json_array();
+    for (int b = 0; b < CRD_METRICS_N_BINS; b++)
+        json_array_append_new(array,
+                              json_pack("{s:I, s:o, s:o}", "n_images", (json_int_t)bins[b].n_images,
+                                        "confidence", crd_json_real(bins[b].confidence), "accuracy",
+                                        crd_json_real(bins[b].accuracy)));
+    return array;
+}
+
+static json_t *ood_to_json(const crd_evaluation *e)
+{
+    json_t *object = json_pack("{s:I}", "n_images", (json_int_t)e->n_unknown);
+    for (int k = 0; k < n_scores(e); k++) {
+        json_t *score = json_object();
+        set_estimate(score, "auroc", e->ood[k].auroc.value, e->ood[k].auroc.se);
+        set_estimate(score, "aupr", e->ood[k].aupr.value, e->ood[k].aupr.se);
+        set_estimate(score, "fpr95", e->ood[k].fpr95.value, e->ood[k].fpr95.se);
+        json_object_set_new(object, score_keys[k], score);
+    }
+    return object;
+}
+
+static json_t *to_json(const crd_evaluation *e)
+{
+    const crd_metrics *m = &e->metrics;
+    json_t *root = json_pack("{s:o, s:s, s:I, s:I, s:I, s:i, s:f}", "posterior",
+                             crd_json_text(e->posterior), "estimator", e->estimator, "seed",
+                             (json_int_t)e->seed, "n_draws", (json_int_t)e->n_draws, "n_images",
+                             (json_int_t)m->n_images, "n_ranks", e->n_ranks, "seconds", e->seconds);
+    set_estimate(root, "accuracy", m->accuracy, m->accuracy_se);
+    set_estimate(root, "nll", m->nll, m->nll_se);
+    set_estimate(root, "brier", m->brier, m->brier_se);
+    set_estimate(root, "ece", m->ece, m->ece_se);
+    set_estimate(root, "predictive_entropy", e->entropy.value, e->entropy.se);
+    set_estimate(root, "expected_entropy", e->aleatoric.value, e->aleatoric.se);
+    set_estimate(root, "mutual_information", e->epistemic.value, e->epistemic.se);
+    set_estimate(root, "avu", e->avu.value, e->avu.se);
+    set_estimate(root, "aurc", e->selection.aurc.value, e->selection.aurc.se);
+    set_estimate(root, "risk_at_80", e->selection.risk_at_80.value, e->selection.risk_at_80.se);
+    set_estimate(root, "coverage_at_5", e->selection.coverage_at_5.value,
+                 e->selection.coverage_at_5.se);
+    json_object_set_new(root, "reliability", bins_to_json(e->bins));
+    if (e->n_unknown > 0)
+        json_object_set_new(root, "ood", ood_to_json(e));
+    return root;
+}
+
+crd_status crd_evaluation_print(const crd_evaluation *evaluation, int as_json)
+{
+    if (as_json)
+        return crd_json_print(to_json(evaluation));
+    print_text(evaluation);
+    return CRD_OK;
+}

@@ -1,0 +1,41 @@
+/** Hot loops that pass over arrays once. They are written in plain C, which the compiler turns into
+ * the instructions of each table, and round every operation alike: all tables give the same bits.
+ * An output may be one of the inputs itself.
+ */
+#ifndef CRD_KERNELS_ELEMENTWISE_H
+#define CRD_KERNELS_ELEMENTWISE_H
+
+#include <stdint.h>
+
+typedef struct crd_elementwise_kernels {
+    /** out = a + b, a * b. */
+    void (*add)(float *out, const float *a, const float *b, int64_t n);
+    void (*multiply)(float *out, const float *a, const float *b, int64_t n);
+    /** out = fma(a, b, c). */
+    void (*multiply_add)(float *out, const float *a, const float *b, const float *c, int64_t n);
+    /** out = a + scale * b * c. */
+    void (*add_product)(float *out, const float *a, float scale, const float *b, const float *c,
+                        int64_t n);
+    /** out = x * scale + shift. */
+    void (*scale_shift)(float *out, const float *x, float scale, float shift, int64_t n);
+    /** out = x, 0 where x is negative; NaN stays NaN. */
+    void (*relu)(float *out, const float *x, int64_t n);
+    /** din = dout where out is positive, 0 elsewhere; added to din if `adds`. */
+    void (*relu_backward)(float *din, const float *dout, const float *out, int64_t n, int adds);
+    /** din = dout * dout_gain - (x * x_gain + shift), likewise. */
+    void (*norm_backward)(float *din, const float *dout, const float *x, float dout_gain,
+                          float x_gain, float shift, int64_t n, int adds);
+    /** out = mean + sd * eps. */
+    void (*add_noise)(float *out, const float *mean, const float *sd, const float *eps, int64_t n);
+    /** dvariance = dout * eps / (2 sd), 0 where sd is 0. */
+    void (*noise_backward)(float *dvariance, const float *dout, const float *eps, const float *sd,
+                           int64_t n);
+    void (*square_root)(float *out, const float *x, int64_t n);
+    /** Sum of x; of (x - x_shift) (y - y_shift). In double, in eight lanes of every eighth element
+     * and one of the rest, added in that order: exact enough for a million terms. */
+    double (*sum)(const float *x, int64_t n);
+    double (*sum_products)(const float *x, double x_shift, const float *y, double y_shift,
+                           int64_t n);
+} crd_elementwise_kernels;
+
+#endif

@@ -1,0 +1,167 @@
+/** The loops of kernels/elementwise.h; the file that includes this one defines ELEMENTWISE_TABLE and
+ * is compiled for its instruction set. */
+#ifndef CRD_KERNELS_ELEMENTWISE_BODY_H
+#define CRD_KERNELS_ELEMENTWISE_BODY_H
+
+#include <stddef.h>
+
+#include "kernels/variants.h"
+
+/* Elements do not depend on others, even where an output is an input. */
+#ifdef __clang__
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+enum { SUM_LANES = 8 };
+
+static void add(float *out, const float *a, const float *b, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = a[i] + b[i];
+}
+
+static void multiply(float *out, const float *a, const float *b, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = a[i] * b[i];
+}
+
+static void multiply_add(float *out, const float *a, const float *b, const float *c, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = __builtin_fmaf(a[i], b[i], c[i]);
+}
+
+static void add_product(float *out, const float *a, float scale, const float *b, const float *c,
+                        int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = a[i] + scale * b[i] * c[i];
+}
+
+static void scale_shift(float *out, const float *x, float scale, float shift, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = x[i] * scale + shift;
+}
+
+/* Written so that NaN stays NaN, as in torch: a broken weight must not vanish here. */
+static void relu(float *out, const float *x, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = x[i] < 0 ? 0 : x[i];
+}
+
+/* All operands are read in any case, so that choices become masks. */
+static void relu_backward(float *din, const float *dout, const float *out, int64_t n, int adds)
+{
+    if (adds) {
+        INDEPENDENT
+        for (int64_t i = 0; i < n; i++) {
+            float value = dout[i];
+            din[i] += out[i] > 0 ? value : 0;
+        }
+    } else {
+        INDEPENDENT
+        for (int64_t i = 0; i < n; i++) {
+            float value = dout[i];
+            din[i] = out[i] > 0 ? value : 0;
+        }
+    }
+}
+
+static void norm_backward(float *din, const float *dout, const float *x, float dout_gain,
+                          float x_gain, float shift, int64_t n, int adds)
+{
+    if (adds) {
+        INDEPENDENT
+        for (int64_t i = 0; i < n; i++)
+            din[i] += dout[i] * dout_gain - (x[i] * x_gain + shift);
+    } else {
+        INDEPENDENT
+        for (int64_t i = 0; i < n; i++)
+            din[i] = dout[i] * dout_gain - (x[i] * x_gain + shift);
+    }
+}
+
+static void add_noise(float *out, const float *mean, const float *sd, const float *eps, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = mean[i] + sd[i] * eps[i];
+}
+
+static void noise_backward(float *dvariance, const float *dout, const float *eps, const float *sd,
+                           int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++) {
+        float value = dout[i] * eps[i] / (2 * sd[i]);
+        dvariance[i] = sd[i] > 0 ? value : 0;
+    }
+}
+
+static void square_root(float *out, const float *x, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = __builtin_sqrtf(x[i]);
+}
+
+static double sum_of(const double lanes[SUM_LANES], double rest)
+{
+    for (int l = 0; l < SUM_LANES; l++)
+        rest += lanes[l];
+    return rest;
+}
+
+static double sum(const float *x, int64_t n)
+{
+    double lanes[SUM_LANES] = {0}, rest = 0;
+    int64_t i = 0;
+    for (; i + SUM_LANES <= n; i += SUM_LANES)
+        for (int l = 0; l < SUM_LANES; l++)
+            lanes[l] += (double)x[i + l];
+    for (; i < n; i++)
+        rest += (double)x[i];
+    return sum_of(lanes, rest);
+}
+
+static double sum_products(const float *x, double x_shift, const float *y, double y_shift,
+                           int64_t n)
+{
+    double lanes[SUM_LANES] = {0}, rest = 0;
+    int64_t i = 0;
+    for (; i + SUM_LANES <= n; i += SUM_LANES)
+        for (int l = 0; l < SUM_LANES; l++)
+            lanes[l] += ((double)x[i + l] - x_shift) * ((double)y[i + l] - y_shift);
+    for (; i < n; i++)
+        rest += ((double)x[i] - x_shift) * ((double)y[i] - y_shift);
+    return sum_of(lanes, rest);
+}
+
+const crd_elementwise_kernels ELEMENTWISE_TABLE = {
+    .add = add,
+    .multiply = multiply,
+    .multiply_add = multiply_add,
+    .add_product = add_product,
+    .scale_shift = scale_shift,
+    .relu = relu,
+    .relu_backward = relu_backward,
+    .norm_backward = norm_backward,
+    .add_noise = add_noise,
+    .noise_backward = noise_backward,
+    .square_root = square_root,
+    .sum = sum,
+    .sum_products = sum_products,
+};
+
+#endif

@@ -1,0 +1,51 @@
+/** Hot loops over parameters, element by element: what a step costs beside the passes through the
+ * network. Every instruction set gives the bits of the reference, whose arithmetic of softplus is
+ * kernels/softplus.h. Where an output is also an input it may be the same array. Nothing but
+ * kl_value depends on where a vector is cut: pieces may be done apart.
+ */
+#ifndef CRD_KERNELS_PARAM_H
+#define CRD_KERNELS_PARAM_H
+
+#include <stdint.h>
+
+/** KL(N(mu, sigma^2) || N(mean, 1 / precision)) = constant - log(sigma) + (sigma^2 + (mu - mean)^2)
+ * precision / 2 with constant = -(log(precision) + 1) / 2. */
+typedef struct crd_kl_normal {
+    const float *means; /**< [n], or NULL: `mean` for all */
+    double mean, precision, constant;
+    double weight; /**< factor of the gradient */
+} crd_kl_normal;
+
+/** Scalars of one step of Adam, in the order of their use. */
+typedef struct crd_adam {
+    float keep, decay;   /**< factor of the parameter; its share in the gradient */
+    float beta1, share1; /**< share1 = 1 - beta1 */
+    float beta2, share2; /**< likewise */
+    float rate, correction,
+        epsilon; /**< step = rate * mean / (sqrt(square) / correction + epsilon) */
+} crd_adam;
+
+typedef struct crd_param_kernels {
+    /** sigma[i] = gain * log(1 + exp(rho[i])) and, if not NULL, slope[i] = 1 / (1 + exp(-rho[i])),
+     * evaluated in double and rounded once. Returns 1 if every rho is finite, else 0. */
+    int (*softplus)(float *sigma, float *slope, const float *rho, int64_t n, double gain);
+    /** Sum of the KL of n elements with sigma = log(1 + exp(rho)), in double: that of every eighth element,
+     * then the sum of these eight. */
+    double (*kl_value)(const float *mu, const float *rho, int64_t n, const crd_kl_normal *prior);
+    /** dmu[i], drho[i] += weight * gradient of it. */
+    void (*kl_gradient)(double *dmu, double *drho, const float *mu, const float *rho, int64_t n,
+                        const crd_kl_normal *prior);
+    /** sums[i] += values[i] * factors[i] * scale, rounded to the nearest, halves away from zero;
+     * factors NULL stands for ones. Returns 1 if every |values[i] * factors[i]| < limit, else 0:
+     * sums are undefined then. scale * limit at most 2^63 less one. */
+    int (*accumulate)(int64_t *sums, const float *values, const float *factors, int64_t n,
+                      double scale, float limit);
+    /** values[i] = sums[i] * unit. */
+    void (*read_sums)(float *values, const int64_t *sums, int64_t n, double unit);
+    /** g = grads + decay * p with p = keep * params; mean = beta1 * mean + share1 * g; square = beta2 *
+     * square + share2 * g * g; params = p + rate * mean / (sqrt(square) / correction + epsilon). */
+    void (*adam)(float *params, const float *grads, float *mean, float *square, int64_t n,
+                 const crd_adam *step);
+} crd_param_kernels;
+
+#endif

@@ -1,0 +1,306 @@
+/** The loops over parameters, 8 elements at a time. The file that includes this one defines for its
+ * instruction set `doubles`, 8 of them: doubles_all, _of_floats, _to_floats, _of_longs (of int64_t in memory), _add,
+ * _sub, _mul, _div, _fma (a b + c), _max (b where a is no number), _abs, _if_less (x < y ? a : b), _scale (p times 2 to the low bits of `shifted`), _split (x = m 2^(k - 2^52 - 1023)
+ * with m as crd_log_sigma has it), doubles_add_to_longs (rounded, to int64_t in memory); and PARAM_TABLE. The operations are those of
+ * param_ref.c and softplus.h, one by one.
+ *
+ * The last elements of a vector go through a block of 8 on the stack, whose rest is zeros.
+ */
+#ifndef CRD_KERNELS_PARAM_BODY_H
+#define CRD_KERNELS_PARAM_BODY_H
+
+#include <string.h>
+
+#include "kernels/softplus.h"
+#include "kernels/variants.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { LANES = 8 };
+
+/* One step of a polynomial: p x + c. */
+INLINE doubles horner(doubles p, doubles x, double c)
+{
+    return doubles_fma(p, x, doubles_all(c));
+}
+
+/* crd_softplus_exp. */
+INLINE doubles exponential(doubles x)
+{
+    doubles round = doubles_all(CRD_EXP_ROUND);
+    doubles shifted = doubles_fma(x, doubles_all(CRD_EXP_PER_LN2), round);
+    doubles k = doubles_sub(shifted, round);
+    doubles f = doubles_fma(k, doubles_all(-CRD_EXP_LN2_HIGH), x);
+    f = doubles_fma(k, doubles_all(-CRD_EXP_LN2_LOW), f);
+    doubles p = doubles_all(CRD_EXP_7);
+    p = horner(p, f, CRD_EXP_6);
+    p = horner(p, f, CRD_EXP_5);
+    p = horner(p, f, CRD_EXP_4);
+    p = horner(p, f, CRD_EXP_3);
+    p = horner(p, f, CRD_EXP_2);
+    p = horner(p, f, CRD_EXP_1);
+    p = horner(p, f, CRD_EXP_0);
+    p = doubles_fma(doubles_mul(p, f), f, doubles_add(f, doubles_all(1)));
+    return doubles_scale(p, shifted);
+}
+
+/* crd_twice_artanh. */
+INLINE doubles twice_artanh(doubles s)
+{
+    doubles ss = doubles_mul(s, s);
+    doubles p = doubles_all(CRD_ARTANH_7);
+    p = horner(p, ss, CRD_ARTANH_6);
+    p = horner(p, ss, CRD_ARTANH_5);
+    p = horner(p, ss, CRD_ARTANH_4);
+    p = horner(p, ss, CRD_ARTANH_3);
+    p = horner(p, ss, CRD_ARTANH_2);
+    p = horner(p, ss, CRD_ARTANH_1);
+    p = horner(p, ss, CRD_ARTANH_0);
+    return doubles_fma(doubles_mul(p, ss), s, doubles_add(s, s));
+}
+
+/* crd_softplus. */
+INLINE void softplus8(doubles *sigma, doubles *slope, doubles rho)
+{
+    doubles zero = doubles_all(0), one = doubles_all(1);
+    doubles x = doubles_sub(doubles_all(-0.0), doubles_abs(rho));
+    doubles e = exponential(doubles_max(x, doubles_all(CRD_EXP_LEAST)));
+    doubles one_e = doubles_add(one, e), two_e = doubles_add(doubles_all(2), e);
+    doubles inverse = doubles_div(one, doubles_mul(one_e, two_e));
+    doubles s = doubles_mul(doubles_mul(e, one_e), inverse);
+    *sigma = doubles_add(doubles_max(rho, zero), twice_artanh(s));
+    *slope = doubles_mul(doubles_mul(doubles_if_less(zero, rho, one, e), two_e), inverse);
+}
+
+/* crd_log_sigma. */
+INLINE doubles log_sigma(doubles sigma, doubles rho)
+{
+    doubles k, m;
+    doubles_split(&m, &k, sigma);
+    k = doubles_sub(k, doubles_all(0x1p52 + 1023));
+    doubles one = doubles_all(1);
+    doubles s = doubles_div(doubles_sub(m, one), doubles_add(m, one));
+    doubles low = doubles_fma(k, doubles_all(CRD_EXP_LN2_LOW), twice_artanh(s));
+    doubles value = doubles_fma(k, doubles_all(CRD_EXP_LN2_HIGH), low);
+    return doubles_if_less(rho, doubles_all(CRD_LOG_SIGMA_IS_RHO), rho, value);
+}
+
+/* All bits set where |x| < limit. */
+INLINE __m256 below(__m256 x, float limit)
+{
+    __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
+    return _mm256_cmp_ps(size, _mm256_set1_ps(limit), _CMP_LT_OQ);
+}
+
+INLINE __m256 softplus_block(float *sigma, float *slope, const float *rho, doubles gain)
+{
+    __m256 r = _mm256_loadu_ps(rho);
+    doubles value, derivative;
+    softplus8(&value, &derivative, doubles_of_floats(r));
+    if (slope != NULL)
+        _mm256_storeu_ps(slope, doubles_to_floats(derivative));
+    _mm256_storeu_ps(sigma, doubles_to_floats(doubles_mul(value, gain)));
+    return below(r, INFINITY);
+}
+
+static int softplus(float *sigma, float *slope, const float *rho, int64_t n, double gain)
+{
+    const doubles gains = doubles_all(gain);
+    __m256 finite = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        finite = _mm256_and_ps(
+            finite, softplus_block(sigma + i, slope == NULL ? NULL : slope + i, rho + i, gains));
+    if (i < n) {
+        float in[LANES] = {0}, out[2][LANES];
+        size_t bytes = (size_t)(n - i) * sizeof *in;
+        memcpy(in, rho + i, bytes);
+        finite = _mm256_and_ps(finite, softplus_block(out[0], out[1], in, gains));
+        memcpy(sigma + i, out[0], bytes);
+        if (slope != NULL)
+            memcpy(slope + i, out[1], bytes);
+    }
+    return _mm256_movemask_ps(finite) == 0xff;
+}
+
+/* Of 8 elements: the distance to the prior's mean. */
+INLINE doubles distance(const float *mu, const float *means, const crd_kl_normal *prior)
+{
+    doubles mean =
+        means != NULL ? doubles_of_floats(_mm256_loadu_ps(means)) : doubles_all(prior->mean);
+    return doubles_sub(doubles_of_floats(_mm256_loadu_ps(mu)), mean);
+}
+
+INLINE doubles kl_value_block(const float *mu, const float *rho, const float *means,
+                              const crd_kl_normal *prior)
+{
+    doubles sigma, slope, r = doubles_of_floats(_mm256_loadu_ps(rho));
+    softplus8(&sigma, &slope, r);
+    doubles d = distance(mu, means, prior);
+    doubles square = doubles_fma(d, d, doubles_mul(sigma, sigma));
+    doubles rest = doubles_sub(doubles_all(prior->constant), log_sigma(sigma, r));
+    return doubles_fma(doubles_all(0.5 * prior->precision), square, rest);
+}
+
+static double kl_value(const float *mu, const float *rho, int64_t n, const crd_kl_normal *prior)
+{
+    const float *means = prior->means;
+    doubles sum = doubles_all(0);
+    double sums[LANES], rest[LANES], total = 0;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        sum = doubles_add(sum,
+                          kl_value_block(mu + i, rho + i, means == NULL ? NULL : means + i, prior));
+    doubles_store(sums, sum);
+    if (i < n) {
+        float in[3][LANES] = {{0}};
+        size_t bytes = (size_t)(n - i) * sizeof(float);
+        memcpy(in[0], mu + i, bytes);
+        memcpy(in[1], rho + i, bytes);
+        if (means != NULL)
+            memcpy(in[2], means + i, bytes);
+        doubles_store(rest, kl_value_block(in[0], in[1], means == NULL ? NULL : in[2], prior));
+        for (int64_t k = 0; k < n - i; k++)
+            sums[k] += rest[k];
+    }
+    for (int lane = 0; lane < LANES; lane++)
+        total += sums[lane];
+    return total;
+}
+
+INLINE void kl_gradient_block(double *dmu, double *drho, const float *mu, const float *rho,
+                              const float *means, const crd_kl_normal *prior)
+{
+    const doubles precision = doubles_all(prior->precision), weight = doubles_all(prior->weight);
+    doubles sigma, slope;
+    softplus8(&sigma, &slope, doubles_of_floats(_mm256_loadu_ps(rho)));
+    doubles pull = doubles_mul(precision, distance(mu, means, prior));
+    doubles_store(dmu, doubles_fma(weight, pull, doubles_load(dmu)));
+    doubles push = doubles_sub(doubles_all(-0.0), doubles_div(slope, sigma));
+    pull = doubles_fma(doubles_mul(precision, sigma), slope, push);
+    doubles_store(drho, doubles_fma(weight, pull, doubles_load(drho)));
+}
+
+static void kl_gradient(double *dmu, double *drho, const float *mu, const float *rho, int64_t n,
+                        const crd_kl_normal *prior)
+{
+    const float *means = prior->means;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        kl_gradient_block(dmu + i, drho + i, mu + i, rho + i, means == NULL ? NULL : means + i,
+                          prior);
+    if (i == n)
+        return;
+    float in[3][LANES] = {{0}};
+    double out[2][LANES] = {{0}};
+    size_t bytes = (size_t)(n - i) * sizeof(float);
+    memcpy(in[0], mu + i, bytes);
+    memcpy(in[1], rho + i, bytes);
+    if (means != NULL)
+        memcpy(in[2], means + i, bytes);
+    memcpy(out[0], dmu + i, 2 * bytes);
+    memcpy(out[1], drho + i, 2 * bytes);
+    kl_gradient_block(out[0], out[1], in[0], in[1], means == NULL ? NULL : in[2], prior);
+    memcpy(dmu + i, out[0], 2 * bytes);
+    memcpy(drho + i, out[1], 2 * bytes);
+}
+
+INLINE __m256 accumulate_block(int64_t *sums, __m256 values, doubles scale, float limit)
+{
+    __m256 fits = below(values, limit);
+    doubles x = doubles_mul(doubles_of_floats(_mm256_and_ps(values, fits)), scale);
+    doubles_add_to_longs(sums, x);
+    return fits;
+}
+
+static int accumulate(int64_t *sums, const float *values, const float *factors, int64_t n,
+                      double scale, float limit)
+{
+    const doubles scales = doubles_all(scale);
+    __m256 fits = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        __m256 v = _mm256_loadu_ps(values + i);
+        if (factors != NULL)
+            v = _mm256_mul_ps(v, _mm256_loadu_ps(factors + i));
+        fits = _mm256_and_ps(fits, accumulate_block(sums + i, v, scales, limit));
+    }
+    if (i < n) {
+        float in[LANES] = {0};
+        int64_t out[LANES] = {0};
+        for (int64_t k = i; k < n; k++)
+            in[k - i] = factors != NULL ? values[k] * factors[k] : values[k];
+        memcpy(out, sums + i, (size_t)(n - i) * sizeof *sums);
+        fits = _mm256_and_ps(fits, accumulate_block(out, _mm256_loadu_ps(in), scales, limit));
+        memcpy(sums + i, out, (size_t)(n - i) * sizeof *sums);
+    }
+    return _mm256_movemask_ps(fits) == 0xff;
+}
+
+INLINE void read_block(float *values, const int64_t *sums, doubles unit)
+{
+    _mm256_storeu_ps(values, doubles_to_floats(doubles_mul(doubles_of_longs(sums), unit)));
+}
+
+static void read_sums(float *values, const int64_t *sums, int64_t n, double unit)
+{
+    const doubles units = doubles_all(unit);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        read_block(values + i, sums + i, units);
+    if (i == n)
+        return;
+    int64_t in[LANES] = {0};
+    float out[LANES];
+    memcpy(in, sums + i, (size_t)(n - i) * sizeof *in);
+    read_block(out, in, units);
+    memcpy(values + i, out, (size_t)(n - i) * sizeof *out);
+}
+
+INLINE void adam_block(float *params, const float *grads, float *mean, float *square,
+                       const crd_adam *step)
+{
+    __m256 p = _mm256_mul_ps(_mm256_loadu_ps(params), _mm256_set1_ps(step->keep));
+    __m256 g = _mm256_fmadd_ps(p, _mm256_set1_ps(step->decay), _mm256_loadu_ps(grads));
+    __m256 m = _mm256_mul_ps(_mm256_loadu_ps(mean), _mm256_set1_ps(step->beta1));
+    m = _mm256_fmadd_ps(g, _mm256_set1_ps(step->share1), m);
+    __m256 v = _mm256_mul_ps(_mm256_loadu_ps(square), _mm256_set1_ps(step->beta2));
+    v = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_set1_ps(step->share2), g), g, v);
+    __m256 root = _mm256_div_ps(_mm256_sqrt_ps(v), _mm256_set1_ps(step->correction));
+    __m256 way = _mm256_div_ps(_mm256_mul_ps(_mm256_set1_ps(step->rate), m),
+                               _mm256_add_ps(root, _mm256_set1_ps(step->epsilon)));
+    _mm256_storeu_ps(mean, m);
+    _mm256_storeu_ps(square, v);
+    _mm256_storeu_ps(params, _mm256_add_ps(p, way));
+}
+
+static void adam(float *params, const float *grads, float *mean, float *square, int64_t n,
+                 const crd_adam *step)
+{
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        adam_block(params + i, grads + i, mean + i, square + i, step);
+    if (i == n)
+        return;
+    float block[4][LANES] = {{0}};
+    size_t bytes = (size_t)(n - i) * sizeof(float);
+    memcpy(block[0], params + i, bytes);
+    memcpy(block[1], grads + i, bytes);
+    memcpy(block[2], mean + i, bytes);
+    memcpy(block[3], square + i, bytes);
+    adam_block(block[0], block[1], block[2], block[3], step);
+    memcpy(params + i, block[0], bytes);
+    memcpy(mean + i, block[2], bytes);
+    memcpy(square + i, block[3], bytes);
+}
+
+const crd_param_kernels PARAM_TABLE = {
+    .softplus = softplus,
+    .kl_value = kl_value,
+    .kl_gradient = kl_gradient,
+    .accumulate = accumulate,
+    .read_sums = read_sums,
+    .adam = adam,
+};
+
+#endif

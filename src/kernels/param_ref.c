@@ -1,0 +1,89 @@
+/* The loops over parameters in plain C: what every other instruction set must equal bit for bit. */
+#include "kernels/softplus.h"
+#include "kernels/variants.h"
+
+static int softplus(float *sigma, float *slope, const float *rho, int64_t n, double gain)
+{
+    int finite = 1;
+    for (int64_t i = 0; i < n; i++) {
+        double value, derivative;
+        finite &= fabsf(rho[i]) < INFINITY;
+        crd_softplus(&value, &derivative, (double)rho[i]);
+        if (slope != NULL)
+            slope[i] = (float)derivative;
+        sigma[i] = (float)(value * gain);
+    }
+    return finite;
+}
+
+static double distance(const crd_kl_normal *prior, const float *mu, int64_t i)
+{
+    return (double)mu[i] - (prior->means != NULL ? (double)prior->means[i] : prior->mean);
+}
+
+static double kl_value(const float *mu, const float *rho, int64_t n, const crd_kl_normal *prior)
+{
+    double sums[8] = {0}, total = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double sigma, slope, d = distance(prior, mu, i);
+        crd_softplus(&sigma, &slope, (double)rho[i]);
+        double rest = prior->constant - crd_log_sigma(sigma, (double)rho[i]);
+        sums[i % 8] += fma(0.5 * prior->precision, fma(d, d, sigma * sigma), rest);
+    }
+    for (int lane = 0; lane < 8; lane++)
+        total += sums[lane];
+    return total;
+}
+
+static void kl_gradient(double *dmu, double *drho, const float *mu, const float *rho, int64_t n,
+                        const crd_kl_normal *prior)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double sigma, slope;
+        crd_softplus(&sigma, &slope, (double)rho[i]);
+        dmu[i] = fma(prior->weight, prior->precision * distance(prior, mu, i), dmu[i]);
+        drho[i] =
+            fma(prior->weight, fma(prior->precision * sigma, slope, -(slope / sigma)), drho[i]);
+    }
+}
+
+static int accumulate(int64_t *sums, const float *values, const float *factors, int64_t n,
+                      double scale, float limit)
+{
+    int in_range = 1;
+    for (int64_t i = 0; i < n; i++) {
+        float value = factors != NULL ? values[i] * factors[i] : values[i];
+        int fits = fabsf(value) < limit;
+        double x = fits ? (double)value * scale : 0; /* to convert anything else is undefined */
+        in_range &= fits;
+        sums[i] += (int64_t)(x + copysign(0.5, x));
+    }
+    return in_range;
+}
+
+static void read_sums(float *values, const int64_t *sums, int64_t n, double unit)
+{
+    for (int64_t i = 0; i < n; i++)
+        values[i] = (float)((double)sums[i] * unit);
+}
+
+static void adam(float *params, const float *grads, float *mean, float *square, int64_t n,
+                 const crd_adam *step)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float p = params[i] * step->keep, g = fmaf(p, step->decay, grads[i]);
+        mean[i] = fmaf(g, step->share1, mean[i] * step->beta1);
+        square[i] = fmaf(step->share2 * g, g, square[i] * step->beta2);
+        params[i] =
+            p + step->rate * mean[i] / (sqrtf(square[i]) / step->correction + step->epsilon);
+    }
+}
+
+const crd_param_kernels crd_param_kernels_ref = {
+    .softplus = softplus,
+    .kl_value = kl_value,
+    .kl_gradient = kl_gradient,
+    .accumulate = accumulate,
+    .read_sums = read_sums,
+    .adam = adam,
+};

@@ -1,0 +1,86 @@
+/* The weights of a convolution as its algorithms read them: of a node as they are, of one that carries
+ * a gradient back transposed. */
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "nn/conv_method.h"
+
+static int64_t kernel_pixels(const crd_conv *conv)
+{
+    return conv->attrs.kernel_size[0] * conv->attrs.kernel_size[1];
+}
+
+/* Kernel pixel `tap` of a transposed convolution as one of the convolution it transposes. */
+static int64_t source_tap(const crd_conv *conv, int64_t tap)
+{
+    int64_t width = conv->attrs.kernel_size[1];
+    return (conv->tap_last[0] - tap / width * conv->tap_step[0]) *
+               conv->forward->attrs.kernel_size[1] +
+           conv->tap_last[1] - tap % width * conv->tap_step[1];
+}
+
+int64_t crd_conv_weights_room(const crd_conv *conv)
+{
+    return conv->n_out * conv->n_terms + CRD_WEIGHT_SLACK;
+}
+
+const float *crd_conv_weights(float *room, const crd_conv *conv, const crd_layer_args *args,
+                              int64_t group)
+{
+    int64_t n_weights = conv->n_out * conv->n_terms;
+    if (conv->forward == NULL)
+        return crd_layer_weights(room, args, group * n_weights, n_weights);
+    const crd_conv *source = conv->forward;
+    int64_t n_taps = kernel_pixels(conv), n_source_taps = kernel_pixels(source);
+    const float *from = args->params[CRD_PARAM_WEIGHT] + group * source->n_out * source->n_terms;
+    float *to = room;
+    for (int64_t out = 0; out < conv->n_out; out++)
+        for (int64_t in = 0; in < conv->n_in; in++)
+            for (int64_t tap = 0; tap < n_taps; tap++)
+                *to++ = from[in * source->n_terms + out * n_source_taps + source_tap(conv, tap)];
+    return room;
+}
+
+int64_t crd_conv_panel_room(const crd_conv *conv)
+{
+    if (conv->forward != NULL)
+        return CRD_LANES * kernel_pixels(conv->forward);
+    return CRD_LANES * conv->n_terms + CRD_WEIGHT_SLACK;
+}
+
+/* 16 neighbouring input channels of the source are the panel's lanes; they lie side by side for each
+ * of its output channels, which become terms. */
+static void make_transposed_panel(float *out, float *room, const crd_conv *conv,
+                                  const crd_layer_args *args, int64_t group, int64_t panel)
+{
+    const crd_conv *source = conv->forward;
+    int64_t n_taps = kernel_pixels(conv), n_source_taps = kernel_pixels(source);
+    int n_lanes = crd_conv_panel_lanes(conv, panel);
+    const float *from = args->params[CRD_PARAM_WEIGHT] + group * source->n_out * source->n_terms +
+                        panel * CRD_LANES * n_source_taps;
+    for (int64_t in = 0; in < conv->n_in; in++, from += source->n_terms) {
+        if (n_source_taps == 1) {
+            for (int c = 0; c < CRD_LANES; c++)
+                out[c] = c < n_lanes ? from[c] : 0;
+            out += CRD_LANES;
+            continue;
+        }
+        crd_kernels_get()->conv->pack(room, from, n_source_taps, n_source_taps, n_lanes);
+        for (int64_t tap = 0; tap < n_taps; tap++, out += CRD_LANES)
+            memcpy(out, room + source_tap(conv, tap) * CRD_LANES, CRD_LANES * sizeof *out);
+    }
+}
+
+void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const crd_layer_args *args,
+                         int64_t group, int64_t panel)
+{
+    if (conv->forward != NULL) {
+        make_transposed_panel(out, room, conv, args, group, panel);
+        return;
+    }
+    int64_t channel = group * conv->n_out + panel * CRD_LANES;
+    int n_lanes = crd_conv_panel_lanes(conv, panel);
+    const float *rows =
+        crd_layer_weights(room, args, channel * conv->n_terms, n_lanes * conv->n_terms);
+    crd_kernels_get()->conv->pack(out, rows, conv->n_terms, conv->n_terms, n_lanes);
+}

@@ -1,0 +1,214 @@
+/* Loops over parameters: sigma and slope against libm, sums against whole numbers, every table
+ * against the reference, bit by bit. */
+#include <float.h>
+#include <math.h>
+
+#include "crd_test.h"
+#include "kernels/kernels.h"
+#include "kernels/softplus.h"
+#include "kernels/variants.h"
+
+/* Odd sizes, and elements behind an output that nobody may touch. */
+enum { N_MAX = 1037, GUARD = 16, N_TABLES = 8 };
+
+/* A float in [-1, 1) that follows from its number. */
+static float any(uint32_t i)
+{
+    uint32_t x = (i + 1) * 2654435761u;
+    x = (x ^ (x >> 15)) * 2246822519u;
+    return (float)(int32_t)(x ^ (x >> 13)) * 0x1p-31F;
+}
+
+static double ulps(float value, double expected)
+{
+    float nearest = fabsf((float)expected);
+    double ulp = (double)nextafterf(nearest, INFINITY) - (double)nearest;
+    return fabs((double)value - expected) / ulp;
+}
+
+static void softplus_is_libm_s(void **state)
+{
+    (void)state;
+    enum { N = 1000003 };
+    float *rho = malloc(N * sizeof *rho), *sigma = malloc(N * sizeof *sigma),
+          *slope = malloc(N * sizeof *slope);
+    double worst = 0, worst_log = 0;
+    for (int i = 0; i < N; i++)
+        rho[i] = (float)(-100 + 200.0 * i / (N - 1));
+    assert_int_equal(crd_kernels_get()->param->softplus(sigma, slope, rho, N, 1), 1);
+    for (int i = 0; i < N; i++) {
+        double r = (double)rho[i], exact = fmax(r, 0) + log1p(exp(-fabs(r)));
+        double of_sigma, of_slope;
+        worst = fmax(worst, ulps(sigma[i], exact));
+        worst = fmax(worst, ulps(slope[i], r > 0 ? 1 / (1 + exp(-r)) : exp(r) / (1 + exp(r))));
+        crd_softplus(&of_sigma, &of_slope, r);
+        assert_true(fabs(of_sigma - exact) <= 5e-14 * exact);
+        worst_log = fmax(worst_log, fabs(crd_log_sigma(of_sigma, r) - log(exact)));
+    }
+    if (!(worst < 0.5001 && worst_log < 1e-13))
+        fail_msg("off by %g ulp; the logarithm by %g", worst, worst_log);
+    free(slope);
+    free(sigma);
+    free(rho);
+}
+
+static void softplus_has_its_limits(void **state)
+{
+    (void)state;
+    const float rho[5] = {-FLT_MAX, -2000, 2000, FLT_MAX, -0.0F};
+    float sigma[5], slope[5];
+    const crd_kernels *tables[N_TABLES];
+    int n_tables = crd_kernels_all(tables, N_TABLES);
+    for (int t = 0; t < n_tables; t++) {
+        assert_int_equal(tables[t]->param->softplus(sigma, slope, rho, 5, 1), 1);
+        assert_true(sigma[0] == 0 && sigma[1] == 0 && sigma[2] == 2000 && sigma[3] == FLT_MAX);
+        assert_true(slope[0] == 0 && slope[1] == 0 && slope[2] == 1 && slope[3] == 1);
+        assert_true(sigma[4] == (float)log(2) && slope[4] == 0.5F);
+    }
+}
+
+/* All that the tables are given; what they put out lies behind one another in `out`. */
+typedef struct data {
+    float mu[N_MAX], rho[N_MAX], means[N_MAX], grads[N_MAX];
+    int64_t sums[N_MAX];
+} data;
+
+typedef struct output {
+    float sigma[N_MAX + GUARD], slope[N_MAX + GUARD], scaled[N_MAX + GUARD], read[N_MAX + GUARD];
+    float params[N_MAX + GUARD], mean[N_MAX + GUARD], square[N_MAX + GUARD];
+    double dmu[2][N_MAX + GUARD], drho[2][N_MAX + GUARD], kl[2];
+    int64_t sums[2][N_MAX + GUARD];
+} output;
+
+static void fill(data *d)
+{
+    for (uint32_t i = 0; i < N_MAX; i++) {
+        d->mu[i] = any(i);
+        d->rho[i] = 120 * any(i + N_MAX) * any(i);
+        d->means[i] = any(i + 2 * N_MAX);
+        d->grads[i] = ldexpf(any(i + 3 * N_MAX), (int)(i % 60) - 43);
+        d->sums[i] = (int64_t)ldexp((double)any(i + 4 * N_MAX), 1 + (int)(i % 63));
+    }
+    d->rho[5] = -3000;
+    d->rho[6] = 3e38F;
+    d->grads[7] = 0x1.fffffep16F;
+    d->grads[8] = -0x1.fffffep16F;
+    d->sums[9] = INT64_MAX;
+    d->sums[10] = INT64_MIN;
+    d->sums[11] = INT64_MAX / 2 + 1;
+}
+
+/* Everything of one table on n elements from element 1 on, so that nothing is aligned. */
+static void run(output *out, const crd_param_kernels *table, const data *d, int64_t n)
+{
+    const crd_adam adam = {.keep = 0.99F,
+                           .decay = 0.01F,
+                           .beta1 = 0.9F,
+                           .share1 = 0.1F,
+                           .beta2 = 0.999F,
+                           .share2 = 0.001F,
+                           .rate = -0.1F,
+                           .correction = 0.3F,
+                           .epsilon = 1e-8F};
+    crd_kl_normal prior = {.mean = 0.1, .precision = 3.7, .constant = 0.4, .weight = 0.7};
+    memset(out, 0xa5, sizeof *out);
+    table->softplus(out->sigma + 1, out->slope + 1, d->rho + 1, n, 1);
+    table->softplus(out->scaled + 1, NULL, d->rho + 1, n, -1.7);
+    table->read_sums(out->read + 1, d->sums + 1, n, 0x1p-44);
+    for (int k = 0; k < 2; k++) {
+        for (int64_t i = 1; i < n + 1; i++) {
+            out->dmu[k][i] = out->drho[k][i] = (double)d->means[i];
+            out->sums[k][i] = d->sums[i] / 4;
+        }
+        prior.means = k == 0 ? NULL : d->means + 1;
+        out->kl[k] = table->kl_value(d->mu + 1, d->rho + 1, n, &prior);
+        table->kl_gradient(out->dmu[k] + 1, out->drho[k] + 1, d->mu + 1, d->rho + 1, n, &prior);
+        assert_int_equal(table->accumulate(out->sums[k] + 1, d->grads + 1,
+                                           k == 0 ? NULL : d->mu + 1, n, 0x1.8p44, 0x1p17F),
+                         1);
+    }
+    for (int64_t i = 1; i < n + 1; i++) {
+        out->params[i] = d->mu[i];
+        out->mean[i] = 0.01F * d->means[i];
+        out->square[i] = d->means[i] * d->means[i];
+    }
+    table->adam(out->params + 1, d->grads + 1, out->mean + 1, out->square + 1, n, &adam);
+}
+
+static void tables_give_the_same_bits(void **state)
+{
+    (void)state;
+    static data d;
+    static output expected, found;
+    const crd_kernels *tables[N_TABLES];
+    int n_tables = crd_kernels_all(tables, N_TABLES);
+    fill(&d);
+    for (int64_t n = 0; n < N_MAX; n = n < 40 ? n + 1 : 2 * n + 1) {
+        run(&expected, crd_kernels_ref.param, &d, n);
+        for (int t = 0; t < n_tables; t++) {
+            run(&found, tables[t]->param, &d, n);
+            if (memcmp(&found, &expected, sizeof found) != 0)
+                fail_msg("%s differs from ref at n = %lld", tables[t]->name, (long long)n);
+        }
+    }
+}
+
+static void sums_are_rounded_products(void **state)
+{
+    (void)state;
+    const float values[] = {0x1p-45F,        -0x1p-45F,  0x1p-46F, 0x1.fffffep16F,
+                            -0x1.fffffep16F, 0x1.8p-44F, 3,        -0.7F,
+                            0x1p-149F,       -0.0F,      1e-10F};
+    enum { N = sizeof values / sizeof *values };
+    const crd_kernels *tables[N_TABLES];
+    int n_tables = crd_kernels_all(tables, N_TABLES);
+    for (int t = 0; t < n_tables; t++) {
+        int64_t sums[N] = {0};
+        float halves[N], back[N];
+        for (int i = 0; i < N; i++)
+            halves[i] = 0.5F;
+        assert_true(tables[t]->param->accumulate(sums, values, NULL, N, 0x1p44, 0x1p17F));
+        for (int i = 0; i < N; i++)
+            assert_int_equal(sums[i], llround((double)values[i] * 0x1p44));
+        assert_true(tables[t]->param->accumulate(sums, values, halves, N, 0x1p45, 0x1p17F));
+        for (int i = 0; i < N; i++)
+            assert_int_equal(sums[i], 2 * llround((double)values[i] * 0x1p44));
+        tables[t]->param->read_sums(back, sums, N, 0x1p-45);
+        assert_true(back[3] == values[3] && back[4] == values[4] && back[6] == 3);
+    }
+}
+
+static void what_is_out_of_range_is_found_anywhere(void **state)
+{
+    (void)state;
+    const float bad[] = {NAN, INFINITY, -INFINITY, 0x1p17F, -0x1p17F};
+    enum { N = 19 };
+    const crd_kernels *tables[N_TABLES];
+    int n_tables = crd_kernels_all(tables, N_TABLES);
+    for (int t = 0; t < n_tables; t++)
+        for (int k = 0; k < 5; k++)
+            for (int at = 0; at < N; at++) {
+                float values[N] = {0}, ones[N], out[2][N];
+                int64_t sums[N] = {0};
+                for (int i = 0; i < N; i++)
+                    ones[i] = 1;
+                values[at] = bad[k];
+                assert_int_equal(tables[t]->param->accumulate(sums, values, NULL, N, 1, 0x1p17F),
+                                 0);
+                assert_int_equal(tables[t]->param->accumulate(sums, values, ones, N, 1, 0x1p17F),
+                                 0);
+                assert_int_equal(tables[t]->param->softplus(out[0], out[1], values, N, 1), k >= 3);
+            }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(softplus_is_libm_s),
+        cmocka_unit_test(softplus_has_its_limits),
+        cmocka_unit_test(tables_give_the_same_bits),
+        cmocka_unit_test(sums_are_rounded_products),
+        cmocka_unit_test(what_is_out_of_range_is_found_anywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
