@@ -218,10 +218,10 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, i
     int64_t at = unit / o->n_draws * o->gradient.micro_batch;
     int64_t n = smaller(o->gradient.micro_batch, batch->n - at);
     int64_t stream = r->state->step * group_of(r) + (is_local(r) ? crd_comm_rank(r->comm) : 0);
-    crd_comm_note(r->comm, "computing unit %lld of step %lld", (long long)unit,
-                  (long long)r->state->step + 1);
     /* No two units of a run draw the same network: their gradients' noise is independent. */
     int64_t draw = stream * n_parts(o->batch_size, o->gradient.micro_batch) * o->n_draws + unit;
+    crd_comm_note(r->comm, "computing unit %lld of step %lld", (long long)unit,
+                  (long long)r->state->step + 1);
     const float *images = batch->images + at * r->image_floats;
     const float *values = batch->values + at * r->value_floats;
     double weight = (double)n / (double)(batch->n * o->n_draws), loss;

@@ -85,9 +85,10 @@ static crd_status resolve(char **out, const char *path)
     return status;
 }
 
-/* Removes "<folder>.<name>.XXXXXX.tmp" files that no process holds. */
-static void remove_stale(const char *path, int folder)
+/* Files "<folder>.<name>.XXXXXX.tmp" that no process holds. */
+void crd_atomic_remove_stale(const char *path)
 {
+    int folder = folder_length(path);
     char *place = NULL;
     if (crd_alloc_string(&place, folder == 0 ? "." : path) != CRD_OK)
         return;
@@ -121,7 +122,7 @@ crd_status crd_atomic_begin(crd_atomic_file *file, const char *path)
     size_t size = strlen(file->path) + 32;
     CRD_ALLOC(&file->temp_path, size, "temporary name");
     int folder = folder_length(file->path);
-    remove_stale(file->path, folder);
+    crd_atomic_remove_stale(file->path);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t number = (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)getpid() << 40;

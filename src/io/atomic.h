@@ -34,6 +34,9 @@ crd_status crd_atomic_publish(crd_atomic_file *file);
 /** Removes the temporary file and releases; harmless after _publish. */
 void crd_atomic_abandon(crd_atomic_file *file);
 
+/** Removes what killed processes have left of their tries to write `path`. */
+void crd_atomic_remove_stale(const char *path);
+
 /** Removes the temporary files of all files that are being written. Async-signal-safe; for the end of the process only. */
 void crd_atomic_remove_all(void);
 

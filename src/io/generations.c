@@ -71,6 +71,7 @@ crd_status crd_generations_remove(const char *path)
                 strerror(errno));
     CRD_REQUIRE(unlink(path) == 0 || errno == ENOENT, CRD_ERR_IO, "%s: cannot be removed: %s", path,
                 strerror(errno));
+    crd_atomic_remove_stale(path);
 cleanup:
     crd_free(old);
     return status;

@@ -14,7 +14,7 @@ typedef crd_status crd_generations_reader(const char *path, void *payload);
 crd_status crd_generations_read(int *found, const char *path, crd_generations_reader *read,
                                 void *payload);
 
-/** Removes both. What is not there is no error. Errors: CRD_ERR_IO. */
+/** Removes both, and what killed processes have left of a third. What is not there is no error. Errors: CRD_ERR_IO. */
 crd_status crd_generations_remove(const char *path);
 
 /** Checks the text at `dataset`, lines KEY=VALUE, against this run's (crd_fingerprint_check). */

@@ -8,43 +8,9 @@
 #include "credence/predict.h"
 #include "credence/request.h"
 #include "mpi_test.h"
+#include "small_net.h"
 
-enum { SIDE = 24, IMAGES = 70, CLASSES = 40 };
-
-/* Pooling to 2 x 2, a 1x1 convolution, a linear layer: cheap, with two Bayesian layers. */
-static crd_posterior *make_posterior(crd_comm *comm)
-{
-    crd_network *network;
-    crd_posterior *posterior;
-    crd_shape input = crd_shape_make(3, 3, SIDE, SIDE);
-    crd_attrs pool = {.adaptive_pool2d = {.output_size = {2, 2}}};
-    crd_attrs conv = {.conv2d = {.in_channels = 3,
-                                 .out_channels = 5,
-                                 .kernel_size = {1, 1},
-                                 .stride = {1, 1},
-                                 .dilation = {1, 1},
-                                 .groups = 1,
-                                 .bias = 1}};
-    crd_attrs linear = {.linear = {.in_features = 20, .out_features = CLASSES, .bias = 1}};
-    int64_t last = 0;
-    CHECK(comm, crd_network_create(&network, "tiny", &input) == CRD_OK);
-    CHECK(comm,
-          crd_network_add(&last, network, "AdaptiveAvgPool2d", "pool", &pool, &last, 1) == CRD_OK);
-    CHECK(comm, crd_network_add(&last, network, "Conv2d", "conv", &conv, &last, 1) == CRD_OK);
-    CHECK(comm, crd_network_add(&last, network, "ReLU", "relu", NULL, &last, 1) == CRD_OK);
-    CHECK(comm, crd_network_add(&last, network, "Flatten", "flatten", NULL, &last, 1) == CRD_OK);
-    CHECK(comm, crd_network_add(&last, network, "Linear", "fc", &linear, &last, 1) == CRD_OK);
-    CHECK(comm, crd_posterior_create(&posterior, network) == CRD_OK);
-    for (int64_t p = 0; p < network->params.n_params; p++) {
-        const crd_param *param = &network->params.entries[p];
-        posterior->bayesian[p] = 1;
-        for (int64_t i = 0; i < param->count; i++) {
-            posterior->mu[param->offset + i] = (float)sin(1.0 + (double)(31 * p + i));
-            posterior->rho[param->offset + i] = -1.5f;
-        }
-    }
-    return posterior;
-}
+enum { IMAGES = 70, SIDE = SMALL_NET_SIDE, CLASSES = SMALL_NET_CLASSES };
 
 static crd_status load(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload)
 {
@@ -267,7 +233,7 @@ static void check_deviating_rank(crd_comm *world, const crd_predict_options *opt
     crd_comm *self;
     int size = crd_comm_size(world), rank = crd_comm_rank(world);
     CHECK(world, crd_comm_create_self(&self) == CRD_OK);
-    crd_posterior *mine = make_posterior(world);
+    crd_posterior *mine = small_net_posterior(world);
     if (rank == size - 1)
         mine->mu[0] += 0.001f;
     CHECK(world, crd_shared_model_create(&own, self, mine, NULL) == CRD_OK);
@@ -344,7 +310,7 @@ int main(void)
     crd_comm *world;
     if (crd_comm_create_world(&world) != CRD_OK)
         return 1;
-    crd_posterior *posterior = crd_comm_rank(world) == 0 ? make_posterior(world) : NULL;
+    crd_posterior *posterior = crd_comm_rank(world) == 0 ? small_net_posterior(world) : NULL;
     crd_shared_model *shared;
     CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL) == CRD_OK);
     const crd_model *model = crd_shared_model_view(shared);

@@ -1,0 +1,58 @@
+"""The N-th write, sync, rename and allocation fails, for N = 1, 2, ... until none does, once and for good: exit code 4 (1 for memory) or a run that
+is right; nothing is called complete that is not; the run can be resumed."""
+import os
+
+import program
+from study import IMAGES, THOROUGH, Study
+
+SHIM = os.environ["CREDENCE_SHIM"]
+CODES = {"write": 4, "sync": 4, "rename": 4, "malloc": 1}
+
+
+def fail(study, kind, n, sticky):
+    """Returns False when no n-th call has come."""
+    mark = study.folder / "mark"
+    mark.unlink(missing_ok=True)
+    environment = {"LD_PRELOAD": SHIM, "FAIL_CALL": f"{kind}:{n}{':sticky' if sticky else ''}", "FAIL_MARK": str(mark),
+                   "FAIL_BELOW": str(study.work)}
+    done = program.run(*study.words, "-o", "p.h5", "--resume", "--checkpoint-interval", "0.000001s", folder=study.work,
+                       environment=environment)
+    case = f"{kind} {n} {'for good' if sticky else 'once'}: {done.codes[0]}, {done.err}"
+    if not mark.exists():
+        assert done.codes == [0] and study.is_there(), case
+        return False
+    assert done.codes[0] in (0, CODES[kind]), case
+    if done.codes == [0]: # a checkpoint that could not be written ends no run
+        assert study.is_there() and "warning: " in done.err, case
+    else:
+        # The folder's sync comes after the rename: the file is whole then, only not for certain after a power cut.
+        assert not study.is_there() or kind == "sync", case
+        # The communicator itself is the first that takes memory: without it only MPI can end the job.
+        if "MPI_ABORT" not in done.err:
+            assert len([line for line in done.err.splitlines() if "warning" not in line and "going on" not in line]) == 1, case
+        study.finish()
+    study.clear()
+    return True
+
+
+def main():
+    study = Study(IMAGES / "00_t-shirt_top.jpg", "--draws", 16, "--save-draws")
+    for kind in CODES:
+        for sticky in (False, True):
+            n = n_cases = 0
+            # By default 1, 2, 4, ...
+            step = 1
+            while True:
+                n += step
+                if not THOROUGH:
+                    step = n
+                if not fail(study, kind, n, sticky):
+                    break
+                n_cases += 1
+            assert n_cases > 1, f"no {kind} was made to fail"
+            print(f"{kind}, {'for good' if sticky else 'once'}: {n_cases} cases, the last below {n}", flush=True)
+            study.clear()
+    study.close()
+
+
+main()
