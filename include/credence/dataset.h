@@ -10,7 +10,7 @@
  * - cifar10:FOLDER[:train|:test]: data_batch_1.bin .. data_batch_5.bin (train, the default) or
  *   test_batch.bin of the binary version;
  * - an HDF5 file with a dataset `images` (image, channel, height, width) of uint8 or float32 and perhaps
- *   `labels` (image) of uint8, int32 or int64; or what `credence preprocess` wrote.
+ *   `labels` (image) of uint8, int32 or int64, or `targets` (image, output) of float32 or float64; or what `credence preprocess` wrote.
  *
  * Several are joined in their order. Either all images have labels or none has; labels by number and
  * by sub-folder are not joined; the classes of several folders are the sorted union.
@@ -53,6 +53,12 @@ int crd_dataset_is_labelled(const crd_dataset *dataset);
 crd_status crd_dataset_match(int64_t *labels, crd_dataset *dataset, const char *const *class_names,
                              int64_t n_classes);
 
+/** The values of image i, targets[n_values], which regression is to give; borrowed, finite. Only of data sets
+ * that crd_dataset_check_targets accepts. */
+const float *crd_dataset_target(const crd_dataset *dataset, int64_t i);
+/** Are there n_values targets of every image? Errors: CRD_ERR_INPUT naming the first source where there are not. */
+crd_status crd_dataset_check_targets(crd_dataset *dataset, int64_t n_values);
+
 /** Random changes of training images, each a function of (seed, epoch, image number) by Philox; in the
  * order random_resized_crop, padded_crop, flip. */
 typedef struct crd_augmentation {
@@ -77,7 +83,7 @@ crd_status crd_dataset_load(float *out, crd_dataset *dataset, int64_t i,
  * walking). n <= 2^62, epoch < 2^32. */
 int64_t crd_dataset_shuffled(int64_t place, int64_t n, uint64_t seed, int64_t epoch);
 
-/** Digest of what the data set is: names and labels; for the check on resuming. Cost: all names are
+/** Digest of what the data set is: names, labels and targets; for the check on resuming. Cost: all names are
  * made. */
 uint64_t crd_dataset_digest(const crd_dataset *dataset);
 

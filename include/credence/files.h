@@ -36,12 +36,21 @@ crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
  * cannot be used: file and dataset are named. */
 crd_status crd_posterior_read(crd_posterior **out, const char *path);
 
+/** What a prediction file of a part of the draws says of the whole, besides the accumulators in its rows. */
+typedef struct crd_part_facts {
+    int64_t first_draw, end_draw, all_draws; /**< draws first_draw .. end_draw - 1 of all_draws */
+    int64_t is_paired;                       /**< crd_summary.is_paired */
+    double confidence;                       /**< of the half-widths of the whole */
+    const char *fingerprint;                 /**< KEY=VALUE lines that parts of one run share */
+} crd_part_facts;
+
 /** What a prediction file holds besides its rows. All borrowed. */
 typedef struct crd_prediction_meta {
     int64_t n_images, n_classes, n_draws, n_top;
     const char *const *image_names; /**< [n_images] */
     const char *const *class_names; /**< [n_classes] or NULL: their numbers */
     const int64_t *labels;          /**< [n_images] true classes (-1 unknown), or NULL: no labels */
+    const crd_part_facts *part;     /**< NULL: all draws */
     int save_draws; /**< 1: the file also holds every draw's logits and probabilities */
 } crd_prediction_meta;
 
@@ -62,6 +71,21 @@ crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *lo
 crd_status crd_prediction_finish(crd_prediction_file *file);
 /** Gives up: removes the temporary file, frees. NULL is allowed. */
 void crd_prediction_abandon(crd_prediction_file *file);
+
+/** A prediction file of a part of the draws, opened to be joined with others. Borrowed from it: its meta (with facts) and
+ * provenance. */
+typedef struct crd_part crd_part;
+
+/** Errors: CRD_ERR_INPUT: as crd_posterior_read, or no part of a prediction, or one not complete. Close it. */
+crd_status crd_part_open(crd_part **out, const char *path);
+const crd_prediction_meta *crd_part_meta(const crd_part *part);
+const crd_provenance *crd_part_provenance(const crd_part *part);
+/** Checks that `part` is of the run that `first` is of: the same images and fingerprint. Errors: CRD_ERR_INPUT naming what differs. */
+crd_status crd_part_match(const crd_part *part, const crd_part *first);
+/** Rows [first, first + rows->n_images); `rows` keeps sums. */
+crd_status crd_part_read(crd_summary *rows, const crd_part *part, int64_t first);
+/** NULL is allowed. */
+void crd_part_close(crd_part *part);
 
 /** Keeps the state of a run whose rows go to `file`: PATH is a prediction file itself, with the rows of the draws done so
  * far (n_draws of each image; root attribute complete = 0), and a group `checkpoint`. Generations, `fingerprint` and errors as
@@ -115,6 +139,10 @@ crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
  * CRD_ERR_INPUT: neither can be used: names both. Destroy the posterior, clear the state. */
 crd_status crd_checkpoint_read(crd_posterior **posterior, crd_train_state *state, const char *path,
                                const char *fingerprint);
+
+/** Can a file be written at `path`? For runs that write it at their end. Errors: CRD_ERR_IO as of writing it, but for the
+ * room on the disk. Nothing is left behind. */
+crd_status crd_file_check_place(const char *path);
 
 /** 1 if a file that can be read begins as HDF5 files do, ours or not; else 0. */
 int crd_file_is_hdf5(const char *path);

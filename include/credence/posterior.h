@@ -53,6 +53,16 @@ typedef struct crd_conversion {
  */
 crd_conversion crd_conversion_defaults(void);
 
+/** What the outputs of the network are. */
+typedef enum crd_output_kind {
+    CRD_OUTPUT_LOGITS, /**< of classes */
+    CRD_OUTPUT_MEANS,  /**< regression: values, nothing known of their noise */
+    CRD_OUTPUT_NORMALS /**< regression: means of normal distributions, then as many log variances */
+} crd_output_kind;
+
+/** Names for files, NULL behind the last: "logits", "means", "normals". */
+const char *const *crd_output_kind_names(void);
+
 typedef struct crd_posterior {
     crd_network *network; /**< owned */
     float *mu;  /**< [network->params.n_floats] by the table's offsets: mu, or a fixed value */
@@ -63,6 +73,7 @@ typedef struct crd_posterior {
     crd_preprocessing preprocessing;
     char **classes;    /**< [n_classes] names as written in the classes file, or NULL */
     int64_t n_classes; /**< outputs of the network */
+    crd_output_kind outputs;
 } crd_posterior;
 
 /** Posterior over `network` (taken over, also on error): all values zero, nothing Bayesian. */

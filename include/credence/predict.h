@@ -32,8 +32,16 @@ const crd_model *crd_shared_model_view(const crd_shared_model *shared);
 typedef struct crd_predict_options {
     crd_sampler_options sampler; /**< estimator, seed, batch and draw_block (the shape of a unit) */
     int64_t n_draws;             /**< 1 .. CRD_MAX_DRAWS; 1 with sampler.mean */
-    int64_t n_top;               /**< classes in crd_summary.top_class */
-    int want_draws;              /**< 1: the sink's draws() is called */
+    int64_t first_draw;          /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
+    /** Stops images whose row is precise (crd_summary_is_precise) at a look; 0: every image gets n_draws. Looks:
+     * {min_draws, n_draws, sampler.draw_block}. A stopped image's row stays as it is; a batch of stopped images is
+     * not computed any more. Not with want_draws or first_draw. */
+    double until_mcse;
+    int64_t min_draws;
+    double confidence; /**< of crd_summary.probs_half_width at all looks together, in [0, 1) */
+    int64_t n_top;     /**< classes in crd_summary.top_class */
+    int keep_sums;     /**< 1: summaries hold their accumulators (crd_summary_keep_sums) */
+    int want_draws;    /**< 1: the sink's draws() is called */
     int64_t n_images;
     /** What the images of a window with their sums, and saved draws between two writes, may take each;
      * 0: 64 MiB. Bounds memory, does not change results. */

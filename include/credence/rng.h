@@ -43,6 +43,7 @@ typedef struct crd_stream {
     uint32_t image;   /**< number of the image in the run; 0 where the stream serves all images */
     uint32_t tensor;  /**< index of the parameter in the network's table, below 2^24 */
     uint32_t purpose; /**< crd_purpose */
+    uint32_t negated; /**< 1: every normal with the other sign, to the bit; signs stay */
 } crd_stream;
 
 /** One Philox4x32-10 block. Source: Salmon et al. 2011; known answers of Random123. Collective: no.

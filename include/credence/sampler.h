@@ -43,7 +43,9 @@ typedef struct crd_sampler_options {
     const char *estimator; /**< one of crd_estimator_names */
     int mean;              /**< 1: weights at mu, no draw: the deterministic network */
     uint64_t seed;
-    int64_t batch;      /**< most images in a call */
+    int antithetic; /**< 1: draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
+                       signs, with flipout); draw 2k is the same network as without */
+    int64_t batch;  /**< most images in a call */
     int64_t draw_block; /**< most draws in a call */
 } crd_sampler_options;
 

@@ -34,7 +34,9 @@ typedef struct crd_train_options {
     int64_t kl_anneal_epochs; /**< the weight grows linearly over these epochs; 0: at once */
     crd_optimizer_options optimizer;
     crd_schedule schedule;
-    double clip_norm;       /**< largest norm of the gradient; 0: no clipping */
+    double clip_norm; /**< largest norm of the gradient; 0: no clipping */
+    int keep_gradients; /**< 1: a step's gradient is the sum of all so far, as when zero_grad() is never
+                               called; with KL weight 0 and local_steps 1 only */
     int64_t local_steps;    /**< 1: every step is averaged */
     int64_t validate_every; /**< epochs; 0: never */
     double checkpoint_s;    /**< seconds between checkpoints; 0: none */
@@ -52,9 +54,10 @@ typedef struct crd_train_hooks {
     void (*checkpoint)(const crd_train_state *state, void *payload);
     /** An epoch is over and in the history. May be NULL. */
     void (*epoch)(const crd_train_state *state, void *payload);
-    /** Collective, on all ranks: fills validation[3] (accuracy, NLL, ECE), equal on all ranks. May be NULL. */
-    crd_status (*validate)(double validation[3], const crd_train_state *state, void *payload);
-    /** The posterior has the smallest validation NLL so far. May be NULL. */
+    /** Collective, on all ranks: fills in the figures, equal on all ranks. May be NULL. */
+    crd_status (*validate)(double validation[CRD_N_VALIDATIONS], const crd_train_state *state,
+                           void *payload);
+    /** The posterior has the smallest validation NLL (else MSE) so far. May be NULL. */
     void (*best)(const crd_train_state *state, void *payload);
     /** After each step: done and all steps of the run. May be NULL. */
     void (*progress)(int64_t step, int64_t n_steps, double data_term, void *payload);
@@ -74,10 +77,11 @@ typedef struct crd_train_report {
     int64_t comm_bytes_mean, comm_bytes_max;
 } crd_train_report;
 
-/** Trains from `state` on until options->n_epochs are done. Collective: on comm; options equal on all ranks, state equal
- * on all ranks (crd_train_state_share) and equal afterwards. Returns CRD_STOPPED when max_time_s was reached, after a
+/** Trains from `state` on until options->n_epochs are done; nothing is done if they are. Collective: on comm; options equal on
+ * all ranks, state equal on all ranks (crd_train_state_share) and equal afterwards. With keep_gradients the state has room for
+ * them (crd_train_state_keep_gradients), and always for the history of n_epochs (crd_train_state_reserve). Returns CRD_STOPPED when max_time_s was reached, after a
  * checkpoint. Errors: CRD_ERR_NUMERIC: the loss is not finite: message with step; the state is that of the step before if the
- * loss or a gradient is at fault, and not to be used if a parameter is. */
+ * loss or a gradient is at fault, and not to be used if a parameter or a kept sum is. */
 crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *state,
                      const crd_train_options *options, const crd_train_hooks *hooks);
 

@@ -8,6 +8,15 @@
 extern "C" {
 #endif
 
+/** Figures of a validation; NaN: not validated, or without a meaning. */
+enum {
+    CRD_VALIDATION_ACCURACY, /**< classification */
+    CRD_VALIDATION_NLL,      /**< nats an image; regression: a value, with gaussian-nll */
+    CRD_VALIDATION_ECE,      /**< classification */
+    CRD_VALIDATION_MSE,      /**< regression: of the mean over draws */
+    CRD_N_VALIDATIONS
+};
+
 /** One epoch in the history. */
 typedef struct crd_epoch {
     int64_t epoch, step;    /**< counted from 1 and since the start, when the epoch was over */
@@ -16,9 +25,9 @@ typedef struct crd_epoch {
     double kl_sum, kl_mean; /**< nats, at the end of the epoch */
     double temperature;     /**< weight of the KL against the true ELBO's: 1 is Bayes */
     double lr;
-    double accuracy;      /**< of the epoch's draws on its images; NaN without labels */
-    double seconds;       /**< of this epoch */
-    double validation[3]; /**< accuracy, NLL, ECE of the predictive; NaN where not validated */
+    double accuracy; /**< of the epoch's draws on its images; NaN without labels */
+    double seconds;  /**< of this epoch */
+    double validation[CRD_N_VALIDATIONS]; /**< of the predictive distribution */
 } crd_epoch;
 
 /** All that a run carries from step to step: what a checkpoint holds. */
@@ -27,18 +36,24 @@ typedef struct crd_train_state {
     int n_states;             /**< moment vectors of the optimizer: 0, 1 or 2 */
     /** Moments: [2 * n_floats] each, mu block, then rho block. Owned. */
     float *states[2];
+    float *
+        kept; /**< [2 * n_floats] sum of the gradients of all steps, where it is kept; else NULL. Owned. */
     int64_t step;         /**< steps done */
     int64_t epoch, batch; /**< epochs done; batches done of the running one */
     double sums
         [4]; /**< of the running epoch: data term * rows, right rows, rows (images * draws), labelled rows */
-    crd_epoch *history; /**< [epoch]; owned */
+    crd_epoch *history; /**< [history_capacity], of which `epoch` are over; owned */
     int64_t history_capacity;
-    double best; /**< smallest validation NLL so far; NaN: none */
+    double best; /**< smallest validation NLL, or MSE where there is none, so far; NaN: none */
 } crd_train_state;
 
 /** A state before the first step: zeroed moments and history. `posterior` is borrowed. */
 crd_status crd_train_state_init(crd_train_state *state, crd_posterior *posterior, int n_states,
                                 int64_t n_epochs);
+/** Makes room for the sum of the gradients, which is zero. */
+crd_status crd_train_state_keep_gradients(crd_train_state *state);
+/** Makes room for the history of n_epochs in all, if there is less. */
+crd_status crd_train_state_reserve(crd_train_state *state, int64_t n_epochs);
 void crd_train_state_clear(crd_train_state *state);
 
 #ifdef __cplusplus

@@ -86,6 +86,18 @@ const float *crd_estimator_values(const float *block, const crd_model *model, in
     return index < 0 ? NULL : block + model->network->params.entries[index].offset;
 }
 
+crd_stream crd_estimator_stream(const crd_estimator_args *args, crd_purpose purpose, int64_t tensor,
+                                int64_t draw, int64_t image)
+{
+    int64_t second = args->antithetic ? draw % 2 : 0;
+    return (crd_stream){.seed = args->seed,
+                        .draw = (uint32_t)(draw - second),
+                        .image = (uint32_t)image,
+                        .tensor = (uint32_t)tensor,
+                        .purpose = purpose,
+                        .negated = (uint32_t)second};
+}
+
 /* Elements of a parameter from `first` on, drawn; `first` is a multiple of CRD_STREAM_BLOCK. */
 static void draw_stretch(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
                          int with_mu, int64_t first, int64_t n)
@@ -98,10 +110,7 @@ static void draw_stretch(float *out, const crd_estimator_args *args, int64_t ind
         for (int64_t i = 0; i < n; i++)
             out[i] = fmaf(sigma[i], eps[i], mu == NULL ? 0 : mu[i]);
     } else {
-        const crd_stream stream = {.seed = args->seed,
-                                   .draw = (uint32_t)draw,
-                                   .tensor = (uint32_t)index,
-                                   .purpose = CRD_PURPOSE_WEIGHT};
+        const crd_stream stream = crd_estimator_stream(args, CRD_PURPOSE_WEIGHT, index, draw, 0);
         crd_kernels_get()->draw(out, mu, sigma, n, first, &stream);
     }
 }
@@ -124,10 +133,8 @@ const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64
     if (args->model->eps != NULL)
         return crd_estimator_values(args->model->eps, args->model, index);
     double start_s = crd_clock_now_s();
-    const crd_stream stream = {.seed = args->seed,
-                               .draw = (uint32_t)args->first_draw,
-                               .tensor = (uint32_t)index,
-                               .purpose = CRD_PURPOSE_WEIGHT};
+    const crd_stream stream =
+        crd_estimator_stream(args, CRD_PURPOSE_WEIGHT, index, args->first_draw, 0);
     crd_kernels_get()->normal_fill(out, args->model->network->params.entries[index].count, 0,
                                    &stream);
     args->times->draw_s += crd_clock_now_s() - start_s;

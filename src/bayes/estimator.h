@@ -22,6 +22,7 @@ typedef struct crd_estimator_args {
     const crd_node *node; /**< a weighted one */
     int64_t weight, bias; /**< parameter indices; bias is a folded batch norm's, or -1 for none */
     uint64_t seed;
+    int antithetic; /**< 1: draws 2k and 2k + 1 are a pair */
     int64_t n_images, first_image, n_draws, first_draw;
     float *scratch;       /**< scratch_floats, or backward_scratch_floats, of the estimator */
     float *kept;          /**< training: kept_floats, from forward to backward; NULL: prediction */
@@ -81,6 +82,12 @@ int64_t crd_estimator_param_floats(const crd_model *model, int64_t index);
 
 /** mu or sigma of a parameter; NULL for index -1. */
 const float *crd_estimator_values(const float *block, const crd_model *model, int64_t index);
+
+/** Where the random numbers of a draw come from. The second draw of an antithetic pair has the first
+ * one's numbers, normals negated and signs (flipout's) as they are: with its own signs, its
+ * perturbations would not be the first one's negatives. */
+crd_stream crd_estimator_stream(const crd_estimator_args *args, crd_purpose purpose, int64_t tensor,
+                                int64_t draw, int64_t image);
 
 /** out = mu + sigma * eps of draw `draw`, or sigma * eps where with_mu is 0. Nothing for index -1.
  * eps is standard normal from {seed, draw, image 0, tensor index, WEIGHT}, or the imported one. */

@@ -28,11 +28,8 @@ static void multiply_by_signs(float *out, const float *x, float *signs, const cr
     const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
     double start_s = crd_clock_now_s();
     for (int64_t n = 0; n < extent->images; n++) {
-        const crd_stream stream = {.seed = args->seed,
-                                   .draw = (uint32_t)draw,
-                                   .image = (uint32_t)(args->first_image + n),
-                                   .tensor = (uint32_t)args->weight,
-                                   .purpose = purpose};
+        const crd_stream stream =
+            crd_estimator_stream(args, purpose, args->weight, draw, args->first_image + n);
         crd_kernels_get()->sign_fill(signs, n_signs(extent, per_pixel), &stream);
         for (int64_t c = 0; c < extent->channels; c++) {
             int64_t at = (c * extent->images + n) * extent->pixels;

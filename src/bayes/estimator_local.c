@@ -39,11 +39,8 @@ static const float *variances(float *out, const crd_model *model, int64_t index)
 static void image_noise(float *eps, const crd_extent *extent, const crd_estimator_args *args,
                         int64_t draw, int64_t image)
 {
-    const crd_stream stream = {.seed = args->seed,
-                               .draw = (uint32_t)draw,
-                               .image = (uint32_t)(args->first_image + image),
-                               .tensor = (uint32_t)args->weight,
-                               .purpose = CRD_PURPOSE_ACTIVATION};
+    const crd_stream stream = crd_estimator_stream(args, CRD_PURPOSE_ACTIVATION, args->weight, draw,
+                                                   args->first_image + image);
     crd_kernels_get()->normal_fill(eps, extent->per_image, 0, &stream);
 }
 

@@ -7,6 +7,12 @@
 
 enum { MODULE_SIZE = 512, LEAF_SIZE = 64 };
 
+const char *const *crd_output_kind_names(void)
+{
+    static const char *const names[] = {"logits", "means", "normals", NULL};
+    return names;
+}
+
 crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
 {
     crd_status status = CRD_OK;

@@ -20,6 +20,7 @@ struct crd_sampler {
     crd_model model;
     const crd_estimator *estimator;
     uint64_t seed;
+    int antithetic;
     uint8_t *random; /* [n_nodes] own weights are drawn */
     uint8_t *folded; /* [n_nodes] batch norm that is part of the layer before it */
     int64_t *bias;   /* [n_nodes] a weighted node's bias parameter, its own or folded; -1 */
@@ -155,6 +156,7 @@ crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
     CRD_ALLOC(&sampler, 1, "sampler");
     sampler->model = *model;
     sampler->seed = options->seed;
+    sampler->antithetic = options->antithetic;
     CRD_TRY(crd_estimator_find(&sampler->estimator, options->estimator, "estimator"));
     CRD_REQUIRE(model->eps == NULL || sampler->estimator->draws_weights, CRD_ERR_USAGE,
                 "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
@@ -282,6 +284,7 @@ static void run_random(crd_sampler *sampler, int64_t index, const pass *p)
         .weight = node->params[CRD_PARAM_WEIGHT],
         .bias = sampler->bias[index],
         .seed = sampler->seed,
+        .antithetic = sampler->antithetic,
         .n_images = p->n_images,
         .first_image = p->first_image,
         .n_draws = p->n_draws,

@@ -23,8 +23,29 @@ cleanup:
     return status;
 }
 
+crd_status crd_train_state_keep_gradients(crd_train_state *state)
+{
+    crd_status status = CRD_OK;
+    CRD_ALLOC(&state->kept, 2 * state->posterior->network->params.n_floats, "kept gradients");
+cleanup:
+    return status;
+}
+
+crd_status crd_train_state_reserve(crd_train_state *state, int64_t n_epochs)
+{
+    crd_status status = CRD_OK;
+    if (n_epochs <= state->history_capacity)
+        return CRD_OK;
+    CRD_TRY(crd_alloc_grow((void **)&state->history, state->history_capacity, n_epochs,
+                           sizeof *state->history, "history"));
+    state->history_capacity = n_epochs;
+cleanup:
+    return status;
+}
+
 void crd_train_state_clear(crd_train_state *state)
 {
+    crd_free(state->kept);
     for (int k = 0; k < 2; k++)
         crd_free(state->states[k]);
     crd_free(state->history);

@@ -163,6 +163,8 @@ crd_status crd_cmd_convert(const crd_cli *cli)
                                   values[CRD_OPT_BAYESIAN].texts,
                                   (int)values[CRD_OPT_BAYESIAN].n_texts));
     posterior->preprocessing = preprocessing;
+    if (source.posterior != NULL)
+        posterior->outputs = source.posterior->outputs;
     CRD_TRY(name_classes(posterior, &source, &values[CRD_OPT_CLASSES]));
     CRD_TRY(crd_posterior_check(posterior));
     crd_provenance provenance;

@@ -73,6 +73,9 @@ static crd_status open_files(inputs *in, shared_facts *facts, const crd_options 
     crd_status status = CRD_OK;
     const char *ood = given->values[CRD_OPT_OOD].text, *type = given->values[CRD_OPT_TYPE].text;
     CRD_TRY(crd_posterior_read(&in->posterior, given->arguments[0]));
+    CRD_REQUIRE(in->posterior->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_INPUT,
+                "%s: was trained for regression: its outputs are no logits of classes",
+                given->arguments[0]);
     CRD_TRY(open_data(&in->known, in->posterior, given->arguments + 1, given->n_arguments - 1, 1));
     if (ood != NULL)
         CRD_TRY(open_data(&in->unknown, in->posterior, &ood, 1, 0));
@@ -88,9 +91,9 @@ static crd_status take_summary(const crd_summary *s, int64_t first_image, void *
 {
     judged *data = payload;
     for (int64_t i = 0; i < s->n_images; i++) {
+        int is_random = s->n_draws[i] > 1; /* else there is nothing to correct */
         const float *probs = s->probs_mean + i * s->n_classes;
         int64_t image = first_image + i, top = s->top_class[i * s->n_top];
-        int is_random = s->n_draws[i] > 1; /* else there is nothing to correct */
         data->scores[CRD_SCORE_CONFIDENCE][image] = -(double)probs[top];
         data->scores[CRD_SCORE_ENTROPY][image] =
             is_random ? s->predictive_entropy_debiased[i] : s->predictive_entropy[i];

@@ -27,7 +27,9 @@ typedef struct prediction {
     crd_provenance_store store;
     crd_provenance provenance;
     crd_prediction_file *file;
-    crd_keeper keeper; /* open if there is a file */
+    crd_keeper keeper;   /* open if there is a file */
+    crd_part_facts part; /* with --part, and the key that its parts share */
+    char part_key[CRD_RUN_KEY_SIZE];
     int64_t n_skipped;
     crd_prediction_view view;
     json_t *rows; /* NULL: text is printed */
@@ -61,11 +63,25 @@ static crd_status take_summary(const crd_summary *summary, int64_t first_image, 
     crd_progress_end(&p->progress);
     for (int64_t i = 0; i < summary->n_images; i++)
         p->n_skipped += summary->skipped[i];
+    crd_prediction_view_add(&p->view, summary);
     if (p->rows != NULL)
         crd_prediction_append_json(p->rows, &p->view, summary, first_image);
     else
         crd_prediction_print(&p->view, summary, first_image, crd_clock_now_s() - p->start_s);
     return p->file == NULL ? CRD_OK : crd_prediction_write_summary(p->file, summary, first_image);
+}
+
+static crd_status describe_part(prediction *p, const crd_predict_options *options)
+{
+    p->part = (crd_part_facts){.first_draw = options->first_draw,
+                               .end_draw = options->n_draws,
+                               .all_draws = value_of(p, CRD_OPT_DRAWS)->integer,
+                               .is_paired = options->sampler.antithetic,
+                               .confidence = options->confidence,
+                               .fingerprint = p->part_key};
+    crd_status status = crd_run_key_make(p->part_key, p->cli, p->images.dataset);
+    crd_run_key_remove(p->part_key, CRD_OPT_PART);
+    return status;
 }
 
 static crd_status open_output(prediction *p, const crd_predict_options *options)
@@ -90,6 +106,11 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
                                 .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
     crd_status status =
         crd_provenance_make(&p->provenance, &p->store, p->cli, p->cli->options->arguments[0]);
+    if (status == CRD_OK && options->keep_sums) {
+        status = describe_part(p, options);
+        meta.n_draws = options->n_draws - options->first_draw;
+        meta.part = &p->part;
+    }
     if (status == CRD_OK)
         status = crd_prediction_create(&p->file, output->text, &meta, &p->provenance);
     if (status == CRD_OK)
@@ -108,6 +129,8 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     CRD_TRY(crd_images_open(&p->images, given->arguments + 1, given->n_arguments - 1,
                             value_of(p, CRD_OPT_SKIP_BAD)->integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, path));
+    CRD_REQUIRE(p->posterior->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_INPUT,
+                "%s: was trained for regression: its outputs are no logits of classes", path);
     p->images.preprocessing = &p->posterior->preprocessing;
     int64_t n_images = p->images.n_images, n_classes = p->posterior->n_classes;
     const char *type = value_of(p, CRD_OPT_TYPE)->text;
@@ -126,12 +149,16 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     p->view = (crd_prediction_view){
         .image_names = (const char *const *)p->images.names,
         .n_images = n_images,
-        .n_draws = options->n_draws,
+        .n_draws = options->n_draws - options->first_draw,
         .n_classes = n_classes,
         .class_names = (const char *const *)p->posterior->classes,
         .posterior = path,
         .estimator = options->sampler.mean ? "mean" : crd_estimator_names()[facts->i_estimator],
         .list_classes = value_of(p, CRD_OPT_TOPK)->given,
+        .confidence = options->confidence,
+        .show_half_widths = value_of(p, CRD_OPT_CONFIDENCE)->given,
+        .is_adaptive = options->until_mcse > 0,
+        .least_draws = options->n_draws,
         .n_ranks = crd_comm_size(p->cli->comm),
         .seed = options->sampler.seed};
     if (value_of(p, CRD_OPT_JSON)->integer)
@@ -196,14 +223,85 @@ static crd_status read_shuffle(uint64_t *shuffle)
     return status;
 }
 
+/** A pair of draws lies within one block. */
+static crd_status check_pairs(const crd_option_value *values)
+{
+    const crd_option_id even[] = {CRD_OPT_DRAWS, CRD_OPT_DRAW_BLOCK};
+    for (size_t i = 0; i < sizeof even / sizeof *even; i++)
+        if (values[even[i]].integer % 2 != 0)
+            return CRD_FAIL(CRD_ERR_USAGE, "--antithetic draws pairs: --%s must be even, not %lld",
+                            crd_option_table()[even[i]].name, (long long)values[even[i]].integer);
+    return CRD_OK;
+}
+
+/** What goes with stopping images. */
+static crd_status check_stopping(const crd_option_value *values)
+{
+    const crd_option_id not_with[] = {CRD_OPT_MEAN, CRD_OPT_IMPORT_EPS, CRD_OPT_SAVE_DRAWS,
+                                      CRD_OPT_SHOW_DRAWS};
+    if (!values[CRD_OPT_UNTIL_MCSE].given)
+        return values[CRD_OPT_MIN_DRAWS].given
+                   ? CRD_FAIL(CRD_ERR_USAGE, "--min-draws has a meaning only with --until-mcse")
+                   : CRD_OK;
+    for (size_t i = 0; i < sizeof not_with / sizeof *not_with; i++)
+        if (values[not_with[i]].given)
+            return CRD_FAIL(
+                CRD_ERR_USAGE,
+                "--until-mcse stops images at different numbers of draws: not with --%s",
+                crd_option_table()[not_with[i]].name);
+    if (values[CRD_OPT_MIN_DRAWS].given &&
+        values[CRD_OPT_MIN_DRAWS].integer > values[CRD_OPT_DRAWS].integer)
+        return CRD_FAIL(CRD_ERR_USAGE, "--min-draws: %lld is more than --draws %lld",
+                        (long long)values[CRD_OPT_MIN_DRAWS].integer,
+                        (long long)values[CRD_OPT_DRAWS].integer);
+    return CRD_OK;
+}
+
+/** "I/N": draws of part I, in whole blocks, as even as can be. */
+static crd_status take_part(crd_predict_options *out, const crd_option_value *values)
+{
+    crd_status status = CRD_OK;
+    const crd_option_id not_with[] = {CRD_OPT_MEAN, CRD_OPT_IMPORT_EPS, CRD_OPT_SAVE_DRAWS,
+                                      CRD_OPT_SHOW_DRAWS, CRD_OPT_UNTIL_MCSE};
+    const char *text = values[CRD_OPT_PART].text, *slash = strchr(text, '/');
+    int64_t block = out->sampler.draw_block, n_blocks = (out->n_draws + block - 1) / block;
+    int64_t i = 0, n = 0;
+    char first[24] = "";
+    for (size_t k = 0; k < sizeof not_with / sizeof *not_with; k++)
+        CRD_REQUIRE(!values[not_with[k]].given, CRD_ERR_USAGE,
+                    "--part does a part of the draws, of which only sums are joined: not with --%s",
+                    crd_option_table()[not_with[k]].name);
+    CRD_REQUIRE(values[CRD_OPT_OUTPUT].given, CRD_ERR_USAGE, "--part needs -o FILE");
+    CRD_REQUIRE(slash != NULL && slash - text < (int)sizeof first, CRD_ERR_USAGE,
+                "--part: '%s' is not I/N, as in 2/8", text);
+    memcpy(first, text, (size_t)(slash - text));
+    CRD_TRY(crd_text_to_int64(&n, slash + 1, 1, n_blocks, "--part: N"));
+    CRD_TRY(crd_text_to_int64(&i, first, 1, n, "--part: I"));
+    out->first_draw = n_blocks * (i - 1) / n * block;
+    if (i < n)
+        out->n_draws = n_blocks * i / n * block;
+    out->keep_sums = 1;
+cleanup:
+    return status;
+}
+
 /** What the command line says, alike on all ranks. */
 static crd_status make_options(crd_predict_options *out, const crd_options *options)
 {
     const crd_option_value *values = options->values;
     int is_mean = values[CRD_OPT_MEAN].integer != 0, is_eps = values[CRD_OPT_IMPORT_EPS].given;
-    if (is_mean && (values[CRD_OPT_DRAWS].given || values[CRD_OPT_TYPE].given || is_eps))
-        return CRD_FAIL(CRD_ERR_USAGE,
-                        "--mean makes no draws: --draws, --type and --import-eps have no meaning");
+    int is_antithetic = values[CRD_OPT_ANTITHETIC].integer != 0;
+    int is_adaptive = values[CRD_OPT_UNTIL_MCSE].given;
+    if (is_mean &&
+        (values[CRD_OPT_DRAWS].given || values[CRD_OPT_TYPE].given || is_eps || is_antithetic))
+        return CRD_FAIL(CRD_ERR_USAGE, "--mean makes no draws: --draws, --type, --antithetic and "
+                                       "--import-eps have no meaning");
+    if (is_eps && is_antithetic)
+        return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --antithetic draws pairs");
+    if (is_antithetic && check_pairs(values) != CRD_OK)
+        return CRD_ERR_USAGE;
+    if (check_stopping(values) != CRD_OK)
+        return CRD_ERR_USAGE;
     if (is_eps && values[CRD_OPT_DRAWS].given && values[CRD_OPT_DRAWS].integer != 1)
         return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --draws must be 1");
     if (values[CRD_OPT_SAVE_DRAWS].integer && !values[CRD_OPT_OUTPUT].given)
@@ -218,14 +316,20 @@ static crd_status make_options(crd_predict_options *out, const crd_options *opti
         return CRD_FAIL(CRD_ERR_USAGE, "--show-draws prints lines of text: not with --json");
     *out = (crd_predict_options){.sampler = {.mean = is_mean,
                                              .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                                             .antithetic = is_antithetic,
                                              .batch = values[CRD_OPT_BATCH].integer,
                                              .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
                                  .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
+                                 .until_mcse = is_adaptive ? values[CRD_OPT_UNTIL_MCSE].number : 0,
+                                 .min_draws = values[CRD_OPT_MIN_DRAWS].integer,
+                                 .confidence = values[CRD_OPT_CONFIDENCE].number,
                                  .n_top = values[CRD_OPT_TOPK].integer,
                                  .want_draws = values[CRD_OPT_SAVE_DRAWS].integer ||
                                                values[CRD_OPT_SHOW_DRAWS].integer,
                                  .checkpoint_s = values[CRD_OPT_CHECKPOINT_INTERVAL].number,
                                  .max_time_s = values[CRD_OPT_MAX_TIME].number};
+    if (values[CRD_OPT_PART].given && take_part(out, values) != CRD_OK)
+        return CRD_ERR_USAGE;
     return read_shuffle(&out->shuffle);
 }
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/output_check.h"
 #include "cli/provenance.h"
 #include "cli/signals.h"
 #include "cli/train_options.h"
@@ -22,6 +23,7 @@ typedef struct training {
     crd_train_state state; /* all ranks */
     crd_dataset *data;
     int64_t *labels;
+    int64_t n_values; /* of a target; 0: the loss takes none from the data */
     const crd_preprocessing *preprocessing;
     crd_augmentation augmentation;
     int is_augmented;
@@ -54,7 +56,6 @@ static crd_status load(float *images, int64_t *labels, float *values, int64_t ep
     uint64_t seed = (uint64_t)value_of(t, CRD_OPT_SEED)->integer;
     int64_t n_images = crd_dataset_n_images(t->data);
     int64_t floats = t->preprocessing->channels * t->preprocessing->crop * t->preprocessing->crop;
-    (void)values; /* no loss of this command takes values from the data set */
     for (int64_t i = 0; i < n; i++) {
         int64_t image = crd_dataset_shuffled(first + i, n_images, seed, epoch);
         crd_status status =
@@ -63,6 +64,9 @@ static crd_status load(float *images, int64_t *labels, float *values, int64_t ep
         if (status != CRD_OK)
             return status;
         labels[i] = t->labels[image];
+        if (t->n_values > 0)
+            memcpy(values + i * t->n_values, crd_dataset_target(t->data, image),
+                   (size_t)t->n_values * sizeof *values);
     }
     return CRD_OK;
 }
@@ -75,7 +79,11 @@ static void keep_checkpoint(const crd_train_state *state, void *payload)
         return;
     }
     crd_progress_end(&t->progress);
-    crd_log(CRD_LOG_WARN, "no checkpoint: %s", crd_status_message());
+    if (t->kept_step < 0)
+        crd_log(CRD_LOG_WARN, "no checkpoint: %s", crd_status_message());
+    else
+        crd_log(CRD_LOG_WARN, "no new checkpoint: %s; the one of step %lld is intact",
+                crd_status_message(), (long long)t->kept_step);
 }
 
 static void keep_best(const crd_train_state *state, void *payload)
@@ -105,7 +113,8 @@ static void show_progress(int64_t step, int64_t n_steps, double data_term, void 
     crd_progress_update(&t->progress, step, n_steps);
 }
 
-static crd_status validate(double validation[3], const crd_train_state *state, void *payload)
+static crd_status validate(double validation[CRD_N_VALIDATIONS], const crd_train_state *state,
+                           void *payload)
 {
     training *t = payload;
     return crd_validation_run(validation, &t->validation, t->cli->comm, state->posterior);
@@ -113,22 +122,49 @@ static crd_status validate(double validation[3], const crd_train_state *state, v
 
 /* The start. */
 
-/** Labels of the training images; without any the deterministic network can still be the teacher. */
+static int is_distilling(const training *t)
+{
+    return strcmp(value_of(t, CRD_OPT_LOSS)->text, "mse-distill") == 0;
+}
+
+/** What the outputs will be; distilling leaves them what they are. */
+static crd_output_kind outputs_after(const training *t)
+{
+    const char *loss = value_of(t, CRD_OPT_LOSS)->text;
+    return is_distilling(t)                    ? t->original->outputs
+           : strcmp(loss, "mse") == 0          ? CRD_OUTPUT_MEANS
+           : strcmp(loss, "gaussian-nll") == 0 ? CRD_OUTPUT_NORMALS
+                                               : CRD_OUTPUT_LOGITS;
+}
+
+/** Labels of the images, -1 where there are none: without any the deterministic network can still be the teacher. */
 static crd_status match_labels(training *t)
 {
     crd_status status = CRD_OK;
     const crd_posterior *p = t->original;
+    const char *const *classes = (const char *const *)p->classes;
     int64_t n = crd_dataset_n_images(t->data);
     CRD_ALLOC(&t->labels, n, "labels");
-    if (strcmp(value_of(t, CRD_OPT_LOSS)->text, "mse-distill") != 0) {
-        CRD_TRY(
-            crd_dataset_match(t->labels, t->data, (const char *const *)p->classes, p->n_classes));
-    } else if (crd_dataset_match(t->labels, t->data, (const char *const *)p->classes,
-                                 p->n_classes) != CRD_OK) {
+    for (int64_t i = 0; i < n; i++)
+        t->labels[i] = -1;
+    if (p->outputs != CRD_OUTPUT_LOGITS)
+        return CRD_OK;
+    if (!is_distilling(t))
+        CRD_TRY(crd_dataset_match(t->labels, t->data, classes, p->n_classes));
+    else if (crd_dataset_match(t->labels, t->data, classes, p->n_classes) != CRD_OK)
         crd_log(CRD_LOG_INFO, "no accuracy is given: %s", crd_status_message());
-        for (int64_t i = 0; i < n; i++)
-            t->labels[i] = -1;
-    }
+cleanup:
+    return status;
+}
+
+/** The targets of the images, if the loss takes any. */
+static crd_status match_targets(training *t, const crd_loss *loss)
+{
+    crd_status status = CRD_OK;
+    if (is_distilling(t) || crd_loss_target(loss) != CRD_TARGET_VALUES)
+        return CRD_OK;
+    CRD_TRY(crd_loss_n_values(&t->n_values, loss, t->original->n_classes));
+    CRD_TRY(crd_dataset_check_targets(t->data, t->n_values));
 cleanup:
     return status;
 }
@@ -143,6 +179,9 @@ static crd_status open_validation(training *t)
         return CRD_OK;
     CRD_TRY(crd_images_open(&v->images, &specification, 1, 0));
     v->images.preprocessing = &p->preprocessing;
+    if (p->outputs != CRD_OUTPUT_LOGITS)
+        return crd_dataset_check_targets(v->images.dataset,
+                                         p->n_classes / (p->outputs == CRD_OUTPUT_NORMALS ? 2 : 1));
     CRD_ALLOC(&v->labels, v->images.n_images, "labels");
     CRD_TRY(crd_dataset_match(v->labels, v->images.dataset, (const char *const *)p->classes,
                               p->n_classes));
@@ -162,6 +201,9 @@ static crd_status make_paths(training *t)
     CRD_ALLOC(&t->best_path, size, "path");
     snprintf(t->checkpoint_path, size, "%s.ckpt", output);
     snprintf(t->best_path, size, "%.*s.best.h5", (int)stem, output);
+    CRD_TRY(crd_output_check(t->cli->options, t->checkpoint_path));
+    CRD_TRY(crd_output_check(t->cli->options, t->best_path));
+    CRD_TRY(crd_file_check_place(output));
 cleanup:
     return status;
 }
@@ -178,13 +220,22 @@ static crd_status make_state(training *t, const crd_train_options *options)
         crd_log(CRD_LOG_WARN, "%s of an earlier run will be replaced; --resume would go on from it",
                 t->checkpoint_path);
     }
-    if (t->resumed == NULL)
-        return crd_train_state_init(&t->state, t->original,
-                                    crd_optimizer_n_states(&options->optimizer), options->n_epochs);
+    if (t->resumed == NULL) {
+        crd_status status = crd_train_state_init(
+            &t->state, t->original, crd_optimizer_n_states(&options->optimizer), options->n_epochs);
+        return status == CRD_OK && options->keep_gradients
+                   ? crd_train_state_keep_gradients(&t->state)
+                   : status;
+    }
+    if (t->state.epoch + (t->state.batch > 0) > options->n_epochs)
+        return CRD_FAIL(CRD_ERR_RESUME,
+                        "%s: --epochs: the checkpoint is in epoch %lld, this run has %lld",
+                        t->checkpoint_path, (long long)t->state.epoch + (t->state.batch > 0),
+                        (long long)options->n_epochs);
     t->kept_step = t->state.step;
     crd_log(CRD_LOG_INFO, "%s: going on after step %lld", t->checkpoint_path,
             (long long)t->state.step);
-    return CRD_OK;
+    return crd_train_state_reserve(&t->state, options->n_epochs);
 }
 
 /** Rank 0's half of the start: all files are opened here, so that what is wrong with them is found
@@ -200,12 +251,15 @@ static crd_status open_files(training *t, shared_facts *facts)
     CRD_TRY(crd_dataset_open(&t->data, given->arguments + 1, given->n_arguments - 1));
     CRD_TRY(crd_posterior_read(&t->original, path));
     t->preprocessing = &t->original->preprocessing;
-    CRD_TRY(match_labels(t));
-    CRD_TRY(open_validation(t));
     facts->n_images = crd_dataset_n_images(t->data);
-    facts->n_validation = t->validation.images.n_images;
     CRD_TRY(crd_train_options_make(&options, given, facts->n_images));
-    CRD_TRY(crd_train_fingerprint(t->fingerprint, t->cli, t->data, t->validation.images.dataset));
+    t->original->outputs = outputs_after(t);
+    CRD_TRY(match_labels(t));
+    CRD_TRY(match_targets(t, options.loss));
+    CRD_TRY(open_validation(t));
+    facts->n_validation = t->validation.images.n_images;
+    CRD_TRY(crd_train_fingerprint(t->fingerprint, t->cli, &options, t->data,
+                                  t->validation.images.dataset));
     CRD_TRY(crd_provenance_make(&t->provenance, &t->store, t->cli, path));
     CRD_TRY(make_state(t, &options));
 cleanup:

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/output_check.h"
 #include "kernels/kernels.h"
 
 static crd_status join_words(char **out, int argc, char *const *argv)
@@ -33,25 +33,6 @@ static crd_status unknown_command(const char *name)
     return CRD_FAIL(CRD_ERR_USAGE, "unknown command '%s'; did you mean %s?", name, nearest);
 }
 
-/** Fails if the output would replace a file that the command reads. */
-static crd_status check_output(const crd_options *options)
-{
-    const crd_option_value *values = options->values, *output = &values[CRD_OPT_OUTPUT];
-    static const crd_option_id inputs[] = {CRD_OPT_WEIGHTS, CRD_OPT_CLASSES, CRD_OPT_IMPORT_EPS};
-    struct stat out, in;
-    if (!output->given || stat(output->text, &out) != 0)
-        return CRD_OK;
-    int n_inputs = (int)(sizeof inputs / sizeof *inputs);
-    for (int i = 0; i < options->n_arguments + n_inputs; i++) {
-        const char *path = i < options->n_arguments ? options->arguments[i]
-                                                    : values[inputs[i - options->n_arguments]].text;
-        if (path != NULL && stat(path, &in) == 0 && in.st_dev == out.st_dev &&
-            in.st_ino == out.st_ino)
-            return CRD_FAIL(CRD_ERR_USAGE, "-o %s: is an input of this command", output->text);
-    }
-    return CRD_OK;
-}
-
 /** Runs the command with parsed options. All ranks come to the same status. */
 static crd_status run_command(crd_cli *cli)
 {
@@ -71,7 +52,9 @@ static crd_status run_command(crd_cli *cli)
                         command->name, command->arguments);
     if (is_first)
         crd_output_set_log(options->values[CRD_OPT_QUIET].integer != 0);
-    crd_status status = crd_comm_agree(cli->comm, is_first ? check_output(options) : CRD_OK);
+    const crd_option_value *output = &options->values[CRD_OPT_OUTPUT];
+    crd_status status = crd_comm_agree(
+        cli->comm, is_first && output->given ? crd_output_check(options, output->text) : CRD_OK);
     if (status != CRD_OK)
         return status;
     if (command->is_parallel)

@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "credence/loss.h"
 #include "credence/optim.h"
 #include "credence/posterior.h"
 #include "credence/predictive.h"
@@ -14,12 +15,6 @@
 static const char *const *interpolation_names(void)
 {
     static const char *const names[] = {"bilinear", "bicubic", NULL};
-    return names;
-}
-
-static const char *const *loss_names(void)
-{
-    static const char *const names[] = {"cross-entropy", "mse-distill", NULL};
     return names;
 }
 
@@ -43,7 +38,7 @@ static const char *const *augment_names(void)
 
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {"output", 'o', "FILE", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL,
-                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN,
+                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE,
                         "file to write (HDF5); it appears whole or not at all"},
 
     [CRD_OPT_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, NULL, "that of --weights, if a posterior",
@@ -115,19 +110,41 @@ static const crd_option table[CRD_N_OPTIONS] = {
                                0, interpolation_names, CRD_CONVERT, "filter for resizing"},
 
     [CRD_OPT_DRAWS] = {"draws", 0, "N", CRD_OPTION_INT64, "100", NULL, 1, (double)CRD_MAX_DRAWS,
-                       NULL, CRD_PREDICT | CRD_EVALUATE, "networks to draw"},
+                       NULL, CRD_PREDICT | CRD_PLAN | CRD_EVALUATE, "networks to draw"},
     [CRD_OPT_MEAN] = {"mean", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                       CRD_PREDICT | CRD_EVALUATE,
                       "no draws: the deterministic network, all weights at mu"},
     [CRD_OPT_TYPE] = {"type", 0, "NAME", CRD_OPTION_CHOICE, NULL, "the posterior's", 0, 0,
-                      crd_estimator_names, CRD_PREDICT | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
-                      "estimator"},
+                      crd_estimator_names,
+                      CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE, "estimator"},
+    [CRD_OPT_ANTITHETIC] =
+        {"antithetic", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_PREDICT | CRD_PLAN,
+         "draws in pairs with opposite normals: smaller errors for the same work"},
+    [CRD_OPT_UNTIL_MCSE] =
+        {"until-mcse", 0, "E", CRD_OPTION_DOUBLE, NULL, NULL, 1e-6, 0.5, NULL,
+         CRD_PREDICT | CRD_PLAN,
+         "stop an image once the standard errors of its --topk probabilities are "
+         "below E (0.01: one percent); --draws is the most"},
+    [CRD_OPT_MIN_DRAWS] = {"min-draws", 0, "N", CRD_OPTION_INT64, "32", NULL, 2,
+                           (double)CRD_MAX_DRAWS, NULL, CRD_PREDICT | CRD_PLAN,
+                           "with --until-mcse: draws before the first look; each next look is at a "
+                           "quarter more"},
+    [CRD_OPT_CONFIDENCE] =
+        {"confidence", 0, "C", CRD_OPTION_DOUBLE, "0.95", NULL, 0.5, 0.999999, NULL, CRD_PREDICT,
+         "of probs_half_width, which holds whenever sampling stops; given, it is "
+         "printed too"},
+    [CRD_OPT_PART] =
+        {"part", 0, "I/N", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_PREDICT,
+         "with -o: only part I of N of the draws (1/N to N/N), to be joined by `credence "
+         "merge`"},
     [CRD_OPT_DRAW_BLOCK] = {"draw-block", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL,
-                            CRD_PREDICT | CRD_BENCH | CRD_EVALUATE,
+                            CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE,
                             "draws that go through the network together"},
     [CRD_OPT_BATCH] = {"batch", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 4096, NULL,
-                       CRD_PREDICT | CRD_EVALUATE, "images that go through the network together"},
-    [CRD_OPT_TOPK] = {"topk", 0, "K", CRD_OPTION_INT64, "5", NULL, 1, 100000, NULL, CRD_PREDICT,
+                       CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
+                       "images that go through the network together"},
+    [CRD_OPT_TOPK] = {"topk", 0, "K", CRD_OPTION_INT64, "5", NULL, 1, 100000, NULL,
+                      CRD_PREDICT | CRD_PLAN,
                       "most probable classes to record and list; given, it lists them for several "
                       "images too"},
     [CRD_OPT_SHOW_DRAWS] = {"show-draws", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
@@ -139,15 +156,34 @@ static const crd_option table[CRD_N_OPTIONS] = {
                             CRD_PREDICT,
                             "take the normals of one draw from this HDF5 file (parity checks)"},
     [CRD_OPT_SKIP_BAD] = {"skip-bad", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
-                          CRD_PREDICT | CRD_PREPROCESS,
+                          CRD_PREDICT | CRD_PLAN | CRD_PREPROCESS,
                           "skip images that cannot be read, name them, do the others"},
 
     [CRD_OPT_OOD] = {"ood", 0, "DATA", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_EVALUATE,
                      "images of another kind: how well they are told from those of DATA"},
 
-    [CRD_OPT_LOSS] =
-        {"loss", 0, "NAME", CRD_OPTION_CHOICE, "cross-entropy", NULL, 0, 0, loss_names, CRD_TRAIN,
-         "data term; mse-distill: mean squared error to the logits of POSTERIOR.h5's mean network"},
+    [CRD_OPT_RANKS] = {"ranks", 0, "N[,N...]", CRD_OPTION_INT64S, "1,2,4,8,16,32,64", NULL, 1, 1e6,
+                       NULL, CRD_PLAN, "numbers of ranks to forecast"},
+
+    [CRD_OPT_LOSS] = {"loss", 0, "NAME", CRD_OPTION_CHOICE, "cross-entropy", NULL, 0, 0,
+                      crd_loss_names, CRD_TRAIN,
+                      "data term; mse, gaussian-nll: regression on the data's targets; "
+                      "mse-distill: mean squared "
+                      "error to the logits of POSTERIOR.h5's mean network"},
+    [CRD_OPT_CALIBRATION] = {"calibration", 0, "NAME", CRD_OPTION_CHOICE, NULL, "no such term", 0,
+                             0, crd_calibration_loss_names, CRD_TRAIN,
+                             "bayesian-torch's calibration term, added to the data term"},
+    [CRD_OPT_CALIBRATION_BETA] = {"calibration-beta", 0, "X", CRD_OPTION_DOUBLE, "1", NULL, 0, 1e6,
+                                  NULL, CRD_TRAIN, "with --calibration: its factor"},
+    [CRD_OPT_UNCERTAINTY_THRESHOLD] =
+        {"uncertainty-threshold", 0, "X", CRD_OPTION_DOUBLE, NULL, NULL, 0, 1e6, NULL, CRD_TRAIN,
+         "with --calibration avuc, eau: up to this entropy (gaussian-nll: sd) a draw counts as "
+         "certain; eac: above this confidence"},
+    [CRD_OPT_ERROR_THRESHOLD] = {"error-threshold", 0, "X", CRD_OPTION_DOUBLE, NULL, NULL, 0, 1e6,
+                                 NULL, CRD_TRAIN,
+                                 "with --calibration eau, eac: up to this error (1 - probability "
+                                 "of the label; gaussian-nll: "
+                                 "distance) a draw counts as good"},
     [CRD_OPT_KL] = {"kl", 0, "NAME", CRD_OPTION_CHOICE, "sum", NULL, 0, 0, kl_names, CRD_TRAIN,
                     "KL divergence: sum over all weights (the ELBO), or sum of each tensor's mean "
                     "(bayesian-torch)"},
@@ -194,6 +230,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
                         "the learning rate grows linearly over these epochs first"},
     [CRD_OPT_CLIP_NORM] = {"clip-norm", 0, "X", CRD_OPTION_DOUBLE, "0", NULL, 0, 1e12, NULL,
                            CRD_TRAIN, "largest norm of the gradient; 0: any"},
+    [CRD_OPT_KEEP_GRADIENTS] = {"keep-gradients", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
+                                CRD_TRAIN,
+                                "never zero the gradient: a step's is the sum of all so far, as in "
+                                "the notebook's loop; needs --kl-weight 0"},
     [CRD_OPT_LOCAL_STEPS] = {"local-steps", 0, "K", CRD_OPTION_INT64, "1", NULL, 1, 1e6, NULL,
                              CRD_TRAIN,
                              "each rank takes K steps on its own before parameters are averaged; "
@@ -204,7 +244,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_AUGMENT] = {"augment", 0, "NAME", CRD_OPTION_TEXTS, NULL, NULL, 0, 0, augment_names,
                          CRD_TRAIN, "random change of the images; may be repeated"},
     [CRD_OPT_VALIDATE] = {"validate", 0, "DATA", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
-                          "labelled images to validate on; the best posterior goes to NEW.best.h5"},
+                          "images with labels (regression: targets) to validate on; the best "
+                          "posterior goes to NEW.best.h5"},
     [CRD_OPT_VALIDATE_EVERY] = {"validate-every", 0, "EPOCHS", CRD_OPTION_INT64, "1", NULL, 1, 1e6,
                                 NULL, CRD_TRAIN, "with --validate: how often"},
     [CRD_OPT_VALIDATE_DRAWS] = {"validate-draws", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 1e6, NULL,
@@ -237,7 +278,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
                          "repeats; the median counts"},
 
     [CRD_OPT_SEED] = {"seed", 0, "N", CRD_OPTION_INT64, "0", NULL, 0, MAX_SEED, NULL,
-                      CRD_CONVERT | CRD_PREDICT | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
+                      CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
                       "key of all random numbers"},
     [CRD_OPT_JSON] = {"json", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                       CRD_EVERY & ~CRD_HELP,

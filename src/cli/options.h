@@ -21,7 +21,9 @@ enum {
     CRD_HELP = 1 << 7,
     CRD_TRAIN = 1 << 8,
     CRD_EVALUATE = 1 << 9,
-    CRD_EVERY = (1 << 10) - 1
+    CRD_MERGE = 1 << 10,
+    CRD_PLAN = 1 << 11,
+    CRD_EVERY = (1 << 12) - 1
 };
 
 typedef enum crd_option_type {
@@ -68,6 +70,11 @@ typedef enum crd_option_id {
     CRD_OPT_DRAWS,
     CRD_OPT_MEAN,
     CRD_OPT_TYPE,
+    CRD_OPT_ANTITHETIC,
+    CRD_OPT_UNTIL_MCSE,
+    CRD_OPT_MIN_DRAWS,
+    CRD_OPT_CONFIDENCE,
+    CRD_OPT_PART,
     CRD_OPT_DRAW_BLOCK,
     CRD_OPT_BATCH,
     CRD_OPT_TOPK,
@@ -77,8 +84,14 @@ typedef enum crd_option_id {
     CRD_OPT_SKIP_BAD,
     /* evaluate */
     CRD_OPT_OOD,
+    /* plan */
+    CRD_OPT_RANKS,
     /* train */
     CRD_OPT_LOSS,
+    CRD_OPT_CALIBRATION,
+    CRD_OPT_CALIBRATION_BETA,
+    CRD_OPT_UNCERTAINTY_THRESHOLD,
+    CRD_OPT_ERROR_THRESHOLD,
     CRD_OPT_KL,
     CRD_OPT_KL_WEIGHT,
     CRD_OPT_KL_ANNEAL,
@@ -99,6 +112,7 @@ typedef enum crd_option_id {
     CRD_OPT_T_MAX,
     CRD_OPT_WARMUP,
     CRD_OPT_CLIP_NORM,
+    CRD_OPT_KEEP_GRADIENTS,
     CRD_OPT_LOCAL_STEPS,
     CRD_OPT_BATCH_NORM,
     CRD_OPT_AUGMENT,

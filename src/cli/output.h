@@ -51,10 +51,17 @@ typedef struct crd_prediction_view {
     const char *posterior;          /**< its path */
     const char *estimator;          /**< "mean" for the deterministic network */
     int list_classes;               /**< 1: list the top classes even of several images */
+    double confidence;              /**< of the half-widths */
+    int show_half_widths;           /**< 1: text has them too; JSON always has */
+    int is_adaptive;                /**< 1: n_draws is the most; an image's own number is shown */
+    int64_t least_draws,
+        most_draws; /**< of the images so far: crd_prediction_view_add; begin at n_draws, 0 */
     int n_ranks;
     uint64_t seed;
 } crd_prediction_view;
 
+/** Takes the numbers of draws of these images into account. */
+void crd_prediction_view_add(crd_prediction_view *view, const crd_summary *summary);
 /** One image: the notebook's list with errors. Several: a line each, or lists if asked for. The rows
  * of `summary` are images [first_image, + summary->n_images); the first call prints a head line. */
 void crd_prediction_print(const crd_prediction_view *view, const crd_summary *summary,

@@ -23,6 +23,24 @@ static int is_left_out(int id)
     return 0;
 }
 
+/** Value of an option such that equal values are equal texts: 1e-3 is 0.001. */
+static const char *plain_text(char *buffer, size_t size, const crd_options *options,
+                              crd_option_id id)
+{
+    const crd_option_value *value = &options->values[id];
+    crd_option_type type = crd_option_table()[id].type;
+    const char *text = crd_option_text(buffer, size, options, id);
+    if (text == NULL)
+        return "default";
+    if (type == CRD_OPTION_INT64)
+        snprintf(buffer, size, "%" PRId64, value->integer);
+    else if (type == CRD_OPTION_DOUBLE)
+        snprintf(buffer, size, "%.15g", value->number);
+    else
+        return text;
+    return buffer;
+}
+
 void crd_run_key_add(char key[CRD_RUN_KEY_SIZE], const char *format, ...)
 {
     char line[512];
@@ -32,6 +50,18 @@ void crd_run_key_add(char key[CRD_RUN_KEY_SIZE], const char *format, ...)
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
     snprintf(key + used, CRD_RUN_KEY_SIZE - used, "%s\n", line);
+}
+
+void crd_run_key_remove(char key[CRD_RUN_KEY_SIZE], crd_option_id option)
+{
+    char start[64];
+    snprintf(start, sizeof start, "--%s=", crd_option_table()[option].name);
+    for (char *line = key; *line != '\0'; line += strcspn(line, "\n") + 1)
+        if (strncmp(line, start, strlen(start)) == 0) {
+            char *rest = line + strcspn(line, "\n") + 1;
+            memmove(line, rest, strlen(rest) + 1);
+            return;
+        }
 }
 
 crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, const crd_dataset *data)
@@ -46,8 +76,8 @@ crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, cons
         const crd_option *option = &crd_option_table()[id];
         if (!(option->commands & cli->command->bit) || is_left_out(id))
             continue;
-        const char *text = crd_option_text(list, sizeof list, cli->options, (crd_option_id)id);
-        crd_run_key_add(out, "%s=%.256s", option->name, text != NULL ? text : "default");
+        crd_run_key_add(out, "--%s=%.256s", option->name,
+                        plain_text(list, sizeof list, cli->options, (crd_option_id)id));
     }
     crd_run_key_add(out, "posterior=%s", digest);
     crd_run_key_add(out, "images=%" PRId64, crd_dataset_n_images(data));

@@ -5,40 +5,45 @@
 #include <stdio.h>
 #include <string.h>
 
-/** Options that mean something only with certain values of another one. */
+/** Options that mean something only with another one, or with certain values of it. */
 static const struct {
     crd_option_id option, needed;
     const char *values[3];
 } needs[] = {
+    {CRD_OPT_CALIBRATION_BETA, CRD_OPT_CALIBRATION, {NULL}},
+    {CRD_OPT_UNCERTAINTY_THRESHOLD, CRD_OPT_CALIBRATION, {NULL}},
+    {CRD_OPT_ERROR_THRESHOLD, CRD_OPT_CALIBRATION, {"eau", "eac"}},
     {CRD_OPT_MOMENTUM, CRD_OPT_OPTIMIZER, {"sgd"}},
     {CRD_OPT_NESTEROV, CRD_OPT_OPTIMIZER, {"sgd"}},
     {CRD_OPT_GAMMA, CRD_OPT_SCHEDULER, {"exponential", "step", "multistep"}},
     {CRD_OPT_STEP_SIZE, CRD_OPT_SCHEDULER, {"step"}},
     {CRD_OPT_MILESTONES, CRD_OPT_SCHEDULER, {"multistep"}},
     {CRD_OPT_T_MAX, CRD_OPT_SCHEDULER, {"cosine"}},
+    {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE, {NULL}},
+    {CRD_OPT_VALIDATE_DRAWS, CRD_OPT_VALIDATE, {NULL}},
 };
 
 static crd_status check_needs(const crd_option_value *values)
 {
     const crd_option *table = crd_option_table();
-    static const crd_option_id of_validation[] = {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE_DRAWS};
     static const crd_option_id of_draws[] = {CRD_OPT_TRAIN_DRAWS, CRD_OPT_TYPE, CRD_OPT_KL,
                                              CRD_OPT_KL_WEIGHT, CRD_OPT_KL_ANNEAL};
     if (!values[CRD_OPT_OUTPUT].given)
         return CRD_FAIL(CRD_ERR_USAGE, "train needs -o FILE");
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
-        int fits = !values[needs[i].option].given;
+        const char *text = values[needs[i].needed].text;
+        if (!values[needs[i].option].given)
+            continue;
+        if (text == NULL)
+            return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --%s",
+                            table[needs[i].option].name, table[needs[i].needed].name);
+        int fits = needs[i].values[0] == NULL;
         for (int k = 0; k < 3 && needs[i].values[k] != NULL; k++)
-            fits |= strcmp(values[needs[i].needed].text, needs[i].values[k]) == 0;
+            fits |= strcmp(text, needs[i].values[k]) == 0;
         if (!fits)
             return CRD_FAIL(CRD_ERR_USAGE, "--%s has no meaning with --%s %s",
-                            table[needs[i].option].name, table[needs[i].needed].name,
-                            values[needs[i].needed].text);
+                            table[needs[i].option].name, table[needs[i].needed].name, text);
     }
-    for (size_t i = 0; i < sizeof of_validation / sizeof *of_validation; i++)
-        if (values[of_validation[i]].given && !values[CRD_OPT_VALIDATE].given)
-            return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --validate",
-                            table[of_validation[i]].name);
     for (size_t i = 0; i < sizeof of_draws / sizeof *of_draws; i++)
         if (values[of_draws[i]].given && values[CRD_OPT_TRAIN_MEAN].integer)
             return CRD_FAIL(CRD_ERR_USAGE, "--mean makes no draws: --%s has no meaning",
@@ -79,6 +84,23 @@ static crd_status make_schedule(crd_schedule *out, const crd_option_value *value
     return crd_schedule_check(out);
 }
 
+/** Their thresholds depend on the data: there is no default that would mean something. */
+static crd_status make_calibration(crd_train_options *out, const crd_option_value *values)
+{
+    const char *name = values[CRD_OPT_CALIBRATION].text;
+    if (name == NULL)
+        return CRD_OK;
+    if (!values[CRD_OPT_UNCERTAINTY_THRESHOLD].given)
+        return CRD_FAIL(CRD_ERR_USAGE, "--calibration %s needs --uncertainty-threshold", name);
+    if (strcmp(name, "avuc") != 0 && !values[CRD_OPT_ERROR_THRESHOLD].given)
+        return CRD_FAIL(CRD_ERR_USAGE, "--calibration %s needs --error-threshold", name);
+    snprintf(out->calibration, sizeof out->calibration, "%s", name);
+    out->calibration_beta = values[CRD_OPT_CALIBRATION_BETA].number;
+    out->uncertainty_threshold = values[CRD_OPT_UNCERTAINTY_THRESHOLD].number;
+    out->error_threshold = values[CRD_OPT_ERROR_THRESHOLD].number;
+    return crd_calibration_loss_check(name, out->loss);
+}
+
 /** Not by ranks: batch norm sees a micro-batch, so its size is part of the result. */
 static int64_t micro_batch(const crd_option_value *values)
 {
@@ -107,6 +129,7 @@ crd_status crd_train_options_make(crd_train_options *out, const crd_options *opt
         .kl_weight = 1 / (double)(is_sum ? n_images : values[CRD_OPT_BATCH_SIZE].integer),
         .kl_anneal_epochs = values[CRD_OPT_KL_ANNEAL].integer,
         .clip_norm = values[CRD_OPT_CLIP_NORM].number,
+        .keep_gradients = values[CRD_OPT_KEEP_GRADIENTS].integer != 0,
         .local_steps = values[CRD_OPT_LOCAL_STEPS].integer,
         .validate_every =
             values[CRD_OPT_VALIDATE].given ? values[CRD_OPT_VALIDATE_EVERY].integer : 0,
@@ -115,6 +138,9 @@ crd_status crd_train_options_make(crd_train_options *out, const crd_options *opt
     if (values[CRD_OPT_KL_WEIGHT].given)
         out->kl_weight = values[CRD_OPT_KL_WEIGHT].number;
     CRD_TRY(crd_loss_find(&out->loss, values[CRD_OPT_LOSS].text));
+    CRD_TRY(make_calibration(out, values));
+    CRD_REQUIRE(!out->keep_gradients || (out->kl_weight == 0 && out->local_steps == 1),
+                CRD_ERR_USAGE, "--keep-gradients needs --kl-weight 0, and no --local-steps");
     CRD_TRY(make_optimizer(&out->optimizer, values));
     CRD_TRY(make_schedule(&out->schedule, values));
 cleanup:
@@ -137,12 +163,20 @@ int crd_train_augmentation(crd_augmentation *out, const crd_options *options)
 }
 
 crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
-                                 const crd_dataset *data, const crd_dataset *validation)
+                                 const crd_train_options *made, const crd_dataset *data,
+                                 const crd_dataset *validation)
 {
     crd_status status = crd_run_key_make(out, cli, data);
-    if (status == CRD_OK && validation != NULL)
+    if (status != CRD_OK)
+        return status;
+    crd_run_key_remove(out, CRD_OPT_EPOCHS);
+    if (strcmp(made->schedule.name, "cosine") == 0) {
+        crd_run_key_remove(out, CRD_OPT_T_MAX);
+        crd_run_key_add(out, "--t-max=%" PRId64, made->schedule.t_max);
+    }
+    if (validation != NULL)
         crd_run_key_add(out, "validation=%016" PRIx64, crd_dataset_digest(validation));
-    if (status == CRD_OK && cli->options->values[CRD_OPT_LOCAL_STEPS].integer > 1)
+    if (cli->options->values[CRD_OPT_LOCAL_STEPS].integer > 1)
         crd_run_key_add(out, "ranks=%d", crd_comm_size(cli->comm));
-    return status;
+    return CRD_OK;
 }

@@ -8,26 +8,38 @@
 
 static json_t *epoch_to_json(const crd_epoch *e)
 {
-    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch",
-                     (json_int_t)e->epoch, "step", (json_int_t)e->step, "loss",
+    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "epoch", (json_int_t)e->epoch, "step", (json_int_t)e->step, "loss",
                      crd_json_real(e->loss), "data_term", crd_json_real(e->data_term), "kl_sum",
                      crd_json_real(e->kl_sum), "kl_mean", crd_json_real(e->kl_mean), "temperature",
                      crd_json_real(e->temperature), "lr", crd_json_real(e->lr), "accuracy",
                      crd_json_real(e->accuracy), "seconds", crd_json_real(e->seconds),
-                     "validation_accuracy", crd_json_real(e->validation[0]), "validation_nll",
-                     crd_json_real(e->validation[1]), "validation_ece",
-                     crd_json_real(e->validation[2]));
+                     "validation_accuracy", crd_json_real(e->validation[CRD_VALIDATION_ACCURACY]),
+                     "validation_nll", crd_json_real(e->validation[CRD_VALIDATION_NLL]),
+                     "validation_ece", crd_json_real(e->validation[CRD_VALIDATION_ECE]),
+                     "validation_mse", crd_json_real(e->validation[CRD_VALIDATION_MSE]));
+}
+
+/** What the validation says; empty: there was none. */
+static void validation_text(char *out, size_t size, const double v[CRD_N_VALIDATIONS])
+{
+    out[0] = '\0';
+    if (!isnan(v[CRD_VALIDATION_ACCURACY]))
+        snprintf(out, size, "; validation: accuracy %.2f %%, NLL %.4f, ECE %.4f",
+                 100 * v[CRD_VALIDATION_ACCURACY], v[CRD_VALIDATION_NLL], v[CRD_VALIDATION_ECE]);
+    else if (!isnan(v[CRD_VALIDATION_NLL]))
+        snprintf(out, size, "; validation: NLL %.4f, MSE %.5g", v[CRD_VALIDATION_NLL],
+                 v[CRD_VALIDATION_MSE]);
+    else if (!isnan(v[CRD_VALIDATION_MSE]))
+        snprintf(out, size, "; validation: MSE %.5g", v[CRD_VALIDATION_MSE]);
 }
 
 void crd_train_print_epoch(const crd_epoch *e, int64_t n_epochs, int as_json)
 {
-    char accuracy[48] = "", validation[128] = "";
+    char accuracy[48] = "", validation[128];
     if (!isnan(e->accuracy))
         snprintf(accuracy, sizeof accuracy, ", accuracy %.2f %%", 100 * e->accuracy);
-    if (!isnan(e->validation[1]))
-        snprintf(validation, sizeof validation,
-                 "; validation: accuracy %.2f %%, NLL %.4f, ECE %.4f", 100 * e->validation[0],
-                 e->validation[1], e->validation[2]);
+    validation_text(validation, sizeof validation, e->validation);
     crd_log(CRD_LOG_INFO,
             "epoch %lld of %lld: loss %.5g (data %.5g, KL %.5g nats at temperature %.3g)%s%s; "
             "lr %.3g, %.1f s",

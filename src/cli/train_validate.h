@@ -4,16 +4,17 @@
 
 #include "cli/images.h"
 #include "credence/predict.h"
+#include "credence/train_state.h"
 
 typedef struct crd_validation {
     crd_image_source images; /**< rank 0 */
-    int64_t *labels;         /**< rank 0: [n_images] */
+    int64_t *labels;         /**< rank 0: [n_images]; regression: NULL */
     crd_predict_options options;
 } crd_validation;
 
-/** Fills out[3], accuracy, NLL in nats, ECE, of the predictive distribution. Collective: on comm, equal on
- * all ranks. Errors: of crd_predict. */
-crd_status crd_validation_run(double out[3], crd_validation *validation, crd_comm *comm,
-                              const crd_posterior *posterior);
+/** Fills in the figures of the predictive distribution; those without a meaning for the posterior's outputs are
+ * NaN. Collective: on comm, equal on all ranks. Errors: of crd_predict. */
+crd_status crd_validation_run(double out[CRD_N_VALIDATIONS], crd_validation *validation,
+                              crd_comm *comm, const crd_posterior *posterior);
 
 #endif

@@ -30,8 +30,22 @@ static crd_status check_options(const crd_predict_options *o)
     if (o->n_images < 1 || o->n_images > UINT32_MAX)
         return CRD_FAIL(CRD_ERR_USAGE, "number of images: %lld is not from 1 to %lld",
                         (long long)o->n_images, (long long)UINT32_MAX);
+    if (o->sampler.antithetic && (o->n_draws % 2 != 0 || o->sampler.draw_block % 2 != 0))
+        return CRD_FAIL(
+            CRD_ERR_USAGE,
+            "antithetic draws are pairs: %lld draws in blocks of %lld are not all pairs",
+            (long long)o->n_draws, (long long)o->sampler.draw_block);
     if (o->sampler.batch < 1 || o->sampler.draw_block < 1 || o->n_top < 1)
         return CRD_FAIL(CRD_ERR_USAGE, "batch, draw block and top classes are at least 1");
+    if (o->first_draw < 0 || o->first_draw >= o->n_draws ||
+        o->first_draw % o->sampler.draw_block != 0)
+        return CRD_FAIL(
+            CRD_ERR_USAGE, "first draw: no block of %lld draws below %lld begins at %lld",
+            (long long)o->sampler.draw_block, (long long)o->n_draws, (long long)o->first_draw);
+    if (o->until_mcse > 0 && (o->want_draws || o->first_draw > 0 || o->min_draws < 1))
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "images are stopped at 1 draw or more, and only in a run that "
+                        "counts all draws and keeps none");
     return CRD_OK;
 }
 
@@ -45,6 +59,8 @@ static void plan_run(crd_predict_run *r, const crd_model *model)
     r->n_classes = crd_network_n_outputs(model->network);
     r->n_sums = crd_accumulator_n_sums(r->n_classes);
     r->n_maxima = crd_accumulator_n_maxima(r->n_classes);
+    int64_t first_look = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
+    r->looks = (crd_looks){first_look, o->n_draws, block};
     r->n_blocks = crd_n_parts(o->n_draws, block);
     r->unit_floats = batch * block * r->n_classes;
     int64_t image_bytes = 2 * r->image_floats * (int64_t)sizeof(float) +
@@ -71,12 +87,18 @@ static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
     CRD_ALLOC(&r->sums, r->window_size * r->n_sums, "sums");
     CRD_ALLOC(&r->maxima, r->window_size * r->n_maxima, "maxima");
     CRD_ALLOC(&r->logits, r->unit_floats, "logits");
+    CRD_ALLOC(&r->stopped, r->window_size, "stopped images");
+    CRD_ALLOC(&r->active, r->window_size / r->options->sampler.batch, "batches");
     CRD_TRY(crd_unit_set_init(&r->units, n_round_units(r)));
     CRD_ALLOC(&r->news, crd_unit_set_words(n_round_units(r)) + 1, "units done");
     if (crd_comm_rank(r->comm) == 0) {
         for (int i = 0; i < 2; i++)
             CRD_ALLOC(&r->skipped[i], r->window_size, "skipped images");
         CRD_TRY(crd_summary_init(&r->summary, r->window_size, r->n_classes, r->options->n_top));
+        if (r->options->keep_sums)
+            CRD_TRY(crd_summary_keep_sums(&r->summary));
+        r->summary.is_paired = r->options->sampler.antithetic;
+        r->summary.miss = crd_looks_miss(&r->looks, r->options->confidence);
     }
 cleanup:
     return status;
@@ -109,6 +131,8 @@ static void release(crd_predict_run *r)
         crd_free(r->skipped[i]);
     crd_free(r->news);
     crd_unit_set_clear(&r->units);
+    crd_free(r->active);
+    crd_free(r->stopped);
     crd_free(r->logits);
     crd_free(r->maxima);
     crd_free(r->sums);
@@ -141,9 +165,29 @@ static size_t window_bytes(const crd_predict_run *r)
 
 static crd_unit unit_of(const crd_predict_run *r, int64_t i)
 {
-    return crd_partition_unit(i, crd_predict_n_images(r), r->options->sampler.batch, r->first_block,
-                              crd_predict_n_round_blocks(r), r->options->sampler.draw_block,
+    int64_t n_blocks = crd_predict_n_round_blocks(r);
+    int64_t i_of_all = r->active[i / n_blocks] * n_blocks + i % n_blocks;
+    return crd_partition_unit(i_of_all, crd_predict_n_images(r), r->options->sampler.batch,
+                              r->first_block, n_blocks, r->options->sampler.draw_block,
                               r->options->n_draws);
+}
+
+/* A pair lies within one unit, as blocks are even. */
+static void accumulate(crd_predict_run *r, const crd_unit *unit, const float *logits)
+{
+    int64_t step = r->options->sampler.antithetic ? 2 : 1, row = unit->n_images * r->n_classes;
+    for (int64_t d = 0; d < unit->n_draws; d += step)
+        for (int64_t k = 0; k < unit->n_images; k++) {
+            int64_t image = unit->first_image + k, draw = unit->first_draw + d;
+            int64_t *sums = r->sums + image * r->n_sums, *maxima = r->maxima + image * r->n_maxima;
+            const float *own = logits + d * row + k * r->n_classes;
+            if (r->stopped[image])
+                continue;
+            if (step == 2)
+                crd_accumulator_add_pair(sums, maxima, own, own + row, r->n_classes, draw / 2);
+            else
+                crd_accumulator_add(sums, maxima, own, r->n_classes, draw);
+        }
 }
 
 /* Unit i of the round; its logits go to `logits`, its draws into the sums. */
@@ -159,13 +203,7 @@ static crd_status compute_unit(crd_predict_run *r, int64_t i, float *logits)
         r->window * r->window_size + unit.first_image, unit.first_draw, unit.n_draws);
     if (status != CRD_OK)
         return status;
-    for (int64_t d = 0; d < unit.n_draws; d++)
-        for (int64_t k = 0; k < unit.n_images; k++) {
-            int64_t image = unit.first_image + k;
-            crd_accumulator_add(r->sums + image * r->n_sums, r->maxima + image * r->n_maxima,
-                                logits + (d * unit.n_images + k) * r->n_classes, r->n_classes,
-                                unit.first_draw + d);
-        }
+    accumulate(r, &unit, logits);
     r->news[i / 64] = (int64_t)((uint64_t)r->news[i / 64] | UINT64_C(1) << i % 64);
     r->news[r->units.n_words]++;
     r->n_computed++;
@@ -187,7 +225,7 @@ static crd_status take_units(crd_predict_run *r, int64_t n_left)
     crd_status status = CRD_OK;
     int node = crd_comm_node(r->comm);
     int64_t begin = r->node_begin[node], end = r->node_begin[node + 1], ticket;
-    int64_t n_done = r->n_units_before + r->units.n - n_left;
+    int64_t n_done = crd_predict_n_units_done(r);
     /* One unit at least before the first look: a run with too little time for more still gets on. */
     while (status == CRD_OK && (ticket = crd_counter_next(r->counter)) < end) {
         int64_t k = begin + crd_partition_shuffle(ticket - begin, end - begin, r->options->shuffle);
@@ -256,32 +294,51 @@ cleanup:
     return status;
 }
 
-static void begin_round(crd_predict_run *r, int64_t first_block)
+/* Rank 0 gets the sums up to a look, and counts: every image that was not stopped before has seen all draws. */
+static crd_status finish_look(crd_predict_run *r)
 {
-    r->n_units_before += r->units.n;
-    r->first_block = first_block;
-    crd_unit_set_begin(&r->units, crd_n_parts(crd_predict_n_images(r), r->options->sampler.batch) *
-                                      crd_predict_n_round_blocks(r));
-    crd_predict_clear_news(r);
+    crd_status status = CRD_OK;
+    int64_t expected = crd_predict_look_draws(r);
+    crd_predict_collect(r);
+    for (int64_t i = 0; crd_comm_rank(r->comm) == 0 && i < crd_predict_n_images(r); i++) {
+        int64_t n = crd_accumulator_n_draws(r->sums + i * r->n_sums, r->n_classes);
+        if (n != expected && !r->stopped[i])
+            status = CRD_FAIL(CRD_ERR_INTERNAL, "image %lld has seen %lld draws, not %lld",
+                              (long long)(r->window * r->window_size + i), (long long)n,
+                              (long long)expected);
+    }
+    return crd_comm_agree(r->comm, status);
 }
 
-/* Sums of all ranks become rows. */
+/* The round is done: begins the next one of the window. *is_over is 1 if there is none. */
+static crd_status next_round(crd_predict_run *r, int *is_over)
+{
+    crd_status status = CRD_OK;
+    int64_t block = r->first_block + crd_predict_n_round_blocks(r);
+    if (block == r->look_end) {
+        CRD_TRY(finish_look(r));
+        *is_over = block == r->n_blocks;
+        if (*is_over)
+            return CRD_OK;
+        crd_predict_set_look(r, block);
+        crd_predict_choose(r);
+    }
+    r->first_block = block;
+    crd_predict_begin_round(r);
+    *is_over = r->n_active == 0;
+cleanup:
+    return status;
+}
+
+/* Sums become rows. */
 static crd_status finish_window(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
-    crd_predict_collect(r);
     if (crd_comm_rank(r->comm) == 0) {
         int64_t first = r->window * r->window_size;
-        for (int64_t i = 0; i < crd_predict_n_images(r); i++) {
-            int64_t n = crd_accumulator_n_draws(r->sums + i * r->n_sums, r->n_classes);
-            if (n != r->options->n_draws)
-                status =
-                    CRD_FAIL(CRD_ERR_INTERNAL, "image %lld has seen %lld draws, not %lld",
-                             (long long)(first + i), (long long)n, (long long)r->options->n_draws);
-        }
         crd_comm_note(r->comm, "writing image %lld and on", (long long)first);
         crd_predict_summarize(r);
-        if (status == CRD_OK && r->sink->summary != NULL)
+        if (r->sink->summary != NULL)
             status = r->sink->summary(&r->summary, first, r->sink->payload);
         for (int64_t i = 0; i < crd_predict_n_images(r); i++)
             crd_accumulator_reset(r->sums + i * r->n_sums, r->maxima + i * r->n_maxima,
@@ -300,13 +357,11 @@ static crd_status compute_window(crd_predict_run *r, int64_t n_windows)
         pending = load_window(r, r->window + 1);
         crd_shared_begin(next, (int64_t)window_bytes(r));
     }
-    while (status == CRD_OK) {
+    for (int is_over = 0; status == CRD_OK && !is_over;) {
         while (status == CRD_OK && crd_unit_set_left(&r->units) > 0)
             status = compute_until_meeting(r, pending);
-        int64_t block = r->first_block + r->round_blocks;
-        if (status != CRD_OK || block >= r->n_blocks)
-            break;
-        begin_round(r, block);
+        if (status == CRD_OK)
+            status = next_round(r, &is_over);
     }
     if (travelling)
         crd_shared_end(next);
@@ -318,6 +373,13 @@ cleanup:
     return status;
 }
 
+static void begin_window(crd_predict_run *r)
+{
+    crd_predict_set_look(r, r->options->first_draw / r->options->sampler.draw_block);
+    crd_predict_choose(r);
+    crd_predict_begin_round(r);
+}
+
 static crd_status compute_windows(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
@@ -326,7 +388,7 @@ static crd_status compute_windows(crd_predict_run *r)
         CRD_TRY(compute_window(r, n_windows));
         r->window++;
         if (r->window < n_windows)
-            begin_round(r, 0);
+            begin_window(r);
     }
 cleanup:
     return status;
@@ -386,6 +448,7 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     CRD_TRY(crd_predict_place(&r));
     CRD_TRY(crd_comm_agree(comm, load_window(&r, r.window)));
     crd_shared_broadcast(r.images[r.window % 2], (int64_t)window_bytes(&r));
+    CRD_TRY(crd_predict_take_up(&r));
     CRD_TRY(check_ranks(&r));
     status = compute_windows(&r);
     if (status == CRD_OK || status == CRD_STOPPED)

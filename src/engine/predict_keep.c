@@ -9,14 +9,82 @@ int64_t crd_predict_n_images(const crd_predict_run *r)
     return crd_smaller(r->window_size, r->options->n_images - r->window * r->window_size);
 }
 
+int64_t crd_predict_n_batches(const crd_predict_run *r)
+{
+    return crd_n_parts(crd_predict_n_images(r), r->options->sampler.batch);
+}
+
 int64_t crd_predict_n_round_blocks(const crd_predict_run *r)
 {
-    return crd_smaller(r->round_blocks, r->n_blocks - r->first_block);
+    return crd_smaller(r->round_blocks, r->look_end - r->first_block);
+}
+
+static int64_t begin_block(const crd_predict_run *r)
+{
+    return r->options->first_draw / r->options->sampler.draw_block;
 }
 
 int64_t crd_predict_n_units(const crd_predict_run *r)
 {
-    return crd_n_parts(r->options->n_images, r->options->sampler.batch) * r->n_blocks;
+    return crd_n_parts(r->options->n_images, r->options->sampler.batch) *
+           (r->n_blocks - begin_block(r));
+}
+
+int64_t crd_predict_n_units_done(const crd_predict_run *r)
+{
+    int64_t batches_before = r->window * r->window_size / r->options->sampler.batch;
+    int64_t n_unwanted = crd_predict_n_batches(r) - r->n_active;
+    return batches_before * (r->n_blocks - begin_block(r)) +
+           crd_predict_n_batches(r) * (r->first_block - begin_block(r)) +
+           n_unwanted * crd_predict_n_round_blocks(r) + r->units.n - crd_unit_set_left(&r->units);
+}
+
+void crd_predict_set_look(crd_predict_run *r, int64_t first_block)
+{
+    int64_t block = r->options->sampler.draw_block, n_draws = 0;
+    r->first_block = first_block;
+    r->look_end = begin_block(r);
+    do {
+        r->look_begin = r->look_end;
+        n_draws = crd_looks_next(&r->looks, n_draws);
+        r->look_end = crd_n_parts(n_draws, block);
+    } while (r->look_end <= first_block);
+}
+
+int64_t crd_predict_look_draws(const crd_predict_run *r)
+{
+    int64_t end = crd_smaller(r->look_end * r->options->sampler.draw_block, r->options->n_draws);
+    return end - r->options->first_draw;
+}
+
+/* Whether an image needs no draws from look_begin on. It follows from its sums, wherever in the round they stand, so that a
+ * resumed run finds the same: who was stopped before has fewer draws, who has more was not stopped. */
+static int8_t has_enough(crd_predict_run *r, int64_t image)
+{
+    int64_t *sums = r->sums + image * r->n_sums;
+    int64_t n = crd_accumulator_n_draws(sums, r->n_classes);
+    int64_t n_look = r->look_begin * r->options->sampler.draw_block;
+    if (r->skipped[r->window % 2][image])
+        return 1;
+    if (n != n_look || n == 0)
+        return n < n_look;
+    crd_summary_finish(&r->summary, image, sums, r->maxima + image * r->n_maxima);
+    return (int8_t)crd_summary_is_precise(&r->summary, image, r->options->until_mcse);
+}
+
+void crd_predict_choose(crd_predict_run *r)
+{
+    int64_t n = crd_predict_n_images(r), batch = r->options->sampler.batch;
+    memset(r->stopped, 0, (size_t)n);
+    if (r->options->until_mcse > 0) {
+        for (int64_t i = 0; crd_comm_rank(r->comm) == 0 && i < n; i++)
+            r->stopped[i] = has_enough(r, i);
+        crd_comm_broadcast(r->comm, r->stopped, n);
+    }
+    r->n_active = 0;
+    for (int64_t i = 0; i < n; i += batch)
+        if (memchr(r->stopped + i, 0, (size_t)crd_smaller(batch, n - i)) != NULL)
+            r->active[r->n_active++] = i / batch;
 }
 
 static void reset_accumulators(crd_predict_run *r)
@@ -25,11 +93,23 @@ static void reset_accumulators(crd_predict_run *r)
         crd_accumulator_reset(r->sums + i * r->n_sums, r->maxima + i * r->n_maxima, r->n_classes);
 }
 
+void crd_predict_begin_round(crd_predict_run *r)
+{
+    crd_unit_set_begin(&r->units, r->n_active * crd_predict_n_round_blocks(r));
+    crd_predict_clear_news(r);
+}
+
 void crd_predict_collect(crd_predict_run *r)
 {
-    int64_t n = crd_predict_n_images(r);
-    crd_comm_reduce_sum(r->comm, r->sums, n * r->n_sums);
-    crd_comm_reduce_max(r->comm, r->maxima, n * r->n_maxima);
+    int64_t n = crd_predict_n_images(r), batch = r->options->sampler.batch;
+    for (int64_t k = 0, end; k < r->n_active; k = end) { /* neighbours travel together */
+        for (end = k + 1; end < r->n_active && r->active[end] == r->active[end - 1] + 1;)
+            end++;
+        int64_t first = r->active[k] * batch;
+        int64_t n_some = crd_smaller((r->active[end - 1] + 1) * batch, n) - first;
+        crd_comm_reduce_sum(r->comm, r->sums + first * r->n_sums, n_some * r->n_sums);
+        crd_comm_reduce_max(r->comm, r->maxima + first * r->n_maxima, n_some * r->n_maxima);
+    }
     if (crd_comm_rank(r->comm) != 0)
         reset_accumulators(r);
 }
@@ -70,11 +150,6 @@ void crd_predict_summarize(crd_predict_run *r)
                                r->maxima + i * r->n_maxima);
 }
 
-static int64_t n_units_done(const crd_predict_run *r)
-{
-    return r->n_units_before + r->units.n - crd_unit_set_left(&r->units);
-}
-
 static void hand_over(crd_predict_run *r)
 {
     crd_comm_note(r->comm, "writing a checkpoint");
@@ -89,7 +164,7 @@ static void hand_over(crd_predict_run *r)
         .sums = r->sums,
         .maxima = r->maxima,
         .summary = &r->summary,
-        .n_units_done = n_units_done(r),
+        .n_units_done = crd_predict_n_units_done(r),
         .n_units_all = crd_predict_n_units(r),
     };
     r->sink->checkpoint(&state, r->sink->payload);
@@ -97,7 +172,7 @@ static void hand_over(crd_predict_run *r)
 
 crd_status crd_predict_keep(crd_predict_run *r, crd_request asked)
 {
-    int64_t done = n_units_done(r), all = crd_predict_n_units(r);
+    int64_t done = crd_predict_n_units_done(r), all = crd_predict_n_units(r);
     if (asked == CRD_REQUEST_NONE)
         return CRD_OK;
     if (done == all) { /* what is done needs no stop: all that is left is to say so */
@@ -118,23 +193,25 @@ crd_status crd_predict_keep(crd_predict_run *r, crd_request asked)
 
 /* The numbers of a state that all ranks need. */
 typedef struct place {
-    int64_t first_image, first_block, n_units;
+    int64_t first_image, first_block;
 } place;
 
-static crd_status check_state(const crd_predict_run *r, const crd_predict_state *state)
+/* Whether a round of work begins where the state stands. On rank 0. */
+static crd_status check_state(crd_predict_run *r, const crd_predict_state *state)
 {
     crd_status status = CRD_OK;
     int64_t n_images = r->options->n_images, first = state->first_image, block = state->first_block;
-    int64_t n_batches = crd_n_parts(state->n_images, r->options->sampler.batch);
-    CRD_REQUIRE(first >= 0 && first < n_images && first % r->window_size == 0 &&
+    int is_inside = first >= 0 && first < n_images && first % r->window_size == 0 &&
                     state->n_images == crd_smaller(r->window_size, n_images - first) &&
-                    block >= 0 && block < r->n_blocks && block % r->round_blocks == 0 &&
-                    state->n_blocks == crd_smaller(r->round_blocks, r->n_blocks - block) &&
-                    state->n_units == n_batches * state->n_blocks,
+                    block >= begin_block(r) && block < r->n_blocks;
+    if (is_inside)
+        crd_predict_set_look(r, block);
+    CRD_REQUIRE(is_inside && (block - r->look_begin) % r->round_blocks == 0 &&
+                    state->n_blocks == crd_predict_n_round_blocks(r),
                 CRD_ERR_RESUME,
-                "the checkpoint stands at image %lld and draw block %lld with %lld units, where "
-                "this run has no round of work",
-                (long long)first, (long long)block, (long long)state->n_units);
+                "the checkpoint stands at image %lld and draw block %lld, where this run has no "
+                "round of work",
+                (long long)first, (long long)block);
 cleanup:
     return status;
 }
@@ -142,28 +219,35 @@ cleanup:
 crd_status crd_predict_place(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
-    int is_first = crd_comm_rank(r->comm) == 0;
-    const crd_predict_state *state = is_first ? r->source->state : NULL;
-    place at = {0};
+    const crd_predict_state *state = crd_comm_rank(r->comm) == 0 ? r->source->state : NULL;
+    place at = {.first_block = begin_block(r)};
     reset_accumulators(r);
     CRD_TRY(crd_comm_agree(r->comm, state != NULL ? check_state(r, state) : CRD_OK));
-    if (state != NULL)
-        at = (place){state->first_image, state->first_block, state->n_units};
-    crd_comm_broadcast(r->comm, &at, sizeof at);
-    r->window = at.first_image / r->window_size;
-    r->first_block = at.first_block;
-    int64_t n_batches = crd_n_parts(crd_predict_n_images(r), r->options->sampler.batch);
-    r->n_units_before =
-        at.first_image / r->options->sampler.batch * r->n_blocks + n_batches * at.first_block;
-    crd_unit_set_begin(&r->units, n_batches * crd_predict_n_round_blocks(r));
-    crd_predict_clear_news(r);
-    if (at.n_units == 0)
-        return CRD_OK; /* a new run */
     if (state != NULL) {
-        memcpy(r->news, state->done, (size_t)r->units.n_words * sizeof *r->news);
+        at = (place){state->first_image, state->first_block};
         memcpy(r->sums, state->sums, (size_t)(state->n_images * r->n_sums) * sizeof *r->sums);
         memcpy(r->maxima, state->maxima,
                (size_t)(state->n_images * r->n_maxima) * sizeof *r->maxima);
+    }
+    crd_comm_broadcast(r->comm, &at, sizeof at);
+    r->window = at.first_image / r->window_size;
+    crd_predict_set_look(r, at.first_block);
+cleanup:
+    return status;
+}
+
+crd_status crd_predict_take_up(crd_predict_run *r)
+{
+    crd_status status = CRD_OK;
+    const crd_predict_state *state = crd_comm_rank(r->comm) == 0 ? r->source->state : NULL;
+    crd_predict_choose(r);
+    crd_predict_begin_round(r);
+    if (state != NULL && state->n_units != r->units.n)
+        status = CRD_FAIL(CRD_ERR_RESUME, "the checkpoint has a round of %lld units, this run %lld",
+                          (long long)state->n_units, (long long)r->units.n);
+    CRD_TRY(crd_comm_agree(r->comm, status));
+    if (state != NULL) {
+        memcpy(r->news, state->done, (size_t)r->units.n_words * sizeof *r->news);
         r->news[r->units.n_words] = crd_unit_set_count((const uint64_t *)r->news, r->units.n_words);
     }
     crd_predict_exchange(r);

@@ -2,6 +2,7 @@
 #ifndef CRD_ENGINE_PREDICT_RUN_H
 #define CRD_ENGINE_PREDICT_RUN_H
 
+#include "credence/looks.h"
 #include "credence/predict.h"
 #include "engine/pace.h"
 #include "engine/unit_set.h"
@@ -16,9 +17,10 @@ typedef struct crd_predict_run {
     const crd_predict_sink *sink;
     crd_sampler *sampler;
     int64_t image_floats, n_classes, n_sums, n_maxima;
-    int64_t n_blocks;     /* draw blocks of the run */
+    crd_looks looks;      /* where images may stop; one look if they may not */
+    int64_t n_blocks;     /* draw blocks up to the last draw */
     int64_t window_size;  /* images: a multiple of the batch */
-    int64_t round_blocks; /* draw blocks of a round */
+    int64_t round_blocks; /* most draw blocks of a round */
     int64_t unit_floats;  /* logits of a full unit */
     crd_shared *images[2];
     crd_shared *draws; /* [unit][unit_floats] of a round, if wanted */
@@ -33,10 +35,13 @@ typedef struct crd_predict_run {
     crd_summary summary; /* rank 0 */
     /* Where the run is: the same on all ranks. */
     int64_t window, first_block;
-    crd_unit_set units;     /* of the round, as known at the last meeting */
-    int64_t *news;          /* [words + 1] this rank's units since then as bits, and their number */
-    int64_t n_units_before; /* of the run, before this round */
-    int64_t n_computed;     /* by this rank in this call */
+    int64_t look_begin, look_end; /* draw blocks at the looks before and after first_block */
+    int8_t *stopped;              /* [window_size] 1: the image gets no more draws */
+    int64_t *active;              /* [n_active] batches of the window that have other images */
+    int64_t n_active;
+    crd_unit_set units; /* of the round, as known at the last meeting */
+    int64_t *news;      /* [words + 1] this rank's units since then as bits, and their number */
+    int64_t n_computed; /* by this rank in this call */
 } crd_predict_run;
 
 static inline int64_t crd_smaller(int64_t a, int64_t b)
@@ -49,11 +54,22 @@ static inline int64_t crd_n_parts(int64_t n, int64_t part)
     return (n + part - 1) / part;
 }
 
-/** Images of the window in work; draw blocks of the round in work. */
+/** Images and batches of the window in work; draw blocks of the round in work. */
 int64_t crd_predict_n_images(const crd_predict_run *r);
+int64_t crd_predict_n_batches(const crd_predict_run *r);
 int64_t crd_predict_n_round_blocks(const crd_predict_run *r);
-/** Units of the whole run. */
+/** Most units of the whole run; those that are done or not wanted any more, as known at the last meeting. */
 int64_t crd_predict_n_units(const crd_predict_run *r);
+int64_t crd_predict_n_units_done(const crd_predict_run *r);
+
+/** The looks about a draw block become those of the run. */
+void crd_predict_set_look(crd_predict_run *r, int64_t first_block);
+/** Draws that an image has at look_end, if it has not been stopped. */
+int64_t crd_predict_look_draws(const crd_predict_run *r);
+/** All ranks learn which images of the window get draws from first_block on. Collective. */
+void crd_predict_choose(crd_predict_run *r);
+/** None of the units of those images from first_block on is done. */
+void crd_predict_begin_round(crd_predict_run *r);
 
 /** Rank 0 gets all ranks' accumulators; the others begin anew. Collective. */
 void crd_predict_collect(crd_predict_run *r);
@@ -66,6 +82,8 @@ void crd_predict_clear_news(crd_predict_run *r);
 crd_status crd_predict_keep(crd_predict_run *r, crd_request asked);
 /** Puts the run where source->state is: rank 0's, or the start. Collective. */
 crd_status crd_predict_place(crd_predict_run *r);
+/** Then, with the window's images there, begins its round and takes over the units that are done. Collective. */
+crd_status crd_predict_take_up(crd_predict_run *r);
 /** Rows of the window's images, as far as they are. Rank 0 only. */
 void crd_predict_summarize(crd_predict_run *r);
 

@@ -70,15 +70,26 @@ static int64_t group_of(const train_run *r)
     return is_local(r) ? crd_comm_size(r->comm) : 1;
 }
 
-static crd_status check_options(const crd_train_options *o)
+static crd_status check_options(const crd_train_options *o, const crd_train_state *state)
 {
     crd_status status = CRD_OK;
+    CRD_REQUIRE(
+        state->epoch <= o->n_epochs && o->n_epochs <= state->history_capacity, CRD_ERR_USAGE,
+        "epochs: %lld; they must be %lld, which are done, to %lld, for which there is room",
+        (long long)o->n_epochs, (long long)state->epoch, (long long)state->history_capacity);
+    CRD_REQUIRE(!o->keep_gradients == (state->kept == NULL), CRD_ERR_USAGE,
+                "kept gradients: options and state differ");
     CRD_REQUIRE(o->n_images >= 1 && o->batch_size >= 1 && o->n_draws >= 1 && o->n_epochs >= 1 &&
                     o->local_steps >= 1 && o->gradient.micro_batch >= 1,
                 CRD_ERR_USAGE,
                 "images, batch, micro-batch, draws, epochs, local steps: at least 1");
     CRD_REQUIRE(isfinite(o->kl_weight) && o->kl_weight >= 0, CRD_ERR_USAGE,
                 "KL weight: %g is not a number from 0 on", o->kl_weight);
+    CRD_REQUIRE(!o->keep_gradients || (o->kl_weight == 0 && o->local_steps == 1), CRD_ERR_USAGE,
+                "gradients are kept only with KL weight 0, not %g, and one local step, not %lld",
+                o->kl_weight, (long long)o->local_steps);
+    if (o->calibration[0] != '\0')
+        CRD_TRY(crd_calibration_loss_check(o->calibration, o->loss));
     CRD_TRY(crd_optimizer_check(&o->optimizer));
     CRD_TRY(crd_schedule_check(&o->schedule));
 cleanup:
@@ -218,9 +229,11 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, i
         CRD_TRY(crd_sampler_run(r->taught, r->teacher, images, n, 0, 0, 1));
         values = r->taught;
     }
+    /* Without labels a calibration term takes the values. */
+    int is_by_label = crd_loss_target(o->loss) == CRD_TARGET_LABEL;
     CRD_TRY(crd_gradient_add(&loss, r->logits, r->sums, r->gradient, o->loss, images,
-                             batch->labels + at, values, n, batch->first + at, draw, weight,
-                             last ? on_ready : NULL, r));
+                             is_by_label ? batch->labels + at : NULL, values, n, batch->first + at,
+                             draw, weight, last ? on_ready : NULL, r));
     CRD_REQUIRE(fabs(loss) < 1e9, CRD_ERR_NUMERIC, "the data term is %g", loss);
     r->sums[r->n_sums + SUM_LOSS] += llrint(ldexp(loss * (double)n, LOSS_BITS));
     r->sums[r->n_sums + SUM_ROWS] += n;
@@ -278,6 +291,37 @@ static crd_status step_alone(train_run *r, const crd_batch *group)
     return crd_comm_agree(r->comm, status);
 }
 
+/* A parameter's sums in a block become those of all steps so far. They add up in float, as torch's .grad does. */
+static crd_status keep_param(train_run *r, const crd_param *param, int64_t block)
+{
+    const double limit = ldexp(1, CRD_GRADIENT_RANGE_BITS), unit = ldexp(1, CRD_GRADIENT_BITS);
+    for (int64_t i = block + param->offset; i < block + param->offset + param->count; i++) {
+        float kept = r->state->kept[i] + (float)((double)r->sums[i] / unit);
+        if (!(fabs((double)kept) < limit))
+            return CRD_FAIL(CRD_ERR_NUMERIC, "%s: the sum of the gradients is %g", param->name,
+                            (double)kept);
+        r->state->kept[i] = kept;
+        r->sums[i] = llrint((double)kept * unit);
+    }
+    return CRD_OK;
+}
+
+/* Statistics of batch norm, in the same sums, are no gradients. */
+static crd_status keep_gradients(train_run *r)
+{
+    crd_status status = CRD_OK;
+    const crd_network *network = r->state->posterior->network;
+    for (int64_t i = 0; i < network->n_nodes; i++)
+        for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
+            int64_t p = network->nodes[i].params[slot];
+            int n_blocks = p < 0 ? 0 : 1 + (r->state->posterior->bayesian[p] != 0);
+            for (int block = 0; block < n_blocks; block++)
+                CRD_TRY(keep_param(r, &network->params.entries[p], block * r->n_floats));
+        }
+cleanup:
+    return status;
+}
+
 /* values[n_floats] = base + mean over ranks, by images, of (values - base); base NULL stands for zeros. */
 static void average(train_run *r, float *values, float *base, int64_t n_images)
 {
@@ -328,8 +372,9 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
         r->comm, crd_gradient_set_parameters(r->gradient, s->posterior->mu, s->posterior->rho)));
     CRD_TRY(is_local(r) ? step_alone(r, batch) : step_together(r, batch));
     add_to_epoch(r);
-    status = CRD_OK;
-    if (!is_local(r) || batch->n > crd_comm_rank(r->comm) * r->options->batch_size)
+    status = r->options->keep_gradients ? keep_gradients(r) : CRD_OK;
+    if (status == CRD_OK &&
+        (!is_local(r) || batch->n > crd_comm_rank(r->comm) * r->options->batch_size))
         status = crd_update_step(r->update, r->sums, lr, kl_weight);
     CRD_TRY(crd_comm_agree(r->comm, status));
     s->step++;
@@ -365,7 +410,7 @@ static crd_status finish_epoch(train_run *r, double seconds)
         .lr = crd_schedule_lr(&o->schedule, o->optimizer.lr, s->epoch),
         .accuracy = s->sums[3] > 0 ? s->sums[1] / s->sums[3] : NAN,
         .seconds = seconds,
-        .validation = {NAN, NAN, NAN},
+        .validation = {NAN, NAN, NAN, NAN},
     };
     crd_posterior_kl(&e->kl_sum, &e->kl_mean, s->posterior);
     if (o->gradient.mean)
@@ -378,9 +423,12 @@ static crd_status finish_epoch(train_run *r, double seconds)
     if (o->validate_every > 0 && r->hooks->validate != NULL &&
         (s->epoch % o->validate_every == 0 || s->epoch == o->n_epochs))
         CRD_TRY(r->hooks->validate(e->validation, s, r->hooks->payload));
-    int is_best = e->validation[1] < s->best || (isnan(s->best) && !isnan(e->validation[1]));
+    double score = e->validation[CRD_VALIDATION_NLL];
+    if (isnan(score))
+        score = e->validation[CRD_VALIDATION_MSE];
+    int is_best = score < s->best || (isnan(s->best) && !isnan(score));
     if (is_best)
-        s->best = e->validation[1];
+        s->best = score;
     if (crd_comm_rank(r->comm) == 0 && is_best && r->hooks->best != NULL)
         r->hooks->best(s, r->hooks->payload);
     if (crd_comm_rank(r->comm) == 0 && r->hooks->epoch != NULL)
@@ -473,7 +521,7 @@ crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *
     crd_comm_cost before = crd_comm_get_cost(comm);
     r.start_s = crd_clock_now_s();
     r.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
-    CRD_TRY(crd_comm_agree(comm, check_options(options)));
+    CRD_TRY(crd_comm_agree(comm, check_options(options, state)));
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r)));
     if (is_local(&r))
         set_base(&r);

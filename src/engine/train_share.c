@@ -6,7 +6,7 @@
 
 /* What other ranks must know before they can make room. */
 typedef struct state_size {
-    int64_t json_bytes, n_params, n_floats, has_prior_mu, n_states, history_capacity;
+    int64_t json_bytes, n_params, n_floats, has_prior_mu, n_states, history_capacity, has_kept;
 } state_size;
 
 static crd_status measure(state_size *size, char **json, const crd_train_state *state)
@@ -21,6 +21,7 @@ static crd_status measure(state_size *size, char **json, const crd_train_state *
             .has_prior_mu = p->prior_mu != NULL,
             .n_states = state->n_states,
             .history_capacity = state->history_capacity,
+            .has_kept = state->kept != NULL,
         };
     return status;
 }
@@ -36,6 +37,8 @@ static crd_status make_room(crd_train_state *state, crd_posterior **posterior,
     if (size->has_prior_mu)
         CRD_ALLOC(&(*posterior)->prior_mu, size->n_floats, "prior means");
     CRD_TRY(crd_train_state_init(state, *posterior, (int)size->n_states, size->history_capacity));
+    if (size->has_kept)
+        CRD_TRY(crd_train_state_keep_gradients(state));
 cleanup:
     return status;
 }
@@ -51,9 +54,12 @@ static void share_values(crd_train_state *state, crd_comm *comm, const state_siz
     if (size->has_prior_mu)
         crd_comm_broadcast(comm, p->prior_mu, n_bytes);
     crd_comm_broadcast(comm, &p->conversion, sizeof p->conversion);
+    crd_comm_broadcast(comm, &p->outputs, sizeof p->outputs);
     crd_comm_broadcast(comm, &p->preprocessing, sizeof p->preprocessing);
     for (int k = 0; k < state->n_states; k++)
         crd_comm_broadcast(comm, state->states[k], 2 * n_bytes);
+    if (size->has_kept)
+        crd_comm_broadcast(comm, state->kept, 2 * n_bytes);
     crd_comm_broadcast(comm, state->history,
                        size->history_capacity * (int64_t)sizeof *state->history);
     crd_comm_broadcast(comm, &state->step, sizeof state->step);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "credence/files.h"
 
 enum { MAX_ATTEMPTS = 100, MAX_NAME_PART = 200 };
 
@@ -148,6 +149,15 @@ crd_status crd_atomic_begin(crd_atomic_file *file, const char *path)
 cleanup:
     if (status != CRD_OK)
         crd_atomic_abandon(file);
+    return status;
+}
+
+crd_status crd_file_check_place(const char *path)
+{
+    crd_atomic_file file;
+    crd_status status = crd_atomic_begin(&file, path);
+    if (status == CRD_OK)
+        crd_atomic_abandon(&file);
     return status;
 }
 

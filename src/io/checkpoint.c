@@ -7,6 +7,7 @@
 #include "io/posterior_file.h"
 
 static const char progress[] = "/progress", fingerprint_path[] = "/progress/fingerprint";
+static const char kept_group[] = "/optimizer/kept";
 enum { MAX_STATES = 2, N_BLOCKS = 2 };
 /* The halves of a moment vector: each as long as the parameter table. */
 static const char *const blocks[N_BLOCKS] = {"mu", "rho"};
@@ -32,18 +33,33 @@ static crd_status read_moments(const char *path, crd_h5 *h5, const crd_shape *sh
     return crd_reader_numbers(values, h5, path, CRD_H5_FLOAT32, shape);
 }
 
+/* One vector as long as two parameter tables, in the group `name`. */
+static crd_status visit_vector(const char *name, float *values, int64_t n_floats, crd_h5 *h5,
+                               moments_visit *visit)
+{
+    crd_status status = CRD_OK;
+    crd_shape shape = crd_shape_make(1, n_floats);
+    char path[CRD_H5_PATH_SIZE];
+    for (int b = 0; b < N_BLOCKS; b++) {
+        snprintf(path, sizeof path, "%s/%s", name, blocks[b]);
+        CRD_TRY(visit(path, h5, &shape, values + b * n_floats));
+    }
+cleanup:
+    return status;
+}
+
 /* Visits every dataset of moments: the one place that says where they lie. */
 static crd_status visit_moments(const crd_train_state *state, crd_h5 *h5, moments_visit *visit)
 {
     crd_status status = CRD_OK;
     int64_t n_floats = state->posterior->network->params.n_floats;
-    crd_shape shape = crd_shape_make(1, n_floats);
-    char path[CRD_H5_PATH_SIZE];
-    for (int k = 0; k < state->n_states; k++)
-        for (int b = 0; b < N_BLOCKS; b++) {
-            snprintf(path, sizeof path, "/optimizer/%d/%s", k, blocks[b]);
-            CRD_TRY(visit(path, h5, &shape, state->states[k] + b * n_floats));
-        }
+    char name[sizeof kept_group];
+    for (int k = 0; k < state->n_states; k++) {
+        snprintf(name, sizeof name, "/optimizer/%d", k);
+        CRD_TRY(visit_vector(name, state->states[k], n_floats, h5, visit));
+    }
+    if (state->kept != NULL)
+        CRD_TRY(visit_vector(kept_group, state->kept, n_floats, h5, visit));
 cleanup:
     return status;
 }
@@ -59,6 +75,8 @@ static crd_status create_optimizer(crd_h5 *h5, const crd_train_state *state)
         snprintf(path, sizeof path, "/optimizer/%d", k);
         CRD_TRY(crd_h5_group_create(h5, path));
     }
+    if (state->kept != NULL)
+        CRD_TRY(crd_h5_group_create(h5, kept_group));
     CRD_TRY(visit_moments(state, h5, create_moments));
 cleanup:
     return status;
@@ -102,7 +120,8 @@ crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
     crd_writer writer = {.h5 = NULL};
     int64_t bytes, n_floats = state->posterior->network->params.n_floats;
     CRD_TRY(crd_posterior_part_measure(&bytes, state->posterior));
-    bytes += state->n_states * N_BLOCKS * n_floats * (int64_t)sizeof(float);
+    bytes +=
+        (state->n_states + (state->kept != NULL)) * N_BLOCKS * n_floats * (int64_t)sizeof(float);
     bytes += crd_history_bytes(state->epoch);
     CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_CHECKPOINT, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, state->posterior));
@@ -125,6 +144,7 @@ static crd_status read_state(crd_train_state *state, crd_posterior *posterior, c
     const char *file = crd_h5_name(h5);
     crd_train_state found = {0};
     int64_t n_states;
+    int has_kept;
     count_place counts[N_COUNTS];
     place_counts(counts, &found);
     for (int i = 0; i < N_COUNTS; i++) {
@@ -141,6 +161,9 @@ static crd_status read_state(crd_train_state *state, crd_posterior *posterior, c
                 "%s: /optimizer: n_states is %" PRId64 "; it must be 0 to %d", file, n_states,
                 MAX_STATES);
     CRD_TRY(crd_train_state_init(state, posterior, (int)n_states, found.history_capacity));
+    CRD_TRY(crd_h5_exists(&has_kept, h5, kept_group));
+    if (has_kept)
+        CRD_TRY(crd_train_state_keep_gradients(state));
     state->step = found.step;
     state->epoch = found.epoch;
     state->batch = found.batch;

@@ -193,6 +193,31 @@ int crd_dataset_is_labelled(const crd_dataset *dataset)
     return dataset->sources[0]->labels != NULL;
 }
 
+const float *crd_dataset_target(const crd_dataset *dataset, int64_t i)
+{
+    int64_t within;
+    const crd_source *source = source_of(&within, dataset, i);
+    return source->targets + within * source->n_targets;
+}
+
+crd_status crd_dataset_check_targets(crd_dataset *dataset, int64_t n_values)
+{
+    for (int64_t k = 0; k < dataset->n_sources; k++) {
+        const crd_source *source = dataset->sources[k];
+        const char *name = crd_dataset_name(dataset, dataset->first[k]);
+        if (source->targets == NULL)
+            return CRD_FAIL(CRD_ERR_INPUT,
+                            "%s: this image has no target; regression takes an HDF5 file with a "
+                            "dataset targets (image, output)",
+                            name);
+        if (source->n_targets != n_values)
+            return CRD_FAIL(CRD_ERR_INPUT,
+                            "%s: this image has %lld targets, but the network gives %lld values",
+                            name, (long long)source->n_targets, (long long)n_values);
+    }
+    return CRD_OK;
+}
+
 static crd_status load_image(float *out, const crd_source *source, int64_t i,
                              const crd_preprocessing *preprocessing, int crop_randomly,
                              const crd_visit *visit)
@@ -256,6 +281,9 @@ uint64_t crd_dataset_digest(const crd_dataset *dataset)
         source->kind->name(name, source, within);
         digest = XXH3_64bits_withSeed(name, strlen(name), digest);
         digest = XXH3_64bits_withSeed(&label, sizeof label, digest);
+        if (source->targets != NULL)
+            digest = XXH3_64bits_withSeed(source->targets + within * source->n_targets,
+                                          (size_t)source->n_targets * sizeof(float), digest);
     }
     return digest;
 }

@@ -1,4 +1,4 @@
-/* An HDF5 file with `images` and perhaps `labels`. The HDF5 library serves one thread at a time, and
+/* An HDF5 file with `images` and perhaps `labels` or `targets`. The HDF5 library serves one thread at a time, and
  * another one may be writing a checkpoint: so it is used to open only. Contiguous images are read
  * from their place in the file, row by row on demand; others (chunked, compressed) are held in
  * memory. */
@@ -16,6 +16,7 @@
 /* The second one is what `credence preprocess` writes. */
 static const char *const image_paths[] = {"/images", "/constant_data/images"};
 #define LABELS "/labels"
+#define TARGETS "/targets"
 
 typedef struct h5_source {
     crd_source source;
@@ -185,6 +186,37 @@ cleanup:
     return status;
 }
 
+static crd_status read_targets(h5_source *h5, crd_h5 *file)
+{
+    crd_status status = CRD_OK;
+    crd_source *source = &h5->source;
+    crd_h5_type type;
+    crd_shape shape;
+    int is_there;
+    char text[CRD_SHAPE_TEXT_SIZE];
+    CRD_TRY(crd_h5_exists(&is_there, file, TARGETS));
+    if (!is_there)
+        return CRD_OK;
+    CRD_TRY(crd_h5_dataset_info(&type, &shape, file, TARGETS));
+    CRD_REQUIRE(type == CRD_H5_FLOAT32 || type == CRD_H5_FLOAT64, CRD_ERR_INPUT,
+                "%s: %s: elements are %s; float32 and float64 (little endian) are allowed",
+                h5->path, TARGETS, crd_h5_type_name(type));
+    int64_t n = source->n_images;
+    CRD_REQUIRE(shape.n_dims == 2 && shape.dims[0] == n && shape.dims[1] >= 1, CRD_ERR_INPUT,
+                "%s: %s: shape %s; it must be (image, output) for the %lld images", h5->path,
+                TARGETS, crd_shape_text(text, &shape), (long long)n);
+    source->n_targets = shape.dims[1];
+    CRD_ALLOC(&source->targets, crd_shape_count(&shape), "targets");
+    CRD_TRY(crd_h5_read(source->targets, file, TARGETS, CRD_H5_FLOAT32, NULL, NULL));
+    for (int64_t i = 0; i < crd_shape_count(&shape); i++)
+        CRD_REQUIRE(isfinite(source->targets[i]), CRD_ERR_INPUT,
+                    "%s: %s[%lld, %lld]: is %g as float32; it must be finite", h5->path, TARGETS,
+                    (long long)(i / source->n_targets), (long long)(i % source->n_targets),
+                    (double)source->targets[i]);
+cleanup:
+    return status;
+}
+
 crd_status crd_source_open_hdf5(crd_source **out, const char *path)
 {
     crd_status status = CRD_OK;
@@ -199,6 +231,7 @@ crd_status crd_source_open_hdf5(crd_source **out, const char *path)
     CRD_TRY(crd_h5_open(&file, path));
     CRD_TRY(check_images(h5, file));
     CRD_TRY(read_labels(h5, file));
+    CRD_TRY(read_targets(h5, file));
     CRD_TRY(find_rows(h5, file));
     *out = &h5->source;
     h5 = NULL;

@@ -18,6 +18,7 @@ void crd_source_close(crd_source *source)
         crd_free(source->classes[k]);
     crd_free(source->classes);
     crd_free(source->labels);
+    crd_free(source->targets);
     crd_free(source);
 }
 

@@ -30,6 +30,8 @@ struct crd_source {
     int64_t *labels; /**< [n_images], from 0; NULL: none */
     char **classes;  /**< [n_classes] names of the labels, sorted; NULL: labels are mere numbers */
     int64_t n_classes;
+    float *targets; /**< [n_images][n_targets], finite; NULL: none */
+    int64_t n_targets;
     int holds_tensors; /**< 1: load_tensor serves, 0: load */
 };
 

@@ -34,22 +34,22 @@ static int line_find(line *out, const char *text, const line *wanted)
     return 0;
 }
 
-crd_status crd_fingerprint_check(const char *path, const char *stored, const char *run)
+crd_status crd_fingerprint_check(const char *path, const char *stored, const char *run,
+                                 const char *holder, const char *other)
 {
     line a, b;
     for (const char *text = run; line_at(&b, text); text = line_end(&b)) {
         if (!line_find(&a, stored, &b))
-            return CRD_FAIL(CRD_ERR_RESUME, "%s: %.*s: the checkpoint has none, this run %.*s",
-                            path, b.key_length, b.key, b.value_length, b.value);
+            return CRD_FAIL(CRD_ERR_RESUME, "%s: %.*s: %s has none, %s %.*s", path, b.key_length,
+                            b.key, holder, other, b.value_length, b.value);
         if (a.value_length != b.value_length ||
             memcmp(a.value, b.value, (size_t)a.value_length) != 0)
-            return CRD_FAIL(CRD_ERR_RESUME, "%s: %.*s: the checkpoint has %.*s, this run %.*s",
-                            path, a.key_length, a.key, a.value_length, a.value, b.value_length,
-                            b.value);
+            return CRD_FAIL(CRD_ERR_RESUME, "%s: %.*s: %s has %.*s, %s %.*s", path, a.key_length,
+                            a.key, holder, a.value_length, a.value, other, b.value_length, b.value);
     }
     for (const char *text = stored; line_at(&a, text); text = line_end(&a))
         if (!line_find(&b, run, &a))
-            return CRD_FAIL(CRD_ERR_RESUME, "%s: %.*s: the checkpoint has %.*s, this run none",
-                            path, a.key_length, a.key, a.value_length, a.value);
+            return CRD_FAIL(CRD_ERR_RESUME, "%s: %.*s: %s has %.*s, %s none", path, a.key_length,
+                            a.key, holder, a.value_length, a.value, other);
     return CRD_OK;
 }

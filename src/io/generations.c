@@ -86,7 +86,7 @@ crd_status crd_generations_check(crd_h5 *h5, const char *dataset, const char *fi
     CRD_TRY(crd_h5_strings_read(&stored, &n, h5, dataset));
     CRD_REQUIRE(n == 1, CRD_ERR_INPUT, "%s: %s: is not one text", crd_h5_name(h5), dataset);
     CRD_TRY(crd_utf8_copy(&run, fingerprint)); /* as it was written */
-    CRD_TRY(crd_fingerprint_check(crd_h5_name(h5), stored[0], run));
+    CRD_TRY(crd_fingerprint_check(crd_h5_name(h5), stored[0], run, "the checkpoint", "this run"));
 cleanup:
     crd_free(run);
     crd_h5_strings_free(stored, n);

@@ -38,6 +38,8 @@ static const struct member {
      "negative log-likelihood on the validation set"},
     {"validation_ece", CRD_H5_FLOAT64, offsetof(crd_epoch, validation) + 2 * MEMBER_SIZE, "1",
      "expected calibration error on the validation set"},
+    {"validation_mse", CRD_H5_FLOAT64, offsetof(crd_epoch, validation) + 3 * MEMBER_SIZE, "1",
+     "mean squared error of regression on the validation set"},
 };
 enum { N_MEMBERS = sizeof members / sizeof members[0] };
 _Static_assert(sizeof(crd_epoch) == N_MEMBERS * MEMBER_SIZE, "a member has no place in the file");

@@ -5,6 +5,7 @@
 #include "io/known.h"
 #include "io/posterior_file.h"
 
+#define OUTPUTS "/outputs"
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
 static const char *const interpolations[] = {
     [CRD_BILINEAR] = "bilinear",
@@ -147,6 +148,18 @@ cleanup:
     return status;
 }
 
+/* Only of regression: files without it hold logits. */
+static crd_status write_outputs(crd_h5 *h5, crd_output_kind kind)
+{
+    crd_status status = CRD_OK;
+    if (kind == CRD_OUTPUT_LOGITS)
+        return CRD_OK;
+    CRD_TRY(crd_h5_group_create(h5, OUTPUTS));
+    CRD_TRY(crd_h5_attr_put_text(h5, OUTPUTS, "kind", crd_output_kind_names()[kind]));
+cleanup:
+    return status;
+}
+
 crd_status crd_posterior_part_measure(int64_t *bytes, const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
@@ -167,6 +180,7 @@ crd_status crd_posterior_part_create(crd_h5 *h5, const crd_posterior *posterior)
     CRD_TRY(crd_h5_group_create(h5, "/parameters"));
     CRD_TRY(write_conversion(h5, &posterior->conversion));
     CRD_TRY(write_preprocessing(h5, &posterior->preprocessing));
+    CRD_TRY(write_outputs(h5, posterior->outputs));
     if (posterior->classes != NULL)
         CRD_TRY(crd_h5_strings_write(h5, "/classes", (const char *const *)posterior->classes,
                                      posterior->n_classes));
@@ -265,6 +279,21 @@ cleanup:
     return status;
 }
 
+static crd_status read_outputs(crd_posterior *posterior, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    int there, kind = CRD_OUTPUT_LOGITS;
+    CRD_TRY(crd_h5_exists(&there, h5, OUTPUTS));
+    if (there)
+        CRD_TRY(read_choice(&kind, h5, OUTPUTS, "kind", crd_output_kind_names()));
+    CRD_REQUIRE(kind != CRD_OUTPUT_NORMALS || posterior->n_classes % 2 == 0, CRD_ERR_INPUT,
+                "%s: " OUTPUTS ": kind is normals, but the network has %lld outputs, which is odd",
+                crd_h5_name(h5), (long long)posterior->n_classes);
+    posterior->outputs = (crd_output_kind)kind;
+cleanup:
+    return status;
+}
+
 static crd_status read_graph(crd_posterior **out, crd_h5 *h5)
 {
     crd_status status = CRD_OK;
@@ -274,10 +303,10 @@ static crd_status read_graph(crd_posterior **out, crd_h5 *h5)
     CRD_TRY(crd_reader_check(h5, "/graph"));
     CRD_TRY(crd_h5_strings_read(&graph, &n, h5, "/graph"));
     CRD_REQUIRE(n == 1, CRD_ERR_INPUT, "%s: /graph: is not one text", crd_h5_name(h5));
-    if (crd_network_from_json(&network, graph[0]) != CRD_OK) {
-        status = CRD_FAIL(CRD_ERR_INPUT, "%s: /graph: %s", crd_h5_name(h5), crd_status_message());
-        goto cleanup;
-    }
+    status = crd_network_from_json(&network, graph[0]);
+    if (status != CRD_OK) /* what it holds is the file's fault, too little memory is not */
+        CRD_TRY(CRD_FAIL(status == CRD_ERR_INTERNAL ? status : CRD_ERR_INPUT, "%s: /graph: %s",
+                         crd_h5_name(h5), crd_status_message()));
     CRD_TRY(crd_posterior_create(out, network));
 cleanup:
     crd_h5_strings_free(graph, n);
@@ -383,6 +412,7 @@ crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kin
     CRD_TRY(read_graph(&posterior, h5));
     CRD_TRY(read_conversion(&posterior->conversion, h5));
     CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
+    CRD_TRY(read_outputs(posterior, h5));
     CRD_TRY(read_classes(posterior, h5));
     CRD_TRY(read_tensors(posterior, h5, kind));
     if (crd_posterior_check(posterior) != CRD_OK ||

@@ -86,25 +86,6 @@ cleanup:
     return status;
 }
 
-/* Reads rows [first, + summary->n_images) of all fields. */
-static crd_status read_rows(crd_summary *summary, crd_h5 *h5, int64_t first)
-{
-    crd_status status = CRD_OK;
-    char path[CRD_H5_PATH_SIZE];
-    int n;
-    const crd_field *fields = crd_summary_fields(&n);
-    for (int i = 0; i < n; i++) {
-        void *rows = *(void **)(void *)((char *)summary + fields[i].offset);
-        int64_t start[2] = {first, 0};
-        int64_t count[2] = {summary->n_images,
-                            fields[i].dim == CRD_DIM_CLASS ? summary->n_classes : summary->n_top};
-        CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
-        CRD_TRY(crd_h5_read(rows, h5, path, crd_field_h5_type(&fields[i]), start, count));
-    }
-cleanup:
-    return status;
-}
-
 /* Rows of finished images come from the file in the making; of images not begun there are none. */
 static crd_status copy_rows(crd_prediction_file *to, crd_prediction_file *from,
                             const crd_predict_state *state)
@@ -113,9 +94,11 @@ static crd_status copy_rows(crd_prediction_file *to, crd_prediction_file *from,
     crd_summary chunk = {0};
     int64_t n_images = to->meta.n_images, done = state->first_image;
     CRD_TRY(crd_summary_init(&chunk, CHUNK, to->meta.n_classes, to->top.extent));
+    if (to->meta.part != NULL)
+        CRD_TRY(crd_summary_keep_sums(&chunk));
     for (int64_t first = 0; first < done; first += chunk.n_images) {
         chunk.n_images = done - first < CHUNK ? done - first : CHUNK;
-        CRD_TRY(read_rows(&chunk, from->writer.h5, first));
+        CRD_TRY(crd_prediction_read_rows(&chunk, from->writer.h5, first));
         CRD_TRY(crd_prediction_write_summary(to, &chunk, first));
     }
     CRD_TRY(crd_prediction_write_summary(to, state->summary, done));
@@ -207,13 +190,18 @@ static crd_status replay_rows(crd_h5 *h5, const reading *r)
     char path[CRD_H5_PATH_SIZE];
     int64_t done = r->state->first_image;
     for (int i = 0; i < n; i++) {
+        int is_of_part = fields[i].dim == CRD_DIM_SUM || fields[i].dim == CRD_DIM_MAXIMUM;
+        if (is_of_part && r->meta->part == NULL)
+            continue;
         CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
         CRD_TRY(crd_reader_check(h5, path));
     }
     CRD_TRY(crd_summary_init(&chunk, CHUNK, r->meta->n_classes, r->meta->n_top));
+    if (r->meta->part != NULL)
+        CRD_TRY(crd_summary_keep_sums(&chunk));
     for (int64_t first = 0; first < done; first += chunk.n_images) {
         chunk.n_images = done - first < CHUNK ? done - first : CHUNK;
-        CRD_TRY(read_rows(&chunk, h5, first));
+        CRD_TRY(crd_prediction_read_rows(&chunk, h5, first));
         CRD_TRY(r->rows(&chunk, first, r->payload));
     }
 cleanup:

@@ -21,11 +21,46 @@ crd_h5_type crd_field_h5_type(const crd_field *field)
     return CRD_H5_BOOL;
 }
 
+const crd_axis *crd_field_axis(const crd_prediction_file *file, const crd_field *field)
+{
+    switch (field->dim) {
+    case CRD_DIM_NONE:
+        break;
+    case CRD_DIM_CLASS:
+        return &file->class_axis;
+    case CRD_DIM_TOP:
+        return &file->top;
+    case CRD_DIM_SUM:
+        return &file->sum;
+    case CRD_DIM_MAXIMUM:
+        return &file->maximum;
+    }
+    return NULL;
+}
+
 int64_t crd_field_columns(const crd_prediction_file *file, const crd_field *field)
 {
-    return field->dim == CRD_DIM_CLASS ? file->class_axis.extent
-           : field->dim == CRD_DIM_TOP ? file->top.extent
-                                       : 1;
+    const crd_axis *axis = crd_field_axis(file, field);
+    return axis == NULL ? 1 : axis->extent;
+}
+
+crd_status crd_prediction_read_rows(crd_summary *summary, crd_h5 *h5, int64_t first)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    int n;
+    const crd_field *fields = crd_summary_fields(&n);
+    for (int i = 0; i < n; i++) {
+        void *rows = *(void **)(void *)((char *)summary + fields[i].offset);
+        int64_t start[2] = {first, 0};
+        int64_t count[2] = {summary->n_images, crd_summary_columns(summary, &fields[i])};
+        if (count[1] == 0)
+            continue;
+        CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
+        CRD_TRY(crd_h5_read(rows, h5, path, crd_field_h5_type(&fields[i]), start, count));
+    }
+cleanup:
+    return status;
 }
 
 /* The axes of the file. Readers see one type of class coordinate, so numbers become texts. */
@@ -39,6 +74,11 @@ static crd_status set_axes(crd_prediction_file *file, const crd_prediction_meta 
     file->top = (crd_axis){.name = "top", .extent = meta->n_top};
     if (file->top.extent > meta->n_classes) /* as crd_summary_init cuts it */
         file->top.extent = meta->n_classes;
+    if (meta->part != NULL) {
+        file->sum = (crd_axis){.name = "sum", .extent = crd_accumulator_n_sums(meta->n_classes)};
+        file->maximum =
+            (crd_axis){.name = "maximum", .extent = crd_accumulator_n_maxima(meta->n_classes)};
+    }
     if (meta->class_names == NULL) {
         CRD_ALLOC(&file->classes, meta->n_classes, "class names");
         CRD_ALLOC(&file->numbers, meta->n_classes * CLASS_NUMBER_SIZE, "class names");
@@ -56,16 +96,19 @@ cleanup:
 static crd_status add_predictive(crd_prediction_file *file)
 {
     crd_status status = CRD_OK;
-    const crd_axis *const axes[] = {&file->image, &file->class_axis, &file->top};
+    const crd_axis *const axes[] = {&file->image, &file->class_axis, &file->top, &file->sum,
+                                    &file->maximum};
     int n;
     const crd_field *fields = crd_summary_fields(&n);
-    CRD_TRY(crd_labelled_group(&file->writer, "/predictive", axes, 3));
+    CRD_TRY(
+        crd_labelled_group(&file->writer, "/predictive", axes, file->meta.part != NULL ? 5 : 3));
     CRD_TRY(crd_h5_attr_put(file->writer.h5, "/predictive", "n_draws", CRD_H5_INT64,
                             &file->draw.extent, 1));
     for (int i = 0; i < n; i++) {
         const crd_field *field = &fields[i];
-        const crd_axis *const own[] = {&file->image, field->dim == CRD_DIM_CLASS ? &file->class_axis
-                                                                                 : &file->top};
+        const crd_axis *const own[] = {&file->image, crd_field_axis(file, field)};
+        if (crd_field_columns(file, field) == 0)
+            continue;
         CRD_TRY(crd_labelled_array(
             &file->writer, "/predictive", field->name, crd_field_h5_type(field), own,
             field->dim == CRD_DIM_NONE ? 1 : 2, field->units, field->long_name));
@@ -159,6 +202,8 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
     CRD_TRY(add_predictive(file));
     if (meta->save_draws)
         CRD_TRY(add_samples(file, meta));
+    if (meta->part != NULL)
+        CRD_TRY(crd_part_add(&file->writer, meta->part));
     CRD_TRY(add_images(file, meta));
     *out = file;
     file = NULL;
@@ -186,14 +231,17 @@ crd_status crd_prediction_write_summary(crd_prediction_file *file, const crd_sum
     crd_status status = CRD_OK;
     int n;
     const crd_field *fields = crd_summary_fields(&n);
-    CRD_REQUIRE(
-        summary->n_classes == file->class_axis.extent && summary->n_top == file->top.extent &&
-            first_image >= 0 && first_image + summary->n_images <= file->image.extent,
-        CRD_ERR_INTERNAL, "%s: a summary that does not fit the file", crd_h5_name(file->writer.h5));
+    CRD_REQUIRE(summary->n_classes == file->class_axis.extent &&
+                    summary->n_top == file->top.extent && summary->n_sums == file->sum.extent &&
+                    first_image >= 0 && first_image + summary->n_images <= file->image.extent,
+                CRD_ERR_INTERNAL, "%s: a summary that does not fit the file",
+                crd_h5_name(file->writer.h5));
     for (int i = 0; i < n; i++) {
         const void *rows = *(void *const *)((const char *)summary + fields[i].offset);
         int64_t start[2] = {first_image, 0};
         int64_t count[2] = {summary->n_images, crd_field_columns(file, &fields[i])};
+        if (count[1] == 0)
+            continue;
         CRD_TRY(crd_labelled_write(&file->writer, "/predictive", fields[i].name,
                                    crd_field_h5_type(&fields[i]), rows, start, count));
     }

@@ -6,8 +6,8 @@
 
 struct crd_prediction_file {
     crd_writer writer;
-    crd_prediction_meta meta; /* borrowed: for checkpoints */
-    crd_axis chain, draw, image, class_axis, top;
+    crd_prediction_meta meta;                                   /* borrowed: for checkpoints */
+    crd_axis chain, draw, image, class_axis, top, sum, maximum; /* the last two: of a part */
     char *numbers;        /**< texts of the class numbers, where there are no names */
     const char **classes; /**< [n_classes] pointing into numbers */
     const char *samples;  /**< group of logits and probs, or NULL */
@@ -19,8 +19,15 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
                                 const crd_prediction_meta *meta, const crd_provenance *provenance,
                                 int64_t extra_bytes, int complete);
 
+/** Writes what a part says of the whole, into a group of its own (prediction_part.c). */
+crd_status crd_part_add(crd_writer *writer, const crd_part_facts *facts);
+
 crd_h5_type crd_field_h5_type(const crd_field *field);
-/** Extent of the second dimension; 1 where there is none. */
+/** Axis of the second dimension; NULL where there is none. */
+const crd_axis *crd_field_axis(const crd_prediction_file *file, const crd_field *field);
+/** Its extent; 1 where there is none; 0: the file has no such field. */
 int64_t crd_field_columns(const crd_prediction_file *file, const crd_field *field);
+/** Reads rows [first, + summary->n_images) of all fields of the summary. */
+crd_status crd_prediction_read_rows(crd_summary *summary, crd_h5 *h5, int64_t first);
 
 #endif

@@ -11,6 +11,7 @@
 typedef struct constants {
     __m256i keys[CRD_PHILOX_ROUNDS][2];
     __m256i draw, image, tensor;
+    __m256i turn; /* from an angle to its quadrant */
 } constants;
 
 static inline __m256i all(uint32_t value)
@@ -30,6 +31,7 @@ static void constants_init(constants *k, const crd_stream *stream)
     k->draw = all(counter[1]);
     k->image = all(counter[2]);
     k->tensor = all(counter[3]);
+    k->turn = all(0x20000000u + crd_stream_turn(stream));
 }
 
 /* Philox of two times 4 counters, one to a 64-bit lane. The multiplication reads only the lower
@@ -100,11 +102,11 @@ static inline __m256 flip(__m256 value, __m256i word)
 }
 
 /* crd_normal_pair of 8 lanes. */
-static inline void pairs(__m256 out[2], __m256i a, __m256i b)
+static inline void pairs(__m256 out[2], __m256i a, __m256i b, __m256i turn)
 {
     __m256 r = radius(a);
     __m256 z = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_slli_epi32(b, 2)), _mm256_set1_ps(0x1p-32f));
-    __m256i quadrant = _mm256_add_epi32(b, all(0x20000000u));
+    __m256i quadrant = _mm256_add_epi32(b, turn);
     __m256 zz = _mm256_mul_ps(z, z);
     __m256 s = horner(_mm256_set1_ps(CRD_NORMAL_S3), zz, CRD_NORMAL_S2);
     s = horner(s, zz, CRD_NORMAL_S1);
@@ -125,8 +127,8 @@ static inline void half_normals(__m256 eps[4], const constants *k, int64_t block
 {
     __m256i words[4];
     half_words(words, k, block, half);
-    pairs(eps, words[0], words[1]);
-    pairs(eps + 2, words[2], words[3]);
+    pairs(eps, words[0], words[1], k->turn);
+    pairs(eps + 2, words[2], words[3], k->turn);
 }
 
 static void block_normals(float eps[CRD_STREAM_BLOCK], const constants *k, int64_t block)

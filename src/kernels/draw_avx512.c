@@ -11,6 +11,7 @@
 typedef struct constants {
     __m512i keys[CRD_PHILOX_ROUNDS][2];
     __m512i draw, image, tensor;
+    __m512i turn; /* from an angle to its quadrant */
 } constants;
 
 static inline __m512i all(uint32_t value)
@@ -35,6 +36,7 @@ static void constants_init(constants *k, const crd_stream *stream)
     k->draw = all(counter[1]);
     k->image = all(counter[2]);
     k->tensor = all(counter[3]);
+    k->turn = all(0x20000000u + crd_stream_turn(stream));
 }
 
 /* Philox of 8 counters, one to a 64-bit lane. The multiplication reads only the lower half of a
@@ -104,11 +106,11 @@ static inline __m512 flip(__m512 value, __m512i word)
 }
 
 /* crd_normal_pair of 16 lanes. */
-static inline void pairs(__m512 out[2], __m512i a, __m512i b)
+static inline void pairs(__m512 out[2], __m512i a, __m512i b, __m512i turn)
 {
     __m512 r = radius(a);
     __m512 z = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_slli_epi32(b, 2)), _mm512_set1_ps(0x1p-32f));
-    __m512i quadrant = _mm512_add_epi32(b, all(0x20000000u));
+    __m512i quadrant = _mm512_add_epi32(b, turn);
     __m512 zz = _mm512_mul_ps(z, z);
     __m512 s = horner(_mm512_set1_ps(CRD_NORMAL_S3), zz, CRD_NORMAL_S2);
     s = horner(s, zz, CRD_NORMAL_S1);
@@ -129,8 +131,8 @@ static inline void block_normals(__m512 eps[4], const constants *k, int64_t bloc
 {
     __m512i words[4];
     block_words(words, k, block);
-    pairs(eps, words[0], words[1]);
-    pairs(eps + 2, words[2], words[3]);
+    pairs(eps, words[0], words[1], k->turn);
+    pairs(eps + 2, words[2], words[3], k->turn);
 }
 
 static void normal_fill(float *out, int64_t n, int64_t first, const crd_stream *stream)

@@ -25,7 +25,7 @@ static void block_normals(float eps[CRD_STREAM_BLOCK], const crd_stream *stream,
         if (i / 16 % 2 == 1)
             continue; /* made together with its partner, 16 elements before it */
         float pair[2];
-        crd_normal_pair(pair, words[i], words[i + 16]);
+        crd_normal_pair(pair, words[i], words[i + 16] + crd_stream_turn(stream));
         eps[i] = pair[0];
         eps[i + 16] = pair[1];
     }

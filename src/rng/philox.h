@@ -47,4 +47,11 @@ static inline void crd_stream_counter(uint32_t c[4], const crd_stream *stream, u
     c[3] = stream->tensor << 8 | stream->purpose;
 }
 
+/** What is added to the angle word of a stream's normals: half a turn changes the sign of sine and
+ * cosine and nothing else, so that the negated normals cost nothing. */
+static inline uint32_t crd_stream_turn(const crd_stream *stream)
+{
+    return stream->negated ? 0x80000000u : 0;
+}
+
 #endif

@@ -12,6 +12,8 @@ typedef struct crd_accumulator_view {
     int64_t *group_probs;     /**< [CRD_N_GROUPS][C] sum of q over the group's draws */
     int64_t *squares_low;     /**< [C] sum of the low 36 bits of q^2 */
     int64_t *squares_high;    /**< [C] sum of q^2 >> 36 */
+    int64_t *gaps_low;        /**< [C] of squared differences within pairs, likewise */
+    int64_t *gaps_high;       /**< [C] */
     int64_t *votes;           /**< [C] */
     int64_t *group_entropies; /**< [CRD_N_GROUPS] */
     int64_t *group_draws;     /**< [CRD_N_GROUPS] draws added */
@@ -27,9 +29,11 @@ static inline crd_accumulator_view crd_accumulator_view_of(int64_t *sums, int64_
         .group_probs = sums,
         .squares_low = squares,
         .squares_high = squares + n_classes,
-        .votes = squares + 2 * n_classes,
-        .group_entropies = squares + 3 * n_classes,
-        .group_draws = squares + 3 * n_classes + CRD_N_GROUPS,
+        .gaps_low = squares + 2 * n_classes,
+        .gaps_high = squares + 3 * n_classes,
+        .votes = squares + 4 * n_classes,
+        .group_entropies = squares + 5 * n_classes,
+        .group_draws = squares + 5 * n_classes + CRD_N_GROUPS,
         .max = maxima,
         .max_negative = maxima + n_classes,
     };

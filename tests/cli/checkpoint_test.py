@@ -105,10 +105,10 @@ class Checkpoint(program.Case):
 
     def test_other_runs_are_refused_by_name(self):
         self.stop("--max-time", "0.001s")
-        for words, options in ((["draws", "96", "170"], ("--draws", 170)), (["seed", "0", "3"], ("--seed", 3)),
-                               (["type", "default", "flipout"], ("--type", "flipout")), (["batch", "8", "4"], ("--batch", 4)),
+        for words, options in ((["--draws", "96", "170"], ("--draws", 170)), (["--seed", "0", "3"], ("--seed", 3)),
+                               (["--type", "default", "flipout"], ("--type", "flipout")), (["--batch", "8", "4"], ("--batch", 4)),
                                (["images", "20", "21"], (IMAGES / "00_t-shirt_top.jpg",))):
-            for ranks in (1, 2) if words[0] == "draws" else (1,):
+            for ranks in (1, 2) if words[0] == "--draws" else (1,):
                 result = self.stop(*options, ranks=ranks, code=RESUME)
                 self.assertEqual(len(result.err.splitlines()), 1, result.err)
                 self.assertRegex(result.err, r"p\.h5\.ckpt: {}: the checkpoint has {}, this run {}".format(*words))

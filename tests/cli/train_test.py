@@ -1,7 +1,12 @@
 """`credence train` on the quickstart's images: the same posterior on any ranks, killed and resumed, and its faults."""
+import json
 import os
+import pathlib
+import random
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -11,7 +16,19 @@ import numpy as np
 import program
 from program import DATA, MPIRUN, PROGRAM, run
 
-USAGE, INPUT, NUMERIC, RESUME, STOPPED = 2, 3, 5, 6, 75
+USAGE, INPUT, IO, NUMERIC, RESUME, STOPPED = 2, 3, 4, 5, 6, 75
+
+
+def children(pid):
+    """The processes below a process, itself last."""
+    parents = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    return [p for child in parents.get(pid, []) for p in children(child)] + [pid]
 
 
 class Train(program.Case):
@@ -23,11 +40,21 @@ class Train(program.Case):
         images = random.randint(0, 120, (96, 1, 28, 28)).astype(np.uint8)
         for image, label in zip(images, labels):  # a class is a bright row
             image[0, 2 * label:2 * label + 4] += 100
-        for name, rows in (("labelled", labels), ("wrong", labels + 1), ("plain", None)):
+        values = np.outer(labels - 4.5, np.arange(10)) / 30
+        holed = values.copy()
+        holed[7, 3] = np.nan
+        contents = {"labelled": ("labels", labels), "wrong": ("labels", labels + 1), "plain": (None, None),
+                    "values": ("targets", values), "narrow": ("targets", values[:, :5].astype(np.float32)),
+                    "holed": ("targets", holed), "short": ("targets", values[:-1]), "flat": ("targets", values[:, 0]),
+                    "whole": ("targets", labels[:, None])}
+        for name, (key, rows) in contents.items():
             with h5py.File(cls.folder / f"{name}.h5", "w") as file:
                 file["images"] = images
-                if rows is not None:
-                    file["labels"] = rows.astype(np.int64)
+                if key is not None:
+                    file[key] = rows
+        for name in ("cat", "dog"):
+            (cls.folder / "pets" / name).mkdir(parents=True)
+            shutil.copy(DATA / "images" / "00_t-shirt_top.jpg", cls.folder / "pets" / name / "a.jpg")
         cls.options = [cls.posterior, cls.folder / "labelled.h5", "--epochs", 3, "--batch-size", 32, "--micro-batch", 8,
                        "--lr", "2e-3", "--augment", "flip", "--draws", 2]
 
@@ -61,47 +88,246 @@ class Train(program.Case):
         self.train("part.h5", "--resume", ranks=2)
         self.assertEqual(self.digest("part.h5"), self.digest("whole.h5"))
 
-    def test_killed_and_resumed(self):
-        self.train("whole.h5")
-        words = [*MPIRUN, "-n", "2", PROGRAM, "train", *map(str, self.options), "-o", "killed.h5",
-                 "--checkpoint-interval", "0.001s", "--resume"]
-        for delay in (0.6, 0.9, 1.3):
-            job = subprocess.Popen(words, cwd=self.work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   start_new_session=True)
-            time.sleep(delay)
-            os.killpg(job.pid, signal.SIGKILL)
+    def test_finished_and_prolonged(self):
+        self.train("long.h5", "--epochs", 5)
+        self.train("p.h5")
+        self.train("p.h5", "--epochs", 5, "--resume", ranks=2)
+        self.assertEqual(self.digest("p.h5"), self.digest("long.h5"))
+        result = self.train("p.h5", "--epochs", 4, "--resume", code=RESUME)
+        self.assertIn("--epochs", result.err)
+        self.train("p.h5", "--epochs", 5, "--lr", "0.002", "--resume")  # the same number, written otherwise
+        for options, words in ((("--lr", "1e-3"), ("--lr", "0.002", "0.001")), (("--seed", 7), ("--seed", "0", "7")),
+                               (("--augment", "crop4"), ("--augment", "flip", "flip crop4")),
+                               (("--scheduler", "cosine"), ("--scheduler", "constant", "cosine"))):
+            for ranks in (1, 3):
+                result = self.train("p.h5", "--epochs", 5, *options, "--resume", ranks=ranks, code=RESUME)
+                for word in ("p.h5.ckpt", *words):
+                    self.assertIn(word, result.err)
+        # The cosine's period follows from the epochs, unless it is given.
+        self.train("c.h5", "--epochs", 2, "--scheduler", "cosine")
+        result = self.train("c.h5", "--epochs", 3, "--scheduler", "cosine", "--resume", code=RESUME)
+        self.assertRegex(result.err, "--t-max: the checkpoint has 2, this run 3")
+        self.train("c.h5", "--epochs", 3, "--scheduler", "cosine", "--t-max", 2, "--resume")
+
+    def kill_and_resume(self, options):
+        """Kills a run some time after it wrote a checkpoint, again and again on other ranks; returns how often."""
+        chance, n_kills = random.Random(), 0
+        checkpoint = self.work / "killed.h5.ckpt"
+        for ranks in (2, 1, 3, 2):
+            launcher = [*MPIRUN, "-n", str(ranks)] if ranks > 1 else []
+            before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+            job = subprocess.Popen([*launcher, PROGRAM, *map(str, options)], cwd=self.work, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+            deadline = time.monotonic() + 60
+            while job.poll() is None and time.monotonic() < deadline and (
+                    not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
+                time.sleep(0.005)
+            time.sleep(chance.uniform(0, 0.2))
+            running = job.poll() is None
+            for pid in children(job.pid) if running else []:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            n_kills += running
             job.wait()
-        self.train("killed.h5", "--resume", ranks=3)
+        return n_kills
+
+    def test_killed_and_resumed(self):
+        self.train("whole.h5", "--epochs", 30)
+        n_kills = self.kill_and_resume(["train", *self.options, "--epochs", 30, "-o", "killed.h5",
+                                        "--checkpoint-interval", "0.001s", "--resume"])
+        self.assertGreaterEqual(n_kills, 2)
+        self.train("killed.h5", "--epochs", 30, "--resume", ranks=3)
         self.assertEqual(self.digest("killed.h5"), self.digest("whole.h5"))
 
     def test_damaged_checkpoint_falls_back(self):
-        self.train("whole.h5")
-        for _ in range(2):  # two checkpoints: the newer is damaged below
-            self.train("d.h5", "--max-time", "0.001s", "--resume", code=STOPPED)
-        checkpoint = self.work / "d.h5.ckpt"
-        content = bytearray(checkpoint.read_bytes())
-        content[len(content) // 2] ^= 1
-        checkpoint.write_bytes(content)
-        result = self.train("d.h5", "--resume")
-        self.assertIn("d.h5.ckpt", result.err)
-        self.assertEqual(self.digest("d.h5"), self.digest("whole.h5"))
+        def damage(name):
+            content = bytearray((self.work / name).read_bytes())
+            content[len(content) // 2] ^= 1
+            (self.work / name).write_bytes(content)
 
-    def test_faults(self):
-        def fails(code, words, *options):
-            for ranks in (1, 3):
-                result = run("train", *options, "-o", "no.h5", ranks=ranks, folder=self.work)
+        self.train("whole.h5")
+        for ranks in (1, 3):
+            for _ in range(2):  # two checkpoints: the newer is damaged below
+                self.train("d.h5", "--max-time", "0.001s", "--resume", code=STOPPED)
+            damage("d.h5.ckpt")
+            result = self.train("d.h5", "--resume", ranks=ranks)
+            self.assertRegex(result.err, r"d\.h5\.ckpt: .*going on from the checkpoint before it, .*d\.h5\.ckpt\.prev")
+            self.assertEqual(self.digest("d.h5"), self.digest("whole.h5"))
+            for name in ("d.h5.ckpt", "d.h5.ckpt.prev"):
+                damage(name)
+            result = self.train("d.h5", "--resume", ranks=ranks, code=INPUT)
+            self.assertRegex(result.err, r"d\.h5\.ckpt: .*; and the checkpoint before it: .*d\.h5\.ckpt\.prev: ")
+            for path in self.work.glob("d.h5*"):
+                path.unlink()
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can mount a small file system")
+    def test_disk_full_during_a_checkpoint(self):
+        self.train("whole.h5")
+        size = self.measure_checkpoint()
+        for ranks in (1, 3):
+            with tempfile.TemporaryDirectory() as disk:
+                mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(size * 1.7)}", "tmpfs", disk],
+                                         capture_output=True, text=True)
+                if mounted.returncode != 0:
+                    self.skipTest(f"cannot mount a tmpfs: {mounted.stderr.strip()}")
+                try:
+                    self.run_on_full_disk(pathlib.Path(disk), ranks)
+                finally:
+                    subprocess.run(["umount", disk], check=True)
+
+    def measure_checkpoint(self):
+        self.train("m.h5", "--max-time", "0.001s", code=STOPPED)
+        return (self.work / "m.h5.ckpt").stat().st_size
+
+    def run_on_full_disk(self, disk, ranks):
+        """The disk holds a checkpoint and the posterior, but no two checkpoints."""
+        result = self.train(disk / "full.h5", "--checkpoint-interval", "0.001s", ranks=ranks)
+        self.assertRegex(result.err, r"warning: no new checkpoint: .*No space left.*; the one of step 1 is intact")
+        self.assertEqual(self.digest(disk / "full.h5"), self.digest("whole.h5"))
+        self.assertEqual(sorted(path.name for path in disk.iterdir()), ["full.h5", "full.h5.ckpt"])
+        (disk / "full.h5").unlink()  # its room is needed for its successor
+        self.train(disk / "full.h5", "--resume", ranks=ranks)
+        self.assertEqual(self.digest(disk / "full.h5"), self.digest("whole.h5"))
+
+    def fails(self, code, words, *options, output="no.h5"):
+        for ranks in (1, 3):
+            with self.subTest(options=options, ranks=ranks):
+                result = run("train", *options, "-o", output, ranks=ranks, folder=self.work)
                 self.assertEqual(result.codes, [code] * ranks, result.err)
                 lines = [line for line in result.err.splitlines() if line.startswith("credence:")]
                 for word in words:
                     self.assertIn(word, lines[-1])
-            self.assertFalse((self.work / "no.h5").exists())
+                self.assertFalse((self.work / "no.h5").exists())
 
+    def test_faults(self):
         labelled = self.folder / "labelled.h5"
-        fails(INPUT, ["label"], self.posterior, self.folder / "plain.h5")
-        fails(INPUT, ["10"], self.posterior, self.folder / "wrong.h5")
-        fails(NUMERIC, ["step "], self.posterior, labelled, "--optimizer", "sgd", "--lr", "1e30")
-        fails(USAGE, ["--epochs"], self.posterior, labelled, "--epochs", "0")
-        fails(USAGE, ["--optimizer"], self.posterior, labelled, "--optimizer", "adm")
+        self.fails(INPUT, ["plain.h5[0]", "no label"], self.posterior, self.folder / "plain.h5")
+        self.fails(INPUT, ["wrong.h5[9]", "label 10", "0 to 9"], self.posterior, self.folder / "wrong.h5")
+        self.fails(INPUT, ["'cat'", "2 sub-folders", "10 classes"], self.posterior, self.folder / "pets")
+        self.fails(INPUT, ["no label"], self.posterior, labelled, "--validate", self.folder / "plain.h5")
+        self.fails(USAGE, ["--epochs"], self.posterior, labelled, "--epochs", "0")
+        self.fails(USAGE, ["--optimizer"], self.posterior, labelled, "--optimizer", "adm")
+        self.fails(USAGE, ["--kl-weight 0"], self.posterior, labelled, "--keep-gradients")
+        for place in ("missing/no.h5", "/proc/no.h5", self.work):
+            self.fails(IO, [str(place), "cannot be written"], self.posterior, labelled, output=place)
+
+    def test_not_a_number(self):
+        labelled = self.folder / "labelled.h5"
+        self.fails(NUMERIC, ["step 2: ", "there is no checkpoint"], self.posterior, labelled, "--optimizer", "sgd", "--lr",
+                   "1e30")
+        for path in self.work.iterdir():
+            path.unlink()
+        # The learning rate explodes after the first epoch: the checkpoint before it is good, and named.
+        self.fails(NUMERIC, ["step ", "no.h5.ckpt holds step "], self.posterior, labelled, "--optimizer", "sgd", "--lr",
+                   "1e-6", "--scheduler", "exponential", "--gamma", "1000", "--checkpoint-interval", "0.001s", "--epochs", 9)
+        self.assertEqual(run("inspect", "no.h5.ckpt", folder=self.work).codes, [0])
+
+    def test_calibration(self):
+        labelled = self.folder / "labelled.h5"
+        self.train("plain.h5")
+        for name, options in (("avuc", ()), ("eau", ("--error-threshold", 0.5)), ("eac", ("--error-threshold", 0.5))):
+            self.train(f"{name}.h5", "--calibration", name, "--uncertainty-threshold", 0.5, *options)
+            self.assertNotEqual(self.digest(f"{name}.h5"), self.digest("plain.h5"))
+            self.train("null.h5", "--calibration", name, "--calibration-beta", 0, "--uncertainty-threshold", 0.5, *options)
+            self.assertEqual(self.digest("null.h5"), self.digest("plain.h5"))
+        for words, *options in ((["avuc, eau, eac"], "--calibration", "ava"),
+                                (["--uncertainty-threshold"], "--calibration", "avuc"),
+                                (["--error-threshold"], "--calibration", "eau", "--uncertainty-threshold", 1),
+                                (["--calibration"], "--calibration-beta", 2),
+                                (["--error-threshold", "avuc"], "--calibration", "avuc", "--error-threshold", 1),
+                                (["cross-entropy"], "--calibration", "avuc", "--uncertainty-threshold", 1, "--loss",
+                                 "mse-distill")):
+            self.fails(USAGE, words, self.posterior, labelled, *options)
+
+    def history(self, *options, **more):
+        result = run("train", self.posterior, *options, "-o", "r.h5", "--json", folder=self.work, **more)
+        self.assertEqual(set(result.codes), {0}, result.err)
+        return [json.loads(line) for line in result.out.splitlines()][:-1]
+
+    def test_regression(self):
+        values, narrow = self.folder / "values.h5", self.folder / "narrow.h5"
+        # The untrained network: data term and validation are the same figure, found on two ways.
+        still = ["--mean", "--lr", 0, "--epochs", 1, "--batch-norm", "eval", "--micro-batch", 7]
+        for loss, data, figure in (("mse", values, "validation_mse"), ("gaussian-nll", narrow, "validation_nll")):
+            epoch, = self.history(data, "--validate", data, "--loss", loss, *still)
+            self.assertAlmostEqual(epoch["data_term"] / epoch[figure], 1, 5)
+            self.assertIsNone(epoch["accuracy"])
+            self.assertIsNone(epoch["validation_accuracy"])
+            self.assertEqual(epoch["validation_nll"] is None, loss == "mse")
+            learnt = [self.history(data, "--validate", data, "--loss", loss, "--epochs", 4, "--lr", "1e-3",
+                                   "--batch-size", 16, "--kl-weight", "1e-6", ranks=ranks)
+                      for ranks in (1, 3)]
+            for both in zip(*learnt):
+                one, three = ({**line, "seconds": 0} for line in both)
+                self.assertEqual(one, three)
+            self.assertLess(learnt[0][-1][figure], 0.5 * epoch[figure])
+            for ranks in (1, 3):
+                result = run("predict", "r.h5", DATA / "images", ranks=ranks, folder=self.work)
+                self.assertEqual(result.codes, [INPUT] * ranks)
+                self.assertIn("regression", result.err)
+        self.history(narrow, "--loss", "gaussian-nll", "--calibration", "eac", "--uncertainty-threshold", 0.5,
+                     "--error-threshold", 0.5, "--epochs", 1)
+        for data, words in (("labelled", ["no target"]), ("narrow", ["5 targets", "10 values"]),
+                            ("holed", ["targets[7, 3]", "nan"]), ("short", ["(95", "96 images"]),
+                            ("flat", ["(image, output)"]), ("whole", ["int64", "float32"])):
+            self.fails(INPUT, words, self.posterior, self.folder / f"{data}.h5", "--loss", "mse")
+        self.fails(INPUT, ["no target"], self.posterior, values, "--loss", "mse", "--validate", self.folder / "plain.h5")
+        self.fails(INPUT, ["10 targets", "5 values"], self.posterior, values, "--loss", "gaussian-nll")
+
+    def test_history_and_progress(self):
+        validation = self.folder / "labelled.h5"
+        result = self.train("h.h5", "--validate", validation, "--json")
+        lines = [json.loads(line) for line in result.out.splitlines()]
+        self.assertEqual([line["epoch"] for line in lines[:-1]], [1, 2, 3])
+        self.assertEqual((lines[-1]["epochs"], lines[-1]["steps"]), (3, 9))
+        with h5py.File(self.work / "h.h5.ckpt") as file:
+            for key, values in file["history"].items():
+                for line, value in zip(lines, values):
+                    if line[key] is None:
+                        self.assertTrue(np.isnan(value))
+                    else:
+                        np.testing.assert_allclose(line[key], value, rtol=1e-8)
+        # On a terminal: one line that renews itself, with the time left.
+        script = 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) != 0)'
+        words = [PROGRAM, "train", *map(str, self.options), "-o", "t.h5", "--epochs", "20"]
+        done = subprocess.run(["/usr/bin/python3", "-c", script, *words], cwd=self.work, capture_output=True, timeout=120,
+                              env={**os.environ, "TERM": "xterm", "OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout.decode(), r"\r[^\n]*steps[^\n]*left")
+
+    def test_outputs_that_are_inputs(self):
+        images, labels = self.work / "i-idx3-ubyte", self.work / "l-idx1-ubyte"
+        images.write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(2 * 784))
+        labels.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 0, 1]))
+        (self.work / "test_batch.bin").write_bytes(bytes(2 * 3073))
+        shutil.copy(DATA / "images" / "00_t-shirt_top.jpg", self.work / "a.jpg")
+        shutil.copy(self.posterior, self.work / "p.h5.ckpt")
+        shutil.copy(self.posterior, self.work / "p.best.h5")
+        shutil.copy(self.folder / "labelled.h5", self.work / "data.h5")
+        idx, cifar = f"idx:{images},{labels}", f"cifar10:{self.work}:test"
+        before = {path.name: path.read_bytes() for path in self.work.iterdir()}
+        for output, *inputs in ((images, self.posterior, idx), (labels, self.posterior, idx),
+                                ("test_batch.bin", self.posterior, cifar), ("a.jpg", self.posterior, "a.jpg"),
+                                ("a.jpg", self.posterior, "."), ("data.h5", self.posterior, "data.h5"),
+                                ("data.h5", self.posterior, idx, "--validate", "data.h5"),
+                                ("p.h5", "p.h5.ckpt", idx), ("p.h5", "p.best.h5", idx), ("p.best.h5", "p.best.h5", idx)):
+            self.fails(USAGE, ["is an input"], *inputs, output=output)
+        self.assertEqual({path.name: path.read_bytes() for path in self.work.iterdir()}, before)
+
+    def test_kept_gradients(self):
+        options = [self.posterior, DATA / "images" / "13_shirt.jpg", "--loss", "mse-distill", "--kl-weight", 0, "--epochs",
+                   4, "--batch-norm", "eval"]
+        for name, more in (("zeroed.h5", []), ("kept.h5", ["--keep-gradients"])):
+            self.assertEqual(run("train", *options, *more, "-o", name, folder=self.work).codes, [0])
+        self.assertNotEqual(self.digest("kept.h5"), self.digest("zeroed.h5"))
+        for ranks, code in ((2, STOPPED), (3, STOPPED), (1, 0)):
+            limit = ["--max-time", "0.001s"] if code else []
+            result = run("train", *options, "--keep-gradients", *limit, "--resume", "-o", "part.h5", ranks=ranks,
+                         folder=self.work)
+            self.assertEqual(result.codes, [code] * ranks, result.err)
+        self.assertEqual(self.digest("part.h5"), self.digest("kept.h5"))
 
     def test_distilling_and_the_deterministic_twin(self):
         result = run("train", self.posterior, DATA / "images" / "00_t-shirt_top.jpg", "--loss", "mse-distill", "--kl-weight",

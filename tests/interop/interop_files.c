@@ -95,10 +95,8 @@ static crd_status write_summary(crd_prediction_file *file)
         CRD_TRY(crd_summary_init(&summary, 1, N_CLASSES, N_TOP));
         for (int f = 0; f < n_fields; f++) {
             void *row = *(void **)(void *)((char *)&summary + fields[f].offset);
-            int columns = fields[f].dim == CRD_DIM_CLASS ? N_CLASSES
-                          : fields[f].dim == CRD_DIM_TOP ? N_TOP
-                                                         : 1;
-            for (int i = 0; i < columns; i++) {
+            int64_t columns = crd_summary_columns(&summary, &fields[f]);
+            for (int i = 0; i < (int)columns; i++) {
                 int value = 100 * f + 10 * (int)n + i;
                 if (fields[f].type == CRD_FLOAT32)
                     ((float *)row)[i] = (float)value;

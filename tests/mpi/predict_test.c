@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "credence/looks.h"
 #include "credence/predict.h"
 #include "credence/request.h"
 #include "mpi_test.h"
@@ -19,7 +20,7 @@ static crd_status load(float *tensors, int8_t *skipped, int64_t first, int64_t n
             return CRD_FAIL(CRD_ERR_INPUT, "image %lld is bad", (long long)*failing);
         skipped[i] = (first + i) % 13 == 5;
         for (int64_t k = 0; k < 3 * SIDE * SIDE; k++)
-            tensors[i * 3 * SIDE * SIDE + k] = (float)((k * (first + i + 3)) % 17) / 8 - 1;
+            tensors[i * 3 * SIDE * SIDE + k] = (float)((k * (first + i + 3)) % 17) / 8 - 1 + 0.5F * (float)((first + i) % 7);
     }
     return CRD_OK;
 }
@@ -28,6 +29,8 @@ typedef struct result {
     float mean[IMAGES][CLASSES];
     double information[IMAGES];
     int64_t votes[IMAGES][CLASSES];
+    int64_t n_draws[IMAGES];
+    int64_t n_units; /* computed by all ranks */
     int skipped;
     uint64_t draws_digest; /* of all logits, in file order */
     int64_t n_logits;
@@ -43,6 +46,7 @@ static crd_status take_summary(const crd_summary *s, int64_t first_image, void *
         memcpy(r->mean[first_image + i], s->probs_mean + i * CLASSES, sizeof r->mean[0]);
         memcpy(r->votes[first_image + i], s->votes + i * CLASSES, sizeof r->votes[0]);
         r->information[first_image + i] = s->mutual_information[i];
+        r->n_draws[first_image + i] = s->n_draws[i];
         r->skipped += s->skipped[i];
     }
     return CRD_OK;
@@ -81,7 +85,9 @@ static crd_status run(result *out, crd_comm *comm, const crd_model *model,
     out->failing_sink = failing_sink;
     crd_status status = crd_predict(&report, comm, model, options, &source, &sink);
     if (status == CRD_OK && crd_comm_rank(comm) == 0) {
-        CHECK(comm, report.n_units == n_units(options));
+        out->n_units = report.n_units;
+        CHECK(comm, options->until_mcse > 0 ? out->n_units < n_units(options)
+                                            : out->n_units == n_units(options));
     }
     return status;
 }
@@ -172,8 +178,8 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
     }
     CHECK(world, status == CRD_OK);
     if (crd_comm_rank(world) == 0) {
-        CHECK(world, n_computed == n_units(&options));
-        CHECK(world, k.n_kept == 0 || k.state.n_units_all == n_computed);
+        many.n_units = n_computed;
+        CHECK(world, k.n_kept == 0 || k.state.n_units_all == n_units(&options));
         CHECK(world, memcmp(&one, &many, sizeof one) == 0);
         k.state.first_image++; /* between two windows */
     }
@@ -189,6 +195,34 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
     free(k.state.sums);
     free(k.state.maxima);
     crd_comm_destroy(self);
+}
+
+/* Images stop at looks, each with the row that a run of so many draws gives it. */
+static void check_adaptive_rows(crd_comm *world, const crd_model *model,
+                                crd_predict_options options)
+{
+    static result stopped, fixed;
+    const crd_looks looks = {options.min_draws, options.n_draws, options.sampler.draw_block};
+    int n_looks_used = 0, n_seen = 0;
+    CHECK(world, run(&stopped, world, model, &options, -1, -1) == CRD_OK);
+    options.until_mcse = 0;
+    for (int64_t look = crd_looks_next(&looks, 0);; look = crd_looks_next(&looks, look)) {
+        int n_here = 0;
+        options.n_draws = look;
+        CHECK(world, run(&fixed, world, model, &options, -1, -1) == CRD_OK);
+        for (int64_t i = 0; crd_comm_rank(world) == 0 && i < IMAGES; i++)
+            if (stopped.n_draws[i] == look) {
+                n_here++;
+                CHECK(world, memcmp(stopped.mean[i], fixed.mean[i], sizeof fixed.mean[i]) == 0);
+                CHECK(world, stopped.information[i] == fixed.information[i]);
+            }
+        n_looks_used += n_here > 0;
+        n_seen += n_here;
+        if (look == looks.max_draws)
+            break;
+    }
+    if (crd_comm_rank(world) == 0)
+        CHECK(world, n_seen == IMAGES - 5 && n_looks_used > 2); /* 5 are skipped */
 }
 
 /* A rank with other weights is found before any work is done. */
@@ -246,6 +280,31 @@ static void check_not_a_number(crd_comm *world, crd_posterior *posterior,
     crd_shared_model_destroy(shared);
 }
 
+static void check_adaptive(crd_comm *world, const crd_model *model, crd_predict_options options)
+{
+    options.until_mcse = 0.02;
+    options.min_draws = 8;
+    options.n_draws = 317;
+    options.confidence = 0.95;
+    check_adaptive_rows(world, model, options);
+    for (int64_t bytes = 0; bytes <= 600000; bytes += 300000) { /* one window, several */
+        options.buffer_bytes = bytes;
+        check_options(world, model, options);
+        check_stops(world, model, options);
+    }
+    options.sampler.draw_block = 6;
+    options.sampler.antithetic = 1;
+    options.n_draws = 316;
+    check_options(world, model, options);
+    check_stops(world, model, options);
+    options.n_draws = 317;
+    static result r;
+    CHECK(world, run(&r, world, model, &options, -1, -1) == CRD_ERR_USAGE);
+    options.n_draws = 316;
+    options.want_draws = 1;
+    CHECK(world, run(&r, world, model, &options, -1, -1) == CRD_ERR_USAGE);
+}
+
 int main(void)
 {
     crd_comm *world;
@@ -275,6 +334,7 @@ int main(void)
     options.shuffle = UINT64_C(0x5851f42d4c957f2d);
     options.buffer_bytes = 0;
     check_stops(world, model, options);
+    check_adaptive(world, model, options);
     check_deviating_rank(world, &options);
     options.want_draws = 1;
     options.sampler.estimator = "flipout";

@@ -72,6 +72,10 @@ static void state_make(crd_train_state *state, int n_states, int64_t n_epochs, i
             state->states[k][i] = (float)(step + k) / (float)(i + 3);
     if (n_states > 0)
         state->states[0][0] = NAN;
+    if (n_states == 2)
+        assert_ok(crd_train_state_keep_gradients(state));
+    for (int64_t i = 0; state->kept != NULL && i < 2 * n_floats; i++)
+        state->kept[i] = (float)(step - i);
     for (int64_t e = 0; e < n_epochs; e++) {
         double x = (double)(e + 1) / 3;
         state->history[e] = (crd_epoch){e + 1,
@@ -84,7 +88,7 @@ static void state_make(crd_train_state *state, int n_states, int64_t n_epochs, i
                                         x + 5,
                                         NAN,
                                         x + 7,
-                                        {odd_nan(), x + 9, INFINITY}};
+                                        {odd_nan(), x + 9, INFINITY, x + 10}};
     }
 }
 
@@ -140,6 +144,9 @@ static void a_state_comes_back_to_the_bit(void **unused)
         assert_int_equal(b.n_states, n_states);
         for (int k = 0; k < n_states; k++)
             assert_memory_equal(b.states[k], a.states[k], 2 * block);
+        assert_int_equal(b.kept == NULL, a.kept == NULL);
+        if (a.kept != NULL)
+            assert_memory_equal(b.kept, a.kept, 2 * block);
         assert_int_equal(b.step, 17);
         assert_int_equal(b.epoch, 2 * n_states);
         assert_int_equal(b.batch, 2);

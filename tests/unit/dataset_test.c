@@ -591,6 +591,57 @@ static void folders_that_are_wrong(void **state)
     assert_fails(crd_dataset_open(&d, NULL, 0), CRD_ERR_USAGE, "no images");
 }
 
+static void make_targets(const char *name, crd_h5_type type, const void *values,
+                         const crd_shape *shape)
+{
+    static const uint8_t bytes[H5_COUNT];
+    const crd_shape images = crd_shape_make(4, H5_N, H5_C, H5_SIDE, H5_SIDE);
+    crd_h5 *file;
+    assert_ok(crd_h5_create(&file, at(name), name));
+    assert_ok(crd_h5_dataset_create(file, "/images", CRD_H5_UINT8, &images));
+    assert_ok(crd_h5_write(file, "/images", CRD_H5_UINT8, bytes, NULL, NULL));
+    assert_ok(crd_h5_dataset_create(file, "/targets", type, shape));
+    assert_ok(crd_h5_write(file, "/targets", type, values, NULL, NULL));
+    assert_ok(crd_h5_close(file));
+}
+
+static void targets_of_regression(void **state)
+{
+    (void)state;
+    crd_dataset *d, *other;
+    float floats[2 * H5_N];
+    double doubles[2 * H5_N];
+    const crd_shape pairs = crd_shape_make(2, H5_N, 2), flat = crd_shape_make(1, H5_N);
+    for (int i = 0; i < 2 * H5_N; i++) {
+        floats[i] = 0.5f * (float)i;
+        doubles[i] = (double)floats[i];
+    }
+    make_targets("t32.h5", CRD_H5_FLOAT32, floats, &pairs);
+    make_targets("t64.h5", CRD_H5_FLOAT64, doubles, &pairs);
+    char second[1000], first[1000];
+    snprintf(first, sizeof first, "%s", at("t32.h5"));
+    snprintf(second, sizeof second, "%s", at("t64.h5"));
+    assert_ok(crd_dataset_open(&d, (const char *const[]){first, second}, 2));
+    assert_ok(crd_dataset_check_targets(d, 2));
+    assert_fails(crd_dataset_check_targets(d, 3), CRD_ERR_INPUT,
+                 "t32.h5[0]: this image has 2 targets, but the network gives 3 values");
+    for (int64_t i = 0; i < 2 * H5_N; i++)
+        assert_memory_equal(crd_dataset_target(d, i), floats + i % H5_N * 2, 2 * sizeof(float));
+    floats[3] += 1;
+    make_targets("changed.h5", CRD_H5_FLOAT32, floats, &pairs);
+    assert_int_equal(rename(at("changed.h5"), first), 0);
+    assert_ok(crd_dataset_open(&other, (const char *const[]){first, second}, 2));
+    assert_true(crd_dataset_digest(d) != crd_dataset_digest(other));
+    crd_dataset_close(other);
+    crd_dataset_close(d);
+    doubles[5] = 1e39; /* no float */
+    make_targets("inf.h5", CRD_H5_FLOAT64, doubles, &pairs);
+    assert_refused(CRD_ERR_INPUT, "/targets[2, 1]: is inf", "%s%s", at("inf.h5"), "");
+    make_targets("flat.h5", CRD_H5_FLOAT32, floats, &flat);
+    assert_refused(CRD_ERR_INPUT, "it must be (image, output) for the 6 images", "%s%s",
+                   at("flat.h5"), "");
+}
+
 static void several_sources_are_one_data_set(void **state)
 {
     (void)state;
@@ -779,6 +830,7 @@ int main(void)
         cmocka_unit_test(hdf5_files_that_are_wrong),
         cmocka_unit_test(folders_of_classes),
         cmocka_unit_test(folders_that_are_wrong),
+        cmocka_unit_test(targets_of_regression),
         cmocka_unit_test(several_sources_are_one_data_set),
         cmocka_unit_test(digests_tell_data_sets_apart),
         cmocka_unit_test(augmentation_is_a_function_of_its_address),

@@ -110,12 +110,33 @@ static void tables_give_the_same_bits(void **state)
                          .purpose = CRD_PURPOSE_WEIGHT};
     for (int64_t n = 0; n <= 200; n++) {
         stream.draw++;
+        stream.negated ^= 1;
         compare(n, CRD_STREAM_BLOCK * n, &stream);
     }
     compare(N_LONG, 0, &stream);
     stream.purpose = CRD_PURPOSE_SIGN_IN;
     compare(N_LONG, INT64_C(1) << 33, &stream);
     compare(CRD_STREAM_BLOCK - 1, (INT64_C(1) << 34) - CRD_STREAM_BLOCK, &stream);
+}
+
+static void negated_normals_differ_in_the_sign_alone(void **state)
+{
+    (void)state;
+    enum { N = 10000 };
+    static float eps[2][N], signs[2][N];
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    crd_stream stream = {.seed = 9, .draw = 4, .tensor = 2, .purpose = CRD_PURPOSE_WEIGHT};
+    for (int table = 0; table < n_tables; table++) {
+        for (stream.negated = 0; stream.negated < 2; stream.negated++) {
+            tables[table]->normal_fill(eps[stream.negated], N, 0, &stream);
+            tables[table]->sign_fill(signs[stream.negated], N, &stream);
+        }
+        for (int i = 0; i < N; i++)
+            eps[1][i] = -eps[1][i];
+        assert_memory_equal(eps[0], eps[1], sizeof eps[0]);
+        assert_memory_equal(signs[0], signs[1], sizeof signs[0]);
+    }
 }
 
 /* The loops over arrays, on n elements that begin anywhere, into one another and in place. */
@@ -394,6 +415,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_give_the_same_bits),
+        cmocka_unit_test(negated_normals_differ_in_the_sign_alone),
         cmocka_unit_test(loops_over_arrays_give_the_same_bits),
         cmocka_unit_test(loops_over_arrays_are_right),
         cmocka_unit_test(rows_are_copied_with_zeros_around),

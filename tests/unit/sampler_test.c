@@ -158,6 +158,56 @@ static void a_draw_is_the_same_in_every_block_and_nothing_is_allocated(void **st
     }
 }
 
+/* Draw 2k is what it is without pairs. In a linear layer draws 2k and 2k + 1 lie on both sides of the
+ * mean network; a deeper network only repeats the first half of this. */
+static void antithetic_draws_mirror_each_other(void **state)
+{
+    (void)state;
+    enum { DRAWS = 6, IN = 3, OUT = 2, BATCH = 2 };
+    const crd_shape shape = crd_shape_make(3, IN, 1, 1);
+    const crd_conversion conversion = moped(0.5);
+    const float linear_images[BATCH * IN] = {1, -0.5F, 2, 0.5F, 1, 1.5F};
+    float cnn_images[BATCH * PIXELS];
+    fill_any(cnn_images, BATCH * PIXELS, 3);
+    for (int is_deep = 0; is_deep < 2; is_deep++) {
+        crd_network *network = is_deep ? make_cnn() : NULL;
+        if (!is_deep) {
+            assert_ok(crd_network_create(&network, "linear", &shape));
+            add_head(network, 0, IN, OUT);
+        }
+        const float *images = is_deep ? cnn_images : linear_images;
+        int64_t n = BATCH * crd_network_n_outputs(network);
+        crd_posterior *posterior = make_posterior(network, &conversion, "*");
+        owned_model model = make_model(posterior);
+        for (const char *const *name = crd_estimator_names(); *name != NULL; name++) {
+            float plain[DRAWS * BATCH * N_CLASSES], paired[DRAWS * BATCH * N_CLASSES];
+            float mean[BATCH * N_CLASSES];
+            crd_sampler_options options = {
+                .estimator = *name, .seed = 7, .batch = BATCH, .draw_block = DRAWS};
+            crd_sampler *sampler = make_sampler(&model.view, *name, BATCH, DRAWS);
+            assert_ok(crd_sampler_run(plain, sampler, images, BATCH, 5, 10, DRAWS));
+            crd_sampler_destroy(sampler);
+            options.antithetic = 1;
+            assert_ok(crd_sampler_create(&sampler, &model.view, &options));
+            assert_ok(crd_sampler_run(paired, sampler, images, BATCH, 5, 10, DRAWS));
+            crd_sampler_destroy(sampler);
+            options.mean = 1;
+            assert_ok(crd_sampler_create(&sampler, &model.view, &options));
+            assert_ok(crd_sampler_run(mean, sampler, images, BATCH, 5, 0, 1));
+            crd_sampler_destroy(sampler);
+            for (int64_t d = 0; d < DRAWS; d += 2) {
+                const float *first = paired + d * n, *second = first + n;
+                assert_memory_equal(first, plain + d * n, (size_t)n * sizeof *first);
+                assert_memory_not_equal(second, plain + (d + 1) * n, (size_t)n * sizeof *first);
+                for (int64_t i = 0; i < n && !is_deep; i++)
+                    near(((double)first[i] + (double)second[i]) / 2, (double)mean[i], 1e-5);
+            }
+        }
+        clear_model(&model);
+        crd_posterior_destroy(posterior);
+    }
+}
+
 /* Mean, variance and fourth central moment of draws[n]. */
 typedef struct moments {
     double mean, variance, fourth;
@@ -468,6 +518,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mean_mode_is_the_deterministic_network),
+        cmocka_unit_test(antithetic_draws_mirror_each_other),
         cmocka_unit_test(a_smaller_batch_fits_the_plan),
         cmocka_unit_test(imported_eps_gives_the_unfolded_network_of_that_draw),
         cmocka_unit_test(a_draw_is_the_same_in_every_block_and_nothing_is_allocated),

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "credence/looks.h"
 #include "credence/predictive.h"
 
 /* A small generator of our own: tests of statistics must not lean on the room rng. */
@@ -248,6 +249,189 @@ static void predictive_entropy_error_matches_its_scatter(void **unused)
     study_clear(&s);
 }
 
+/* Pairs against their definition: the pair's mean is the observation. */
+static void pairs_are_one_observation(void **unused)
+{
+    (void)unused;
+    enum { S = 70, PAIRS = S / 2 };
+    static float probs[S][C];
+    study s;
+    study_init(&s);
+    s.summary.is_paired = 1;
+    for (int64_t k = 0; k < PAIRS; k++) {
+        float logits[2][C];
+        logits_of(logits[0], 4, k, 1.5);
+        for (int c = 0; c < C; c++)
+            logits[1][c] = 2 * 0.2f * (float)c - logits[0][c];
+        crd_accumulator_add_pair(s.sums, s.maxima, logits[0], logits[1], C, k);
+        for (int i = 0; i < 2; i++)
+            crd_softmax(probs[2 * k + i], logits[i], C);
+    }
+    crd_summary_finish(&s.summary, 0, s.sums, s.maxima);
+    assert_int_equal(s.summary.n_draws[0], S);
+    double linear[PAIRS] = {0}, total = 0, square = 0;
+    for (int c = 0; c < C; c++) {
+        double mean = 0, of_draws = 0, of_pairs = 0;
+        for (int d = 0; d < S; d++)
+            mean += (double)probs[d][c] / S;
+        for (int d = 0; d < S; d++)
+            of_draws += ((double)probs[d][c] - mean) * ((double)probs[d][c] - mean) / (S - 1);
+        for (int k = 0; k < PAIRS; k++) {
+            double pair = ((double)probs[2 * k][c] + (double)probs[2 * k + 1][c]) / 2;
+            of_pairs += (pair - mean) * (pair - mean) / (PAIRS - 1);
+            linear[k] -= pair * log(mean);
+        }
+        assert_true(fabs((double)s.summary.probs_mean[c] - mean) < 1e-7);
+        assert_true(fabs((double)s.summary.probs_sd[c] - sqrt(of_draws)) < 1e-7);
+        assert_true(fabs((double)s.summary.probs_mcse[c] - sqrt(of_pairs / PAIRS)) < 1e-7);
+        assert_true(of_pairs < of_draws / 2); /* the pairs are antithetic indeed */
+    }
+    /* The first PAIRS - 32 groups hold two pairs, the others one. */
+    for (int k = 0; k < PAIRS; k++)
+        total += linear[k] / PAIRS;
+    for (int g = 0; g < CRD_N_GROUPS; g++) {
+        int m = g + CRD_N_GROUPS < PAIRS ? 2 : 1;
+        double sum = linear[g] + (m == 2 ? linear[g + CRD_N_GROUPS] : 0);
+        square += m * (sum / m - total) * (sum / m - total);
+    }
+    double error = sqrt(square / (CRD_N_GROUPS - 1) / PAIRS);
+    assert_true(fabs(s.summary.predictive_entropy_mcse[0] / error - 1) < 1e-5);
+    study_clear(&s);
+}
+
+/* All pairs at the far ends: the sums of squares of 2^26 draws would still fit, and these are exact. */
+static void extreme_pairs_are_exact(void **unused)
+{
+    (void)unused;
+    const float ends[2][C] = {{200}, {-200}};
+    study s;
+    study_init(&s);
+    s.summary.is_paired = 1;
+    for (int64_t k = 0; k < 100; k++)
+        crd_accumulator_add_pair(s.sums, s.maxima, ends[0], ends[1], C, k);
+    crd_summary_finish(&s.summary, 0, s.sums, s.maxima);
+    assert_true(s.summary.probs_mean[0] == 0.5f && s.summary.probs_mcse[0] == 0);
+    assert_true(fabs((double)s.summary.probs_sd[0] - sqrt(0.25 * 200 / 199)) < 1e-7);
+    study_clear(&s);
+}
+
+static void looks_come_in_blocks_up_to_the_last(void **unused)
+{
+    (void)unused;
+    const crd_looks looks = {.min_draws = 60, .max_draws = 150, .block = 8};
+    const int64_t expected[] = {64, 80, 104, 136, 150};
+    int64_t n = 0;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(n = crd_looks_next(&looks, n), expected[i]);
+    assert_int_equal(crd_looks_count(&looks), 5);
+    assert_true(fabs(crd_looks_miss(&looks, 0.95) - 0.01) < 1e-15);
+    const crd_looks one = {.min_draws = 7, .max_draws = 7, .block = 8};
+    assert_int_equal(crd_looks_next(&one, 0), 7);
+    assert_int_equal(crd_looks_count(&one), 1);
+    const crd_looks all = {.min_draws = 1, .max_draws = CRD_MAX_DRAWS, .block = 1};
+    assert_in_range(crd_looks_count(&all), 70, 90); /* log(2^26) / log(1.25) = 81 */
+}
+
+/* sqrt(2 V ln(4 / miss) / n) + 7 ln(4 / miss) / (3 (n - 1)), worked out by hand; ln 80 = 4.382026634673881. */
+static void half_width_has_known_values(void **unused)
+{
+    (void)unused;
+    assert_true(fabs(crd_half_width(1001, 0.04, 0.05) - (0.018713950 + 0.010224729)) < 1e-8);
+    assert_true(fabs(crd_half_width(101, 0, 0.05) - 0.10224728814) < 1e-10);
+    assert_true(crd_half_width(1, NAN, 0.05) == 1 && crd_half_width(5, 0.25, 0.05) == 1);
+}
+
+/* A network of two classes whose logits differ by N(mean, sd^2): the predictive probability of class 0 is
+ * E[1 / (1 + exp(-x))], here by the trapezoidal rule, which converges at once for such functions. */
+static double logit_normal_mean(double mean, double sd)
+{
+    double sum = 0;
+    for (int i = -4000; i <= 4000; i++) {
+        double z = i * 0.0025;
+        sum += 0.0025 * exp(-z * z / 2) / 2.5066282746310002 / (1 + exp(-(mean + sd * z)));
+    }
+    return sum;
+}
+
+typedef struct coverage {
+    double usual, anytime; /* share of studies whose interval holds where sampling stopped */
+    double usual_all, anytime_all; /* at all looks on the way */
+    double draws;                  /* mean number of draws */
+} coverage;
+
+/* Studies that stop at the first look where the standard error is below `mcse`; 0: at the last one. */
+static coverage measure_coverage(double mean, double sd, double mcse, const crd_looks *looks)
+{
+    enum { R = 2000 };
+    const double truth = logit_normal_mean(mean, sd);
+    coverage share = {0};
+    crd_summary summary;
+    int64_t sums[CRD_N_GROUPS * 4 + 10] = {0}, maxima[4];
+    assert_true(crd_accumulator_n_sums(2) == sizeof sums / sizeof *sums);
+    assert_ok(crd_summary_init(&summary, 1, 2, 1));
+    summary.miss = crd_looks_miss(looks, 0.95);
+    uint64_t state = 12;
+    for (int r = 0; r < R; r++) {
+        int usual = 1, anytime = 1, usual_all = 1, anytime_all = 1, stops = 0;
+        int64_t n = 0;
+        crd_accumulator_reset(sums, maxima, 2);
+        while (!stops) {
+            int64_t next = crd_looks_next(looks, n);
+            for (; n < next; n++) {
+                const float logits[2] = {(float)(mean + sd * normal(&state)), 0};
+                crd_accumulator_add(sums, maxima, logits, 2, n);
+            }
+            crd_summary_finish(&summary, 0, sums, maxima);
+            double error = fabs((double)summary.probs_mean[0] - truth);
+            usual = error <= 1.959964 * (double)summary.probs_mcse[0];
+            anytime = error <= (double)summary.probs_half_width[0];
+            usual_all &= usual;
+            anytime_all &= anytime;
+            stops = n == looks->max_draws || crd_summary_is_precise(&summary, 0, mcse);
+        }
+        share.usual += (double)usual / R;
+        share.anytime += (double)anytime / R;
+        share.usual_all += (double)usual_all / R;
+        share.anytime_all += (double)anytime_all / R;
+        share.draws += (double)n / R;
+    }
+    print_message(
+        "N(%g, %g^2): truth %.6f, %.0f draws; holds at the end: usual %.3f, anytime-valid "
+        "%.3f; at all looks: %.3f, %.3f\n",
+        mean, sd, truth, share.draws, share.usual, share.anytime, share.usual_all,
+        share.anytime_all);
+    crd_summary_clear(&summary);
+    return share;
+}
+
+/* 4 standard errors of a share of 0.95 in 2,000 studies are 0.0195. */
+static void usual_intervals_cover_at_their_rate_with_fixed_draws(void **unused)
+{
+    (void)unused;
+    const crd_looks once = {.min_draws = 400, .max_draws = 400, .block = 8};
+    const double laws[][2] = {{0, 1}, {1, 1.5}, {-1, 2}};
+    for (int i = 0; i < 3; i++) {
+        coverage share = measure_coverage(laws[i][0], laws[i][1], 0, &once);
+        assert_true(share.usual > 0.93 && share.usual < 0.97);
+        assert_true(share.anytime >= 0.95);
+    }
+}
+
+/* Also for a law of which most draws say nothing and few say much, where the usual interval fails; and for whoever stops
+ * when the interval is wrong: it is right at all looks. */
+static void anytime_valid_intervals_cover_under_stopping(void **unused)
+{
+    (void)unused;
+    const crd_looks looks = {.min_draws = 16, .max_draws = 4000, .block = 8};
+    const double laws[][2] = {{0, 1}, {1, 1.5}, {-6, 3}};
+    for (int i = 0; i < 3; i++) {
+        coverage share = measure_coverage(laws[i][0], laws[i][1], 0.015, &looks);
+        assert_true(share.anytime >= 0.95 && share.anytime_all >= 0.95);
+        assert_true(share.draws < 2000);
+        assert_true(share.usual_all < 0.9);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +441,12 @@ int main(void)
         cmocka_unit_test(one_draw_has_no_error_figure),
         cmocka_unit_test(errors_and_corrections_are_honest),
         cmocka_unit_test(predictive_entropy_error_matches_its_scatter),
+        cmocka_unit_test(pairs_are_one_observation),
+        cmocka_unit_test(extreme_pairs_are_exact),
+        cmocka_unit_test(looks_come_in_blocks_up_to_the_last),
+        cmocka_unit_test(half_width_has_known_values),
+        cmocka_unit_test(usual_intervals_cover_at_their_rate_with_fixed_draws),
+        cmocka_unit_test(anytime_valid_intervals_cover_under_stopping),
     };
     return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
 }

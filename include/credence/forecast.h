@@ -1,0 +1,34 @@
+/** What a prediction will cost, from a short run of a sample of its images. Pure arithmetic. Room: engine. */
+#ifndef CREDENCE_FORECAST_H
+#define CREDENCE_FORECAST_H
+
+#include "credence/looks.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct crd_forecast {
+    int64_t n_images, batch;
+    crd_looks looks;      /**< of the run; min_draws = max_draws: no image stops before */
+    const int64_t *stops; /**< [n_sample] draws at which the images of the sample stop, ascending */
+    int64_t n_sample;
+    double unit_s;           /**< rank seconds of a unit of work: a batch, a block of draws */
+    double start_s, image_s; /**< before the first unit; for each image, on rank 0 */
+} crd_forecast;
+
+/** The look at which an image's standard error falls below `target`, if it was `mcse` after n_draws draws: it falls with the root
+ * of their number. */
+int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, double target);
+
+/** Expected units of work. A batch is computed until its last image stops, and batches are taken for random draws from the sample. */
+double crd_forecast_units(const crd_forecast *forecast);
+
+/** Expected seconds on n_ranks ranks: between two looks the units are shared out, and the ranks wait for the last one; images are read
+ * by rank 0 alone, in the worst case beside its other work. */
+double crd_forecast_seconds(const crd_forecast *forecast, int64_t n_ranks);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,52 @@
+#include "credence/forecast.h"
+
+#include <math.h>
+
+int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, double target)
+{
+    double needed = (double)n_draws * (mcse / target) * (mcse / target);
+    int64_t look = crd_looks_next(looks, 0);
+    while (look < looks->max_draws && !((double)look > needed))
+        look = crd_looks_next(looks, look);
+    return look;
+}
+
+static int64_t n_parts(int64_t n, int64_t part)
+{
+    return (n + part - 1) / part;
+}
+
+/* Batches that are still computed behind a look: those of which not all images have stopped there. */
+static double batches_after(const crd_forecast *f, int64_t look)
+{
+    int64_t n_stopped = 0, n_batches = n_parts(f->n_images, f->batch);
+    while (n_stopped < f->n_sample && f->stops[n_stopped] <= look)
+        n_stopped++;
+    double share = (double)n_stopped / (double)f->n_sample;
+    double in_batch = (double)f->n_images / (double)n_batches;
+    return (double)n_batches * (1 - pow(share, in_batch));
+}
+
+/* Sum over the stretches between looks of the units that a rank of n_ranks computes in turn; 0: all units. */
+static double count(const crd_forecast *f, int64_t n_ranks)
+{
+    double sum = 0;
+    for (int64_t look = 0; look < f->looks.max_draws;) {
+        int64_t next = crd_looks_next(&f->looks, look);
+        double n_blocks = (double)(n_parts(next, f->looks.block) - n_parts(look, f->looks.block));
+        double units = batches_after(f, look) * n_blocks;
+        sum += n_ranks == 0 ? units : ceil(units / (double)n_ranks - 1e-9);
+        look = next;
+    }
+    return sum;
+}
+
+double crd_forecast_units(const crd_forecast *forecast)
+{
+    return count(forecast, 0);
+}
+
+double crd_forecast_seconds(const crd_forecast *f, int64_t n_ranks)
+{
+    return f->start_s + f->image_s * (double)f->n_images + f->unit_s * count(f, n_ranks);
+}

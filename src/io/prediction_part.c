@@ -1,0 +1,250 @@
+/* A part of the draws of a prediction: a prediction file whose rows keep their accumulators, and a group that says which
+ * part it is. Parts that share a fingerprint add up to the whole. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "io/fingerprint.h"
+#include "io/prediction_private.h"
+
+static const char group[] = "/part", fingerprint_path[] = "/part/fingerprint";
+
+enum { N_NUMBERS = 4 };
+
+static void place_numbers(const char *keys[N_NUMBERS], int64_t *values[N_NUMBERS],
+                          crd_part_facts *facts)
+{
+    int64_t *const places[N_NUMBERS] = {&facts->first_draw, &facts->end_draw, &facts->all_draws,
+                                        &facts->is_paired};
+    const char *const names[N_NUMBERS] = {"first_draw", "end_draw", "all_draws", "is_paired"};
+    for (int i = 0; i < N_NUMBERS; i++) {
+        keys[i] = names[i];
+        values[i] = places[i];
+    }
+}
+
+crd_status crd_part_add(crd_writer *writer, const crd_part_facts *given)
+{
+    crd_status status = CRD_OK;
+    crd_part_facts facts = *given;
+    const char *keys[N_NUMBERS];
+    int64_t *values[N_NUMBERS];
+    place_numbers(keys, values, &facts);
+    CRD_TRY(crd_h5_group_create(writer->h5, group));
+    for (int i = 0; i < N_NUMBERS; i++)
+        CRD_TRY(crd_h5_attr_put(writer->h5, group, keys[i], CRD_H5_INT64, values[i], 1));
+    CRD_TRY(crd_h5_attr_put(writer->h5, group, "confidence", CRD_H5_FLOAT64, &facts.confidence, 1));
+    CRD_TRY(crd_h5_strings_write(writer->h5, fingerprint_path, &facts.fingerprint, 0));
+cleanup:
+    return status;
+}
+
+struct crd_part {
+    crd_h5 *h5;
+    crd_part_facts facts;
+    crd_prediction_meta meta;
+    crd_provenance provenance;
+    char **fingerprint, **images, **classes;
+    int64_t n_fingerprints;
+    int64_t *labels;
+    char *command, **keys, **values; /* [provenance.n_pairs] */
+    crd_status status;               /* of the visit of attributes */
+};
+
+static void take_attribute(const char *key, const char *value, void *payload)
+{
+    /* What belongs to this file alone, or has a place of its own. */
+    static const char *const not_shared[] = {"format",      "format_version", "created_at",
+                                             "command",     "seed",           "name",
+                                             "option_part", "option_output"};
+    crd_part *p = payload;
+    int n = p->provenance.n_pairs;
+    if (strcmp(key, "complete") == 0)
+        return;
+    for (size_t i = 0; i < sizeof not_shared / sizeof *not_shared; i++)
+        if (strcmp(key, not_shared[i]) == 0)
+            return;
+    crd_status status = p->status;
+    CRD_TRY(status);
+    CRD_TRY(crd_alloc_grow((void **)&p->keys, n, n + 1, sizeof *p->keys, "provenance"));
+    CRD_TRY(crd_alloc_grow((void **)&p->values, n, n + 1, sizeof *p->values, "provenance"));
+    CRD_TRY(crd_alloc_string(&p->keys[n], key));
+    p->provenance.n_pairs = n + 1;
+    CRD_TRY(crd_alloc_string(&p->values[n], value));
+cleanup:
+    p->status = status;
+}
+
+static crd_status read_provenance(crd_part *p)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_h5_attr_get(&p->provenance.seed, p->h5, "/", "seed", CRD_H5_UINT64, 1));
+    CRD_TRY(crd_h5_attr_get_text(&p->command, p->h5, "/", "command"));
+    CRD_TRY(crd_h5_visit_attributes(p->h5, "/", take_attribute, p));
+    CRD_TRY(p->status);
+    p->provenance.command = p->command;
+    p->provenance.keys = (const char *const *)p->keys;
+    p->provenance.values = (const char *const *)p->values;
+cleanup:
+    return status;
+}
+
+static crd_status read_facts(crd_part *p)
+{
+    crd_status status = CRD_OK;
+    const char *keys[N_NUMBERS], *name = crd_h5_name(p->h5);
+    int64_t *values[N_NUMBERS];
+    place_numbers(keys, values, &p->facts);
+    for (int i = 0; i < N_NUMBERS; i++)
+        CRD_TRY(crd_h5_attr_get(values[i], p->h5, group, keys[i], CRD_H5_INT64, 1));
+    CRD_TRY(crd_h5_attr_get(&p->facts.confidence, p->h5, group, "confidence", CRD_H5_FLOAT64, 1));
+    CRD_REQUIRE(p->facts.first_draw >= 0 && p->facts.first_draw < p->facts.end_draw &&
+                    p->facts.end_draw <= p->facts.all_draws && p->facts.confidence > 0 &&
+                    p->facts.confidence < 1,
+                CRD_ERR_INPUT, "%s: %s: draws %" PRId64 " to %" PRId64 " of %" PRId64 " cannot be",
+                name, group, p->facts.first_draw, p->facts.end_draw - 1, p->facts.all_draws);
+    CRD_TRY(crd_reader_check(p->h5, fingerprint_path));
+    CRD_TRY(crd_h5_strings_read(&p->fingerprint, &p->n_fingerprints, p->h5, fingerprint_path));
+    CRD_REQUIRE(p->n_fingerprints == 1, CRD_ERR_INPUT, "%s: %s: not one text", name,
+                fingerprint_path);
+    p->facts.fingerprint = p->fingerprint[0];
+cleanup:
+    return status;
+}
+
+static crd_status read_meta(crd_part *p)
+{
+    crd_status status = CRD_OK;
+    crd_shape top, label;
+    int has_labels;
+    static const char *const names[] = {"/predictive/image", "/predictive/class"};
+    for (int i = 0; i < 2; i++)
+        CRD_TRY(crd_reader_check(p->h5, names[i]));
+    CRD_TRY(crd_h5_strings_read(&p->images, &p->meta.n_images, p->h5, names[0]));
+    CRD_TRY(crd_h5_strings_read(&p->classes, &p->meta.n_classes, p->h5, names[1]));
+    CRD_TRY(crd_h5_dataset_info(NULL, &top, p->h5, "/predictive/top_class"));
+    CRD_REQUIRE(top.n_dims == 2 && p->meta.n_images > 0 && p->meta.n_classes > 0, CRD_ERR_INPUT,
+                "%s: /predictive has no rows", crd_h5_name(p->h5));
+    CRD_TRY(crd_h5_exists(&has_labels, p->h5, "/observed_data/label"));
+    if (has_labels) {
+        label = crd_shape_make(1, p->meta.n_images);
+        CRD_ALLOC(&p->labels, p->meta.n_images, "labels");
+        CRD_TRY(crd_reader_numbers(p->labels, p->h5, "/observed_data/label", CRD_H5_INT64, &label));
+    }
+    p->meta.n_draws = p->facts.end_draw - p->facts.first_draw;
+    p->meta.n_top = top.dims[1];
+    p->meta.image_names = (const char *const *)p->images;
+    p->meta.class_names = (const char *const *)p->classes;
+    p->meta.labels = p->labels;
+    p->meta.part = &p->facts;
+cleanup:
+    return status;
+}
+
+/* All rows are checked before one of them is used. */
+static crd_status check_rows(const crd_part *p)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    int n;
+    const crd_field *fields = crd_summary_fields(&n);
+    const int64_t columns[] = {[CRD_DIM_NONE] = 0,
+                               [CRD_DIM_CLASS] = p->meta.n_classes,
+                               [CRD_DIM_TOP] = p->meta.n_top,
+                               [CRD_DIM_SUM] = crd_accumulator_n_sums(p->meta.n_classes),
+                               [CRD_DIM_MAXIMUM] = crd_accumulator_n_maxima(p->meta.n_classes)};
+    for (int i = 0; i < n; i++) {
+        int64_t width = columns[fields[i].dim];
+        crd_shape shape, expected = width == 0 ? crd_shape_make(1, p->meta.n_images)
+                                               : crd_shape_make(2, p->meta.n_images, width);
+        CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
+        CRD_TRY(crd_h5_dataset_info(NULL, &shape, p->h5, path));
+        CRD_REQUIRE(crd_shape_equal(&shape, &expected), CRD_ERR_INPUT,
+                    "%s: %s: its shape does not fit the other rows", crd_h5_name(p->h5), path);
+        CRD_TRY(crd_reader_check(p->h5, path));
+    }
+cleanup:
+    return status;
+}
+
+crd_status crd_part_open(crd_part **out, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_part *p = NULL;
+    crd_file_kind kind;
+    int is_part = 0;
+    int64_t is_complete = 0;
+    *out = NULL;
+    CRD_ALLOC(&p, 1, "part of a prediction");
+    CRD_TRY(crd_reader_open(&p->h5, &kind, path));
+    if (kind == CRD_FILE_PREDICTION)
+        CRD_TRY(crd_h5_exists(&is_part, p->h5, group));
+    CRD_REQUIRE(is_part, CRD_ERR_INPUT, "%s: is a %s, not one made with --part", path,
+                crd_kind_name(kind));
+    CRD_TRY(crd_h5_attr_get(&is_complete, p->h5, "/", "complete", CRD_H5_INT64, 1));
+    CRD_REQUIRE(is_complete, CRD_ERR_INPUT,
+                "%s: is a checkpoint: the part is not complete, run it again with --resume", path);
+    CRD_TRY(read_facts(p));
+    CRD_TRY(read_meta(p));
+    CRD_TRY(check_rows(p));
+    CRD_TRY(read_provenance(p));
+    *out = p;
+    return CRD_OK;
+cleanup:
+    crd_part_close(p);
+    return status;
+}
+
+const crd_prediction_meta *crd_part_meta(const crd_part *part)
+{
+    return &part->meta;
+}
+
+const crd_provenance *crd_part_provenance(const crd_part *part)
+{
+    return &part->provenance;
+}
+
+crd_status crd_part_match(const crd_part *part, const crd_part *first)
+{
+    crd_status status = CRD_OK;
+    const char *name = crd_h5_name(part->h5), *other = crd_h5_name(first->h5);
+    const crd_prediction_meta *a = &part->meta, *b = &first->meta;
+    if (crd_fingerprint_check(name, part->facts.fingerprint, first->facts.fingerprint, "this part",
+                              other) != CRD_OK)
+        return crd_status_set(CRD_ERR_INPUT, "%s", crd_status_message());
+    CRD_REQUIRE(a->n_images == b->n_images && a->n_classes == b->n_classes && a->n_top == b->n_top,
+                CRD_ERR_INPUT,
+                "%s: %" PRId64 " images, %" PRId64 " classes; %s has %" PRId64 ", %" PRId64, name,
+                a->n_images, a->n_classes, other, b->n_images, b->n_classes);
+    for (int64_t i = 0; i < a->n_images; i++)
+        CRD_REQUIRE(strcmp(a->image_names[i], b->image_names[i]) == 0, CRD_ERR_INPUT,
+                    "%s: image %" PRId64 " is %s, in %s it is %s", name, i, a->image_names[i],
+                    other, b->image_names[i]);
+cleanup:
+    return status;
+}
+
+crd_status crd_part_read(crd_summary *rows, const crd_part *part, int64_t first)
+{
+    return crd_prediction_read_rows(rows, part->h5, first);
+}
+
+void crd_part_close(crd_part *p)
+{
+    if (p == NULL)
+        return;
+    for (int i = 0; i < p->provenance.n_pairs; i++) {
+        crd_free(p->keys[i]);
+        crd_free(p->values[i]);
+    }
+    crd_free(p->keys);
+    crd_free(p->values);
+    crd_free(p->command);
+    crd_free(p->labels);
+    crd_h5_strings_free(p->classes, p->meta.n_classes);
+    crd_h5_strings_free(p->images, p->meta.n_images);
+    crd_h5_strings_free(p->fingerprint, p->n_fingerprints);
+    crd_h5_discard(p->h5);
+    crd_free(p);
+}

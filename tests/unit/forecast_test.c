@@ -1,0 +1,60 @@
+#include "crd_test.h"
+
+#include <math.h>
+
+#include "credence/forecast.h"
+
+static void an_error_falls_with_the_root_of_the_draws(void **state)
+{
+    (void)state;
+    const crd_looks looks = {.min_draws = 32, .max_draws = 1000, .block = 8};
+    assert_int_equal(crd_forecast_stop(&looks, 32, 0.009, 0.01), 32);
+    /* 32 (0.02 / 0.01)^2 = 128; looks at 120 and 152 */
+    assert_int_equal(crd_forecast_stop(&looks, 32, 0.02, 0.01), 152);
+    assert_int_equal(crd_forecast_stop(&looks, 32, 1, 0.01), 1000);
+    assert_int_equal(crd_forecast_stop(&looks, 32, 0, 0.01), 32);
+}
+
+static void all_images_alike_share_out_evenly(void **state)
+{
+    (void)state;
+    const int64_t stops[] = {100, 100, 100};
+    const crd_forecast f = {.n_images = 21,
+                            .batch = 4,
+                            .looks = {100, 100, 8},
+                            .stops = stops,
+                            .n_sample = 3,
+                            .unit_s = 2,
+                            .start_s = 10,
+                            .image_s = 0.5};
+    /* 6 batches, 13 blocks */
+    assert_true(fabs(crd_forecast_units(&f) - 78) < 1e-9);
+    assert_true(fabs(crd_forecast_seconds(&f, 1) - (10 + 10.5 + 2 * 78)) < 1e-9);
+    assert_true(fabs(crd_forecast_seconds(&f, 7) - (10 + 10.5 + 2 * 12)) < 1e-9);
+    assert_true(fabs(crd_forecast_seconds(&f, 1000) - (10 + 10.5 + 2)) < 1e-9);
+}
+
+/* Half of the images stop at the first look: of batches of two a quarter stops there. */
+static void a_batch_waits_for_its_last_image(void **state)
+{
+    (void)state;
+    const int64_t stops[] = {8, 16};
+    const crd_forecast f = {.n_images = 80,
+                            .batch = 2,
+                            .looks = {8, 16, 8},
+                            .stops = stops,
+                            .n_sample = 2,
+                            .unit_s = 1};
+    assert_true(fabs(crd_forecast_units(&f) - (40 + 30)) < 1e-9);
+    assert_true(fabs(crd_forecast_seconds(&f, 20) - (2 + 2)) < 1e-9);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_error_falls_with_the_root_of_the_draws),
+        cmocka_unit_test(all_images_alike_share_out_evenly),
+        cmocka_unit_test(a_batch_waits_for_its_last_image),
+    };
+    return cmocka_run_group_tests_name("forecast", tests, NULL, NULL);
+}
