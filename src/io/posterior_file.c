@@ -303,10 +303,10 @@ static crd_status read_graph(crd_posterior **out, crd_h5 *h5)
     CRD_TRY(crd_reader_check(h5, "/graph"));
     CRD_TRY(crd_h5_strings_read(&graph, &n, h5, "/graph"));
     CRD_REQUIRE(n == 1, CRD_ERR_INPUT, "%s: /graph: is not one text", crd_h5_name(h5));
-    if (crd_network_from_json(&network, graph[0]) != CRD_OK) {
-        status = CRD_FAIL(CRD_ERR_INPUT, "%s: /graph: %s", crd_h5_name(h5), crd_status_message());
-        goto cleanup;
-    }
+    status = crd_network_from_json(&network, graph[0]);
+    if (status != CRD_OK) /* what it holds is the file's fault, too little memory is not */
+        CRD_TRY(CRD_FAIL(status == CRD_ERR_INTERNAL ? status : CRD_ERR_INPUT, "%s: /graph: %s",
+                         crd_h5_name(h5), crd_status_message()));
     CRD_TRY(crd_posterior_create(out, network));
 cleanup:
     crd_h5_strings_free(graph, n);

@@ -63,7 +63,7 @@ def main():
     counts = {}
     n_killed = n_finished = 0
     for options in ((), ("--save-draws",)):
-        study = Study(IMAGES, "--draws", 300, *options)
+        study = Study(IMAGES, "--draws", 160, *options)
         start = time.monotonic()
         study.finish(2)
         span = 1.2 * (time.monotonic() - start)
