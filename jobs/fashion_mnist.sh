@@ -87,14 +87,14 @@ moped() {
 elbo() {
     from_scratch scratch.h5
     fit scratch.h5 elbo_rough.h5 --epochs 20 --lr 5e-3 --scheduler cosine --augment flip
-    fit elbo_rough.h5 elbo.h5 --epochs 40 --lr 2e-3 --scheduler cosine --batch-norm eval --augment flip
+    fit elbo_rough.h5 elbo.h5 --epochs 20 --lr 2e-3 --scheduler cosine --batch-norm eval --augment flip
     run evaluate elbo.h5 "$test" --draws 30 --batch 32
 }
 
 tempered() {
     from_scratch scratch.h5
-    fit scratch.h5 tempered_rough.h5 --kl-weight 1.6667e-6 --epochs 12 --lr 5e-3 --scheduler cosine --augment flip
-    fit tempered_rough.h5 tempered.h5 --kl-weight 1.6667e-6 --epochs 12 --lr 2e-3 --scheduler cosine --batch-norm eval \
+    fit scratch.h5 tempered_rough.h5 --kl-weight 1.6667e-6 --epochs 10 --lr 5e-3 --scheduler cosine --augment flip
+    fit tempered_rough.h5 tempered.h5 --kl-weight 1.6667e-6 --epochs 10 --lr 2e-3 --scheduler cosine --batch-norm eval \
         --augment flip
     run evaluate tempered.h5 "$test" --draws 30 --batch 32
 }

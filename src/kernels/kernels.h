@@ -11,8 +11,8 @@
 #include "credence/rng.h"
 #include "credence/status.h"
 #include "kernels/conv.h"
-#include "kernels/param.h"
 #include "kernels/elementwise.h"
+#include "kernels/param.h"
 
 typedef struct crd_kernels {
     const char *name; /**< "ref", "avx2", "avx512" */
