@@ -93,6 +93,7 @@ static crd_status take_summary(const crd_summary *s, int64_t first_image, void *
     for (int64_t i = 0; i < s->n_images; i++) {
         const float *probs = s->probs_mean + i * s->n_classes;
         int64_t image = first_image + i, top = s->top_class[i * s->n_top];
+        int is_random = s->n_draws[i] > 1; /* else there is nothing to correct */
         data->scores[CRD_SCORE_CONFIDENCE][image] = -(double)probs[top];
         data->scores[CRD_SCORE_ENTROPY][image] =
             is_random ? s->predictive_entropy_debiased[i] : s->predictive_entropy[i];
