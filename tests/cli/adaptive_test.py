@@ -105,7 +105,7 @@ class Adaptive(program.Case):
         alone, codes = self.datasets("p.h5"), []
         while not codes or codes[-1] == 75:
             ranks = len(codes) % 3 + 1
-            result = run("predict", self.posterior, IMAGES, "-o", "q.h5", *options, "--resume", "--max-time", 0.4,
+            result = run("predict", self.posterior, IMAGES, "-o", "q.h5", *options, "--resume", "--max-time", 0.1,
                          ranks=ranks, folder=self.work)
             codes.append(result.codes[0])
             self.assertEqual(result.codes, codes[-1:] * ranks, result.err)
@@ -181,7 +181,7 @@ class Adaptive(program.Case):
                              (["draws 32 to 49 of 50 are missing", "part-2.h5"], (first, second)),
                              (["draws 0 to 15 of 50 are missing"], (second, third)),
                              (["draws 16 to 31 are in", "too"], (first, second, second, third)),
-                             (["other.h5: seed: this part has 1", "part-1.h5 0"], (first, other, third)),
+                             (["other.h5: --seed: this part has 1", "part-1.h5 0"], (first, other, third)),
                              (["fewer.h5: images: this part has 1", "20"], (first, fewer, third)),
                              (["whole.h5: is a prediction, not one made with --part"], (whole,)),
                              (["bad.h5"], (first, bad, third)),
