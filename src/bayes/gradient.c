@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/integers.h"
 #include "bayes/estimator.h"
 #include "bayes/gradient_sums.h"
 #include "kernels/kernels.h"
@@ -86,11 +87,6 @@ static int64_t kept_floats(const crd_gradient *gradient, int64_t index)
     return 0;
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Finds what is random, where it keeps what, and the sizes of what all nodes use in turn. */
 static crd_status allocate_for_nodes(crd_gradient *gradient, int mean)
 {
@@ -105,7 +101,7 @@ static crd_status allocate_for_nodes(crd_gradient *gradient, int mean)
         int64_t weight = node->params[CRD_PARAM_WEIGHT], bias = node->params[CRD_PARAM_BIAS];
         int64_t first, n;
         node_range(&first, &n, gradient, i);
-        params = larger(params, n);
+        params = crd_larger(params, n);
         gradient->random[i] = !mean && crd_node_is_weighted(node) &&
                               (model->bayesian[weight] || (bias >= 0 && model->bayesian[bias]));
         gradient->kept_offsets[i] = kept;
@@ -113,8 +109,9 @@ static crd_status allocate_for_nodes(crd_gradient *gradient, int mean)
         if (!gradient->random[i])
             continue;
         const crd_estimator *e = gradient->estimator;
-        scratch = larger(scratch, e->scratch_floats(model, node, weight, bias, n_images));
-        scratch = larger(scratch, e->backward_scratch_floats(model, node, weight, bias, n_images));
+        scratch = crd_larger(scratch, e->scratch_floats(model, node, weight, bias, n_images));
+        scratch =
+            crd_larger(scratch, e->backward_scratch_floats(model, node, weight, bias, n_images));
     }
     CRD_ALLOC(&gradient->kept, kept, "what backward needs");
     CRD_ALLOC(&gradient->estimator_scratch, scratch, "scratch of the estimator");

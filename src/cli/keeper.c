@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "credence/log.h"
 
 static crd_status make_paths(crd_keeper *k, const char *output)
@@ -21,7 +22,7 @@ cleanup:
 
 static int64_t n_blocks(const crd_keeper *k)
 {
-    return (k->n_draws + k->block - 1) / k->block;
+    return crd_divide_up(k->n_draws, k->block);
 }
 
 /** Puts a unit's draws into the output. */
@@ -32,11 +33,6 @@ static crd_status write_draws(crd_keeper *k, const float *logits, float *probs, 
         crd_softmax(probs + row * k->n_classes, logits + row * k->n_classes, k->n_classes);
     return crd_prediction_write_draws(k->file, logits, probs, first_draw, n_draws, first_image,
                                       n_images);
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /** 1 if the state says that the unit of this batch and draw block is done; both counted in the run. */
@@ -60,7 +56,7 @@ static crd_status replay_draws(crd_keeper *k)
 {
     crd_status status = CRD_OK;
     float *logits = NULL, *probs = NULL;
-    int64_t n_batches = (k->n_images + k->batch - 1) / k->batch;
+    int64_t n_batches = crd_divide_up(k->n_images, k->batch);
     CRD_ALLOC(&logits, k->batch * k->block * k->n_classes, "logits");
     CRD_ALLOC(&probs, k->batch * k->block * k->n_classes, "probabilities");
     for (int64_t batch = 0; batch < n_batches; batch++)
@@ -68,8 +64,8 @@ static crd_status replay_draws(crd_keeper *k)
             if (!is_done(k, batch, block))
                 continue;
             int64_t image = batch * k->batch, draw = block * k->block;
-            int64_t n = smaller(k->batch, k->n_images - image);
-            int64_t n_draws = smaller(k->block, k->n_draws - draw);
+            int64_t n = crd_smaller(k->batch, k->n_images - image);
+            int64_t n_draws = crd_smaller(k->block, k->n_draws - draw);
             CRD_TRY(crd_draws_read(logits, k->draws, batch * n_blocks(k) + block,
                                    n * n_draws * k->n_classes));
             CRD_TRY(write_draws(k, logits, probs, draw, n_draws, image, n));
@@ -105,7 +101,7 @@ crd_status crd_keeper_open(crd_keeper *k, const crd_cli *cli, crd_prediction_fil
     if (k->state.n_images > 0)
         k->n_kept = k->state.n_units_done;
     if (meta->save_draws) {
-        int64_t n_batches = (k->n_images + k->batch - 1) / k->batch;
+        int64_t n_batches = crd_divide_up(k->n_images, k->batch);
         CRD_TRY(crd_draws_open(&k->draws, k->draws_path, n_batches * n_blocks(k),
                                k->batch * k->block * k->n_classes, k->key));
         if (k->n_kept >= 0)

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "base/integers.h"
+
 int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, double target)
 {
     double needed = (double)n_draws * (mcse / target) * (mcse / target);
@@ -11,15 +13,10 @@ int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, 
     return look;
 }
 
-static int64_t n_parts(int64_t n, int64_t part)
-{
-    return (n + part - 1) / part;
-}
-
 /* Batches that are still computed behind a look: those of which not all images have stopped there. */
 static double batches_after(const crd_forecast *f, int64_t look)
 {
-    int64_t n_stopped = 0, n_batches = n_parts(f->n_images, f->batch);
+    int64_t n_stopped = 0, n_batches = crd_divide_up(f->n_images, f->batch);
     while (n_stopped < f->n_sample && f->stops[n_stopped] <= look)
         n_stopped++;
     double share = (double)n_stopped / (double)f->n_sample;
@@ -33,7 +30,8 @@ static double count(const crd_forecast *f, int64_t n_ranks)
     double sum = 0;
     for (int64_t look = 0; look < f->looks.max_draws;) {
         int64_t next = crd_looks_next(&f->looks, look);
-        double n_blocks = (double)(n_parts(next, f->looks.block) - n_parts(look, f->looks.block));
+        double n_blocks =
+            (double)(crd_divide_up(next, f->looks.block) - crd_divide_up(look, f->looks.block));
         double units = batches_after(f, look) * n_blocks;
         sum += n_ranks == 0 ? units : ceil(units / (double)n_ranks - 1e-9);
         look = next;

@@ -1,5 +1,7 @@
 #include "engine/partition.h"
 
+#include "base/integers.h"
+
 void crd_partition_nodes(int64_t *begin, const int *node_sizes, int n_nodes, int64_t n_units)
 {
     int64_t size = 0, before = 0;
@@ -35,11 +37,6 @@ int64_t crd_partition_shuffle(int64_t i, int64_t n, uint64_t key)
     return (int64_t)(((wide)i * stride + place) % n);
 }
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 crd_unit crd_partition_unit(int64_t i, int64_t n_images, int64_t batch, int64_t first_block,
                             int64_t n_blocks, int64_t draw_block, int64_t n_draws)
 {
@@ -47,8 +44,8 @@ crd_unit crd_partition_unit(int64_t i, int64_t n_images, int64_t batch, int64_t 
     int64_t first_draw = (first_block + i % n_blocks) * draw_block;
     return (crd_unit){
         .first_image = first_image,
-        .n_images = smaller(batch, n_images - first_image),
+        .n_images = crd_smaller(batch, n_images - first_image),
         .first_draw = first_draw,
-        .n_draws = smaller(draw_block, n_draws - first_draw),
+        .n_draws = crd_smaller(draw_block, n_draws - first_draw),
     };
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/integers.h"
 #include "credence/watch.h"
 #include "engine/health.h"
 #include "engine/partition.h"
@@ -13,11 +14,6 @@
 
 /* Default of options.buffer_bytes; most units of a round, which bounds the memory for their bits. */
 enum { BUFFER_BYTES = 64 << 20, ROUND_UNITS = 1 << 22 };
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 static crd_status check_options(const crd_predict_options *o)
 {
@@ -61,16 +57,17 @@ static void plan_run(crd_predict_run *r, const crd_model *model)
     r->n_maxima = crd_accumulator_n_maxima(r->n_classes);
     int64_t first_look = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
     r->looks = (crd_looks){first_look, o->n_draws, block};
-    r->n_blocks = crd_n_parts(o->n_draws, block);
+    r->n_blocks = crd_divide_up(o->n_draws, block);
     r->unit_floats = batch * block * r->n_classes;
     int64_t image_bytes = 2 * r->image_floats * (int64_t)sizeof(float) +
                           (r->n_sums + r->n_maxima) * (int64_t)sizeof(int64_t);
-    int64_t batches = larger(buffer_bytes / (image_bytes * batch), 1);
-    r->window_size = crd_smaller(batches, crd_n_parts(o->n_images, batch)) * batch;
+    int64_t batches = crd_larger(buffer_bytes / (image_bytes * batch), 1);
+    r->window_size = crd_smaller(batches, crd_divide_up(o->n_images, batch)) * batch;
     int64_t most_units = ROUND_UNITS;
     if (o->want_draws)
         most_units = buffer_bytes / (r->unit_floats * (int64_t)sizeof(float));
-    r->round_blocks = crd_smaller(r->n_blocks, larger(most_units / (r->window_size / batch), 1));
+    r->round_blocks =
+        crd_smaller(r->n_blocks, crd_larger(most_units / (r->window_size / batch), 1));
 }
 
 static int64_t n_round_units(const crd_predict_run *r)
@@ -383,7 +380,7 @@ static void begin_window(crd_predict_run *r)
 static crd_status compute_windows(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
-    int64_t n_windows = crd_n_parts(r->options->n_images, r->window_size);
+    int64_t n_windows = crd_divide_up(r->options->n_images, r->window_size);
     while (r->window < n_windows) {
         CRD_TRY(compute_window(r, n_windows));
         r->window++;

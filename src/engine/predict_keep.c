@@ -1,6 +1,7 @@
 /* Checkpoints of a prediction: the state is put together at rank 0, kept, and taken up again on any number of ranks. */
 #include <string.h>
 
+#include "base/integers.h"
 #include "credence/watch.h"
 #include "engine/predict_run.h"
 
@@ -11,7 +12,7 @@ int64_t crd_predict_n_images(const crd_predict_run *r)
 
 int64_t crd_predict_n_batches(const crd_predict_run *r)
 {
-    return crd_n_parts(crd_predict_n_images(r), r->options->sampler.batch);
+    return crd_divide_up(crd_predict_n_images(r), r->options->sampler.batch);
 }
 
 int64_t crd_predict_n_round_blocks(const crd_predict_run *r)
@@ -26,7 +27,7 @@ static int64_t begin_block(const crd_predict_run *r)
 
 int64_t crd_predict_n_units(const crd_predict_run *r)
 {
-    return crd_n_parts(r->options->n_images, r->options->sampler.batch) *
+    return crd_divide_up(r->options->n_images, r->options->sampler.batch) *
            (r->n_blocks - begin_block(r));
 }
 
@@ -47,7 +48,7 @@ void crd_predict_set_look(crd_predict_run *r, int64_t first_block)
     do {
         r->look_begin = r->look_end;
         n_draws = crd_looks_next(&r->looks, n_draws);
-        r->look_end = crd_n_parts(n_draws, block);
+        r->look_end = crd_divide_up(n_draws, block);
     } while (r->look_end <= first_block);
 }
 

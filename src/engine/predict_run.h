@@ -2,6 +2,7 @@
 #ifndef CRD_ENGINE_PREDICT_RUN_H
 #define CRD_ENGINE_PREDICT_RUN_H
 
+#include "base/integers.h"
 #include "credence/looks.h"
 #include "credence/predict.h"
 #include "engine/pace.h"
@@ -43,16 +44,6 @@ typedef struct crd_predict_run {
     int64_t *news;      /* [words + 1] this rank's units since then as bits, and their number */
     int64_t n_computed; /* by this rank in this call */
 } crd_predict_run;
-
-static inline int64_t crd_smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline int64_t crd_n_parts(int64_t n, int64_t part)
-{
-    return (n + part - 1) / part;
-}
 
 /** Images and batches of the window in work; draw blocks of the round in work. */
 int64_t crd_predict_n_images(const crd_predict_run *r);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/integers.h"
 #include "credence/watch.h"
 #include "engine/batches.h"
 #include "engine/pace.h"
@@ -48,16 +49,6 @@ typedef struct train_run {
     double start_s;
     crd_pace pace;
 } train_run;
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t n_parts(int64_t n, int64_t part)
-{
-    return (n + part - 1) / part;
-}
 
 static int is_local(const train_run *r)
 {
@@ -216,10 +207,11 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, i
     crd_status status = CRD_OK;
     const crd_train_options *o = r->options;
     int64_t at = unit / o->n_draws * o->gradient.micro_batch;
-    int64_t n = smaller(o->gradient.micro_batch, batch->n - at);
+    int64_t n = crd_smaller(o->gradient.micro_batch, batch->n - at);
     int64_t stream = r->state->step * group_of(r) + (is_local(r) ? crd_comm_rank(r->comm) : 0);
     /* No two units of a run draw the same network: their gradients' noise is independent. */
-    int64_t draw = stream * n_parts(o->batch_size, o->gradient.micro_batch) * o->n_draws + unit;
+    int64_t draw =
+        stream * crd_divide_up(o->batch_size, o->gradient.micro_batch) * o->n_draws + unit;
     crd_comm_note(r->comm, "computing unit %lld of step %lld", (long long)unit,
                   (long long)r->state->step + 1);
     const float *images = batch->images + at * r->image_floats;
@@ -257,7 +249,8 @@ static crd_status step_together(train_run *r, const crd_batch *batch)
 {
     crd_status status = CRD_OK;
     int size = crd_comm_size(r->comm), rank = crd_comm_rank(r->comm);
-    int64_t n_units = n_parts(batch->n, r->options->gradient.micro_batch) * r->options->n_draws;
+    int64_t n_units =
+        crd_divide_up(batch->n, r->options->gradient.micro_batch) * r->options->n_draws;
     r->n_begun = 0;
     memset(r->sums, 0, (size_t)(r->n_sums + N_EXTRA) * sizeof *r->sums);
     for (int64_t unit = rank; status == CRD_OK && unit < n_units; unit += size)
@@ -277,11 +270,12 @@ static crd_status step_alone(train_run *r, const crd_batch *group)
     if (at < group->n) {
         crd_batch own = *group;
         own.first += at;
-        own.n = smaller(r->options->batch_size, group->n - at);
+        own.n = crd_smaller(r->options->batch_size, group->n - at);
         own.images += at * r->image_floats;
         own.labels += at;
         own.values += at * r->value_floats;
-        int64_t n_units = n_parts(own.n, r->options->gradient.micro_batch) * r->options->n_draws;
+        int64_t n_units =
+            crd_divide_up(own.n, r->options->gradient.micro_batch) * r->options->n_draws;
         for (int64_t unit = 0; status == CRD_OK && unit < n_units; unit++)
             status = run_unit(r, &own, unit, 0);
         r->local_images += own.n;
@@ -367,7 +361,7 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
     crd_train_state *s = r->state;
     double lr = crd_schedule_lr(&r->options->schedule, r->options->optimizer.lr, s->epoch);
     double kl_weight = crd_update_kl_weight(r->options, s->epoch);
-    int64_t per_epoch = n_parts(r->options->n_images, r->options->batch_size * group_of(r));
+    int64_t per_epoch = crd_divide_up(r->options->n_images, r->options->batch_size * group_of(r));
     CRD_TRY(crd_comm_agree(
         r->comm, crd_gradient_set_parameters(r->gradient, s->posterior->mu, s->posterior->rho)));
     CRD_TRY(is_local(r) ? step_alone(r, batch) : step_together(r, batch));
@@ -472,7 +466,7 @@ static crd_status train_all(train_run *r)
 {
     crd_status status = CRD_OK;
     crd_train_state *s = r->state;
-    int64_t per_epoch = n_parts(r->options->n_images, r->options->batch_size);
+    int64_t per_epoch = crd_divide_up(r->options->n_images, r->options->batch_size);
     double epoch_start_s = crd_clock_now_s();
     while (crd_batches_left(r->batches) > 0) {
         crd_batch batch;
@@ -481,7 +475,7 @@ static crd_status train_all(train_run *r)
         CRD_TRY(make_step(r, &batch));
         if (crd_comm_rank(r->comm) == 0 && r->hooks->progress != NULL) {
             double data_term = (s->sums[0] - before) / (double)(batch.n * r->options->n_draws);
-            r->hooks->progress(s->epoch * per_epoch + smaller(s->batch, per_epoch),
+            r->hooks->progress(s->epoch * per_epoch + crd_smaller(s->batch, per_epoch),
                                r->options->n_epochs * per_epoch, data_term, r->hooks->payload);
         }
         if (s->batch >= per_epoch) {

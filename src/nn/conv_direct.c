@@ -8,6 +8,7 @@
  * otherwise the first chunk leaves them for the others. */
 #include <string.h>
 
+#include "base/integers.h"
 #include "kernels/kernels.h"
 #include "nn/conv_method.h"
 
@@ -27,31 +28,10 @@ typedef struct blocking {
     int64_t n_pieces;     /* most in a chunk */
 } blocking;
 
-static int64_t divide_up(int64_t n, int64_t by)
-{
-    return (n + by - 1) / by;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* n in equal parts of at most `most`, or of 1: the size of a part. */
-static int64_t even_part(int64_t n, int64_t most)
-{
-    return divide_up(n, divide_up(n, larger(most, 1)));
-}
-
 /* Pieces that cover a row of n pixels; the last may overlap the one before it. */
 static int64_t pieces_of_row(int64_t n)
 {
-    return divide_up(n, crd_kernels_get()->conv->max_width);
+    return crd_divide_up(n, crd_kernels_get()->conv->max_width);
 }
 
 static int64_t rows_under(const crd_conv *conv, int64_t n_rows)
@@ -63,19 +43,19 @@ static int64_t rows_under(const crd_conv *conv, int64_t n_rows)
 static blocking block_pointwise(const crd_conv *conv)
 {
     int64_t n = crd_conv_in_plane(conv);
-    int64_t most = smaller(CHUNK_PIXELS, SLAB_FLOATS / conv->n_terms);
+    int64_t most = crd_smaller(CHUNK_PIXELS, SLAB_FLOATS / conv->n_terms);
     blocking b = {.n_images = 1, .n_rows = 1, .slab_rows = 1};
-    b.width = (int)smaller(crd_kernels_get()->conv->max_width, n);
+    b.width = (int)crd_smaller(crd_kernels_get()->conv->max_width, n);
     /* A whole number of pairs of pieces, but for the last chunk. */
     b.n_columns = n;
     if (n > most) {
         int64_t pair = 2 * b.width;
-        b.n_columns = larger(divide_up(even_part(n, most), pair) * pair, pair);
+        b.n_columns = crd_larger(crd_divide_up(crd_even_part(n, most), pair) * pair, pair);
     }
-    b.n_chunks = divide_up(n, b.n_columns);
+    b.n_chunks = crd_divide_up(n, b.n_columns);
     b.row_floats = b.phase_floats = b.n_columns;
     b.plane = b.n_chunks == 1 ? n : crd_conv_odd_lines(b.n_columns);
-    b.n_pieces = divide_up(b.n_columns, b.width);
+    b.n_pieces = crd_divide_up(b.n_columns, b.width);
     return b;
 }
 
@@ -87,24 +67,25 @@ static blocking block(const crd_conv *conv)
     blocking b = {.n_columns = conv->out_width};
     int64_t reach = (a->kernel_size[1] - 1) * a->dilation[1];
     b.phase_floats = conv->out_width + reach / a->stride[1];
-    b.row_floats = b.phase_floats * smaller(a->stride[1], reach + 1);
+    b.row_floats = b.phase_floats * crd_smaller(a->stride[1], reach + 1);
     int64_t image_floats = rows_under(conv, conv->out_height) * b.row_floats * conv->n_in;
     int64_t image_pixels = conv->out_height * conv->out_width;
     if (image_floats <= SLAB_FLOATS && image_pixels <= CHUNK_PIXELS) {
         b.n_rows = conv->out_height;
-        b.n_images = even_part(conv->n_images,
-                               smaller(SLAB_FLOATS / image_floats, CHUNK_PIXELS / image_pixels));
+        b.n_images = crd_even_part(
+            conv->n_images, crd_smaller(SLAB_FLOATS / image_floats, CHUNK_PIXELS / image_pixels));
     } else {
         int64_t most = SLAB_FLOATS / (b.row_floats * conv->n_in) - rows_under(conv, 1);
         b.n_images = 1;
-        b.n_rows = even_part(conv->out_height,
-                             smaller(most / a->stride[0] + 1, CHUNK_PIXELS / conv->out_width));
+        b.n_rows = crd_even_part(
+            conv->out_height, crd_smaller(most / a->stride[0] + 1, CHUNK_PIXELS / conv->out_width));
     }
-    b.n_chunks = divide_up(conv->n_images, b.n_images) * divide_up(conv->out_height, b.n_rows);
+    b.n_chunks =
+        crd_divide_up(conv->n_images, b.n_images) * crd_divide_up(conv->out_height, b.n_rows);
     b.slab_rows = rows_under(conv, b.n_rows);
     b.plane = crd_conv_odd_lines(b.n_images * b.slab_rows * b.row_floats);
-    b.width = (int)divide_up(conv->out_width, pieces_of_row(conv->out_width));
-    b.n_pieces = b.n_images * b.n_rows * divide_up(conv->out_width, b.width);
+    b.width = (int)crd_divide_up(conv->out_width, pieces_of_row(conv->out_width));
+    b.n_pieces = b.n_images * b.n_rows * crd_divide_up(conv->out_width, b.width);
     return b;
 }
 
@@ -142,7 +123,7 @@ static double cost(const crd_conv *conv)
     int64_t width = crd_conv_is_pointwise(conv) ? crd_conv_in_plane(conv) : conv->out_width;
     int64_t rows = crd_conv_is_pointwise(conv) ? 1 : conv->n_images * conv->out_height;
     int64_t n_pieces = pieces_of_row(width), n_panels = crd_conv_n_panels(conv);
-    double pixels = (double)(rows * n_pieces * divide_up(width, n_pieces));
+    double pixels = (double)(rows * n_pieces * crd_divide_up(width, n_pieces));
     double terms = (double)conv->n_terms;
     return (pixels * terms * 1.08 + pixels * 16 + terms * 8) * (double)n_panels;
 }
@@ -175,15 +156,15 @@ static chunk take_chunk(const crd_conv *conv, const blocking *b, int64_t i)
 {
     if (crd_conv_is_pointwise(conv)) {
         int64_t column = i * b->n_columns, n = crd_conv_in_plane(conv);
-        return (chunk){0, 0, column, 1, 1, smaller(b->n_columns, n - column)};
+        return (chunk){0, 0, column, 1, 1, crd_smaller(b->n_columns, n - column)};
     }
-    int64_t per_image = divide_up(conv->out_height, b->n_rows);
+    int64_t per_image = crd_divide_up(conv->out_height, b->n_rows);
     int64_t image = i / per_image * b->n_images, row = i % per_image * b->n_rows;
     return (chunk){image,
                    row,
                    0,
-                   smaller(b->n_images, conv->n_images - image),
-                   smaller(b->n_rows, conv->out_height - row),
+                   crd_smaller(b->n_images, conv->n_images - image),
+                   crd_smaller(b->n_rows, conv->out_height - row),
                    conv->out_width};
 }
 
@@ -237,7 +218,7 @@ static int64_t fill_pieces(int64_t *in_at, int64_t *out_at, const crd_conv *conv
     for (int64_t image = 0; image < k->n_images; image++)
         for (int64_t y = 0; y < k->n_rows; y++)
             for (int64_t x = 0; x < k->n_columns; x += width, n++) {
-                int64_t at = smaller(x, k->n_columns - width);
+                int64_t at = crd_smaller(x, k->n_columns - width);
                 in_at[n] = image * b->slab_rows * b->row_floats + y * row_step + at;
                 out_at[n] = (image * k->n_rows + y) * k->n_columns + at;
             }
@@ -259,7 +240,7 @@ static void forward(const crd_conv *conv, const crd_layer_args *args, int64_t gr
             slab = fill_pointwise(p.slab, in, conv, &b, &k);
         else
             fill_slab(p.slab, in, conv, &b, &k);
-        int width = (int)smaller(b.width, k.n_columns);
+        int width = (int)crd_smaller(b.width, k.n_columns);
         int64_t n_pixels = k.n_images * k.n_rows * k.n_columns;
         int64_t first = (k.image * conv->out_height + k.row) * conv->out_width + k.column;
         crd_products products = {
@@ -276,7 +257,7 @@ static void forward(const crd_conv *conv, const crd_layer_args *args, int64_t gr
             .panel_step = panel_floats,
         };
         for (int64_t panel = 0; panel < n_panels; panel += PANELS) {
-            int64_t n = smaller(PANELS, n_panels - panel);
+            int64_t n = crd_smaller(PANELS, n_panels - panel);
             float *panels = p.panels + (b.n_chunks == 1 ? 0 : panel * panel_floats);
             for (int64_t v = 0; i == 0 && v < n; v++)
                 crd_conv_make_panel(panels + v * panel_floats, p.room, conv, args, group,

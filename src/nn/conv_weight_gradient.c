@@ -7,6 +7,7 @@
  * the sums are many they are taken a block of input channels after the other. */
 #include <string.h>
 
+#include "base/integers.h"
 #include "kernels/kernels.h"
 #include "nn/layer_conv.h"
 
@@ -19,27 +20,6 @@ typedef struct blocking {
     int64_t slab_rows, row_floats, plane;
     int64_t n_pixels; /* most in a chunk */
 } blocking;
-
-static int64_t divide_up(int64_t n, int64_t by)
-{
-    return (n + by - 1) / by;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* n in equal parts of at most `most`, or of 1: the size of a part. */
-static int64_t even_part(int64_t n, int64_t most)
-{
-    return divide_up(n, divide_up(n, larger(most, 1)));
-}
 
 static int64_t extent_under(const crd_conv *conv, int dim, int64_t n)
 {
@@ -54,13 +34,13 @@ static blocking block(const crd_conv *conv)
     b.n_rows = conv->out_height;
     b.n_images = 1;
     if (image_pixels <= CHUNK_PIXELS)
-        b.n_images = even_part(conv->n_images, CHUNK_PIXELS / image_pixels);
+        b.n_images = crd_even_part(conv->n_images, CHUNK_PIXELS / image_pixels);
     else
-        b.n_rows = even_part(conv->out_height, CHUNK_PIXELS / conv->out_width);
+        b.n_rows = crd_even_part(conv->out_height, CHUNK_PIXELS / conv->out_width);
     b.slab_rows = extent_under(conv, 0, b.n_rows);
     b.n_pixels = b.n_images * b.n_rows * conv->out_width;
     b.plane = crd_conv_odd_lines(b.n_images * b.slab_rows * b.row_floats);
-    b.n_channels = even_part(conv->n_in, SLAB_FLOATS / b.plane);
+    b.n_channels = crd_even_part(conv->n_in, SLAB_FLOATS / b.plane);
     return b;
 }
 
@@ -168,17 +148,17 @@ static void multiply(const parts *p, const crd_conv *conv, const blocking *b, co
         .in = p->slab,
         .in_at = p->in_at,
         .in_step = 1,
-        .n_panels = smaller(PANELS, crd_conv_n_panels(conv) - panel),
+        .n_panels = crd_smaller(PANELS, crd_conv_n_panels(conv) - panel),
         .panel_step = p->panel_step,
     };
     for (int64_t x = 0; x < kernel_width; x += products.width) {
-        products.width = (int)smaller(kernels->max_width, kernel_width - x);
+        products.width = (int)crd_smaller(kernels->max_width, kernel_width - x);
         products.n_pieces = fill_pieces(p->in_at, p->out_at, conv, b, k, x);
-        int64_t step = even_part(k->n_pixels, TERMS);
+        int64_t step = crd_even_part(k->n_pixels, TERMS);
         for (int64_t first = 0; first < k->n_pixels; first += step) {
             products.adds = k->first + first > 0;
             products.terms = p->terms + first;
-            products.n_terms = smaller(step, k->n_pixels - first);
+            products.n_terms = crd_smaller(step, k->n_pixels - first);
             products.panels = p->panels + panel * p->panel_step + first * CRD_LANES;
             kernels->multiply(&products);
         }
@@ -196,7 +176,7 @@ static void add_chunk(float *dweight, const parts *p, const crd_conv *conv, cons
     fill_slab(p->slab, in, conv, b, k);
     fill_terms(p->terms, conv, b, k);
     for (int64_t panel = 0; panel < n_panels; panel += PANELS) {
-        int64_t end = smaller(panel + PANELS, n_panels);
+        int64_t end = crd_smaller(panel + PANELS, n_panels);
         for (int64_t v = panel; v < end; v++)
             kernels->pack(p->panels + v * p->panel_step,
                           dout + v * CRD_LANES * out_plane + k->first, out_plane, k->n_pixels,
@@ -221,11 +201,11 @@ static void run(float *dweight, const crd_conv *conv, const crd_layer_args *args
         for (int64_t image = 0; image < conv->n_images; image += b.n_images)
             for (int64_t row = 0; row < conv->out_height; row += b.n_rows) {
                 chunk k = {.channel = channel,
-                           .n_channels = smaller(b.n_channels, conv->n_in - channel),
+                           .n_channels = crd_smaller(b.n_channels, conv->n_in - channel),
                            .image = image,
                            .row = row,
-                           .n_images = smaller(b.n_images, conv->n_images - image),
-                           .n_rows = smaller(b.n_rows, conv->out_height - row),
+                           .n_images = crd_smaller(b.n_images, conv->n_images - image),
+                           .n_rows = crd_smaller(b.n_rows, conv->out_height - row),
                            .first = (image * conv->out_height + row) * conv->out_width};
                 k.n_pixels = k.n_images * k.n_rows * conv->out_width;
                 add_chunk(dweight, &p, conv, &b, &k, in, dout);

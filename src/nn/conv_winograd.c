@@ -11,6 +11,7 @@
  * read, so that neither stream asks for more than about 4 bytes a cycle. */
 #include <string.h>
 
+#include "base/integers.h"
 #include "kernels/kernels.h"
 #include "nn/layer_conv.h"
 
@@ -28,30 +29,20 @@ typedef struct blocking {
     int width;
 } blocking;
 
-static int64_t divide_up(int64_t n, int64_t by)
-{
-    return (n + by - 1) / by;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static blocking block(const crd_conv *conv)
 {
-    blocking b = {.rows = divide_up(conv->out_height, OUT),
-                  .columns = divide_up(conv->out_width, OUT),
-                  .n_groups = divide_up(conv->n_in, CRD_LANES)};
+    blocking b = {.rows = crd_divide_up(conv->out_height, OUT),
+                  .columns = crd_divide_up(conv->out_width, OUT),
+                  .n_groups = crd_divide_up(conv->n_in, CRD_LANES)};
     int64_t all_rows = conv->n_images * b.rows;
     int64_t most = CHUNK_TILES / b.columns < 1 ? 1 : CHUNK_TILES / b.columns;
-    b.n_rows = divide_up(all_rows, divide_up(all_rows, most));
-    b.n_chunks = divide_up(all_rows, b.n_rows);
+    b.n_rows = crd_divide_up(all_rows, crd_divide_up(all_rows, most));
+    b.n_chunks = crd_divide_up(all_rows, b.n_rows);
     b.n_tiles = b.n_rows * b.columns;
     b.pitch = OUT * b.columns + IN - OUT;
     b.point_step = crd_conv_odd_lines(b.n_groups * b.n_tiles * CRD_LANES);
     b.weight_step = crd_conv_odd_lines(b.n_groups * CRD_LANES * CRD_LANES);
-    b.width = (int)smaller(crd_kernels_get()->conv->max_width, b.n_tiles);
+    b.width = (int)crd_smaller(crd_kernels_get()->conv->max_width, b.n_tiles);
     return b;
 }
 
@@ -67,7 +58,7 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
     int64_t n_panels = b->n_chunks == 1 ? PANELS : crd_conv_n_panels(conv);
     parts p = {0};
     p.terms = crd_scratch_indices(&room, b->n_groups * CRD_LANES);
-    p.at = crd_scratch_indices(&room, 2 * divide_up(b->n_tiles, b->width));
+    p.at = crd_scratch_indices(&room, 2 * crd_divide_up(b->n_tiles, b->width));
     p.strip = crd_scratch_floats(&room, IN * b->pitch * CRD_LANES);
     p.points = crd_scratch_floats(&room, POINTS * b->point_step);
     p.room = crd_scratch_floats(&room, crd_conv_panel_room(conv));
@@ -110,7 +101,7 @@ void crd_conv_fill_strip(float *strip, const float *in, const crd_conv *conv, in
 {
     const crd_conv_kernels *kernels = crd_kernels_get()->conv;
     int64_t top = tile_row * OUT - conv->attrs.padding[0], left = conv->attrs.padding[1];
-    int64_t n = smaller(conv->width, pitch - left);
+    int64_t n = crd_smaller(conv->width, pitch - left);
     for (int64_t y = 0; y < IN; y++, strip += pitch * CRD_LANES) {
         if (top + y < 0 || top + y >= conv->height) {
             memset(strip, 0, (size_t)(pitch * CRD_LANES) * sizeof *strip);
@@ -146,7 +137,7 @@ static void transform_out(const parts *p, const float *sums, const crd_conv *con
     int64_t width = conv->out_width;
     for (int64_t row = 0; row < n; row++) {
         int64_t image = (first + row) / b->rows, y = (first + row) % b->rows * OUT;
-        int64_t height = smaller(OUT, conv->out_height - y);
+        int64_t height = crd_smaller(OUT, conv->out_height - y);
         crd_kernels_get()->conv->winograd_out(p->strip, height, width,
                                               sums + row * b->columns * CRD_LANES,
                                               n * b->columns * CRD_LANES, b->columns);
@@ -166,12 +157,12 @@ static void make_weights(float *weights, const parts *p, const crd_conv *conv, c
 static void multiply(const parts *p, const float *weights, const blocking *b, int64_t n_tiles,
                      int64_t n_panels)
 {
-    int width = (int)smaller(b->width, n_tiles);
+    int width = (int)crd_smaller(b->width, n_tiles);
     crd_products products = {
         .out_step = POINTS * n_tiles * CRD_LANES,
         .out_at = p->at,
-        .in_at = p->at + divide_up(n_tiles, width),
-        .n_pieces = divide_up(n_tiles, width),
+        .in_at = p->at + crd_divide_up(n_tiles, width),
+        .n_pieces = crd_divide_up(n_tiles, width),
         .width = width,
         .in_step = CRD_LANES,
         .terms = p->terms,
@@ -189,11 +180,11 @@ static void multiply(const parts *p, const float *weights, const blocking *b, in
 
 static void fill_tables(const parts *p, const blocking *b, int64_t n_tiles)
 {
-    int64_t width = smaller(b->width, n_tiles), n = divide_up(n_tiles, width);
+    int64_t width = crd_smaller(b->width, n_tiles), n = crd_divide_up(n_tiles, width);
     for (int64_t k = 0; k < b->n_groups * CRD_LANES; k++)
         p->terms[k] = k / CRD_LANES * n_tiles * CRD_LANES + k % CRD_LANES;
     for (int64_t j = 0; j < n; j++) {
-        p->at[j] = smaller(j * width, n_tiles - width);
+        p->at[j] = crd_smaller(j * width, n_tiles - width);
         p->at[n + j] = p->at[j] * CRD_LANES;
     }
 }
@@ -206,11 +197,11 @@ static void forward(const crd_conv *conv, const crd_layer_args *args, int64_t gr
     int64_t n_panels = crd_conv_n_panels(conv);
     int64_t all_rows = conv->n_images * b.rows, panel_step = POINTS * b.weight_step;
     for (int64_t first = 0; first < all_rows; first += b.n_rows) {
-        int64_t n_rows = smaller(b.n_rows, all_rows - first), n_tiles = n_rows * b.columns;
+        int64_t n_rows = crd_smaller(b.n_rows, all_rows - first), n_tiles = n_rows * b.columns;
         fill_tables(&p, &b, n_tiles);
         transform_in(&p, in, conv, &b, first, n_rows);
         for (int64_t panel = 0; panel < n_panels; panel += PANELS) {
-            int64_t n = smaller(PANELS, n_panels - panel);
+            int64_t n = crd_smaller(PANELS, n_panels - panel);
             float *weights = p.weights + (b.n_chunks == 1 ? 0 : panel * panel_step);
             for (int64_t v = 0; first == 0 && v < n; v++)
                 make_weights(weights + v * panel_step, &p, conv, &b, args, group, panel + v);

@@ -8,6 +8,7 @@
  * sums stay in L2, and the longer the chunk the less often the sums come by. */
 #include <string.h>
 
+#include "base/integers.h"
 #include "kernels/kernels.h"
 #include "nn/layer_conv.h"
 
@@ -26,26 +27,16 @@ typedef struct blocking {
     int width;             /* of a piece: channels, a divisor of 16 */
 } blocking;
 
-static int64_t divide_up(int64_t n, int64_t by)
-{
-    return (n + by - 1) / by;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static blocking block(const crd_conv *conv)
 {
-    blocking b = {.rows = divide_up(conv->out_height, OUT),
-                  .columns = divide_up(conv->out_width, OUT)};
+    blocking b = {.rows = crd_divide_up(conv->out_height, OUT),
+                  .columns = crd_divide_up(conv->out_width, OUT)};
     int64_t all_rows = conv->n_images * b.rows, n_groups = conv->n_in / CRD_LANES;
     int64_t most = CHUNK_TILES / b.columns < 1 ? 1 : CHUNK_TILES / b.columns;
-    b.n_rows = divide_up(all_rows, divide_up(all_rows, most));
+    b.n_rows = crd_divide_up(all_rows, crd_divide_up(all_rows, most));
     b.n_tiles = b.n_rows * b.columns;
     b.pitch = OUT * b.columns + IN - OUT;
-    b.n_groups = divide_up(n_groups, divide_up(n_groups, BLOCK_GROUPS));
+    b.n_groups = crd_divide_up(n_groups, crd_divide_up(n_groups, BLOCK_GROUPS));
     b.in_step = crd_conv_odd_lines(b.n_groups * b.n_tiles * CRD_LANES);
     b.dout_step = crd_conv_odd_lines(crd_conv_n_panels(conv) * b.n_tiles * CRD_LANES);
     b.sums_step = crd_conv_odd_lines(b.n_groups * CRD_LANES * CRD_LANES);
@@ -83,8 +74,8 @@ static double cost(const crd_conv *conv)
     blocking b = block(conv);
     double tiles = (double)(conv->n_images * b.rows * b.columns), n_in = (double)conv->n_in;
     double panels = (double)crd_conv_n_panels(conv);
-    double n_blocks = (double)divide_up(conv->n_in / CRD_LANES, b.n_groups);
-    double n_chunks = (double)divide_up(conv->n_images * b.rows, b.n_rows);
+    double n_blocks = (double)crd_divide_up(conv->n_in / CRD_LANES, b.n_groups);
+    double n_chunks = (double)crd_divide_up(conv->n_images * b.rows, b.n_rows);
     return POINTS * tiles * n_in * panels * 1.08 + tiles * n_in / CRD_LANES * 500 +
            tiles * panels * n_blocks * 300 + n_in * panels * (400 + n_chunks * 72);
 }
@@ -189,9 +180,9 @@ static void run(float *dweight, const crd_conv *conv, const crd_layer_args *args
     dweight += group * conv->n_out * conv->n_terms;
     dout += group * conv->n_out * crd_conv_out_plane(conv);
     for (int64_t channel = 0; channel < conv->n_in; channel += b.n_groups * CRD_LANES) {
-        int64_t n_groups = smaller(b.n_groups, (conv->n_in - channel) / CRD_LANES);
+        int64_t n_groups = crd_smaller(b.n_groups, (conv->n_in - channel) / CRD_LANES);
         for (int64_t first = 0; first < all_rows; first += b.n_rows) {
-            int64_t n_rows = smaller(b.n_rows, all_rows - first);
+            int64_t n_rows = crd_smaller(b.n_rows, all_rows - first);
             transform(&p, in + channel * in_plane, dout, conv, &b, n_groups, first, n_rows);
             multiply(&p, conv, &b, n_groups, n_rows * b.columns, first > 0);
         }

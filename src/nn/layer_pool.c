@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/integers.h"
 #include "nn/layer_kinds.h"
 
 static const crd_attr_spec attrs[] = {
@@ -50,22 +51,12 @@ cleanup:
     return status;
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* A row of the input with its padding, and all that a last window of ceil_mode reaches. */
 static int64_t row_floats(const crd_node *node, const crd_shape *in)
 {
     const crd_pool2d_attrs *a = &node->attrs.pool2d;
     int64_t reach = (node->shape.dims[2] - 1) * a->stride[1] + a->kernel_size[1];
-    return larger(in->dims[2] + 2 * a->padding[1], reach);
+    return crd_larger(in->dims[2] + 2 * a->padding[1], reach);
 }
 
 static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
@@ -99,8 +90,8 @@ static void max_forward(const crd_node *node, const crd_layer_args *args)
     for (int64_t plane = 0; plane < n_planes; plane++) {
         const float *in = args->in[0] + plane * height * width;
         for (int64_t y = 0; y < node->shape.dims[1]; y++, out += out_width) {
-            int64_t top = larger(y * a->stride[0] - a->padding[0], 0);
-            int64_t end = smaller(y * a->stride[0] - a->padding[0] + a->kernel_size[0], height);
+            int64_t top = crd_larger(y * a->stride[0] - a->padding[0], 0);
+            int64_t end = crd_smaller(y * a->stride[0] - a->padding[0] + a->kernel_size[0], height);
             memcpy(row, in + top * width, (size_t)width * sizeof *row);
             for (int64_t k = top + 1; k < end; k++)
                 take_maxima(row, in + k * width, width, 1);
@@ -126,12 +117,12 @@ static void max_backward(const crd_node *node, const crd_layer_args *args,
         const float *in = args->in[0] + plane * height * width;
         float *din = all + plane * height * width;
         for (int64_t y = 0; y < node->shape.dims[1]; y++) {
-            int64_t top = larger(y * a->stride[0] - a->padding[0], 0);
-            int64_t end = smaller(y * a->stride[0] - a->padding[0] + a->kernel_size[0], height);
+            int64_t top = crd_larger(y * a->stride[0] - a->padding[0], 0);
+            int64_t end = crd_smaller(y * a->stride[0] - a->padding[0] + a->kernel_size[0], height);
             for (int64_t x = 0; x < node->shape.dims[2]; x++, out++, dout++) {
-                int64_t left = larger(x * a->stride[1] - a->padding[1], 0);
+                int64_t left = crd_larger(x * a->stride[1] - a->padding[1], 0);
                 int64_t right =
-                    smaller(x * a->stride[1] - a->padding[1] + a->kernel_size[1], width);
+                    crd_smaller(x * a->stride[1] - a->padding[1] + a->kernel_size[1], width);
                 /* Backwards over all of the window: a jump out at the first maximum would be one that
                  * the CPU cannot foresee. */
                 int64_t at = -1;
@@ -193,13 +184,13 @@ static void avg_forward(const crd_node *node, const crd_layer_args *args)
             int64_t top = y * a->stride[0] - a->padding[0];
             /* Zeros of the padding count, but what a last window of ceil_mode has beyond does
              * not. */
-            int64_t end = smaller(top + a->kernel_size[0], height + a->padding[0]);
-            sum_rows(args->scratch, args->in[0] + plane * height * width, larger(top, 0),
-                     smaller(end, height), width);
+            int64_t end = crd_smaller(top + a->kernel_size[0], height + a->padding[0]);
+            sum_rows(args->scratch, args->in[0] + plane * height * width, crd_larger(top, 0),
+                     crd_smaller(end, height), width);
             for (int64_t x = 0; x < node->shape.dims[2]; x++) {
                 int64_t left = x * a->stride[1] - a->padding[1];
-                int64_t right = smaller(left + a->kernel_size[1], width + a->padding[1]);
-                *out++ = sum_pixels(args->scratch, larger(left, 0), smaller(right, width)) /
+                int64_t right = crd_smaller(left + a->kernel_size[1], width + a->padding[1]);
+                *out++ = sum_pixels(args->scratch, crd_larger(left, 0), crd_smaller(right, width)) /
                          (float)((end - top) * (right - left));
             }
         }
@@ -216,13 +207,14 @@ static void avg_backward(const crd_node *node, const crd_layer_args *args,
     for (int64_t plane = 0; din != NULL && plane < n_planes; plane++)
         for (int64_t y = 0; y < node->shape.dims[1]; y++) {
             int64_t top = y * a->stride[0] - a->padding[0];
-            int64_t end = smaller(top + a->kernel_size[0], height + a->padding[0]);
+            int64_t end = crd_smaller(top + a->kernel_size[0], height + a->padding[0]);
             for (int64_t x = 0; x < node->shape.dims[2]; x++) {
                 int64_t left = x * a->stride[1] - a->padding[1];
-                int64_t right = smaller(left + a->kernel_size[1], width + a->padding[1]);
+                int64_t right = crd_smaller(left + a->kernel_size[1], width + a->padding[1]);
                 add_to_window(din + plane * height * width,
-                              *dout++ / (float)((end - top) * (right - left)), larger(top, 0),
-                              smaller(end, height), larger(left, 0), smaller(right, width), width);
+                              *dout++ / (float)((end - top) * (right - left)), crd_larger(top, 0),
+                              crd_smaller(end, height), crd_larger(left, 0),
+                              crd_smaller(right, width), width);
             }
         }
 }

@@ -1,6 +1,7 @@
 #include "nn/train_plan.h"
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "nn/layer_kinds.h"
 
 /* Keeps the sum over all nodes within int64. */
@@ -123,11 +124,6 @@ static void place_gradients(crd_train_plan *plan, const crd_network *network, co
     }
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Of a pass either way. */
 static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
 {
@@ -135,7 +131,7 @@ static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, 
     int64_t forward = layer->scratch_floats == NULL ? 0 : layer->scratch_floats(node, in, n_images);
     return layer->backward_scratch_floats == NULL
                ? forward
-               : larger(forward, layer->backward_scratch_floats(node, in, n_images));
+               : crd_larger(forward, layer->backward_scratch_floats(node, in, n_images));
 }
 
 /* For every number of images: a convolution cuts its columns evenly, so fewer images in fewer
@@ -148,7 +144,7 @@ static void find_scratch(crd_train_plan *plan, const crd_network *network)
         for (int k = 0; k < node->n_inputs; k++)
             in[k] = &network->nodes[node->inputs[k]].shape;
         for (int64_t n = 1; n <= plan->n_images; n++)
-            plan->scratch_floats = larger(plan->scratch_floats, scratch_floats(node, in, n));
+            plan->scratch_floats = crd_larger(plan->scratch_floats, scratch_floats(node, in, n));
     }
 }
 
