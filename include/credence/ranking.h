@@ -32,7 +32,7 @@ typedef struct crd_detection {
 crd_status crd_detection_eval(crd_detection *out, const double *scores, const int8_t *flags,
                               int64_t n, uint64_t seed);
 
-/** What remains wrong when only the images of highest score are answered. Source: Geifman and El-Yaniv, "Selective
+/** What remains wrong when only the images of least doubt are answered. Source: Geifman and El-Yaniv, "Selective
  * classification for deep neural networks", NeurIPS 2017. */
 typedef struct crd_selection {
     crd_estimate aurc;          /**< area under risk over coverage, from 1/n to 1, by its width */
@@ -40,8 +40,8 @@ typedef struct crd_selection {
     crd_estimate coverage_at_5; /**< largest share that can be answered with at most 5 % wrong */
 } crd_selection;
 
-/** confidences[n] finite, is_right[n] 0 or 1; n below 2 gives NaN. */
-crd_status crd_selection_eval(crd_selection *out, const double *confidences, const int8_t *is_right,
+/** doubts[n] finite, the surest lowest; is_right[n] 0 or 1; n below 2 gives NaN. */
+crd_status crd_selection_eval(crd_selection *out, const double *doubts, const int8_t *is_right,
                               int64_t n, uint64_t seed);
 
 /** Accuracy versus uncertainty: the share of images that are right and certain or wrong and uncertain, where certain means an

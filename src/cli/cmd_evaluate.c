@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "cli/classes.h"
 #include "cli/command.h"
 #include "cli/evaluation.h"
 #include "cli/images.h"
@@ -73,6 +74,7 @@ static crd_status open_files(inputs *in, shared_facts *facts, const crd_options 
     crd_status status = CRD_OK;
     const char *ood = given->values[CRD_OPT_OOD].text, *type = given->values[CRD_OPT_TYPE].text;
     CRD_TRY(crd_posterior_read(&in->posterior, given->arguments[0]));
+    CRD_TRY(crd_classes_require(in->posterior, given->arguments[0]));
     CRD_REQUIRE(in->posterior->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_INPUT,
                 "%s: was trained for regression: its outputs are no logits of classes",
                 given->arguments[0]);
@@ -145,18 +147,14 @@ static crd_status judge_known(crd_evaluation *out, judged *data)
 {
     crd_status status = CRD_OK;
     int64_t n = data->images.n_images;
-    double *confidences = data->scores[CRD_SCORE_CONFIDENCE];
     crd_metrics_finish(&out->metrics, data->sums);
     crd_metrics_bins(out->bins, data->sums);
     out->entropy = mean_of(data->scores[CRD_SCORE_ENTROPY], n);
     out->aleatoric = mean_of(data->expected_entropies, n);
     out->epistemic = mean_of(data->scores[CRD_SCORE_INFORMATION], n);
     CRD_TRY(crd_avu_eval(&out->avu, data->scores[CRD_SCORE_ENTROPY], data->is_right, n, out->seed));
-    for (int64_t i = 0; i < n; i++)
-        confidences[i] = -confidences[i];
-    CRD_TRY(crd_selection_eval(&out->selection, confidences, data->is_right, n, out->seed));
-    for (int64_t i = 0; i < n; i++)
-        confidences[i] = -confidences[i];
+    CRD_TRY(crd_selection_eval(&out->selection, data->scores[CRD_SCORE_CONFIDENCE], data->is_right,
+                               n, out->seed));
 cleanup:
     return status;
 }

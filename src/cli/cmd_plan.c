@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "cli/classes.h"
 #include "cli/command.h"
 #include "cli/images.h"
 #include "cli/output.h"
@@ -83,6 +84,7 @@ static crd_status open_files(planning *p, shared_facts *facts)
     CRD_TRY(crd_images_open(&p->images, given->arguments + 1, given->n_arguments - 1,
                             given->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, given->arguments[0]));
+    CRD_TRY(crd_classes_require(p->posterior, given->arguments[0]));
     p->images.preprocessing = &p->posterior->preprocessing;
     p->image_floats = crd_images_floats(&p->images);
     facts->n_images = p->images.n_images;
@@ -237,7 +239,8 @@ crd_status crd_cmd_plan(const crd_cli *cli)
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts) : CRD_OK));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     p.n_sample = SAMPLE_BATCHES * batch < facts.n_images ? SAMPLE_BATCHES * batch : facts.n_images;
-    CRD_ALLOC(&p.stops, p.n_sample, "stops");
+    CRD_TRY(crd_comm_agree(cli->comm, crd_alloc_zeroed((void **)&p.stops, p.n_sample,
+                                                       sizeof *p.stops, "draws of images")));
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, NULL));
     crd_predict_options options = sample_options(values, &p, &facts);
     crd_predict_source source = {.load = load_sample, .payload = &p};

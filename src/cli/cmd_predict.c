@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "cli/classes.h"
 #include "cli/command.h"
 #include "cli/images.h"
 #include "cli/keeper.h"
@@ -129,8 +130,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     CRD_TRY(crd_images_open(&p->images, given->arguments + 1, given->n_arguments - 1,
                             value_of(p, CRD_OPT_SKIP_BAD)->integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, path));
-    CRD_REQUIRE(p->posterior->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_INPUT,
-                "%s: was trained for regression: its outputs are no logits of classes", path);
+    CRD_TRY(crd_classes_require(p->posterior, path));
     p->images.preprocessing = &p->posterior->preprocessing;
     int64_t n_images = p->images.n_images, n_classes = p->posterior->n_classes;
     const char *type = value_of(p, CRD_OPT_TYPE)->text;

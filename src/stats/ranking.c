@@ -71,7 +71,7 @@ static void detection(double figures[MAX_FIGURES], const item *items, const uint
     figures[2] = is_defined ? fpr95 : NAN;
 }
 
-/* Flagged items are right ones. Among equal scores the wrong ones are spread evenly. */
+/* Scores are negated doubts, flagged items right ones. Among equal scores the wrong ones are spread evenly. */
 static void selection(double figures[MAX_FIGURES], const item *items, const uint8_t *weights,
                       int64_t n)
 {
@@ -202,11 +202,11 @@ crd_status crd_detection_eval(crd_detection *out, const double *scores, const in
     return status;
 }
 
-crd_status crd_selection_eval(crd_selection *out, const double *confidences, const int8_t *is_right,
+crd_status crd_selection_eval(crd_selection *out, const double *doubts, const int8_t *is_right,
                               int64_t n, uint64_t seed)
 {
     crd_estimate figures[3];
-    crd_status status = evaluate(figures, 3, selection, confidences, 1, is_right, n, seed);
+    crd_status status = evaluate(figures, 3, selection, doubts, -1, is_right, n, seed);
     if (status == CRD_OK)
         *out = (crd_selection){figures[0], figures[1], figures[2]};
     return status;

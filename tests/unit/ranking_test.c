@@ -36,14 +36,14 @@ static void selection_by_hand(void **state)
 {
     (void)state;
     /* Risks from the surest on: 0, 1/2, then a tie of one right and one wrong: 1.5/3, 2/4, 2/5. */
-    const double confidences[5] = {0.9, 0.8, 0.5, 0.5, 0.1};
+    const double doubts[5] = {0.1, 0.2, 0.5, 0.5, 0.9};
     const int8_t is_right[5] = {1, 0, 1, 0, 1};
     crd_selection s;
-    assert_int_equal(crd_selection_eval(&s, confidences, is_right, 5, 0), CRD_OK);
+    assert_int_equal(crd_selection_eval(&s, doubts, is_right, 5, 0), CRD_OK);
     near(s.aurc.value, (0 + 0.5 + 0.5 + 0.5 + 0.4 - 0.5 * (0 + 0.4)) / 4, 1e-15);
     near(s.risk_at_80.value, 0.5, 1e-15);
     near(s.coverage_at_5.value, 0.2, 1e-15);
-    assert_int_equal(crd_selection_eval(&s, confidences, is_right, 1, 0), CRD_OK);
+    assert_int_equal(crd_selection_eval(&s, doubts, is_right, 1, 0), CRD_OK);
     assert_true(isnan(s.aurc.value));
 }
 
