@@ -101,10 +101,6 @@ void crd_counter_destroy(crd_counter *counter);
 void crd_counter_reset(crd_counter *counter, int64_t value);
 /** The node's counter before it was increased by one. Collective: no. */
 int64_t crd_counter_next(crd_counter *counter);
-/** The node's counter as it is. Collective: no. */
-int64_t crd_counter_get(const crd_counter *counter);
-/** Raises the node's counter to at least `value`, so that peers find no more work. Collective: no. */
-void crd_counter_raise(crd_counter *counter, int64_t value);
 
 /** A word that any rank may raise while all work, and that all see soon: on the same node at once, on others when the
  * first ranks of the nodes between have looked (a tree of nodes, no rank waits). */

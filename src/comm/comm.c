@@ -259,16 +259,6 @@ int64_t crd_counter_next(crd_counter *counter)
     return atomic_fetch_add(counter->value, 1);
 }
 
-int64_t crd_counter_get(const crd_counter *counter)
-{
-    return atomic_load(counter->value);
-}
-
-void crd_counter_raise(crd_counter *counter, int64_t value)
-{
-    crd_atomic_raise(counter->value, value);
-}
-
 crd_status crd_alarm_create(crd_alarm **out, crd_comm *comm)
 {
     crd_status status = crd_alloc_zeroed((void **)out, 1, sizeof **out, "alarm");
