@@ -84,7 +84,7 @@ static void forward(const crd_estimator_args *args)
                                 crd_estimator_values(model->mu, model, args->bias));
             square(squared_in, x, in.total);
             crd_estimator_apply(sd, args, squared_in, weight_variance, bias_variance);
-            crd_kernels_get()->elementwise->square_root(sd, sd, out.total);
+            crd_kernels_get()->elementwise->deviation(sd, sd, out.total);
         }
         add_noise(args->out + d * args->out_step, mean, sd, eps, &out, args, args->first_draw + d);
         crd_estimator_finish(args, d);

@@ -30,7 +30,9 @@ typedef struct crd_elementwise_kernels {
     /** dvariance = dout * eps / (2 sd), 0 where sd is 0. */
     void (*noise_backward)(float *dvariance, const float *dout, const float *eps, const float *sd,
                            int64_t n);
-    void (*square_root)(float *out, const float *x, int64_t n);
+    /** sd = root of the variance; 0 where that is negative, as a fast convolution's rounding leaves it beside
+     * large ones where nothing varies. */
+    void (*deviation)(float *sd, const float *variance, int64_t n);
     /** Sum of x; of (x - x_shift) (y - y_shift). In double, in eight lanes of every eighth element
      * and one of the rest, added in that order: exact enough for a million terms. */
     double (*sum)(const float *x, int64_t n);

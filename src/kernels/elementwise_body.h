@@ -109,11 +109,11 @@ static void noise_backward(float *dvariance, const float *dout, const float *eps
     }
 }
 
-static void square_root(float *out, const float *x, int64_t n)
+static void deviation(float *sd, const float *variance, int64_t n)
 {
     INDEPENDENT
     for (int64_t i = 0; i < n; i++)
-        out[i] = __builtin_sqrtf(x[i]);
+        sd[i] = __builtin_sqrtf(variance[i] < 0 ? 0 : variance[i]);
 }
 
 static double sum_of(const double lanes[SUM_LANES], double rest)
@@ -159,7 +159,7 @@ const crd_elementwise_kernels ELEMENTWISE_TABLE = {
     .norm_backward = norm_backward,
     .add_noise = add_noise,
     .noise_backward = noise_backward,
-    .square_root = square_root,
+    .deviation = deviation,
     .sum = sum,
     .sum_products = sum_products,
 };

@@ -160,6 +160,17 @@ class Commands(program.Case):
         self.assertEqual(result.codes, [0] * ranks, result.err)
         return self.succeed("inspect", "p.h5", "--datasets")
 
+    def test_nothing_varies_beside_a_bright_spot(self):
+        """A fast convolution's rounding leaves variances below 0 where the input is 0: no reason for a number that is none."""
+        images = np.zeros((8, 1, 28, 28), np.float32)
+        images[:, :, 9:11, 9:11] = 1000
+        with h5py.File(self.work / "spot.h5", "w") as file:
+            file["images"] = images
+        self.succeed("convert", "--arch", "cifar_resnet8", "--channels", 1, "--crop", 28, "--moped", "-o", "random.h5")
+        for type_ in ("reparameterization", "flipout", "flipout-pixel", "local-reparameterization"):
+            for batch in (1, 8):
+                self.succeed("predict", "random.h5", "spot.h5", "--draws", 4, "--type", type_, "--batch", batch)
+
     def test_answer_does_not_depend_on_ranks(self):
         alone = self.datasets()
         self.assertIn("/probs_mean", alone)

@@ -177,7 +177,7 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
         k->noise_backward(out, a, c, b, n);
         break;
     case 12:
-        k->square_root(out, b, n);
+        k->deviation(out, b, n);
         break;
     default: {
         double sums[2] = {k->sum(a, n), k->sum_products(a, 0.1, b, 0.02, n)};
@@ -225,6 +225,8 @@ static void loops_over_arrays_are_right(void **state)
         assert_memory_equal(out, ((const float[]){5, 4, 3, -1, 11.5F}), sizeof out);
         k->add_noise(out, dout, sd, eps, 5);
         assert_memory_equal(out, ((const float[]){3, 6, -1, 6, 7.5F}), sizeof out);
+        k->deviation(out, ((const float[]){4, 0, -1e-6F, NAN, 2.25F}), 5);
+        assert_true(out[0] == 2 && out[1] == 0 && out[2] == 0 && isnan(out[3]) && out[4] == 1.5F);
         assert_true(k->sum(dout, 5) == 25 && k->sum_products(dout, 1, sd, 2, 5) == -6);
     }
 }
