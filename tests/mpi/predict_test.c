@@ -20,7 +20,8 @@ static crd_status load(float *tensors, int8_t *skipped, int64_t first, int64_t n
             return CRD_FAIL(CRD_ERR_INPUT, "image %lld is bad", (long long)*failing);
         skipped[i] = (first + i) % 13 == 5;
         for (int64_t k = 0; k < 3 * SIDE * SIDE; k++)
-            tensors[i * 3 * SIDE * SIDE + k] = (float)((k * (first + i + 3)) % 17) / 8 - 1 + 0.5F * (float)((first + i) % 7);
+            tensors[i * 3 * SIDE * SIDE + k] =
+                (float)((k * (first + i + 3)) % 17) / 8 - 1 + 0.5F * (float)((first + i) % 7);
     }
     return CRD_OK;
 }
