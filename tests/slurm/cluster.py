@@ -81,8 +81,8 @@ class Cluster:
         # Nothing of a job that the test itself may be in; the program first.
         keep = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_", "OMPI_", "PMIX_"))}
         paths = [str(pathlib.Path(program.PROGRAM).parent), str(pathlib.Path(program.MPIRUN[0]).parent), "/usr/sbin", "/sbin"]
-        self.environment = {**keep, "SLURM_CONF": str(self.folder / "slurm.conf"), "OMPI_ALLOW_RUN_AS_ROOT": "1",
-                            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "PATH": ":".join((*paths, os.environ["PATH"]))}
+        self.environment = {**keep, "SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": ":".join((*paths, os.environ["PATH"])),
+                            "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_mpi_yield_when_idle": "1"}
         try:
             self.start(requeue_s)
         except BaseException:
@@ -211,16 +211,16 @@ class Case(unittest.TestCase):
         self.wait_for(lambda: (self.work / name).exists() or self.cluster.facts(job)["JobState"] in OVER, name, job)
         self.assertTrue((self.work / name).exists(), self.log(job))
 
-    def finish(self, job, state="COMPLETED", code=0, timeout=60):
+    def finish(self, job, state="COMPLETED", code=0, timeout=120):
         """Waits for the job's end, and gives what Slurm says of it."""
         self.wait_for(lambda: self.cluster.facts(job)["JobState"] in OVER, "the job's end", job, timeout)
         facts = self.cluster.facts(job)
         self.assertEqual((facts["JobState"], facts["ExitCode"]), (state, f"{code}:0"), self.log(job))
         return facts
 
-    def check_requeued(self, job, output, expected, timeout=60):
+    def check_requeued(self, job, output, expected):
         """A job that was told to stop once: it did, went back to the queue, and its output is the undisturbed run's."""
-        self.assertEqual(self.finish(job, timeout=timeout)["Restarts"], "1", self.log(job))
+        self.assertEqual(self.finish(job)["Restarts"], "1", self.log(job))
         log = self.log(job)
         for pattern in ("restart 0, 2 tasks", r"stopped after|stopped at", r"stopped \(code 75\) and queued again", "restart 1, 2 tasks"):
             self.assertRegex(log, pattern)
