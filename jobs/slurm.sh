@@ -25,16 +25,17 @@ max_time() {
 }
 
 # pass_on SIGNAL: to the launcher, which tells all ranks. Before there is one nothing has to be stopped.
+launcher=''
 pass_on() {
     is_told=yes
     [ -z "$launcher" ] || kill -s "$1" "$launcher" || true
 }
+trap 'pass_on USR1' USR1
+trap 'pass_on USR2' USR2
 
 # slurm_run WORD...: `credence WORD...` on all ranks; ends the script. A run that stopped with a checkpoint is queued again.
 slurm_run() {
-    local code start is_told='' launcher=''
-    trap 'pass_on USR1' USR1
-    trap 'pass_on USR2' USR2
+    local code start is_told
     command -v credence >/dev/null || {
         say "credence is not in PATH"
         exit 127

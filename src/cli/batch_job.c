@@ -1,6 +1,7 @@
 #include "cli/batch_job.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "credence/log.h"
 
@@ -34,7 +35,7 @@ crd_status crd_batch_job_check(crd_comm *comm)
     CRD_TRY(crd_comm_count_cores(&n_cores, comm));
     if (crd_comm_agree(comm, find_crowded(comm, n_cores)) != CRD_OK && is_first)
         crd_log(CRD_LOG_WARN, "%s", crd_status_message());
-    if (is_first && cores_asked != NULL && atoi(cores_asked) > 1)
+    if (is_first && cores_asked != NULL && strcmp(cores_asked, "1") != 0)
         crd_log(CRD_LOG_WARN,
                 "--cpus-per-task=%s: a rank uses one core, so more --ntasks instead would use them",
                 cores_asked);
