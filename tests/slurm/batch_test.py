@@ -45,12 +45,19 @@ class Batch(Case):
         self.check_requeued(mpirun, "mpirun.h5", self.expected)
         self.check_requeued(train, "train.h5", trained)
 
+    def test_preempted(self):
+        """Slurm gives the signal before the end to a job whose cores another one is to get."""
+        job = self.submit("--nodelist=n1", "--ntasks=2", ROOT / "jobs/predict.sbatch", *STUDY, *OFTEN, "-o", "p.h5")
+        self.wait_for_file("p.h5.ckpt", job)
+        self.finish(self.submit("--partition=urgent", "--nodelist=n1", "--ntasks=2", "--wrap=true"))
+        self.check_requeued(job, "p.h5", self.expected)
+
     def test_out_of_time(self):
         """A run that ends itself before the limit of a minute; the same line once more, with other ranks, goes on."""
         study = (POSTERIOR, IMAGES, "--draws", 2000) # longer than 5 s on one rank
         words = (ROOT / "jobs/predict.sbatch", *study, "-o", "p.h5")
         job = self.submit("--time=1", "--no-requeue", "--signal=B:USR1@1", "--ntasks=1", *words, environment={"CREDENCE_MARGIN": "55"})
-        self.finish(job, "FAILED", 75)
+        self.finish(job, "FAILED", "75:0")
         self.assertRegex(self.log(job), r"credence predict --resume --max-time [1-5] ")
         self.assertIn("but Slurm does not queue it again", self.log(job))
         self.assertFalse((self.work / "p.h5").exists())
@@ -94,7 +101,7 @@ class Batch(Case):
 
     def test_a_failure_is_the_jobs(self):
         job = self.submit(ROOT / "jobs/predict.sbatch", "none.h5", IMAGES, "-o", "p.h5")
-        self.assertEqual(self.finish(job, "FAILED", 3)["Restarts"], "0")
+        self.assertEqual(self.finish(job, "FAILED", "3:0")["Restarts"], "0")
         self.assertIn("none.h5", self.log(job))
 
     def test_crowded_cores_are_named(self):

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ NODES = ("n1", "n2", "n3")
 OVER = {"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL"}
 CONFIGURATION = """
 ClusterName=credence
+FirstJobId={first_job}
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
@@ -45,7 +47,11 @@ JobRequeue=0
 NodeName=n1 NodeAddr=127.0.0.1 NodeHostname={host} Port={ports[1]} CPUs=2 RealMemory=16000 State=UNKNOWN
 NodeName=n2 NodeAddr=127.0.0.1 NodeHostname={host} Port={ports[2]} CPUs=2 RealMemory=16000 State=UNKNOWN
 NodeName=n3 NodeAddr=127.0.0.1 NodeHostname={host} Port={ports[3]} CPUs=2 RealMemory=16000 State=UNKNOWN
-PartitionName=main Nodes=n1,n2,n3 Default=YES MaxTime=60 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+SlurmctldParameters=preempt_send_user_signal
+PartitionName=main Nodes=n1,n2,n3 Default=YES MaxTime=60 State=UP PriorityTier=1 GraceTime=60
+PartitionName=urgent Nodes=n1,n2,n3 MaxTime=60 State=UP PriorityTier=2
 """
 
 
@@ -94,7 +100,9 @@ class Cluster:
         folder.chmod(0o755)
         for name in ("state", "log", *(f"{kind}.{node}" for node in NODES for kind in ("spool", "tmp"))):
             (folder / name).mkdir()
-        text = CONFIGURATION.format(folder=folder, host=socket.gethostname(), ports=free_ports(4), requeue_s=requeue_s)
+        # Open MPI names its shared memory by host and job: jobs of two clusters on one machine must not have one number.
+        text = CONFIGURATION.format(folder=folder, host=socket.gethostname(), ports=free_ports(4), requeue_s=requeue_s,
+                                    first_job=random.randrange(1000, 10**7))
         (folder / "slurm.conf").write_text(text)
         self.start_munge()
         self.daemon("slurmctld", "slurmctld", "-D", "-c", "-f", folder / "slurm.conf")
@@ -211,11 +219,11 @@ class Case(unittest.TestCase):
         self.wait_for(lambda: (self.work / name).exists() or self.cluster.facts(job)["JobState"] in OVER, name, job)
         self.assertTrue((self.work / name).exists(), self.log(job))
 
-    def finish(self, job, state="COMPLETED", code=0, timeout=120):
-        """Waits for the job's end, and gives what Slurm says of it."""
+    def finish(self, job, state="COMPLETED", code="0:0", timeout=120):
+        """Waits for the job's end, and gives what Slurm says of it. `code`: exit code, and signal."""
         self.wait_for(lambda: self.cluster.facts(job)["JobState"] in OVER, "the job's end", job, timeout)
         facts = self.cluster.facts(job)
-        self.assertEqual((facts["JobState"], facts["ExitCode"]), (state, f"{code}:0"), self.log(job))
+        self.assertEqual((facts["JobState"], facts["ExitCode"]), (state, code), self.log(job))
         return facts
 
     def check_requeued(self, job, output, expected):

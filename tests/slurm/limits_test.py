@@ -48,7 +48,7 @@ class Limits(Case):
         self.cluster.call("scontrol", "update", "nodename=n3", "state=down", "reason=test")
         self.wait_for(lambda: self.cluster.facts(dead)["JobState"] == "PENDING", "the job to be queued again", dead)
         self.cluster.call("scontrol", "update", "nodename=n3", "state=resume", check=False) # refused if its daemon was faster
-        self.finish(late, "TIMEOUT", timeout=200)
+        self.finish(late, "TIMEOUT", "0:15", timeout=200)
         self.assertEqual(sorted(path.name for path in self.work.glob("*late.h5*")), ["late.h5.ckpt", "late.h5.ckpt.prev"])
         again = self.start("late.h5", "--ntasks=2")
         self.finish(again, timeout=WAIT_S)
