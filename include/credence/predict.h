@@ -83,6 +83,7 @@ typedef struct crd_predict_report {
     double wall_s;           /**< on rank 0 */
     crd_sampler_times times; /**< rank seconds in the sampler */
     double comm_s;           /**< rank seconds in communication and waiting for others */
+    int64_t comm_calls;      /**< operations of MPI, a rank's count summed like the rest */
     int64_t comm_bytes;      /**< handed to MPI */
 } crd_predict_report;
 

@@ -414,10 +414,11 @@ static void write_report(crd_predict_report *report, crd_predict_run *r, double 
 {
     crd_sampler_times t = crd_sampler_get_times(r->sampler);
     crd_comm_cost cost = crd_comm_get_cost(r->comm);
-    int64_t sums[6] = {(int64_t)(1e9 * t.draw_s), (int64_t)(1e9 * t.weighted_s),
+    int64_t sums[7] = {(int64_t)(1e9 * t.draw_s), (int64_t)(1e9 * t.weighted_s),
                        (int64_t)(1e9 * t.rest_s), (int64_t)(1e9 * (cost.seconds - before.seconds)),
-                       cost.bytes - before.bytes, r->n_computed};
-    crd_comm_reduce_sum(r->comm, sums, 6);
+                       cost.bytes - before.bytes, r->n_computed,
+                       cost.calls - before.calls};
+    crd_comm_reduce_sum(r->comm, sums, 7);
     *report = (crd_predict_report){0};
     if (crd_comm_rank(r->comm) == 0)
         *report = (crd_predict_report){
@@ -425,6 +426,7 @@ static void write_report(crd_predict_report *report, crd_predict_run *r, double 
             .wall_s = crd_clock_now_s() - start,
             .times = {1e-9 * (double)sums[0], 1e-9 * (double)sums[1], 1e-9 * (double)sums[2]},
             .comm_s = 1e-9 * (double)sums[3],
+            .comm_calls = sums[6],
             .comm_bytes = sums[4],
         };
 }
