@@ -40,6 +40,9 @@ int crd_comm_node_rank(const crd_comm *comm);
 const char *crd_comm_host(const crd_comm *comm);
 /** Ranks on each node: [n_nodes]. Borrowed; equal on all ranks. */
 const int *crd_comm_node_sizes(const crd_comm *comm);
+/** Cores that the ranks of this rank's node may use between them, as they are bound; 0 if that is not known.
+ * Collective: on comm; synchronises. */
+crd_status crd_comm_count_cores(int *n_cores, crd_comm *comm);
 
 /** All ranks get the status and message of the lowest rank whose `local` is not CRD_OK; CRD_OK if none.
  * Collective: on comm; synchronises. Cost: one allreduce of an int; a broadcast more after a failure. */

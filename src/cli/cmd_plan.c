@@ -18,6 +18,9 @@
 /* The calibration: draws enough for a standard error, images of a few batches. */
 enum { SAMPLE_DRAWS = 32, SAMPLE_BATCHES = 4 };
 
+/* Of a job's time limit: jobs/predict.sbatch is told to stop 5 to 6 minutes before the end. */
+enum { SPARE_MINUTES = 10 };
+
 /* Efficiency down to which more ranks are recommended. */
 #define GOOD_EFFICIENCY 0.8
 
@@ -129,19 +132,17 @@ static int64_t good_ranks(const planning *p, const crd_forecast *f, const crd_op
     return best;
 }
 
-/** Appends a word of the command within --wrap='...': what a shell might take for more than a word gets quotes. */
+/** Appends a word to a command line: what a shell might take for more than a word gets quotes. */
 static size_t append_word(char *out, size_t used, size_t size, const char *word)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,+=@-";
-    int is_plain = word[strspn(word, plain)] == '\0';
-    used += (size_t)snprintf(out + used, size - used, is_plain ? " " : " \"");
+    const char *quote = word[strspn(word, plain)] == '\0' ? "" : "'";
+    used += (size_t)snprintf(out + used, size - used, " %s", quote);
     for (const char *c = word; *c != '\0' && used < size; c++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s%c",
-                                 strchr("\"\\$`", *c) != NULL ? "\\" : "", *c == '\'' ? "'\\'" : "",
-                                 *c);
-    if (!is_plain && used < size)
-        used += (size_t)snprintf(out + used, size - used, "\"");
+        used += (size_t)snprintf(out + used, size - used, *c == '\'' ? "'\\''" : "%c", *c);
+    if (used < size)
+        used += (size_t)snprintf(out + used, size - used, "%s", quote);
     return used < size ? used : size;
 }
 
@@ -150,11 +151,10 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
                         int64_t n_ranks, int64_t bytes)
 {
     const crd_options *given = p->cli->options;
-    int64_t minutes = (int64_t)(1.5 * seconds_on(p, f, n_ranks) / 60) + 5;
+    int64_t minutes = (int64_t)(1.5 * seconds_on(p, f, n_ranks) / 60) + SPARE_MINUTES;
     size_t used = (size_t)snprintf(
         out, size,
-        "sbatch --ntasks=%lld --cpus-per-task=1 --mem-per-cpu=%lldM --time=%lld:%02lld:00 "
-        "--signal=USR1@60 --requeue --wrap='srun --mpi=pmix credence predict",
+        "sbatch --ntasks=%lld --mem-per-cpu=%lldM --time=%lld:%02lld:00 jobs/predict.sbatch",
         (long long)n_ranks, (long long)((double)bytes * 1.25 / (1 << 20)) + 1,
         (long long)(minutes / 60), (long long)(minutes % 60));
     for (int i = 0; i < given->n_arguments && used < size; i++)
@@ -172,7 +172,7 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
                                      option->placeholder != NULL ? value->text : "");
     }
     if (used < size)
-        snprintf(out + used, size - used, " --resume -o prediction.h5'");
+        snprintf(out + used, size - used, " -o prediction.h5");
 }
 
 static crd_status show(const planning *p, const crd_forecast *f, const crd_predict_report *report,

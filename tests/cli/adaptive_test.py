@@ -221,11 +221,12 @@ class Adaptive(program.Case):
         image.write_bytes((IMAGES / "19_bag.jpg").read_bytes())
         out = self.succeed("plan", self.posterior, image, "--draws", 64, "--until-mcse", 0.01, "--ranks", 4)
         sbatch = shlex.split(out.splitlines()[-1])
-        self.assertEqual(sbatch[:3], ["sbatch", "--ntasks=4", "--cpus-per-task=1"])
-        command = shlex.split(sbatch[-1].removeprefix("--wrap="))
-        self.assertEqual(command, ["srun", "--mpi=pmix", "credence", "predict", str(self.posterior), str(image), "--draws",
-                                   "64", "--until-mcse", "0.01", "--resume", "-o", "prediction.h5"])
-        self.assertEqual(run(*command[3:], folder=self.work).codes, [0])
+        self.assertEqual(sbatch[:2], ["sbatch", "--ntasks=4"])
+        self.assertRegex(" ".join(sbatch[2:4]), r"^--mem-per-cpu=\d+M --time=0:1[0-9]:00$")
+        self.assertEqual(sbatch[4:], ["jobs/predict.sbatch", str(self.posterior), str(image), "--draws", "64", "--until-mcse",
+                                      "0.01", "-o", "prediction.h5"])
+        self.assertTrue((program.ROOT / sbatch[4]).exists()) # what the script makes of it: tests/slurm
+        self.assertEqual(run("predict", *sbatch[5:], folder=self.work).codes, [0])
 
 
 if __name__ == "__main__":
