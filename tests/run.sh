@@ -2,7 +2,7 @@
 # Installs what tests need, builds, and runs them.
 set -eu
 
-default_labels="unit mpi golden cli lint interop"
+default_labels="unit mpi golden cli hosts lint interop"
 usage() {
     cat <<END
 usage: tests/run.sh [-L LABEL]... [-B FOLDER] [-h]
