@@ -42,7 +42,10 @@ class Job:
         self.ranks, self.notes = ranks, pathlib.Path(tempfile.mkdtemp(prefix="credence-job-"))
         script = ('"$@" & echo $! >"$NOTES/pid.$OMPI_COMM_WORLD_RANK.new"; '
                   'mv "$NOTES/pid.$OMPI_COMM_WORLD_RANK.new" "$NOTES/pid.$OMPI_COMM_WORLD_RANK"; code=0; '
-                  'wait $! || code=$?; echo $code >"$NOTES/code.$OMPI_COMM_WORLD_RANK"')
+                  'wait $! || code=$?; echo $code >"$NOTES/done.$OMPI_COMM_WORLD_RANK"; '
+                  'mv "$NOTES/done.$OMPI_COMM_WORLD_RANK" "$NOTES/code.$OMPI_COMM_WORLD_RANK"; '
+                  # mpirun must hear of a kill: before MPI_Init, the end of a rank that seems well lets the others wait for ever.
+                  '[ $code -ne 137 ] || exit $code')
         words = [*(mpirun or MPIRUN), "-n", str(ranks), "sh", "-c", script, "sh", PROGRAM, *map(str, arguments)]
         self.process = subprocess.Popen(words, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         start_new_session=True, env={**os.environ, "NOTES": str(self.notes),
