@@ -429,7 +429,7 @@ static crd_status check_ranks(crd_predict_run *r)
     status = crd_sampler_run(r->logits, r->sampler, crd_shared_data(r->images[r->window % 2]), n,
                              r->first_image, 0, 1);
     if (status == CRD_OK)
-        digest = crd_health_digest(r->logits, n * r->n_classes);
+        digest = crd_health_digest(r->logits, n * r->n_classes * (int64_t)sizeof *r->logits);
     CRD_TRY(crd_comm_agree(r->comm, status));
     CRD_TRY(crd_health_compare(r->comm, digest));
 cleanup:
