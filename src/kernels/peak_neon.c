@@ -2,8 +2,8 @@
 
 #include "kernels/variants.h"
 
-/* Up to four units times a latency of 4, and some to spare: 32 registers hold them. */
-#define CHAINS 20
+/* Up to four units times a latency of 4. */
+#define CHAINS 16
 #define LANES 4
 
 double crd_peak_loop_neon(float *sink, int64_t n_steps)

@@ -32,7 +32,6 @@ crd_peak_loop crd_peak_loop_avx512;
 extern const crd_kernels crd_kernels_neon;
 extern const crd_conv_kernels crd_conv_kernels_neon;
 extern const crd_param_kernels crd_param_kernels_neon;
-extern const crd_elementwise_kernels crd_elementwise_kernels_neon;
 crd_peak_loop crd_peak_loop_neon;
 #endif
 
