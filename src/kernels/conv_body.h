@@ -16,13 +16,6 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* gcc unrolls these loops too late for their sums to leave memory for registers. */
-#ifdef __clang__
-#define UNROLLED
-#else
-#define UNROLLED _Pragma("GCC unroll 2")
-#endif
-
 INLINE float *out_of(const crd_products *p, int64_t piece, int64_t pixel, int64_t panel)
 {
     return p->out + panel * p->out_step + (p->out_at[piece] + pixel) * CRD_LANES;
@@ -37,7 +30,7 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
         in[j] = p->in + p->in_at[piece + j];
     for (int v = 0; v < n_panels; v++)
         weights[v] = p->panels + (panel + v) * p->panel_step;
-    UNROLLED
+    CRD_UNROLLED
     for (int j = 0; j < n_pieces; j++)
         for (int i = 0; i < width; i++)
             for (int v = 0; v < n_panels; v++)
@@ -55,7 +48,7 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
                     sum[j][i][v] = lanes_fma(pixel, weight[v], sum[j][i][v]);
             }
     }
-    UNROLLED
+    CRD_UNROLLED
     for (int j = 0; j < n_pieces; j++)
         for (int v = 0; v < n_panels; v++)
             for (int i = 0; i < width; i++)

@@ -7,6 +7,13 @@
 
 #include "kernels/kernels.h"
 
+/** Before a short loop over sums: gcc would unroll it too late for them to leave memory for registers. */
+#ifdef __clang__
+#define CRD_UNROLLED
+#else
+#define CRD_UNROLLED _Pragma("GCC unroll 16")
+#endif
+
 extern const crd_kernels crd_kernels_ref;
 extern const crd_conv_kernels crd_conv_kernels_ref;
 extern const crd_param_kernels crd_param_kernels_ref;
