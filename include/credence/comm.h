@@ -58,10 +58,11 @@ void crd_comm_sum_begin(crd_comm *comm, int64_t *values, int64_t n);
 /** Waits for all of them, letting MPI work. Collective: on comm. */
 void crd_comm_sum_end(crd_comm *comm);
 
-/** Bytes this rank has handed to MPI for sending since the start, and seconds it has spent inside. */
+/** What communication has cost this rank since the start. */
 typedef struct crd_comm_cost {
-    int64_t bytes;
-    double seconds;
+    int64_t calls;  /**< operations begun: each at least one message over the network */
+    int64_t bytes;  /**< handed to MPI for sending */
+    double seconds; /**< inside MPI, waiting for others included */
 } crd_comm_cost;
 crd_comm_cost crd_comm_get_cost(const crd_comm *comm);
 

@@ -35,6 +35,7 @@ typedef struct prediction {
     crd_prediction_view view;
     json_t *rows; /* NULL: text is printed */
     crd_progress progress;
+    crd_predict_report report;
 } prediction;
 
 /** What all ranks must know before they can work together. */
@@ -347,7 +348,7 @@ static crd_status conclude(prediction *p)
     }
     double seconds = crd_clock_now_s() - p->start_s;
     if (p->rows != NULL) {
-        status = crd_prediction_print_json(&p->view, p->rows, seconds);
+        status = crd_prediction_print_json(&p->view, p->rows, seconds, &p->report);
         p->rows = NULL;
     } else {
         crd_prediction_print_end(&p->view, seconds);
@@ -369,10 +370,9 @@ static crd_status run_engine(prediction *p, const crd_model *model,
                              .checkpoint = is_kept ? keep : NULL,
                              .progress = show_progress,
                              .payload = p};
-    crd_predict_report report;
     p->progress = crd_progress_start("units", !cli->options->values[CRD_OPT_QUIET].integer);
     p->progress.first = p->keeper.state.n_units_done;
-    return crd_predict(&report, cli->comm, model, options, &source, &sink);
+    return crd_predict(&p->report, cli->comm, model, options, &source, &sink);
 }
 
 crd_status crd_cmd_predict(const crd_cli *cli)

@@ -13,6 +13,8 @@
 #include "kernels/kernels.h"
 
 /* Salmon et al. 2011, as published with Random123. */
+static const char *const every_layer = "*";
+
 static crd_status check_philox(const crd_cli *cli)
 {
     static const uint32_t known[3][10] = {
@@ -100,7 +102,8 @@ static crd_status check_prediction(const crd_cli *cli)
     crd_status status = CRD_OK;
     crd_posterior *posterior = NULL;
     crd_shared_model *shared = NULL;
-    CRD_TRY(crd_comm_agree(cli->comm, crd_random_posterior(&posterior, "lenet", 1)));
+    CRD_TRY(
+        crd_comm_agree(cli->comm, crd_random_posterior(&posterior, "lenet", &every_layer, 1, 1)));
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, posterior, NULL));
     int64_t floats = crd_shape_count(crd_network_input_shape(posterior->network));
     crd_predict_options options = {
@@ -142,7 +145,7 @@ static crd_status check_files(const crd_cli *cli)
     snprintf(folder, sizeof folder, "%s/credence-selftest-XXXXXX", tmp != NULL ? tmp : "/tmp");
     CRD_REQUIRE(mkdtemp(folder) != NULL, CRD_ERR_IO, "%s: cannot be made", folder);
     snprintf(path, sizeof path, "%s/posterior.h5", folder);
-    CRD_TRY(crd_random_posterior(&written, "lenet", 1));
+    CRD_TRY(crd_random_posterior(&written, "lenet", &every_layer, 1, 1));
     CRD_TRY(crd_posterior_write(path, written, &(crd_provenance){.command = cli->command_line}));
     CRD_TRY(crd_posterior_read(&read, path));
     CRD_REQUIRE(memcmp(read->rho, written->rho,

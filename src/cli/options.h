@@ -131,6 +131,7 @@ typedef enum crd_option_id {
     CRD_OPT_BENCH_BATCH,
     CRD_OPT_BENCH_DRAWS,
     CRD_OPT_REPEATS,
+    CRD_OPT_VERBOSE,
     /* all */
     CRD_OPT_SEED,
     CRD_OPT_JSON,

@@ -132,6 +132,16 @@ class Commands(program.Case):
         self.assertEqual(first["top"][0]["name"], "0, T-shirt/top")
         self.assertGreater(first["top"][0]["probs_mean"], 0.99)
 
+    def test_what_a_prediction_cost(self):
+        for ranks in (1, 3):
+            facts = json.loads(self.succeed("predict", self.posterior, SHIRT, "--draws", 32, "--json", ranks=ranks))
+            cost = facts["cost"]
+            self.assertEqual(cost["n_units"], 4)
+            shares = [cost[name] for name in ("draw_share", "weighted_share", "rest_share", "comm_share")]
+            self.assertTrue(all(0 <= share < 1 for share in shares), shares)
+            self.assertLess(sum(shares), 1.01)
+            self.assertEqual(cost["comm_bytes"] > 0, ranks > 1)
+
     def test_predict_draws(self):
         out = self.succeed("predict", self.posterior, SHIRT, "--draws", 12, "--show-draws", "--draw-block", 5)
         shown = [line for line in out.splitlines() if line.startswith("draw ")]
@@ -298,12 +308,22 @@ class Commands(program.Case):
         self.assertNotIn("epistemic", text)
 
     def test_bench(self):
-        facts = json.loads(self.succeed("bench", self.posterior, "--batch", "1,4", "--draws", 2, "--repeats", 1,
-                                        "--json"))
-        self.assertEqual([row["batch"] for row in facts["batches"]], [1, 4])
-        for row in facts["batches"]:
-            self.assertEqual(row["n_allocations"], 0)
-            self.assertAlmostEqual(row["draw_share"] + row["weighted_share"] + row["rest_share"], 1, places=6)
+        for ranks in (1, 2):
+            facts = json.loads(self.succeed("bench", self.posterior, "--batch", "1,4", "--draws", 2, "--repeats", 1,
+                                            "-v", "--json", ranks=ranks))
+            self.assertEqual(facts["n_ranks"], ranks)
+            self.assertEqual([row["batch"] for row in facts["batches"]], [1, 4])
+            for row in facts["batches"]:
+                self.assertEqual(row["n_allocations"], 0)
+                self.assertAlmostEqual(row["draw_share"] + row["weighted_share"] + row["rest_share"], 1, places=6)
+                self.assertGreater(row["passes_per_draw"], 0)
+                self.assertIn(("layer2.0.conv2", "winograd 4x4"), [(layer["layer"], layer["method"]) for layer in row["layers"]])
+        text = self.succeed("bench", "--arch", "lenet", "--bayesian", "fc3", "--batch", 2, "--draws", 2, "-v")
+        self.assertRegex(text, r"fc3 +\d+\.\d{3}")
+        self.assertNotIn("conv1", text)  # no draw influences it: computed before the repeats
+        result = run("bench", self.posterior, "--bayesian", "fc3")
+        self.assertEqual(result.codes, [2])
+        self.assertIn("a posterior file or --bayesian, not both", result.err)
 
     def test_selftest(self):
         for ranks in (1, 3):
