@@ -30,6 +30,7 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
         in[j] = p->in + p->in_at[piece + j];
     for (int v = 0; v < n_panels; v++)
         weights[v] = p->panels + (panel + v) * p->panel_step;
+    CRD_UNROLLED
     for (int j = 0; j < n_pieces; j++)
         for (int i = 0; i < width; i++)
             for (int v = 0; v < n_panels; v++)
@@ -47,6 +48,7 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
                     sum[j][i][v] = lanes_fma(pixel, weight[v], sum[j][i][v]);
             }
     }
+    CRD_UNROLLED
     for (int j = 0; j < n_pieces; j++)
         for (int v = 0; v < n_panels; v++)
             for (int i = 0; i < width; i++)
