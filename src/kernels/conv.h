@@ -14,6 +14,10 @@
 #define CRD_WINOGRAD_IN 6
 #define CRD_WINOGRAD_OUT 4
 #define CRD_WINOGRAD_POINTS 36
+/** Of a line: 0, +-NEAR, +-FAR and infinity. With these the products' rounding errors reach the output
+ * half as large as with the usual 1 and 2; their powers are exact. */
+#define CRD_WINOGRAD_NEAR 0.625
+#define CRD_WINOGRAD_FAR 1.5
 
 /** Products of pixels and panels. Pixels come in pieces of `width` neighbours:
  * out[p * out_step + 16 (out_at[j] + i) + c] =
@@ -24,14 +28,14 @@ typedef struct crd_products {
     int adds; /**< 1: onto what out holds; 0: out is overwritten */
     int64_t out_step;
     const int64_t *out_at; /**< [n_pieces] */
-    const float *in;
+    const void *in;
     const int64_t *in_at; /**< [n_pieces] */
     int64_t n_pieces;
     int width;   /**< from 1 to the table's max_width */
     int in_step; /**< 1 or CRD_LANES */
     const int64_t *terms;
     int64_t n_terms;
-    const float *panels;
+    const void *panels;
     int64_t n_panels, panel_step;
 } crd_products;
 

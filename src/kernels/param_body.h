@@ -119,8 +119,7 @@ static int softplus(float *sigma, float *slope, const float *rho, int64_t n, dou
 /* Of 8 elements: the distance to the prior's mean. */
 INLINE doubles distance(const float *mu, const float *means, const crd_kl_normal *prior)
 {
-    doubles mean =
-        means != NULL ? doubles_of_floats(floats_load(means)) : doubles_all(prior->mean);
+    doubles mean = means != NULL ? doubles_of_floats(floats_load(means)) : doubles_all(prior->mean);
     return doubles_sub(doubles_of_floats(floats_load(mu)), mean);
 }
 
@@ -261,7 +260,7 @@ INLINE void adam_block(float *params, const float *grads, float *mean, float *sq
     v = floats_fma(floats_mul(floats_all(step->share2), g), g, v);
     floats root = floats_div(floats_sqrt(v), floats_all(step->correction));
     floats way = floats_div(floats_mul(floats_all(step->rate), m),
-                               floats_add(root, floats_all(step->epsilon)));
+                            floats_add(root, floats_all(step->epsilon)));
     floats_store(mean, m);
     floats_store(square, v);
     floats_store(params, floats_add(p, way));
