@@ -102,19 +102,11 @@ static void winograd_in(float *points, int64_t step, const float *strip, int64_t
                         int64_t n_tiles)
 {
     for (int64_t j = 0; j < n_tiles; j++) {
-        const float *in = strip + CRD_WINOGRAD_OUT * j * CRD_LANES;
         lanes half[6][6]; /* [column][point of rows] */
-        for (int x = 0; x < 6; x++) {
-            lanes column[6];
-            for (int y = 0; y < 6; y++)
-                column[y] = lanes_load(in + (y * pitch + x) * CRD_LANES);
-            in_six(half[x], column);
-        }
+        columns_of_six(half, strip + CRD_WINOGRAD_OUT * j * CRD_LANES, pitch);
         for (int y = 0; y < 6; y++) {
-            lanes row[6], out[6];
-            for (int x = 0; x < 6; x++)
-                row[x] = half[x][y];
-            in_six(out, row);
+            lanes out[6];
+            row_of_six(out, half, y);
             for (int x = 0; x < 6; x++)
                 lanes_store(points + (6 * y + x) * step + j * CRD_LANES, out[x]);
         }
@@ -148,17 +140,10 @@ static void winograd_weights(float *points, int64_t step, const float *panel, in
 {
     for (int64_t i = 0; i < n; i++) {
         lanes half[3][6];
-        for (int x = 0; x < 3; x++) {
-            lanes column[3];
-            for (int y = 0; y < 3; y++)
-                column[y] = lanes_load(panel + (9 * i + 3 * y + x) * CRD_LANES);
-            weights_three(half[x], column);
-        }
+        columns_of_three(half, panel + 9 * i * CRD_LANES);
         for (int y = 0; y < 6; y++) {
-            lanes row[3], out[6];
-            for (int x = 0; x < 3; x++)
-                row[x] = half[x][y];
-            weights_three(out, row);
+            lanes out[6];
+            row_of_three(out, half, y);
             for (int x = 0; x < 6; x++)
                 lanes_store(points + (6 * y + x) * step + i * CRD_LANES, out[x]);
         }

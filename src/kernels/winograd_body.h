@@ -38,6 +38,25 @@ INLINE void in_six(lanes t[6], const lanes d[6])
     t[5] = times(NEAR2 * FAR2, d[1], times(-NEAR2 - FAR2, d[3], d[5]));
 }
 
+/* The columns of a tile of pixels, then a row of what came of them. */
+INLINE void columns_of_six(lanes half[6][6], const float *in, int64_t pitch)
+{
+    for (int x = 0; x < 6; x++) {
+        lanes column[6];
+        for (int y = 0; y < 6; y++)
+            column[y] = lanes_load(in + (y * pitch + x) * CRD_LANES);
+        in_six(half[x], column);
+    }
+}
+
+INLINE void row_of_six(lanes out[6], lanes half[6][6], int y)
+{
+    lanes row[6];
+    for (int x = 0; x < 6; x++)
+        row[x] = half[x][y];
+    in_six(out, row);
+}
+
 INLINE void out_six(lanes y[4], const lanes m[6])
 {
     lanes near_sum = lanes_add(m[1], m[2]), near_difference = lanes_sub(m[1], m[2]);
@@ -56,6 +75,25 @@ INLINE void weights_three(lanes u[6], const lanes g[3])
     both(&u[1], &u[2], near_even, NEAR * OF_NEAR, g[1]);
     both(&u[3], &u[4], far_even, FAR * OF_FAR, g[1]);
     u[5] = g[2];
+}
+
+/* The same for the 9 weights of an input channel. */
+INLINE void columns_of_three(lanes half[3][6], const float *panel)
+{
+    for (int x = 0; x < 3; x++) {
+        lanes column[3];
+        for (int y = 0; y < 3; y++)
+            column[y] = lanes_load(panel + (3 * y + x) * CRD_LANES);
+        weights_three(half[x], column);
+    }
+}
+
+INLINE void row_of_three(lanes out[6], lanes half[3][6], int y)
+{
+    lanes row[3];
+    for (int x = 0; x < 3; x++)
+        row[x] = half[x][y];
+    weights_three(out, row);
 }
 
 /* The transposed maps. */
