@@ -92,6 +92,11 @@ float *crd_scratch_floats(crd_scratch *scratch, int64_t n)
     return part;
 }
 
+uint32_t *crd_scratch_pairs(crd_scratch *scratch, int64_t n)
+{
+    return (uint32_t *)(void *)crd_scratch_floats(scratch, n);
+}
+
 int64_t *crd_scratch_indices(crd_scratch *scratch, int64_t n)
 {
     return (int64_t *)(void *)crd_scratch_floats(scratch,

@@ -48,7 +48,7 @@ static void fixture_init(fixture *f, const char *kind, const crd_attrs *attrs, c
         f->out[i] = NAN;
     int64_t n_scratch = 0;
     if (f->node->layer->scratch_floats != NULL)
-        n_scratch = f->node->layer->scratch_floats(f->node, &f->in_shape, n_images);
+        n_scratch = f->node->layer->scratch_floats(f->node, &f->in_shape, n_images, CRD_FP32);
     f->scratch = floats_or_die(n_scratch);
 }
 
@@ -440,7 +440,7 @@ static void conv2d_scratch_is_bounded(void **state)
     fixture f;
     crd_attrs attrs = {.conv2d = {64, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 0}};
     fixture_init(&f, "Conv2d", &attrs, crd_shape_make(3, 64, 56, 56), 1);
-    assert_true(f.node->layer->scratch_floats(f.node, &f.in_shape, 1000) * 4 <= 5 << 20);
+    assert_true(f.node->layer->scratch_floats(f.node, &f.in_shape, 1000, CRD_FP32) * 4 <= 5 << 20);
     fixture_clear(&f);
 }
 
