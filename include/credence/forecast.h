@@ -24,9 +24,10 @@ int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, 
 /** Expected units of work. A batch is computed until its last image stops, and batches are taken for random draws from the sample. */
 double crd_forecast_units(const crd_forecast *forecast);
 
-/** Expected seconds on n_ranks ranks: between two looks the units are shared out, and the ranks wait for the last one; images are read
- * by rank 0 alone, in the worst case beside its other work. */
-double crd_forecast_seconds(const crd_forecast *forecast, int64_t n_ranks);
+/** Expected seconds on n_ranks ranks that meet after every window_images images (crd_predict_window_images) and at every look:
+ * in between the units are shared out, and the ranks wait for the last one. Rank 0 alone reads the images: those of the first
+ * window before all else, those of the next one while this one is computed. Communication is not counted. */
+double crd_forecast_seconds(const crd_forecast *forecast, int64_t n_ranks, int64_t window_images);
 
 #ifdef __cplusplus
 }

@@ -31,6 +31,7 @@ typedef struct planning {
     int64_t n_stops;
     crd_looks looks;
     double until_mcse;
+    crd_predict_options run; /* what is planned */
 } planning;
 
 /** What all ranks must know. */
@@ -101,14 +102,24 @@ static int64_t resident_bytes(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+static double seconds_on(const planning *p, const crd_forecast *f, int64_t n_ranks)
+{
+    int64_t window = crd_predict_window_images(p->posterior->network, &p->run, (int)n_ranks);
+    return crd_forecast_seconds(f, n_ranks, window);
+}
+
+static double efficiency_on(const planning *p, const crd_forecast *f, int64_t n_ranks)
+{
+    return seconds_on(p, f, 1) / seconds_on(p, f, n_ranks) / (double)n_ranks;
+}
+
 /** The most ranks of the list that are used well; the fewest if none is. */
-static int64_t good_ranks(const crd_forecast *f, const crd_option_value *ranks)
+static int64_t good_ranks(const planning *p, const crd_forecast *f, const crd_option_value *ranks)
 {
     int64_t best = (int64_t)ranks->numbers[0];
     for (int i = 0; i < ranks->n_numbers; i++) {
         int64_t n = (int64_t)ranks->numbers[i];
-        double efficiency = crd_forecast_seconds(f, 1) / crd_forecast_seconds(f, n) / (double)n;
-        if (efficiency >= GOOD_EFFICIENCY && n > best)
+        if (efficiency_on(p, f, n) >= GOOD_EFFICIENCY && n > best)
             best = n;
     }
     return best;
@@ -135,7 +146,7 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
                         int64_t n_ranks, int64_t bytes)
 {
     const crd_options *given = p->cli->options;
-    int64_t minutes = (int64_t)(1.5 * crd_forecast_seconds(f, n_ranks) / 60) + 5;
+    int64_t minutes = (int64_t)(1.5 * seconds_on(p, f, n_ranks) / 60) + 5;
     size_t used = (size_t)snprintf(
         out, size,
         "sbatch --ntasks=%lld --cpus-per-task=1 --mem-per-cpu=%lldM --time=%lld:%02lld:00 "
@@ -168,7 +179,7 @@ static crd_status show(const planning *p, const crd_forecast *f, const crd_predi
     char sbatch[4096];
     int is_json = values[CRD_OPT_JSON].integer != 0;
     json_t *rows = is_json ? json_array() : NULL;
-    make_sbatch(sbatch, sizeof sbatch, p, f, good_ranks(f, ranks), bytes);
+    make_sbatch(sbatch, sizeof sbatch, p, f, good_ranks(p, f, ranks), bytes);
     for (int64_t i = 0; i < f->n_sample; i++) {
         sum += f->stops[i];
         n_most += f->stops[i] == f->looks.max_draws;
@@ -189,7 +200,7 @@ static crd_status show(const planning *p, const crd_forecast *f, const crd_predi
     }
     for (int i = 0; i < ranks->n_numbers; i++) {
         int64_t n = (int64_t)ranks->numbers[i];
-        double s = crd_forecast_seconds(f, n), e = crd_forecast_seconds(f, 1) / s / (double)n;
+        double s = seconds_on(p, f, n), e = efficiency_on(p, f, n);
         if (is_json)
             json_array_append_new(rows, json_pack("{s:I, s:f, s:f}", "ranks", (json_int_t)n,
                                                   "seconds", s, "efficiency", e));
@@ -254,6 +265,11 @@ crd_status crd_cmd_plan(const crd_cli *cli)
     if (is_first) {
         qsort(p.stops, (size_t)p.n_sample, sizeof *p.stops, by_value);
         crd_sampler_times t = report.times;
+        p.run = options;
+        p.run.n_images = facts.n_images;
+        p.run.n_draws = n_draws;
+        p.run.until_mcse = p.until_mcse;
+        p.run.min_draws = first_look;
         crd_forecast forecast = {.n_images = facts.n_images,
                                  .batch = batch,
                                  .looks = p.looks,

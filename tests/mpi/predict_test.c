@@ -150,11 +150,11 @@ static crd_status keep_draws(const float *logits, int64_t first_draw, int64_t n_
 }
 
 /* Stopped again and again, each time by another rank's word, and gone on with by ever other ranks: all of them, and rank 0
- * alone. Each unit is computed once, and the answer is the undisturbed run's. */
+ * alone; and with other windows and rounds, as their sizes may follow from the ranks. Each unit is computed once, and the answer is the undisturbed run's. */
 static void check_stops(crd_comm *world, const crd_model *model, crd_predict_options options)
 {
     static result one, many;
-    int64_t none = -1, n_computed = 0;
+    int64_t none = -1, n_computed = 0, buffer_bytes = options.buffer_bytes;
     keeper k = {.out = &many};
     crd_comm *self;
     CHECK(world, crd_comm_create_self(&self) == CRD_OK);
@@ -168,6 +168,7 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
         crd_predict_report report = {0};
         crd_comm *comm = i % 3 == 2 ? self : world;
         options.checkpoint_s = i % 4 == 1 ? 1e-9 : 0; /* also after every unit */
+        options.buffer_bytes = buffer_bytes * (1 + i % 3);
         if (comm == world || crd_comm_rank(world) == 0) {
             if (crd_comm_rank(comm) == i % crd_comm_size(comm) && i < 40)
                 crd_request_post(CRD_REQUEST_STOP);
