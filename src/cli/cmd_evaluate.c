@@ -210,19 +210,22 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
     if (facts.n_unknown > 0)
         CRD_TRY(crd_images_share(&in.unknown.images, cli->comm,
                                  (const char *const *)&values[CRD_OPT_OOD].text, 1, 0));
-    crd_predict_options options = {.sampler = {.estimator = facts.estimator,
-                                               .mean = is_mean,
-                                               .seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                                               .batch = values[CRD_OPT_BATCH].integer,
-                                               .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
-                                   .n_draws = is_mean ? 1 : values[CRD_OPT_DRAWS].integer,
-                                   .n_top = 1};
+    crd_predict_options options = {
+        .sampler = {.estimator = facts.estimator,
+                    .precision = (crd_precision)values[CRD_OPT_PRECISION].integer,
+                    .mean = is_mean,
+                    .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                    .batch = values[CRD_OPT_BATCH].integer,
+                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .n_draws = is_mean ? 1 : values[CRD_OPT_DRAWS].integer,
+        .n_top = 1};
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, in.posterior, NULL));
     CRD_TRY(predict(&in.known, cli->comm, shared, options, facts.n_known, is_quiet));
     if (facts.n_unknown > 0)
         CRD_TRY(predict(&in.unknown, cli->comm, shared, options, facts.n_unknown, is_quiet));
     crd_evaluation evaluation = {.posterior = cli->options->arguments[0],
                                  .estimator = is_mean ? "mean" : facts.estimator,
+                                 .precision = values[CRD_OPT_PRECISION].text,
                                  .n_draws = options.n_draws,
                                  .n_unknown = facts.n_unknown,
                                  .n_ranks = crd_comm_size(cli->comm),

@@ -162,7 +162,7 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
     static const crd_option_id passed[] = {
         CRD_OPT_DRAWS,     CRD_OPT_TYPE,  CRD_OPT_ANTITHETIC, CRD_OPT_UNTIL_MCSE,
         CRD_OPT_MIN_DRAWS, CRD_OPT_BATCH, CRD_OPT_DRAW_BLOCK, CRD_OPT_TOPK,
-        CRD_OPT_SKIP_BAD,  CRD_OPT_SEED};
+        CRD_OPT_SKIP_BAD,  CRD_OPT_SEED,  CRD_OPT_PRECISION};
     for (size_t i = 0; i < sizeof passed / sizeof *passed && used < size; i++) {
         const crd_option *option = &crd_option_table()[passed[i]];
         const crd_option_value *value = &given->values[passed[i]];
@@ -227,14 +227,16 @@ static crd_predict_options sample_options(const crd_option_value *values, const 
                                           const shared_facts *facts)
 {
     int64_t least = values[CRD_OPT_DRAWS].integer;
-    return (crd_predict_options){.sampler = {.estimator = facts->estimator,
-                                             .seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                                             .antithetic = values[CRD_OPT_ANTITHETIC].integer != 0,
-                                             .batch = values[CRD_OPT_BATCH].integer,
-                                             .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
-                                 .n_draws = least < SAMPLE_DRAWS ? least : SAMPLE_DRAWS,
-                                 .n_top = values[CRD_OPT_TOPK].integer,
-                                 .n_images = p->n_sample};
+    return (crd_predict_options){
+        .sampler = {.estimator = facts->estimator,
+                    .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                    .precision = (crd_precision)values[CRD_OPT_PRECISION].integer,
+                    .antithetic = values[CRD_OPT_ANTITHETIC].integer != 0,
+                    .batch = values[CRD_OPT_BATCH].integer,
+                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .n_draws = least < SAMPLE_DRAWS ? least : SAMPLE_DRAWS,
+        .n_top = values[CRD_OPT_TOPK].integer,
+        .n_images = p->n_sample};
 }
 
 crd_status crd_cmd_plan(const crd_cli *cli)

@@ -154,6 +154,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
         .class_names = (const char *const *)p->posterior->classes,
         .posterior = path,
         .estimator = options->sampler.mean ? "mean" : crd_estimator_names()[facts->i_estimator],
+        .precision = value_of(p, CRD_OPT_PRECISION)->text,
         .list_classes = value_of(p, CRD_OPT_TOPK)->given,
         .confidence = options->confidence,
         .show_half_widths = value_of(p, CRD_OPT_CONFIDENCE)->given,
@@ -314,20 +315,21 @@ static crd_status make_options(crd_predict_options *out, const crd_options *opti
                             crd_option_table()[of_output[i]].name);
     if (values[CRD_OPT_SHOW_DRAWS].integer && values[CRD_OPT_JSON].integer)
         return CRD_FAIL(CRD_ERR_USAGE, "--show-draws prints lines of text: not with --json");
-    *out = (crd_predict_options){.sampler = {.mean = is_mean,
-                                             .seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                                             .antithetic = is_antithetic,
-                                             .batch = values[CRD_OPT_BATCH].integer,
-                                             .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
-                                 .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
-                                 .until_mcse = is_adaptive ? values[CRD_OPT_UNTIL_MCSE].number : 0,
-                                 .min_draws = values[CRD_OPT_MIN_DRAWS].integer,
-                                 .confidence = values[CRD_OPT_CONFIDENCE].number,
-                                 .n_top = values[CRD_OPT_TOPK].integer,
-                                 .want_draws = values[CRD_OPT_SAVE_DRAWS].integer ||
-                                               values[CRD_OPT_SHOW_DRAWS].integer,
-                                 .checkpoint_s = values[CRD_OPT_CHECKPOINT_INTERVAL].number,
-                                 .max_time_s = values[CRD_OPT_MAX_TIME].number};
+    *out = (crd_predict_options){
+        .sampler = {.mean = is_mean,
+                    .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                    .precision = (crd_precision)values[CRD_OPT_PRECISION].integer,
+                    .antithetic = is_antithetic,
+                    .batch = values[CRD_OPT_BATCH].integer,
+                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
+        .until_mcse = is_adaptive ? values[CRD_OPT_UNTIL_MCSE].number : 0,
+        .min_draws = values[CRD_OPT_MIN_DRAWS].integer,
+        .confidence = values[CRD_OPT_CONFIDENCE].number,
+        .n_top = values[CRD_OPT_TOPK].integer,
+        .want_draws = values[CRD_OPT_SAVE_DRAWS].integer || values[CRD_OPT_SHOW_DRAWS].integer,
+        .checkpoint_s = values[CRD_OPT_CHECKPOINT_INTERVAL].number,
+        .max_time_s = values[CRD_OPT_MAX_TIME].number};
     if (values[CRD_OPT_PART].given && take_part(out, values) != CRD_OK)
         return CRD_ERR_USAGE;
     return read_shuffle(&out->shuffle);
