@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -50,9 +51,12 @@ static crd_status load_sample(float *tensors, int8_t *skipped, int64_t first, in
     crd_status status = CRD_OK;
     planning *p = payload;
     double start_s = crd_clock_now_s();
-    for (int64_t i = 0; status == CRD_OK && i < n; i++)
-        status = crd_images_load(tensors + i * p->image_floats, skipped + i,
-                                 (first + i) * p->images.n_images / p->n_sample, 1, &p->images);
+    for (int64_t i = 0; status == CRD_OK && i < n; i++) {
+        int64_t image = (first + i) * p->images.n_images / p->n_sample;
+        status = crd_images_load(tensors + i * p->image_floats, skipped + i, image, 1, &p->images);
+        if (status == CRD_OK)
+            crd_images_warn(&p->images, skipped + i, image, 1);
+    }
     p->load_s += crd_clock_now_s() - start_s;
     return status;
 }
@@ -89,7 +93,7 @@ static crd_status open_files(planning *p, shared_facts *facts)
                             given->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, given->arguments[0]));
     CRD_TRY(crd_classes_require(p->posterior, given->arguments[0]));
-    p->images.preprocessing = &p->posterior->preprocessing;
+    p->images.preprocessing = p->posterior->preprocessing;
     p->image_floats = crd_images_floats(&p->images);
     facts->n_images = p->images.n_images;
     snprintf(facts->estimator, sizeof facts->estimator, "%s",
@@ -158,7 +162,7 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
     static const crd_option_id passed[] = {
         CRD_OPT_DRAWS,     CRD_OPT_TYPE,  CRD_OPT_ANTITHETIC, CRD_OPT_UNTIL_MCSE,
         CRD_OPT_MIN_DRAWS, CRD_OPT_BATCH, CRD_OPT_DRAW_BLOCK, CRD_OPT_TOPK,
-        CRD_OPT_SKIP_BAD,  CRD_OPT_SEED};
+        CRD_OPT_SKIP_BAD,  CRD_OPT_SEED,  CRD_OPT_PRECISION};
     for (size_t i = 0; i < sizeof passed / sizeof *passed && used < size; i++) {
         const crd_option *option = &crd_option_table()[passed[i]];
         const crd_option_value *value = &given->values[passed[i]];
@@ -223,14 +227,16 @@ static crd_predict_options sample_options(const crd_option_value *values, const 
                                           const shared_facts *facts)
 {
     int64_t least = values[CRD_OPT_DRAWS].integer;
-    return (crd_predict_options){.sampler = {.estimator = facts->estimator,
-                                             .seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                                             .antithetic = values[CRD_OPT_ANTITHETIC].integer != 0,
-                                             .batch = values[CRD_OPT_BATCH].integer,
-                                             .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
-                                 .n_draws = least < SAMPLE_DRAWS ? least : SAMPLE_DRAWS,
-                                 .n_top = values[CRD_OPT_TOPK].integer,
-                                 .n_images = p->n_sample};
+    return (crd_predict_options){
+        .sampler = {.estimator = facts->estimator,
+                    .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                    .precision = (crd_precision)values[CRD_OPT_PRECISION].integer,
+                    .antithetic = values[CRD_OPT_ANTITHETIC].integer != 0,
+                    .batch = values[CRD_OPT_BATCH].integer,
+                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .n_draws = least < SAMPLE_DRAWS ? least : SAMPLE_DRAWS,
+        .n_top = values[CRD_OPT_TOPK].integer,
+        .n_images = p->n_sample};
 }
 
 crd_status crd_cmd_plan(const crd_cli *cli)
@@ -276,7 +282,8 @@ crd_status crd_cmd_plan(const crd_cli *cli)
                                  .unit_s =
                                      (t.draw_s + t.weighted_s + t.rest_s) / (double)report.n_units,
                                  .start_s = ready_s,
-                                 .image_s = p.load_s / (double)p.n_sample};
+                                 .image_s = p.load_s / (double)p.n_sample,
+                                 .node_ranks = sysconf(_SC_NPROCESSORS_ONLN)};
         status = show(&p, &forecast, &report, crd_clock_now_s() - start_s);
     }
     CRD_TRY(crd_comm_agree(cli->comm, status));
