@@ -4,8 +4,8 @@
 build_packages="cmake gcc libc6-dev make pkg-config libopenmpi-dev openmpi-bin libopenblas-dev libhdf5-dev
 libjpeg-dev libjansson-dev libzip-dev zlib1g-dev libxxhash-dev"
 test_packages="libcmocka-dev librandom123-dev python3 python3-numpy python3-h5py python3-xarray python3-h5netcdf
-python3-netcdf4 python3-pil netcdf-bin hdf5-tools iproute2
-dataset-fashion-mnist"
+python3-netcdf4 python3-pil netcdf-bin hdf5-tools
+dataset-fashion-mnist iproute2 slurm-wlm munge"
 
 # install_packages NAME...: installs those that are missing, asking nothing; does nothing when all are there.
 install_packages() {

@@ -11,7 +11,8 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
 PROGRAM = os.environ["CREDENCE_PROGRAM"]
-MPIRUN = [os.environ["CREDENCE_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
+MPIRUN = [os.environ["CREDENCE_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
+          "--mca", "mpi_yield_when_idle", "1"] # a waiting rank leaves the core to others: tests run side by side
 
 
 class Result:
