@@ -53,13 +53,16 @@ typedef struct crd_predict_options {
     uint64_t shuffle;
 } crd_predict_options;
 
-/** Where images come from, and where the run begins; used on rank 0 only. */
+/** Where images come from, and where the run begins. */
 typedef struct crd_predict_source {
     /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1 leaves image i
-     * out: its row is marked. Windows are asked for once each, in order. */
+     * out: its row is marked. Called on rank 0 only, or, if is_shared, on every rank of its node for a part of each
+     * window; in order, every image once. */
     crd_status (*load)(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload);
     void *payload;
-    const crd_predict_state *state; /**< goes on from here; NULL: from the start. Borrowed */
+    int is_shared; /**< equal on all ranks */
+    const crd_predict_state
+        *state; /**< rank 0's: goes on from here; NULL: from the start. Borrowed */
 } crd_predict_source;
 
 /** Where results go; called on rank 0 only; every member may be NULL, on all ranks alike. */

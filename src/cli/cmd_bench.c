@@ -59,16 +59,19 @@ static void show_head(json_t *root, const setting *s)
 {
     int64_t macs = crd_network_macs(s->network);
     const char *arch = s->network->arch, *estimator = s->options->estimator;
+    const char *precision = crd_precision_names()[s->options->precision];
     if (root != NULL)
-        json_object_update_new(root, json_pack("{s:s, s:s, s:i, s:I, s:f, s:s}", "arch", arch,
-                                               "estimator", estimator, "n_ranks", s->n_ranks,
-                                               "macs", (json_int_t)macs, "peak_gflops",
-                                               1e-9 * s->peak, "openblas_core", crd_gemm_core()));
+        json_object_update_new(root,
+                               json_pack("{s:s, s:s, s:s, s:i, s:I, s:f, s:s}", "arch", arch,
+                                         "estimator", estimator, "precision", precision, "n_ranks",
+                                         s->n_ranks, "macs", (json_int_t)macs, "peak_gflops",
+                                         1e-9 * s->peak, "openblas_core", crd_gemm_core()));
     else
-        printf("%s, %s, %d rank%s, %.4f GMAC an image; one core: %.1f GFLOP/s fp32 peak measured; "
-               "OpenBLAS %s\n",
-               arch, estimator, s->n_ranks, s->n_ranks == 1 ? "" : "s", 1e-9 * (double)macs,
-               1e-9 * s->peak, crd_gemm_core());
+        printf(
+            "%s, %s, %s, %d rank%s, %.4f GMAC an image; one core: %.1f GFLOP/s fp32 peak measured; "
+            "OpenBLAS %s\n",
+            arch, estimator, precision, s->n_ranks, s->n_ranks == 1 ? "" : "s", 1e-9 * (double)macs,
+            1e-9 * s->peak, crd_gemm_core());
 }
 
 /** Floating-point operations of direct convolution, of one draw of the batch. */
@@ -79,7 +82,7 @@ static double flops_of(const setting *s, int64_t macs)
 
 static void print_node(const char *name, const crd_benchmark_node *n, double speed, double peak)
 {
-    printf("          %-28s %-16s %9.3f", name, n->method, 1e3 * n->seconds);
+    printf("          %-28s %-18s %9.3f", name, n->method, 1e3 * n->seconds);
     if (speed > 0)
         printf(" %9.1f %6.1f %%", 1e-9 * speed, 100 * speed / peak);
     putchar('\n');
@@ -89,7 +92,7 @@ static void show_nodes(json_t *row, const setting *s, const crd_benchmark *m)
 {
     json_t *list = row == NULL ? NULL : json_array();
     if (row == NULL)
-        printf("          %-28s %-16s %9s %9s %8s\n", "layer", "method", "ms a draw", "GFLOP/s",
+        printf("          %-28s %-18s %9s %9s %8s\n", "layer", "method", "ms a draw", "GFLOP/s",
                "of peak");
     for (int64_t i = 0; i < s->network->n_nodes; i++) {
         const char *name = s->network->nodes[i].name;
@@ -181,6 +184,7 @@ crd_status crd_cmd_bench(const crd_cli *cli)
     float *mu = NULL, *sigma = NULL;
     json_t *root = is_first && values[CRD_OPT_JSON].integer ? json_object() : NULL, *rows = NULL;
     crd_sampler_options options = {.seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                                   .precision = (crd_precision)values[CRD_OPT_PRECISION].integer,
                                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer};
     const char *both = values[CRD_OPT_BENCH_ARCH].given ? "arch" : "bayesian";
     CRD_REQUIRE(given->n_arguments == 0 ||

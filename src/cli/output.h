@@ -51,10 +51,11 @@ typedef struct crd_prediction_view {
     const char *const *class_names; /**< [n_classes]; NULL: numbers */
     const char *posterior;          /**< its path */
     const char *estimator;          /**< "mean" for the deterministic network */
-    int list_classes;               /**< 1: list the top classes even of several images */
-    double confidence;              /**< of the half-widths */
-    int show_half_widths;           /**< 1: text has them too; JSON always has */
-    int is_adaptive;                /**< 1: n_draws is the most; an image's own number is shown */
+    const char *precision;
+    int list_classes;     /**< 1: list the top classes even of several images */
+    double confidence;    /**< of the half-widths */
+    int show_half_widths; /**< 1: text has them too; JSON always has */
+    int is_adaptive;      /**< 1: n_draws is the most; an image's own number is shown */
     int64_t least_draws,
         most_draws; /**< of the images so far: crd_prediction_view_add; begin at n_draws, 0 */
     int n_ranks;

@@ -247,11 +247,11 @@ static json_t *cost_json(const crd_predict_report *r, int n_ranks)
 crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
                                      double seconds, const crd_predict_report *report)
 {
-    return crd_json_print(
-        json_pack("{s:o, s:s, s:I, s:I, s:f, s:I, s:I, s:i, s:f, s:o, s:o}", "posterior",
-                  crd_json_text(view->posterior), "estimator", view->estimator, "seed",
-                  (json_int_t)view->seed, "n_draws", (json_int_t)view->n_draws, "confidence",
-                  view->confidence, "n_images", (json_int_t)view->n_images, "n_classes",
-                  (json_int_t)view->n_classes, "n_ranks", view->n_ranks, "seconds", seconds, "cost",
-                  cost_json(report, view->n_ranks), "images", images));
+    return crd_json_print(json_pack(
+        "{s:o, s:s, s:s, s:I, s:I, s:f, s:I, s:I, s:i, s:f, s:o, s:o}", "posterior",
+        crd_json_text(view->posterior), "estimator", view->estimator, "precision", view->precision,
+        "seed", (json_int_t)view->seed, "n_draws", (json_int_t)view->n_draws, "confidence",
+        view->confidence, "n_images", (json_int_t)view->n_images, "n_classes",
+        (json_int_t)view->n_classes, "n_ranks", view->n_ranks, "seconds", seconds, "cost",
+        cost_json(report, view->n_ranks), "images", images));
 }

@@ -119,8 +119,6 @@ static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
     CRD_TRY(crd_unit_set_init(&r->units, r->most_units));
     CRD_ALLOC(&r->news, crd_unit_set_words(r->most_units) + 1, "units done");
     if (crd_comm_rank(r->comm) == 0) {
-        for (int i = 0; i < 2; i++)
-            CRD_ALLOC(&r->skipped[i], r->most_images, "skipped images");
         CRD_TRY(crd_summary_init(&r->summary, r->most_images, r->n_classes, r->options->n_top));
         if (r->options->keep_sums)
             CRD_TRY(crd_summary_keep_sums(&r->summary));
@@ -131,12 +129,17 @@ cleanup:
     return status;
 }
 
+static int64_t images_bytes(const crd_predict_run *r, int64_t n)
+{
+    return n * r->image_floats * (int64_t)sizeof(float);
+}
+
 static crd_status allocate_shared(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
     for (int i = 0; i < 2; i++)
         CRD_TRY(crd_shared_create(&r->images[i], r->comm,
-                                  r->most_images * r->image_floats * (int64_t)sizeof(float)));
+                                  images_bytes(r, r->most_images) + r->most_images));
     if (r->options->want_draws)
         CRD_TRY(crd_shared_create(&r->draws, r->comm,
                                   r->most_units * r->unit_floats * (int64_t)sizeof(float)));
@@ -154,8 +157,6 @@ static void release(crd_predict_run *r)
     for (int i = 1; i >= 0; i--)
         crd_shared_destroy(r->images[i]);
     crd_summary_clear(&r->summary);
-    for (int i = 0; i < 2; i++)
-        crd_free(r->skipped[i]);
     crd_free(r->news);
     crd_unit_set_clear(&r->units);
     crd_free(r->active);
@@ -167,25 +168,27 @@ static void release(crd_predict_run *r)
     crd_sampler_destroy(r->sampler);
 }
 
-/* Rank 0 reads images [first, + n) of window number `window` into its place. Not collective. */
+/* Images [first, + n) of window number `window` are read into their place: by rank 0, or by all ranks of its node. Not
+ * collective. The lowest rank that fails has the first bad image. */
 static crd_status load_window(crd_predict_run *r, int64_t window, int64_t first, int64_t n)
 {
-    if (crd_comm_rank(r->comm) != 0)
+    int64_t rank = crd_comm_node_rank(r->comm), n_readers = 1;
+    if (crd_comm_node(r->comm) == 0 && r->source->is_shared)
+        n_readers = crd_comm_node_sizes(r->comm)[0];
+    if (crd_comm_node(r->comm) != 0 || rank >= n_readers)
         return CRD_OK;
-    float *tensors = crd_shared_data(r->images[window % 2]);
-    int8_t *skipped = r->skipped[window % 2];
-    crd_comm_note(r->comm, "reading image %lld and on", (long long)first);
-    memset(skipped, 0, (size_t)n);
-    crd_status status = r->source->load(tensors, skipped, first, n, r->source->payload);
-    for (int64_t i = 0; status == CRD_OK && i < n; i++)
+    int64_t begin = n * rank / n_readers, n_own = n * (rank + 1) / n_readers - begin;
+    float *tensors = (float *)crd_shared_data(r->images[window % 2]) + begin * r->image_floats;
+    int8_t *skipped = crd_predict_skipped(r, window) + begin;
+    if (n_own == 0)
+        return CRD_OK;
+    crd_comm_note(r->comm, "reading image %lld and on", (long long)(first + begin));
+    memset(skipped, 0, (size_t)n_own);
+    crd_status status = r->source->load(tensors, skipped, first + begin, n_own, r->source->payload);
+    for (int64_t i = 0; status == CRD_OK && i < n_own; i++)
         if (skipped[i])
             memset(tensors + i * r->image_floats, 0, (size_t)r->image_floats * sizeof *tensors);
     return status;
-}
-
-static int64_t images_bytes(const crd_predict_run *r, int64_t n)
-{
-    return n * r->image_floats * (int64_t)sizeof(float);
 }
 
 static crd_unit unit_of(const crd_predict_run *r, int64_t i)
@@ -292,7 +295,7 @@ cleanup:
 }
 
 /* Deals what is left of the round, computes it, and meets: all of it is done then, or the alarm has called.
- * `pending` is rank 0's failure to load the next window. */
+ * `pending` is this rank's failure to load the next window. */
 static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
 {
     crd_status status = CRD_OK;
@@ -426,7 +429,7 @@ static crd_status check_ranks(crd_predict_run *r)
     status = crd_sampler_run(r->logits, r->sampler, crd_shared_data(r->images[r->window % 2]), n,
                              r->first_image, 0, 1);
     if (status == CRD_OK)
-        digest = crd_health_digest(r->logits, n * r->n_classes);
+        digest = crd_health_digest(r->logits, n * r->n_classes * (int64_t)sizeof *r->logits);
     CRD_TRY(crd_comm_agree(r->comm, status));
     CRD_TRY(crd_health_compare(r->comm, digest));
 cleanup:

@@ -16,6 +16,7 @@
 
 extern const crd_kernels crd_kernels_ref;
 extern const crd_conv_kernels crd_conv_kernels_ref;
+extern const crd_bf16_kernels crd_bf16_kernels_ref;
 extern const crd_param_kernels crd_param_kernels_ref;
 extern const crd_elementwise_kernels crd_elementwise_kernels_ref;
 /** `n_steps` steps of independent multiply-adds in registers. Returns the floating-point operations
@@ -26,8 +27,13 @@ crd_peak_loop crd_peak_loop_ref;
 #ifdef CRD_KERNELS_X86
 extern const crd_kernels crd_kernels_avx2;
 extern const crd_kernels crd_kernels_avx512;
+/** The same, but for bf16. */
+extern const crd_kernels crd_kernels_avx512_bf16;
 extern const crd_conv_kernels crd_conv_kernels_avx2;
+extern const crd_bf16_kernels crd_bf16_kernels_avx2;
 extern const crd_conv_kernels crd_conv_kernels_avx512;
+extern const crd_bf16_kernels crd_bf16_kernels_avx512;
+extern const crd_bf16_kernels crd_bf16_kernels_avx512_bf16;
 extern const crd_param_kernels crd_param_kernels_avx2;
 extern const crd_param_kernels crd_param_kernels_avx512;
 extern const crd_elementwise_kernels crd_elementwise_kernels_avx2;
@@ -38,6 +44,7 @@ crd_peak_loop crd_peak_loop_avx512;
 #ifdef CRD_KERNELS_NEON
 extern const crd_kernels crd_kernels_neon;
 extern const crd_conv_kernels crd_conv_kernels_neon;
+extern const crd_bf16_kernels crd_bf16_kernels_neon;
 extern const crd_param_kernels crd_param_kernels_neon;
 crd_peak_loop crd_peak_loop_neon;
 #endif

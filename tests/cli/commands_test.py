@@ -192,6 +192,33 @@ class Commands(program.Case):
             self.assertEqual(self.datasets(ranks=3, environment=shuffled), alone, f"shuffled by {key}")
         self.assertNotEqual(self.datasets("--seed", 1), alone)
 
+    def test_precision(self):
+        """bf16: the answer is near that of fp32, well within its Monte Carlo error, and alike on any number of ranks."""
+        def answer(*options):
+            found = self.datasets("--precision", "bf16", *options)
+            with h5py.File(self.work / "p.h5") as file:
+                return found, file["predictive/probs_mean"][:], file["predictive/probs_mcse"][:], dict(file.attrs)
+        alone, half, mcse, attributes = answer()
+        self.assertEqual(attributes["option_precision"], "bf16")
+        for ranks in (2, 3):
+            self.assertEqual(self.datasets("--precision", "bf16", ranks=ranks), alone)
+        self.assertNotEqual(self.datasets(), alone)
+        with h5py.File(self.work / "p.h5") as file:
+            full = file["predictive/probs_mean"][:]
+            self.assertEqual(file.attrs["option_precision"], "fp32")
+        self.assertLess(np.abs(half - full).max(), 0.01)
+        self.assertLess(np.abs(half - full).max(), mcse.max())
+        with h5py.File(self.work / "labelled.h5", "w") as file:
+            file["images"] = np.random.RandomState(3).randint(0, 255, (8, 1, 28, 28)).astype(np.uint8)
+            file["labels"] = np.arange(8)
+        facts = json.loads(self.succeed("evaluate", self.posterior, "labelled.h5", "--draws", 2, "--precision", "bf16", "--json"))
+        self.assertEqual(facts["precision"], "bf16")
+        result = run("predict", self.posterior, SHIRT, "--precision", "fp16")
+        self.assertEqual(result.codes, [2])
+        self.assertIn("--precision: 'fp16' is not one of fp32, bf16", result.err)
+        plan = self.succeed("plan", self.posterior, SHIRT, "--draws", 8, "--precision", "bf16")
+        self.assertIn("--precision bf16", plan)
+
     def test_more_ranks_than_units(self):
         out = self.succeed("predict", self.posterior, SHIRT, "--draws", 1, "-o", "p.h5", ranks=4)
         self.assertIn("1 draw, 4 ranks", out)
@@ -328,7 +355,7 @@ class Commands(program.Case):
     def test_selftest(self):
         for ranks in (1, 3):
             lines = self.succeed("selftest", ranks=ranks).splitlines()
-            self.assertEqual(len(lines), 6)
+            self.assertEqual(len(lines), 7)
             self.assertTrue(all(line.startswith("ok ") for line in lines), lines)
 
     def test_kernels_draw_the_same_networks(self):
