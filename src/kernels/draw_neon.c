@@ -115,5 +115,5 @@ const crd_kernels crd_kernels_neon = {
     .conv = &crd_conv_kernels_neon,
     .bf16 = &crd_bf16_kernels_neon,
     .param = &crd_param_kernels_neon,
-    .elementwise = &crd_elementwise_kernels_neon,
+    .elementwise = &crd_elementwise_kernels_ref, /* plain C, and every AArch64 has NEON */
 };

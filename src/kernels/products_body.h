@@ -32,6 +32,7 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
         in[j] = (const word *)p->in + p->in_at[piece + j];
     for (int v = 0; v < n_panels; v++)
         weights[v] = (const float *)p->panels + (panel + v) * p->panel_step;
+    CRD_UNROLLED
     for (int j = 0; j < n_pieces; j++)
         for (int i = 0; i < width; i++)
             for (int v = 0; v < n_panels; v++)
@@ -49,6 +50,7 @@ INLINE void tile(const crd_products *p, int64_t piece, int64_t panel, int width,
                     sum[j][i][v] = lanes_step(pixel, weight[v], sum[j][i][v]);
             }
     }
+    CRD_UNROLLED
     for (int j = 0; j < n_pieces; j++)
         for (int v = 0; v < n_panels; v++)
             for (int i = 0; i < width; i++)

@@ -7,6 +7,13 @@
 
 #include "kernels/kernels.h"
 
+/** Before a short loop over sums: gcc would unroll it too late for them to leave memory for registers. */
+#ifdef __clang__
+#define CRD_UNROLLED
+#else
+#define CRD_UNROLLED _Pragma("GCC unroll 16")
+#endif
+
 extern const crd_kernels crd_kernels_ref;
 extern const crd_conv_kernels crd_conv_kernels_ref;
 extern const crd_bf16_kernels crd_bf16_kernels_ref;
@@ -39,7 +46,6 @@ extern const crd_kernels crd_kernels_neon;
 extern const crd_conv_kernels crd_conv_kernels_neon;
 extern const crd_bf16_kernels crd_bf16_kernels_neon;
 extern const crd_param_kernels crd_param_kernels_neon;
-extern const crd_elementwise_kernels crd_elementwise_kernels_neon;
 crd_peak_loop crd_peak_loop_neon;
 #endif
 
