@@ -29,6 +29,9 @@ const crd_variant crd_variants[] = {
     {&crd_kernels_avx2, crd_peak_loop_avx2, has_avx2},
     {&crd_kernels_avx512, crd_peak_loop_avx512, has_avx512},
 #endif
+#ifdef CRD_KERNELS_NEON
+    {&crd_kernels_neon, crd_peak_loop_neon, always},
+#endif
 };
 const int crd_n_variants = sizeof crd_variants / sizeof crd_variants[0];
 

@@ -15,7 +15,7 @@
 #include "kernels/param.h"
 
 typedef struct crd_kernels {
-    const char *name; /**< "ref", "avx2", "avx512" */
+    const char *name; /**< "ref", "avx2", "avx512", "neon" */
 
     /** out[i] = eps_{first+i}: see crd_normal_fill. */
     void (*normal_fill)(float *out, int64_t n, int64_t first, const crd_stream *stream);

@@ -1,7 +1,7 @@
 /* The loops over parameters with AVX2 and FMA: 8 doubles are two registers. */
-#include <immintrin.h>
 #include <stdint.h>
 
+#include "kernels/floats_avx2.h"
 #include "kernels/softplus.h"
 
 #define PARAM_TABLE crd_param_kernels_avx2
@@ -26,13 +26,13 @@ static inline void doubles_store(double *to, doubles x)
     _mm256_storeu_pd(to + 4, x.high);
 }
 
-static inline doubles doubles_of_floats(__m256 x)
+static inline doubles doubles_of_floats(floats x)
 {
     return (doubles){_mm256_cvtps_pd(_mm256_castps256_ps128(x)),
                      _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1))};
 }
 
-static inline __m256 doubles_to_floats(doubles x)
+static inline floats doubles_to_floats(doubles x)
 {
     return _mm256_set_m128(_mm256_cvtpd_ps(x.high), _mm256_cvtpd_ps(x.low));
 }

@@ -1,7 +1,7 @@
 /* The loops over parameters with AVX-512: 8 doubles are one register. */
-#include <immintrin.h>
 #include <stdint.h>
 
+#include "kernels/floats_avx2.h"
 #include "kernels/softplus.h"
 
 #define PARAM_TABLE crd_param_kernels_avx512
@@ -23,12 +23,12 @@ static inline void doubles_store(double *to, doubles x)
     _mm512_storeu_pd(to, x);
 }
 
-static inline doubles doubles_of_floats(__m256 x)
+static inline doubles doubles_of_floats(floats x)
 {
     return _mm512_cvtps_pd(x);
 }
 
-static inline __m256 doubles_to_floats(doubles x)
+static inline floats doubles_to_floats(doubles x)
 {
     return _mm512_cvtpd_ps(x);
 }

@@ -85,56 +85,49 @@ INLINE doubles log_sigma(doubles sigma, doubles rho)
     return doubles_if_less(rho, doubles_all(CRD_LOG_SIGMA_IS_RHO), rho, value);
 }
 
-/* All bits set where |x| < limit. */
-INLINE __m256 below(__m256 x, float limit)
+INLINE floats softplus_block(float *sigma, float *slope, const float *rho, doubles gain)
 {
-    __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
-    return _mm256_cmp_ps(size, _mm256_set1_ps(limit), _CMP_LT_OQ);
-}
-
-INLINE __m256 softplus_block(float *sigma, float *slope, const float *rho, doubles gain)
-{
-    __m256 r = _mm256_loadu_ps(rho);
+    floats r = floats_load(rho);
     doubles value, derivative;
     softplus8(&value, &derivative, doubles_of_floats(r));
     if (slope != NULL)
-        _mm256_storeu_ps(slope, doubles_to_floats(derivative));
-    _mm256_storeu_ps(sigma, doubles_to_floats(doubles_mul(value, gain)));
-    return below(r, INFINITY);
+        floats_store(slope, doubles_to_floats(derivative));
+    floats_store(sigma, doubles_to_floats(doubles_mul(value, gain)));
+    return floats_below(r, INFINITY);
 }
 
 static int softplus(float *sigma, float *slope, const float *rho, int64_t n, double gain)
 {
     const doubles gains = doubles_all(gain);
-    __m256 finite = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
+    floats finite = floats_below(floats_all(0), INFINITY);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        finite = _mm256_and_ps(
+        finite = floats_and(
             finite, softplus_block(sigma + i, slope == NULL ? NULL : slope + i, rho + i, gains));
     if (i < n) {
         float in[LANES] = {0}, out[2][LANES];
         size_t bytes = (size_t)(n - i) * sizeof *in;
         memcpy(in, rho + i, bytes);
-        finite = _mm256_and_ps(finite, softplus_block(out[0], out[1], in, gains));
+        finite = floats_and(finite, softplus_block(out[0], out[1], in, gains));
         memcpy(sigma + i, out[0], bytes);
         if (slope != NULL)
             memcpy(slope + i, out[1], bytes);
     }
-    return _mm256_movemask_ps(finite) == 0xff;
+    return floats_all_set(finite);
 }
 
 /* Of 8 elements: the distance to the prior's mean. */
 INLINE doubles distance(const float *mu, const float *means, const crd_kl_normal *prior)
 {
     doubles mean =
-        means != NULL ? doubles_of_floats(_mm256_loadu_ps(means)) : doubles_all(prior->mean);
-    return doubles_sub(doubles_of_floats(_mm256_loadu_ps(mu)), mean);
+        means != NULL ? doubles_of_floats(floats_load(means)) : doubles_all(prior->mean);
+    return doubles_sub(doubles_of_floats(floats_load(mu)), mean);
 }
 
 INLINE doubles kl_value_block(const float *mu, const float *rho, const float *means,
                               const crd_kl_normal *prior)
 {
-    doubles sigma, slope, r = doubles_of_floats(_mm256_loadu_ps(rho));
+    doubles sigma, slope, r = doubles_of_floats(floats_load(rho));
     softplus8(&sigma, &slope, r);
     doubles d = distance(mu, means, prior);
     doubles square = doubles_fma(d, d, doubles_mul(sigma, sigma));
@@ -173,7 +166,7 @@ INLINE void kl_gradient_block(double *dmu, double *drho, const float *mu, const 
 {
     const doubles precision = doubles_all(prior->precision), weight = doubles_all(prior->weight);
     doubles sigma, slope;
-    softplus8(&sigma, &slope, doubles_of_floats(_mm256_loadu_ps(rho)));
+    softplus8(&sigma, &slope, doubles_of_floats(floats_load(rho)));
     doubles pull = doubles_mul(precision, distance(mu, means, prior));
     doubles_store(dmu, doubles_fma(weight, pull, doubles_load(dmu)));
     doubles push = doubles_sub(doubles_all(-0.0), doubles_div(slope, sigma));
@@ -205,10 +198,10 @@ static void kl_gradient(double *dmu, double *drho, const float *mu, const float 
     memcpy(drho + i, out[1], 2 * bytes);
 }
 
-INLINE __m256 accumulate_block(int64_t *sums, __m256 values, doubles scale, float limit)
+INLINE floats accumulate_block(int64_t *sums, floats values, doubles scale, float limit)
 {
-    __m256 fits = below(values, limit);
-    doubles x = doubles_mul(doubles_of_floats(_mm256_and_ps(values, fits)), scale);
+    floats fits = floats_below(values, limit);
+    doubles x = doubles_mul(doubles_of_floats(floats_and(values, fits)), scale);
     doubles_add_to_longs(sums, x);
     return fits;
 }
@@ -217,13 +210,13 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
                       double scale, float limit)
 {
     const doubles scales = doubles_all(scale);
-    __m256 fits = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
+    floats fits = floats_below(floats_all(0), INFINITY);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        __m256 v = _mm256_loadu_ps(values + i);
+        floats v = floats_load(values + i);
         if (factors != NULL)
-            v = _mm256_mul_ps(v, _mm256_loadu_ps(factors + i));
-        fits = _mm256_and_ps(fits, accumulate_block(sums + i, v, scales, limit));
+            v = floats_mul(v, floats_load(factors + i));
+        fits = floats_and(fits, accumulate_block(sums + i, v, scales, limit));
     }
     if (i < n) {
         float in[LANES] = {0};
@@ -231,15 +224,15 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
         for (int64_t k = i; k < n; k++)
             in[k - i] = factors != NULL ? values[k] * factors[k] : values[k];
         memcpy(out, sums + i, (size_t)(n - i) * sizeof *sums);
-        fits = _mm256_and_ps(fits, accumulate_block(out, _mm256_loadu_ps(in), scales, limit));
+        fits = floats_and(fits, accumulate_block(out, floats_load(in), scales, limit));
         memcpy(sums + i, out, (size_t)(n - i) * sizeof *sums);
     }
-    return _mm256_movemask_ps(fits) == 0xff;
+    return floats_all_set(fits);
 }
 
 INLINE void read_block(float *values, const int64_t *sums, doubles unit)
 {
-    _mm256_storeu_ps(values, doubles_to_floats(doubles_mul(doubles_of_longs(sums), unit)));
+    floats_store(values, doubles_to_floats(doubles_mul(doubles_of_longs(sums), unit)));
 }
 
 static void read_sums(float *values, const int64_t *sums, int64_t n, double unit)
@@ -260,18 +253,18 @@ static void read_sums(float *values, const int64_t *sums, int64_t n, double unit
 INLINE void adam_block(float *params, const float *grads, float *mean, float *square,
                        const crd_adam *step)
 {
-    __m256 p = _mm256_mul_ps(_mm256_loadu_ps(params), _mm256_set1_ps(step->keep));
-    __m256 g = _mm256_fmadd_ps(p, _mm256_set1_ps(step->decay), _mm256_loadu_ps(grads));
-    __m256 m = _mm256_mul_ps(_mm256_loadu_ps(mean), _mm256_set1_ps(step->beta1));
-    m = _mm256_fmadd_ps(g, _mm256_set1_ps(step->share1), m);
-    __m256 v = _mm256_mul_ps(_mm256_loadu_ps(square), _mm256_set1_ps(step->beta2));
-    v = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_set1_ps(step->share2), g), g, v);
-    __m256 root = _mm256_div_ps(_mm256_sqrt_ps(v), _mm256_set1_ps(step->correction));
-    __m256 way = _mm256_div_ps(_mm256_mul_ps(_mm256_set1_ps(step->rate), m),
-                               _mm256_add_ps(root, _mm256_set1_ps(step->epsilon)));
-    _mm256_storeu_ps(mean, m);
-    _mm256_storeu_ps(square, v);
-    _mm256_storeu_ps(params, _mm256_add_ps(p, way));
+    floats p = floats_mul(floats_load(params), floats_all(step->keep));
+    floats g = floats_fma(p, floats_all(step->decay), floats_load(grads));
+    floats m = floats_mul(floats_load(mean), floats_all(step->beta1));
+    m = floats_fma(g, floats_all(step->share1), m);
+    floats v = floats_mul(floats_load(square), floats_all(step->beta2));
+    v = floats_fma(floats_mul(floats_all(step->share2), g), g, v);
+    floats root = floats_div(floats_sqrt(v), floats_all(step->correction));
+    floats way = floats_div(floats_mul(floats_all(step->rate), m),
+                               floats_add(root, floats_all(step->epsilon)));
+    floats_store(mean, m);
+    floats_store(square, v);
+    floats_store(params, floats_add(p, way));
 }
 
 static void adam(float *params, const float *grads, float *mean, float *square, int64_t n,

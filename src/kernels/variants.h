@@ -28,6 +28,13 @@ extern const crd_elementwise_kernels crd_elementwise_kernels_avx512;
 crd_peak_loop crd_peak_loop_avx2;
 crd_peak_loop crd_peak_loop_avx512;
 #endif
+#ifdef CRD_KERNELS_NEON
+extern const crd_kernels crd_kernels_neon;
+extern const crd_conv_kernels crd_conv_kernels_neon;
+extern const crd_param_kernels crd_param_kernels_neon;
+extern const crd_elementwise_kernels crd_elementwise_kernels_neon;
+crd_peak_loop crd_peak_loop_neon;
+#endif
 
 typedef struct crd_variant {
     const crd_kernels *table;

@@ -1,0 +1,112 @@
+/** `floats`, 8 of them, with AVX2 and FMA: what loops over them are written with. kernels/lanes.h,
+ * draw_body.h and param_body.h say what each function does. */
+#ifndef CRD_KERNELS_FLOATS_AVX2_H
+#define CRD_KERNELS_FLOATS_AVX2_H
+
+#include <immintrin.h>
+
+typedef __m256 floats;
+
+static inline floats floats_all(float value)
+{
+    return _mm256_set1_ps(value);
+}
+
+static inline floats floats_load(const float *from)
+{
+    return _mm256_loadu_ps(from);
+}
+
+static inline void floats_store(float *to, floats x)
+{
+    _mm256_storeu_ps(to, x);
+}
+
+/* All bits set in the lanes whose number is below n. */
+static inline __m256i floats_first(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+}
+
+static inline floats floats_load_n(const float *from, int n)
+{
+    return _mm256_maskload_ps(from, floats_first(n));
+}
+
+static inline void floats_store_n(float *to, floats x, int n)
+{
+    _mm256_maskstore_ps(to, floats_first(n), x);
+}
+
+static inline floats floats_add(floats a, floats b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+static inline floats floats_sub(floats a, floats b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+static inline floats floats_mul(floats a, floats b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline floats floats_div(floats a, floats b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+static inline floats floats_fma(floats a, floats b, floats c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+static inline floats floats_sqrt(floats x)
+{
+    return _mm256_sqrt_ps(x);
+}
+
+static inline floats floats_max(floats a, floats b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+static inline floats floats_and(floats a, floats b)
+{
+    return _mm256_and_ps(a, b);
+}
+
+static inline floats floats_below(floats x, float limit)
+{
+    floats size = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
+    return _mm256_cmp_ps(size, _mm256_set1_ps(limit), _CMP_LT_OQ);
+}
+
+static inline int floats_all_set(floats x)
+{
+    return _mm256_movemask_ps(x) == 0xff;
+}
+
+static inline void floats_transpose(floats r[8])
+{
+    __m256 t[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int k = 0; k < 2; k++) {
+            __m256d a = _mm256_castps_pd(t[i + k]), b = _mm256_castps_pd(t[i + 2 + k]);
+            r[i + 2 * k] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+            r[i + 2 * k + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+        }
+    for (int i = 0; i < 4; i++) {
+        __m256 a = r[i], b = r[4 + i];
+        r[i] = _mm256_permute2f128_ps(a, b, 0x20);
+        r[4 + i] = _mm256_permute2f128_ps(a, b, 0x31);
+    }
+}
+
+#endif
