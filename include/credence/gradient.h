@@ -43,10 +43,17 @@ void crd_gradient_destroy(crd_gradient *gradient);
  * in the offsets of running_mean and running_var of the mu block: 2 * network->params.n_floats in all. */
 int64_t crd_gradient_n_sums(const crd_gradient *gradient);
 
-/** The values all following calls are at: mu (borrowed until the next call of this) and rho (read now), unfolded, by the
+/** The values all following calls are at: mu and rho (borrowed until the next call of this), unfolded, by the
  * network's offsets. Makes sigma = log(1 + exp(rho)) and its slope once, for all units of a step. Safe for every finite rho. Cost: 2
  * to 3 ns an element. Errors: CRD_ERR_NUMERIC: a mu or rho that is not finite, naming tensor and element. */
 crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, const float *rho);
+
+/** Elements [first, first + n) of that rho, all of parameters with a posterior, are others now: sigma and slope follow, with the
+ * bits that crd_gradient_set_parameters would give them. For who has changed them, and has them in the cache. */
+void crd_gradient_follow_rho(crd_gradient *gradient, int64_t first, int64_t n);
+
+/** sigma and its slope dsigma/drho, by the network's offsets; 0 where there is no posterior. Borrowed. */
+void crd_gradient_scales(const float **sigma, const float **slope, const crd_gradient *gradient);
 
 /** Called when the sums of parameters are final for this call, output side first, so that their
  * averaging can overlap with the rest: elements [first, first + n) of the mu block and of the rho block. The calls of one
@@ -54,16 +61,17 @@ crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, 
 typedef void crd_gradient_ready(int64_t first, int64_t n, void *payload);
 
 /** One unit: images[n_images][channels][height][width] with their targets, draw number `draw`, first_image addressing signs and
- * noise. *loss: mean data term. sums[] += round(weight * gradient * 2^44), for mu, rho, and for batch norm in training the
- * micro-batch's statistics (weight * mean, weight * unbiased variance, in the running slots). 0 < weight; the weights of the units that
+ * noise. *loss: mean data term. sums[] = round(weight * gradient * 2^44), or += if `adds`, for mu, rho, and for batch norm in training the
+ * micro-batch's statistics (weight * mean, weight * unbiased variance, in the running slots). What has no gradient is left alone. 0 < weight; the weights of the units that
  * are summed may add up to 4 before a sum can overflow. At the values of the last crd_gradient_set_parameters.
  * logits (may be NULL): [n_images][n_outputs] of the draw. Errors: CRD_ERR_NUMERIC: loss or a gradient is not finite or too large, naming
  * the tensor; sums are then undefined. CRD_ERR_USAGE: no parameters set, more images than planned, numbers from 2^32 on, a weight out of
  * range, batch norm in training over one value a channel. Allocates nothing. The same bits wherever it is called: they depend on values, arguments and CPU type. */
-crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, crd_gradient *gradient,
-                            const crd_loss *data_term, const float *images, const int64_t *labels,
-                            const float *values, int64_t n_images, int64_t first_image,
-                            int64_t draw, double weight, crd_gradient_ready *ready, void *payload);
+crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, int adds,
+                            crd_gradient *gradient, const crd_loss *data_term, const float *images,
+                            const int64_t *labels, const float *values, int64_t n_images,
+                            int64_t first_image, int64_t draw, double weight,
+                            crd_gradient_ready *ready, void *payload);
 
 /** Additional calibration term for the calls that follow; name NULL: none. See crd_calibration_loss_eval. */
 crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,

@@ -126,18 +126,14 @@ void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t inde
     args->times->draw_s += crd_clock_now_s() - start_s;
 }
 
-const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index)
+const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index,
+                               int64_t first, int64_t n)
 {
-    if (index < 0)
-        return NULL;
     if (args->model->eps != NULL)
-        return crd_estimator_values(args->model->eps, args->model, index);
-    double start_s = crd_clock_now_s();
+        return crd_estimator_values(args->model->eps, args->model, index) + first;
     const crd_stream stream =
         crd_estimator_stream(args, CRD_PURPOSE_WEIGHT, index, args->first_draw, 0);
-    crd_kernels_get()->normal_fill(out, args->model->network->params.entries[index].count, 0,
-                                   &stream);
-    args->times->draw_s += crd_clock_now_s() - start_s;
+    crd_kernels_get()->normal_fill(out, n, first, &stream);
     return out;
 }
 

@@ -16,6 +16,9 @@
 #include "nn/layer_kinds.h"
 #include "nn/train_plan.h"
 
+/* Elements whose eps is drawn again at a time, so that it is used while it is in the cache. */
+enum { PIECE = 16 * CRD_STREAM_BLOCK };
+
 struct crd_gradient {
     crd_model model;
     const crd_estimator *estimator;
@@ -27,8 +30,9 @@ struct crd_gradient {
     int64_t *kept_offsets; /* [n_nodes] into kept: what forward leaves for backward */
     float *kept;
     float *layer_scratch, *estimator_scratch;
-    float *sigma, *slope;   /* [n_floats] of rho; slope is dsigma/drho */
-    float *dparams, *drhos; /* gradients of one node's parameters, in the order of the table */
+    const float *rho;
+    float *sigma, *slope;     /* [n_floats] of rho; slope is dsigma/drho */
+    float *dparams, *dsigmas; /* gradients of one node's parameters, in the order of the table */
     float *logits, *dlogits, *dlogits_more; /* [micro_batch][n_outputs] */
     struct {
         char name[16]; /* "": none */
@@ -42,6 +46,7 @@ typedef struct unit {
     int64_t n_images, first_image, draw;
     double weight;
     int64_t *sums;
+    int adds; /* 0: the sums are overwritten */
 } unit;
 
 static const crd_node *node_at(const crd_gradient *gradient, int64_t index)
@@ -83,7 +88,7 @@ static int64_t kept_floats(const crd_gradient *gradient, int64_t index)
     if (has_batch_statistics(gradient, index))
         return 2 * node->shape.dims[0];
     if (gradient->random[index] && gradient->estimator->kept_floats != NULL)
-        return gradient->estimator->kept_floats(node, gradient->plan.n_images);
+        return gradient->estimator->kept_floats(&gradient->model, node, gradient->plan.n_images);
     return 0;
 }
 
@@ -116,7 +121,7 @@ static crd_status allocate_for_nodes(crd_gradient *gradient, int mean)
     CRD_ALLOC(&gradient->kept, kept, "what backward needs");
     CRD_ALLOC(&gradient->estimator_scratch, scratch, "scratch of the estimator");
     CRD_ALLOC(&gradient->dparams, params, "gradients of a node");
-    CRD_ALLOC(&gradient->drhos, params, "gradients of a node");
+    CRD_ALLOC(&gradient->dsigmas, params, "gradients of a node");
 cleanup:
     return status;
 }
@@ -166,7 +171,7 @@ void crd_gradient_destroy(crd_gradient *gradient)
     crd_free(gradient->layer_scratch);
     crd_free(gradient->grad_arena);
     crd_free(gradient->arena);
-    crd_free(gradient->drhos);
+    crd_free(gradient->dsigmas);
     crd_free(gradient->dparams);
     crd_free(gradient->estimator_scratch);
     crd_free(gradient->kept);
@@ -231,7 +236,20 @@ crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, 
             return not_finite(param, mu + param->offset, own_rho);
     }
     gradient->model.mu = mu;
+    gradient->rho = rho;
     return CRD_OK;
+}
+
+void crd_gradient_follow_rho(crd_gradient *gradient, int64_t first, int64_t n)
+{
+    crd_kernels_get()->param->softplus(gradient->sigma + first, gradient->slope + first,
+                                       gradient->rho + first, n, 1);
+}
+
+void crd_gradient_scales(const float **sigma, const float **slope, const crd_gradient *gradient)
+{
+    *sigma = gradient->sigma;
+    *slope = gradient->slope;
 }
 
 static float *activation(const crd_gradient *gradient, int64_t node)
@@ -342,8 +360,35 @@ cleanup:
     return status;
 }
 
+/* The gradient at rho of a parameter with a posterior, from that at sigma, into the sums. */
+static crd_status add_rho_to_sums(crd_gradient *gradient, int64_t index, const unit *u, int slot,
+                                  const float *dsigma)
+{
+    crd_status status = CRD_OK;
+    const crd_param *param = param_at(gradient, node_at(gradient, index), slot);
+    const float *slope = gradient->slope + param->offset;
+    int64_t *sums = u->sums + gradient->model.network->params.n_floats + param->offset;
+    const crd_estimator_args args = random_args(gradient, index, u);
+    float eps_room[PIECE], product[PIECE];
+    for (int64_t at = 0; at < param->count; at += PIECE) {
+        int64_t n = crd_smaller(PIECE, param->count - at);
+        const float *values = dsigma + at;
+        if (gradient->estimator->draws_weights) {
+            const float *eps =
+                crd_estimator_eps(eps_room, &args, node_at(gradient, index)->params[slot], at, n);
+            crd_kernels_get()->elementwise->multiply(product, values, eps, n);
+            values = product;
+        }
+        CRD_TRY(crd_gradient_sums_add(sums + at, u->adds, values, slope + at, n, u->weight,
+                                      "gradient of rho", param->name));
+    }
+cleanup:
+    return status;
+}
+
 /* Gradients of a node's parameters into the sums, and a batch's statistics. */
-static crd_status add_to_sums(crd_gradient *gradient, int64_t index, const unit *u, int64_t first)
+static crd_status add_to_sums(crd_gradient *gradient, int64_t index, const unit *u, int64_t first,
+                              float *const dsigmas[2])
 {
     crd_status status = CRD_OK;
     const crd_node *node = node_at(gradient, index);
@@ -353,14 +398,10 @@ static crd_status add_to_sums(crd_gradient *gradient, int64_t index, const unit 
             continue;
         float *dparam = gradient->dparams + param->offset - first;
         const char *what = slot < CRD_PARAM_RUNNING_MEAN ? "gradient" : "batch statistics";
-        CRD_TRY(crd_gradient_sums_add(u->sums + param->offset, dparam, NULL, param->count,
+        CRD_TRY(crd_gradient_sums_add(u->sums + param->offset, u->adds, dparam, NULL, param->count,
                                       u->weight, what, param->name));
-        if (!gradient->random[index] || !gradient->model.bayesian[node->params[slot]])
-            continue;
-        CRD_TRY(crd_gradient_sums_add(
-            u->sums + gradient->model.network->params.n_floats + param->offset,
-            gradient->drhos + param->offset - first, gradient->slope + param->offset, param->count,
-            u->weight, "gradient of rho", param->name));
+        if (gradient->random[index] && gradient->model.bayesian[node->params[slot]])
+            CRD_TRY(add_rho_to_sums(gradient, index, u, slot, dsigmas[slot]));
     }
 cleanup:
     return status;
@@ -378,16 +419,18 @@ static void put_statistics(float *dparams[CRD_NODE_MAX_PARAMS], const crd_node *
     }
 }
 
+/* dsigmas: where to put them, and then where they are. */
 static void backward_random(crd_gradient *gradient, int64_t index, const unit *u, float *din,
-                            int adds, float *const *dparams, float *const *drhos)
+                            int adds, float *const *dparams, float *dsigmas[2])
 {
     const crd_estimator_args args = random_args(gradient, index, u);
-    const crd_estimator_grads grads = {.dout = activation_grad(gradient, index),
-                                       .din = din,
-                                       .adds = adds,
-                                       .dmu = {dparams[CRD_PARAM_WEIGHT], dparams[CRD_PARAM_BIAS]},
-                                       .dsigma = {drhos[CRD_PARAM_WEIGHT], drhos[CRD_PARAM_BIAS]}};
+    crd_estimator_grads grads = {.dout = activation_grad(gradient, index),
+                                 .din = din,
+                                 .adds = adds,
+                                 .dmu = {dparams[CRD_PARAM_WEIGHT], dparams[CRD_PARAM_BIAS]},
+                                 .dsigma = {dsigmas[CRD_PARAM_WEIGHT], dsigmas[CRD_PARAM_BIAS]}};
     gradient->estimator->backward(&args, &grads);
+    memcpy(dsigmas, grads.dsigma, sizeof grads.dsigma);
 }
 
 static void backward_fixed(crd_gradient *gradient, int64_t index, const unit *u,
@@ -415,7 +458,7 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
     const crd_node *node = node_at(gradient, index);
     float *din[CRD_NODE_MAX_INPUTS] = {NULL};
     int adds[CRD_NODE_MAX_INPUTS] = {0};
-    float *dparams[CRD_NODE_MAX_PARAMS] = {NULL}, *drhos[CRD_NODE_MAX_PARAMS] = {NULL};
+    float *dparams[CRD_NODE_MAX_PARAMS] = {NULL}, *dsigmas[CRD_NODE_MAX_PARAMS] = {NULL};
     int64_t first, n;
     node_range(&first, &n, gradient, index);
     if (node->params[CRD_PARAM_RUNNING_MEAN] >= 0) /* which have no gradient */
@@ -425,7 +468,7 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
         if (param == NULL)
             continue;
         dparams[slot] = gradient->dparams + param->offset - first;
-        drhos[slot] = gradient->drhos + param->offset - first;
+        dsigmas[slot] = gradient->dsigmas + param->offset - first;
     }
     for (int k = 0; k < node->n_inputs; k++) {
         int64_t input = node->inputs[k];
@@ -433,10 +476,10 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
         adds[k] = gradient->plan.last_reader[input] != index || (k > 0 && input == node->inputs[0]);
     }
     if (gradient->random[index])
-        backward_random(gradient, index, u, din[0], adds[0], dparams, drhos);
+        backward_random(gradient, index, u, din[0], adds[0], dparams, dsigmas);
     else
         backward_fixed(gradient, index, u, din, adds, dparams);
-    return add_to_sums(gradient, index, u, first);
+    return add_to_sums(gradient, index, u, first, dsigmas);
 }
 
 static crd_status backward(crd_gradient *gradient, const unit *u, crd_gradient_ready *ready,
@@ -483,13 +526,14 @@ cleanup:
     return status;
 }
 
-crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, crd_gradient *gradient,
-                            const crd_loss *data_term, const float *images, const int64_t *labels,
-                            const float *values, int64_t n_images, int64_t first_image,
-                            int64_t draw, double weight, crd_gradient_ready *ready, void *payload)
+crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, int adds,
+                            crd_gradient *gradient, const crd_loss *data_term, const float *images,
+                            const int64_t *labels, const float *values, int64_t n_images,
+                            int64_t first_image, int64_t draw, double weight,
+                            crd_gradient_ready *ready, void *payload)
 {
     crd_status status = CRD_OK;
-    const unit u = {n_images, first_image, draw, weight, sums};
+    const unit u = {n_images, first_image, draw, weight, sums, adds};
     double start_s = crd_clock_now_s(),
            before_s = gradient->times.draw_s + gradient->times.weighted_s;
     CRD_TRY(check_call(gradient, &u));

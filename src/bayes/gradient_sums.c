@@ -6,11 +6,11 @@
 
 static const float limit = (float)(1 << CRD_GRADIENT_RANGE_BITS);
 
-crd_status crd_gradient_sums_add(int64_t *sums, const float *values, const float *factors,
+crd_status crd_gradient_sums_add(int64_t *sums, int adds, const float *values, const float *factors,
                                  int64_t n, double weight, const char *what, const char *name)
 {
     double scale = ldexp(weight, CRD_GRADIENT_BITS);
-    if (crd_kernels_get()->param->accumulate(sums, values, factors, n, scale, limit))
+    if (crd_kernels_get()->param->accumulate(sums, values, factors, n, scale, limit, adds))
         return CRD_OK;
     int64_t i = 0;
     float value = NAN;

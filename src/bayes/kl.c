@@ -67,20 +67,22 @@ void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior)
 }
 
 /* Elements [begin, end) of a tensor. dsigma/drho is the logistic function; divided by sigma it goes to 1 where both underflow. */
-static void mixture_gradient(double *dmu, double *drho, const crd_prior *prior, const float *mu,
+static void mixture_gradient(float *dmu, float *drho, const crd_prior *prior, const float *mu,
                              const float *rho, int64_t begin, int64_t end, double weight)
 {
     for (int64_t i = begin; i < end; i++) {
         double r = (double)rho[i], sigma = crd_sigma_of_rho(r), slope = 1 / (1 + exp(-r));
         crd_cross_entropy cross =
             crd_prior_cross_entropy(prior, distance_to(prior, (double)mu[i], i), sigma);
-        dmu[i - begin] += weight * cross.dmu;
-        drho[i - begin] += weight * (cross.dsigma * slope - (r < rho_small ? 1 : slope / sigma));
+        double push = cross.dsigma * slope - (r < rho_small ? 1 : slope / sigma);
+        dmu[i - begin] += (float)(weight * cross.dmu);
+        drho[i - begin] += (float)(weight * push);
     }
 }
 
-void crd_posterior_kl_gradient(double *dmu, double *drho, const crd_posterior *posterior,
-                               int64_t first, int64_t n, crd_kl_reduction reduction, double weight)
+void crd_posterior_kl_gradient(float *dmu, float *drho, const crd_posterior *posterior,
+                               const float *sigma, const float *slope, int64_t first, int64_t n,
+                               crd_kl_reduction reduction, double weight)
 {
     const crd_params *params = &posterior->network->params;
     for (int64_t p = 0; p < params->n_params; p++) {
@@ -92,7 +94,7 @@ void crd_posterior_kl_gradient(double *dmu, double *drho, const crd_posterior *p
             continue;
         const crd_prior prior = crd_prior_of(posterior, p);
         double share = reduction == CRD_KL_MEAN ? weight / (double)param->count : weight;
-        double *dmu_at = dmu + (begin - first), *drho_at = drho + (begin - first);
+        float *dmu_at = dmu + (begin - first), *drho_at = drho + (begin - first);
         const crd_kl_normal normal = normal_from(&prior, begin - param->offset, share);
         if (prior.is_mixture)
             mixture_gradient(dmu_at, drho_at, &prior, posterior->mu + param->offset,
@@ -100,6 +102,7 @@ void crd_posterior_kl_gradient(double *dmu, double *drho, const crd_posterior *p
                              end - param->offset, share);
         else
             crd_kernels_get()->param->kl_gradient(dmu_at, drho_at, posterior->mu + begin,
-                                                  posterior->rho + begin, end - begin, &normal);
+                                                  sigma + begin, slope + begin, end - begin,
+                                                  &normal);
     }
 }

@@ -144,7 +144,7 @@ static crd_status allocate_own(train_run *r)
         CRD_TRY(crd_gradient_set_calibration(r->gradient, o->calibration, o->calibration_beta,
                                              o->uncertainty_threshold, o->error_threshold));
     CRD_TRY(create_teacher(r));
-    CRD_TRY(crd_update_create(&r->update, r->state, o));
+    CRD_TRY(crd_update_create(&r->update, r->state, r->gradient, o));
     CRD_TRY(plan_buckets(r, p));
     r->n_sums = crd_gradient_n_sums(r->gradient);
     CRD_ALLOC(&r->sums, r->n_sums + N_EXTRA, "gradient sums");
@@ -201,8 +201,9 @@ static void count_right(train_run *r, const int64_t *labels, int64_t n)
     }
 }
 
-/* Unit (micro-batch, draw) of a batch; `last`: this rank's last one, whose sums may travel as they get ready. */
-static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, int last)
+/* Unit (micro-batch, draw) of a batch. `first`: this rank's first one, which begins the sums; `last`: its last one, whose
+ * sums may travel as they get ready. */
+static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, int first, int last)
 {
     crd_status status = CRD_OK;
     const crd_train_options *o = r->options;
@@ -223,7 +224,7 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, i
     }
     /* Without labels a calibration term takes the values. */
     int is_by_label = crd_loss_target(o->loss) == CRD_TARGET_LABEL;
-    CRD_TRY(crd_gradient_add(&loss, r->logits, r->sums, r->gradient, o->loss, images,
+    CRD_TRY(crd_gradient_add(&loss, r->logits, r->sums, !first, r->gradient, o->loss, images,
                              is_by_label ? batch->labels + at : NULL, values, n, batch->first + at,
                              draw, weight, last ? on_ready : NULL, r));
     CRD_REQUIRE(fabs(loss) < 1e9, CRD_ERR_NUMERIC, "the data term is %g", loss);
@@ -244,6 +245,13 @@ static void add_to_epoch(train_run *r)
     sums[3] += (double)extra[SUM_LABELS];
 }
 
+/* Sums begin at zero: a rank's first unit overwrites those of the gradient. */
+static void clear_sums(train_run *r, int has_unit)
+{
+    int64_t first = has_unit ? r->n_sums : 0;
+    memset(r->sums + first, 0, (size_t)(r->n_sums + N_EXTRA - first) * sizeof *r->sums);
+}
+
 /* One step of all ranks together. */
 static crd_status step_together(train_run *r, const crd_batch *batch)
 {
@@ -252,9 +260,9 @@ static crd_status step_together(train_run *r, const crd_batch *batch)
     int64_t n_units =
         crd_divide_up(batch->n, r->options->gradient.micro_batch) * r->options->n_draws;
     r->n_begun = 0;
-    memset(r->sums, 0, (size_t)(r->n_sums + N_EXTRA) * sizeof *r->sums);
+    clear_sums(r, rank < n_units);
     for (int64_t unit = rank; status == CRD_OK && unit < n_units; unit += size)
-        status = run_unit(r, batch, unit, unit + size >= n_units);
+        status = run_unit(r, batch, unit, unit == rank, unit + size >= n_units);
     begin_sums(r, 0);
     crd_comm_sum_begin(r->comm, r->sums + r->n_sums, N_EXTRA);
     crd_comm_sum_end(r->comm);
@@ -266,7 +274,7 @@ static crd_status step_alone(train_run *r, const crd_batch *group)
 {
     crd_status status = CRD_OK;
     int64_t at = crd_comm_rank(r->comm) * r->options->batch_size;
-    memset(r->sums, 0, (size_t)(r->n_sums + N_EXTRA) * sizeof *r->sums);
+    clear_sums(r, at < group->n);
     if (at < group->n) {
         crd_batch own = *group;
         own.first += at;
@@ -277,7 +285,7 @@ static crd_status step_alone(train_run *r, const crd_batch *group)
         int64_t n_units =
             crd_divide_up(own.n, r->options->gradient.micro_batch) * r->options->n_draws;
         for (int64_t unit = 0; status == CRD_OK && unit < n_units; unit++)
-            status = run_unit(r, &own, unit, 0);
+            status = run_unit(r, &own, unit, unit == 0, 0);
         r->local_images += own.n;
     }
     crd_comm_sum_begin(r->comm, r->sums + r->n_sums, N_EXTRA);
@@ -335,7 +343,13 @@ static void average(train_run *r, float *values, float *base, int64_t n_images)
         memcpy(base, values, (size_t)r->n_floats * sizeof *base);
 }
 
-static void average_all(train_run *r)
+static crd_status set_parameters(train_run *r)
+{
+    return crd_gradient_set_parameters(r->gradient, r->state->posterior->mu,
+                                       r->state->posterior->rho);
+}
+
+static crd_status average_all(train_run *r)
 {
     int64_t n_images = r->local_images;
     crd_comm_sum_begin(r->comm, &n_images, 1);
@@ -346,6 +360,8 @@ static void average_all(train_run *r)
         for (int block = 0; block < 2; block++)
             average(r, r->state->states[k] + block * r->n_floats, NULL, n_images);
     r->local_images = 0;
+    clear_sums(r, 0);
+    return crd_comm_agree(r->comm, set_parameters(r));
 }
 
 static void set_base(train_run *r)
@@ -362,8 +378,6 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
     double lr = crd_schedule_lr(&r->options->schedule, r->options->optimizer.lr, s->epoch);
     double kl_weight = crd_update_kl_weight(r->options, s->epoch);
     int64_t per_epoch = crd_divide_up(r->options->n_images, r->options->batch_size * group_of(r));
-    CRD_TRY(crd_comm_agree(
-        r->comm, crd_gradient_set_parameters(r->gradient, s->posterior->mu, s->posterior->rho)));
     CRD_TRY(is_local(r) ? step_alone(r, batch) : step_together(r, batch));
     add_to_epoch(r);
     status = r->options->keep_gradients ? keep_gradients(r) : CRD_OK;
@@ -375,7 +389,7 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
     s->batch += group_of(r);
     int64_t done = s->batch / group_of(r);
     if (is_local(r) && (done % r->options->local_steps == 0 || done == per_epoch))
-        average_all(r);
+        CRD_TRY(average_all(r));
 cleanup:
     if (status != CRD_OK && status != CRD_STOPPED)
         status =
@@ -517,6 +531,7 @@ crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *
     r.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     CRD_TRY(crd_comm_agree(comm, check_options(options, state)));
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r)));
+    CRD_TRY(crd_comm_agree(comm, set_parameters(&r)));
     if (is_local(&r))
         set_base(&r);
     crd_batches_plan plan = {

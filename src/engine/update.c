@@ -1,8 +1,7 @@
-/* A step goes over the parameters in pieces that stay in the cache: sums to gradient, divergence, optimizer. No
- * vector of gradients exists; a norm to clip by takes the gradients twice. */
+/* A step goes over the parameters once, in pieces that stay in the cache: sums to gradient, divergence, optimizer, and
+ * sigma of the new rho. No vector of gradients exists; a norm to clip by takes the gradients twice. */
 #include "engine/update.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -19,6 +18,7 @@ typedef struct running {
 
 struct crd_update {
     crd_train_state *state;
+    crd_gradient *gradient;
     const crd_train_options *options;
     int64_t n_floats;
     int64_t *trained; /* [n_trained] parameters */
@@ -49,7 +49,7 @@ static void plan_node(crd_update *u, const crd_node *node)
         }
 }
 
-crd_status crd_update_create(crd_update **out, crd_train_state *state,
+crd_status crd_update_create(crd_update **out, crd_train_state *state, crd_gradient *gradient,
                              const crd_train_options *options)
 {
     crd_status status = CRD_OK;
@@ -58,6 +58,7 @@ crd_status crd_update_create(crd_update **out, crd_train_state *state,
     *out = NULL;
     CRD_ALLOC(&u, 1, "update");
     u->state = state;
+    u->gradient = gradient;
     u->options = options;
     u->n_floats = network->params.n_floats;
     CRD_ALLOC(&u->trained, network->params.n_params, "update");
@@ -119,14 +120,10 @@ static void fill_gradient(piece *p, const crd_update *u, const int64_t *sums, do
                                             p->n, unit);
     if (p->n_blocks == 1 || kl_weight == 0)
         return;
-    double kl[2][PIECE];
-    for (int block = 0; block < 2; block++)
-        memset(kl[block], 0, (size_t)p->n * sizeof **kl);
-    crd_posterior_kl_gradient(kl[0], kl[1], u->state->posterior, p->first, p->n, u->options->kl,
-                              kl_weight);
-    for (int block = 0; block < 2; block++)
-        for (int64_t i = 0; i < p->n; i++)
-            p->grads[block][i] += (float)kl[block][i];
+    const float *sigma, *slope;
+    crd_gradient_scales(&sigma, &slope, u->gradient);
+    crd_posterior_kl_gradient(p->grads[0], p->grads[1], u->state->posterior, sigma, slope, p->first,
+                              p->n, u->options->kl, kl_weight);
 }
 
 static crd_status step_block(const crd_update *u, const piece *p, int block, double lr)
@@ -134,14 +131,10 @@ static crd_status step_block(const crd_update *u, const piece *p, int block, dou
     const crd_posterior *posterior = u->state->posterior;
     float *values = (block == 0 ? posterior->mu : posterior->rho) + p->first;
     float *states[2] = {NULL, NULL};
-    int finite = 1;
     for (int k = 0; k < u->state->n_states; k++)
         states[k] = u->state->states[k] + block * u->n_floats + p->first;
-    crd_optimizer_step(values, p->grads[block], states, p->n, u->state->step + 1, lr,
-                       &u->options->optimizer);
-    for (int64_t i = 0; i < p->n; i++)
-        finite &= fabsf(values[i]) <= FLT_MAX;
-    if (finite)
+    if (crd_optimizer_step(values, p->grads[block], states, p->n, u->state->step + 1, lr,
+                           &u->options->optimizer))
         return CRD_OK;
     const crd_param *param = param_of(u, p->index);
     int64_t i = 0;
@@ -189,6 +182,8 @@ crd_status crd_update_step(crd_update *u, const int64_t *sums, double lr, double
                 p.grads[block][i] *= factor;
             CRD_TRY(step_block(u, &p, block, lr));
         }
+        if (p.n_blocks == 2)
+            crd_gradient_follow_rho(u->gradient, p.first, p.n);
     }
     move_running(u, sums);
 cleanup:

@@ -13,11 +13,6 @@ static inline doubles doubles_all(double value)
     return _mm512_set1_pd(value);
 }
 
-static inline doubles doubles_load(const double *from)
-{
-    return _mm512_loadu_pd(from);
-}
-
 static inline void doubles_store(double *to, doubles x)
 {
     _mm512_storeu_pd(to, x);
@@ -95,12 +90,14 @@ static inline doubles doubles_scale(doubles p, doubles shifted)
     return _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(p), exponent));
 }
 
-static inline void doubles_add_to_longs(int64_t *sums, doubles x)
+static inline void doubles_to_longs(int64_t *sums, doubles x, int adds)
 {
     __m512d sign = _mm512_and_pd(x, _mm512_set1_pd(-0.0));
     __m512d nearest = _mm512_add_pd(x, _mm512_or_pd(sign, _mm512_set1_pd(0.5)));
-    _mm512_storeu_si512(sums,
-                        _mm512_add_epi64(_mm512_loadu_si512(sums), _mm512_cvttpd_epi64(nearest)));
+    __m512i longs = _mm512_cvttpd_epi64(nearest);
+    if (adds)
+        longs = _mm512_add_epi64(_mm512_loadu_si512(sums), longs);
+    _mm512_storeu_si512(sums, longs);
 }
 
 #include "kernels/param_body.h"

@@ -1,7 +1,7 @@
 /** The loops over parameters, 8 elements at a time. The file that includes this one defines for its
  * instruction set `doubles`, 8 of them: doubles_all, _of_floats, _to_floats, _of_longs (of int64_t in memory), _add,
  * _sub, _mul, _div, _fma (a b + c), _max (b where a is no number), _abs, _if_less (x < y ? a : b), _scale (p times 2 to the low bits of `shifted`), _split (x = m 2^(k - 2^52 - 1023)
- * with m as crd_log_sigma has it), doubles_add_to_longs (rounded, to int64_t in memory); and PARAM_TABLE. The operations are those of
+ * with m as crd_log_sigma has it), doubles_to_longs (rounded, to or onto int64_t in memory); and PARAM_TABLE. The operations are those of
  * param_ref.c and softplus.h, one by one.
  *
  * The last elements of a vector go through a block of 8 on the stack, whose rest is zeros.
@@ -161,53 +161,64 @@ static double kl_value(const float *mu, const float *rho, int64_t n, const crd_k
     return total;
 }
 
-INLINE void kl_gradient_block(double *dmu, double *drho, const float *mu, const float *rho,
-                              const float *means, const crd_kl_normal *prior)
+/* The factors of 8 elements. */
+typedef struct kl_factors {
+    floats pull, mean, precision, weight;
+} kl_factors;
+
+INLINE void kl_gradient_block(float *dmu, float *drho, const float *mu, const float *sigma,
+                              const float *slope, const float *means, const kl_factors *k)
 {
-    const doubles precision = doubles_all(prior->precision), weight = doubles_all(prior->weight);
-    doubles sigma, slope;
-    softplus8(&sigma, &slope, doubles_of_floats(floats_load(rho)));
-    doubles pull = doubles_mul(precision, distance(mu, means, prior));
-    doubles_store(dmu, doubles_fma(weight, pull, doubles_load(dmu)));
-    doubles push = doubles_sub(doubles_all(-0.0), doubles_div(slope, sigma));
-    pull = doubles_fma(doubles_mul(precision, sigma), slope, push);
-    doubles_store(drho, doubles_fma(weight, pull, doubles_load(drho)));
+    const floats least = floats_all(CRD_SIGMA_FLOOR);
+    floats s = floats_load(sigma), t = floats_load(slope);
+    floats distance = floats_sub(floats_load(mu), means != NULL ? floats_load(means) : k->mean);
+    floats minus_ratio = floats_div(floats_sub(floats_all(-CRD_SIGMA_FLOOR), t), floats_add(s, least));
+    floats push = floats_fma(floats_mul(k->precision, s), t, minus_ratio);
+    floats_store(dmu, floats_fma(k->pull, distance, floats_load(dmu)));
+    floats_store(drho, floats_fma(k->weight, push, floats_load(drho)));
 }
 
-static void kl_gradient(double *dmu, double *drho, const float *mu, const float *rho, int64_t n,
-                        const crd_kl_normal *prior)
+static void kl_gradient(float *dmu, float *drho, const float *mu, const float *sigma,
+                        const float *slope, int64_t n, const crd_kl_normal *prior)
 {
     const float *means = prior->means;
+    const kl_factors k = {
+        .pull = floats_all((float)(prior->weight * prior->precision)),
+        .mean = floats_all((float)prior->mean),
+        .precision = floats_all((float)prior->precision),
+        .weight = floats_all((float)prior->weight),
+    };
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        kl_gradient_block(dmu + i, drho + i, mu + i, rho + i, means == NULL ? NULL : means + i,
-                          prior);
+        kl_gradient_block(dmu + i, drho + i, mu + i, sigma + i, slope + i,
+                          means == NULL ? NULL : means + i, &k);
     if (i == n)
         return;
-    float in[3][LANES] = {{0}};
-    double out[2][LANES] = {{0}};
+    float block[6][LANES] = {{0}};
     size_t bytes = (size_t)(n - i) * sizeof(float);
-    memcpy(in[0], mu + i, bytes);
-    memcpy(in[1], rho + i, bytes);
+    memcpy(block[0], dmu + i, bytes);
+    memcpy(block[1], drho + i, bytes);
+    memcpy(block[2], mu + i, bytes);
+    memcpy(block[3], sigma + i, bytes);
+    memcpy(block[4], slope + i, bytes);
     if (means != NULL)
-        memcpy(in[2], means + i, bytes);
-    memcpy(out[0], dmu + i, 2 * bytes);
-    memcpy(out[1], drho + i, 2 * bytes);
-    kl_gradient_block(out[0], out[1], in[0], in[1], means == NULL ? NULL : in[2], prior);
-    memcpy(dmu + i, out[0], 2 * bytes);
-    memcpy(drho + i, out[1], 2 * bytes);
+        memcpy(block[5], means + i, bytes);
+    kl_gradient_block(block[0], block[1], block[2], block[3], block[4],
+                      means == NULL ? NULL : block[5], &k);
+    memcpy(dmu + i, block[0], bytes);
+    memcpy(drho + i, block[1], bytes);
 }
 
-INLINE floats accumulate_block(int64_t *sums, floats values, doubles scale, float limit)
+INLINE floats accumulate_block(int64_t *sums, floats values, doubles scale, float limit, int adds)
 {
     floats fits = floats_below(values, limit);
     doubles x = doubles_mul(doubles_of_floats(floats_and(values, fits)), scale);
-    doubles_add_to_longs(sums, x);
+    doubles_to_longs(sums, x, adds);
     return fits;
 }
 
-static int accumulate(int64_t *sums, const float *values, const float *factors, int64_t n,
-                      double scale, float limit)
+INLINE int accumulate_any(int64_t *sums, const float *values, const float *factors, int64_t n,
+                          double scale, float limit, int adds)
 {
     const doubles scales = doubles_all(scale);
     floats fits = floats_below(floats_all(0), INFINITY);
@@ -216,7 +227,7 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
         floats v = floats_load(values + i);
         if (factors != NULL)
             v = floats_mul(v, floats_load(factors + i));
-        fits = floats_and(fits, accumulate_block(sums + i, v, scales, limit));
+        fits = floats_and(fits, accumulate_block(sums + i, v, scales, limit, adds));
     }
     if (i < n) {
         float in[LANES] = {0};
@@ -224,10 +235,17 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
         for (int64_t k = i; k < n; k++)
             in[k - i] = factors != NULL ? values[k] * factors[k] : values[k];
         memcpy(out, sums + i, (size_t)(n - i) * sizeof *sums);
-        fits = floats_and(fits, accumulate_block(out, floats_load(in), scales, limit));
+        fits = floats_and(fits, accumulate_block(out, floats_load(in), scales, limit, adds));
         memcpy(sums + i, out, (size_t)(n - i) * sizeof *sums);
     }
     return floats_all_set(fits);
+}
+
+static int accumulate(int64_t *sums, const float *values, const float *factors, int64_t n,
+                      double scale, float limit, int adds)
+{
+    return adds ? accumulate_any(sums, values, factors, n, scale, limit, 1)
+                : accumulate_any(sums, values, factors, n, scale, limit, 0);
 }
 
 INLINE void read_block(float *values, const int64_t *sums, doubles unit)
@@ -250,7 +268,7 @@ static void read_sums(float *values, const int64_t *sums, int64_t n, double unit
     memcpy(values + i, out, (size_t)(n - i) * sizeof *out);
 }
 
-INLINE void adam_block(float *params, const float *grads, float *mean, float *square,
+INLINE floats adam_block(float *params, const float *grads, float *mean, float *square,
                        const crd_adam *step)
 {
     floats p = floats_mul(floats_load(params), floats_all(step->keep));
@@ -264,27 +282,31 @@ INLINE void adam_block(float *params, const float *grads, float *mean, float *sq
                                floats_add(root, floats_all(step->epsilon)));
     floats_store(mean, m);
     floats_store(square, v);
-    floats_store(params, floats_add(p, way));
+    p = floats_add(p, way);
+    floats_store(params, p);
+    return floats_below(p, INFINITY);
 }
 
-static void adam(float *params, const float *grads, float *mean, float *square, int64_t n,
-                 const crd_adam *step)
+static int adam(float *params, const float *grads, float *mean, float *square, int64_t n,
+                const crd_adam *step)
 {
+    floats finite = floats_below(floats_all(0), INFINITY);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        adam_block(params + i, grads + i, mean + i, square + i, step);
+        finite = floats_and(finite, adam_block(params + i, grads + i, mean + i, square + i, step));
     if (i == n)
-        return;
+        return floats_all_set(finite);
     float block[4][LANES] = {{0}};
     size_t bytes = (size_t)(n - i) * sizeof(float);
     memcpy(block[0], params + i, bytes);
     memcpy(block[1], grads + i, bytes);
     memcpy(block[2], mean + i, bytes);
     memcpy(block[3], square + i, bytes);
-    adam_block(block[0], block[1], block[2], block[3], step);
+    finite = floats_and(finite, adam_block(block[0], block[1], block[2], block[3], step));
     memcpy(params + i, block[0], bytes);
     memcpy(mean + i, block[2], bytes);
     memcpy(square + i, block[3], bytes);
+    return floats_all_set(finite);
 }
 
 const crd_param_kernels PARAM_TABLE = {

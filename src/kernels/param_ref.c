@@ -35,20 +35,21 @@ static double kl_value(const float *mu, const float *rho, int64_t n, const crd_k
     return total;
 }
 
-static void kl_gradient(double *dmu, double *drho, const float *mu, const float *rho, int64_t n,
-                        const crd_kl_normal *prior)
+static void kl_gradient(float *dmu, float *drho, const float *mu, const float *sigma,
+                        const float *slope, int64_t n, const crd_kl_normal *prior)
 {
+    const float precision = (float)prior->precision, weight = (float)prior->weight;
+    const float pull = (float)(prior->weight * prior->precision), mean = (float)prior->mean;
     for (int64_t i = 0; i < n; i++) {
-        double sigma, slope;
-        crd_softplus(&sigma, &slope, (double)rho[i]);
-        dmu[i] = fma(prior->weight, prior->precision * distance(prior, mu, i), dmu[i]);
-        drho[i] =
-            fma(prior->weight, fma(prior->precision * sigma, slope, -(slope / sigma)), drho[i]);
+        float distance = mu[i] - (prior->means != NULL ? prior->means[i] : mean);
+        float ratio = (slope[i] + CRD_SIGMA_FLOOR) / (sigma[i] + CRD_SIGMA_FLOOR);
+        dmu[i] = fmaf(pull, distance, dmu[i]);
+        drho[i] = fmaf(weight, fmaf(precision * sigma[i], slope[i], -ratio), drho[i]);
     }
 }
 
 static int accumulate(int64_t *sums, const float *values, const float *factors, int64_t n,
-                      double scale, float limit)
+                      double scale, float limit, int adds)
 {
     int in_range = 1;
     for (int64_t i = 0; i < n; i++) {
@@ -56,7 +57,7 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
         int fits = fabsf(value) < limit;
         double x = fits ? (double)value * scale : 0; /* to convert anything else is undefined */
         in_range &= fits;
-        sums[i] += (int64_t)(x + copysign(0.5, x));
+        sums[i] = (adds ? sums[i] : 0) + (int64_t)(x + copysign(0.5, x));
     }
     return in_range;
 }
@@ -67,16 +68,19 @@ static void read_sums(float *values, const int64_t *sums, int64_t n, double unit
         values[i] = (float)((double)sums[i] * unit);
 }
 
-static void adam(float *params, const float *grads, float *mean, float *square, int64_t n,
-                 const crd_adam *step)
+static int adam(float *params, const float *grads, float *mean, float *square, int64_t n,
+                const crd_adam *step)
 {
+    int finite = 1;
     for (int64_t i = 0; i < n; i++) {
         float p = params[i] * step->keep, g = fmaf(p, step->decay, grads[i]);
         mean[i] = fmaf(g, step->share1, mean[i] * step->beta1);
         square[i] = fmaf(step->share2 * g, g, square[i] * step->beta2);
         params[i] =
             p + step->rate * mean[i] / (sqrtf(square[i]) / step->correction + step->epsilon);
+        finite &= fabsf(params[i]) < INFINITY;
     }
+    return finite;
 }
 
 const crd_param_kernels crd_param_kernels_ref = {

@@ -119,16 +119,24 @@ static crd_adam adam_step(int64_t step, double lr, const crd_optimizer_options *
     };
 }
 
-void crd_optimizer_step(float *params, const float *grads, float *const *states, int64_t n,
-                        int64_t step, double lr, const crd_optimizer_options *options)
+static int all_finite(const float *values, int64_t n)
+{
+    int finite = 1;
+    for (int64_t i = 0; i < n; i++)
+        finite &= fabsf(values[i]) < INFINITY;
+    return finite;
+}
+
+int crd_optimizer_step(float *params, const float *grads, float *const *states, int64_t n,
+                       int64_t step, double lr, const crd_optimizer_options *options)
 {
     if (is_sgd(options)) {
         step_sgd(params, grads, options->momentum != 0 ? states[0] : NULL, n, step == 1, lr,
                  options);
-        return;
+        return all_finite(params, n);
     }
     const crd_adam adam = adam_step(step, lr, options);
-    crd_kernels_get()->param->adam(params, grads, states[0], states[1], n, &adam);
+    return crd_kernels_get()->param->adam(params, grads, states[0], states[1], n, &adam);
 }
 
 double crd_clip_factor(double norm, double max_norm)

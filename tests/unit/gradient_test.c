@@ -81,7 +81,7 @@ static crd_status add(double *loss, int64_t *sums, crd_gradient *gradient, const
     const crd_loss *data_term;
     int64_t n_pixels = crd_shape_count(crd_network_input_shape(p->posterior->network));
     assert_ok(crd_loss_find(&data_term, p->loss));
-    return crd_gradient_add(loss, NULL, sums, gradient, data_term, p->images + first * n_pixels,
+    return crd_gradient_add(loss, NULL, sums, 1, gradient, data_term, p->images + first * n_pixels,
                             p->labels + first, p->values + first * p->n_outputs, n,
                             FIRST_IMAGE + first, DRAW, weight, NULL, NULL);
 }
@@ -391,7 +391,7 @@ static void ready_comes_once_for_each_element_with_its_final_sum(void **state)
     seen s = {sums, n, n, zeros(2 * n, sizeof *sums), zeros(n, sizeof(int))};
     crd_gradient *gradient = make_gradient(&p);
     assert_ok(crd_loss_find(&data_term, "cross-entropy"));
-    assert_ok(crd_gradient_add(&loss, logits, sums, gradient, data_term, p.images, p.labels, NULL,
+    assert_ok(crd_gradient_add(&loss, logits, sums, 1, gradient, data_term, p.images, p.labels, NULL,
                                3, 0, 0, 1, watch, &s));
     for (int64_t i = 0; i < n; i++)
         assert_int_equal(s.n_times[i], 1);
@@ -405,7 +405,7 @@ static void ready_comes_once_for_each_element_with_its_final_sum(void **state)
     double value;
     crd_loss_eval(&value, NULL, data_term, logits, p.labels, NULL, 3, N_CLASSES);
     assert_true(value == loss);
-    assert_ok(crd_gradient_add(&loss, again, sums, gradient, data_term, p.images, p.labels, NULL, 3,
+    assert_ok(crd_gradient_add(&loss, again, sums, 1, gradient, data_term, p.images, p.labels, NULL, 3,
                                0, 0, 1, NULL, NULL));
     assert_memory_equal(again, logits, sizeof(float) * 3 * N_CLASSES);
     for (int64_t i = 0; i < 2 * n; i++)
@@ -504,7 +504,7 @@ static void calibration_adds_its_term(void **state)
     assert_ok(add(&plain, sums[0], gradient, &p, 0, 4, 1));
     assert_ok(crd_gradient_set_calibration(gradient, "avuc", 3, 1, 0.5));
     assert_ok(crd_loss_find(&data_term, "cross-entropy"));
-    assert_ok(crd_gradient_add(&with, logits, sums[1], gradient, data_term, p.images, p.labels,
+    assert_ok(crd_gradient_add(&with, logits, sums[1], 1, gradient, data_term, p.images, p.labels,
                                NULL, 4, FIRST_IMAGE, DRAW, 1, NULL, NULL));
     assert_ok(crd_calibration_loss_eval(&more, more_grad, "avuc", logits, p.labels, NULL, 4,
                                         N_CLASSES, 3, 1, 0.5));

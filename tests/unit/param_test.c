@@ -76,7 +76,8 @@ typedef struct data {
 typedef struct output {
     float sigma[N_MAX + GUARD], slope[N_MAX + GUARD], scaled[N_MAX + GUARD], read[N_MAX + GUARD];
     float params[N_MAX + GUARD], mean[N_MAX + GUARD], square[N_MAX + GUARD];
-    double dmu[2][N_MAX + GUARD], drho[2][N_MAX + GUARD], kl[2];
+    float dmu[2][N_MAX + GUARD], drho[2][N_MAX + GUARD];
+    double kl[2];
     int64_t sums[2][N_MAX + GUARD];
 } output;
 
@@ -117,14 +118,15 @@ static void run(output *out, const crd_param_kernels *table, const data *d, int6
     table->read_sums(out->read + 1, d->sums + 1, n, 0x1p-44);
     for (int k = 0; k < 2; k++) {
         for (int64_t i = 1; i < n + 1; i++) {
-            out->dmu[k][i] = out->drho[k][i] = (double)d->means[i];
+            out->dmu[k][i] = out->drho[k][i] = d->means[i];
             out->sums[k][i] = d->sums[i] / 4;
         }
         prior.means = k == 0 ? NULL : d->means + 1;
         out->kl[k] = table->kl_value(d->mu + 1, d->rho + 1, n, &prior);
-        table->kl_gradient(out->dmu[k] + 1, out->drho[k] + 1, d->mu + 1, d->rho + 1, n, &prior);
+        table->kl_gradient(out->dmu[k] + 1, out->drho[k] + 1, d->mu + 1, out->sigma + 1,
+                           out->slope + 1, n, &prior);
         assert_int_equal(table->accumulate(out->sums[k] + 1, d->grads + 1,
-                                           k == 0 ? NULL : d->mu + 1, n, 0x1.8p44, 0x1p17F),
+                                           k == 0 ? NULL : d->mu + 1, n, 0x1.8p44, 0x1p17F, k),
                          1);
     }
     for (int64_t i = 1; i < n + 1; i++) {
@@ -163,14 +165,14 @@ static void sums_are_rounded_products(void **state)
     const crd_kernels *tables[N_TABLES];
     int n_tables = crd_kernels_all(tables, N_TABLES);
     for (int t = 0; t < n_tables; t++) {
-        int64_t sums[N] = {0};
+        int64_t sums[N] = {-1, 5};
         float halves[N], back[N];
         for (int i = 0; i < N; i++)
             halves[i] = 0.5F;
-        assert_true(tables[t]->param->accumulate(sums, values, NULL, N, 0x1p44, 0x1p17F));
+        assert_true(tables[t]->param->accumulate(sums, values, NULL, N, 0x1p44, 0x1p17F, 0));
         for (int i = 0; i < N; i++)
             assert_int_equal(sums[i], llround((double)values[i] * 0x1p44));
-        assert_true(tables[t]->param->accumulate(sums, values, halves, N, 0x1p45, 0x1p17F));
+        assert_true(tables[t]->param->accumulate(sums, values, halves, N, 0x1p45, 0x1p17F, 1));
         for (int i = 0; i < N; i++)
             assert_int_equal(sums[i], 2 * llround((double)values[i] * 0x1p44));
         tables[t]->param->read_sums(back, sums, N, 0x1p-45);
@@ -193,9 +195,9 @@ static void what_is_out_of_range_is_found_anywhere(void **state)
                 for (int i = 0; i < N; i++)
                     ones[i] = 1;
                 values[at] = bad[k];
-                assert_int_equal(tables[t]->param->accumulate(sums, values, NULL, N, 1, 0x1p17F),
+                assert_int_equal(tables[t]->param->accumulate(sums, values, NULL, N, 1, 0x1p17F, 1),
                                  0);
-                assert_int_equal(tables[t]->param->accumulate(sums, values, ones, N, 1, 0x1p17F),
+                assert_int_equal(tables[t]->param->accumulate(sums, values, ones, N, 1, 0x1p17F, 0),
                                  0);
                 assert_int_equal(tables[t]->param->softplus(out[0], out[1], values, N, 1), k >= 3);
             }
