@@ -43,17 +43,10 @@ void crd_gradient_destroy(crd_gradient *gradient);
  * in the offsets of running_mean and running_var of the mu block: 2 * network->params.n_floats in all. */
 int64_t crd_gradient_n_sums(const crd_gradient *gradient);
 
-/** The values all following calls are at: mu and rho (borrowed until the next call of this), unfolded, by the
+/** The values all following calls are at: mu (borrowed until the next call of this) and rho (read now), unfolded, by the
  * network's offsets. Makes sigma = log(1 + exp(rho)) and its slope once, for all units of a step. Safe for every finite rho. Cost: 2
  * to 3 ns an element. Errors: CRD_ERR_NUMERIC: a mu or rho that is not finite, naming tensor and element. */
 crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, const float *rho);
-
-/** Elements [first, first + n) of that rho, all of parameters with a posterior, are others now: sigma and slope follow, with the
- * bits that crd_gradient_set_parameters would give them. For who has changed them, and has them in the cache. */
-void crd_gradient_follow_rho(crd_gradient *gradient, int64_t first, int64_t n);
-
-/** sigma and its slope dsigma/drho, by the network's offsets; 0 where there is no posterior. Borrowed. */
-void crd_gradient_scales(const float **sigma, const float **slope, const crd_gradient *gradient);
 
 /** Called when the sums of parameters are final for this call, output side first, so that their
  * averaging can overlap with the rest: elements [first, first + n) of the mu block and of the rho block. The calls of one

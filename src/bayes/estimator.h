@@ -33,8 +33,8 @@ typedef struct crd_estimator_args {
 /** What a backward pass of one draw writes, by slot of the parameter: CRD_PARAM_WEIGHT and _BIAS. */
 typedef struct crd_estimator_grads {
     const float *dout;
-    float *din;                /**< NULL: not asked for */
-    int adds;                  /**< 1: din is added to; 0: overwritten */
+    float *din;    /**< NULL: not asked for */
+    int adds;      /**< 1: din is added to; 0: overwritten */
     float *dmu[2]; /**< overwritten; NULL: no such parameter */
     /** Likewise, or made to point at dmu where it is the same. Of an estimator that draws weights it lacks the factor
      * eps: who reads it draws that again, piece by piece. */

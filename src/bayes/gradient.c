@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/integers.h"
 #include "bayes/estimator.h"
+#include "bayes/gradient_scales.h"
 #include "bayes/gradient_sums.h"
 #include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
@@ -30,7 +31,6 @@ struct crd_gradient {
     int64_t *kept_offsets; /* [n_nodes] into kept: what forward leaves for backward */
     float *kept;
     float *layer_scratch, *estimator_scratch;
-    const float *rho;
     float *sigma, *slope;     /* [n_floats] of rho; slope is dsigma/drho */
     float *dparams, *dsigmas; /* gradients of one node's parameters, in the order of the table */
     float *logits, *dlogits, *dlogits_more; /* [micro_batch][n_outputs] */
@@ -229,24 +229,17 @@ crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, 
         for (int64_t i = param->offset; i < param->offset + param->count; i++)
             finite &= fabsf(mu[i]) < INFINITY;
         if (own_rho != NULL)
-            finite &= crd_kernels_get()->param->softplus(gradient->sigma + param->offset,
-                                                         gradient->slope + param->offset, own_rho,
-                                                         param->count, 1);
+            finite &= crd_kernels_get()->param->scales(gradient->sigma + param->offset,
+                                                       gradient->slope + param->offset, own_rho,
+                                                       param->count);
         if (!finite)
             return not_finite(param, mu + param->offset, own_rho);
     }
     gradient->model.mu = mu;
-    gradient->rho = rho;
     return CRD_OK;
 }
 
-void crd_gradient_follow_rho(crd_gradient *gradient, int64_t first, int64_t n)
-{
-    crd_kernels_get()->param->softplus(gradient->sigma + first, gradient->slope + first,
-                                       gradient->rho + first, n, 1);
-}
-
-void crd_gradient_scales(const float **sigma, const float **slope, const crd_gradient *gradient)
+void crd_gradient_scales(float **sigma, float **slope, crd_gradient *gradient)
 {
     *sigma = gradient->sigma;
     *slope = gradient->slope;

@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "bayes/gradient_scales.h"
+#include "bayes/prior.h"
 #include "kernels/kernels.h"
+#include "optim/adam.h"
 
 enum { PIECE = 1024 };
 
@@ -120,28 +123,89 @@ static void fill_gradient(piece *p, const crd_update *u, const int64_t *sums, do
                                             p->n, unit);
     if (p->n_blocks == 1 || kl_weight == 0)
         return;
-    const float *sigma, *slope;
+    float *sigma, *slope;
     crd_gradient_scales(&sigma, &slope, u->gradient);
     crd_posterior_kl_gradient(p->grads[0], p->grads[1], u->state->posterior, sigma, slope, p->first,
                               p->n, u->options->kl, kl_weight);
 }
 
-static crd_status step_block(const crd_update *u, const piece *p, int block, double lr)
+/* Whichever value is not finite. */
+static crd_status not_finite(const crd_update *u, int64_t index)
+{
+    const crd_param *param = param_of(u, index);
+    const crd_posterior *posterior = u->state->posterior;
+    int64_t i = param->offset;
+    while (isfinite(posterior->mu[i]) && isfinite(posterior->rho[i]))
+        i++;
+    int is_mu = !isfinite(posterior->mu[i]);
+    return CRD_FAIL(CRD_ERR_NUMERIC, "%s of %s: element %lld is %g", is_mu ? "mu" : "rho",
+                    param->name, (long long)(i - param->offset),
+                    (double)(is_mu ? posterior->mu[i] : posterior->rho[i]));
+}
+
+/* What a step has for all parameters. */
+typedef struct step {
+    const int64_t *sums;
+    double lr, kl_weight;
+    float factor; /* of the gradient */
+} step;
+
+/* Parameters and moments of a piece. */
+static float *block_of(float *states[2], const crd_update *u, const piece *p, int block)
 {
     const crd_posterior *posterior = u->state->posterior;
-    float *values = (block == 0 ? posterior->mu : posterior->rho) + p->first;
-    float *states[2] = {NULL, NULL};
-    for (int k = 0; k < u->state->n_states; k++)
-        states[k] = u->state->states[k] + block * u->n_floats + p->first;
-    if (crd_optimizer_step(values, p->grads[block], states, p->n, u->state->step + 1, lr,
-                           &u->options->optimizer))
-        return CRD_OK;
-    const crd_param *param = param_of(u, p->index);
-    int64_t i = 0;
-    while (isfinite(values[i]))
-        i++;
-    return CRD_FAIL(CRD_ERR_NUMERIC, "%s of %s: element %lld is %g", block == 0 ? "mu" : "rho",
-                    param->name, (long long)(p->first + i - param->offset), (double)values[i]);
+    for (int k = 0; k < 2; k++)
+        states[k] =
+            k < u->state->n_states ? u->state->states[k] + block * u->n_floats + p->first : NULL;
+    return (block == 0 ? posterior->mu : posterior->rho) + p->first;
+}
+
+/* The piece by piece way: any optimizer, any prior. */
+static crd_status step_piece(const crd_update *u, piece *p, const step *s)
+{
+    float *states[2];
+    int finite = 1;
+    fill_gradient(p, u, s->sums, s->kl_weight);
+    for (int block = 0; block < p->n_blocks; block++) {
+        float *values = block_of(states, u, p, block);
+        for (int64_t i = 0; s->factor != 1 && i < p->n; i++)
+            p->grads[block][i] *= s->factor;
+        finite &= crd_optimizer_step(values, p->grads[block], states, p->n, u->state->step + 1,
+                                     s->lr, &u->options->optimizer);
+    }
+    if (p->n_blocks == 2) {
+        float *sigma, *slope;
+        crd_gradient_scales(&sigma, &slope, u->gradient);
+        crd_kernels_get()->param->scales(sigma + p->first, slope + p->first,
+                                         u->state->posterior->rho + p->first, p->n);
+    }
+    return finite ? CRD_OK : not_finite(u, p->index);
+}
+
+/* The same of a whole parameter in one pass, where there is a kernel for it: Adam and a normal prior. Returns 0 where
+ * there is none. */
+static int step_at_once(crd_status *status, const crd_update *u, int64_t index, const step *s)
+{
+    crd_posterior_step all = {.unit = ldexp(1, -CRD_GRADIENT_BITS), .clip = s->factor};
+    piece p = {.index = index};
+    float *states[2];
+    if (!next_piece(&p, u) || p.n_blocks == 1 ||
+        !crd_optimizer_adam(&all.adam, u->state->step + 1, s->lr, &u->options->optimizer) ||
+        !crd_prior_normal(&all.prior, u->state->posterior, u->trained[index], 0, u->options->kl,
+                          s->kl_weight))
+        return 0;
+    for (int block = 0; block < 2; block++) {
+        all.params[block] = block_of(states, u, &p, block);
+        all.means[block] = states[0];
+        all.squares[block] = states[1];
+        all.sums[block] = s->sums + block * u->n_floats + p.first;
+    }
+    crd_gradient_scales(&all.sigma, &all.slope, u->gradient);
+    all.sigma += p.first;
+    all.slope += p.first;
+    if (!crd_kernels_get()->param->posterior_step(&all, param_of(u, index)->count))
+        *status = not_finite(u, index);
+    return 1;
 }
 
 static double gradient_norm(const crd_update *u, const int64_t *sums, double kl_weight)
@@ -172,18 +236,14 @@ static void move_running(crd_update *u, const int64_t *sums)
 crd_status crd_update_step(crd_update *u, const int64_t *sums, double lr, double kl_weight)
 {
     crd_status status = CRD_OK;
-    float factor = 1;
+    step s = {.sums = sums, .lr = lr, .kl_weight = kl_weight, .factor = 1};
     if (u->options->clip_norm > 0)
-        factor = (float)crd_clip_factor(gradient_norm(u, sums, kl_weight), u->options->clip_norm);
-    for (piece p = {.n = 0}; next_piece(&p, u);) {
-        fill_gradient(&p, u, sums, kl_weight);
-        for (int block = 0; block < p.n_blocks; block++) {
-            for (int64_t i = 0; factor != 1 && i < p.n; i++)
-                p.grads[block][i] *= factor;
-            CRD_TRY(step_block(u, &p, block, lr));
-        }
-        if (p.n_blocks == 2)
-            crd_gradient_follow_rho(u->gradient, p.first, p.n);
+        s.factor = (float)crd_clip_factor(gradient_norm(u, sums, kl_weight), u->options->clip_norm);
+    for (int64_t index = 0; index < u->n_trained; index++) {
+        if (!step_at_once(&status, u, index, &s))
+            for (piece p = {.index = index}; next_piece(&p, u) && p.index == index;)
+                CRD_TRY(step_piece(u, &p, &s));
+        CRD_TRY(status);
     }
     move_running(u, sums);
 cleanup:

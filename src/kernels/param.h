@@ -29,15 +29,28 @@ typedef struct crd_adam {
         epsilon; /**< step = rate * mean / (sqrt(square) / correction + epsilon) */
 } crd_adam;
 
+/** A step of Adam on mu and rho, in that order where there are two, of elements with a normal prior. */
+typedef struct crd_posterior_step {
+    float *params[2], *means[2], *squares[2];
+    float *sigma, *slope;
+    const int64_t *sums[2];
+    double unit;
+    float clip;
+    crd_kl_normal prior;
+    crd_adam adam;
+} crd_posterior_step;
+
 typedef struct crd_param_kernels {
-    /** sigma[i] = gain * log(1 + exp(rho[i])) and, if not NULL, slope[i] = 1 / (1 + exp(-rho[i])),
-     * evaluated in double and rounded once. Returns 1 if every rho is finite, else 0. */
-    int (*softplus)(float *sigma, float *slope, const float *rho, int64_t n, double gain);
+    /** sigma[i] = gain * log(1 + exp(rho[i])), evaluated in double and rounded once. */
+    void (*softplus)(float *sigma, const float *rho, int64_t n, double gain);
+    /** sigma[i] = log(1 + exp(rho[i])), slope[i] = 1 / (1 + exp(-rho[i])), in float. Returns 1 if every
+     * rho is finite, else 0. */
+    int (*scales)(float *sigma, float *slope, const float *rho, int64_t n);
     /** Sum of the KL of n elements with sigma = log(1 + exp(rho)), in double: that of every eighth element,
      * then the sum of these eight. */
     double (*kl_value)(const float *mu, const float *rho, int64_t n, const crd_kl_normal *prior);
     /** dmu[i], drho[i] += weight * gradient of it, in float: weight precision (mu - mean), and weight
-     * (precision sigma slope - slope / sigma) with the sigma and slope of softplus; CRD_SIGMA_FLOOR is
+     * (precision sigma slope - slope / sigma) with the sigma and slope of `scales`; CRD_SIGMA_FLOOR is
      * added to both for their ratio. */
     void (*kl_gradient)(float *dmu, float *drho, const float *mu, const float *sigma,
                         const float *slope, int64_t n, const crd_kl_normal *prior);
@@ -52,7 +65,10 @@ typedef struct crd_param_kernels {
      * square + share2 * g * g; params = p + rate * mean / (sqrt(square) / correction + epsilon).
      * Returns 1 if all of params are finite, else 0. */
     int (*adam)(float *params, const float *grads, float *mean, float *square, int64_t n,
-                 const crd_adam *step);
+                const crd_adam *step);
+    /** read_sums of both sums; both gradients times clip; kl_gradient before that; adam of both; scales: all in one
+     * pass, to the bit. Returns 1 if all mu and rho are finite then, else 0. */
+    int (*posterior_step)(const crd_posterior_step *step, int64_t n);
 } crd_param_kernels;
 
 #endif

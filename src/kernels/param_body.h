@@ -16,7 +16,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 8 };
+/* AHEAD: elements between what is worked on and what is asked for. */
+enum { LANES = 8, LINE_FLOATS = 16, AHEAD = 256 };
 
 /* One step of a polynomial: p x + c. */
 INLINE doubles horner(doubles p, doubles x, double c)
@@ -60,16 +61,12 @@ INLINE doubles twice_artanh(doubles s)
 }
 
 /* crd_softplus. */
-INLINE void softplus8(doubles *sigma, doubles *slope, doubles rho)
+INLINE doubles softplus8(doubles rho)
 {
-    doubles zero = doubles_all(0), one = doubles_all(1);
     doubles x = doubles_sub(doubles_all(-0.0), doubles_abs(rho));
     doubles e = exponential(doubles_max(x, doubles_all(CRD_EXP_LEAST)));
-    doubles one_e = doubles_add(one, e), two_e = doubles_add(doubles_all(2), e);
-    doubles inverse = doubles_div(one, doubles_mul(one_e, two_e));
-    doubles s = doubles_mul(doubles_mul(e, one_e), inverse);
-    *sigma = doubles_add(doubles_max(rho, zero), twice_artanh(s));
-    *slope = doubles_mul(doubles_mul(doubles_if_less(zero, rho, one, e), two_e), inverse);
+    doubles s = doubles_div(e, doubles_add(doubles_all(2), e));
+    return doubles_add(doubles_max(rho, doubles_all(0)), twice_artanh(s));
 }
 
 /* crd_log_sigma. */
@@ -85,33 +82,86 @@ INLINE doubles log_sigma(doubles sigma, doubles rho)
     return doubles_if_less(rho, doubles_all(CRD_LOG_SIGMA_IS_RHO), rho, value);
 }
 
-INLINE floats softplus_block(float *sigma, float *slope, const float *rho, doubles gain)
+INLINE void softplus_block(float *sigma, const float *rho, doubles gain)
 {
-    floats r = floats_load(rho);
-    doubles value, derivative;
-    softplus8(&value, &derivative, doubles_of_floats(r));
-    if (slope != NULL)
-        floats_store(slope, doubles_to_floats(derivative));
+    doubles value = softplus8(doubles_of_floats(floats_load(rho)));
     floats_store(sigma, doubles_to_floats(doubles_mul(value, gain)));
-    return floats_below(r, INFINITY);
 }
 
-static int softplus(float *sigma, float *slope, const float *rho, int64_t n, double gain)
+static void softplus(float *sigma, const float *rho, int64_t n, double gain)
 {
     const doubles gains = doubles_all(gain);
-    floats finite = floats_below(floats_all(0), INFINITY);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        finite = floats_and(
-            finite, softplus_block(sigma + i, slope == NULL ? NULL : slope + i, rho + i, gains));
-    if (i < n) {
+        softplus_block(sigma + i, rho + i, gains);
+    if (i == n)
+        return;
+    float in[LANES] = {0}, out[LANES];
+    memcpy(in, rho + i, (size_t)(n - i) * sizeof *in);
+    softplus_block(out, in, gains);
+    memcpy(sigma + i, out, (size_t)(n - i) * sizeof *out);
+}
+
+INLINE floats horner_floats(floats p, floats x, float c)
+{
+    return floats_fma(p, x, floats_all(c));
+}
+
+/* crd_scales_exp. */
+INLINE floats scales_exp(floats x)
+{
+    floats round = floats_all(CRD_SCALES_ROUND);
+    floats shifted = floats_fma(x, floats_all(CRD_SCALES_PER_LN2), round);
+    floats k = floats_sub(shifted, round);
+    floats f = floats_fma(k, floats_all(-CRD_SCALES_LN2_HIGH), x);
+    f = floats_fma(k, floats_all(-CRD_SCALES_LN2_LOW), f);
+    floats p = floats_all(CRD_SCALES_EXP_4);
+    p = horner_floats(p, f, CRD_SCALES_EXP_3);
+    p = horner_floats(p, f, CRD_SCALES_EXP_2);
+    p = horner_floats(p, f, CRD_SCALES_EXP_1);
+    p = horner_floats(p, f, CRD_SCALES_EXP_0);
+    p = floats_fma(floats_mul(p, f), f, floats_add(f, floats_all(1)));
+    return floats_scale(p, shifted);
+}
+
+/* crd_scales. */
+INLINE void scales8(float *sigma, float *slope, floats rho)
+{
+    floats zero = floats_all(0), one = floats_all(1);
+    floats x = floats_sub(floats_all(-0.0F), floats_abs(rho));
+    floats e = scales_exp(floats_max(x, floats_all(CRD_SCALES_LEAST)));
+    floats one_e = floats_add(one, e), two_e = floats_add(floats_all(2), e);
+    floats inverse = floats_div(one, floats_mul(one_e, two_e));
+    floats s = floats_mul(floats_mul(e, one_e), inverse), ss = floats_mul(s, s);
+    floats p = floats_all(CRD_SCALES_ARTANH_3);
+    p = horner_floats(p, ss, CRD_SCALES_ARTANH_2);
+    p = horner_floats(p, ss, CRD_SCALES_ARTANH_1);
+    p = horner_floats(p, ss, CRD_SCALES_ARTANH_0);
+    floats small = floats_fma(floats_mul(p, ss), s, floats_add(s, s));
+    floats numerator = floats_if_less(zero, rho, one, e);
+    floats_store(sigma, floats_add(floats_max(rho, zero), small));
+    floats_store(slope, floats_mul(floats_mul(numerator, two_e), inverse));
+}
+
+static int scales(float *sigma, float *slope, const float *rho, int64_t n)
+{
+    floats finite = floats_below(floats_all(0), INFINITY);
+    int64_t i = 0;
+    for (; i < n; i += LANES) {
         float in[LANES] = {0}, out[2][LANES];
         size_t bytes = (size_t)(n - i) * sizeof *in;
+        if (n - i >= LANES) {
+            floats r = floats_load(rho + i);
+            finite = floats_and(finite, floats_below(r, INFINITY));
+            scales8(sigma + i, slope + i, r);
+            continue;
+        }
         memcpy(in, rho + i, bytes);
-        finite = floats_and(finite, softplus_block(out[0], out[1], in, gains));
+        floats r = floats_load(in);
+        finite = floats_and(finite, floats_below(r, INFINITY));
+        scales8(out[0], out[1], r);
         memcpy(sigma + i, out[0], bytes);
-        if (slope != NULL)
-            memcpy(slope + i, out[1], bytes);
+        memcpy(slope + i, out[1], bytes);
     }
     return floats_all_set(finite);
 }
@@ -119,16 +169,14 @@ static int softplus(float *sigma, float *slope, const float *rho, int64_t n, dou
 /* Of 8 elements: the distance to the prior's mean. */
 INLINE doubles distance(const float *mu, const float *means, const crd_kl_normal *prior)
 {
-    doubles mean =
-        means != NULL ? doubles_of_floats(floats_load(means)) : doubles_all(prior->mean);
+    doubles mean = means != NULL ? doubles_of_floats(floats_load(means)) : doubles_all(prior->mean);
     return doubles_sub(doubles_of_floats(floats_load(mu)), mean);
 }
 
 INLINE doubles kl_value_block(const float *mu, const float *rho, const float *means,
                               const crd_kl_normal *prior)
 {
-    doubles sigma, slope, r = doubles_of_floats(floats_load(rho));
-    softplus8(&sigma, &slope, r);
+    doubles r = doubles_of_floats(floats_load(rho)), sigma = softplus8(r);
     doubles d = distance(mu, means, prior);
     doubles square = doubles_fma(d, d, doubles_mul(sigma, sigma));
     doubles rest = doubles_sub(doubles_all(prior->constant), log_sigma(sigma, r));
@@ -166,28 +214,43 @@ typedef struct kl_factors {
     floats pull, mean, precision, weight;
 } kl_factors;
 
-INLINE void kl_gradient_block(float *dmu, float *drho, const float *mu, const float *sigma,
-                              const float *slope, const float *means, const kl_factors *k)
+INLINE kl_factors make_kl_factors(const crd_kl_normal *prior)
+{
+    return (kl_factors){
+        .pull = floats_all((float)(prior->weight * prior->precision)),
+        .mean = floats_all((float)prior->mean),
+        .precision = floats_all((float)prior->precision),
+        .weight = floats_all((float)prior->weight),
+    };
+}
+
+INLINE void kl_gradient8(floats *dmu, floats *drho, const float *mu, const float *sigma,
+                         const float *slope, const float *means, const kl_factors *k)
 {
     const floats least = floats_all(CRD_SIGMA_FLOOR);
     floats s = floats_load(sigma), t = floats_load(slope);
     floats distance = floats_sub(floats_load(mu), means != NULL ? floats_load(means) : k->mean);
-    floats minus_ratio = floats_div(floats_sub(floats_all(-CRD_SIGMA_FLOOR), t), floats_add(s, least));
+    floats minus_ratio =
+        floats_div(floats_sub(floats_all(-CRD_SIGMA_FLOOR), t), floats_add(s, least));
     floats push = floats_fma(floats_mul(k->precision, s), t, minus_ratio);
-    floats_store(dmu, floats_fma(k->pull, distance, floats_load(dmu)));
-    floats_store(drho, floats_fma(k->weight, push, floats_load(drho)));
+    *dmu = floats_fma(k->pull, distance, *dmu);
+    *drho = floats_fma(k->weight, push, *drho);
+}
+
+INLINE void kl_gradient_block(float *dmu, float *drho, const float *mu, const float *sigma,
+                              const float *slope, const float *means, const kl_factors *k)
+{
+    floats grads[2] = {floats_load(dmu), floats_load(drho)};
+    kl_gradient8(&grads[0], &grads[1], mu, sigma, slope, means, k);
+    floats_store(dmu, grads[0]);
+    floats_store(drho, grads[1]);
 }
 
 static void kl_gradient(float *dmu, float *drho, const float *mu, const float *sigma,
                         const float *slope, int64_t n, const crd_kl_normal *prior)
 {
     const float *means = prior->means;
-    const kl_factors k = {
-        .pull = floats_all((float)(prior->weight * prior->precision)),
-        .mean = floats_all((float)prior->mean),
-        .precision = floats_all((float)prior->precision),
-        .weight = floats_all((float)prior->weight),
-    };
+    const kl_factors k = make_kl_factors(prior);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
         kl_gradient_block(dmu + i, drho + i, mu + i, sigma + i, slope + i,
@@ -248,9 +311,9 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
                 : accumulate_any(sums, values, factors, n, scale, limit, 0);
 }
 
-INLINE void read_block(float *values, const int64_t *sums, doubles unit)
+INLINE floats read8(const int64_t *sums, doubles unit)
 {
-    floats_store(values, doubles_to_floats(doubles_mul(doubles_of_longs(sums), unit)));
+    return doubles_to_floats(doubles_mul(doubles_of_longs(sums), unit));
 }
 
 static void read_sums(float *values, const int64_t *sums, int64_t n, double unit)
@@ -258,33 +321,39 @@ static void read_sums(float *values, const int64_t *sums, int64_t n, double unit
     const doubles units = doubles_all(unit);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        read_block(values + i, sums + i, units);
+        floats_store(values + i, read8(sums + i, units));
     if (i == n)
         return;
     int64_t in[LANES] = {0};
     float out[LANES];
     memcpy(in, sums + i, (size_t)(n - i) * sizeof *in);
-    read_block(out, in, units);
+    floats_store(out, read8(in, units));
     memcpy(values + i, out, (size_t)(n - i) * sizeof *out);
 }
 
-INLINE floats adam_block(float *params, const float *grads, float *mean, float *square,
-                       const crd_adam *step)
+/* Returns the new parameters. */
+INLINE floats adam8(float *params, floats grads, float *mean, float *square, const crd_adam *step)
 {
     floats p = floats_mul(floats_load(params), floats_all(step->keep));
-    floats g = floats_fma(p, floats_all(step->decay), floats_load(grads));
+    floats g = floats_fma(p, floats_all(step->decay), grads);
     floats m = floats_mul(floats_load(mean), floats_all(step->beta1));
     m = floats_fma(g, floats_all(step->share1), m);
     floats v = floats_mul(floats_load(square), floats_all(step->beta2));
     v = floats_fma(floats_mul(floats_all(step->share2), g), g, v);
     floats root = floats_div(floats_sqrt(v), floats_all(step->correction));
     floats way = floats_div(floats_mul(floats_all(step->rate), m),
-                               floats_add(root, floats_all(step->epsilon)));
+                            floats_add(root, floats_all(step->epsilon)));
     floats_store(mean, m);
     floats_store(square, v);
     p = floats_add(p, way);
     floats_store(params, p);
-    return floats_below(p, INFINITY);
+    return p;
+}
+
+INLINE floats adam_block(float *params, const float *grads, float *mean, float *square,
+                         const crd_adam *step)
+{
+    return floats_below(adam8(params, floats_load(grads), mean, square, step), INFINITY);
 }
 
 static int adam(float *params, const float *grads, float *mean, float *square, int64_t n,
@@ -309,13 +378,94 @@ static int adam(float *params, const float *grads, float *mean, float *square, i
     return floats_all_set(finite);
 }
 
+/* Elements i to i + 7. */
+INLINE floats posterior_step8(const crd_posterior_step *s, int64_t i, const kl_factors *k,
+                              doubles unit)
+{
+    const float *means = s->prior.means == NULL ? NULL : s->prior.means + i;
+    const floats clip = floats_all(s->clip);
+    floats grads[2], params[2];
+    for (int b = 0; b < 2; b++)
+        grads[b] = read8(s->sums[b] + i, unit);
+    kl_gradient8(&grads[0], &grads[1], s->params[0] + i, s->sigma + i, s->slope + i, means, k);
+    for (int b = 0; b < 2; b++)
+        params[b] = adam8(s->params[b] + i, floats_mul(grads[b], clip), s->means[b] + i,
+                          s->squares[b] + i, &s->adam);
+    scales8(s->sigma + i, s->slope + i, params[1]);
+    return floats_and(floats_below(params[0], INFINITY), floats_below(params[1], INFINITY));
+}
+
+/* Asks for a cache line of each of ten arrays, more than the hardware foresees by itself. */
+INLINE void fetch_ahead(const crd_posterior_step *s, int64_t i)
+{
+    for (int b = 0; b < 2; b++) {
+        __builtin_prefetch(s->sums[b] + i);
+        __builtin_prefetch(s->sums[b] + i + LINE_FLOATS / 2);
+        __builtin_prefetch(s->params[b] + i);
+        __builtin_prefetch(s->means[b] + i);
+        __builtin_prefetch(s->squares[b] + i);
+    }
+    __builtin_prefetch(s->sigma + i);
+    __builtin_prefetch(s->slope + i);
+}
+
+/* What is left behind the last 8 elements, on the stack. */
+static floats posterior_step_rest(const crd_posterior_step *s, int64_t first, int64_t n,
+                                  const kl_factors *k, doubles unit)
+{
+    float block[9][LANES] = {{0}},
+          *from[9] = {s->params[0],  s->means[0], s->squares[0], s->params[1], s->means[1],
+                      s->squares[1], s->sigma,    s->slope,      NULL};
+    int64_t sums[2][LANES] = {{0}};
+    size_t bytes = (size_t)n * sizeof(float);
+    crd_posterior_step rest = *s;
+    for (int b = 0; b < 2; b++) {
+        memcpy(sums[b], s->sums[b] + first, (size_t)n * sizeof **sums);
+        rest.sums[b] = sums[b];
+        rest.params[b] = block[3 * b];
+        rest.means[b] = block[3 * b + 1];
+        rest.squares[b] = block[3 * b + 2];
+    }
+    rest.sigma = block[6];
+    rest.slope = block[7];
+    if (s->prior.means != NULL) {
+        memcpy(block[8], s->prior.means + first, bytes);
+        rest.prior.means = block[8];
+    }
+    for (int f = 0; f < 8; f++)
+        memcpy(block[f], from[f] + first, bytes);
+    floats finite = posterior_step8(&rest, 0, k, unit);
+    for (int f = 0; f < 8; f++)
+        memcpy(from[f] + first, block[f], bytes);
+    return finite;
+}
+
+static int posterior_step(const crd_posterior_step *step, int64_t n)
+{
+    const crd_posterior_step s = *step; /* which no store can change */
+    const kl_factors k = make_kl_factors(&s.prior);
+    const doubles unit = doubles_all(s.unit);
+    floats finite = floats_below(floats_all(0), INFINITY);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        if (i % LINE_FLOATS == 0)
+            fetch_ahead(&s, i + AHEAD);
+        finite = floats_and(finite, posterior_step8(&s, i, &k, unit));
+    }
+    if (i < n)
+        finite = floats_and(finite, posterior_step_rest(&s, i, n - i, &k, unit));
+    return floats_all_set(finite);
+}
+
 const crd_param_kernels PARAM_TABLE = {
     .softplus = softplus,
+    .scales = scales,
     .kl_value = kl_value,
     .kl_gradient = kl_gradient,
     .accumulate = accumulate,
     .read_sums = read_sums,
     .adam = adam,
+    .posterior_step = posterior_step,
 };
 
 #endif

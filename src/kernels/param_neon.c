@@ -95,10 +95,9 @@ static inline doubles doubles_abs(doubles x)
 
 static inline doubles doubles_if_less(doubles x, doubles y, doubles yes, doubles no)
 {
-    return (doubles){vbslq_f64(vcltq_f64(x.a, y.a), yes.a, no.a),
-                     vbslq_f64(vcltq_f64(x.b, y.b), yes.b, no.b),
-                     vbslq_f64(vcltq_f64(x.c, y.c), yes.c, no.c),
-                     vbslq_f64(vcltq_f64(x.d, y.d), yes.d, no.d)};
+    return (doubles){
+        vbslq_f64(vcltq_f64(x.a, y.a), yes.a, no.a), vbslq_f64(vcltq_f64(x.b, y.b), yes.b, no.b),
+        vbslq_f64(vcltq_f64(x.c, y.c), yes.c, no.c), vbslq_f64(vcltq_f64(x.d, y.d), yes.d, no.d)};
 }
 
 /* The exponent of x, and what is left of x without it. */

@@ -2,16 +2,18 @@
 #include "kernels/softplus.h"
 #include "kernels/variants.h"
 
-static int softplus(float *sigma, float *slope, const float *rho, int64_t n, double gain)
+static void softplus(float *sigma, const float *rho, int64_t n, double gain)
+{
+    for (int64_t i = 0; i < n; i++)
+        sigma[i] = (float)(crd_softplus((double)rho[i]) * gain);
+}
+
+static int scales(float *sigma, float *slope, const float *rho, int64_t n)
 {
     int finite = 1;
     for (int64_t i = 0; i < n; i++) {
-        double value, derivative;
         finite &= fabsf(rho[i]) < INFINITY;
-        crd_softplus(&value, &derivative, (double)rho[i]);
-        if (slope != NULL)
-            slope[i] = (float)derivative;
-        sigma[i] = (float)(value * gain);
+        crd_scales(&sigma[i], &slope[i], rho[i]);
     }
     return finite;
 }
@@ -25,8 +27,7 @@ static double kl_value(const float *mu, const float *rho, int64_t n, const crd_k
 {
     double sums[8] = {0}, total = 0;
     for (int64_t i = 0; i < n; i++) {
-        double sigma, slope, d = distance(prior, mu, i);
-        crd_softplus(&sigma, &slope, (double)rho[i]);
+        double sigma = crd_softplus((double)rho[i]), d = distance(prior, mu, i);
         double rest = prior->constant - crd_log_sigma(sigma, (double)rho[i]);
         sums[i % 8] += fma(0.5 * prior->precision, fma(d, d, sigma * sigma), rest);
     }
@@ -83,11 +84,35 @@ static int adam(float *params, const float *grads, float *mean, float *square, i
     return finite;
 }
 
+/* One element after the other; how they are cut does not matter. */
+static int posterior_step(const crd_posterior_step *s, int64_t n)
+{
+    int finite = 1;
+    for (int64_t i = 0; i < n; i++) {
+        float grads[2];
+        crd_kl_normal prior = s->prior;
+        if (prior.means != NULL)
+            prior.means += i;
+        for (int k = 0; k < 2; k++)
+            read_sums(&grads[k], s->sums[k] + i, 1, s->unit);
+        kl_gradient(&grads[0], &grads[1], s->params[0] + i, s->sigma + i, s->slope + i, 1, &prior);
+        for (int k = 0; k < 2; k++) {
+            grads[k] *= s->clip;
+            finite &=
+                adam(s->params[k] + i, &grads[k], s->means[k] + i, s->squares[k] + i, 1, &s->adam);
+        }
+        scales(s->sigma + i, s->slope + i, s->params[1] + i, 1);
+    }
+    return finite;
+}
+
 const crd_param_kernels crd_param_kernels_ref = {
     .softplus = softplus,
+    .scales = scales,
     .kl_value = kl_value,
     .kl_gradient = kl_gradient,
     .accumulate = accumulate,
     .read_sums = read_sums,
     .adam = adam,
+    .posterior_step = posterior_step,
 };

@@ -83,7 +83,10 @@ static crd_status measure(const char *name, crd_posterior *posterior, const char
     run r = {.n_pixels = crd_shape_count(crd_network_input_shape(posterior->network))};
     const crd_train_hooks hooks = {.load = load, .progress = note_step, .payload = &r};
     crd_train_options options = {
-        .gradient = {.estimator = estimator, .seed = 1, .micro_batch = batch, .batch_norm_train = 1},
+        .gradient = {.estimator = estimator,
+                     .seed = 1,
+                     .micro_batch = batch,
+                     .batch_norm_train = 1},
         .n_images = batch * n_steps,
         .batch_size = batch,
         .n_draws = 1,

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "bayes/gradient_scales.h"
 #include "bayes/gradient_sums.h"
 #include "credence/zoo.h"
 #include "engine/update.h"
@@ -45,7 +46,8 @@ static crd_status set_parameters(bench *b)
 /* As one unit adds them: mu's gradient, and that of sigma times the slope. */
 static crd_status add_sums(bench *b)
 {
-    crd_status status = crd_gradient_sums_add(b->sums, 1, b->mu, NULL, n_floats(b), 0.25, "mu", "all");
+    crd_status status =
+        crd_gradient_sums_add(b->sums, 1, b->mu, NULL, n_floats(b), 0.25, "mu", "all");
     if (status == CRD_OK)
         status = crd_gradient_sums_add(b->sums + n_floats(b), 1, b->mu, b->sigma, n_floats(b), 0.25,
                                        "rho", "all");
@@ -67,7 +69,7 @@ static crd_status kl_value(bench *b)
 
 static crd_status kl_gradient(bench *b)
 {
-    const float *sigma, *slope;
+    float *sigma, *slope;
     crd_gradient_scales(&sigma, &slope, b->gradient);
     crd_posterior_kl_gradient(b->dmu, b->drho, b->posterior, sigma, slope, 0, n_floats(b),
                               CRD_KL_SUM, 1);

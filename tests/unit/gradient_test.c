@@ -391,8 +391,8 @@ static void ready_comes_once_for_each_element_with_its_final_sum(void **state)
     seen s = {sums, n, n, zeros(2 * n, sizeof *sums), zeros(n, sizeof(int))};
     crd_gradient *gradient = make_gradient(&p);
     assert_ok(crd_loss_find(&data_term, "cross-entropy"));
-    assert_ok(crd_gradient_add(&loss, logits, sums, 1, gradient, data_term, p.images, p.labels, NULL,
-                               3, 0, 0, 1, watch, &s));
+    assert_ok(crd_gradient_add(&loss, logits, sums, 1, gradient, data_term, p.images, p.labels,
+                               NULL, 3, 0, 0, 1, watch, &s));
     for (int64_t i = 0; i < n; i++)
         assert_int_equal(s.n_times[i], 1);
     assert_memory_equal(s.copy, sums, (size_t)(2 * n) * sizeof *sums);
@@ -405,8 +405,8 @@ static void ready_comes_once_for_each_element_with_its_final_sum(void **state)
     double value;
     crd_loss_eval(&value, NULL, data_term, logits, p.labels, NULL, 3, N_CLASSES);
     assert_true(value == loss);
-    assert_ok(crd_gradient_add(&loss, again, sums, 1, gradient, data_term, p.images, p.labels, NULL, 3,
-                               0, 0, 1, NULL, NULL));
+    assert_ok(crd_gradient_add(&loss, again, sums, 1, gradient, data_term, p.images, p.labels, NULL,
+                               3, 0, 0, 1, NULL, NULL));
     assert_memory_equal(again, logits, sizeof(float) * 3 * N_CLASSES);
     for (int64_t i = 0; i < 2 * n; i++)
         assert_true(sums[i] == 2 * s.copy[i]);

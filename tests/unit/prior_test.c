@@ -41,7 +41,7 @@ static void kl_gradient(float *dmu, float *drho, const crd_posterior *p, int64_t
                         crd_kl_reduction reduction, double weight)
 {
     float sigma[256], slope[256];
-    crd_kernels_get()->param->softplus(sigma, slope, p->rho, p->network->params.n_floats, 1);
+    crd_kernels_get()->param->scales(sigma, slope, p->rho, p->network->params.n_floats);
     crd_posterior_kl_gradient(dmu, drho, p, sigma, slope, first, n, reduction, weight);
 }
 
@@ -140,8 +140,7 @@ static void gradient_is_that_of_the_kl(void **state)
             double direct[2];
             float *blocks[2] = {p->mu, p->rho};
             assert_true(n <= 256);
-            kl_gradient(gradient[0], gradient[1], p, 0, n,
-                                      (crd_kl_reduction)reduction, 3);
+            kl_gradient(gradient[0], gradient[1], p, 0, n, (crd_kl_reduction)reduction, 3);
             for (int64_t i = 0; i < 2 * n; i++) {
                 float *at = &blocks[i / n][i % n], middle = *at;
                 double above[2], below[2], step;
