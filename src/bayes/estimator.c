@@ -194,6 +194,7 @@ typedef struct drawn_weights {
     const crd_estimator_args *args;
     int64_t draw;
     int with_mu;
+    float *kept;
 } drawn_weights;
 
 /* A stream can be entered at its blocks only, so up to a block less one is drawn in front. */
@@ -201,6 +202,8 @@ static const float *get_drawn(float *out, int64_t first, int64_t n, const void *
 {
     const drawn_weights *w = payload;
     int64_t lead = first % CRD_STREAM_BLOCK;
+    if (w->kept != NULL)
+        out = w->kept + first - lead;
     double start_s = crd_clock_now_s();
     draw_stretch(out, w->args, w->args->weight, w->draw, w->with_mu, first - lead, n + lead);
     w->args->times->draw_s += crd_clock_now_s() - start_s;
@@ -208,10 +211,10 @@ static const float *get_drawn(float *out, int64_t first, int64_t n, const void *
 }
 
 void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *in,
-                              const float *bias, int64_t draw, int with_mu, const float *residual,
-                              int relu)
+                              const float *bias, int64_t draw, int with_mu, float *kept,
+                              const float *residual, int relu)
 {
-    const drawn_weights weights = {args, draw, with_mu};
+    const drawn_weights weights = {args, draw, with_mu, kept};
     const crd_weight_source source = {get_drawn, &weights};
     apply(out, args, in, bias,
           (crd_layer_args){.source = &source, .residual = residual, .relu = relu});

@@ -113,10 +113,10 @@ void crd_estimator_apply(float *out, const crd_estimator_args *args, const float
                          const float *weight, const float *bias);
 
 /** The layer with the weights of a draw, as crd_estimator_draw makes them, made where they are
- * used; then residual (may be NULL) and relu. */
+ * used, and all left in `kept` if that is not NULL; then residual (may be NULL) and relu. */
 void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *in,
-                              const float *bias, int64_t draw, int with_mu, const float *residual,
-                              int relu);
+                              const float *bias, int64_t draw, int with_mu, float *kept,
+                              const float *residual, int relu);
 
 /** Residual of draw d of the call; NULL: none. */
 const float *crd_estimator_residual(const crd_estimator_args *args, int64_t d);

@@ -79,7 +79,7 @@ static void forward(const crd_estimator_args *args, int per_pixel)
         const float *mean = shared ? args->out : y;
         crd_estimator_draw(bias, args, args->bias, draw, 0);
         multiply_by_signs(signed_in, x, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN, per_pixel);
-        crd_estimator_apply_draw(perturbation, args, signed_in, bias, draw, 0, NULL, 0);
+        crd_estimator_apply_draw(perturbation, args, signed_in, bias, draw, 0, NULL, NULL, 0);
         multiply_by_signs(perturbation, perturbation, signs, &out, args, draw, CRD_PURPOSE_SIGN_OUT,
                           per_pixel);
         crd_kernels_get()->elementwise->add(y, mean, perturbation, out.total);

@@ -19,14 +19,9 @@ static void forward(const crd_estimator_args *args)
     float *bias = args->bias < 0 ? NULL : args->scratch;
     for (int64_t d = 0; d < args->n_draws; d++) {
         crd_estimator_draw(bias, args, args->bias, args->first_draw + d, 1);
-        if (args->kept != NULL) {
-            crd_estimator_draw(args->kept, args, args->weight, args->first_draw + d, 1);
-            crd_estimator_apply(args->out, args, args->in, args->kept, bias);
-        } else {
-            crd_estimator_apply_draw(args->out + d * args->out_step, args,
-                                     args->in + d * args->in_step, bias, args->first_draw + d, 1,
-                                     crd_estimator_residual(args, d), args->relu);
-        }
+        crd_estimator_apply_draw(args->out + d * args->out_step, args, args->in + d * args->in_step,
+                                 bias, args->first_draw + d, 1, args->kept,
+                                 crd_estimator_residual(args, d), args->relu);
     }
 }
 
