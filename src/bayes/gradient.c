@@ -45,8 +45,7 @@ struct crd_gradient {
 typedef struct unit {
     int64_t n_images, first_image, draw;
     double weight;
-    int64_t *sums;
-    int adds; /* 0: the sums are overwritten */
+    const crd_gradient_target *target;
 } unit;
 
 static const crd_node *node_at(const crd_gradient *gradient, int64_t index)
@@ -353,48 +352,61 @@ cleanup:
     return status;
 }
 
-/* The gradient at rho of a parameter with a posterior, from that at sigma, into the sums. */
-static crd_status add_rho_to_sums(crd_gradient *gradient, int64_t index, const unit *u, int slot,
-                                  const float *dsigma)
+/* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at sigma. */
+static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, const unit *u,
+                          int slot, const float *dsigma, int64_t first, int64_t n)
+{
+    const crd_param *param = param_at(gradient, node_at(gradient, index), slot);
+    float eps_room[PIECE], product[PIECE];
+    const float *values = dsigma + first;
+    if (gradient->estimator->draws_weights) {
+        const crd_estimator_args args = random_args(gradient, index, u);
+        const float *eps =
+            crd_estimator_eps(eps_room, &args, node_at(gradient, index)->params[slot], first, n);
+        crd_kernels_get()->elementwise->multiply(product, values, eps, n);
+        values = product;
+    }
+    return crd_gradient_sums_add(sums, u->target->adds, values,
+                                 gradient->slope + param->offset + first, n, u->weight,
+                                 "gradient of rho", param->name, first);
+}
+
+/* Elements [first, first + n) of a parameter, or of a batch's statistics, to where they go. */
+static crd_status sum_piece(crd_gradient *gradient, int64_t index, const unit *u, int slot,
+                            const float *dparam, const float *dsigma, int64_t first, int64_t n)
 {
     crd_status status = CRD_OK;
-    const crd_param *param = param_at(gradient, node_at(gradient, index), slot);
-    const float *slope = gradient->slope + param->offset;
-    int64_t *sums = u->sums + gradient->model.network->params.n_floats + param->offset;
-    const crd_estimator_args args = random_args(gradient, index, u);
-    float eps_room[PIECE], product[PIECE];
-    for (int64_t at = 0; at < param->count; at += PIECE) {
-        int64_t n = crd_smaller(PIECE, param->count - at);
-        const float *values = dsigma + at;
-        if (gradient->estimator->draws_weights) {
-            const float *eps =
-                crd_estimator_eps(eps_room, &args, node_at(gradient, index)->params[slot], at, n);
-            crd_kernels_get()->elementwise->multiply(product, values, eps, n);
-            values = product;
-        }
-        CRD_TRY(crd_gradient_sums_add(sums + at, u->adds, values, slope + at, n, u->weight,
-                                      "gradient of rho", param->name));
-    }
+    const crd_gradient_target *target = u->target;
+    const crd_node *node = node_at(gradient, index);
+    const crd_param *param = param_at(gradient, node, slot);
+    const char *what = slot < CRD_PARAM_RUNNING_MEAN ? "gradient" : "batch statistics";
+    int has_rho = gradient->random[index] && gradient->model.bayesian[node->params[slot]];
+    int64_t room[2][PIECE], *sums[2] = {room[0], room[1]};
+    for (int block = 0; target->sums != NULL && block < 2; block++)
+        sums[block] =
+            target->sums + block * gradient->model.network->params.n_floats + param->offset + first;
+    CRD_TRY(crd_gradient_sums_add(sums[0], target->adds, dparam + first, NULL, n, u->weight, what,
+                                  param->name, first));
+    if (has_rho)
+        CRD_TRY(sum_rho(sums[1], gradient, index, u, slot, dsigma, first, n));
+    if (target->sums == NULL)
+        target->take(node->params[slot], first, n, sums[0], has_rho ? sums[1] : NULL,
+                     target->payload);
 cleanup:
     return status;
 }
 
-/* Gradients of a node's parameters into the sums, and a batch's statistics. */
-static crd_status add_to_sums(crd_gradient *gradient, int64_t index, const unit *u, int64_t first,
-                              float *const dsigmas[2])
+/* Gradients of a node's parameters, and a batch's statistics. A piece is worked on while it is in the cache. */
+static crd_status sum_node(crd_gradient *gradient, int64_t index, const unit *u, int64_t first,
+                           float *const dsigmas[2])
 {
     crd_status status = CRD_OK;
-    const crd_node *node = node_at(gradient, index);
     for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
-        const crd_param *param = param_at(gradient, node, slot);
-        if (param == NULL)
-            continue;
-        float *dparam = gradient->dparams + param->offset - first;
-        const char *what = slot < CRD_PARAM_RUNNING_MEAN ? "gradient" : "batch statistics";
-        CRD_TRY(crd_gradient_sums_add(u->sums + param->offset, u->adds, dparam, NULL, param->count,
-                                      u->weight, what, param->name));
-        if (gradient->random[index] && gradient->model.bayesian[node->params[slot]])
-            CRD_TRY(add_rho_to_sums(gradient, index, u, slot, dsigmas[slot]));
+        const crd_param *param = param_at(gradient, node_at(gradient, index), slot);
+        for (int64_t at = 0; param != NULL && at < param->count; at += PIECE)
+            CRD_TRY(sum_piece(gradient, index, u, slot, gradient->dparams + param->offset - first,
+                              slot <= CRD_PARAM_BIAS ? dsigmas[slot] : NULL, at,
+                              crd_smaller(PIECE, param->count - at)));
     }
 cleanup:
     return status;
@@ -472,25 +484,33 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
         backward_random(gradient, index, u, din[0], adds[0], dparams, dsigmas);
     else
         backward_fixed(gradient, index, u, din, adds, dparams);
-    return add_to_sums(gradient, index, u, first, dsigmas);
+    return sum_node(gradient, index, u, first, dsigmas);
 }
 
-static crd_status backward(crd_gradient *gradient, const unit *u, crd_gradient_ready *ready,
-                           void *payload)
+/* What does not lead to the output has zeros for a gradient. */
+static crd_status backward_nothing(crd_gradient *gradient, int64_t index, const unit *u)
 {
+    float *dsigmas[2] = {gradient->dsigmas, gradient->dsigmas};
+    int64_t first, n;
+    node_range(&first, &n, gradient, index);
+    memset(gradient->dparams, 0, (size_t)n * sizeof(float));
+    memset(gradient->dsigmas, 0, (size_t)n * sizeof(float));
+    return sum_node(gradient, index, u, first, dsigmas);
+}
+
+static crd_status backward(crd_gradient *gradient, const unit *u)
+{
+    crd_status status = CRD_OK;
     for (int64_t i = gradient->model.network->n_nodes - 1; i > 0; i--) {
-        /* What does not lead to the output has no gradient, and so nothing to add. */
-        if (gradient->plan.last_reader[i] >= 0) {
-            crd_status status = backward_node(gradient, i, u);
-            if (status != CRD_OK)
-                return status;
-        }
         int64_t first, n;
+        CRD_TRY(gradient->plan.last_reader[i] >= 0 ? backward_node(gradient, i, u)
+                                                   : backward_nothing(gradient, i, u));
         node_range(&first, &n, gradient, i);
-        if (n > 0 && ready != NULL)
-            ready(first, n, payload);
+        if (n > 0 && u->target->ready != NULL)
+            u->target->ready(first, n, u->target->payload);
     }
-    return CRD_OK;
+cleanup:
+    return status;
 }
 
 static crd_status check_call(const crd_gradient *gradient, const unit *u)
@@ -519,14 +539,13 @@ cleanup:
     return status;
 }
 
-crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, int adds,
+crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_target *target,
                             crd_gradient *gradient, const crd_loss *data_term, const float *images,
                             const int64_t *labels, const float *values, int64_t n_images,
-                            int64_t first_image, int64_t draw, double weight,
-                            crd_gradient_ready *ready, void *payload)
+                            int64_t first_image, int64_t draw, double weight)
 {
     crd_status status = CRD_OK;
-    const unit u = {n_images, first_image, draw, weight, sums, adds};
+    const unit u = {n_images, first_image, draw, weight, target};
     double start_s = crd_clock_now_s(),
            before_s = gradient->times.draw_s + gradient->times.weighted_s;
     CRD_TRY(check_call(gradient, &u));
@@ -536,7 +555,7 @@ crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, int adds
                (size_t)(n_images * crd_network_n_outputs(gradient->model.network)) *
                    sizeof *logits);
     CRD_TRY(evaluate(loss, gradient, data_term, labels, values, &u));
-    CRD_TRY(backward(gradient, &u, ready, payload));
+    CRD_TRY(backward(gradient, &u));
     gradient->times.rest_s += crd_clock_now_s() - start_s -
                               (gradient->times.draw_s + gradient->times.weighted_s - before_s);
 cleanup:

@@ -39,8 +39,8 @@ typedef struct train_run {
     crd_batches *batches;
     crd_update *update;
     int64_t n_floats, n_outputs, image_floats, value_floats;
-    int64_t n_sums;  /* of the gradient */
-    int64_t *sums;   /* [n_sums + N_EXTRA] */
+    int64_t *sums; /* of the gradient; NULL: no step needs them */
+    int64_t extra[N_EXTRA];
     bucket *buckets; /* [n_buckets] last parameters first */
     int n_buckets, n_begun;
     float *logits, *taught; /* of a micro-batch: a draw's, the teacher's */
@@ -53,6 +53,20 @@ typedef struct train_run {
 static int is_local(const train_run *r)
 {
     return r->options->local_steps > 1;
+}
+
+static int64_t count_units(const train_run *r, int64_t n_images)
+{
+    return crd_divide_up(n_images, r->options->gradient.micro_batch) * r->options->n_draws;
+}
+
+/* A step of one unit on one rank has no use for sums: each piece of the gradient makes its update while it is in
+ * the cache. */
+static int is_at_once(const train_run *r, int64_t n_images)
+{
+    const crd_train_options *o = r->options;
+    return crd_comm_size(r->comm) == 1 && count_units(r, n_images) == 1 && !is_local(r) &&
+           o->clip_norm == 0 && !o->keep_gradients;
 }
 
 /* Batches that travel together: with local steps one for every rank. */
@@ -146,8 +160,8 @@ static crd_status allocate_own(train_run *r)
     CRD_TRY(create_teacher(r));
     CRD_TRY(crd_update_create(&r->update, r->state, r->gradient, o));
     CRD_TRY(plan_buckets(r, p));
-    r->n_sums = crd_gradient_n_sums(r->gradient);
-    CRD_ALLOC(&r->sums, r->n_sums + N_EXTRA, "gradient sums");
+    if (!is_at_once(r, o->batch_size))
+        CRD_ALLOC(&r->sums, crd_gradient_n_sums(r->gradient), "gradient sums");
     CRD_ALLOC(&r->logits, o->gradient.micro_batch * r->n_outputs, "logits");
     CRD_ALLOC(&r->taught, o->gradient.micro_batch * r->n_outputs, "teacher's logits");
     if (is_local(r))
@@ -189,7 +203,7 @@ static void on_ready(int64_t first, int64_t n, void *payload)
 
 static void count_right(train_run *r, const int64_t *labels, int64_t n)
 {
-    int64_t *extra = r->sums + r->n_sums;
+    int64_t *extra = r->extra;
     for (int64_t i = 0; i < n; i++) {
         const float *logits = r->logits + i * r->n_outputs;
         int64_t top = 0;
@@ -201,9 +215,9 @@ static void count_right(train_run *r, const int64_t *labels, int64_t n)
     }
 }
 
-/* Unit (micro-batch, draw) of a batch. `first`: this rank's first one, which begins the sums; `last`: its last one, whose
- * sums may travel as they get ready. */
-static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, int first, int last)
+/* Unit (micro-batch, draw) of a batch. */
+static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit,
+                           const crd_gradient_target *target)
 {
     crd_status status = CRD_OK;
     const crd_train_options *o = r->options;
@@ -224,12 +238,12 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, i
     }
     /* Without labels a calibration term takes the values. */
     int is_by_label = crd_loss_target(o->loss) == CRD_TARGET_LABEL;
-    CRD_TRY(crd_gradient_add(&loss, r->logits, r->sums, !first, r->gradient, o->loss, images,
+    CRD_TRY(crd_gradient_add(&loss, r->logits, target, r->gradient, o->loss, images,
                              is_by_label ? batch->labels + at : NULL, values, n, batch->first + at,
-                             draw, weight, last ? on_ready : NULL, r));
+                             draw, weight));
     CRD_REQUIRE(fabs(loss) < 1e9, CRD_ERR_NUMERIC, "the data term is %g", loss);
-    r->sums[r->n_sums + SUM_LOSS] += llrint(ldexp(loss * (double)n, LOSS_BITS));
-    r->sums[r->n_sums + SUM_ROWS] += n;
+    r->extra[SUM_LOSS] += llrint(ldexp(loss * (double)n, LOSS_BITS));
+    r->extra[SUM_ROWS] += n;
     count_right(r, batch->labels + at, n);
 cleanup:
     return status;
@@ -237,7 +251,7 @@ cleanup:
 
 static void add_to_epoch(train_run *r)
 {
-    const int64_t *extra = r->sums + r->n_sums;
+    const int64_t *extra = r->extra;
     double *sums = r->state->sums;
     sums[0] += ldexp((double)extra[SUM_LOSS], -LOSS_BITS);
     sums[1] += (double)extra[SUM_RIGHT];
@@ -245,28 +259,41 @@ static void add_to_epoch(train_run *r)
     sums[3] += (double)extra[SUM_LABELS];
 }
 
-/* Sums begin at zero: a rank's first unit overwrites those of the gradient. */
-static void clear_sums(train_run *r, int has_unit)
+/* Adds up what is counted beside the gradient; all ranks return the same. */
+static crd_status agree_on_step(train_run *r, crd_status status)
 {
-    int64_t first = has_unit ? r->n_sums : 0;
-    memset(r->sums + first, 0, (size_t)(r->n_sums + N_EXTRA - first) * sizeof *r->sums);
+    crd_comm_sum_begin(r->comm, r->extra, N_EXTRA);
+    crd_comm_sum_end(r->comm);
+    return crd_comm_agree(r->comm, status);
+}
+
+/* The units of a batch that are this rank's, added up: the first begins the sums, and the last one's may travel as they
+ * get ready. */
+static crd_status run_units(train_run *r, const crd_batch *batch, int64_t first, int64_t step,
+                            crd_gradient_ready *ready)
+{
+    crd_status status = CRD_OK;
+    int64_t n_units = count_units(r, batch->n);
+    if (first >= n_units)
+        memset(r->sums, 0, (size_t)crd_gradient_n_sums(r->gradient) * sizeof *r->sums);
+    for (int64_t unit = first; status == CRD_OK && unit < n_units; unit += step) {
+        const crd_gradient_target target = {.sums = r->sums,
+                                            .adds = unit > first,
+                                            .ready = unit + step >= n_units ? ready : NULL,
+                                            .payload = r};
+        status = run_unit(r, batch, unit, &target);
+    }
+    return status;
 }
 
 /* One step of all ranks together. */
 static crd_status step_together(train_run *r, const crd_batch *batch)
 {
-    crd_status status = CRD_OK;
-    int size = crd_comm_size(r->comm), rank = crd_comm_rank(r->comm);
-    int64_t n_units =
-        crd_divide_up(batch->n, r->options->gradient.micro_batch) * r->options->n_draws;
     r->n_begun = 0;
-    clear_sums(r, rank < n_units);
-    for (int64_t unit = rank; status == CRD_OK && unit < n_units; unit += size)
-        status = run_unit(r, batch, unit, unit == rank, unit + size >= n_units);
+    crd_status status =
+        run_units(r, batch, crd_comm_rank(r->comm), crd_comm_size(r->comm), on_ready);
     begin_sums(r, 0);
-    crd_comm_sum_begin(r->comm, r->sums + r->n_sums, N_EXTRA);
-    crd_comm_sum_end(r->comm);
-    return crd_comm_agree(r->comm, status);
+    return agree_on_step(r, status);
 }
 
 /* One step of this rank alone, on its batch of the group; a rank without one waits for the average. */
@@ -274,7 +301,6 @@ static crd_status step_alone(train_run *r, const crd_batch *group)
 {
     crd_status status = CRD_OK;
     int64_t at = crd_comm_rank(r->comm) * r->options->batch_size;
-    clear_sums(r, at < group->n);
     if (at < group->n) {
         crd_batch own = *group;
         own.first += at;
@@ -282,15 +308,22 @@ static crd_status step_alone(train_run *r, const crd_batch *group)
         own.images += at * r->image_floats;
         own.labels += at;
         own.values += at * r->value_floats;
-        int64_t n_units =
-            crd_divide_up(own.n, r->options->gradient.micro_batch) * r->options->n_draws;
-        for (int64_t unit = 0; status == CRD_OK && unit < n_units; unit++)
-            status = run_unit(r, &own, unit, unit == 0, 0);
+        status = run_units(r, &own, 0, 1, NULL);
         r->local_images += own.n;
     }
-    crd_comm_sum_begin(r->comm, r->sums + r->n_sums, N_EXTRA);
-    crd_comm_sum_end(r->comm);
-    return crd_comm_agree(r->comm, status);
+    return agree_on_step(r, status);
+}
+
+/* Gradient and update in one. */
+static crd_status step_at_once(train_run *r, const crd_batch *batch, double lr, double kl_weight)
+{
+    crd_status status = CRD_OK;
+    const crd_gradient_target target = {.take = crd_update_take, .payload = r->update};
+    crd_update_begin(r->update, lr, kl_weight);
+    CRD_TRY(run_unit(r, batch, 0, &target));
+    CRD_TRY(crd_update_end(r->update));
+cleanup:
+    return agree_on_step(r, status);
 }
 
 /* A parameter's sums in a block become those of all steps so far. They add up in float, as torch's .grad does. */
@@ -360,7 +393,6 @@ static crd_status average_all(train_run *r)
         for (int block = 0; block < 2; block++)
             average(r, r->state->states[k] + block * r->n_floats, NULL, n_images);
     r->local_images = 0;
-    clear_sums(r, 0);
     return crd_comm_agree(r->comm, set_parameters(r));
 }
 
@@ -378,10 +410,14 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
     double lr = crd_schedule_lr(&r->options->schedule, r->options->optimizer.lr, s->epoch);
     double kl_weight = crd_update_kl_weight(r->options, s->epoch);
     int64_t per_epoch = crd_divide_up(r->options->n_images, r->options->batch_size * group_of(r));
-    CRD_TRY(is_local(r) ? step_alone(r, batch) : step_together(r, batch));
+    int at_once = is_at_once(r, batch->n);
+    memset(r->extra, 0, sizeof r->extra);
+    CRD_TRY(at_once       ? step_at_once(r, batch, lr, kl_weight)
+            : is_local(r) ? step_alone(r, batch)
+                          : step_together(r, batch));
     add_to_epoch(r);
     status = r->options->keep_gradients ? keep_gradients(r) : CRD_OK;
-    if (status == CRD_OK &&
+    if (status == CRD_OK && !at_once &&
         (!is_local(r) || batch->n > crd_comm_rank(r->comm) * r->options->batch_size))
         status = crd_update_step(r->update, r->sums, lr, kl_weight);
     CRD_TRY(crd_comm_agree(r->comm, status));

@@ -19,4 +19,10 @@ double crd_update_kl_weight(const crd_train_options *options, int64_t epoch);
  * the new values then. Does not count the step. Errors: CRD_ERR_NUMERIC: a parameter is not finite afterwards, by name. */
 crd_status crd_update_step(crd_update *update, const int64_t *sums, double lr, double kl_weight);
 
+/** The same, to the bit, with the sums of one piece after the other: between begin and end every element is taken once, in
+ * any order. Not with a norm to clip by, which needs all sums before. */
+void crd_update_begin(crd_update *update, double lr, double kl_weight);
+crd_gradient_take crd_update_take; /**< payload: the update */
+crd_status crd_update_end(crd_update *update);
+
 #endif

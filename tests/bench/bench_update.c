@@ -47,10 +47,10 @@ static crd_status set_parameters(bench *b)
 static crd_status add_sums(bench *b)
 {
     crd_status status =
-        crd_gradient_sums_add(b->sums, 1, b->mu, NULL, n_floats(b), 0.25, "mu", "all");
+        crd_gradient_sums_add(b->sums, 1, b->mu, NULL, n_floats(b), 0.25, "mu", "all", 0);
     if (status == CRD_OK)
         status = crd_gradient_sums_add(b->sums + n_floats(b), 1, b->mu, b->sigma, n_floats(b), 0.25,
-                                       "rho", "all");
+                                       "rho", "all", 0);
     return status;
 }
 
