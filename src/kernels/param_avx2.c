@@ -6,6 +6,8 @@
 
 #define PARAM_TABLE crd_param_kernels_avx2
 
+enum { LANES = 8 };
+
 typedef struct doubles {
     __m256d low, high;
 } doubles;

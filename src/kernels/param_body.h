@@ -1,10 +1,10 @@
-/** The loops over parameters, 8 elements at a time. The file that includes this one defines for its
- * instruction set `doubles`, 8 of them: doubles_all, _of_floats, _to_floats, _of_longs (of int64_t in memory), _add,
+/** The loops over parameters, LANES elements at a time. The file that includes this one defines for its
+ * instruction set LANES, 8 or 16; `floats`, as many of them (floats_avx2.h); and `doubles`, likewise: doubles_all, _of_floats, _to_floats, _of_longs (of int64_t in memory), _add,
  * _sub, _mul, _div, _fma (a b + c), _max (b where a is no number), _abs, _if_less (x < y ? a : b), _scale (p times 2 to the low bits of `shifted`), _split (x = m 2^(k - 2^52 - 1023)
  * with m as crd_log_sigma has it), doubles_to_longs (rounded, to or onto int64_t in memory); and PARAM_TABLE. The operations are those of
  * param_ref.c and softplus.h, one by one.
  *
- * The last elements of a vector go through a block of 8 on the stack, whose rest is zeros.
+ * The last elements of a vector go through a block on the stack, whose rest is zeros.
  */
 #ifndef CRD_KERNELS_PARAM_BODY_H
 #define CRD_KERNELS_PARAM_BODY_H
@@ -17,7 +17,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 /* AHEAD: elements between what is worked on and what is asked for. */
-enum { LANES = 8, LINE_FLOATS = 16, AHEAD = 256 };
+enum { SUM_LANES = 8, LINE_FLOATS = 16, AHEAD = 256 };
 
 /* One step of a polynomial: p x + c. */
 INLINE doubles horner(doubles p, doubles x, double c)
@@ -61,7 +61,7 @@ INLINE doubles twice_artanh(doubles s)
 }
 
 /* crd_softplus. */
-INLINE doubles softplus8(doubles rho)
+INLINE doubles softplus_of(doubles rho)
 {
     doubles x = doubles_sub(doubles_all(-0.0), doubles_abs(rho));
     doubles e = exponential(doubles_max(x, doubles_all(CRD_EXP_LEAST)));
@@ -84,7 +84,7 @@ INLINE doubles log_sigma(doubles sigma, doubles rho)
 
 INLINE void softplus_block(float *sigma, const float *rho, doubles gain)
 {
-    doubles value = softplus8(doubles_of_floats(floats_load(rho)));
+    doubles value = softplus_of(doubles_of_floats(floats_load(rho)));
     floats_store(sigma, doubles_to_floats(doubles_mul(value, gain)));
 }
 
@@ -125,7 +125,7 @@ INLINE floats scales_exp(floats x)
 }
 
 /* crd_scales. */
-INLINE void scales8(float *sigma, float *slope, floats rho)
+INLINE void store_scales(float *sigma, float *slope, floats rho)
 {
     floats zero = floats_all(0), one = floats_all(1);
     floats x = floats_sub(floats_all(-0.0F), floats_abs(rho));
@@ -153,20 +153,20 @@ static int scales(float *sigma, float *slope, const float *rho, int64_t n)
         if (n - i >= LANES) {
             floats r = floats_load(rho + i);
             finite = floats_and(finite, floats_below(r, INFINITY));
-            scales8(sigma + i, slope + i, r);
+            store_scales(sigma + i, slope + i, r);
             continue;
         }
         memcpy(in, rho + i, bytes);
         floats r = floats_load(in);
         finite = floats_and(finite, floats_below(r, INFINITY));
-        scales8(out[0], out[1], r);
+        store_scales(out[0], out[1], r);
         memcpy(sigma + i, out[0], bytes);
         memcpy(slope + i, out[1], bytes);
     }
     return floats_all_set(finite);
 }
 
-/* Of 8 elements: the distance to the prior's mean. */
+/* The distance to the prior's mean. */
 INLINE doubles distance(const float *mu, const float *means, const crd_kl_normal *prior)
 {
     doubles mean = means != NULL ? doubles_of_floats(floats_load(means)) : doubles_all(prior->mean);
@@ -176,7 +176,7 @@ INLINE doubles distance(const float *mu, const float *means, const crd_kl_normal
 INLINE doubles kl_value_block(const float *mu, const float *rho, const float *means,
                               const crd_kl_normal *prior)
 {
-    doubles r = doubles_of_floats(floats_load(rho)), sigma = softplus8(r);
+    doubles r = doubles_of_floats(floats_load(rho)), sigma = softplus_of(r);
     doubles d = distance(mu, means, prior);
     doubles square = doubles_fma(d, d, doubles_mul(sigma, sigma));
     doubles rest = doubles_sub(doubles_all(prior->constant), log_sigma(sigma, r));
@@ -186,30 +186,31 @@ INLINE doubles kl_value_block(const float *mu, const float *rho, const float *me
 static double kl_value(const float *mu, const float *rho, int64_t n, const crd_kl_normal *prior)
 {
     const float *means = prior->means;
-    doubles sum = doubles_all(0);
-    double sums[LANES], rest[LANES], total = 0;
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        sum = doubles_add(sum,
-                          kl_value_block(mu + i, rho + i, means == NULL ? NULL : means + i, prior));
-    doubles_store(sums, sum);
-    if (i < n) {
+    double sums[SUM_LANES] = {0}, values[LANES], total = 0;
+    for (int64_t i = 0; i < n; i += LANES) {
+        int n_here = n - i < LANES ? (int)(n - i) : LANES;
         float in[3][LANES] = {{0}};
-        size_t bytes = (size_t)(n - i) * sizeof(float);
-        memcpy(in[0], mu + i, bytes);
-        memcpy(in[1], rho + i, bytes);
-        if (means != NULL)
-            memcpy(in[2], means + i, bytes);
-        doubles_store(rest, kl_value_block(in[0], in[1], means == NULL ? NULL : in[2], prior));
-        for (int64_t k = 0; k < n - i; k++)
-            sums[k] += rest[k];
+        if (n_here == LANES) {
+            doubles_store(values,
+                          kl_value_block(mu + i, rho + i, means == NULL ? NULL : means + i, prior));
+        } else {
+            size_t bytes = (size_t)n_here * sizeof(float);
+            memcpy(in[0], mu + i, bytes);
+            memcpy(in[1], rho + i, bytes);
+            if (means != NULL)
+                memcpy(in[2], means + i, bytes);
+            doubles_store(values,
+                          kl_value_block(in[0], in[1], means == NULL ? NULL : in[2], prior));
+        }
+        for (int k = 0; k < n_here; k++)
+            sums[k % SUM_LANES] += values[k];
     }
-    for (int lane = 0; lane < LANES; lane++)
+    for (int lane = 0; lane < SUM_LANES; lane++)
         total += sums[lane];
     return total;
 }
 
-/* The factors of 8 elements. */
+/* The factors of all elements. */
 typedef struct kl_factors {
     floats pull, mean, precision, weight;
 } kl_factors;
@@ -224,8 +225,8 @@ INLINE kl_factors make_kl_factors(const crd_kl_normal *prior)
     };
 }
 
-INLINE void kl_gradient8(floats *dmu, floats *drho, const float *mu, const float *sigma,
-                         const float *slope, const float *means, const kl_factors *k)
+INLINE void add_kl_gradient(floats *dmu, floats *drho, const float *mu, const float *sigma,
+                            const float *slope, const float *means, const kl_factors *k)
 {
     const floats least = floats_all(CRD_SIGMA_FLOOR);
     floats s = floats_load(sigma), t = floats_load(slope);
@@ -241,7 +242,7 @@ INLINE void kl_gradient_block(float *dmu, float *drho, const float *mu, const fl
                               const float *slope, const float *means, const kl_factors *k)
 {
     floats grads[2] = {floats_load(dmu), floats_load(drho)};
-    kl_gradient8(&grads[0], &grads[1], mu, sigma, slope, means, k);
+    add_kl_gradient(&grads[0], &grads[1], mu, sigma, slope, means, k);
     floats_store(dmu, grads[0]);
     floats_store(drho, grads[1]);
 }
@@ -311,7 +312,7 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
                 : accumulate_any(sums, values, factors, n, scale, limit, 0);
 }
 
-INLINE floats read8(const int64_t *sums, doubles unit)
+INLINE floats read_of(const int64_t *sums, doubles unit)
 {
     return doubles_to_floats(doubles_mul(doubles_of_longs(sums), unit));
 }
@@ -321,18 +322,19 @@ static void read_sums(float *values, const int64_t *sums, int64_t n, double unit
     const doubles units = doubles_all(unit);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        floats_store(values + i, read8(sums + i, units));
+        floats_store(values + i, read_of(sums + i, units));
     if (i == n)
         return;
     int64_t in[LANES] = {0};
     float out[LANES];
     memcpy(in, sums + i, (size_t)(n - i) * sizeof *in);
-    floats_store(out, read8(in, units));
+    floats_store(out, read_of(in, units));
     memcpy(values + i, out, (size_t)(n - i) * sizeof *out);
 }
 
 /* Returns the new parameters. */
-INLINE floats adam8(float *params, floats grads, float *mean, float *square, const crd_adam *step)
+INLINE floats step_adam(float *params, floats grads, float *mean, float *square,
+                        const crd_adam *step)
 {
     floats p = floats_mul(floats_load(params), floats_all(step->keep));
     floats g = floats_fma(p, floats_all(step->decay), grads);
@@ -353,7 +355,7 @@ INLINE floats adam8(float *params, floats grads, float *mean, float *square, con
 INLINE floats adam_block(float *params, const float *grads, float *mean, float *square,
                          const crd_adam *step)
 {
-    return floats_below(adam8(params, floats_load(grads), mean, square, step), INFINITY);
+    return floats_below(step_adam(params, floats_load(grads), mean, square, step), INFINITY);
 }
 
 static int adam(float *params, const float *grads, float *mean, float *square, int64_t n,
@@ -378,20 +380,20 @@ static int adam(float *params, const float *grads, float *mean, float *square, i
     return floats_all_set(finite);
 }
 
-/* Elements i to i + 7. */
-INLINE floats posterior_step8(const crd_posterior_step *s, int64_t i, const kl_factors *k,
-                              doubles unit)
+/* LANES elements from i on. */
+INLINE floats posterior_step_block(const crd_posterior_step *s, int64_t i, const kl_factors *k,
+                                   doubles unit)
 {
     const float *means = s->prior.means == NULL ? NULL : s->prior.means + i;
     const floats clip = floats_all(s->clip);
     floats grads[2], params[2];
     for (int b = 0; b < 2; b++)
-        grads[b] = read8(s->sums[b] + i, unit);
-    kl_gradient8(&grads[0], &grads[1], s->params[0] + i, s->sigma + i, s->slope + i, means, k);
+        grads[b] = read_of(s->sums[b] + i, unit);
+    add_kl_gradient(&grads[0], &grads[1], s->params[0] + i, s->sigma + i, s->slope + i, means, k);
     for (int b = 0; b < 2; b++)
-        params[b] = adam8(s->params[b] + i, floats_mul(grads[b], clip), s->means[b] + i,
-                          s->squares[b] + i, &s->adam);
-    scales8(s->sigma + i, s->slope + i, params[1]);
+        params[b] = step_adam(s->params[b] + i, floats_mul(grads[b], clip), s->means[b] + i,
+                              s->squares[b] + i, &s->adam);
+    store_scales(s->sigma + i, s->slope + i, params[1]);
     return floats_and(floats_below(params[0], INFINITY), floats_below(params[1], INFINITY));
 }
 
@@ -409,7 +411,7 @@ INLINE void fetch_ahead(const crd_posterior_step *s, int64_t i)
     __builtin_prefetch(s->slope + i);
 }
 
-/* What is left behind the last 8 elements, on the stack. */
+/* What is left behind them, on the stack. */
 static floats posterior_step_rest(const crd_posterior_step *s, int64_t first, int64_t n,
                                   const kl_factors *k, doubles unit)
 {
@@ -434,7 +436,7 @@ static floats posterior_step_rest(const crd_posterior_step *s, int64_t first, in
     }
     for (int f = 0; f < 8; f++)
         memcpy(block[f], from[f] + first, bytes);
-    floats finite = posterior_step8(&rest, 0, k, unit);
+    floats finite = posterior_step_block(&rest, 0, k, unit);
     for (int f = 0; f < 8; f++)
         memcpy(from[f] + first, block[f], bytes);
     return finite;
@@ -450,10 +452,10 @@ static int posterior_step(const crd_posterior_step *step, int64_t n)
     for (; i + LANES <= n; i += LANES) {
         if (i % LINE_FLOATS == 0)
             fetch_ahead(&s, i + AHEAD);
-        finite = floats_and(finite, posterior_step8(&s, i, &k, unit));
+        finite = floats_and(finite, posterior_step_block(&s, i, &k, unit));
     }
     if (i < n)
-        finite = floats_and(finite, posterior_step_rest(&s, i, n - i, &k, unit));
+        finite = floats_and(finite, posterior_step_rest(step, i, n - i, &k, unit));
     return floats_all_set(finite);
 }
 

@@ -6,6 +6,8 @@
 
 #define PARAM_TABLE crd_param_kernels_neon
 
+enum { LANES = 8 };
+
 typedef struct doubles {
     float64x2_t a, b, c, d;
 } doubles;
