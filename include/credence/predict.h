@@ -44,7 +44,8 @@ typedef struct crd_predict_options {
     int want_draws;    /**< 1: the sink's draws() is called */
     int64_t n_images;
     /** What the images of a window with their sums, and saved draws between two writes, may take each; 0: 64 MiB, and
-     * up to 1 GiB where many ranks would else wait for each other. Bounds memory, does not change results. */
+     * up to 1 GiB of a node and 64 MiB of a rank where many ranks would else wait for each other. Bounds memory, does not
+     * change results. */
     int64_t buffer_bytes;
     /** Where the sink keeps checkpoints: seconds between two, 0: none by the clock; and seconds after which the run stops with
      * one, 0: no limit. Measured on rank 0. */

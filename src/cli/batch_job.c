@@ -18,8 +18,7 @@ static crd_status find_crowded(crd_comm *comm, int n_cores)
         return CRD_OK;
     return CRD_FAIL(CRD_ERR_USAGE,
                     "%d ranks of host %s share %d core%s, and each could use one: ask for as many "
-                    "cores as tasks, or "
-                    "see how the launcher binds them",
+                    "cores as tasks, or see how the launcher binds them",
                     n_ranks, crd_comm_host(comm), n_cores, n_cores == 1 ? "" : "s");
 }
 

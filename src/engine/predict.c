@@ -14,8 +14,8 @@
 
 /* Most units of a round, which bounds the memory for their bits. */
 enum { ROUND_UNITS = 1 << 22 };
-/* What the buffers take by default: this much anyway, and up to the larger size where that gives every rank so many units
- * between two meetings that the wait for the last one does not count. */
+/* What the buffers take by default: this much anyway, and up to the larger size of a node where that gives every rank so many
+ * units between two meetings that the wait for the last one does not count. */
 enum { BUFFER_BYTES = 64 << 20, LARGE_BUFFER_BYTES = 1 << 30, UNITS_PER_RANK = 16 };
 
 static crd_status check_options(const crd_predict_options *o)
@@ -56,13 +56,17 @@ static void set_looks(crd_predict_run *r)
     r->n_blocks = crd_divide_up(o->n_draws, o->sampler.draw_block);
 }
 
-/* How many things of so many bytes the buffer holds; `wanted` of them if that is more and memory allows. */
-static int64_t buffer_holds(const crd_predict_options *o, int64_t n_bytes, int64_t wanted)
+/* How many things fit that take so many bytes of a node and so many of each of its ranks; `wanted` of them if that is more
+ * and memory allows. */
+static int64_t buffer_holds(const crd_predict_options *o, int64_t node_bytes, int64_t rank_bytes,
+                            int64_t wanted)
 {
+    int64_t bytes = node_bytes + rank_bytes;
     if (o->buffer_bytes > 0)
-        return crd_larger(o->buffer_bytes / n_bytes, 1);
-    int64_t most = crd_smaller(wanted, LARGE_BUFFER_BYTES / n_bytes);
-    return crd_larger(crd_larger(BUFFER_BYTES / n_bytes, most), 1);
+        return crd_larger(o->buffer_bytes / bytes, 1);
+    int64_t most = crd_smaller(wanted, LARGE_BUFFER_BYTES / node_bytes);
+    most = crd_smaller(most, BUFFER_BYTES / crd_larger(rank_bytes, 1));
+    return crd_larger(crd_larger(BUFFER_BYTES / bytes, most), 1);
 }
 
 /* Draw blocks between the first two meetings of all ranks. */
@@ -78,9 +82,10 @@ int64_t crd_predict_window_images(const crd_network *network, const crd_predict_
     int64_t n_classes = crd_network_n_outputs(network), batch = o->sampler.batch;
     int64_t floats = crd_shape_count(crd_network_input_shape(network));
     int64_t n_sums = crd_accumulator_n_sums(n_classes) + crd_accumulator_n_maxima(n_classes);
-    int64_t bytes = 2 * floats * (int64_t)sizeof(float) + n_sums * (int64_t)sizeof(int64_t);
+    int64_t node_bytes = batch * 2 * floats * (int64_t)sizeof(float);
+    int64_t rank_bytes = batch * n_sums * (int64_t)sizeof(int64_t);
     int64_t wanted = crd_divide_up((int64_t)n_ranks * UNITS_PER_RANK, first_look_blocks(o));
-    int64_t batches = buffer_holds(o, bytes * batch, wanted);
+    int64_t batches = buffer_holds(o, node_bytes, rank_bytes, wanted);
     return crd_smaller(batches, crd_divide_up(o->n_images, batch)) * batch;
 }
 
@@ -99,7 +104,7 @@ static void plan_run(crd_predict_run *r, const crd_model *model, const crd_predi
     int64_t n_batches = r->window_size / batch, round_units = ROUND_UNITS;
     if (o->want_draws)
         round_units =
-            buffer_holds(o, r->unit_floats * (int64_t)sizeof(float), n_ranks * UNITS_PER_RANK);
+            buffer_holds(o, r->unit_floats * (int64_t)sizeof(float), 0, n_ranks * UNITS_PER_RANK);
     r->round_blocks = crd_smaller(r->n_blocks, crd_larger(round_units / n_batches, 1));
     r->most_images = crd_larger(r->window_size, crd_divide_up(start->n_images, batch) * batch);
     r->most_units = crd_larger(n_batches * r->round_blocks, start->n_units);

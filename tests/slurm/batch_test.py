@@ -12,9 +12,8 @@ from cluster import Case, skip_if_impossible
 from program import DATA, ROOT
 
 POSTERIOR, IMAGES = DATA / "quickstart.h5", DATA / "images"
-STUDY = (POSTERIOR, IMAGES, "--draws", 1000)
-TRAINING = ("--epochs", 150, "--seed", 3)
-OFTEN = ("--checkpoint-interval", "0.1s")
+STUDY = (POSTERIOR, IMAGES, "--draws", 800)
+TRAINING = ("--epochs", 100, "--seed", 3, "--checkpoint-interval", "0.5s")
 MPIRUN = {"CREDENCE_LAUNCHER": "mpirun --bind-to none"}
 
 
@@ -31,13 +30,13 @@ class Batch(Case):
     def test_told_to_stop(self):
         """By both launchers, and training."""
         trained = self.undisturbed("train", *self.training)
-        srun = self.submit("--nodelist=n1", "--ntasks=2", ROOT / "jobs/predict.sbatch", *STUDY, *OFTEN, "-o", "srun.h5")
-        mpirun = self.submit("--nodelist=n2", "--ntasks=2", ROOT / "jobs/predict.sbatch", *STUDY, *OFTEN, "-o", "mpirun.h5",
+        srun = self.submit("--nodelist=n1", "--ntasks=2", ROOT / "jobs/predict.sbatch", *STUDY, "-o", "srun.h5")
+        mpirun = self.submit("--nodelist=n2", "--ntasks=2", ROOT / "jobs/predict.sbatch", *STUDY, "-o", "mpirun.h5",
                              environment=MPIRUN)
-        train = self.submit("--nodelist=n3", "--ntasks=2", ROOT / "jobs/train.sbatch", *self.training, *OFTEN, "-o", "train.h5")
-        self.wait_for_file("srun.h5.ckpt", srun)
+        train = self.submit("--nodelist=n3", "--ntasks=2", ROOT / "jobs/train.sbatch", *self.training, "-o", "train.h5")
+        self.wait_for_file(".srun.h5.*.tmp", srun)
         self.cluster.call("scancel", "--signal=USR1", srun) # the ranks themselves
-        self.wait_for_file("mpirun.h5.ckpt", mpirun)
+        self.wait_for_file(".mpirun.h5.*.tmp", mpirun)
         self.cluster.call("scancel", "--batch", "--signal=USR1", mpirun) # the script, which tells mpirun
         self.wait_for_file("train.h5.ckpt", train)
         self.cluster.call("scancel", "--batch", "--signal=USR1", train)
@@ -47,8 +46,8 @@ class Batch(Case):
 
     def test_preempted(self):
         """Slurm gives the signal before the end to a job whose cores another one is to get."""
-        job = self.submit("--nodelist=n1", "--ntasks=2", ROOT / "jobs/predict.sbatch", *STUDY, *OFTEN, "-o", "p.h5")
-        self.wait_for_file("p.h5.ckpt", job)
+        job = self.submit("--nodelist=n1", "--ntasks=2", ROOT / "jobs/predict.sbatch", *STUDY, "-o", "p.h5")
+        self.wait_for_file(".p.h5.*.tmp", job)
         self.finish(self.submit("--partition=urgent", "--nodelist=n1", "--ntasks=2", "--wrap=true"))
         self.check_requeued(job, "p.h5", self.expected)
 
@@ -68,10 +67,10 @@ class Batch(Case):
 
     def test_array(self):
         """The last task's job has the number of the array: only this task is queued again, and the join waits for it."""
-        words = (ROOT / "jobs/study-array.sbatch", "p.h5", *STUDY, *OFTEN)
+        words = (ROOT / "jobs/study-array.sbatch", "p.h5", *STUDY)
         array = self.submit("--array=1-3", "--ntasks=1", *words)
         join = self.submit(f"--dependency=afterok:{array}", "--ntasks=1", *words)
-        self.wait_for_file("p.part-3-of-3.h5.ckpt", f"{array}_3")
+        self.wait_for_file(".p.part-3-of-3.h5.*.tmp", f"{array}_3")
         self.cluster.call("scancel", "--batch", "--signal=USR1", f"{array}_3")
         self.finish(join)
         restarts = [self.finish(f"{array}_{task}")["Restarts"] for task in (1, 2, 3)]

@@ -25,7 +25,6 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge/socket,cred_expire={requeue_s}
-CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmctldPort={ports[0]}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool.%n
@@ -104,6 +103,8 @@ class Cluster:
         text = CONFIGURATION.format(folder=folder, host=socket.gethostname(), ports=free_ports(4), requeue_s=requeue_s,
                                     first_job=random.randrange(1000, 10**7))
         (folder / "slurm.conf").write_text(text)
+        # Groups are not used, nor need they be there: named, they are not looked for.
+        (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
         self.start_munge()
         self.daemon("slurmctld", "slurmctld", "-D", "-c", "-f", folder / "slurm.conf")
         for node in NODES:
@@ -215,9 +216,12 @@ class Case(unittest.TestCase):
         except AssertionError as late:
             raise AssertionError(f"{late}\n--- job {job}\n{self.cluster.facts(job)}\n{self.log(job)}") from None
 
-    def wait_for_file(self, name, job):
-        self.wait_for(lambda: (self.work / name).exists() or self.cluster.facts(job)["JobState"] in OVER, name, job)
-        self.assertTrue((self.work / name).exists(), self.log(job))
+    def wait_for_file(self, pattern, job):
+        """Of a job that runs. An output's temporary file is there when the ranks heed signals."""
+        def is_there():
+            return any(self.work.glob(pattern))
+        self.wait_for(lambda: is_there() or self.cluster.facts(job)["JobState"] in OVER, pattern, job)
+        self.assertTrue(is_there(), self.log(job))
 
     def finish(self, job, state="COMPLETED", code="0:0", timeout=120):
         """Waits for the job's end, and gives what Slurm says of it. `code`: exit code, and signal."""
