@@ -53,17 +53,32 @@ crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, 
  * crd_gradient_add cover every element once. */
 typedef void crd_gradient_ready(int64_t first, int64_t n, void *payload);
 
+/** Takes the sums of elements [first, first + n) of parameter `param`, at mu or a running statistic and, where it has a posterior, at
+ * rho (else NULL); they are valid during the call. May change mu and rho of these elements. The calls of one crd_gradient_add
+ * cover every element of every parameter once. */
+typedef void crd_gradient_take(int64_t param, int64_t first, int64_t n, const int64_t *mu_sums,
+                               const int64_t *rho_sums, void *payload);
+
+/** Where the sums of a unit go: to an array, or, if it is the only one, piece by piece to whoever needs them. */
+typedef struct crd_gradient_target {
+    int64_t *sums;             /**< [crd_gradient_n_sums]; NULL: `take` has them */
+    int adds;                  /**< 1: to what sums hold; 0: they are overwritten */
+    crd_gradient_ready *ready; /**< may be NULL */
+    crd_gradient_take *take;
+    void *payload; /**< of both */
+} crd_gradient_target;
+
 /** One unit: images[n_images][channels][height][width] with their targets, draw number `draw`, first_image addressing signs and
- * noise. *loss: mean data term. sums[] += round(weight * gradient * 2^44), for mu, rho, and for batch norm in training the
+ * noise. *loss: mean data term. A sum is round(weight * gradient * 2^44), for mu, rho, and for batch norm in training the
  * micro-batch's statistics (weight * mean, weight * unbiased variance, in the running slots). 0 < weight; the weights of the units that
  * are summed may add up to 4 before a sum can overflow. At the values of the last crd_gradient_set_parameters.
  * logits (may be NULL): [n_images][n_outputs] of the draw. Errors: CRD_ERR_NUMERIC: loss or a gradient is not finite or too large, naming
- * the tensor; sums are then undefined. CRD_ERR_USAGE: no parameters set, more images than planned, numbers from 2^32 on, a weight out of
+ * the tensor; sums are then undefined, and some may have been taken unless it is the loss. CRD_ERR_USAGE: no parameters set, more images than planned, numbers from 2^32 on, a weight out of
  * range, batch norm in training over one value a channel. Allocates nothing. The same bits wherever it is called: they depend on values, arguments and CPU type. */
-crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, crd_gradient *gradient,
-                            const crd_loss *data_term, const float *images, const int64_t *labels,
-                            const float *values, int64_t n_images, int64_t first_image,
-                            int64_t draw, double weight, crd_gradient_ready *ready, void *payload);
+crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_target *target,
+                            crd_gradient *gradient, const crd_loss *data_term, const float *images,
+                            const int64_t *labels, const float *values, int64_t n_images,
+                            int64_t first_image, int64_t draw, double weight);
 
 /** Additional calibration term for the calls that follow; name NULL: none. See crd_calibration_loss_eval. */
 crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,

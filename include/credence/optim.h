@@ -33,9 +33,10 @@ int crd_optimizer_n_states(const crd_optimizer_options *options);
 /** One step on `n` elements: params, grads (not changed) and state vectors states[k][n] in place. `step` counts from 1 and is the number
  * of the step that is now made (bias correction, first momentum); lr is the scheduled one. Elementwise: pieces
  * may be updated apart. float32 arithmetic in torch's order, that of
- * torch 1.13's single-tensor loops on a CPU with AVX2, to the bit (sgd: but for a double rounding in 2^29; tests/golden). Options as accepted by crd_optimizer_check. Collective: no. */
-void crd_optimizer_step(float *params, const float *grads, float *const *states, int64_t n,
-                        int64_t step, double lr, const crd_optimizer_options *options);
+ * torch 1.13's single-tensor loops on a CPU with AVX2, to the bit (sgd: but for a double rounding in 2^29; tests/golden). Options as accepted by crd_optimizer_check. Collective: no.
+ * Returns 1 if all of params are finite now, else 0. */
+int crd_optimizer_step(float *params, const float *grads, float *const *states, int64_t n,
+                       int64_t step, double lr, const crd_optimizer_options *options);
 
 typedef struct crd_schedule {
     char name[16];          /**< "constant", "exponential", "step", "multistep", "cosine" */

@@ -78,10 +78,11 @@ typedef struct crd_train_report {
 } crd_train_report;
 
 /** Trains from `state` on until options->n_epochs are done; nothing is done if they are. Collective: on comm; options equal on
- * all ranks, state equal on all ranks (crd_train_state_share) and equal afterwards. With keep_gradients the state has room for
+ * all ranks, state equal on all ranks (crd_train_state_share) and equal afterwards. One rank with a unit a step makes its updates
+ * while the gradient is on its way, without sums. With keep_gradients the state has room for
  * them (crd_train_state_keep_gradients), and always for the history of n_epochs (crd_train_state_reserve). Returns CRD_STOPPED when max_time_s was reached, after a
  * checkpoint. Errors: CRD_ERR_NUMERIC: the loss is not finite: message with step; the state is that of the step before if the
- * loss or a gradient is at fault, and not to be used if a parameter or a kept sum is. */
+ * loss is at fault, and not to be used if a gradient, a parameter or a kept sum is. */
 crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *state,
                      const crd_train_options *options, const crd_train_hooks *hooks);
 

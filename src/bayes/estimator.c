@@ -126,18 +126,14 @@ void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t inde
     args->times->draw_s += crd_clock_now_s() - start_s;
 }
 
-const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index)
+const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index,
+                               int64_t first, int64_t n)
 {
-    if (index < 0)
-        return NULL;
     if (args->model->eps != NULL)
-        return crd_estimator_values(args->model->eps, args->model, index);
-    double start_s = crd_clock_now_s();
+        return crd_estimator_values(args->model->eps, args->model, index) + first;
     const crd_stream stream =
         crd_estimator_stream(args, CRD_PURPOSE_WEIGHT, index, args->first_draw, 0);
-    crd_kernels_get()->normal_fill(out, args->model->network->params.entries[index].count, 0,
-                                   &stream);
-    args->times->draw_s += crd_clock_now_s() - start_s;
+    crd_kernels_get()->normal_fill(out, n, first, &stream);
     return out;
 }
 
@@ -199,6 +195,7 @@ typedef struct drawn_weights {
     const crd_estimator_args *args;
     int64_t draw;
     int with_mu;
+    float *kept;
 } drawn_weights;
 
 /* A stream can be entered at its blocks only, so up to a block less one is drawn in front. */
@@ -206,6 +203,8 @@ static const float *get_drawn(float *out, int64_t first, int64_t n, const void *
 {
     const drawn_weights *w = payload;
     int64_t lead = first % CRD_STREAM_BLOCK;
+    if (w->kept != NULL)
+        out = w->kept + first - lead;
     double start_s = crd_clock_now_s();
     draw_stretch(out, w->args, w->args->weight, w->draw, w->with_mu, first - lead, n + lead);
     w->args->times->draw_s += crd_clock_now_s() - start_s;
@@ -213,10 +212,10 @@ static const float *get_drawn(float *out, int64_t first, int64_t n, const void *
 }
 
 void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *in,
-                              const float *bias, int64_t draw, int with_mu, const float *residual,
-                              int relu)
+                              const float *bias, int64_t draw, int with_mu, float *kept,
+                              const float *residual, int relu)
 {
-    const drawn_weights weights = {args, draw, with_mu};
+    const drawn_weights weights = {args, draw, with_mu, kept};
     const crd_weight_source source = {get_drawn, &weights};
     apply(out, args, in, bias,
           (crd_layer_args){.source = &source, .residual = residual, .relu = relu});

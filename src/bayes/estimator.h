@@ -34,9 +34,12 @@ typedef struct crd_estimator_args {
 /** What a backward pass of one draw writes, by slot of the parameter: CRD_PARAM_WEIGHT and _BIAS. */
 typedef struct crd_estimator_grads {
     const float *dout;
-    float *din;                /**< NULL: not asked for */
-    int adds;                  /**< 1: din is added to; 0: overwritten */
-    float *dmu[2], *dsigma[2]; /**< overwritten; NULL: no such parameter */
+    float *din;    /**< NULL: not asked for */
+    int adds;      /**< 1: din is added to; 0: overwritten */
+    float *dmu[2]; /**< overwritten; NULL: no such parameter */
+    /** Likewise, or made to point at dmu where it is the same. Of an estimator that draws weights it lacks the factor
+     * eps: who reads it draws that again, piece by piece. */
+    float *dsigma[2];
 } crd_estimator_grads;
 
 typedef struct crd_estimator {
@@ -49,9 +52,9 @@ typedef struct crd_estimator {
     int64_t (*backward_scratch_floats)(const crd_model *model, const crd_node *node, int64_t weight,
                                        int64_t bias, int64_t n_images);
     /** Floats that forward leaves for backward; NULL: none. */
-    int64_t (*kept_floats)(const crd_node *node, int64_t n_images);
+    int64_t (*kept_floats)(const crd_model *model, const crd_node *node, int64_t n_images);
     /** For n_draws 1; args as in forward, `out` may hold anything. */
-    void (*backward)(const crd_estimator_args *args, const crd_estimator_grads *grads);
+    void (*backward)(const crd_estimator_args *args, crd_estimator_grads *grads);
 } crd_estimator;
 
 extern const crd_estimator crd_estimator_reparameterization;
@@ -95,9 +98,10 @@ crd_stream crd_estimator_stream(const crd_estimator_args *args, crd_purpose purp
 void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
                         int with_mu);
 
-/** eps of the call's first draw, the same as drawn: in `out`, which has room for the parameter, or in
- * place; NULL for index -1. */
-const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index);
+/** eps of elements [first, first + n) of a parameter in the call's first draw, the same as drawn: in `out` or in place.
+ * first is a multiple of CRD_STREAM_BLOCK. */
+const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index,
+                               int64_t first, int64_t n);
 
 /** Backward of the layer itself with this weight: dweight and dbias (may be NULL) are overwritten,
  * din (may be NULL) is added to if `adds`. */
@@ -110,10 +114,10 @@ void crd_estimator_apply(float *out, const crd_estimator_args *args, const float
                          const float *weight, const float *bias);
 
 /** The layer with the weights of a draw, as crd_estimator_draw makes them, made where they are
- * used; then residual (may be NULL) and relu. */
+ * used, and all left in `kept` if that is not NULL; then residual (may be NULL) and relu. */
 void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *in,
-                              const float *bias, int64_t draw, int with_mu, const float *residual,
-                              int relu);
+                              const float *bias, int64_t draw, int with_mu, float *kept,
+                              const float *residual, int relu);
 
 /** Residual of draw d of the call; NULL: none. */
 const float *crd_estimator_residual(const crd_estimator_args *args, int64_t d);

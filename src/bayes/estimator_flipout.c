@@ -79,7 +79,7 @@ static void forward(const crd_estimator_args *args, int per_pixel)
         const float *mean = shared ? args->out : y;
         crd_estimator_draw(bias, args, args->bias, draw, 0);
         multiply_by_signs(signed_in, x, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN, per_pixel);
-        crd_estimator_apply_draw(perturbation, args, signed_in, bias, draw, 0, NULL, 0);
+        crd_estimator_apply_draw(perturbation, args, signed_in, bias, draw, 0, NULL, NULL, 0);
         multiply_by_signs(perturbation, perturbation, signs, &out, args, draw, CRD_PURPOSE_SIGN_OUT,
                           per_pixel);
         crd_kernels_get()->elementwise->add(y, mean, perturbation, out.total);
@@ -91,31 +91,20 @@ static int64_t backward_scratch_floats(const crd_model *model, const crd_node *n
                                        int64_t bias, int64_t n_images)
 {
     crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
-    return 2 * crd_estimator_param_floats(model, weight) +
+    return crd_estimator_param_floats(model, weight) +
            scratch_floats(model, node, weight, bias, n_images) + in.total;
 }
 
-/* x *= values of a parameter; nothing for index -1. */
-static void multiply_by(float *x, const float *values, const crd_model *model, int64_t index)
-{
-    if (index >= 0)
-        crd_kernels_get()->elementwise->multiply(x, x, values,
-                                                 model->network->params.entries[index].count);
-}
-
 /* The mean path gives dmu; the perturbation's, from signed input and signed dout, gives the
- * gradient at sigma * eps, so dsigma is that times eps; both give din. */
-static void backward(const crd_estimator_args *args, const crd_estimator_grads *grads,
-                     int per_pixel)
+ * gradient at sigma * eps, that is dsigma but for eps; both give din. */
+static void backward(const crd_estimator_args *args, crd_estimator_grads *grads, int per_pixel)
 {
     const crd_model *model = args->model;
     int64_t draw = args->first_draw;
     crd_extent in = crd_extent_make(crd_estimator_in_shape(model, args->node), args->n_images);
     crd_extent out = crd_extent_make(&args->node->shape, args->n_images);
-    int64_t n_weights = model->network->params.entries[args->weight].count;
     float *weight = args->scratch;
-    float *eps_room = weight + crd_estimator_param_floats(model, args->weight);
-    float *bias = eps_room + crd_estimator_param_floats(model, args->weight);
+    float *bias = weight + crd_estimator_param_floats(model, args->weight);
     float *signed_in = bias + crd_estimator_param_floats(model, args->bias);
     float *signed_din = signed_in + in.total;
     float *signed_dout = signed_din + in.total;
@@ -123,9 +112,7 @@ static void backward(const crd_estimator_args *args, const crd_estimator_grads *
     crd_estimator_apply_backward(grads->din, grads->adds, grads->dmu[CRD_PARAM_WEIGHT],
                                  grads->dmu[CRD_PARAM_BIAS], args, args->in, grads->dout,
                                  crd_estimator_values(model->mu, model, args->weight));
-    const float *eps = crd_estimator_eps(eps_room, args, args->weight);
-    crd_kernels_get()->elementwise->multiply(
-        weight, crd_estimator_values(model->sigma, model, args->weight), eps, n_weights);
+    crd_estimator_draw(weight, args, args->weight, draw, 0);
     multiply_by_signs(signed_in, args->in, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN, per_pixel);
     multiply_by_signs(signed_dout, grads->dout, signs, &out, args, draw, CRD_PURPOSE_SIGN_OUT,
                       per_pixel);
@@ -134,9 +121,6 @@ static void backward(const crd_estimator_args *args, const crd_estimator_grads *
     crd_estimator_apply_backward(signed_din, 0, grads->dsigma[CRD_PARAM_WEIGHT],
                                  grads->dsigma[CRD_PARAM_BIAS], args, signed_in, signed_dout,
                                  weight);
-    multiply_by(grads->dsigma[CRD_PARAM_WEIGHT], eps, model, args->weight);
-    multiply_by(grads->dsigma[CRD_PARAM_BIAS], crd_estimator_eps(bias, args, args->bias), model,
-                args->bias);
     if (grads->din == NULL)
         return;
     multiply_by_signs(signed_din, signed_din, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN,
@@ -154,12 +138,12 @@ static void forward_pixel(const crd_estimator_args *args)
     forward(args, 1);
 }
 
-static void backward_channel(const crd_estimator_args *args, const crd_estimator_grads *grads)
+static void backward_channel(const crd_estimator_args *args, crd_estimator_grads *grads)
 {
     backward(args, grads, 0);
 }
 
-static void backward_pixel(const crd_estimator_args *args, const crd_estimator_grads *grads)
+static void backward_pixel(const crd_estimator_args *args, crd_estimator_grads *grads)
 {
     backward(args, grads, 1);
 }

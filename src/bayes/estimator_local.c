@@ -91,8 +91,9 @@ static void forward(const crd_estimator_args *args)
     }
 }
 
-static int64_t kept_floats(const crd_node *node, int64_t n_images)
+static int64_t kept_floats(const crd_model *model, const crd_node *node, int64_t n_images)
 {
+    (void)model;
     return crd_extent_make(&node->shape, n_images).total;
 }
 
@@ -132,7 +133,7 @@ static void multiply_by_slope(float *x, const crd_model *model, int64_t index)
 }
 
 /* Through the mean, and through the variance, which is the same layer with x^2 and sigma^2. */
-static void backward(const crd_estimator_args *args, const crd_estimator_grads *grads)
+static void backward(const crd_estimator_args *args, crd_estimator_grads *grads)
 {
     const crd_model *model = args->model;
     const float *x = args->in;

@@ -11,10 +11,14 @@
 #include "base/clock.h"
 #include "base/integers.h"
 #include "bayes/estimator.h"
+#include "bayes/gradient_scales.h"
 #include "bayes/gradient_sums.h"
 #include "kernels/kernels.h"
 #include "nn/layer_kinds.h"
 #include "nn/train_plan.h"
+
+/* Elements whose eps is drawn again at a time, so that it is used while it is in the cache. */
+enum { PIECE = 16 * CRD_STREAM_BLOCK };
 
 struct crd_gradient {
     crd_model model;
@@ -27,8 +31,8 @@ struct crd_gradient {
     int64_t *kept_offsets; /* [n_nodes] into kept: what forward leaves for backward */
     float *kept;
     float *layer_scratch, *estimator_scratch;
-    float *sigma, *slope;   /* [n_floats] of rho; slope is dsigma/drho */
-    float *dparams, *drhos; /* gradients of one node's parameters, in the order of the table */
+    float *sigma, *slope;     /* [n_floats] of rho; slope is dsigma/drho */
+    float *dparams, *dsigmas; /* gradients of one node's parameters, in the order of the table */
     float *logits, *dlogits, *dlogits_more; /* [micro_batch][n_outputs] */
     struct {
         char name[16]; /* "": none */
@@ -41,7 +45,7 @@ struct crd_gradient {
 typedef struct unit {
     int64_t n_images, first_image, draw;
     double weight;
-    int64_t *sums;
+    const crd_gradient_target *target;
 } unit;
 
 static const crd_node *node_at(const crd_gradient *gradient, int64_t index)
@@ -83,7 +87,7 @@ static int64_t kept_floats(const crd_gradient *gradient, int64_t index)
     if (has_batch_statistics(gradient, index))
         return 2 * node->shape.dims[0];
     if (gradient->random[index] && gradient->estimator->kept_floats != NULL)
-        return gradient->estimator->kept_floats(node, gradient->plan.n_images);
+        return gradient->estimator->kept_floats(&gradient->model, node, gradient->plan.n_images);
     return 0;
 }
 
@@ -116,7 +120,7 @@ static crd_status allocate_for_nodes(crd_gradient *gradient, int mean)
     CRD_ALLOC(&gradient->kept, kept, "what backward needs");
     CRD_ALLOC(&gradient->estimator_scratch, scratch, "scratch of the estimator");
     CRD_ALLOC(&gradient->dparams, params, "gradients of a node");
-    CRD_ALLOC(&gradient->drhos, params, "gradients of a node");
+    CRD_ALLOC(&gradient->dsigmas, params, "gradients of a node");
 cleanup:
     return status;
 }
@@ -166,7 +170,7 @@ void crd_gradient_destroy(crd_gradient *gradient)
     crd_free(gradient->layer_scratch);
     crd_free(gradient->grad_arena);
     crd_free(gradient->arena);
-    crd_free(gradient->drhos);
+    crd_free(gradient->dsigmas);
     crd_free(gradient->dparams);
     crd_free(gradient->estimator_scratch);
     crd_free(gradient->kept);
@@ -224,14 +228,20 @@ crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, 
         for (int64_t i = param->offset; i < param->offset + param->count; i++)
             finite &= fabsf(mu[i]) < INFINITY;
         if (own_rho != NULL)
-            finite &= crd_kernels_get()->param->softplus(gradient->sigma + param->offset,
-                                                         gradient->slope + param->offset, own_rho,
-                                                         param->count, 1);
+            finite &= crd_kernels_get()->param->scales(gradient->sigma + param->offset,
+                                                       gradient->slope + param->offset, own_rho,
+                                                       param->count);
         if (!finite)
             return not_finite(param, mu + param->offset, own_rho);
     }
     gradient->model.mu = mu;
     return CRD_OK;
+}
+
+void crd_gradient_scales(float **sigma, float **slope, crd_gradient *gradient)
+{
+    *sigma = gradient->sigma;
+    *slope = gradient->slope;
 }
 
 static float *activation(const crd_gradient *gradient, int64_t node)
@@ -342,25 +352,61 @@ cleanup:
     return status;
 }
 
-/* Gradients of a node's parameters into the sums, and a batch's statistics. */
-static crd_status add_to_sums(crd_gradient *gradient, int64_t index, const unit *u, int64_t first)
+/* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at sigma. */
+static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, const unit *u,
+                          int slot, const float *dsigma, int64_t first, int64_t n)
+{
+    const crd_param *param = param_at(gradient, node_at(gradient, index), slot);
+    float eps_room[PIECE], product[PIECE];
+    const float *values = dsigma + first;
+    if (gradient->estimator->draws_weights) {
+        const crd_estimator_args args = random_args(gradient, index, u);
+        const float *eps =
+            crd_estimator_eps(eps_room, &args, node_at(gradient, index)->params[slot], first, n);
+        crd_kernels_get()->elementwise->multiply(product, values, eps, n);
+        values = product;
+    }
+    return crd_gradient_sums_add(sums, u->target->adds, values,
+                                 gradient->slope + param->offset + first, n, u->weight,
+                                 "gradient of rho", param->name, first);
+}
+
+/* Elements [first, first + n) of a parameter, or of a batch's statistics, to where they go. */
+static crd_status sum_piece(crd_gradient *gradient, int64_t index, const unit *u, int slot,
+                            const float *dparam, const float *dsigma, int64_t first, int64_t n)
 {
     crd_status status = CRD_OK;
+    const crd_gradient_target *target = u->target;
     const crd_node *node = node_at(gradient, index);
+    const crd_param *param = param_at(gradient, node, slot);
+    const char *what = slot < CRD_PARAM_RUNNING_MEAN ? "gradient" : "batch statistics";
+    int has_rho = gradient->random[index] && gradient->model.bayesian[node->params[slot]];
+    int64_t room[2][PIECE], *sums[2] = {room[0], room[1]};
+    for (int block = 0; target->sums != NULL && block < 2; block++)
+        sums[block] =
+            target->sums + block * gradient->model.network->params.n_floats + param->offset + first;
+    CRD_TRY(crd_gradient_sums_add(sums[0], target->adds, dparam + first, NULL, n, u->weight, what,
+                                  param->name, first));
+    if (has_rho)
+        CRD_TRY(sum_rho(sums[1], gradient, index, u, slot, dsigma, first, n));
+    if (target->sums == NULL)
+        target->take(node->params[slot], first, n, sums[0], has_rho ? sums[1] : NULL,
+                     target->payload);
+cleanup:
+    return status;
+}
+
+/* Gradients of a node's parameters, and a batch's statistics. A piece is worked on while it is in the cache. */
+static crd_status sum_node(crd_gradient *gradient, int64_t index, const unit *u, int64_t first,
+                           float *const dsigmas[2])
+{
+    crd_status status = CRD_OK;
     for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
-        const crd_param *param = param_at(gradient, node, slot);
-        if (param == NULL)
-            continue;
-        float *dparam = gradient->dparams + param->offset - first;
-        const char *what = slot < CRD_PARAM_RUNNING_MEAN ? "gradient" : "batch statistics";
-        CRD_TRY(crd_gradient_sums_add(u->sums + param->offset, dparam, NULL, param->count,
-                                      u->weight, what, param->name));
-        if (!gradient->random[index] || !gradient->model.bayesian[node->params[slot]])
-            continue;
-        CRD_TRY(crd_gradient_sums_add(
-            u->sums + gradient->model.network->params.n_floats + param->offset,
-            gradient->drhos + param->offset - first, gradient->slope + param->offset, param->count,
-            u->weight, "gradient of rho", param->name));
+        const crd_param *param = param_at(gradient, node_at(gradient, index), slot);
+        for (int64_t at = 0; param != NULL && at < param->count; at += PIECE)
+            CRD_TRY(sum_piece(gradient, index, u, slot, gradient->dparams + param->offset - first,
+                              slot <= CRD_PARAM_BIAS ? dsigmas[slot] : NULL, at,
+                              crd_smaller(PIECE, param->count - at)));
     }
 cleanup:
     return status;
@@ -378,16 +424,18 @@ static void put_statistics(float *dparams[CRD_NODE_MAX_PARAMS], const crd_node *
     }
 }
 
+/* dsigmas: where to put them, and then where they are. */
 static void backward_random(crd_gradient *gradient, int64_t index, const unit *u, float *din,
-                            int adds, float *const *dparams, float *const *drhos)
+                            int adds, float *const *dparams, float *dsigmas[2])
 {
     const crd_estimator_args args = random_args(gradient, index, u);
-    const crd_estimator_grads grads = {.dout = activation_grad(gradient, index),
-                                       .din = din,
-                                       .adds = adds,
-                                       .dmu = {dparams[CRD_PARAM_WEIGHT], dparams[CRD_PARAM_BIAS]},
-                                       .dsigma = {drhos[CRD_PARAM_WEIGHT], drhos[CRD_PARAM_BIAS]}};
+    crd_estimator_grads grads = {.dout = activation_grad(gradient, index),
+                                 .din = din,
+                                 .adds = adds,
+                                 .dmu = {dparams[CRD_PARAM_WEIGHT], dparams[CRD_PARAM_BIAS]},
+                                 .dsigma = {dsigmas[CRD_PARAM_WEIGHT], dsigmas[CRD_PARAM_BIAS]}};
     gradient->estimator->backward(&args, &grads);
+    memcpy(dsigmas, grads.dsigma, sizeof grads.dsigma);
 }
 
 static void backward_fixed(crd_gradient *gradient, int64_t index, const unit *u,
@@ -415,7 +463,7 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
     const crd_node *node = node_at(gradient, index);
     float *din[CRD_NODE_MAX_INPUTS] = {NULL};
     int adds[CRD_NODE_MAX_INPUTS] = {0};
-    float *dparams[CRD_NODE_MAX_PARAMS] = {NULL}, *drhos[CRD_NODE_MAX_PARAMS] = {NULL};
+    float *dparams[CRD_NODE_MAX_PARAMS] = {NULL}, *dsigmas[CRD_NODE_MAX_PARAMS] = {NULL};
     int64_t first, n;
     node_range(&first, &n, gradient, index);
     if (node->params[CRD_PARAM_RUNNING_MEAN] >= 0) /* which have no gradient */
@@ -425,7 +473,7 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
         if (param == NULL)
             continue;
         dparams[slot] = gradient->dparams + param->offset - first;
-        drhos[slot] = gradient->drhos + param->offset - first;
+        dsigmas[slot] = gradient->dsigmas + param->offset - first;
     }
     for (int k = 0; k < node->n_inputs; k++) {
         int64_t input = node->inputs[k];
@@ -433,28 +481,36 @@ static crd_status backward_node(crd_gradient *gradient, int64_t index, const uni
         adds[k] = gradient->plan.last_reader[input] != index || (k > 0 && input == node->inputs[0]);
     }
     if (gradient->random[index])
-        backward_random(gradient, index, u, din[0], adds[0], dparams, drhos);
+        backward_random(gradient, index, u, din[0], adds[0], dparams, dsigmas);
     else
         backward_fixed(gradient, index, u, din, adds, dparams);
-    return add_to_sums(gradient, index, u, first);
+    return sum_node(gradient, index, u, first, dsigmas);
 }
 
-static crd_status backward(crd_gradient *gradient, const unit *u, crd_gradient_ready *ready,
-                           void *payload)
+/* What does not lead to the output has zeros for a gradient. */
+static crd_status backward_nothing(crd_gradient *gradient, int64_t index, const unit *u)
 {
+    float *dsigmas[2] = {gradient->dsigmas, gradient->dsigmas};
+    int64_t first, n;
+    node_range(&first, &n, gradient, index);
+    memset(gradient->dparams, 0, (size_t)n * sizeof(float));
+    memset(gradient->dsigmas, 0, (size_t)n * sizeof(float));
+    return sum_node(gradient, index, u, first, dsigmas);
+}
+
+static crd_status backward(crd_gradient *gradient, const unit *u)
+{
+    crd_status status = CRD_OK;
     for (int64_t i = gradient->model.network->n_nodes - 1; i > 0; i--) {
-        /* What does not lead to the output has no gradient, and so nothing to add. */
-        if (gradient->plan.last_reader[i] >= 0) {
-            crd_status status = backward_node(gradient, i, u);
-            if (status != CRD_OK)
-                return status;
-        }
         int64_t first, n;
+        CRD_TRY(gradient->plan.last_reader[i] >= 0 ? backward_node(gradient, i, u)
+                                                   : backward_nothing(gradient, i, u));
         node_range(&first, &n, gradient, i);
-        if (n > 0 && ready != NULL)
-            ready(first, n, payload);
+        if (n > 0 && u->target->ready != NULL)
+            u->target->ready(first, n, u->target->payload);
     }
-    return CRD_OK;
+cleanup:
+    return status;
 }
 
 static crd_status check_call(const crd_gradient *gradient, const unit *u)
@@ -483,13 +539,13 @@ cleanup:
     return status;
 }
 
-crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, crd_gradient *gradient,
-                            const crd_loss *data_term, const float *images, const int64_t *labels,
-                            const float *values, int64_t n_images, int64_t first_image,
-                            int64_t draw, double weight, crd_gradient_ready *ready, void *payload)
+crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_target *target,
+                            crd_gradient *gradient, const crd_loss *data_term, const float *images,
+                            const int64_t *labels, const float *values, int64_t n_images,
+                            int64_t first_image, int64_t draw, double weight)
 {
     crd_status status = CRD_OK;
-    const unit u = {n_images, first_image, draw, weight, sums};
+    const unit u = {n_images, first_image, draw, weight, target};
     double start_s = crd_clock_now_s(),
            before_s = gradient->times.draw_s + gradient->times.weighted_s;
     CRD_TRY(check_call(gradient, &u));
@@ -499,7 +555,7 @@ crd_status crd_gradient_add(double *loss, float *logits, int64_t *sums, crd_grad
                (size_t)(n_images * crd_network_n_outputs(gradient->model.network)) *
                    sizeof *logits);
     CRD_TRY(evaluate(loss, gradient, data_term, labels, values, &u));
-    CRD_TRY(backward(gradient, &u, ready, payload));
+    CRD_TRY(backward(gradient, &u));
     gradient->times.rest_s += crd_clock_now_s() - start_s -
                               (gradient->times.draw_s + gradient->times.weighted_s - before_s);
 cleanup:

@@ -22,7 +22,7 @@ static void fill_scaled(float *mu, float *sigma, const crd_posterior *posterior,
     for (int64_t i = first; i < first + n; i++)
         mu[i] = (float)((double)posterior->mu[i] * gain + shift);
     if (is_bayesian)
-        crd_kernels_get()->param->softplus(sigma + first, NULL, posterior->rho + first, n, gain);
+        crd_kernels_get()->param->softplus(sigma + first, posterior->rho + first, n, gain);
 }
 
 static crd_status fold(float *mu, float *sigma, const crd_posterior *posterior,

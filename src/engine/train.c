@@ -40,8 +40,8 @@ typedef struct train_run {
     crd_batches *batches;
     crd_update *update;
     int64_t n_floats, n_outputs, image_floats, value_floats;
-    int64_t n_sums;  /* of the gradient */
-    int64_t *sums;   /* [n_sums + N_EXTRA] */
+    int64_t *sums; /* of the gradient; NULL: no step needs them */
+    int64_t extra[N_EXTRA];
     bucket *buckets; /* [n_buckets] last parameters first */
     int n_buckets, n_begun;
     int is_checked;         /* 1: the ranks have been seen to compute the same bits */
@@ -55,6 +55,20 @@ typedef struct train_run {
 static int is_local(const train_run *r)
 {
     return r->options->local_steps > 1;
+}
+
+static int64_t count_units(const train_run *r, int64_t n_images)
+{
+    return crd_divide_up(n_images, r->options->gradient.micro_batch) * r->options->n_draws;
+}
+
+/* A step of one unit on one rank has no use for sums: each piece of the gradient makes its update while it is in
+ * the cache. */
+static int is_at_once(const train_run *r, int64_t n_images)
+{
+    const crd_train_options *o = r->options;
+    return crd_comm_size(r->comm) == 1 && count_units(r, n_images) == 1 && !is_local(r) &&
+           o->clip_norm == 0 && !o->keep_gradients;
 }
 
 /* Batches that travel together: with local steps one for every rank. */
@@ -146,10 +160,10 @@ static crd_status allocate_own(train_run *r)
         CRD_TRY(crd_gradient_set_calibration(r->gradient, o->calibration, o->calibration_beta,
                                              o->uncertainty_threshold, o->error_threshold));
     CRD_TRY(create_teacher(r));
-    CRD_TRY(crd_update_create(&r->update, r->state, o));
+    CRD_TRY(crd_update_create(&r->update, r->state, r->gradient, o));
     CRD_TRY(plan_buckets(r, p));
-    r->n_sums = crd_gradient_n_sums(r->gradient);
-    CRD_ALLOC(&r->sums, r->n_sums + N_EXTRA, "gradient sums");
+    if (!is_at_once(r, o->batch_size))
+        CRD_ALLOC(&r->sums, crd_gradient_n_sums(r->gradient), "gradient sums");
     CRD_ALLOC(&r->logits, o->gradient.micro_batch * r->n_outputs, "logits");
     CRD_ALLOC(&r->taught, o->gradient.micro_batch * r->n_outputs, "teacher's logits");
     if (is_local(r))
@@ -191,7 +205,7 @@ static void on_ready(int64_t first, int64_t n, void *payload)
 
 static void count_right(train_run *r, const int64_t *labels, int64_t n)
 {
-    int64_t *extra = r->sums + r->n_sums;
+    int64_t *extra = r->extra;
     for (int64_t i = 0; i < n; i++) {
         const float *logits = r->logits + i * r->n_outputs;
         int64_t top = 0;
@@ -203,9 +217,9 @@ static void count_right(train_run *r, const int64_t *labels, int64_t n)
     }
 }
 
-/* Adds the gradient of n images of a batch from `at` on. */
+/* The gradient of n images of a batch from `at` on. */
 static crd_status add_gradient(double *loss, train_run *r, const crd_batch *batch, int64_t at,
-                               int64_t n, int64_t draw, crd_gradient_ready *ready)
+                               int64_t n, int64_t draw, const crd_gradient_target *target)
 {
     crd_status status = CRD_OK;
     const crd_train_options *o = r->options;
@@ -218,16 +232,17 @@ static crd_status add_gradient(double *loss, train_run *r, const crd_batch *batc
     }
     /* Without labels a calibration term takes the values. */
     int is_by_label = crd_loss_target(o->loss) == CRD_TARGET_LABEL;
-    CRD_TRY(crd_gradient_add(loss, r->logits, r->sums, r->gradient, o->loss, images,
+    CRD_TRY(crd_gradient_add(loss, r->logits, target, r->gradient, o->loss, images,
                              is_by_label ? batch->labels + at : NULL, values, n, batch->first + at,
-                             draw, weight, ready, r));
+                             draw, weight));
     CRD_REQUIRE(fabs(*loss) < 1e9, CRD_ERR_NUMERIC, "the data term is %g", *loss);
 cleanup:
     return status;
 }
 
-/* Unit (micro-batch, draw) of a batch; `last`: this rank's last one, whose sums may travel as they get ready. */
-static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, int last)
+/* Unit (micro-batch, draw) of a batch. */
+static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit,
+                           const crd_gradient_target *target)
 {
     crd_status status = CRD_OK;
     const crd_train_options *o = r->options;
@@ -240,9 +255,9 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit, i
     crd_comm_note(r->comm, "computing unit %lld of step %lld", (long long)unit,
                   (long long)r->state->step + 1);
     double loss;
-    CRD_TRY(add_gradient(&loss, r, batch, at, n, draw, last ? on_ready : NULL));
-    r->sums[r->n_sums + SUM_LOSS] += llrint(ldexp(loss * (double)n, LOSS_BITS));
-    r->sums[r->n_sums + SUM_ROWS] += n;
+    CRD_TRY(add_gradient(&loss, r, batch, at, n, draw, target));
+    r->extra[SUM_LOSS] += llrint(ldexp(loss * (double)n, LOSS_BITS));
+    r->extra[SUM_ROWS] += n;
     count_right(r, batch->labels + at, n);
 cleanup:
     return status;
@@ -250,7 +265,7 @@ cleanup:
 
 static void add_to_epoch(train_run *r)
 {
-    const int64_t *extra = r->sums + r->n_sums;
+    const int64_t *extra = r->extra;
     double *sums = r->state->sums;
     sums[0] += ldexp((double)extra[SUM_LOSS], -LOSS_BITS);
     sums[1] += (double)extra[SUM_RIGHT];
@@ -258,21 +273,41 @@ static void add_to_epoch(train_run *r)
     sums[3] += (double)extra[SUM_LABELS];
 }
 
+/* Adds up what is counted beside the gradient; all ranks return the same. */
+static crd_status agree_on_step(train_run *r, crd_status status)
+{
+    crd_comm_sum_begin(r->comm, r->extra, N_EXTRA);
+    crd_comm_sum_end(r->comm);
+    return crd_comm_agree(r->comm, status);
+}
+
+/* The units of a batch that are this rank's, added up: the first begins the sums, and the last one's may travel as they
+ * get ready. */
+static crd_status run_units(train_run *r, const crd_batch *batch, int64_t first, int64_t step,
+                            crd_gradient_ready *ready)
+{
+    crd_status status = CRD_OK;
+    int64_t n_units = count_units(r, batch->n);
+    if (first >= n_units)
+        memset(r->sums, 0, (size_t)crd_gradient_n_sums(r->gradient) * sizeof *r->sums);
+    for (int64_t unit = first; status == CRD_OK && unit < n_units; unit += step) {
+        const crd_gradient_target target = {.sums = r->sums,
+                                            .adds = unit > first,
+                                            .ready = unit + step >= n_units ? ready : NULL,
+                                            .payload = r};
+        status = run_unit(r, batch, unit, &target);
+    }
+    return status;
+}
+
 /* One step of all ranks together. */
 static crd_status step_together(train_run *r, const crd_batch *batch)
 {
-    crd_status status = CRD_OK;
-    int size = crd_comm_size(r->comm), rank = crd_comm_rank(r->comm);
-    int64_t n_units =
-        crd_divide_up(batch->n, r->options->gradient.micro_batch) * r->options->n_draws;
     r->n_begun = 0;
-    memset(r->sums, 0, (size_t)(r->n_sums + N_EXTRA) * sizeof *r->sums);
-    for (int64_t unit = rank; status == CRD_OK && unit < n_units; unit += size)
-        status = run_unit(r, batch, unit, unit + size >= n_units);
+    crd_status status =
+        run_units(r, batch, crd_comm_rank(r->comm), crd_comm_size(r->comm), on_ready);
     begin_sums(r, 0);
-    crd_comm_sum_begin(r->comm, r->sums + r->n_sums, N_EXTRA);
-    crd_comm_sum_end(r->comm);
-    return crd_comm_agree(r->comm, status);
+    return agree_on_step(r, status);
 }
 
 /* One step of this rank alone, on its batch of the group; a rank without one waits for the average. */
@@ -280,7 +315,6 @@ static crd_status step_alone(train_run *r, const crd_batch *group)
 {
     crd_status status = CRD_OK;
     int64_t at = crd_comm_rank(r->comm) * r->options->batch_size;
-    memset(r->sums, 0, (size_t)(r->n_sums + N_EXTRA) * sizeof *r->sums);
     if (at < group->n) {
         crd_batch own = *group;
         own.first += at;
@@ -288,15 +322,22 @@ static crd_status step_alone(train_run *r, const crd_batch *group)
         own.images += at * r->image_floats;
         own.labels += at;
         own.values += at * r->value_floats;
-        int64_t n_units =
-            crd_divide_up(own.n, r->options->gradient.micro_batch) * r->options->n_draws;
-        for (int64_t unit = 0; status == CRD_OK && unit < n_units; unit++)
-            status = run_unit(r, &own, unit, 0);
+        status = run_units(r, &own, 0, 1, NULL);
         r->local_images += own.n;
     }
-    crd_comm_sum_begin(r->comm, r->sums + r->n_sums, N_EXTRA);
-    crd_comm_sum_end(r->comm);
-    return crd_comm_agree(r->comm, status);
+    return agree_on_step(r, status);
+}
+
+/* Gradient and update in one. */
+static crd_status step_at_once(train_run *r, const crd_batch *batch, double lr, double kl_weight)
+{
+    crd_status status = CRD_OK;
+    const crd_gradient_target target = {.take = crd_update_take, .payload = r->update};
+    crd_update_begin(r->update, lr, kl_weight);
+    CRD_TRY(run_unit(r, batch, 0, &target));
+    CRD_TRY(crd_update_end(r->update));
+cleanup:
+    return agree_on_step(r, status);
 }
 
 /* A parameter's sums in a block become those of all steps so far. They add up in float, as torch's .grad does. */
@@ -349,7 +390,13 @@ static void average(train_run *r, float *values, float *base, int64_t n_images)
         memcpy(base, values, (size_t)r->n_floats * sizeof *base);
 }
 
-static void average_all(train_run *r)
+static crd_status set_parameters(train_run *r)
+{
+    return crd_gradient_set_parameters(r->gradient, r->state->posterior->mu,
+                                       r->state->posterior->rho);
+}
+
+static crd_status average_all(train_run *r)
 {
     int64_t n_images = r->local_images;
     crd_comm_sum_begin(r->comm, &n_images, 1);
@@ -360,6 +407,7 @@ static void average_all(train_run *r)
         for (int block = 0; block < 2; block++)
             average(r, r->state->states[k] + block * r->n_floats, NULL, n_images);
     r->local_images = 0;
+    return crd_comm_agree(r->comm, set_parameters(r));
 }
 
 static void set_base(train_run *r)
@@ -378,12 +426,12 @@ static crd_status check_ranks(train_run *r, const crd_batch *batch)
         return CRD_OK;
     r->is_checked = 1;
     crd_comm_note(r->comm, "computing what all ranks compute");
-    memset(r->sums, 0, (size_t)r->n_sums * sizeof *r->sums);
-    CRD_TRY(crd_comm_agree(
-        r->comm, add_gradient(&loss, r, batch, 0,
-                              crd_smaller(r->options->gradient.micro_batch, batch->n), 0, NULL)));
-    CRD_TRY(crd_health_compare(
-        r->comm, crd_health_digest(r->sums, r->n_sums * (int64_t)sizeof *r->sums)));
+    const crd_gradient_target target = {.sums = r->sums};
+    int64_t n = crd_smaller(r->options->gradient.micro_batch, batch->n);
+    int64_t n_sums = crd_gradient_n_sums(r->gradient);
+    CRD_TRY(crd_comm_agree(r->comm, add_gradient(&loss, r, batch, 0, n, 0, &target)));
+    CRD_TRY(
+        crd_health_compare(r->comm, crd_health_digest(r->sums, n_sums * (int64_t)sizeof *r->sums)));
 cleanup:
     return status;
 }
@@ -395,13 +443,15 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
     double lr = crd_schedule_lr(&r->options->schedule, r->options->optimizer.lr, s->epoch);
     double kl_weight = crd_update_kl_weight(r->options, s->epoch);
     int64_t per_epoch = crd_divide_up(r->options->n_images, r->options->batch_size * group_of(r));
-    CRD_TRY(crd_comm_agree(
-        r->comm, crd_gradient_set_parameters(r->gradient, s->posterior->mu, s->posterior->rho)));
+    int at_once = is_at_once(r, batch->n);
+    memset(r->extra, 0, sizeof r->extra);
     CRD_TRY(check_ranks(r, batch));
-    CRD_TRY(is_local(r) ? step_alone(r, batch) : step_together(r, batch));
+    CRD_TRY(at_once       ? step_at_once(r, batch, lr, kl_weight)
+            : is_local(r) ? step_alone(r, batch)
+                          : step_together(r, batch));
     add_to_epoch(r);
     status = r->options->keep_gradients ? keep_gradients(r) : CRD_OK;
-    if (status == CRD_OK &&
+    if (status == CRD_OK && !at_once &&
         (!is_local(r) || batch->n > crd_comm_rank(r->comm) * r->options->batch_size))
         status = crd_update_step(r->update, r->sums, lr, kl_weight);
     CRD_TRY(crd_comm_agree(r->comm, status));
@@ -409,7 +459,7 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
     s->batch += group_of(r);
     int64_t done = s->batch / group_of(r);
     if (is_local(r) && (done % r->options->local_steps == 0 || done == per_epoch))
-        average_all(r);
+        CRD_TRY(average_all(r));
 cleanup:
     if (status != CRD_OK && status != CRD_STOPPED)
         status =
@@ -551,6 +601,7 @@ crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *
     r.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     CRD_TRY(crd_comm_agree(comm, check_options(options, state)));
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r)));
+    CRD_TRY(crd_comm_agree(comm, set_parameters(&r)));
     if (is_local(&r))
         set_base(&r);
     crd_batches_plan plan = {

@@ -1,55 +1,50 @@
-/* A step goes over the parameters in pieces that stay in the cache: sums to gradient, divergence, optimizer. No
- * vector of gradients exists; a norm to clip by takes the gradients twice. */
+/* A step goes over the parameters once, in pieces that stay in the cache: sums to gradient, divergence, optimizer, and
+ * sigma of the new rho. No vector of gradients exists; a norm to clip by takes the gradients twice. */
 #include "engine/update.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "bayes/gradient_scales.h"
+#include "bayes/prior.h"
 #include "kernels/kernels.h"
+#include "optim/adam.h"
 
 enum { PIECE = 1024 };
 
-/* Channels of a running statistic and how fast it moves. */
-typedef struct running {
-    int64_t first, n;
-    double momentum;
-} running;
-
 struct crd_update {
     crd_train_state *state;
+    crd_gradient *gradient;
     const crd_train_options *options;
     int64_t n_floats;
-    int64_t *trained; /* [n_trained] parameters */
-    int64_t n_trained;
-    running *runnings;
-    int64_t n_runnings;
+    /* [n_params] weights and biases are trained; running statistics follow the data, with a momentum that is not 0. */
+    uint8_t *trained;
+    double *momentum;
+    /* Of the step that is under way. */
+    double lr, kl_weight;
+    float factor; /* of the gradient */
+    crd_status status;
 };
 
-/* Elements [first, first + n) of parameter trained[index], and the gradient by mu and, where there is one, rho. */
+/* Elements [first, first + n) of the blocks, of one parameter, and their sums by mu and, where there is one, rho. */
 typedef struct piece {
-    int64_t index, first, n;
+    int64_t param, first, n;
     int n_blocks;
-    float grads[2][PIECE];
+    const int64_t *sums[2];
 } piece;
 
-/* Weights and biases are trained; running statistics follow the data. */
 static void plan_node(crd_update *u, const crd_node *node)
 {
-    const crd_params *params = &u->state->posterior->network->params;
     for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++)
         if (node->params[slot] >= 0)
-            u->trained[u->n_trained++] = node->params[slot];
+            u->trained[node->params[slot]] = 1;
     for (int slot = CRD_PARAM_RUNNING_MEAN; slot <= CRD_PARAM_RUNNING_VAR; slot++)
-        if (node->params[slot] >= 0 && u->options->gradient.batch_norm_train) {
-            const crd_param *p = &params->entries[node->params[slot]];
-            u->runnings[u->n_runnings++] = (running){
-                .first = p->offset, .n = p->count, .momentum = node->attrs.batch_norm2d.momentum};
-        }
+        if (node->params[slot] >= 0 && u->options->gradient.batch_norm_train)
+            u->momentum[node->params[slot]] = node->attrs.batch_norm2d.momentum;
 }
 
-crd_status crd_update_create(crd_update **out, crd_train_state *state,
+crd_status crd_update_create(crd_update **out, crd_train_state *state, crd_gradient *gradient,
                              const crd_train_options *options)
 {
     crd_status status = CRD_OK;
@@ -58,10 +53,11 @@ crd_status crd_update_create(crd_update **out, crd_train_state *state,
     *out = NULL;
     CRD_ALLOC(&u, 1, "update");
     u->state = state;
+    u->gradient = gradient;
     u->options = options;
     u->n_floats = network->params.n_floats;
     CRD_ALLOC(&u->trained, network->params.n_params, "update");
-    CRD_ALLOC(&u->runnings, network->params.n_params, "update");
+    CRD_ALLOC(&u->momentum, network->params.n_params, "update");
     for (int64_t i = 0; i < network->n_nodes; i++)
         plan_node(u, &network->nodes[i]);
     *out = u;
@@ -75,7 +71,7 @@ void crd_update_destroy(crd_update *update)
 {
     if (update == NULL)
         return;
-    crd_free(update->runnings);
+    crd_free(update->momentum);
     crd_free(update->trained);
     crd_free(update);
 }
@@ -89,108 +85,194 @@ double crd_update_kl_weight(const crd_train_options *options, int64_t epoch)
 
 static const crd_param *param_of(const crd_update *u, int64_t index)
 {
-    return &u->state->posterior->network->params.entries[u->trained[index]];
+    return &u->state->posterior->network->params.entries[index];
 }
 
-/* The piece behind p; behind one of n = 0 the first. Returns 0 at the end. */
-static int next_piece(piece *p, const crd_update *u)
+/* A whole parameter with its sums. */
+static piece whole(const crd_update *u, int64_t index, const int64_t *sums)
 {
-    int64_t done = p->n == 0 ? 0 : p->first + p->n - param_of(u, p->index)->offset;
-    while (p->index < u->n_trained && done == param_of(u, p->index)->count) {
-        p->index++;
-        done = 0;
-    }
-    if (p->index == u->n_trained)
-        return 0;
-    const crd_param *param = param_of(u, p->index);
-    int has_rho = u->state->posterior->bayesian[u->trained[p->index]] && !u->options->gradient.mean;
-    p->first = param->offset + done;
-    p->n = param->count - done < PIECE ? param->count - done : PIECE;
-    p->n_blocks = 1 + has_rho;
-    return 1;
+    const crd_param *param = param_of(u, index);
+    int has_rho = u->state->posterior->bayesian[index] && !u->options->gradient.mean;
+    return (piece){.param = index,
+                   .first = param->offset,
+                   .n = param->count,
+                   .n_blocks = 1 + has_rho,
+                   .sums = {sums + param->offset, sums + u->n_floats + param->offset}};
 }
 
-/* The gradient of the loss. */
-static void fill_gradient(piece *p, const crd_update *u, const int64_t *sums, double kl_weight)
+/* At most PIECE elements of `all` from `done` on. */
+static piece part(const piece *all, int64_t done)
+{
+    piece p = *all;
+    p.first += done;
+    p.n = all->n - done < PIECE ? all->n - done : PIECE;
+    for (int block = 0; block < p.n_blocks; block++)
+        p.sums[block] += done;
+    return p;
+}
+
+/* The gradient of the loss, of at most PIECE elements. */
+static void fill_gradient(float grads[2][PIECE], const crd_update *u, const piece *p)
 {
     const double unit = ldexp(1, -CRD_GRADIENT_BITS);
     for (int block = 0; block < p->n_blocks; block++)
-        crd_kernels_get()->param->read_sums(p->grads[block], sums + block * u->n_floats + p->first,
-                                            p->n, unit);
-    if (p->n_blocks == 1 || kl_weight == 0)
+        crd_kernels_get()->param->read_sums(grads[block], p->sums[block], p->n, unit);
+    if (p->n_blocks == 1 || u->kl_weight == 0)
         return;
-    double kl[2][PIECE];
-    for (int block = 0; block < 2; block++)
-        memset(kl[block], 0, (size_t)p->n * sizeof **kl);
-    crd_posterior_kl_gradient(kl[0], kl[1], u->state->posterior, p->first, p->n, u->options->kl,
-                              kl_weight);
-    for (int block = 0; block < 2; block++)
-        for (int64_t i = 0; i < p->n; i++)
-            p->grads[block][i] += (float)kl[block][i];
+    float *sigma, *slope;
+    crd_gradient_scales(&sigma, &slope, u->gradient);
+    crd_posterior_kl_gradient(grads[0], grads[1], u->state->posterior, sigma, slope, p->first, p->n,
+                              u->options->kl, u->kl_weight);
 }
 
-static crd_status step_block(const crd_update *u, const piece *p, int block, double lr)
+/* Parameters and moments of a piece. */
+static float *block_of(float *states[2], const crd_update *u, const piece *p, int block)
 {
     const crd_posterior *posterior = u->state->posterior;
-    float *values = (block == 0 ? posterior->mu : posterior->rho) + p->first;
-    float *states[2] = {NULL, NULL};
-    int finite = 1;
-    for (int k = 0; k < u->state->n_states; k++)
-        states[k] = u->state->states[k] + block * u->n_floats + p->first;
-    crd_optimizer_step(values, p->grads[block], states, p->n, u->state->step + 1, lr,
-                       &u->options->optimizer);
-    for (int64_t i = 0; i < p->n; i++)
-        finite &= fabsf(values[i]) <= FLT_MAX;
-    if (finite)
-        return CRD_OK;
-    const crd_param *param = param_of(u, p->index);
-    int64_t i = 0;
-    while (isfinite(values[i]))
-        i++;
-    return CRD_FAIL(CRD_ERR_NUMERIC, "%s of %s: element %lld is %g", block == 0 ? "mu" : "rho",
-                    param->name, (long long)(p->first + i - param->offset), (double)values[i]);
+    for (int k = 0; k < 2; k++)
+        states[k] =
+            k < u->state->n_states ? u->state->states[k] + block * u->n_floats + p->first : NULL;
+    return (block == 0 ? posterior->mu : posterior->rho) + p->first;
 }
 
-static double gradient_norm(const crd_update *u, const int64_t *sums, double kl_weight)
+/* At most PIECE elements, any optimizer, any prior. Returns whether all are finite. */
+static int step_part(const crd_update *u, const piece *p)
+{
+    float grads[2][PIECE], *states[2];
+    int finite = 1;
+    fill_gradient(grads, u, p);
+    for (int block = 0; block < p->n_blocks; block++) {
+        float *values = block_of(states, u, p, block);
+        for (int64_t i = 0; u->factor != 1 && i < p->n; i++)
+            grads[block][i] *= u->factor;
+        finite &= crd_optimizer_step(values, grads[block], states, p->n, u->state->step + 1, u->lr,
+                                     &u->options->optimizer);
+    }
+    if (p->n_blocks == 2) {
+        float *sigma, *slope;
+        crd_gradient_scales(&sigma, &slope, u->gradient);
+        crd_kernels_get()->param->scales(sigma + p->first, slope + p->first,
+                                         u->state->posterior->rho + p->first, p->n);
+    }
+    return finite;
+}
+
+/* Fills in a step of all elements in one pass, if there is a kernel for it: for Adam and a normal prior. */
+static int plan_at_once(crd_posterior_step *step, const crd_update *u, const piece *p)
+{
+    float *states[2];
+    *step = (crd_posterior_step){.unit = ldexp(1, -CRD_GRADIENT_BITS), .clip = u->factor};
+    if (p->n_blocks == 1 ||
+        !crd_optimizer_adam(&step->adam, u->state->step + 1, u->lr, &u->options->optimizer) ||
+        !crd_prior_normal(&step->prior, u->state->posterior, p->param,
+                          p->first - param_of(u, p->param)->offset, u->options->kl, u->kl_weight))
+        return 0;
+    for (int block = 0; block < 2; block++) {
+        step->params[block] = block_of(states, u, p, block);
+        step->means[block] = states[0];
+        step->squares[block] = states[1];
+        step->sums[block] = p->sums[block];
+    }
+    crd_gradient_scales(&step->sigma, &step->slope, u->gradient);
+    step->sigma += p->first;
+    step->slope += p->first;
+    return 1;
+}
+
+/* Whichever value is not finite. */
+static crd_status not_finite(const crd_update *u, const piece *p)
+{
+    const crd_param *param = param_of(u, p->param);
+    const float *mu = u->state->posterior->mu, *rho = u->state->posterior->rho;
+    int64_t i = p->first;
+    while (isfinite(mu[i]) && isfinite(rho[i]))
+        i++;
+    int is_mu = !isfinite(mu[i]);
+    return CRD_FAIL(CRD_ERR_NUMERIC, "%s of %s: element %lld is %g", is_mu ? "mu" : "rho",
+                    param->name, (long long)(i - param->offset), (double)(is_mu ? mu[i] : rho[i]));
+}
+
+static crd_status step_piece(const crd_update *u, const piece *p)
+{
+    crd_posterior_step step;
+    int finite = 1;
+    if (plan_at_once(&step, u, p))
+        finite = crd_kernels_get()->param->posterior_step(&step, p->n);
+    else
+        for (int64_t done = 0; done < p->n; done += PIECE) {
+            const piece some = part(p, done);
+            finite &= step_part(u, &some);
+        }
+    return finite ? CRD_OK : not_finite(u, p);
+}
+
+static double gradient_norm(const crd_update *u, const int64_t *sums)
 {
     double square = 0;
-    for (piece p = {.n = 0}; next_piece(&p, u);) {
-        fill_gradient(&p, u, sums, kl_weight);
-        for (int block = 0; block < p.n_blocks; block++)
-            for (int64_t i = 0; i < p.n; i++)
-                square += (double)p.grads[block][i] * (double)p.grads[block][i];
+    for (int64_t k = 0; k < u->state->posterior->network->params.n_params; k++) {
+        const piece all = whole(u, k, sums);
+        for (int64_t done = 0; u->trained[k] && done < all.n; done += PIECE) {
+            float grads[2][PIECE];
+            const piece p = part(&all, done);
+            fill_gradient(grads, u, &p);
+            for (int block = 0; block < p.n_blocks; block++)
+                for (int64_t i = 0; i < p.n; i++)
+                    square += (double)grads[block][i] * (double)grads[block][i];
+        }
     }
     return sqrt(square);
 }
 
 /* The sums of the running slots are means over the step's units, as their weights add up to 1. */
-static void move_running(crd_update *u, const int64_t *sums)
+static void move_running(const crd_update *u, const piece *p)
 {
-    float *mu = u->state->posterior->mu;
-    const double unit = ldexp(1, -CRD_GRADIENT_BITS);
-    for (int64_t k = 0; k < u->n_runnings; k++) {
-        const running *r = &u->runnings[k];
-        for (int64_t i = r->first; i < r->first + r->n; i++)
-            mu[i] =
-                (float)((1 - r->momentum) * (double)mu[i] + r->momentum * (double)sums[i] * unit);
-    }
+    float *mu = u->state->posterior->mu + p->first;
+    const double unit = ldexp(1, -CRD_GRADIENT_BITS), momentum = u->momentum[p->param];
+    for (int64_t i = 0; i < p->n; i++)
+        mu[i] = (float)((1 - momentum) * (double)mu[i] + momentum * (double)p->sums[0][i] * unit);
+}
+
+/* Behind a fault nothing more is changed. */
+static void take(crd_update *u, const piece *p)
+{
+    if (u->status == CRD_OK && u->trained[p->param])
+        u->status = step_piece(u, p);
+    if (u->status == CRD_OK && u->momentum[p->param] != 0)
+        move_running(u, p);
+}
+
+void crd_update_begin(crd_update *u, double lr, double kl_weight)
+{
+    u->lr = lr;
+    u->kl_weight = kl_weight;
+    u->factor = 1;
+    u->status = CRD_OK;
+}
+
+void crd_update_take(int64_t param, int64_t first, int64_t n, const int64_t *mu_sums,
+                     const int64_t *rho_sums, void *payload)
+{
+    const piece p = {.param = param,
+                     .first = param_of(payload, param)->offset + first,
+                     .n = n,
+                     .n_blocks = 1 + (rho_sums != NULL),
+                     .sums = {mu_sums, rho_sums}};
+    take(payload, &p);
+}
+
+crd_status crd_update_end(crd_update *u)
+{
+    return u->status;
 }
 
 crd_status crd_update_step(crd_update *u, const int64_t *sums, double lr, double kl_weight)
 {
-    crd_status status = CRD_OK;
-    float factor = 1;
+    crd_update_begin(u, lr, kl_weight);
     if (u->options->clip_norm > 0)
-        factor = (float)crd_clip_factor(gradient_norm(u, sums, kl_weight), u->options->clip_norm);
-    for (piece p = {.n = 0}; next_piece(&p, u);) {
-        fill_gradient(&p, u, sums, kl_weight);
-        for (int block = 0; block < p.n_blocks; block++) {
-            for (int64_t i = 0; factor != 1 && i < p.n; i++)
-                p.grads[block][i] *= factor;
-            CRD_TRY(step_block(u, &p, block, lr));
-        }
+        u->factor = (float)crd_clip_factor(gradient_norm(u, sums), u->options->clip_norm);
+    for (int64_t k = 0; k < u->state->posterior->network->params.n_params; k++) {
+        const piece all = whole(u, k, sums);
+        take(u, &all);
     }
-    move_running(u, sums);
-cleanup:
-    return status;
+    return crd_update_end(u);
 }

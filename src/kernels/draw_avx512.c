@@ -1,52 +1,10 @@
 /* The draw loops with AVX-512: 16 counters at once, so a superblock is four registers. */
-#include <immintrin.h>
-
+#include "kernels/floats_avx512.h"
 #include "rng/philox.h"
 
 #define WIDTH 16
 
-typedef __m512 floats;
 typedef __m512i words;
-
-static inline floats floats_all(float value)
-{
-    return _mm512_set1_ps(value);
-}
-
-static inline floats floats_load(const float *from)
-{
-    return _mm512_loadu_ps(from);
-}
-
-static inline void floats_store(float *to, floats x)
-{
-    _mm512_storeu_ps(to, x);
-}
-
-static inline floats floats_add(floats a, floats b)
-{
-    return _mm512_add_ps(a, b);
-}
-
-static inline floats floats_sub(floats a, floats b)
-{
-    return _mm512_sub_ps(a, b);
-}
-
-static inline floats floats_mul(floats a, floats b)
-{
-    return _mm512_mul_ps(a, b);
-}
-
-static inline floats floats_fma(floats a, floats b, floats c)
-{
-    return _mm512_fmadd_ps(a, b, c);
-}
-
-static inline floats floats_sqrt(floats x)
-{
-    return _mm512_sqrt_ps(x);
-}
 
 static inline words words_all(uint32_t value)
 {

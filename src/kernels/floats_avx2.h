@@ -78,10 +78,25 @@ static inline floats floats_and(floats a, floats b)
     return _mm256_and_ps(a, b);
 }
 
+static inline floats floats_abs(floats x)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
+}
+
+static inline floats floats_if_less(floats x, floats y, floats yes, floats no)
+{
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, y, _CMP_LT_OQ));
+}
+
+static inline floats floats_scale(floats p, floats shifted)
+{
+    __m256i power = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), power));
+}
+
 static inline floats floats_below(floats x, float limit)
 {
-    floats size = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
-    return _mm256_cmp_ps(size, _mm256_set1_ps(limit), _CMP_LT_OQ);
+    return _mm256_cmp_ps(floats_abs(x), _mm256_set1_ps(limit), _CMP_LT_OQ);
 }
 
 static inline int floats_all_set(floats x)

@@ -112,6 +112,28 @@ static inline floats floats_and(floats a, floats b)
     return (floats){floats_and_half(a.low, b.low), floats_and_half(a.high, b.high)};
 }
 
+static inline floats floats_abs(floats x)
+{
+    return (floats){vabsq_f32(x.low), vabsq_f32(x.high)};
+}
+
+static inline floats floats_if_less(floats x, floats y, floats yes, floats no)
+{
+    return (floats){vbslq_f32(vcltq_f32(x.low, y.low), yes.low, no.low),
+                    vbslq_f32(vcltq_f32(x.high, y.high), yes.high, no.high)};
+}
+
+static inline float32x4_t floats_scale_half(float32x4_t p, float32x4_t shifted)
+{
+    uint32x4_t power = vshlq_n_u32(vreinterpretq_u32_f32(shifted), 23);
+    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(p), power));
+}
+
+static inline floats floats_scale(floats p, floats shifted)
+{
+    return (floats){floats_scale_half(p.low, shifted.low), floats_scale_half(p.high, shifted.high)};
+}
+
 static inline floats floats_below(floats x, float limit)
 {
     float32x4_t most = vdupq_n_f32(limit);

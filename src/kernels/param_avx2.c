@@ -6,6 +6,8 @@
 
 #define PARAM_TABLE crd_param_kernels_avx2
 
+enum { LANES = 8 };
+
 typedef struct doubles {
     __m256d low, high;
 } doubles;
@@ -13,11 +15,6 @@ typedef struct doubles {
 static inline doubles doubles_all(double value)
 {
     return (doubles){_mm256_set1_pd(value), _mm256_set1_pd(value)};
-}
-
-static inline doubles doubles_load(const double *from)
-{
-    return (doubles){_mm256_loadu_pd(from), _mm256_loadu_pd(from + 4)};
 }
 
 static inline void doubles_store(double *to, doubles x)
@@ -139,7 +136,7 @@ static inline __m256i to_longs(__m256d whole)
 }
 
 /* There is no conversion to int64_t: the multiple of 2^32 and the rest go apart, both exact. */
-static inline void add_to_longs(int64_t *sums, __m256d x)
+static inline void half_to_longs(int64_t *sums, __m256d x, int adds)
 {
     enum { toward_zero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC };
     __m256d half = _mm256_or_pd(_mm256_and_pd(x, _mm256_set1_pd(-0.0)), _mm256_set1_pd(0.5));
@@ -149,13 +146,13 @@ static inline void add_to_longs(int64_t *sums, __m256d x)
         _mm256_round_pd(_mm256_fnmadd_pd(high, _mm256_set1_pd(0x1p32), nearest), toward_zero);
     __m256i sum = _mm256_add_epi64(_mm256_slli_epi64(to_longs(high), 32), to_longs(low));
     __m256i *at = (__m256i *)sums;
-    _mm256_storeu_si256(at, _mm256_add_epi64(_mm256_loadu_si256(at), sum));
+    _mm256_storeu_si256(at, adds ? _mm256_add_epi64(_mm256_loadu_si256(at), sum) : sum);
 }
 
-static inline void doubles_add_to_longs(int64_t *sums, doubles x)
+static inline void doubles_to_longs(int64_t *sums, doubles x, int adds)
 {
-    add_to_longs(sums, x.low);
-    add_to_longs(sums + 4, x.high);
+    half_to_longs(sums, x.low, adds);
+    half_to_longs(sums + 4, x.high, adds);
 }
 
 #include "kernels/param_body.h"

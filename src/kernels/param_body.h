@@ -1,10 +1,10 @@
-/** The loops over parameters, 8 elements at a time. The file that includes this one defines for its
- * instruction set `doubles`, 8 of them: doubles_all, _of_floats, _to_floats, _of_longs (of int64_t in memory), _add,
+/** The loops over parameters, LANES elements at a time. The file that includes this one defines for its
+ * instruction set LANES, 8 or 16; `floats`, as many of them (floats_avx2.h); and `doubles`, likewise: doubles_all, _of_floats, _to_floats, _of_longs (of int64_t in memory), _add,
  * _sub, _mul, _div, _fma (a b + c), _max (b where a is no number), _abs, _if_less (x < y ? a : b), _scale (p times 2 to the low bits of `shifted`), _split (x = m 2^(k - 2^52 - 1023)
- * with m as crd_log_sigma has it), doubles_add_to_longs (rounded, to int64_t in memory); and PARAM_TABLE. The operations are those of
+ * with m as crd_log_sigma has it), doubles_to_longs (rounded, to or onto int64_t in memory); and PARAM_TABLE. The operations are those of
  * param_ref.c and softplus.h, one by one.
  *
- * The last elements of a vector go through a block of 8 on the stack, whose rest is zeros.
+ * The last elements of a vector go through a block on the stack, whose rest is zeros.
  */
 #ifndef CRD_KERNELS_PARAM_BODY_H
 #define CRD_KERNELS_PARAM_BODY_H
@@ -16,7 +16,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 8 };
+/* AHEAD: elements between what is worked on and what is asked for. */
+enum { SUM_LANES = 8, LINE_FLOATS = 16, AHEAD = 256 };
 
 /* One step of a polynomial: p x + c. */
 INLINE doubles horner(doubles p, doubles x, double c)
@@ -60,16 +61,12 @@ INLINE doubles twice_artanh(doubles s)
 }
 
 /* crd_softplus. */
-INLINE void softplus8(doubles *sigma, doubles *slope, doubles rho)
+INLINE doubles softplus_of(doubles rho)
 {
-    doubles zero = doubles_all(0), one = doubles_all(1);
     doubles x = doubles_sub(doubles_all(-0.0), doubles_abs(rho));
     doubles e = exponential(doubles_max(x, doubles_all(CRD_EXP_LEAST)));
-    doubles one_e = doubles_add(one, e), two_e = doubles_add(doubles_all(2), e);
-    doubles inverse = doubles_div(one, doubles_mul(one_e, two_e));
-    doubles s = doubles_mul(doubles_mul(e, one_e), inverse);
-    *sigma = doubles_add(doubles_max(rho, zero), twice_artanh(s));
-    *slope = doubles_mul(doubles_mul(doubles_if_less(zero, rho, one, e), two_e), inverse);
+    doubles s = doubles_div(e, doubles_add(doubles_all(2), e));
+    return doubles_add(doubles_max(rho, doubles_all(0)), twice_artanh(s));
 }
 
 /* crd_log_sigma. */
@@ -85,38 +82,91 @@ INLINE doubles log_sigma(doubles sigma, doubles rho)
     return doubles_if_less(rho, doubles_all(CRD_LOG_SIGMA_IS_RHO), rho, value);
 }
 
-INLINE floats softplus_block(float *sigma, float *slope, const float *rho, doubles gain)
+INLINE void softplus_block(float *sigma, const float *rho, doubles gain)
 {
-    floats r = floats_load(rho);
-    doubles value, derivative;
-    softplus8(&value, &derivative, doubles_of_floats(r));
-    if (slope != NULL)
-        floats_store(slope, doubles_to_floats(derivative));
+    doubles value = softplus_of(doubles_of_floats(floats_load(rho)));
     floats_store(sigma, doubles_to_floats(doubles_mul(value, gain)));
-    return floats_below(r, INFINITY);
 }
 
-static int softplus(float *sigma, float *slope, const float *rho, int64_t n, double gain)
+static void softplus(float *sigma, const float *rho, int64_t n, double gain)
 {
     const doubles gains = doubles_all(gain);
-    floats finite = floats_below(floats_all(0), INFINITY);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        finite = floats_and(
-            finite, softplus_block(sigma + i, slope == NULL ? NULL : slope + i, rho + i, gains));
-    if (i < n) {
+        softplus_block(sigma + i, rho + i, gains);
+    if (i == n)
+        return;
+    float in[LANES] = {0}, out[LANES];
+    memcpy(in, rho + i, (size_t)(n - i) * sizeof *in);
+    softplus_block(out, in, gains);
+    memcpy(sigma + i, out, (size_t)(n - i) * sizeof *out);
+}
+
+INLINE floats horner_floats(floats p, floats x, float c)
+{
+    return floats_fma(p, x, floats_all(c));
+}
+
+/* crd_scales_exp. */
+INLINE floats scales_exp(floats x)
+{
+    floats round = floats_all(CRD_SCALES_ROUND);
+    floats shifted = floats_fma(x, floats_all(CRD_SCALES_PER_LN2), round);
+    floats k = floats_sub(shifted, round);
+    floats f = floats_fma(k, floats_all(-CRD_SCALES_LN2_HIGH), x);
+    f = floats_fma(k, floats_all(-CRD_SCALES_LN2_LOW), f);
+    floats p = floats_all(CRD_SCALES_EXP_4);
+    p = horner_floats(p, f, CRD_SCALES_EXP_3);
+    p = horner_floats(p, f, CRD_SCALES_EXP_2);
+    p = horner_floats(p, f, CRD_SCALES_EXP_1);
+    p = horner_floats(p, f, CRD_SCALES_EXP_0);
+    p = floats_fma(floats_mul(p, f), f, floats_add(f, floats_all(1)));
+    return floats_scale(p, shifted);
+}
+
+/* crd_scales. */
+INLINE void store_scales(float *sigma, float *slope, floats rho)
+{
+    floats zero = floats_all(0), one = floats_all(1);
+    floats x = floats_sub(floats_all(-0.0F), floats_abs(rho));
+    floats e = scales_exp(floats_max(x, floats_all(CRD_SCALES_LEAST)));
+    floats one_e = floats_add(one, e), two_e = floats_add(floats_all(2), e);
+    floats inverse = floats_div(one, floats_mul(one_e, two_e));
+    floats s = floats_mul(floats_mul(e, one_e), inverse), ss = floats_mul(s, s);
+    floats p = floats_all(CRD_SCALES_ARTANH_3);
+    p = horner_floats(p, ss, CRD_SCALES_ARTANH_2);
+    p = horner_floats(p, ss, CRD_SCALES_ARTANH_1);
+    p = horner_floats(p, ss, CRD_SCALES_ARTANH_0);
+    floats small = floats_fma(floats_mul(p, ss), s, floats_add(s, s));
+    floats numerator = floats_if_less(zero, rho, one, e);
+    floats_store(sigma, floats_add(floats_max(rho, zero), small));
+    floats_store(slope, floats_mul(floats_mul(numerator, two_e), inverse));
+}
+
+static int scales(float *sigma, float *slope, const float *rho, int64_t n)
+{
+    floats finite = floats_below(floats_all(0), INFINITY);
+    int64_t i = 0;
+    for (; i < n; i += LANES) {
         float in[LANES] = {0}, out[2][LANES];
         size_t bytes = (size_t)(n - i) * sizeof *in;
+        if (n - i >= LANES) {
+            floats r = floats_load(rho + i);
+            finite = floats_and(finite, floats_below(r, INFINITY));
+            store_scales(sigma + i, slope + i, r);
+            continue;
+        }
         memcpy(in, rho + i, bytes);
-        finite = floats_and(finite, softplus_block(out[0], out[1], in, gains));
+        floats r = floats_load(in);
+        finite = floats_and(finite, floats_below(r, INFINITY));
+        store_scales(out[0], out[1], r);
         memcpy(sigma + i, out[0], bytes);
-        if (slope != NULL)
-            memcpy(slope + i, out[1], bytes);
+        memcpy(slope + i, out[1], bytes);
     }
     return floats_all_set(finite);
 }
 
-/* Of 8 elements: the distance to the prior's mean. */
+/* The distance to the prior's mean. */
 INLINE doubles distance(const float *mu, const float *means, const crd_kl_normal *prior)
 {
     doubles mean = means != NULL ? doubles_of_floats(floats_load(means)) : doubles_all(prior->mean);
@@ -126,8 +176,7 @@ INLINE doubles distance(const float *mu, const float *means, const crd_kl_normal
 INLINE doubles kl_value_block(const float *mu, const float *rho, const float *means,
                               const crd_kl_normal *prior)
 {
-    doubles sigma, slope, r = doubles_of_floats(floats_load(rho));
-    softplus8(&sigma, &slope, r);
+    doubles r = doubles_of_floats(floats_load(rho)), sigma = softplus_of(r);
     doubles d = distance(mu, means, prior);
     doubles square = doubles_fma(d, d, doubles_mul(sigma, sigma));
     doubles rest = doubles_sub(doubles_all(prior->constant), log_sigma(sigma, r));
@@ -137,76 +186,103 @@ INLINE doubles kl_value_block(const float *mu, const float *rho, const float *me
 static double kl_value(const float *mu, const float *rho, int64_t n, const crd_kl_normal *prior)
 {
     const float *means = prior->means;
-    doubles sum = doubles_all(0);
-    double sums[LANES], rest[LANES], total = 0;
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        sum = doubles_add(sum,
-                          kl_value_block(mu + i, rho + i, means == NULL ? NULL : means + i, prior));
-    doubles_store(sums, sum);
-    if (i < n) {
+    double sums[SUM_LANES] = {0}, values[LANES], total = 0;
+    for (int64_t i = 0; i < n; i += LANES) {
+        int n_here = n - i < LANES ? (int)(n - i) : LANES;
         float in[3][LANES] = {{0}};
-        size_t bytes = (size_t)(n - i) * sizeof(float);
-        memcpy(in[0], mu + i, bytes);
-        memcpy(in[1], rho + i, bytes);
-        if (means != NULL)
-            memcpy(in[2], means + i, bytes);
-        doubles_store(rest, kl_value_block(in[0], in[1], means == NULL ? NULL : in[2], prior));
-        for (int64_t k = 0; k < n - i; k++)
-            sums[k] += rest[k];
+        if (n_here == LANES) {
+            doubles_store(values,
+                          kl_value_block(mu + i, rho + i, means == NULL ? NULL : means + i, prior));
+        } else {
+            size_t bytes = (size_t)n_here * sizeof(float);
+            memcpy(in[0], mu + i, bytes);
+            memcpy(in[1], rho + i, bytes);
+            if (means != NULL)
+                memcpy(in[2], means + i, bytes);
+            doubles_store(values,
+                          kl_value_block(in[0], in[1], means == NULL ? NULL : in[2], prior));
+        }
+        for (int k = 0; k < n_here; k++)
+            sums[k % SUM_LANES] += values[k];
     }
-    for (int lane = 0; lane < LANES; lane++)
+    for (int lane = 0; lane < SUM_LANES; lane++)
         total += sums[lane];
     return total;
 }
 
-INLINE void kl_gradient_block(double *dmu, double *drho, const float *mu, const float *rho,
-                              const float *means, const crd_kl_normal *prior)
+/* The factors of all elements. */
+typedef struct kl_factors {
+    floats pull, mean, precision, weight;
+} kl_factors;
+
+INLINE kl_factors make_kl_factors(const crd_kl_normal *prior)
 {
-    const doubles precision = doubles_all(prior->precision), weight = doubles_all(prior->weight);
-    doubles sigma, slope;
-    softplus8(&sigma, &slope, doubles_of_floats(floats_load(rho)));
-    doubles pull = doubles_mul(precision, distance(mu, means, prior));
-    doubles_store(dmu, doubles_fma(weight, pull, doubles_load(dmu)));
-    doubles push = doubles_sub(doubles_all(-0.0), doubles_div(slope, sigma));
-    pull = doubles_fma(doubles_mul(precision, sigma), slope, push);
-    doubles_store(drho, doubles_fma(weight, pull, doubles_load(drho)));
+    return (kl_factors){
+        .pull = floats_all((float)(prior->weight * prior->precision)),
+        .mean = floats_all((float)prior->mean),
+        .precision = floats_all((float)prior->precision),
+        .weight = floats_all((float)prior->weight),
+    };
 }
 
-static void kl_gradient(double *dmu, double *drho, const float *mu, const float *rho, int64_t n,
-                        const crd_kl_normal *prior)
+INLINE void add_kl_gradient(floats *dmu, floats *drho, const float *mu, const float *sigma,
+                            const float *slope, const float *means, const kl_factors *k)
+{
+    const floats least = floats_all(CRD_SIGMA_FLOOR);
+    floats s = floats_load(sigma), t = floats_load(slope);
+    floats distance = floats_sub(floats_load(mu), means != NULL ? floats_load(means) : k->mean);
+    floats minus_ratio =
+        floats_div(floats_sub(floats_all(-CRD_SIGMA_FLOOR), t), floats_add(s, least));
+    floats push = floats_fma(floats_mul(k->precision, s), t, minus_ratio);
+    *dmu = floats_fma(k->pull, distance, *dmu);
+    *drho = floats_fma(k->weight, push, *drho);
+}
+
+INLINE void kl_gradient_block(float *dmu, float *drho, const float *mu, const float *sigma,
+                              const float *slope, const float *means, const kl_factors *k)
+{
+    floats grads[2] = {floats_load(dmu), floats_load(drho)};
+    add_kl_gradient(&grads[0], &grads[1], mu, sigma, slope, means, k);
+    floats_store(dmu, grads[0]);
+    floats_store(drho, grads[1]);
+}
+
+static void kl_gradient(float *dmu, float *drho, const float *mu, const float *sigma,
+                        const float *slope, int64_t n, const crd_kl_normal *prior)
 {
     const float *means = prior->means;
+    const kl_factors k = make_kl_factors(prior);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        kl_gradient_block(dmu + i, drho + i, mu + i, rho + i, means == NULL ? NULL : means + i,
-                          prior);
+        kl_gradient_block(dmu + i, drho + i, mu + i, sigma + i, slope + i,
+                          means == NULL ? NULL : means + i, &k);
     if (i == n)
         return;
-    float in[3][LANES] = {{0}};
-    double out[2][LANES] = {{0}};
+    float block[6][LANES] = {{0}};
     size_t bytes = (size_t)(n - i) * sizeof(float);
-    memcpy(in[0], mu + i, bytes);
-    memcpy(in[1], rho + i, bytes);
+    memcpy(block[0], dmu + i, bytes);
+    memcpy(block[1], drho + i, bytes);
+    memcpy(block[2], mu + i, bytes);
+    memcpy(block[3], sigma + i, bytes);
+    memcpy(block[4], slope + i, bytes);
     if (means != NULL)
-        memcpy(in[2], means + i, bytes);
-    memcpy(out[0], dmu + i, 2 * bytes);
-    memcpy(out[1], drho + i, 2 * bytes);
-    kl_gradient_block(out[0], out[1], in[0], in[1], means == NULL ? NULL : in[2], prior);
-    memcpy(dmu + i, out[0], 2 * bytes);
-    memcpy(drho + i, out[1], 2 * bytes);
+        memcpy(block[5], means + i, bytes);
+    kl_gradient_block(block[0], block[1], block[2], block[3], block[4],
+                      means == NULL ? NULL : block[5], &k);
+    memcpy(dmu + i, block[0], bytes);
+    memcpy(drho + i, block[1], bytes);
 }
 
-INLINE floats accumulate_block(int64_t *sums, floats values, doubles scale, float limit)
+INLINE floats accumulate_block(int64_t *sums, floats values, doubles scale, float limit, int adds)
 {
     floats fits = floats_below(values, limit);
     doubles x = doubles_mul(doubles_of_floats(floats_and(values, fits)), scale);
-    doubles_add_to_longs(sums, x);
+    doubles_to_longs(sums, x, adds);
     return fits;
 }
 
-static int accumulate(int64_t *sums, const float *values, const float *factors, int64_t n,
-                      double scale, float limit)
+INLINE int accumulate_any(int64_t *sums, const float *values, const float *factors, int64_t n,
+                          double scale, float limit, int adds)
 {
     const doubles scales = doubles_all(scale);
     floats fits = floats_below(floats_all(0), INFINITY);
@@ -215,7 +291,7 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
         floats v = floats_load(values + i);
         if (factors != NULL)
             v = floats_mul(v, floats_load(factors + i));
-        fits = floats_and(fits, accumulate_block(sums + i, v, scales, limit));
+        fits = floats_and(fits, accumulate_block(sums + i, v, scales, limit, adds));
     }
     if (i < n) {
         float in[LANES] = {0};
@@ -223,15 +299,22 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
         for (int64_t k = i; k < n; k++)
             in[k - i] = factors != NULL ? values[k] * factors[k] : values[k];
         memcpy(out, sums + i, (size_t)(n - i) * sizeof *sums);
-        fits = floats_and(fits, accumulate_block(out, floats_load(in), scales, limit));
+        fits = floats_and(fits, accumulate_block(out, floats_load(in), scales, limit, adds));
         memcpy(sums + i, out, (size_t)(n - i) * sizeof *sums);
     }
     return floats_all_set(fits);
 }
 
-INLINE void read_block(float *values, const int64_t *sums, doubles unit)
+static int accumulate(int64_t *sums, const float *values, const float *factors, int64_t n,
+                      double scale, float limit, int adds)
 {
-    floats_store(values, doubles_to_floats(doubles_mul(doubles_of_longs(sums), unit)));
+    return adds ? accumulate_any(sums, values, factors, n, scale, limit, 1)
+                : accumulate_any(sums, values, factors, n, scale, limit, 0);
+}
+
+INLINE floats read_of(const int64_t *sums, doubles unit)
+{
+    return doubles_to_floats(doubles_mul(doubles_of_longs(sums), unit));
 }
 
 static void read_sums(float *values, const int64_t *sums, int64_t n, double unit)
@@ -239,21 +322,22 @@ static void read_sums(float *values, const int64_t *sums, int64_t n, double unit
     const doubles units = doubles_all(unit);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        read_block(values + i, sums + i, units);
+        floats_store(values + i, read_of(sums + i, units));
     if (i == n)
         return;
     int64_t in[LANES] = {0};
     float out[LANES];
     memcpy(in, sums + i, (size_t)(n - i) * sizeof *in);
-    read_block(out, in, units);
+    floats_store(out, read_of(in, units));
     memcpy(values + i, out, (size_t)(n - i) * sizeof *out);
 }
 
-INLINE void adam_block(float *params, const float *grads, float *mean, float *square,
-                       const crd_adam *step)
+/* Returns the new parameters. */
+INLINE floats step_adam(float *params, floats grads, float *mean, float *square,
+                        const crd_adam *step)
 {
     floats p = floats_mul(floats_load(params), floats_all(step->keep));
-    floats g = floats_fma(p, floats_all(step->decay), floats_load(grads));
+    floats g = floats_fma(p, floats_all(step->decay), grads);
     floats m = floats_mul(floats_load(mean), floats_all(step->beta1));
     m = floats_fma(g, floats_all(step->share1), m);
     floats v = floats_mul(floats_load(square), floats_all(step->beta2));
@@ -263,36 +347,127 @@ INLINE void adam_block(float *params, const float *grads, float *mean, float *sq
                             floats_add(root, floats_all(step->epsilon)));
     floats_store(mean, m);
     floats_store(square, v);
-    floats_store(params, floats_add(p, way));
+    p = floats_add(p, way);
+    floats_store(params, p);
+    return p;
 }
 
-static void adam(float *params, const float *grads, float *mean, float *square, int64_t n,
-                 const crd_adam *step)
+INLINE floats adam_block(float *params, const float *grads, float *mean, float *square,
+                         const crd_adam *step)
 {
+    return floats_below(step_adam(params, floats_load(grads), mean, square, step), INFINITY);
+}
+
+static int adam(float *params, const float *grads, float *mean, float *square, int64_t n,
+                const crd_adam *step)
+{
+    floats finite = floats_below(floats_all(0), INFINITY);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        adam_block(params + i, grads + i, mean + i, square + i, step);
+        finite = floats_and(finite, adam_block(params + i, grads + i, mean + i, square + i, step));
     if (i == n)
-        return;
+        return floats_all_set(finite);
     float block[4][LANES] = {{0}};
     size_t bytes = (size_t)(n - i) * sizeof(float);
     memcpy(block[0], params + i, bytes);
     memcpy(block[1], grads + i, bytes);
     memcpy(block[2], mean + i, bytes);
     memcpy(block[3], square + i, bytes);
-    adam_block(block[0], block[1], block[2], block[3], step);
+    finite = floats_and(finite, adam_block(block[0], block[1], block[2], block[3], step));
     memcpy(params + i, block[0], bytes);
     memcpy(mean + i, block[2], bytes);
     memcpy(square + i, block[3], bytes);
+    return floats_all_set(finite);
+}
+
+/* LANES elements from i on. */
+INLINE floats posterior_step_block(const crd_posterior_step *s, int64_t i, const kl_factors *k,
+                                   doubles unit)
+{
+    const float *means = s->prior.means == NULL ? NULL : s->prior.means + i;
+    const floats clip = floats_all(s->clip);
+    floats grads[2], params[2];
+    for (int b = 0; b < 2; b++)
+        grads[b] = read_of(s->sums[b] + i, unit);
+    add_kl_gradient(&grads[0], &grads[1], s->params[0] + i, s->sigma + i, s->slope + i, means, k);
+    for (int b = 0; b < 2; b++)
+        params[b] = step_adam(s->params[b] + i, floats_mul(grads[b], clip), s->means[b] + i,
+                              s->squares[b] + i, &s->adam);
+    store_scales(s->sigma + i, s->slope + i, params[1]);
+    return floats_and(floats_below(params[0], INFINITY), floats_below(params[1], INFINITY));
+}
+
+/* Asks for a cache line of each of ten arrays, more than the hardware foresees by itself. */
+INLINE void fetch_ahead(const crd_posterior_step *s, int64_t i)
+{
+    for (int b = 0; b < 2; b++) {
+        __builtin_prefetch(s->sums[b] + i);
+        __builtin_prefetch(s->sums[b] + i + LINE_FLOATS / 2);
+        __builtin_prefetch(s->params[b] + i);
+        __builtin_prefetch(s->means[b] + i);
+        __builtin_prefetch(s->squares[b] + i);
+    }
+    __builtin_prefetch(s->sigma + i);
+    __builtin_prefetch(s->slope + i);
+}
+
+/* What is left behind them, on the stack. */
+static floats posterior_step_rest(const crd_posterior_step *s, int64_t first, int64_t n,
+                                  const kl_factors *k, doubles unit)
+{
+    float block[9][LANES] = {{0}},
+          *from[9] = {s->params[0],  s->means[0], s->squares[0], s->params[1], s->means[1],
+                      s->squares[1], s->sigma,    s->slope,      NULL};
+    int64_t sums[2][LANES] = {{0}};
+    size_t bytes = (size_t)n * sizeof(float);
+    crd_posterior_step rest = *s;
+    for (int b = 0; b < 2; b++) {
+        memcpy(sums[b], s->sums[b] + first, (size_t)n * sizeof **sums);
+        rest.sums[b] = sums[b];
+        rest.params[b] = block[3 * b];
+        rest.means[b] = block[3 * b + 1];
+        rest.squares[b] = block[3 * b + 2];
+    }
+    rest.sigma = block[6];
+    rest.slope = block[7];
+    if (s->prior.means != NULL) {
+        memcpy(block[8], s->prior.means + first, bytes);
+        rest.prior.means = block[8];
+    }
+    for (int f = 0; f < 8; f++)
+        memcpy(block[f], from[f] + first, bytes);
+    floats finite = posterior_step_block(&rest, 0, k, unit);
+    for (int f = 0; f < 8; f++)
+        memcpy(from[f] + first, block[f], bytes);
+    return finite;
+}
+
+static int posterior_step(const crd_posterior_step *step, int64_t n)
+{
+    const crd_posterior_step s = *step; /* which no store can change */
+    const kl_factors k = make_kl_factors(&s.prior);
+    const doubles unit = doubles_all(s.unit);
+    floats finite = floats_below(floats_all(0), INFINITY);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        if (i % LINE_FLOATS == 0)
+            fetch_ahead(&s, i + AHEAD);
+        finite = floats_and(finite, posterior_step_block(&s, i, &k, unit));
+    }
+    if (i < n)
+        finite = floats_and(finite, posterior_step_rest(step, i, n - i, &k, unit));
+    return floats_all_set(finite);
 }
 
 const crd_param_kernels PARAM_TABLE = {
     .softplus = softplus,
+    .scales = scales,
     .kl_value = kl_value,
     .kl_gradient = kl_gradient,
     .accumulate = accumulate,
     .read_sums = read_sums,
     .adam = adam,
+    .posterior_step = posterior_step,
 };
 
 #endif

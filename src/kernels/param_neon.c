@@ -6,6 +6,8 @@
 
 #define PARAM_TABLE crd_param_kernels_neon
 
+enum { LANES = 8 };
+
 typedef struct doubles {
     float64x2_t a, b, c, d;
 } doubles;
@@ -14,12 +16,6 @@ static inline doubles doubles_all(double value)
 {
     float64x2_t x = vdupq_n_f64(value);
     return (doubles){x, x, x, x};
-}
-
-static inline doubles doubles_load(const double *from)
-{
-    return (doubles){vld1q_f64(from), vld1q_f64(from + 2), vld1q_f64(from + 4),
-                     vld1q_f64(from + 6)};
 }
 
 static inline void doubles_store(double *to, doubles x)
@@ -143,18 +139,19 @@ static inline doubles doubles_scale(doubles p, doubles shifted)
 }
 
 /* Not vcvtaq, which would not round a second time as the reference does. */
-static inline void add_to_longs(int64_t *sums, float64x2_t x)
+static inline void pair_to_longs(int64_t *sums, float64x2_t x, int adds)
 {
     float64x2_t half = vbslq_f64(vdupq_n_u64(UINT64_C(1) << 63), x, vdupq_n_f64(0.5));
-    vst1q_s64(sums, vaddq_s64(vld1q_s64(sums), vcvtq_s64_f64(vaddq_f64(x, half))));
+    int64x2_t longs = vcvtq_s64_f64(vaddq_f64(x, half));
+    vst1q_s64(sums, adds ? vaddq_s64(vld1q_s64(sums), longs) : longs);
 }
 
-static inline void doubles_add_to_longs(int64_t *sums, doubles x)
+static inline void doubles_to_longs(int64_t *sums, doubles x, int adds)
 {
-    add_to_longs(sums, x.a);
-    add_to_longs(sums + 2, x.b);
-    add_to_longs(sums + 4, x.c);
-    add_to_longs(sums + 6, x.d);
+    pair_to_longs(sums, x.a, adds);
+    pair_to_longs(sums + 2, x.b, adds);
+    pair_to_longs(sums + 4, x.c, adds);
+    pair_to_longs(sums + 6, x.d, adds);
 }
 
 #include "kernels/param_body.h"

@@ -6,6 +6,8 @@
 #include "kernels/kernels.h"
 #include "nn/conv_method.h"
 
+enum { LINE_FLOATS = 16, ROWS_AHEAD = 4 };
+
 static int64_t kernel_pixels(const crd_conv *conv)
 {
     return conv->attrs.kernel_size[0] * conv->attrs.kernel_size[1];
@@ -50,7 +52,8 @@ int64_t crd_conv_panel_room(const crd_conv *conv)
 }
 
 /* 16 neighbouring input channels of the source are the panel's lanes; they lie side by side for each
- * of its output channels, which become terms. */
+ * of its output channels, which become terms. From one of these to the next it is too far for the hardware to
+ * foresee. */
 static void make_transposed_panel(float *out, float *room, const crd_conv *conv,
                                   const crd_layer_args *args, int64_t group, int64_t panel)
 {
@@ -60,6 +63,8 @@ static void make_transposed_panel(float *out, float *room, const crd_conv *conv,
     const float *from = args->params[CRD_PARAM_WEIGHT] + group * source->n_out * source->n_terms +
                         panel * CRD_LANES * n_source_taps;
     for (int64_t in = 0; in < conv->n_in; in++, from += source->n_terms) {
+        for (int64_t i = 0; i <= n_lanes * n_source_taps; i += LINE_FLOATS)
+            __builtin_prefetch(from + ROWS_AHEAD * source->n_terms + i);
         if (n_source_taps == 1) {
             for (int c = 0; c < CRD_LANES; c++)
                 out[c] = c < n_lanes ? from[c] : 0;

@@ -5,6 +5,7 @@
 
 #include "credence/optim.h"
 #include "kernels/kernels.h"
+#include "optim/adam.h"
 
 typedef struct optimizer {
     const char *name;
@@ -103,10 +104,12 @@ static void step_sgd(float *restrict params, const float *restrict grads, float 
 
 /* Source: torch.optim.Adam and AdamW. `decay` is added to the gradient, `keep` multiplies the parameter: one of them is
  * idle (0 or 1). */
-static crd_adam adam_step(int64_t step, double lr, const crd_optimizer_options *o)
+int crd_optimizer_adam(crd_adam *out, int64_t step, double lr, const crd_optimizer_options *o)
 {
     const int is_decoupled = strcmp(o->name, "adamw") == 0;
-    return (crd_adam){
+    if (is_sgd(o))
+        return 0;
+    *out = (crd_adam){
         .keep = is_decoupled ? (float)(1 - lr * o->weight_decay) : 1,
         .decay = is_decoupled ? 0 : (float)o->weight_decay,
         .beta1 = (float)o->beta1,
@@ -117,18 +120,27 @@ static crd_adam adam_step(int64_t step, double lr, const crd_optimizer_options *
         .correction = (float)sqrt(1 - pow(o->beta2, (double)step)),
         .epsilon = (float)o->eps,
     };
+    return 1;
 }
 
-void crd_optimizer_step(float *params, const float *grads, float *const *states, int64_t n,
-                        int64_t step, double lr, const crd_optimizer_options *options)
+static int all_finite(const float *values, int64_t n)
 {
-    if (is_sgd(options)) {
+    int finite = 1;
+    for (int64_t i = 0; i < n; i++)
+        finite &= fabsf(values[i]) < INFINITY;
+    return finite;
+}
+
+int crd_optimizer_step(float *params, const float *grads, float *const *states, int64_t n,
+                       int64_t step, double lr, const crd_optimizer_options *options)
+{
+    crd_adam adam;
+    if (!crd_optimizer_adam(&adam, step, lr, options)) {
         step_sgd(params, grads, options->momentum != 0 ? states[0] : NULL, n, step == 1, lr,
                  options);
-        return;
+        return all_finite(params, n);
     }
-    const crd_adam adam = adam_step(step, lr, options);
-    crd_kernels_get()->param->adam(params, grads, states[0], states[1], n, &adam);
+    return crd_kernels_get()->param->adam(params, grads, states[0], states[1], n, &adam);
 }
 
 double crd_clip_factor(double norm, double max_norm)

@@ -63,8 +63,9 @@ static crd_status run(bench *b, int with_gradient, int64_t draw)
     double loss;
     if (!with_gradient)
         return crd_sampler_run(b->logits, b->sampler, b->images, b->batch, 0, draw, 1);
-    return crd_gradient_add(&loss, NULL, b->sums, b->gradient, b->loss, b->images, b->labels, NULL,
-                            b->batch, 0, draw, 1, NULL, NULL);
+    const crd_gradient_target target = {.sums = b->sums};
+    return crd_gradient_add(&loss, NULL, &target, b->gradient, b->loss, b->images, b->labels, NULL,
+                            b->batch, 0, draw, 1);
 }
 
 static int by_value(const void *a, const void *b)

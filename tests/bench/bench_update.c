@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "bayes/gradient_scales.h"
 #include "bayes/gradient_sums.h"
 #include "credence/zoo.h"
 #include "engine/update.h"
@@ -21,7 +22,7 @@ typedef struct bench {
     crd_update *update;
     int64_t *sums;
     float *mu, *sigma;
-    double *dmu, *drho;
+    float *dmu, *drho;
     double kl;
 } bench;
 
@@ -45,10 +46,11 @@ static crd_status set_parameters(bench *b)
 /* As one unit adds them: mu's gradient, and that of sigma times the slope. */
 static crd_status add_sums(bench *b)
 {
-    crd_status status = crd_gradient_sums_add(b->sums, b->mu, NULL, n_floats(b), 0.25, "mu", "all");
+    crd_status status =
+        crd_gradient_sums_add(b->sums, 1, b->mu, NULL, n_floats(b), 0.25, "mu", "all", 0);
     if (status == CRD_OK)
-        status = crd_gradient_sums_add(b->sums + n_floats(b), b->mu, b->sigma, n_floats(b), 0.25,
-                                       "rho", "all");
+        status = crd_gradient_sums_add(b->sums + n_floats(b), 1, b->mu, b->sigma, n_floats(b), 0.25,
+                                       "rho", "all", 0);
     return status;
 }
 
@@ -67,7 +69,10 @@ static crd_status kl_value(bench *b)
 
 static crd_status kl_gradient(bench *b)
 {
-    crd_posterior_kl_gradient(b->dmu, b->drho, b->posterior, 0, n_floats(b), CRD_KL_SUM, 1);
+    float *sigma, *slope;
+    crd_gradient_scales(&sigma, &slope, b->gradient);
+    crd_posterior_kl_gradient(b->dmu, b->drho, b->posterior, sigma, slope, 0, n_floats(b),
+                              CRD_KL_SUM, 1);
     return CRD_OK;
 }
 
@@ -82,7 +87,7 @@ static const struct part {
 } parts[] = {
     {"set parameters (sigma, slope)", set_parameters},
     {"add a unit's gradient to the sums", add_sums},
-    {"update: sums, KL, optimizer", update_step},
+    {"update: sums, KL, Adam, new sigma", update_step},
     {"KL, value", kl_value},
     {"KL, gradient alone", kl_gradient},
     {"sigma for prediction, folded", model_fill},
@@ -129,7 +134,7 @@ static crd_status prepare(bench *b)
     CRD_TRY(crd_train_state_init(&b->state, b->posterior, 2, 1));
     CRD_TRY(crd_gradient_create(&b->gradient, b->posterior->network, b->posterior->bayesian,
                                 &b->options.gradient));
-    CRD_TRY(crd_update_create(&b->update, &b->state, &b->options));
+    CRD_TRY(crd_update_create(&b->update, &b->state, b->gradient, &b->options));
     CRD_ALLOC(&b->sums, 2 * n_floats(b), "sums");
     CRD_ALLOC(&b->mu, n_floats(b), "mu");
     CRD_ALLOC(&b->sigma, n_floats(b), "sigma");

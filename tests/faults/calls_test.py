@@ -1,6 +1,7 @@
 """The N-th write, sync, rename and allocation fails, for N = 1, 2, ... until none does, once and for good: exit code 4 (1 for memory) or a run that
 is right; nothing is called complete that is not; the run can be resumed. Of predict and of train."""
 import os
+import sys
 
 import program
 from study import IMAGES, THOROUGH, Study, Training
@@ -36,8 +37,8 @@ def fail(study, kind, n, sticky):
     return True
 
 
-def fail_all(name, study):
-    for kind in CODES:
+def fail_all(name, study, kinds):
+    for kind in kinds:
         for sticky in (False, True) if THOROUGH or kind == "write" else (False,):
             n = n_cases = 0
             # By default 1, 2, 4, ...
@@ -56,8 +57,12 @@ def fail_all(name, study):
 
 
 def main():
-    fail_all("predict", Study("--draws", 16, "--save-draws", images=IMAGES / "00_t-shirt_top.jpg"))
-    fail_all("train", Training("--epochs", 1))
+    """With arguments: only these of predict, train, and kinds of calls; several at a time share the machine."""
+    names, kinds = ([word for word in sys.argv[1:] if (word in CODES) == of_calls] for of_calls in (False, True))
+    for name in names or ("predict", "train"):
+        study = Study("--draws", 16, "--save-draws", images=IMAGES / "00_t-shirt_top.jpg") if name == "predict" else \
+            Training("--epochs", 1)
+        fail_all(name, study, kinds or CODES)
 
 
 main()

@@ -66,9 +66,10 @@ static void compare_case(const goldens *g, const char *estimator, const char *lo
     assert_ok(crd_gradient_create(&gradient, p->network, p->bayesian, &options));
     assert_ok(crd_gradient_set_parameters(gradient, p->mu, p->rho));
     assert_ok(crd_loss_find(&data_term, loss_name));
-    assert_ok(crd_gradient_add(
-        &loss, NULL, sums, gradient, data_term, tensor_of(&g->tiny, "", "images"), labels,
-        tensor_of(&g->gradients, "", "targets"), N_IMAGES, 0, DRAW, 1, NULL, NULL));
+    const crd_gradient_target target = {.sums = sums};
+    assert_ok(crd_gradient_add(&loss, NULL, &target, gradient, data_term,
+                               tensor_of(&g->tiny, "", "images"), labels,
+                               tensor_of(&g->gradients, "", "targets"), N_IMAGES, 0, DRAW, 1));
     snprintf(prefix, sizeof prefix, "%s/%s/%s/", estimator, loss_name, mode);
     snprintf(name, sizeof name, "%s/%s/%s/loss", estimator, loss_name, mode);
     near(name, loss, value_of(&g->gradients, name), 1e-5 * loss);

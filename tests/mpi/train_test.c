@@ -155,6 +155,22 @@ static void ranks_do_not_matter(crd_comm *world, crd_train_options options, doub
     crd_comm_destroy(self);
 }
 
+/* A step of one unit: one rank makes the update while the gradient is on its way. */
+static void one_unit_a_step_is_no_exception(crd_comm *world, crd_train_options options)
+{
+    options.gradient.micro_batch = options.batch_size;
+    options.n_draws = 1;
+    options.clip_norm = 0;
+    ranks_do_not_matter(world, options, 0.2);
+    crd_optimizer_options adam = options.optimizer;
+    CHECK(world, crd_optimizer_defaults(&options.optimizer, "sgd") == CRD_OK);
+    options.optimizer.lr = 0.1;
+    ranks_do_not_matter(world, options, 0.2);
+    options.optimizer = adam;
+    options.gradient.mean = 1;
+    ranks_do_not_matter(world, options, 0.2);
+}
+
 /* Without draws no gradient of rho travels: what a step costs less is that block of the sums. */
 static void only_what_is_trained_travels(crd_comm *world, crd_train_options options)
 {
@@ -308,6 +324,7 @@ int main(void)
         return 1;
     crd_train_options options = make_options(world);
     ranks_do_not_matter(world, options, 0.6);
+    one_unit_a_step_is_no_exception(world, options);
     only_what_is_trained_travels(world, options);
     resuming_is_exact(world, options, 6);
     resuming_is_exact(world, options, 8);

@@ -81,9 +81,10 @@ static crd_status add(double *loss, int64_t *sums, crd_gradient *gradient, const
     const crd_loss *data_term;
     int64_t n_pixels = crd_shape_count(crd_network_input_shape(p->posterior->network));
     assert_ok(crd_loss_find(&data_term, p->loss));
-    return crd_gradient_add(loss, NULL, sums, gradient, data_term, p->images + first * n_pixels,
+    const crd_gradient_target target = {.sums = sums, .adds = 1};
+    return crd_gradient_add(loss, NULL, &target, gradient, data_term, p->images + first * n_pixels,
                             p->labels + first, p->values + first * p->n_outputs, n,
-                            FIRST_IMAGE + first, DRAW, weight, NULL, NULL);
+                            FIRST_IMAGE + first, DRAW, weight);
 }
 
 /* The loss in double. */
@@ -378,6 +379,62 @@ static void watch(int64_t first, int64_t n, void *payload)
     }
 }
 
+/* What was taken, by the offsets of the blocks, and how often. */
+typedef struct taken {
+    const crd_network *network;
+    int64_t *sums;
+    int *n_times;
+} taken;
+
+static void take(int64_t param, int64_t first, int64_t n, const int64_t *mu_sums,
+                 const int64_t *rho_sums, void *payload)
+{
+    taken *t = payload;
+    int64_t at = t->network->params.entries[param].offset + first;
+    const int64_t *blocks[2] = {mu_sums, rho_sums};
+    assert_true(n > 0);
+    for (int64_t block = 0; block < 2; block++)
+        for (int64_t i = 0; blocks[block] != NULL && i < n; i++) {
+            int64_t place = block * t->network->params.n_floats + at + i;
+            t->sums[place] = blocks[block][i];
+            t->n_times[place]++;
+        }
+}
+
+/* Sums are overwritten, and the same if they are taken piece by piece: once for whatever is in a block. */
+static void sums_are_the_same_wherever_they_go(void **state)
+{
+    (void)state;
+    for (int k = 0; crd_estimator_names()[k] != NULL; k++) {
+        const crd_loss *data_term;
+        problem p;
+        double loss;
+        init(&p, make_other_posterior(), 3, crd_estimator_names()[k], 1);
+        int64_t n = p.posterior->network->params.n_floats;
+        int64_t *sums = zeros(2 * n, sizeof *sums), *old = zeros(2 * n, sizeof *old);
+        taken t = {p.posterior->network, zeros(2 * n, sizeof *sums), zeros(2 * n, sizeof(int))};
+        crd_gradient *gradient = make_gradient(&p);
+        crd_gradient_target targets[3] = {
+            {.sums = old, .adds = 1}, {.sums = sums}, {.take = take, .payload = &t}};
+        for (int64_t i = 0; i < 2 * n; i++)
+            sums[i] = 12345;
+        assert_ok(crd_loss_find(&data_term, "cross-entropy"));
+        for (int i = 0; i < 3; i++)
+            assert_ok(crd_gradient_add(&loss, NULL, &targets[i], gradient, data_term, p.images,
+                                       p.labels, NULL, 3, FIRST_IMAGE, DRAW, 0.5));
+        for (int64_t i = 0; i < 2 * n; i++) {
+            assert_true(t.n_times[i] == (sums[i] != 12345));
+            assert_true(t.sums[i] == (sums[i] != 12345 ? sums[i] : 0) && t.sums[i] == old[i]);
+        }
+        crd_gradient_destroy(gradient);
+        free(t.n_times);
+        free(t.sums);
+        free(old);
+        free(sums);
+        clear(&p);
+    }
+}
+
 static void ready_comes_once_for_each_element_with_its_final_sum(void **state)
 {
     (void)state;
@@ -391,8 +448,9 @@ static void ready_comes_once_for_each_element_with_its_final_sum(void **state)
     seen s = {sums, n, n, zeros(2 * n, sizeof *sums), zeros(n, sizeof(int))};
     crd_gradient *gradient = make_gradient(&p);
     assert_ok(crd_loss_find(&data_term, "cross-entropy"));
-    assert_ok(crd_gradient_add(&loss, logits, sums, gradient, data_term, p.images, p.labels, NULL,
-                               3, 0, 0, 1, watch, &s));
+    crd_gradient_target target = {.sums = sums, .ready = watch, .payload = &s};
+    assert_ok(crd_gradient_add(&loss, logits, &target, gradient, data_term, p.images, p.labels,
+                               NULL, 3, 0, 0, 1));
     for (int64_t i = 0; i < n; i++)
         assert_int_equal(s.n_times[i], 1);
     assert_memory_equal(s.copy, sums, (size_t)(2 * n) * sizeof *sums);
@@ -405,8 +463,10 @@ static void ready_comes_once_for_each_element_with_its_final_sum(void **state)
     double value;
     crd_loss_eval(&value, NULL, data_term, logits, p.labels, NULL, 3, N_CLASSES);
     assert_true(value == loss);
-    assert_ok(crd_gradient_add(&loss, again, sums, gradient, data_term, p.images, p.labels, NULL, 3,
-                               0, 0, 1, NULL, NULL));
+    target.ready = NULL;
+    target.adds = 1;
+    assert_ok(crd_gradient_add(&loss, again, &target, gradient, data_term, p.images, p.labels, NULL,
+                               3, 0, 0, 1));
     assert_memory_equal(again, logits, sizeof(float) * 3 * N_CLASSES);
     for (int64_t i = 0; i < 2 * n; i++)
         assert_true(sums[i] == 2 * s.copy[i]);
@@ -504,8 +564,9 @@ static void calibration_adds_its_term(void **state)
     assert_ok(add(&plain, sums[0], gradient, &p, 0, 4, 1));
     assert_ok(crd_gradient_set_calibration(gradient, "avuc", 3, 1, 0.5));
     assert_ok(crd_loss_find(&data_term, "cross-entropy"));
-    assert_ok(crd_gradient_add(&with, logits, sums[1], gradient, data_term, p.images, p.labels,
-                               NULL, 4, FIRST_IMAGE, DRAW, 1, NULL, NULL));
+    const crd_gradient_target target = {.sums = sums[1], .adds = 1};
+    assert_ok(crd_gradient_add(&with, logits, &target, gradient, data_term, p.images, p.labels,
+                               NULL, 4, FIRST_IMAGE, DRAW, 1));
     assert_ok(crd_calibration_loss_eval(&more, more_grad, "avuc", logits, p.labels, NULL, 4,
                                         N_CLASSES, 3, 1, 0.5));
     assert_true(more > 0 && fabs(with - plain - more) < 1e-12);
@@ -606,6 +667,7 @@ int main(void)
         cmocka_unit_test(imported_eps),
         cmocka_unit_test(resnet18_whole),
         cmocka_unit_test(sums_do_not_know_the_order),
+        cmocka_unit_test(sums_are_the_same_wherever_they_go),
         cmocka_unit_test(ready_comes_once_for_each_element_with_its_final_sum),
         cmocka_unit_test(batch_statistics_come_with_the_gradient),
         cmocka_unit_test(extreme_rho_is_safe),

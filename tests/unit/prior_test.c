@@ -2,6 +2,7 @@
 #include "bayes_nets.h"
 
 #include "bayes/prior.h"
+#include "kernels/kernels.h"
 
 static void near(double value, double expected, double tolerance)
 {
@@ -34,6 +35,14 @@ static crd_posterior *small_posterior(const crd_conversion *conversion)
         }
     }
     return posterior;
+}
+
+static void kl_gradient(float *dmu, float *drho, const crd_posterior *p, int64_t first, int64_t n,
+                        crd_kl_reduction reduction, double weight)
+{
+    float sigma[256], slope[256];
+    crd_kernels_get()->param->scales(sigma, slope, p->rho, p->network->params.n_floats);
+    crd_posterior_kl_gradient(dmu, drho, p, sigma, slope, first, n, reduction, weight);
 }
 
 static crd_conversion mixture(double pi, double sigma, double sigma2)
@@ -127,11 +136,11 @@ static void gradient_is_that_of_the_kl(void **state)
             p->prior_mu = means;
         }
         for (int reduction = CRD_KL_SUM; reduction <= CRD_KL_MEAN; reduction++) {
-            double gradient[2][256] = {{0}}, direct[2];
+            float gradient[2][256] = {{0}};
+            double direct[2];
             float *blocks[2] = {p->mu, p->rho};
             assert_true(n <= 256);
-            crd_posterior_kl_gradient(gradient[0], gradient[1], p, 0, n,
-                                      (crd_kl_reduction)reduction, 3);
+            kl_gradient(gradient[0], gradient[1], p, 0, n, (crd_kl_reduction)reduction, 3);
             for (int64_t i = 0; i < 2 * n; i++) {
                 float *at = &blocks[i / n][i % n], middle = *at;
                 double above[2], below[2], step;
@@ -144,7 +153,7 @@ static void gradient_is_that_of_the_kl(void **state)
                 *at = middle;
                 for (int r = 0; r < 2; r++)
                     direct[r] = 3 * (above[r] - below[r]) / step;
-                near(gradient[i / n][i % n], direct[reduction],
+                near((double)gradient[i / n][i % n], direct[reduction],
                      2e-4 * (1e-2 + fabs(direct[reduction])));
             }
         }
@@ -158,11 +167,11 @@ static void ranges_add_up_to_the_same_bits(void **state)
     crd_conversion c = mixture(0.25, 0.5, 0.02);
     crd_posterior *p = small_posterior(&c);
     int64_t n = p->network->params.n_floats;
-    double whole[2][256] = {{0}}, cut[2][256] = {{0}};
-    crd_posterior_kl_gradient(whole[0], whole[1], p, 0, n, CRD_KL_MEAN, 0.5);
+    float whole[2][256] = {{0}}, cut[2][256] = {{0}};
+    kl_gradient(whole[0], whole[1], p, 0, n, CRD_KL_MEAN, 0.5);
     for (int64_t first = 0, size = 1; first < n; first += size, size = size * 2 + 1) {
         size = size < n - first ? size : n - first;
-        crd_posterior_kl_gradient(cut[0] + first, cut[1] + first, p, first, size, CRD_KL_MEAN, 0.5);
+        kl_gradient(cut[0] + first, cut[1] + first, p, first, size, CRD_KL_MEAN, 0.5);
     }
     assert_memory_equal(whole, cut, sizeof whole);
     /* Batch norm has no prior. */
@@ -173,7 +182,7 @@ static void ranges_add_up_to_the_same_bits(void **state)
     p->conversion = crd_conversion_defaults();
     p->rho[0] = -2000;
     cut[1][0] = 0;
-    crd_posterior_kl_gradient(cut[0], cut[1], p, 0, 1, CRD_KL_SUM, 1);
+    kl_gradient(cut[0], cut[1], p, 0, 1, CRD_KL_SUM, 1);
     assert_true(cut[1][0] == -1);
     crd_posterior_destroy(p);
 }
