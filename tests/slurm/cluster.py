@@ -119,16 +119,16 @@ class Cluster:
         (munge / "key").chmod(0o400)
         for path in (munge, munge / "key"):
             shutil.chown(path, "munge", "munge")
-        self.daemon("munged", "setpriv", "--reuid=munge", "--regid=munge", "--clear-groups", "munged", "--foreground",
-                    f"--key-file={munge}/key", f"--socket={munge}/socket", f"--pid-file={munge}/pid",
-                    f"--log-file={munge}/log", f"--seed-file={munge}/seed")
+        self.daemon("munged", "munged", "--foreground", f"--key-file={munge}/key", f"--socket={munge}/socket",
+                    f"--pid-file={munge}/pid", f"--log-file={munge}/log", f"--seed-file={munge}/seed",
+                    options=("--reuid=munge", "--regid=munge", "--clear-groups"))
         self.wait_for((munge / "socket").exists, "munged's socket")
 
-    def daemon(self, name, *words):
-        """Told to end when this process does, however that may be."""
+    def daemon(self, name, *words, options=()):
+        """Told to end when this process does, however that may be. `options`: of setpriv."""
         with open(self.folder / "log" / name, "w", encoding="utf-8") as log:
-            self.daemons.append((name, subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *map(str, words)], stdout=log, stderr=log,
-                                                        stdin=subprocess.DEVNULL, env=self.environment)))
+            self.daemons.append((name, subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *options, *map(str, words)], stdout=log,
+                                                        stderr=log, stdin=subprocess.DEVNULL, env=self.environment)))
 
     def cancel_jobs(self):
         self.call("scancel", "--user=root", check=False)
