@@ -40,6 +40,9 @@ int crd_comm_node_rank(const crd_comm *comm);
 const char *crd_comm_host(const crd_comm *comm);
 /** Ranks on each node: [n_nodes]. Borrowed; equal on all ranks. */
 const int *crd_comm_node_sizes(const crd_comm *comm);
+/** Cores that the ranks of this rank's node may use between them, as they are bound; 0 if that is not known.
+ * Collective: on comm; synchronises. */
+crd_status crd_comm_count_cores(int *n_cores, crd_comm *comm);
 
 /** All ranks get the status and message of the lowest rank whose `local` is not CRD_OK; CRD_OK if none.
  * Collective: on comm; synchronises. Cost: one allreduce of an int; a broadcast more after a failure. */
@@ -79,7 +82,7 @@ void *crd_shared_data(const crd_shared *shared);
 /** Copies the first n_bytes of rank 0's node to all nodes; afterwards every rank sees them. What rank 0's node
  * peers wrote before is seen too. Collective: on comm, synchronises. */
 void crd_shared_broadcast(crd_shared *shared, int64_t n_bytes);
-/** The same, begun: returns at once; rank 0 has filled its copy before. Until crd_shared_end nobody may touch
+/** The same, begun: returns once all ranks of the node are there. Until crd_shared_end nobody may touch
  * the block. Collective: on comm. At most one is under way for a block. */
 void crd_shared_begin(crd_shared *shared, int64_t n_bytes);
 /** Lets MPI get on with it; call it now and then. Collective: no. */

@@ -44,7 +44,8 @@ typedef struct crd_predict_options {
     int want_draws;    /**< 1: the sink's draws() is called */
     int64_t n_images;
     /** What the images of a window with their sums, and saved draws between two writes, may take each; 0: 64 MiB, and
-     * up to 1 GiB where many ranks would else wait for each other. Bounds memory, does not change results. */
+     * up to 1 GiB of a node and 64 MiB of a rank where many ranks would else wait for each other. Bounds memory, does not
+     * change results. */
     int64_t buffer_bytes;
     /** Where the sink keeps checkpoints: seconds between two, 0: none by the clock; and seconds after which the run stops with
      * one, 0: no limit. Measured on rank 0. */
@@ -53,13 +54,16 @@ typedef struct crd_predict_options {
     uint64_t shuffle;
 } crd_predict_options;
 
-/** Where images come from, and where the run begins; used on rank 0 only. */
+/** Where images come from, and where the run begins. */
 typedef struct crd_predict_source {
     /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1 leaves image i
-     * out: its row is marked. Windows are asked for once each, in order. */
+     * out: its row is marked. Called on rank 0 only, or, if is_shared, on every rank of its node for a part of each
+     * window; in order, every image once. */
     crd_status (*load)(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload);
     void *payload;
-    const crd_predict_state *state; /**< goes on from here; NULL: from the start. Borrowed */
+    int is_shared; /**< equal on all ranks */
+    const crd_predict_state
+        *state; /**< rank 0's: goes on from here; NULL: from the start. Borrowed */
 } crd_predict_source;
 
 /** Where results go; called on rank 0 only; every member may be NULL, on all ranks alike. */

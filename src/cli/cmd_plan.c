@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -16,6 +17,9 @@
 
 /* The calibration: draws enough for a standard error, images of a few batches. */
 enum { SAMPLE_DRAWS = 32, SAMPLE_BATCHES = 4 };
+
+/* Of a job's time limit: jobs/predict.sbatch is told to stop 5 to 6 minutes before the end. */
+enum { SPARE_MINUTES = 10 };
 
 /* Efficiency down to which more ranks are recommended. */
 #define GOOD_EFFICIENCY 0.8
@@ -47,9 +51,12 @@ static crd_status load_sample(float *tensors, int8_t *skipped, int64_t first, in
     crd_status status = CRD_OK;
     planning *p = payload;
     double start_s = crd_clock_now_s();
-    for (int64_t i = 0; status == CRD_OK && i < n; i++)
-        status = crd_images_load(tensors + i * p->image_floats, skipped + i,
-                                 (first + i) * p->images.n_images / p->n_sample, 1, &p->images);
+    for (int64_t i = 0; status == CRD_OK && i < n; i++) {
+        int64_t image = (first + i) * p->images.n_images / p->n_sample;
+        status = crd_images_load(tensors + i * p->image_floats, skipped + i, image, 1, &p->images);
+        if (status == CRD_OK)
+            crd_images_warn(&p->images, skipped + i, image, 1);
+    }
     p->load_s += crd_clock_now_s() - start_s;
     return status;
 }
@@ -86,7 +93,7 @@ static crd_status open_files(planning *p, shared_facts *facts)
                             given->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, given->arguments[0]));
     CRD_TRY(crd_classes_require(p->posterior, given->arguments[0]));
-    p->images.preprocessing = &p->posterior->preprocessing;
+    p->images.preprocessing = p->posterior->preprocessing;
     p->image_floats = crd_images_floats(&p->images);
     facts->n_images = p->images.n_images;
     snprintf(facts->estimator, sizeof facts->estimator, "%s",
@@ -125,19 +132,17 @@ static int64_t good_ranks(const planning *p, const crd_forecast *f, const crd_op
     return best;
 }
 
-/** Appends a word of the command within --wrap='...': what a shell might take for more than a word gets quotes. */
+/** Appends a word to a command line: what a shell might take for more than a word gets quotes. */
 static size_t append_word(char *out, size_t used, size_t size, const char *word)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,+=@-";
-    int is_plain = word[strspn(word, plain)] == '\0';
-    used += (size_t)snprintf(out + used, size - used, is_plain ? " " : " \"");
+    const char *quote = word[strspn(word, plain)] == '\0' ? "" : "'";
+    used += (size_t)snprintf(out + used, size - used, " %s", quote);
     for (const char *c = word; *c != '\0' && used < size; c++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s%c",
-                                 strchr("\"\\$`", *c) != NULL ? "\\" : "", *c == '\'' ? "'\\'" : "",
-                                 *c);
-    if (!is_plain && used < size)
-        used += (size_t)snprintf(out + used, size - used, "\"");
+        used += (size_t)snprintf(out + used, size - used, *c == '\'' ? "'\\''" : "%c", *c);
+    if (used < size)
+        used += (size_t)snprintf(out + used, size - used, "%s", quote);
     return used < size ? used : size;
 }
 
@@ -146,11 +151,10 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
                         int64_t n_ranks, int64_t bytes)
 {
     const crd_options *given = p->cli->options;
-    int64_t minutes = (int64_t)(1.5 * seconds_on(p, f, n_ranks) / 60) + 5;
+    int64_t minutes = (int64_t)(1.5 * seconds_on(p, f, n_ranks) / 60) + SPARE_MINUTES;
     size_t used = (size_t)snprintf(
         out, size,
-        "sbatch --ntasks=%lld --cpus-per-task=1 --mem-per-cpu=%lldM --time=%lld:%02lld:00 "
-        "--signal=USR1@60 --requeue --wrap='srun --mpi=pmix credence predict",
+        "sbatch --ntasks=%lld --mem-per-cpu=%lldM --time=%lld:%02lld:00 jobs/predict.sbatch",
         (long long)n_ranks, (long long)((double)bytes * 1.25 / (1 << 20)) + 1,
         (long long)(minutes / 60), (long long)(minutes % 60));
     for (int i = 0; i < given->n_arguments && used < size; i++)
@@ -168,7 +172,7 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
                                      option->placeholder != NULL ? value->text : "");
     }
     if (used < size)
-        snprintf(out + used, size - used, " --resume -o prediction.h5'");
+        snprintf(out + used, size - used, " -o prediction.h5");
 }
 
 static crd_status show(const planning *p, const crd_forecast *f, const crd_predict_report *report,
@@ -278,7 +282,8 @@ crd_status crd_cmd_plan(const crd_cli *cli)
                                  .unit_s =
                                      (t.draw_s + t.weighted_s + t.rest_s) / (double)report.n_units,
                                  .start_s = ready_s,
-                                 .image_s = p.load_s / (double)p.n_sample};
+                                 .image_s = p.load_s / (double)p.n_sample,
+                                 .node_ranks = sysconf(_SC_NPROCESSORS_ONLN)};
         status = show(&p, &forecast, &report, crd_clock_now_s() - start_s);
     }
     CRD_TRY(crd_comm_agree(cli->comm, status));

@@ -63,8 +63,7 @@ static crd_status take_summary(const crd_summary *summary, int64_t first_image, 
 {
     prediction *p = payload;
     crd_progress_end(&p->progress);
-    for (int64_t i = 0; i < summary->n_images; i++)
-        p->n_skipped += summary->skipped[i];
+    p->n_skipped += crd_images_warn(&p->images, summary->skipped, first_image, summary->n_images);
     crd_prediction_view_add(&p->view, summary);
     if (p->rows != NULL)
         crd_prediction_append_json(p->rows, &p->view, summary, first_image);
@@ -132,7 +131,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
                             value_of(p, CRD_OPT_SKIP_BAD)->integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, path));
     CRD_TRY(crd_classes_require(p->posterior, path));
-    p->images.preprocessing = &p->posterior->preprocessing;
+    p->images.preprocessing = p->posterior->preprocessing;
     int64_t n_images = p->images.n_images, n_classes = p->posterior->n_classes;
     const char *type = value_of(p, CRD_OPT_TYPE)->text;
     CRD_TRY(find_estimator(&facts->i_estimator, type != NULL ? type : p->posterior->conversion.type,
@@ -366,6 +365,7 @@ static crd_status run_engine(prediction *p, const crd_model *model,
     int is_kept = cli->options->values[CRD_OPT_OUTPUT].given;
     crd_predict_source source = {.load = crd_images_load,
                                  .payload = &p->images,
+                                 .is_shared = 1,
                                  .state = p->keeper.state.n_images > 0 ? &p->keeper.state : NULL};
     crd_predict_sink sink = {.summary = take_summary,
                              .draws = options->want_draws ? take_draws : NULL,
@@ -392,6 +392,9 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     CRD_TRY(crd_watch_start(&watch, cli->comm, cli->options->values[CRD_OPT_HANG_TIMEOUT].number,
                             crd_report_hang));
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts, &options) : CRD_OK));
+    CRD_TRY(crd_images_share(&p.images, cli->comm, cli->options->arguments + 1,
+                             cli->options->n_arguments - 1,
+                             value_of(&p, CRD_OPT_SKIP_BAD)->integer != 0));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     crd_comm_broadcast(cli->comm, &options.n_top, sizeof options.n_top);
     options.n_images = facts.n_images;

@@ -44,18 +44,21 @@ double crd_forecast_units(const crd_forecast *forecast)
     return count(forecast, 0, forecast->n_images);
 }
 
-/* A window, while rank 0 reads n_next images: its own units are left to the others meanwhile. */
+static double read_s(const crd_forecast *f, int64_t n_ranks, int64_t n_images)
+{
+    return f->image_s * (double)n_images / (double)crd_smaller(n_ranks, f->node_ranks);
+}
+
+/* A window, before whose units rank 0's node reads n_next images: the units are dealt to the nodes before. */
 static double window_s(const crd_forecast *f, int64_t n_ranks, int64_t n_images, int64_t n_next)
 {
-    double load_s = f->image_s * (double)n_next;
-    double shared_s = load_s / (double)n_ranks + f->unit_s * count(f, n_ranks, n_images);
-    return load_s > shared_s ? load_s : shared_s;
+    return read_s(f, n_ranks, n_next) + f->unit_s * count(f, n_ranks, n_images);
 }
 
 double crd_forecast_seconds(const crd_forecast *f, int64_t n_ranks, int64_t window_images)
 {
     int64_t n_full = f->n_images / window_images, rest = f->n_images % window_images;
-    double sum = f->start_s + f->image_s * (double)crd_smaller(window_images, f->n_images);
+    double sum = f->start_s + read_s(f, n_ranks, crd_smaller(window_images, f->n_images));
     if (n_full > 0)
         sum += (double)(n_full - 1) * window_s(f, n_ranks, window_images, window_images) +
                window_s(f, n_ranks, window_images, rest);

@@ -14,8 +14,8 @@
 
 /* Most units of a round, which bounds the memory for their bits. */
 enum { ROUND_UNITS = 1 << 22 };
-/* What the buffers take by default: this much anyway, and up to the larger size where that gives every rank so many units
- * between two meetings that the wait for the last one does not count. */
+/* What the buffers take by default: this much anyway, and up to the larger size of a node where that gives every rank so many
+ * units between two meetings that the wait for the last one does not count. */
 enum { BUFFER_BYTES = 64 << 20, LARGE_BUFFER_BYTES = 1 << 30, UNITS_PER_RANK = 16 };
 
 static crd_status check_options(const crd_predict_options *o)
@@ -56,13 +56,17 @@ static void set_looks(crd_predict_run *r)
     r->n_blocks = crd_divide_up(o->n_draws, o->sampler.draw_block);
 }
 
-/* How many things of so many bytes the buffer holds; `wanted` of them if that is more and memory allows. */
-static int64_t buffer_holds(const crd_predict_options *o, int64_t n_bytes, int64_t wanted)
+/* How many things fit that take so many bytes of a node and so many of each of its ranks; `wanted` of them if that is more
+ * and memory allows. */
+static int64_t buffer_holds(const crd_predict_options *o, int64_t node_bytes, int64_t rank_bytes,
+                            int64_t wanted)
 {
+    int64_t bytes = node_bytes + rank_bytes;
     if (o->buffer_bytes > 0)
-        return crd_larger(o->buffer_bytes / n_bytes, 1);
-    int64_t most = crd_smaller(wanted, LARGE_BUFFER_BYTES / n_bytes);
-    return crd_larger(crd_larger(BUFFER_BYTES / n_bytes, most), 1);
+        return crd_larger(o->buffer_bytes / bytes, 1);
+    int64_t most = crd_smaller(wanted, LARGE_BUFFER_BYTES / node_bytes);
+    most = crd_smaller(most, BUFFER_BYTES / crd_larger(rank_bytes, 1));
+    return crd_larger(crd_larger(BUFFER_BYTES / bytes, most), 1);
 }
 
 /* Draw blocks between the first two meetings of all ranks. */
@@ -78,9 +82,10 @@ int64_t crd_predict_window_images(const crd_network *network, const crd_predict_
     int64_t n_classes = crd_network_n_outputs(network), batch = o->sampler.batch;
     int64_t floats = crd_shape_count(crd_network_input_shape(network));
     int64_t n_sums = crd_accumulator_n_sums(n_classes) + crd_accumulator_n_maxima(n_classes);
-    int64_t bytes = 2 * floats * (int64_t)sizeof(float) + n_sums * (int64_t)sizeof(int64_t);
+    int64_t node_bytes = batch * 2 * floats * (int64_t)sizeof(float);
+    int64_t rank_bytes = batch * n_sums * (int64_t)sizeof(int64_t);
     int64_t wanted = crd_divide_up((int64_t)n_ranks * UNITS_PER_RANK, first_look_blocks(o));
-    int64_t batches = buffer_holds(o, bytes * batch, wanted);
+    int64_t batches = buffer_holds(o, node_bytes, rank_bytes, wanted);
     return crd_smaller(batches, crd_divide_up(o->n_images, batch)) * batch;
 }
 
@@ -99,7 +104,7 @@ static void plan_run(crd_predict_run *r, const crd_model *model, const crd_predi
     int64_t n_batches = r->window_size / batch, round_units = ROUND_UNITS;
     if (o->want_draws)
         round_units =
-            buffer_holds(o, r->unit_floats * (int64_t)sizeof(float), n_ranks * UNITS_PER_RANK);
+            buffer_holds(o, r->unit_floats * (int64_t)sizeof(float), 0, n_ranks * UNITS_PER_RANK);
     r->round_blocks = crd_smaller(r->n_blocks, crd_larger(round_units / n_batches, 1));
     r->most_images = crd_larger(r->window_size, crd_divide_up(start->n_images, batch) * batch);
     r->most_units = crd_larger(n_batches * r->round_blocks, start->n_units);
@@ -119,8 +124,6 @@ static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
     CRD_TRY(crd_unit_set_init(&r->units, r->most_units));
     CRD_ALLOC(&r->news, crd_unit_set_words(r->most_units) + 1, "units done");
     if (crd_comm_rank(r->comm) == 0) {
-        for (int i = 0; i < 2; i++)
-            CRD_ALLOC(&r->skipped[i], r->most_images, "skipped images");
         CRD_TRY(crd_summary_init(&r->summary, r->most_images, r->n_classes, r->options->n_top));
         if (r->options->keep_sums)
             CRD_TRY(crd_summary_keep_sums(&r->summary));
@@ -131,12 +134,17 @@ cleanup:
     return status;
 }
 
+static int64_t images_bytes(const crd_predict_run *r, int64_t n)
+{
+    return n * r->image_floats * (int64_t)sizeof(float);
+}
+
 static crd_status allocate_shared(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
     for (int i = 0; i < 2; i++)
         CRD_TRY(crd_shared_create(&r->images[i], r->comm,
-                                  r->most_images * r->image_floats * (int64_t)sizeof(float)));
+                                  images_bytes(r, r->most_images) + r->most_images));
     if (r->options->want_draws)
         CRD_TRY(crd_shared_create(&r->draws, r->comm,
                                   r->most_units * r->unit_floats * (int64_t)sizeof(float)));
@@ -154,8 +162,6 @@ static void release(crd_predict_run *r)
     for (int i = 1; i >= 0; i--)
         crd_shared_destroy(r->images[i]);
     crd_summary_clear(&r->summary);
-    for (int i = 0; i < 2; i++)
-        crd_free(r->skipped[i]);
     crd_free(r->news);
     crd_unit_set_clear(&r->units);
     crd_free(r->active);
@@ -167,25 +173,27 @@ static void release(crd_predict_run *r)
     crd_sampler_destroy(r->sampler);
 }
 
-/* Rank 0 reads images [first, + n) of window number `window` into its place. Not collective. */
+/* Images [first, + n) of window number `window` are read into their place: by rank 0, or by all ranks of its node. Not
+ * collective. The lowest rank that fails has the first bad image. */
 static crd_status load_window(crd_predict_run *r, int64_t window, int64_t first, int64_t n)
 {
-    if (crd_comm_rank(r->comm) != 0)
+    int64_t rank = crd_comm_node_rank(r->comm), n_readers = 1;
+    if (crd_comm_node(r->comm) == 0 && r->source->is_shared)
+        n_readers = crd_comm_node_sizes(r->comm)[0];
+    if (crd_comm_node(r->comm) != 0 || rank >= n_readers)
         return CRD_OK;
-    float *tensors = crd_shared_data(r->images[window % 2]);
-    int8_t *skipped = r->skipped[window % 2];
-    crd_comm_note(r->comm, "reading image %lld and on", (long long)first);
-    memset(skipped, 0, (size_t)n);
-    crd_status status = r->source->load(tensors, skipped, first, n, r->source->payload);
-    for (int64_t i = 0; status == CRD_OK && i < n; i++)
+    int64_t begin = n * rank / n_readers, n_own = n * (rank + 1) / n_readers - begin;
+    float *tensors = (float *)crd_shared_data(r->images[window % 2]) + begin * r->image_floats;
+    int8_t *skipped = crd_predict_skipped(r, window) + begin;
+    if (n_own == 0)
+        return CRD_OK;
+    crd_comm_note(r->comm, "reading image %lld and on", (long long)(first + begin));
+    memset(skipped, 0, (size_t)n_own);
+    crd_status status = r->source->load(tensors, skipped, first + begin, n_own, r->source->payload);
+    for (int64_t i = 0; status == CRD_OK && i < n_own; i++)
         if (skipped[i])
             memset(tensors + i * r->image_floats, 0, (size_t)r->image_floats * sizeof *tensors);
     return status;
-}
-
-static int64_t images_bytes(const crd_predict_run *r, int64_t n)
-{
-    return n * r->image_floats * (int64_t)sizeof(float);
 }
 
 static crd_unit unit_of(const crd_predict_run *r, int64_t i)
@@ -292,7 +300,7 @@ cleanup:
 }
 
 /* Deals what is left of the round, computes it, and meets: all of it is done then, or the alarm has called.
- * `pending` is rank 0's failure to load the next window. */
+ * `pending` is this rank's failure to load the next window. */
 static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
 {
     crd_status status = CRD_OK;
@@ -426,7 +434,7 @@ static crd_status check_ranks(crd_predict_run *r)
     status = crd_sampler_run(r->logits, r->sampler, crd_shared_data(r->images[r->window % 2]), n,
                              r->first_image, 0, 1);
     if (status == CRD_OK)
-        digest = crd_health_digest(r->logits, n * r->n_classes);
+        digest = crd_health_digest(r->logits, n * r->n_classes * (int64_t)sizeof *r->logits);
     CRD_TRY(crd_comm_agree(r->comm, status));
     CRD_TRY(crd_health_compare(r->comm, digest));
 cleanup:

@@ -5,6 +5,12 @@
 #include "credence/watch.h"
 #include "engine/predict_run.h"
 
+int8_t *crd_predict_skipped(const crd_predict_run *r, int64_t window)
+{
+    float *tensors = crd_shared_data(r->images[window % 2]);
+    return (int8_t *)(tensors + r->most_images * r->image_floats);
+}
+
 int64_t crd_predict_n_batches(const crd_predict_run *r)
 {
     return crd_divide_up(r->n_images, r->options->sampler.batch);
@@ -55,7 +61,7 @@ static int8_t has_enough(crd_predict_run *r, int64_t image)
     int64_t *sums = r->sums + image * r->n_sums;
     int64_t n = crd_accumulator_n_draws(sums, r->n_classes);
     int64_t n_look = r->look_begin * r->options->sampler.draw_block;
-    if (r->skipped[r->window % 2][image])
+    if (crd_predict_skipped(r, r->window)[image])
         return 1;
     if (n != n_look || n == 0)
         return n < n_look;
@@ -135,7 +141,7 @@ void crd_predict_summarize(crd_predict_run *r)
 {
     r->summary.n_images = r->n_images;
     for (int64_t i = 0; i < r->summary.n_images; i++)
-        if (r->skipped[r->window % 2][i])
+        if (crd_predict_skipped(r, r->window)[i])
             crd_summary_skip(&r->summary, i);
         else
             crd_summary_finish(&r->summary, i, r->sums + i * r->n_sums,

@@ -24,7 +24,8 @@ typedef struct crd_predict_run {
     int64_t round_blocks; /* most draw blocks of a round that it begins */
     int64_t most_images, most_units; /* in a window and a round, those of a checkpoint too */
     int64_t unit_floats;             /* logits of a full unit */
-    crd_shared *images[2];
+    crd_shared *images
+        [2]; /* [most_images][image_floats] and behind them, on rank 0's node, [most_images] bytes: skipped */
     crd_shared *draws; /* [unit][unit_floats] of a round, if wanted */
     crd_counter *counter;
     crd_alarm *alarm;
@@ -33,7 +34,6 @@ typedef struct crd_predict_run {
     /* Draws done in this window: rank 0 holds those up to the last meeting, and its own; others their own since then. */
     int64_t *sums, *maxima;
     float *logits;       /* of a unit */
-    int8_t *skipped[2];  /* rank 0: of the windows in images[] */
     crd_summary summary; /* rank 0 */
     /* Where the run is: the same on all ranks. */
     int64_t window;                      /* windows begun by this call */
@@ -48,6 +48,8 @@ typedef struct crd_predict_run {
     int64_t n_computed; /* by this rank in this call */
 } crd_predict_run;
 
+/** Of the images of a window; on rank 0's node. */
+int8_t *crd_predict_skipped(const crd_predict_run *r, int64_t window);
 /** Batches of the window in work. */
 int64_t crd_predict_n_batches(const crd_predict_run *r);
 /** Most units of the whole run; those that are done or not wanted any more, as known at the last meeting. */

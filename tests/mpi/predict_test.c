@@ -79,7 +79,9 @@ static crd_status run(result *out, crd_comm *comm, const crd_model *model,
                       const crd_predict_options *options, int64_t failing_image,
                       int64_t failing_sink)
 {
-    crd_predict_source source = {.load = load, .payload = &failing_image};
+    /* With units in another order, the ranks of rank 0's node share the reading. */
+    crd_predict_source source = {
+        .load = load, .payload = &failing_image, .is_shared = options->shuffle != 0};
     crd_predict_sink sink = {.summary = take_summary, .draws = take_draws, .payload = out};
     crd_predict_report report;
     memset(out, 0, sizeof *out);
@@ -163,7 +165,7 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
         CHECK(world, run(&one, self, model, &options, -1, -1) == CRD_OK);
     crd_status status = CRD_STOPPED;
     for (int i = 0; status == CRD_STOPPED; i++) {
-        crd_predict_source source = {load, &none, k.n_kept > 0 ? &k.state : NULL};
+        crd_predict_source source = {load, &none, i % 2, k.n_kept > 0 ? &k.state : NULL};
         crd_predict_sink sink = {keep_summary, keep_draws, keep, NULL, &k};
         crd_predict_report report = {0};
         crd_comm *comm = i % 3 == 2 ? self : world;
@@ -185,7 +187,7 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
         CHECK(world, memcmp(&one, &many, sizeof one) == 0);
         k.state.first_image++; /* between two windows */
     }
-    crd_predict_source source = {load, &none, &k.state};
+    crd_predict_source source = {load, &none, 0, &k.state};
     crd_predict_sink sink = {0};
     crd_predict_report report;
     crd_comm_broadcast(world, &k.n_kept,
@@ -260,6 +262,9 @@ static void check_failures(crd_comm *world, const crd_model *model, crd_predict_
     static result r;
     CHECK(world, run(&r, world, model, &options, 0, -1) == CRD_ERR_INPUT);
     CHECK(world, strcmp(crd_status_message(), "image 0 is bad") == 0);
+    CHECK(world, run(&r, world, model, &options, 60, -1) == CRD_ERR_INPUT);
+    CHECK(world, strcmp(crd_status_message(), "image 60 is bad") == 0);
+    options.shuffle = 1;
     CHECK(world, run(&r, world, model, &options, 60, -1) == CRD_ERR_INPUT);
     CHECK(world, strcmp(crd_status_message(), "image 60 is bad") == 0);
     CHECK(world, run(&r, world, model, &options, -1, 0) == CRD_ERR_IO);

@@ -20,7 +20,7 @@ END
 
 folder=build-neon
 compiler=aarch64-linux-gnu-gcc
-slow='prior|gradient|checkpoint|logits|mpi\..*(ranks[14]|node[12])'
+slow='prior|unit.gradient|golden_bayes|checkpoint|logits|mpi\..*(ranks[14]|node[12])'
 while getopts B:c:ah option; do
     case $option in
     B) folder=$OPTARG ;;
