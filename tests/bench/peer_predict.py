@@ -66,7 +66,8 @@ def run_ranks(options, estimator, batch, files):
     few = 16
     for draws in (few, few + 8 * max(2, int(options.seconds * 50 / batch / 8))):
         words = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", options.ranks, options.program, "predict",
-                 files["posterior"], files[batch], "--type", estimator, "--precision", options.precision, "--batch", batch, "--draws", draws, "--json", "--quiet"]
+                 files["posterior"], files[batch], "--type", estimator, "--precision", options.precision,
+                 "--batch", batch, "--draws", draws, "--json", "--quiet"]
         done = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True)
         seconds.append((draws, json.loads(done.stdout)["seconds"]))
     (a, start), (b, end) = seconds
@@ -106,7 +107,8 @@ def main():
         return
     import importlib.metadata as metadata
     print(", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "torchvision", "bayesian-torch")),
-          f"in fp32; credence in {options.precision}; {options.arch}, {options.ranks} rank(s), medians of {options.rounds} rounds, ms a draw of the batch")
+          f"in fp32; credence in {options.precision}; {options.arch}, {options.ranks} rank(s), "
+          f"medians of {options.rounds} rounds, ms a draw of the batch")
     print("estimator            batch   credence    peer  ratio   torch deterministic  of peak")
     with tempfile.TemporaryDirectory() as folder:
         files = make_files(options, folder) if options.ranks > 1 else {}
