@@ -382,8 +382,8 @@ static crd_status check_ranks(train_run *r, const crd_batch *batch)
     CRD_TRY(crd_comm_agree(
         r->comm, add_gradient(&loss, r, batch, 0,
                               crd_smaller(r->options->gradient.micro_batch, batch->n), 0, NULL)));
-    CRD_TRY(crd_health_compare(
-        r->comm, crd_health_digest(r->sums, r->n_sums * (int64_t)sizeof *r->sums)));
+    CRD_TRY(crd_health_compare(r->comm,
+                               crd_health_digest(r->sums, r->n_sums * (int64_t)sizeof *r->sums)));
 cleanup:
     return status;
 }
