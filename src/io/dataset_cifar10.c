@@ -61,8 +61,7 @@ static uint64_t digest_cifar(uint64_t digest, const crd_source *source, int64_t 
                                 digest);
 }
 
-static const crd_source_kind cifar_kind = {close_cifar, name_cifar, load_cifar, NULL,
-                                           digest_cifar};
+static const crd_source_kind cifar_kind = {close_cifar, name_cifar, load_cifar, NULL, digest_cifar};
 
 /* Finds the files and how many images each has. */
 static crd_status measure(cifar_source *cifar, const char *folder, const char *const *files)

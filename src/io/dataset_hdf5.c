@@ -102,9 +102,8 @@ static uint64_t digest_h5(uint64_t digest, const crd_source *source, int64_t i)
 {
     const h5_source *h5 = (const h5_source *)source;
     int64_t at = i * h5->image_bytes;
-    return h5->fd < 0
-               ? XXH3_64bits_withSeed(h5->held + at, (size_t)h5->image_bytes, digest)
-               : crd_source_digest_file(digest, h5->fd, h5->offset + at, h5->image_bytes);
+    return h5->fd < 0 ? XXH3_64bits_withSeed(h5->held + at, (size_t)h5->image_bytes, digest)
+                      : crd_source_digest_file(digest, h5->fd, h5->offset + at, h5->image_bytes);
 }
 
 static const crd_source_kind h5_kind = {close_h5, name_h5, load_bytes, load_floats, digest_h5};

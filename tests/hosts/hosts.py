@@ -95,11 +95,16 @@ class Hosts:
     def processes(self, host):
         return call("ip", "netns", "pids", self.namespace(host)).split()
 
-    def set_cable(self, state):
-        """`down` cuts it: nobody is told, packets are lost."""
-        call("ip", "-n", self.namespace(NAMES[0]), "link", "set", "cable", state)
+    def cut_cable(self):
+        """Nobody is told: packets are lost."""
+        call("ip", "-n", self.namespace(NAMES[0]), "link", "set", "cable", "down")
 
-    def set_retries(self, n):
+    def mend_cable(self):
+        names = list(map(self.namespace, NAMES))
+        call("ip", "-n", names[0], "link", "set", "cable", "up")
+        program.wait_for(lambda: all(" UP " in call("ip", "-n", name, "-br", "link", "show", "cable") for name in names))
+
+    def set_retries(self, n=15):
         """How often TCP sends again, with growing pauses, before it gives a connection up; Linux: 15, which are 15 minutes."""
         for host in NAMES:
             call(str(self.agent), host, "echo", str(n), ">/proc/sys/net/ipv4/tcp_retries2")

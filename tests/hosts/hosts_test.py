@@ -5,7 +5,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 import unittest
 
 import program
@@ -29,9 +28,6 @@ class TwoHosts(program.Case):
         cls.train = ["train", cls.posterior, labelled, "--batch-size", 10, "--micro-batch", 5, "--lr", "1e-3"]
         cls.expected = {}
 
-    def setUp(self):
-        HOSTS.set_cable("up")
-
     def across(self, *arguments, n_a=1, n_b=1):
         result = run(*arguments, ranks=n_a + n_b, folder=self.work, mpirun=HOSTS.mpirun(n_a, n_b))
         self.assertEqual(result.codes, [0] * (n_a + n_b), result.err)
@@ -48,22 +44,23 @@ class TwoHosts(program.Case):
             self.assertGreater(len(self.expected[words]), 3)
         return self.expected[words]
 
-    def cut(self, words, mpirun, checkpoint):
-        """Cuts the cable once there is a checkpoint. Returns mpirun's code, what was said, and the seconds from the cut to the end."""
-        job = Job(*words, "--checkpoint-interval", "0.1s", ranks=2, folder=self.work, mpirun=mpirun)
+    def cut(self, words, mpirun, retries=15):
+        """Cuts the cable once there is a checkpoint, and mends it when the job is over, everywhere. Returns mpirun's code and what was
+        said."""
+        job = Job(*words, "--checkpoint-interval", "0.1s", "-o", "cut.h5", ranks=2, folder=self.work, mpirun=mpirun)
         try:
-            wait_for((self.work / checkpoint).exists)
-            HOSTS.set_cable("down")
-            start = time.monotonic()
+            wait_for((self.work / "cut.h5.ckpt").exists)
+            HOSTS.set_retries(retries)
+            HOSTS.cut_cable()
             wait_for(lambda: job.process.poll() is not None)
-            seconds = time.monotonic() - start
             # On the host that is cut off too: nobody goes on there for a job that is over.
             wait_for(lambda: not any(HOSTS.processes(host) for host in NAMES))
         finally:
             said = job.end(timeout=1)
-            HOSTS.set_cable("up")
+            HOSTS.set_retries()
+            HOSTS.mend_cable()
         self.assertFalse((self.work / "cut.h5").exists())
-        return job.process.returncode, said.err, seconds
+        return job.process.returncode, said.err
 
     def test_same_answer(self):
         words = (*self.predict, "--draws", 200, "--save-draws")
@@ -79,24 +76,20 @@ class TwoHosts(program.Case):
         keepalive = {"time": 1, "intvl": 1, "probes": 2}
         options = [word for key, value in keepalive.items() for word in ("--mca", f"oob_tcp_keepalive_{key}", str(value))]
         words = (*self.predict, "--draws", 800)
-        code, said, seconds = self.cut([*words, "-o", "cut.h5"], HOSTS.mpirun(1, 1, *options), "cut.h5.ckpt")
+        code, said = self.cut(words, HOSTS.mpirun(1, 1, *options))
         self.assertNotEqual(code, 0)
         self.assertRegex(said, r"lost communication with a remote daemon[^$]*on node hostb")
-        self.assertLess(seconds, 20)
         self.succeed(*words, "--resume", "-o", "cut.h5", ranks=2)
         self.assertEqual(self.digests("cut.h5"), self.whole(*words))
 
     def test_cut_is_found_by_the_watch(self):
-        """The ranks end at --hang-timeout, mpirun when TCP has given up."""
-        HOSTS.set_retries(3)
-        for words, checkpoint in (((*self.predict, "--draws", 800), "cut.h5.ckpt"),
-                                  ((*self.train, "--epochs", 60), "cut.h5.ckpt")):
-            code, said, seconds = self.cut([*words, "--hang-timeout", "2s", "-o", "cut.h5"], HOSTS.mpirun(1, 1), checkpoint)
+        """The ranks end at --hang-timeout, mpirun when TCP has given up, after seconds here."""
+        for words in (*self.predict, "--draws", 800), (*self.train, "--epochs", 60):
+            code, said = self.cut([*words, "--hang-timeout", "3s"], HOSTS.mpirun(1, 1), retries=3)
             self.assertEqual(code, HANG, said)
             self.assertRegex(said, r"credence: all ranks of host hosta, rank 0 the first, have waited for others for \d\S* s: "
                                    r"another host, or the network to it, is lost")
-            self.assertLess(seconds, 20)
-            self.across(*words, "--resume", "-o", "cut.h5", n_a=1, n_b=1)
+            self.across(*words, "--resume", "-o", "cut.h5")
             self.assertEqual(self.digests("cut.h5"), self.whole(*words))
             self.tearDown()
 

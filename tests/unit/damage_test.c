@@ -173,15 +173,13 @@ static crd_status read_prediction_checkpoint(uint64_t *digest)
 {
     crd_predict_state state;
     uint64_t of_rows = 0;
-    crd_status status =
-        crd_prediction_resume(&state, victim, &io_meta, key, take_rows, &of_rows);
+    crd_status status = crd_prediction_resume(&state, victim, &io_meta, key, take_rows, &of_rows);
     if (status == CRD_OK) {
         assert_int_equal(state.n_images, WINDOW);
         *digest = add_bytes(of_rows, state.done, sizeof *state.done);
-        *digest = add_bytes(*digest, state.sums,
-                            WINDOW * crd_accumulator_n_sums(IO_N_CLASSES) * 8);
-        *digest = add_bytes(*digest, state.maxima,
-                            WINDOW * crd_accumulator_n_maxima(IO_N_CLASSES) * 8);
+        *digest = add_bytes(*digest, state.sums, WINDOW * crd_accumulator_n_sums(IO_N_CLASSES) * 8);
+        *digest =
+            add_bytes(*digest, state.maxima, WINDOW * crd_accumulator_n_maxima(IO_N_CLASSES) * 8);
         *digest = add_bytes(*digest, &state.first_image, 8);
     }
     crd_predict_state_clear(&state);
@@ -420,8 +418,9 @@ static void flips_below_the_seal_are_named(void **state)
         io_reseal(victim);
         assert_ok(kinds[k].read(&digest));
         assert_true(digest == expected && n_named > 0);
-        print_message("%s: of %d flips in datasets under a right seal %d named, the rest not read\n",
-                      kinds[k].name, N_DATA_FLIPS, n_named);
+        print_message(
+            "%s: of %d flips in datasets under a right seal %d named, the rest not read\n",
+            kinds[k].name, N_DATA_FLIPS, n_named);
         assert_int_equal(unlink(victim), 0);
     }
 }
@@ -491,8 +490,9 @@ static void damaged_draws_are_refused(void **state)
         assert_int_equal(count_refused(&first), N_RECORDS - length / RECORD_BYTES);
         assert_int_equal(first, length / RECORD_BYTES);
     }
-    print_message("draws of a run, %lld bytes: %d flips and %d truncations, each record right or refused\n",
-                  (long long)size, N_FLIPS, n);
+    print_message(
+        "draws of a run, %lld bytes: %d flips and %d truncations, each record right or refused\n",
+        (long long)size, N_FLIPS, n);
     assert_int_equal(unlink(victim), 0);
 }
 
