@@ -52,7 +52,7 @@ else
 fi
 
 say "tests"
-ctest --test-dir build-check-gcc -L '^(unit|mpi|golden|cli|lint|interop)$' --parallel "$(nproc)" --output-on-failure
+tests/run.sh -B build-check-gcc
 
 say "sanitizers"
 build build-check-sanitized gcc -DCMAKE_BUILD_TYPE=Debug -DCREDENCE_SANITIZE=address,undefined

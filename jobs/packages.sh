@@ -5,7 +5,7 @@ build_packages="cmake gcc libc6-dev make pkg-config libopenmpi-dev openmpi-bin l
 libjpeg-dev libjansson-dev libzip-dev zlib1g-dev libxxhash-dev"
 test_packages="libcmocka-dev librandom123-dev python3 python3-numpy python3-h5py python3-xarray python3-h5netcdf
 python3-netcdf4 python3-pil netcdf-bin hdf5-tools
-dataset-fashion-mnist"
+dataset-fashion-mnist iproute2 slurm-wlm munge"
 
 # install_packages NAME...: installs those that are missing, asking nothing; does nothing when all are there.
 install_packages() {

@@ -2,14 +2,14 @@
 # Installs what tests need, builds, and runs them.
 set -eu
 
-default_labels="unit mpi golden cli lint interop"
+default_labels="unit mpi golden cli lint interop hosts slurm"
 usage() {
     cat <<END
 usage: tests/run.sh [-L LABEL]... [-B FOLDER] [-h]
 
 Installs the missing Debian packages (with sudo unless root), builds Credence with its tests and runs those with the
 labels (default: $default_labels). Labels outside the default (parity,
-statistics, fuzz, soak) take minutes to hours; parity needs Python packages that their scripts name.
+statistics, fuzz, soak, long) take minutes to hours; parity needs Python packages that their scripts name.
 
   -L LABEL   run this label; may be repeated
   -B FOLDER  build folder (default: build)

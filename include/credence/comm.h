@@ -40,6 +40,9 @@ int crd_comm_node_rank(const crd_comm *comm);
 const char *crd_comm_host(const crd_comm *comm);
 /** Ranks on each node: [n_nodes]. Borrowed; equal on all ranks. */
 const int *crd_comm_node_sizes(const crd_comm *comm);
+/** Cores that the ranks of this rank's node may use between them, as they are bound; 0 if that is not known.
+ * Collective: on comm; synchronises. */
+crd_status crd_comm_count_cores(int *n_cores, crd_comm *comm);
 
 /** All ranks get the status and message of the lowest rank whose `local` is not CRD_OK; CRD_OK if none.
  * Collective: on comm; synchronises. Cost: one allreduce of an int; a broadcast more after a failure. */
@@ -58,10 +61,11 @@ void crd_comm_sum_begin(crd_comm *comm, int64_t *values, int64_t n);
 /** Waits for all of them, letting MPI work. Collective: on comm. */
 void crd_comm_sum_end(crd_comm *comm);
 
-/** Bytes this rank has handed to MPI for sending since the start, and seconds it has spent inside. */
+/** What communication has cost this rank since the start. */
 typedef struct crd_comm_cost {
-    int64_t bytes;
-    double seconds;
+    int64_t calls;  /**< operations begun: each at least one message over the network */
+    int64_t bytes;  /**< handed to MPI for sending */
+    double seconds; /**< inside MPI, waiting for others included */
 } crd_comm_cost;
 crd_comm_cost crd_comm_get_cost(const crd_comm *comm);
 
@@ -78,7 +82,7 @@ void *crd_shared_data(const crd_shared *shared);
 /** Copies the first n_bytes of rank 0's node to all nodes; afterwards every rank sees them. What rank 0's node
  * peers wrote before is seen too. Collective: on comm, synchronises. */
 void crd_shared_broadcast(crd_shared *shared, int64_t n_bytes);
-/** The same, begun: returns at once; rank 0 has filled its copy before. Until crd_shared_end nobody may touch
+/** The same, begun: returns once all ranks of the node are there. Until crd_shared_end nobody may touch
  * the block. Collective: on comm. At most one is under way for a block. */
 void crd_shared_begin(crd_shared *shared, int64_t n_bytes);
 /** Lets MPI get on with it; call it now and then. Collective: no. */

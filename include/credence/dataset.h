@@ -87,6 +87,10 @@ int64_t crd_dataset_shuffled(int64_t place, int64_t n, uint64_t seed, int64_t ep
  * made. */
 uint64_t crd_dataset_digest(const crd_dataset *dataset);
 
+/** Digest of the images' stored bytes, for the same check: pixels, or JPEG files as they are. What cannot be read counts as such; it is named
+ * when it is loaded. Cost: the first call reads all of them, and decodes none. */
+uint64_t crd_dataset_image_digest(crd_dataset *dataset);
+
 #ifdef __cplusplus
 }
 #endif

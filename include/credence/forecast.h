@@ -14,7 +14,8 @@ typedef struct crd_forecast {
     const int64_t *stops; /**< [n_sample] draws at which the images of the sample stop, ascending */
     int64_t n_sample;
     double unit_s;           /**< rank seconds of a unit of work: a batch, a block of draws */
-    double start_s, image_s; /**< before the first unit; for each image, on rank 0 */
+    double start_s, image_s; /**< before the first unit; of a rank that reads an image */
+    int64_t node_ranks;      /**< ranks of a node: those of rank 0's read the images */
 } crd_forecast;
 
 /** The look at which an image's standard error falls below `target`, if it was `mcse` after n_draws draws: it falls with the root
@@ -24,9 +25,10 @@ int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, 
 /** Expected units of work. A batch is computed until its last image stops, and batches are taken for random draws from the sample. */
 double crd_forecast_units(const crd_forecast *forecast);
 
-/** Expected seconds on n_ranks ranks: between two looks the units are shared out, and the ranks wait for the last one; images are read
- * by rank 0 alone, in the worst case beside its other work. */
-double crd_forecast_seconds(const crd_forecast *forecast, int64_t n_ranks);
+/** Expected seconds on n_ranks ranks that meet after every window_images images (crd_predict_window_images) and at every look:
+ * in between the units are shared out, and the ranks wait for the last one. Rank 0's node reads the images: those of the first
+ * window before all else, those of the next one before its share of this one. Communication is not counted. */
+double crd_forecast_seconds(const crd_forecast *forecast, int64_t n_ranks, int64_t window_images);
 
 #ifdef __cplusplus
 }

@@ -56,6 +56,14 @@ typedef struct crd_pad_shortcut_attrs {
     int64_t pad_channels[2]; /**< zero channels in front and behind */
 } crd_pad_shortcut_attrs;
 
+/** What the factors of products are held in; sums are fp32 always. bf16: a float's upper half, rounded
+ * to nearest, where an algorithm for it is there and gains: in convolutions but those of groups of a
+ * few channels. */
+typedef enum crd_precision { CRD_FP32, CRD_BF16 } crd_precision;
+
+/** Their names in that order, "fp32" and "bf16"; NULL behind the last. */
+const char *const *crd_precision_names(void);
+
 /** Attributes of a node; which member holds is said by its layer kind. */
 typedef union crd_attrs {
     crd_conv2d_attrs conv2d;

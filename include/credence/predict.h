@@ -43,8 +43,9 @@ typedef struct crd_predict_options {
     int keep_sums;     /**< 1: summaries hold their accumulators (crd_summary_keep_sums) */
     int want_draws;    /**< 1: the sink's draws() is called */
     int64_t n_images;
-    /** What the images of a window with their sums, and saved draws between two writes, may take each;
-     * 0: 64 MiB. Bounds memory, does not change results. */
+    /** What the images of a window with their sums, and saved draws between two writes, may take each; 0: 64 MiB, and
+     * up to 1 GiB of a node and 64 MiB of a rank where many ranks would else wait for each other. Bounds memory, does not
+     * change results. */
     int64_t buffer_bytes;
     /** Where the sink keeps checkpoints: seconds between two, 0: none by the clock; and seconds after which the run stops with
      * one, 0: no limit. Measured on rank 0. */
@@ -53,13 +54,16 @@ typedef struct crd_predict_options {
     uint64_t shuffle;
 } crd_predict_options;
 
-/** Where images come from, and where the run begins; used on rank 0 only. */
+/** Where images come from, and where the run begins. */
 typedef struct crd_predict_source {
     /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1 leaves image i
-     * out: its row is marked. Windows are asked for once each, in order. */
+     * out: its row is marked. Called on rank 0 only, or, if is_shared, on every rank of its node for a part of each
+     * window; in order, every image once. */
     crd_status (*load)(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload);
     void *payload;
-    const crd_predict_state *state; /**< goes on from here; NULL: from the start. Borrowed */
+    int is_shared; /**< equal on all ranks */
+    const crd_predict_state
+        *state; /**< rank 0's: goes on from here; NULL: from the start. Borrowed */
 } crd_predict_source;
 
 /** Where results go; called on rank 0 only; every member may be NULL, on all ranks alike. */
@@ -83,8 +87,13 @@ typedef struct crd_predict_report {
     double wall_s;           /**< on rank 0 */
     crd_sampler_times times; /**< rank seconds in the sampler */
     double comm_s;           /**< rank seconds in communication and waiting for others */
+    int64_t comm_calls;      /**< operations of MPI, a rank's count summed like the rest */
     int64_t comm_bytes;      /**< handed to MPI */
 } crd_predict_report;
+
+/** Images between whose ends all ranks meet: a multiple of the batch. Collective: no. */
+int64_t crd_predict_window_images(const crd_network *network, const crd_predict_options *options,
+                                  int n_ranks);
 
 /** Runs the prediction. Collective: on comm; model and options equal on all ranks; all ranks return the same
  * status. All ranks first compute the same draw of the first images, and what they get must be equal. Errors: the source's and sink's; CRD_ERR_USAGE: options out of range; CRD_ERR_NUMERIC: a logit is not finite;

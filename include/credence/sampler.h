@@ -41,7 +41,9 @@ const char *const *crd_estimator_names(void);
 
 typedef struct crd_sampler_options {
     const char *estimator; /**< one of crd_estimator_names */
-    int mean;              /**< 1: weights at mu, no draw: the deterministic network */
+    crd_precision
+        precision; /**< of the products of convolutions, whose weights are the same draws */
+    int mean;      /**< 1: weights at mu, no draw: the deterministic network */
     uint64_t seed;
     int antithetic; /**< 1: draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
                        signs, with flipout); draw 2k is the same network as without */

@@ -37,9 +37,6 @@ crd_status crd_status_set(crd_status code, const char *format, ...)
  * next fault in this thread. */
 const char *crd_status_message(void);
 
-/** Short name of a code for logs, e.g. "bad input file". Collective: no. Static text. */
-const char *crd_status_name(crd_status code);
-
 /** The fault: sets code and text once, evaluates to the code. */
 #define CRD_FAIL(code, ...) crd_status_set((code), __VA_ARGS__)
 

@@ -25,28 +25,3 @@ const char *crd_status_message(void)
 {
     return message;
 }
-
-const char *crd_status_name(crd_status code)
-{
-    switch (code) {
-    case CRD_OK:
-        return "done";
-    case CRD_ERR_INTERNAL:
-        return "internal error";
-    case CRD_ERR_USAGE:
-        return "wrong usage";
-    case CRD_ERR_INPUT:
-        return "bad input file";
-    case CRD_ERR_IO:
-        return "I/O error";
-    case CRD_ERR_NUMERIC:
-        return "not a number";
-    case CRD_ERR_RESUME:
-        return "resume does not fit";
-    case CRD_ERR_HANG:
-        return "hang";
-    case CRD_STOPPED:
-        return "stopped early";
-    }
-    return "unknown";
-}

@@ -178,6 +178,7 @@ static void apply(float *out, const crd_estimator_args *args, const float *in, c
     rest.in_shape[0] = crd_estimator_in_shape(args->model, args->node);
     rest.params[CRD_PARAM_BIAS] = bias;
     rest.n_images = args->n_images;
+    rest.precision = args->precision;
     rest.scratch = args->layer_scratch;
     args->node->layer->forward(args->node, &rest);
     args->times->weighted_s += crd_clock_now_s() - start_s - (args->times->draw_s - drawn_s);

@@ -24,6 +24,7 @@ typedef struct crd_estimator_args {
     uint64_t seed;
     int antithetic; /**< 1: draws 2k and 2k + 1 are a pair */
     int64_t n_images, first_image, n_draws, first_draw;
+    crd_precision precision;
     float *scratch;       /**< scratch_floats, or backward_scratch_floats, of the estimator */
     float *kept;          /**< training: kept_floats, from forward to backward; NULL: prediction */
     float *layer_scratch; /**< of the layer's kind */

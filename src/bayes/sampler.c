@@ -21,6 +21,7 @@ struct crd_sampler {
     const crd_estimator *estimator;
     uint64_t seed;
     int antithetic;
+    crd_precision precision;
     uint8_t *random; /* [n_nodes] own weights are drawn */
     uint8_t *folded; /* [n_nodes] batch norm that is part of the layer before it */
     int64_t *bias;   /* [n_nodes] a weighted node's bias parameter, its own or folded; -1 */
@@ -83,7 +84,7 @@ static int64_t layer_scratch_floats(const crd_sampler *sampler)
         for (int k = 0; k < node->n_inputs; k++)
             in[k] = &network->nodes[node->inputs[k]].shape;
         for (int64_t n = 1; n < sampler->plan.n_images; n++) {
-            int64_t floats = node->layer->scratch_floats(node, in, n);
+            int64_t floats = node->layer->scratch_floats(node, in, n, sampler->precision);
             most = floats > most ? floats : most;
         }
     }
@@ -118,8 +119,9 @@ static int64_t n_weights(const crd_sampler *sampler, int64_t node)
 static crd_status plan_memory(crd_sampler *sampler, int64_t n_images, int64_t n_draws)
 {
     const crd_network *network = sampler->model.network;
-    crd_status status = crd_plan_init_fused(&sampler->plan, network, &sampler->fusion,
-                                            sampler->has_fixed, 0, n_images, n_draws);
+    crd_status status =
+        crd_plan_init_fused(&sampler->plan, network, &sampler->fusion, sampler->has_fixed, 0,
+                            n_images, n_draws, sampler->precision);
     int64_t weights = 0;
     if (sampler->estimator->shares_work || n_draws == 1)
         return status;
@@ -131,7 +133,7 @@ static crd_status plan_memory(crd_sampler *sampler, int64_t n_images, int64_t n_
         if (!crd_fusion_can_cut(&sampler->fusion, network, at))
             continue;
         status = crd_plan_init_fused(&plan, network, &sampler->fusion, sampler->has_fixed, at,
-                                     n_images, n_draws);
+                                     n_images, n_draws, sampler->precision);
         if (status == CRD_OK && plan.arena_floats < sampler->plan.arena_floats) {
             crd_plan smaller = plan;
             plan = sampler->plan;
@@ -157,6 +159,7 @@ crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
     sampler->model = *model;
     sampler->seed = options->seed;
     sampler->antithetic = options->antithetic;
+    sampler->precision = options->precision;
     CRD_TRY(crd_estimator_find(&sampler->estimator, options->estimator, "estimator"));
     CRD_REQUIRE(model->eps == NULL || sampler->estimator->draws_weights, CRD_ERR_USAGE,
                 "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
@@ -245,6 +248,7 @@ static void run_fixed(crd_sampler *sampler, int64_t index, const pass *p)
     const crd_node *node = &network->nodes[index];
     crd_layer_args args = {.relu = sampler->fusion.relu[index],
                            .n_images = p->n_images,
+                           .precision = sampler->precision,
                            .scratch = sampler->layer_scratch};
     const float *residual = residual_of(sampler, index, p);
     for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
@@ -289,6 +293,7 @@ static void run_random(crd_sampler *sampler, int64_t index, const pass *p)
         .first_image = p->first_image,
         .n_draws = p->n_draws,
         .first_draw = p->first_draw,
+        .precision = sampler->precision,
         .scratch = sampler->estimator_scratch,
         .layer_scratch = sampler->layer_scratch,
         .times = &sampler->times,
@@ -413,5 +418,7 @@ const char *crd_sampler_method(const crd_sampler *sampler, int64_t node)
     const crd_shape *in[CRD_NODE_MAX_INPUTS] = {NULL};
     for (int k = 0; k < n->n_inputs; k++)
         in[k] = &network->nodes[n->inputs[k]].shape;
-    return n->layer->method == NULL ? "" : n->layer->method(n, in, sampler->plan.n_images);
+    return n->layer->method == NULL
+               ? ""
+               : n->layer->method(n, in, sampler->plan.n_images, sampler->precision);
 }

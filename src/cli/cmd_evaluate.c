@@ -40,7 +40,7 @@ static crd_status open_data(judged *out, const crd_posterior *posterior,
 {
     crd_status status = CRD_OK;
     CRD_TRY(crd_images_open(&out->images, specifications, n, 0));
-    out->images.preprocessing = &posterior->preprocessing;
+    out->images.preprocessing = posterior->preprocessing;
     int64_t n_images = out->images.n_images;
     CRD_REQUIRE(n_images <= CRD_METRICS_MAX_IMAGES, CRD_ERR_USAGE,
                 "%lld images; at most %lld can be evaluated at once", (long long)n_images,
@@ -120,7 +120,7 @@ static void show_progress(int64_t n_done, int64_t n_units, void *payload)
 static crd_status predict(judged *data, crd_comm *comm, const crd_shared_model *shared,
                           crd_predict_options options, int64_t n_images, int is_quiet)
 {
-    crd_predict_source source = {.load = crd_images_load, .payload = &data->images};
+    crd_predict_source source = {.load = crd_images_load, .payload = &data->images, .is_shared = 1};
     crd_predict_sink sink = {.summary = take_summary, .progress = show_progress, .payload = data};
     crd_predict_report report;
     options.n_images = n_images;
@@ -205,19 +205,27 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
                 CRD_ERR_USAGE, "--mean makes no draws: --draws and --type have no meaning");
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&in, &facts, cli->options) : CRD_OK));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
-    crd_predict_options options = {.sampler = {.estimator = facts.estimator,
-                                               .mean = is_mean,
-                                               .seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                                               .batch = values[CRD_OPT_BATCH].integer,
-                                               .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
-                                   .n_draws = is_mean ? 1 : values[CRD_OPT_DRAWS].integer,
-                                   .n_top = 1};
+    CRD_TRY(crd_images_share(&in.known.images, cli->comm, cli->options->arguments + 1,
+                             cli->options->n_arguments - 1, 0));
+    if (facts.n_unknown > 0)
+        CRD_TRY(crd_images_share(&in.unknown.images, cli->comm,
+                                 (const char *const *)&values[CRD_OPT_OOD].text, 1, 0));
+    crd_predict_options options = {
+        .sampler = {.estimator = facts.estimator,
+                    .precision = (crd_precision)values[CRD_OPT_PRECISION].integer,
+                    .mean = is_mean,
+                    .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                    .batch = values[CRD_OPT_BATCH].integer,
+                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .n_draws = is_mean ? 1 : values[CRD_OPT_DRAWS].integer,
+        .n_top = 1};
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, in.posterior, NULL));
     CRD_TRY(predict(&in.known, cli->comm, shared, options, facts.n_known, is_quiet));
     if (facts.n_unknown > 0)
         CRD_TRY(predict(&in.unknown, cli->comm, shared, options, facts.n_unknown, is_quiet));
     crd_evaluation evaluation = {.posterior = cli->options->arguments[0],
                                  .estimator = is_mean ? "mean" : facts.estimator,
+                                 .precision = values[CRD_OPT_PRECISION].text,
                                  .n_draws = options.n_draws,
                                  .n_unknown = facts.n_unknown,
                                  .n_ranks = crd_comm_size(cli->comm),

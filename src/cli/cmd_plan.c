@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -16,6 +17,9 @@
 
 /* The calibration: draws enough for a standard error, images of a few batches. */
 enum { SAMPLE_DRAWS = 32, SAMPLE_BATCHES = 4 };
+
+/* Of a job's time limit: jobs/predict.sbatch is told to stop 5 to 6 minutes before the end. */
+enum { SPARE_MINUTES = 10 };
 
 /* Efficiency down to which more ranks are recommended. */
 #define GOOD_EFFICIENCY 0.8
@@ -31,6 +35,7 @@ typedef struct planning {
     int64_t n_stops;
     crd_looks looks;
     double until_mcse;
+    crd_predict_options run; /* what is planned */
 } planning;
 
 /** What all ranks must know. */
@@ -46,9 +51,12 @@ static crd_status load_sample(float *tensors, int8_t *skipped, int64_t first, in
     crd_status status = CRD_OK;
     planning *p = payload;
     double start_s = crd_clock_now_s();
-    for (int64_t i = 0; status == CRD_OK && i < n; i++)
-        status = crd_images_load(tensors + i * p->image_floats, skipped + i,
-                                 (first + i) * p->images.n_images / p->n_sample, 1, &p->images);
+    for (int64_t i = 0; status == CRD_OK && i < n; i++) {
+        int64_t image = (first + i) * p->images.n_images / p->n_sample;
+        status = crd_images_load(tensors + i * p->image_floats, skipped + i, image, 1, &p->images);
+        if (status == CRD_OK)
+            crd_images_warn(&p->images, skipped + i, image, 1);
+    }
     p->load_s += crd_clock_now_s() - start_s;
     return status;
 }
@@ -85,7 +93,7 @@ static crd_status open_files(planning *p, shared_facts *facts)
                             given->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, given->arguments[0]));
     CRD_TRY(crd_classes_require(p->posterior, given->arguments[0]));
-    p->images.preprocessing = &p->posterior->preprocessing;
+    p->images.preprocessing = p->posterior->preprocessing;
     p->image_floats = crd_images_floats(&p->images);
     facts->n_images = p->images.n_images;
     snprintf(facts->estimator, sizeof facts->estimator, "%s",
@@ -101,32 +109,40 @@ static int64_t resident_bytes(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+static double seconds_on(const planning *p, const crd_forecast *f, int64_t n_ranks)
+{
+    int64_t window = crd_predict_window_images(p->posterior->network, &p->run, (int)n_ranks);
+    return crd_forecast_seconds(f, n_ranks, window);
+}
+
+static double efficiency_on(const planning *p, const crd_forecast *f, int64_t n_ranks)
+{
+    return seconds_on(p, f, 1) / seconds_on(p, f, n_ranks) / (double)n_ranks;
+}
+
 /** The most ranks of the list that are used well; the fewest if none is. */
-static int64_t good_ranks(const crd_forecast *f, const crd_option_value *ranks)
+static int64_t good_ranks(const planning *p, const crd_forecast *f, const crd_option_value *ranks)
 {
     int64_t best = (int64_t)ranks->numbers[0];
     for (int i = 0; i < ranks->n_numbers; i++) {
         int64_t n = (int64_t)ranks->numbers[i];
-        double efficiency = crd_forecast_seconds(f, 1) / crd_forecast_seconds(f, n) / (double)n;
-        if (efficiency >= GOOD_EFFICIENCY && n > best)
+        if (efficiency_on(p, f, n) >= GOOD_EFFICIENCY && n > best)
             best = n;
     }
     return best;
 }
 
-/** Appends a word of the command within --wrap='...': what a shell might take for more than a word gets quotes. */
+/** Appends a word to a command line: what a shell might take for more than a word gets quotes. */
 static size_t append_word(char *out, size_t used, size_t size, const char *word)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,+=@-";
-    int is_plain = word[strspn(word, plain)] == '\0';
-    used += (size_t)snprintf(out + used, size - used, is_plain ? " " : " \"");
+    const char *quote = word[strspn(word, plain)] == '\0' ? "" : "'";
+    used += (size_t)snprintf(out + used, size - used, " %s", quote);
     for (const char *c = word; *c != '\0' && used < size; c++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s%c",
-                                 strchr("\"\\$`", *c) != NULL ? "\\" : "", *c == '\'' ? "'\\'" : "",
-                                 *c);
-    if (!is_plain && used < size)
-        used += (size_t)snprintf(out + used, size - used, "\"");
+        used += (size_t)snprintf(out + used, size - used, *c == '\'' ? "'\\''" : "%c", *c);
+    if (used < size)
+        used += (size_t)snprintf(out + used, size - used, "%s", quote);
     return used < size ? used : size;
 }
 
@@ -135,11 +151,10 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
                         int64_t n_ranks, int64_t bytes)
 {
     const crd_options *given = p->cli->options;
-    int64_t minutes = (int64_t)(1.5 * crd_forecast_seconds(f, n_ranks) / 60) + 5;
+    int64_t minutes = (int64_t)(1.5 * seconds_on(p, f, n_ranks) / 60) + SPARE_MINUTES;
     size_t used = (size_t)snprintf(
         out, size,
-        "sbatch --ntasks=%lld --cpus-per-task=1 --mem-per-cpu=%lldM --time=%lld:%02lld:00 "
-        "--signal=USR1@60 --requeue --wrap='srun --mpi=pmix credence predict",
+        "sbatch --ntasks=%lld --mem-per-cpu=%lldM --time=%lld:%02lld:00 jobs/predict.sbatch",
         (long long)n_ranks, (long long)((double)bytes * 1.25 / (1 << 20)) + 1,
         (long long)(minutes / 60), (long long)(minutes % 60));
     for (int i = 0; i < given->n_arguments && used < size; i++)
@@ -147,7 +162,7 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
     static const crd_option_id passed[] = {
         CRD_OPT_DRAWS,     CRD_OPT_TYPE,  CRD_OPT_ANTITHETIC, CRD_OPT_UNTIL_MCSE,
         CRD_OPT_MIN_DRAWS, CRD_OPT_BATCH, CRD_OPT_DRAW_BLOCK, CRD_OPT_TOPK,
-        CRD_OPT_SKIP_BAD,  CRD_OPT_SEED};
+        CRD_OPT_SKIP_BAD,  CRD_OPT_SEED,  CRD_OPT_PRECISION};
     for (size_t i = 0; i < sizeof passed / sizeof *passed && used < size; i++) {
         const crd_option *option = &crd_option_table()[passed[i]];
         const crd_option_value *value = &given->values[passed[i]];
@@ -157,7 +172,7 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
                                      option->placeholder != NULL ? value->text : "");
     }
     if (used < size)
-        snprintf(out + used, size - used, " --resume -o prediction.h5'");
+        snprintf(out + used, size - used, " -o prediction.h5");
 }
 
 static crd_status show(const planning *p, const crd_forecast *f, const crd_predict_report *report,
@@ -168,7 +183,7 @@ static crd_status show(const planning *p, const crd_forecast *f, const crd_predi
     char sbatch[4096];
     int is_json = values[CRD_OPT_JSON].integer != 0;
     json_t *rows = is_json ? json_array() : NULL;
-    make_sbatch(sbatch, sizeof sbatch, p, f, good_ranks(f, ranks), bytes);
+    make_sbatch(sbatch, sizeof sbatch, p, f, good_ranks(p, f, ranks), bytes);
     for (int64_t i = 0; i < f->n_sample; i++) {
         sum += f->stops[i];
         n_most += f->stops[i] == f->looks.max_draws;
@@ -189,7 +204,7 @@ static crd_status show(const planning *p, const crd_forecast *f, const crd_predi
     }
     for (int i = 0; i < ranks->n_numbers; i++) {
         int64_t n = (int64_t)ranks->numbers[i];
-        double s = crd_forecast_seconds(f, n), e = crd_forecast_seconds(f, 1) / s / (double)n;
+        double s = seconds_on(p, f, n), e = efficiency_on(p, f, n);
         if (is_json)
             json_array_append_new(rows, json_pack("{s:I, s:f, s:f}", "ranks", (json_int_t)n,
                                                   "seconds", s, "efficiency", e));
@@ -212,14 +227,16 @@ static crd_predict_options sample_options(const crd_option_value *values, const 
                                           const shared_facts *facts)
 {
     int64_t least = values[CRD_OPT_DRAWS].integer;
-    return (crd_predict_options){.sampler = {.estimator = facts->estimator,
-                                             .seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                                             .antithetic = values[CRD_OPT_ANTITHETIC].integer != 0,
-                                             .batch = values[CRD_OPT_BATCH].integer,
-                                             .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
-                                 .n_draws = least < SAMPLE_DRAWS ? least : SAMPLE_DRAWS,
-                                 .n_top = values[CRD_OPT_TOPK].integer,
-                                 .n_images = p->n_sample};
+    return (crd_predict_options){
+        .sampler = {.estimator = facts->estimator,
+                    .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                    .precision = (crd_precision)values[CRD_OPT_PRECISION].integer,
+                    .antithetic = values[CRD_OPT_ANTITHETIC].integer != 0,
+                    .batch = values[CRD_OPT_BATCH].integer,
+                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .n_draws = least < SAMPLE_DRAWS ? least : SAMPLE_DRAWS,
+        .n_top = values[CRD_OPT_TOPK].integer,
+        .n_images = p->n_sample};
 }
 
 crd_status crd_cmd_plan(const crd_cli *cli)
@@ -252,6 +269,11 @@ crd_status crd_cmd_plan(const crd_cli *cli)
     if (is_first) {
         qsort(p.stops, (size_t)p.n_sample, sizeof *p.stops, by_value);
         crd_sampler_times t = report.times;
+        p.run = options;
+        p.run.n_images = facts.n_images;
+        p.run.n_draws = n_draws;
+        p.run.until_mcse = p.until_mcse;
+        p.run.min_draws = first_look;
         crd_forecast forecast = {.n_images = facts.n_images,
                                  .batch = batch,
                                  .looks = p.looks,
@@ -260,7 +282,8 @@ crd_status crd_cmd_plan(const crd_cli *cli)
                                  .unit_s =
                                      (t.draw_s + t.weighted_s + t.rest_s) / (double)report.n_units,
                                  .start_s = ready_s,
-                                 .image_s = p.load_s / (double)p.n_sample};
+                                 .image_s = p.load_s / (double)p.n_sample,
+                                 .node_ranks = sysconf(_SC_NPROCESSORS_ONLN)};
         status = show(&p, &forecast, &report, crd_clock_now_s() - start_s);
     }
     CRD_TRY(crd_comm_agree(cli->comm, status));

@@ -35,6 +35,7 @@ typedef struct prediction {
     crd_prediction_view view;
     json_t *rows; /* NULL: text is printed */
     crd_progress progress;
+    crd_predict_report report;
 } prediction;
 
 /** What all ranks must know before they can work together. */
@@ -62,8 +63,7 @@ static crd_status take_summary(const crd_summary *summary, int64_t first_image, 
 {
     prediction *p = payload;
     crd_progress_end(&p->progress);
-    for (int64_t i = 0; i < summary->n_images; i++)
-        p->n_skipped += summary->skipped[i];
+    p->n_skipped += crd_images_warn(&p->images, summary->skipped, first_image, summary->n_images);
     crd_prediction_view_add(&p->view, summary);
     if (p->rows != NULL)
         crd_prediction_append_json(p->rows, &p->view, summary, first_image);
@@ -131,7 +131,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
                             value_of(p, CRD_OPT_SKIP_BAD)->integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, path));
     CRD_TRY(crd_classes_require(p->posterior, path));
-    p->images.preprocessing = &p->posterior->preprocessing;
+    p->images.preprocessing = p->posterior->preprocessing;
     int64_t n_images = p->images.n_images, n_classes = p->posterior->n_classes;
     const char *type = value_of(p, CRD_OPT_TYPE)->text;
     CRD_TRY(find_estimator(&facts->i_estimator, type != NULL ? type : p->posterior->conversion.type,
@@ -154,6 +154,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
         .class_names = (const char *const *)p->posterior->classes,
         .posterior = path,
         .estimator = options->sampler.mean ? "mean" : crd_estimator_names()[facts->i_estimator],
+        .precision = value_of(p, CRD_OPT_PRECISION)->text,
         .list_classes = value_of(p, CRD_OPT_TOPK)->given,
         .confidence = options->confidence,
         .show_half_widths = value_of(p, CRD_OPT_CONFIDENCE)->given,
@@ -314,20 +315,21 @@ static crd_status make_options(crd_predict_options *out, const crd_options *opti
                             crd_option_table()[of_output[i]].name);
     if (values[CRD_OPT_SHOW_DRAWS].integer && values[CRD_OPT_JSON].integer)
         return CRD_FAIL(CRD_ERR_USAGE, "--show-draws prints lines of text: not with --json");
-    *out = (crd_predict_options){.sampler = {.mean = is_mean,
-                                             .seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                                             .antithetic = is_antithetic,
-                                             .batch = values[CRD_OPT_BATCH].integer,
-                                             .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
-                                 .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
-                                 .until_mcse = is_adaptive ? values[CRD_OPT_UNTIL_MCSE].number : 0,
-                                 .min_draws = values[CRD_OPT_MIN_DRAWS].integer,
-                                 .confidence = values[CRD_OPT_CONFIDENCE].number,
-                                 .n_top = values[CRD_OPT_TOPK].integer,
-                                 .want_draws = values[CRD_OPT_SAVE_DRAWS].integer ||
-                                               values[CRD_OPT_SHOW_DRAWS].integer,
-                                 .checkpoint_s = values[CRD_OPT_CHECKPOINT_INTERVAL].number,
-                                 .max_time_s = values[CRD_OPT_MAX_TIME].number};
+    *out = (crd_predict_options){
+        .sampler = {.mean = is_mean,
+                    .seed = (uint64_t)values[CRD_OPT_SEED].integer,
+                    .precision = (crd_precision)values[CRD_OPT_PRECISION].integer,
+                    .antithetic = is_antithetic,
+                    .batch = values[CRD_OPT_BATCH].integer,
+                    .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .n_draws = is_mean || is_eps ? 1 : values[CRD_OPT_DRAWS].integer,
+        .until_mcse = is_adaptive ? values[CRD_OPT_UNTIL_MCSE].number : 0,
+        .min_draws = values[CRD_OPT_MIN_DRAWS].integer,
+        .confidence = values[CRD_OPT_CONFIDENCE].number,
+        .n_top = values[CRD_OPT_TOPK].integer,
+        .want_draws = values[CRD_OPT_SAVE_DRAWS].integer || values[CRD_OPT_SHOW_DRAWS].integer,
+        .checkpoint_s = values[CRD_OPT_CHECKPOINT_INTERVAL].number,
+        .max_time_s = values[CRD_OPT_MAX_TIME].number};
     if (values[CRD_OPT_PART].given && take_part(out, values) != CRD_OK)
         return CRD_ERR_USAGE;
     return read_shuffle(&out->shuffle);
@@ -347,7 +349,7 @@ static crd_status conclude(prediction *p)
     }
     double seconds = crd_clock_now_s() - p->start_s;
     if (p->rows != NULL) {
-        status = crd_prediction_print_json(&p->view, p->rows, seconds);
+        status = crd_prediction_print_json(&p->view, p->rows, seconds, &p->report);
         p->rows = NULL;
     } else {
         crd_prediction_print_end(&p->view, seconds);
@@ -363,16 +365,16 @@ static crd_status run_engine(prediction *p, const crd_model *model,
     int is_kept = cli->options->values[CRD_OPT_OUTPUT].given;
     crd_predict_source source = {.load = crd_images_load,
                                  .payload = &p->images,
+                                 .is_shared = 1,
                                  .state = p->keeper.state.n_images > 0 ? &p->keeper.state : NULL};
     crd_predict_sink sink = {.summary = take_summary,
                              .draws = options->want_draws ? take_draws : NULL,
                              .checkpoint = is_kept ? keep : NULL,
                              .progress = show_progress,
                              .payload = p};
-    crd_predict_report report;
     p->progress = crd_progress_start("units", !cli->options->values[CRD_OPT_QUIET].integer);
     p->progress.first = p->keeper.state.n_units_done;
-    return crd_predict(&report, cli->comm, model, options, &source, &sink);
+    return crd_predict(&p->report, cli->comm, model, options, &source, &sink);
 }
 
 crd_status crd_cmd_predict(const crd_cli *cli)
@@ -390,6 +392,9 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     CRD_TRY(crd_watch_start(&watch, cli->comm, cli->options->values[CRD_OPT_HANG_TIMEOUT].number,
                             crd_report_hang));
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts, &options) : CRD_OK));
+    CRD_TRY(crd_images_share(&p.images, cli->comm, cli->options->arguments + 1,
+                             cli->options->n_arguments - 1,
+                             value_of(&p, CRD_OPT_SKIP_BAD)->integer != 0));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     crd_comm_broadcast(cli->comm, &options.n_top, sizeof options.n_top);
     options.n_images = facts.n_images;

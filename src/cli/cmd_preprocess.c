@@ -37,11 +37,12 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
                             options->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&posterior, options->arguments[0]));
     const crd_preprocessing *p = &posterior->preprocessing;
-    source.preprocessing = p;
+    source.preprocessing = *p;
     CRD_ALLOC(&tensors, source.n_images * crd_images_floats(&source), "images");
     CRD_ALLOC(&skipped, source.n_images, "images");
     CRD_ALLOC(&names, source.n_images, "names");
     CRD_TRY(crd_images_load(tensors, skipped, 0, source.n_images, &source));
+    int64_t n_skipped = crd_images_warn(&source, skipped, 0, source.n_images);
     int64_t n = keep_good(tensors, names, skipped, &source);
     CRD_REQUIRE(n > 0, CRD_ERR_INPUT, "none of the %lld images can be read",
                 (long long)source.n_images);
@@ -52,7 +53,7 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
     if (options->values[CRD_OPT_JSON].integer) {
         CRD_TRY(crd_json_print(json_pack("{s:o, s:I, s:I, s:I, s:I}", "tensors",
                                          crd_json_text(output), "n_images", (json_int_t)n,
-                                         "n_skipped", (json_int_t)source.n_skipped, "channels",
+                                         "n_skipped", (json_int_t)n_skipped, "channels",
                                          (json_int_t)p->channels, "size", (json_int_t)p->crop)));
     } else {
         crd_print_clean(output);

@@ -13,6 +13,8 @@
 #include "kernels/kernels.h"
 
 /* Salmon et al. 2011, as published with Random123. */
+static const char *const every_layer = "*";
+
 static crd_status check_philox(const crd_cli *cli)
 {
     static const uint32_t known[3][10] = {
@@ -44,6 +46,48 @@ static crd_status check_kernels(const crd_cli *cli)
         if (memcmp(expected, got, sizeof got) != 0)
             return CRD_FAIL(CRD_ERR_INTERNAL, "normals of %s differ from %s", tables[i]->name,
                             tables[0]->name);
+    }
+    return CRD_OK;
+}
+
+/** A sum of products of bf16 pairs by every table, against doubles. */
+static crd_status check_bf16(const crd_cli *cli)
+{
+    enum { N = 64 };
+    float x[2 * N], w[2 * N * CRD_LANES], out[CRD_LANES];
+    uint32_t x_pairs[N], w_pairs[N * CRD_LANES];
+    int64_t terms[N], zero = 0;
+    const crd_kernels *tables[8];
+    int n = crd_kernels_all(tables, 8);
+    const crd_stream stream = {.seed = 1, .purpose = CRD_PURPOSE_WEIGHT};
+    (void)cli;
+    crd_normal_fill(x, 2 * N, 0, &stream);
+    crd_normal_fill(w, 2 * N * CRD_LANES, CRD_STREAM_BLOCK * N, &stream);
+    for (int k = 0; k < N; k++)
+        terms[k] = k;
+    for (int i = 0; i < n; i++) {
+        const crd_bf16_kernels *kernels = tables[i]->bf16;
+        kernels->round_pairs(x_pairs, x, x + N, N);
+        kernels->round_pairs(w_pairs, w, w + N * CRD_LANES, N * CRD_LANES);
+        kernels->multiply(&(crd_products){.out = out,
+                                          .out_at = &zero,
+                                          .in = x_pairs,
+                                          .in_at = &zero,
+                                          .n_pieces = 1,
+                                          .width = 1,
+                                          .in_step = 1,
+                                          .terms = terms,
+                                          .n_terms = N,
+                                          .panels = w_pairs,
+                                          .n_panels = 1});
+        for (int c = 0; c < CRD_LANES; c++) {
+            double sum = 0;
+            for (int k = 0; k < 2 * N; k++)
+                sum += (double)x[k] * (double)w[k * CRD_LANES + c];
+            if (!(fabs(sum - (double)out[c]) < 0.2)) /* each factor is off by up to 0.4 % */
+                return CRD_FAIL(CRD_ERR_INTERNAL, "%s: a sum is %g, expected %g", tables[i]->name,
+                                (double)out[c], sum);
+        }
     }
     return CRD_OK;
 }
@@ -100,7 +144,8 @@ static crd_status check_prediction(const crd_cli *cli)
     crd_status status = CRD_OK;
     crd_posterior *posterior = NULL;
     crd_shared_model *shared = NULL;
-    CRD_TRY(crd_comm_agree(cli->comm, crd_random_posterior(&posterior, "lenet", 1)));
+    CRD_TRY(
+        crd_comm_agree(cli->comm, crd_random_posterior(&posterior, "lenet", &every_layer, 1, 1)));
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, posterior, NULL));
     int64_t floats = crd_shape_count(crd_network_input_shape(posterior->network));
     crd_predict_options options = {
@@ -142,7 +187,7 @@ static crd_status check_files(const crd_cli *cli)
     snprintf(folder, sizeof folder, "%s/credence-selftest-XXXXXX", tmp != NULL ? tmp : "/tmp");
     CRD_REQUIRE(mkdtemp(folder) != NULL, CRD_ERR_IO, "%s: cannot be made", folder);
     snprintf(path, sizeof path, "%s/posterior.h5", folder);
-    CRD_TRY(crd_random_posterior(&written, "lenet", 1));
+    CRD_TRY(crd_random_posterior(&written, "lenet", &every_layer, 1, 1));
     CRD_TRY(crd_posterior_write(path, written, &(crd_provenance){.command = cli->command_line}));
     CRD_TRY(crd_posterior_read(&read, path));
     CRD_REQUIRE(memcmp(read->rho, written->rho,
@@ -166,6 +211,7 @@ crd_status crd_cmd_selftest(const crd_cli *cli)
     } checks[] = {
         {"Philox gives the published answers", check_philox},
         {"all kernels of this CPU give the same bits", check_kernels},
+        {"products in bf16 agree with a plain loop", check_bf16},
         {"matrix products agree with a plain loop", check_gemm},
         {"ranks broadcast and sum", check_ranks},
         {"a small network is drawn and run", check_prediction},

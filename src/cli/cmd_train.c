@@ -178,7 +178,7 @@ static crd_status open_validation(training *t)
     if (specification == NULL)
         return CRD_OK;
     CRD_TRY(crd_images_open(&v->images, &specification, 1, 0));
-    v->images.preprocessing = &p->preprocessing;
+    v->images.preprocessing = p->preprocessing;
     if (p->outputs != CRD_OUTPUT_LOGITS)
         return crd_dataset_check_targets(v->images.dataset,
                                          p->n_classes / (p->outputs == CRD_OUTPUT_NORMALS ? 2 : 1));

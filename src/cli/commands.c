@@ -30,9 +30,10 @@ static const crd_command commands[] = {
      "show what is in a file of Credence: provenance, graph, posterior, datasets",
      "credence inspect resnet18.h5"},
     {"models", CRD_MODELS, crd_cmd_models, 0, "", 0, 0, "list the architectures", NULL},
-    {"bench", CRD_BENCH, crd_cmd_bench, 0, "[POSTERIOR.h5]", 0, 1,
-     "measure draws per second on one core against the core's peak",
-     "credence bench --arch resnet18 --batch 1,8,32"},
+    {"bench", CRD_BENCH, crd_cmd_bench, 1, "[POSTERIOR.h5]", 0, 1,
+     "measure draws per second on every rank at once, against the cores' peak and a pass without "
+     "draws",
+     "credence bench --arch resnet18 --batch 1,8,32 -v"},
     {"selftest", CRD_SELFTEST, crd_cmd_selftest, 1, "", 0, 0,
      "check that this installation is right", "mpirun -n 2 credence selftest"},
     {"help", CRD_HELP, crd_cmd_help, 0, "[COMMAND]", 0, 1, "show help", NULL},

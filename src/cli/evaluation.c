@@ -94,10 +94,11 @@ static json_t *ood_to_json(const crd_evaluation *e)
 static json_t *to_json(const crd_evaluation *e)
 {
     const crd_metrics *m = &e->metrics;
-    json_t *root = json_pack("{s:o, s:s, s:I, s:I, s:I, s:i, s:f}", "posterior",
-                             crd_json_text(e->posterior), "estimator", e->estimator, "seed",
-                             (json_int_t)e->seed, "n_draws", (json_int_t)e->n_draws, "n_images",
-                             (json_int_t)m->n_images, "n_ranks", e->n_ranks, "seconds", e->seconds);
+    json_t *root =
+        json_pack("{s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:f}", "posterior",
+                  crd_json_text(e->posterior), "estimator", e->estimator, "precision", e->precision,
+                  "seed", (json_int_t)e->seed, "n_draws", (json_int_t)e->n_draws, "n_images",
+                  (json_int_t)m->n_images, "n_ranks", e->n_ranks, "seconds", e->seconds);
     set_estimate(root, "accuracy", m->accuracy, m->accuracy_se);
     set_estimate(root, "nll", m->nll, m->nll_se);
     set_estimate(root, "brier", m->brier, m->brier_se);

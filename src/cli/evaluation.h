@@ -16,7 +16,8 @@ enum {
 /** Every figure with its error over images. */
 typedef struct crd_evaluation {
     const char *posterior, *estimator; /**< "mean" for the deterministic network */
-    int64_t n_draws, n_unknown;        /**< images of --ood; 0: none were given */
+    const char *precision;
+    int64_t n_draws, n_unknown; /**< images of --ood; 0: none were given */
     int n_ranks;
     uint64_t seed;
     double seconds;

@@ -30,27 +30,68 @@ void crd_images_close(crd_image_source *source)
 
 int64_t crd_images_floats(const crd_image_source *source)
 {
-    const crd_preprocessing *p = source->preprocessing;
+    const crd_preprocessing *p = &source->preprocessing;
     return p->channels * p->crop * p->crop;
+}
+
+static crd_status open_same(crd_image_source *source, const char *const *arguments, int n,
+                            int skip_bad, const crd_image_source *first)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_images_open(source, arguments, n, skip_bad));
+    source->preprocessing = first->preprocessing;
+    CRD_REQUIRE(source->n_images == first->n_images, CRD_ERR_INPUT,
+                "%s: %lld images, and %lld a moment before", arguments[0],
+                (long long)source->n_images, (long long)first->n_images);
+cleanup:
+    return status;
+}
+
+crd_status crd_images_share(crd_image_source *source, crd_comm *comm, const char *const *arguments,
+                            int n, int skip_bad)
+{
+    crd_image_source first = *source; /* rank 0's: without its pointers */
+    crd_comm_broadcast(comm, &first, sizeof first);
+    int is_other = crd_comm_node(comm) == 0 && crd_comm_rank(comm) > 0;
+    return crd_comm_agree(comm,
+                          is_other ? open_same(source, arguments, n, skip_bad, &first) : CRD_OK);
+}
+
+static crd_status load_one(float *tensor, const crd_image_source *source, int64_t i)
+{
+    return crd_dataset_load(tensor, source->dataset, i, &source->preprocessing, NULL, 0, 0);
 }
 
 crd_status crd_images_load(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload)
 {
-    crd_image_source *source = payload;
+    const crd_image_source *source = payload;
     int64_t floats = crd_images_floats(source);
     for (int64_t i = 0; i < n; i++) {
-        float *tensor = tensors + i * floats;
-        crd_status status =
-            crd_dataset_load(tensor, source->dataset, first + i, source->preprocessing, NULL, 0, 0);
-        skipped[i] = 0;
+        crd_status status = load_one(tensors + i * floats, source, first + i);
+        skipped[i] = status != CRD_OK;
         if (status == CRD_OK)
             continue;
         if (!source->skip_bad || status != CRD_ERR_INPUT)
             return status;
-        crd_log(CRD_LOG_WARN, "skipped: %s", crd_status_message());
-        memset(tensor, 0, (size_t)floats * sizeof *tensor);
-        skipped[i] = 1;
-        source->n_skipped++;
+        memset(tensors + i * floats, 0, (size_t)floats * sizeof *tensors);
     }
     return CRD_OK;
+}
+
+int64_t crd_images_warn(crd_image_source *source, const int8_t *skipped, int64_t first, int64_t n)
+{
+    int64_t n_skipped = 0;
+    float *tensor = NULL; /* read once more, wherever it was read before */
+    for (int64_t i = 0; i < n; i++) {
+        if (!skipped[i])
+            continue;
+        n_skipped++;
+        if (tensor == NULL && crd_alloc_zeroed((void **)&tensor, crd_images_floats(source),
+                                               sizeof *tensor, "an image") != CRD_OK)
+            continue;
+        if (load_one(tensor, source, first + i) != CRD_OK)
+            crd_log(CRD_LOG_WARN, "skipped: %s", crd_status_message());
+    }
+    crd_free(tensor);
+    return n_skipped;
 }

@@ -2,21 +2,26 @@
 #ifndef CRD_CLI_IMAGES_H
 #define CRD_CLI_IMAGES_H
 
+#include "credence/comm.h"
 #include "credence/dataset.h"
 
 /** Where tensors come from. */
 typedef struct crd_image_source {
-    crd_dataset *dataset;                   /**< owned */
-    const crd_preprocessing *preprocessing; /**< borrowed; set before loading */
-    char **names;                           /**< [n_images] owned */
+    crd_dataset *dataset;            /**< owned */
+    crd_preprocessing preprocessing; /**< set before loading */
+    char **names;                    /**< [n_images] owned */
     int64_t n_images;
-    int skip_bad; /**< 1: an image that cannot be read is logged and marked, not an error */
-    int64_t n_skipped;
+    int skip_bad; /**< 1: an image that cannot be read is marked, not an error */
 } crd_image_source;
 
 /** Opens the data sets of n arguments. Errors: of crd_dataset_open. Close it in any case. */
 crd_status crd_images_open(crd_image_source *out, const char *const *arguments, int n,
                            int skip_bad);
+/** Opens the same on the other ranks of rank 0's node, where rank 0 has opened it and set its preprocessing, so that they can
+ * share the reading. Collective: on comm; arguments and skip_bad equal on all ranks. Errors: also CRD_ERR_INPUT if the images are not the same
+ * any more. Close it on all ranks. */
+crd_status crd_images_share(crd_image_source *source, crd_comm *comm, const char *const *arguments,
+                            int n, int skip_bad);
 void crd_images_close(crd_image_source *source);
 
 /** Numbers in one image's tensor. */
@@ -27,5 +32,8 @@ int64_t crd_images_floats(const crd_image_source *source);
  * crd_dataset_load, unless bad images are skipped. */
 crd_status crd_images_load(float *tensors, int8_t *skipped, int64_t first, int64_t n,
                            void *payload);
+
+/** Warns of the skipped ones of images [first, + n), and why each cannot be read. Returns their number. */
+int64_t crd_images_warn(crd_image_source *source, const int8_t *skipped, int64_t first, int64_t n);
 
 #endif

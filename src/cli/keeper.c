@@ -78,7 +78,7 @@ cleanup:
 
 crd_status crd_keeper_open(crd_keeper *k, const crd_cli *cli, crd_prediction_file *file,
                            const crd_prediction_meta *meta, const crd_provenance *provenance,
-                           const crd_dataset *data, const crd_predict_options *options,
+                           crd_dataset *data, const crd_predict_options *options,
                            crd_prediction_rows *rows, void *payload)
 {
     crd_status status = CRD_OK;

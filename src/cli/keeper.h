@@ -23,7 +23,7 @@ typedef struct crd_keeper {
  * file. Close it in any case. */
 crd_status crd_keeper_open(crd_keeper *keeper, const crd_cli *cli, crd_prediction_file *file,
                            const crd_prediction_meta *meta, const crd_provenance *provenance,
-                           const crd_dataset *data, const crd_predict_options *options,
+                           crd_dataset *data, const crd_predict_options *options,
                            crd_prediction_rows *rows, void *payload);
 /** A unit's logits, as a crd_predict_sink gets them. */
 crd_status crd_keeper_draws(crd_keeper *keeper, const float *logits, int64_t first_draw,

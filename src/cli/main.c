@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "cli/batch_job.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/output_check.h"
@@ -57,8 +58,10 @@ static crd_status run_command(crd_cli *cli)
         cli->comm, is_first && output->given ? crd_output_check(options, output->text) : CRD_OK);
     if (status != CRD_OK)
         return status;
-    if (command->is_parallel)
-        return command->run(cli);
+    if (command->is_parallel) {
+        status = crd_batch_job_check(cli->comm);
+        return status != CRD_OK ? status : command->run(cli);
+    }
     return crd_comm_agree(cli->comm, is_first ? command->run(cli) : CRD_OK);
 }
 

@@ -90,7 +90,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
                            "with --moped: smallest sigma (weights that are 0 have sigma 1e-20 "
                            "without it)"},
     [CRD_OPT_BAYESIAN] = {"bayesian", 0, "GLOB", CRD_OPTION_TEXTS, "*", NULL, 0, 0, NULL,
-                          CRD_CONVERT,
+                          CRD_CONVERT | CRD_BENCH,
                           "layers that become Bayesian, by module path; may be repeated"},
     [CRD_OPT_CLASSES] = {"classes", 0, "FILE", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_CONVERT,
                          "class names, one a line"},
@@ -117,6 +117,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_TYPE] = {"type", 0, "NAME", CRD_OPTION_CHOICE, NULL, "the posterior's", 0, 0,
                       crd_estimator_names,
                       CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE, "estimator"},
+    [CRD_OPT_PRECISION] = {"precision", 0, "NAME", CRD_OPTION_CHOICE, "fp32", NULL, 0, 0,
+                           crd_precision_names, CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE,
+                           "of the factors in convolutions; bf16: faster where the CPU has "
+                           "AVX512_BF16, with the same draws rounded"},
     [CRD_OPT_ANTITHETIC] =
         {"antithetic", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_PREDICT | CRD_PLAN,
          "draws in pairs with opposite normals: smaller errors for the same work"},
@@ -276,6 +280,9 @@ static const crd_option table[CRD_N_OPTIONS] = {
                              "draws in a repeat"},
     [CRD_OPT_REPEATS] = {"repeats", 0, "N", CRD_OPTION_INT64, "3", NULL, 1, 1000, NULL, CRD_BENCH,
                          "repeats; the median counts"},
+    [CRD_OPT_VERBOSE] =
+        {"verbose", 'v', NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_BENCH,
+         "a line for every layer: how it is computed, its time, its share of the peak"},
 
     [CRD_OPT_SEED] = {"seed", 0, "N", CRD_OPTION_INT64, "0", NULL, 0, MAX_SEED, NULL,
                       CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,

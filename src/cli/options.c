@@ -56,14 +56,16 @@ static int find_option(unsigned command, const char *word, size_t length)
     return -1;
 }
 
-static crd_status check_choice(const crd_option *option, const char *text)
+static crd_status find_choice(int64_t *index, const crd_option *option, const char *text)
 {
     char allowed[256] = "";
-    for (const char *const *choice = option->choices(); *choice != NULL; choice++) {
-        if (strcmp(*choice, text) == 0)
+    const char *const *choices = option->choices();
+    for (*index = 0; choices[*index] != NULL; (*index)++) {
+        if (strcmp(choices[*index], text) == 0)
             return CRD_OK;
         size_t used = strlen(allowed);
-        snprintf(allowed + used, sizeof allowed - used, "%s%s", used > 0 ? ", " : "", *choice);
+        snprintf(allowed + used, sizeof allowed - used, "%s%s", used > 0 ? ", " : "",
+                 choices[*index]);
     }
     return CRD_FAIL(CRD_ERR_USAGE, "--%s: '%s' is not one of %s", option->name, text, allowed);
 }
@@ -146,13 +148,14 @@ static crd_status set_value(crd_option_value *value, const crd_option *option, c
     case CRD_OPTION_DOUBLES:
         return set_numbers(value, option, key, text);
     case CRD_OPTION_CHOICE:
-        return check_choice(option, text);
+        return find_choice(&value->integer, option, text);
     case CRD_OPTION_TEXT:
         return *text != '\0' ? CRD_OK : CRD_FAIL(CRD_ERR_USAGE, "%s: the value is empty", key);
     case CRD_OPTION_TEXTS:
         break;
     }
-    crd_status status = option->choices != NULL ? check_choice(option, text) : CRD_OK;
+    crd_status status =
+        option->choices != NULL ? find_choice(&value->integer, option, text) : CRD_OK;
     if (status == CRD_OK)
         status = crd_alloc_grow((void **)&value->texts, value->n_texts, value->n_texts + 1,
                                 sizeof *value->texts, key);

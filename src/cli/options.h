@@ -70,6 +70,7 @@ typedef enum crd_option_id {
     CRD_OPT_DRAWS,
     CRD_OPT_MEAN,
     CRD_OPT_TYPE,
+    CRD_OPT_PRECISION,
     CRD_OPT_ANTITHETIC,
     CRD_OPT_UNTIL_MCSE,
     CRD_OPT_MIN_DRAWS,
@@ -131,6 +132,7 @@ typedef enum crd_option_id {
     CRD_OPT_BENCH_BATCH,
     CRD_OPT_BENCH_DRAWS,
     CRD_OPT_REPEATS,
+    CRD_OPT_VERBOSE,
     /* all */
     CRD_OPT_SEED,
     CRD_OPT_JSON,
@@ -160,7 +162,7 @@ const crd_option *crd_option_table(void);
 
 typedef struct crd_option_value {
     int given;        /**< 1: on the command line; 0: the default, if there is one */
-    int64_t integer;  /**< INT64, and FLAG as 0 or 1 */
+    int64_t integer;  /**< INT64, FLAG as 0 or 1, and CHOICE as its place among the choices */
     double number;    /**< DOUBLE, and DURATION in seconds */
     const char *text; /**< TEXT and CHOICE; of numbers the text they were read from; borrowed */
     double numbers[CRD_OPTION_MAX_NUMBERS]; /**< INT64S and DOUBLES */

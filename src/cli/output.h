@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "credence/predict.h"
 #include "credence/predictive.h"
 
 /** Sends the library's log to stderr: warnings, and unless `quiet` what a user wants to know. */
@@ -50,10 +51,11 @@ typedef struct crd_prediction_view {
     const char *const *class_names; /**< [n_classes]; NULL: numbers */
     const char *posterior;          /**< its path */
     const char *estimator;          /**< "mean" for the deterministic network */
-    int list_classes;               /**< 1: list the top classes even of several images */
-    double confidence;              /**< of the half-widths */
-    int show_half_widths;           /**< 1: text has them too; JSON always has */
-    int is_adaptive;                /**< 1: n_draws is the most; an image's own number is shown */
+    const char *precision;
+    int list_classes;     /**< 1: list the top classes even of several images */
+    double confidence;    /**< of the half-widths */
+    int show_half_widths; /**< 1: text has them too; JSON always has */
+    int is_adaptive;      /**< 1: n_draws is the most; an image's own number is shown */
     int64_t least_draws,
         most_draws; /**< of the images so far: crd_prediction_view_add; begin at n_draws, 0 */
     int n_ranks;
@@ -73,7 +75,7 @@ void crd_prediction_append_json(json_t *images, const crd_prediction_view *view,
                                 const crd_summary *summary, int64_t first_image);
 /** The whole as one JSON object on stdout. Takes `images` over. */
 crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
-                                     double seconds);
+                                     double seconds, const crd_predict_report *report);
 /** Top class of one draw: "draw 0: 868, tray 13.47 %". `name` NULL: the class has no name. */
 void crd_draw_print(const char *image, int64_t draw, int64_t class_index, const char *name,
                     double probability);

@@ -232,14 +232,26 @@ void crd_prediction_append_json(json_t *images, const crd_prediction_view *view,
     }
 }
 
-crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
-                                     double seconds)
+/* Where the time of all ranks went. */
+static json_t *cost_json(const crd_predict_report *r, int n_ranks)
 {
-    return crd_json_print(json_pack("{s:o, s:s, s:I, s:I, s:f, s:I, s:I, s:i, s:f, s:o}",
-                                    "posterior", crd_json_text(view->posterior), "estimator",
-                                    view->estimator, "seed", (json_int_t)view->seed, "n_draws",
-                                    (json_int_t)view->n_draws, "confidence", view->confidence,
-                                    "n_images", (json_int_t)view->n_images, "n_classes",
-                                    (json_int_t)view->n_classes, "n_ranks", view->n_ranks,
-                                    "seconds", seconds, "images", images));
+    double rank_s = r->wall_s * n_ranks;
+    return json_pack(
+        "{s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:I}", "engine_s", crd_json_real(r->wall_s), "n_units",
+        (json_int_t)r->n_units, "draw_share", crd_json_real(r->times.draw_s / rank_s),
+        "weighted_share", crd_json_real(r->times.weighted_s / rank_s), "rest_share",
+        crd_json_real(r->times.rest_s / rank_s), "comm_share", crd_json_real(r->comm_s / rank_s),
+        "comm_calls", (json_int_t)r->comm_calls, "comm_bytes", (json_int_t)r->comm_bytes);
+}
+
+crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
+                                     double seconds, const crd_predict_report *report)
+{
+    return crd_json_print(json_pack(
+        "{s:o, s:s, s:s, s:I, s:I, s:f, s:I, s:I, s:i, s:f, s:o, s:o}", "posterior",
+        crd_json_text(view->posterior), "estimator", view->estimator, "precision", view->precision,
+        "seed", (json_int_t)view->seed, "n_draws", (json_int_t)view->n_draws, "confidence",
+        view->confidence, "n_images", (json_int_t)view->n_images, "n_classes",
+        (json_int_t)view->n_classes, "n_ranks", view->n_ranks, "seconds", seconds, "cost",
+        cost_json(report, view->n_ranks), "images", images));
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "cli/batch_job.h"
 #include "cli/build_info.h"
 #include "credence/version.h"
 #include "kernels/kernels.h"
@@ -41,6 +42,10 @@ crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store,
             return status;
         store->keys[n] = "posterior_digest";
         store->values[n++] = store->posterior_digest;
+    }
+    if (crd_batch_job_id() != NULL) {
+        store->keys[n] = "slurm_job_id";
+        store->values[n++] = crd_batch_job_id();
     }
     *out = (crd_provenance){.command = cli->command_line,
                             .seed = (uint64_t)cli->options->values[CRD_OPT_SEED].integer,

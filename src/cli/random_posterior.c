@@ -2,12 +2,12 @@
 
 #include "credence/zoo.h"
 
-crd_status crd_random_posterior(crd_posterior **out, const char *arch, uint64_t seed)
+crd_status crd_random_posterior(crd_posterior **out, const char *arch, const char *const *bayesian,
+                                int n_bayesian, uint64_t seed)
 {
     crd_status status = CRD_OK;
     crd_network *network = NULL;
     crd_params weights;
-    const char *every = "*";
     crd_conversion conversion = crd_conversion_defaults();
     conversion.moped_enable = 1;
     conversion.moped_delta = 0.1;
@@ -18,7 +18,7 @@ crd_status crd_random_posterior(crd_posterior **out, const char *arch, uint64_t 
     CRD_TRY(crd_zoo_initial_weights(&weights, network, seed));
     crd_network *given = network;
     network = NULL; /* taken over, also on error */
-    CRD_TRY(crd_posterior_convert(out, given, &weights, &conversion, &every, 1));
+    CRD_TRY(crd_posterior_convert(out, given, &weights, &conversion, bayesian, n_bayesian));
     crd_preprocessing *p = &(*out)->preprocessing;
     const crd_shape *input = crd_network_input_shape((*out)->network);
     *p = (crd_preprocessing){.channels = input->dims[0], .crop = input->dims[1]};

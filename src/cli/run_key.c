@@ -64,7 +64,7 @@ void crd_run_key_remove(char key[CRD_RUN_KEY_SIZE], crd_option_id option)
         }
 }
 
-crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, const crd_dataset *data)
+crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, crd_dataset *data)
 {
     char list[256], digest[CRD_FILE_DIGEST_SIZE];
     crd_status status = crd_file_digest(digest, cli->options->arguments[0]);
@@ -82,6 +82,7 @@ crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, cons
     crd_run_key_add(out, "posterior=%s", digest);
     crd_run_key_add(out, "images=%" PRId64, crd_dataset_n_images(data));
     crd_run_key_add(out, "data=%016" PRIx64, crd_dataset_digest(data));
+    crd_run_key_add(out, "pixels=%016" PRIx64, crd_dataset_image_digest(data));
     crd_run_key_add(out, "kernels=%s", crd_kernels_get()->name);
     crd_run_key_add(out, "openblas_core=%s", crd_gemm_core());
     return CRD_OK;

@@ -10,7 +10,7 @@
 /** The options that have a say in the result; versions, kernels and BLAS core; digests of the posterior (the first
  * argument) and of the data. Errors: the posterior cannot be read. */
 crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
-                            const crd_dataset *data);
+                            crd_dataset *data);
 /** Takes the line of an option out. */
 void crd_run_key_remove(char key[CRD_RUN_KEY_SIZE], crd_option_id option);
 /** Adds a line; `format` as for printf. */

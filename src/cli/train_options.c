@@ -163,7 +163,7 @@ int crd_train_augmentation(crd_augmentation *out, const crd_options *options)
 }
 
 crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
-                                 const crd_train_options *made, const crd_dataset *data,
+                                 const crd_train_options *made, crd_dataset *data,
                                  const crd_dataset *validation)
 {
     crd_status status = crd_run_key_make(out, cli, data);

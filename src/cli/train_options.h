@@ -18,7 +18,7 @@ int crd_train_augmentation(crd_augmentation *out, const crd_options *options);
 /** The key of a training run. The number of epochs, which may grow, is no part of it, but what follows from it (`made`) is; with local
  * steps the ranks are too. `validation` may be NULL. Errors: the posterior cannot be read. */
 crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
-                                 const crd_train_options *made, const crd_dataset *data,
+                                 const crd_train_options *made, crd_dataset *data,
                                  const crd_dataset *validation);
 
 #endif

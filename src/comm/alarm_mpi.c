@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "comm/comm_mpi.h"
 
 enum { FAN_OUT = 8, MAX_NEIGHBOURS = FAN_OUT + 1, END_MARK = -1, TAG = 1 };
@@ -43,6 +42,7 @@ static void send_to_all(crd_alarm *alarm, int value)
         MPI_Isend(&a->sent[a->n_sent], 1, MPI_INT, a->neighbours[i], TAG, leaders_of(alarm),
                   &a->sends[a->n_sent * a->n_neighbours + i]);
     a->n_sent++;
+    alarm->comm->cost.calls += a->n_neighbours;
 }
 
 crd_status crd_mpi_alarm_open(crd_alarm *alarm)
@@ -98,8 +98,8 @@ int crd_mpi_alarm_arrived(crd_alarm *alarm)
     enum { SHORTEST_NS = 20000, LONGEST_NS = 2000000 };
     mpi_alarm *a = alarm->body;
     double start = crd_clock_now_s();
-    int done;
-    if (!a->is_arriving) {
+    int done, is_first = !a->is_arriving;
+    if (is_first) {
         MPI_Ibarrier(crd_mpi_body_of(alarm->comm)->all, &a->arrival);
         a->is_arriving = 1;
         a->sleep_ns = SHORTEST_NS;
@@ -110,7 +110,7 @@ int crd_mpi_alarm_arrived(crd_alarm *alarm)
         nanosleep(&(struct timespec){.tv_nsec = a->sleep_ns}, NULL);
         a->sleep_ns = a->sleep_ns < LONGEST_NS ? a->sleep_ns * 3 / 2 : LONGEST_NS;
     }
-    alarm->comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(alarm->comm, is_first, 0, start);
     return done;
 }
 
@@ -147,6 +147,6 @@ int crd_mpi_alarm_settle(crd_alarm *alarm)
     if (comm->node_rank == 0)
         atomic_store(alarm->level, 0);
     MPI_Barrier(body->node);
-    comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(comm, 1, sizeof level, start);
     return level;
 }

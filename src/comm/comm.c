@@ -181,15 +181,15 @@ void *crd_shared_data(const crd_shared *shared)
 
 void crd_shared_broadcast(crd_shared *shared, int64_t n_bytes)
 {
-    begin_waiting(shared->comm);
-    shared->comm->ops->node_barrier(shared->comm);
-    end_waiting(shared->comm);
     crd_shared_begin(shared, n_bytes);
     crd_shared_end(shared);
 }
 
 void crd_shared_begin(crd_shared *shared, int64_t n_bytes)
 {
+    begin_waiting(shared->comm);
+    shared->comm->ops->node_barrier(shared->comm);
+    end_waiting(shared->comm);
     shared->comm->ops->shared_begin(shared, n_bytes);
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
+#include "base/integers.h"
 #include "base/text.h"
 
 /* Large transfers go in pieces: MPI counts are ints. */
@@ -51,7 +51,7 @@ static crd_status mpi_agree(crd_comm *comm, crd_status local)
         MPI_Bcast(&fault, (int)sizeof fault, MPI_BYTE, first, all);
         local = crd_status_set((crd_status)fault.code, "%s", fault.message);
     }
-    comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(comm, 1, sizeof mine, start);
     return local;
 }
 
@@ -64,8 +64,7 @@ static void mpi_broadcast(crd_comm *comm, void *data, int64_t n_bytes)
         int64_t piece = n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES;
         MPI_Bcast((char *)data + at, (int)piece, MPI_BYTE, 0, crd_mpi_body_of(comm)->all);
     }
-    comm->cost.bytes += comm->rank == 0 ? n_bytes : 0;
-    comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(comm, crd_divide_up(n_bytes, PIECE_BYTES), comm->rank == 0 ? n_bytes : 0, start);
 }
 
 static void mpi_reduce(crd_comm *comm, int64_t *values, int64_t n, int maximum)
@@ -77,8 +76,8 @@ static void mpi_reduce(crd_comm *comm, int64_t *values, int64_t n, int maximum)
         MPI_Reduce(send, values + at, (int)piece, MPI_INT64_T, maximum ? MPI_MAX : MPI_SUM, 0,
                    crd_mpi_body_of(comm)->all);
     }
-    comm->cost.bytes += comm->rank == 0 ? 0 : n * (int64_t)sizeof *values;
-    comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(comm, crd_divide_up(n, PIECE_NUMBERS),
+                  comm->rank == 0 ? 0 : n * (int64_t)sizeof *values, start);
 }
 
 static void mpi_sum_end(crd_comm *comm)
@@ -87,7 +86,7 @@ static void mpi_sum_end(crd_comm *comm)
     double start = crd_clock_now_s();
     MPI_Waitall(body->n_sums, body->sums, MPI_STATUSES_IGNORE);
     body->n_sums = 0;
-    comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(comm, 0, 0, start);
 }
 
 static void mpi_sum_begin(crd_comm *comm, int64_t *values, int64_t n)
@@ -106,15 +105,14 @@ static void mpi_sum_begin(crd_comm *comm, int64_t *values, int64_t n)
     /* Lets those begun before go on: Open MPI moves only when called. */
     int done;
     MPI_Testall(body->n_sums, body->sums, &done, MPI_STATUSES_IGNORE);
-    comm->cost.bytes += n * (int64_t)sizeof *values;
-    comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(comm, crd_divide_up(n, PIECE_NUMBERS), n * (int64_t)sizeof *values, start);
 }
 
 static void mpi_node_barrier(crd_comm *comm)
 {
     double start = crd_clock_now_s();
     MPI_Barrier(crd_mpi_body_of(comm)->node);
-    comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(comm, 0, 0, start); /* within the node: no message */
 }
 
 static crd_status mpi_shared_create(crd_shared *shared)
@@ -172,8 +170,9 @@ static void mpi_shared_begin(crd_shared *shared, int64_t n_bytes)
     if (body->leaders == MPI_COMM_NULL || shared->comm->n_nodes == 1)
         return;
     int pages = (int)((n_bytes + PAGE - 1) / PAGE); /* up to 8 TiB */
+    double start = crd_clock_now_s();
     MPI_Ibcast(shared->data, pages, body->page, 0, body->leaders, &block->request);
-    shared->comm->cost.bytes += shared->comm->rank == 0 ? n_bytes : 0;
+    crd_mpi_count(shared->comm, 1, shared->comm->rank == 0 ? n_bytes : 0, start);
 }
 
 static void mpi_shared_progress(crd_shared *shared)
@@ -189,7 +188,7 @@ static void mpi_shared_end(crd_shared *shared)
     double start = crd_clock_now_s();
     MPI_Wait(&block->request, MPI_STATUS_IGNORE);
     MPI_Win_sync(block->window);
-    shared->comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(shared->comm, 0, 0, start);
     mpi_node_barrier(shared->comm);
     MPI_Win_sync(block->window);
 }
@@ -199,6 +198,7 @@ static void mpi_shared_gather(crd_shared *shared, const int64_t *begin)
     crd_comm *comm = shared->comm;
     crd_mpi_body *body = crd_mpi_body_of(comm);
     mpi_shared *block = shared->body;
+    int64_t n_calls = 0, n_bytes = 0;
     double start = crd_clock_now_s();
     MPI_Win_sync(block->window);
     if (comm->node_rank == 0)
@@ -210,10 +210,11 @@ static void mpi_shared_gather(crd_shared *shared, const int64_t *begin)
                     MPI_Send(bytes, (int)piece, MPI_BYTE, 0, 0, body->leaders);
                 else if (comm->node == 0)
                     MPI_Recv(bytes, (int)piece, MPI_BYTE, k, 0, body->leaders, MPI_STATUS_IGNORE);
-                comm->cost.bytes += comm->node == k ? piece : 0;
+                n_calls += comm->node == k || comm->node == 0;
+                n_bytes += comm->node == k ? piece : 0;
             }
     MPI_Win_sync(block->window);
-    comm->cost.seconds += crd_clock_now_s() - start;
+    crd_mpi_count(comm, n_calls, n_bytes, start);
 }
 
 static const crd_comm_ops mpi_ops = {

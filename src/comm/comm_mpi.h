@@ -2,6 +2,7 @@
 #ifndef CRD_COMM_COMM_MPI_H
 #define CRD_COMM_COMM_MPI_H
 
+#include "base/clock.h"
 #include "comm/comm_body.h"
 #include "credence/mpi.h"
 
@@ -21,6 +22,14 @@ typedef struct crd_mpi_body {
 static inline crd_mpi_body *crd_mpi_body_of(const crd_comm *comm)
 {
     return comm->body;
+}
+
+/* Counts operations begun, bytes handed over (a rank alone sends none) and the time since start_s. */
+static inline void crd_mpi_count(crd_comm *comm, int64_t calls, int64_t n_bytes, double start_s)
+{
+    comm->cost.calls += comm->size > 1 ? calls : 0;
+    comm->cost.bytes += comm->size > 1 ? n_bytes : 0;
+    comm->cost.seconds += crd_clock_now_s() - start_s;
 }
 
 /* alarm_mpi.c: operations of crd_comm_ops. */

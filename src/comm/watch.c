@@ -93,8 +93,9 @@ static void look(crd_watch *w)
     }
     if (waited_s >= 2 * w->timeout_s) {
         snprintf(line, sizeof line,
-                 "all ranks of host %s, rank %d the first, have waited for others for %.3g s",
-                 w->comm->host, w->activities[0].rank, waited_s);
+                 "all ranks of host %s, rank %d the first, have waited for others for %.3g s%s",
+                 w->comm->host, w->activities[0].rank, waited_s,
+                 w->comm->n_nodes > 1 ? ": another host, or the network to it, is lost" : "");
         end_job(w, line);
     }
 }

@@ -13,26 +13,26 @@ int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, 
     return look;
 }
 
-/* Batches that are still computed behind a look: those of which not all images have stopped there. */
-static double batches_after(const crd_forecast *f, int64_t look)
+/* Batches of n_images that are still computed behind a look: those of which not all images have stopped there. */
+static double batches_after(const crd_forecast *f, int64_t look, int64_t n_images)
 {
-    int64_t n_stopped = 0, n_batches = crd_divide_up(f->n_images, f->batch);
+    int64_t n_stopped = 0, n_batches = crd_divide_up(n_images, f->batch);
     while (n_stopped < f->n_sample && f->stops[n_stopped] <= look)
         n_stopped++;
     double share = (double)n_stopped / (double)f->n_sample;
-    double in_batch = (double)f->n_images / (double)n_batches;
+    double in_batch = (double)n_images / (double)n_batches;
     return (double)n_batches * (1 - pow(share, in_batch));
 }
 
 /* Sum over the stretches between looks of the units that a rank of n_ranks computes in turn; 0: all units. */
-static double count(const crd_forecast *f, int64_t n_ranks)
+static double count(const crd_forecast *f, int64_t n_ranks, int64_t n_images)
 {
     double sum = 0;
     for (int64_t look = 0; look < f->looks.max_draws;) {
         int64_t next = crd_looks_next(&f->looks, look);
         double n_blocks =
             (double)(crd_divide_up(next, f->looks.block) - crd_divide_up(look, f->looks.block));
-        double units = batches_after(f, look) * n_blocks;
+        double units = batches_after(f, look, n_images) * n_blocks;
         sum += n_ranks == 0 ? units : ceil(units / (double)n_ranks - 1e-9);
         look = next;
     }
@@ -41,10 +41,26 @@ static double count(const crd_forecast *f, int64_t n_ranks)
 
 double crd_forecast_units(const crd_forecast *forecast)
 {
-    return count(forecast, 0);
+    return count(forecast, 0, forecast->n_images);
 }
 
-double crd_forecast_seconds(const crd_forecast *f, int64_t n_ranks)
+static double read_s(const crd_forecast *f, int64_t n_ranks, int64_t n_images)
 {
-    return f->start_s + f->image_s * (double)f->n_images + f->unit_s * count(f, n_ranks);
+    return f->image_s * (double)n_images / (double)crd_smaller(n_ranks, f->node_ranks);
+}
+
+/* A window, before whose units rank 0's node reads n_next images: the units are dealt to the nodes before. */
+static double window_s(const crd_forecast *f, int64_t n_ranks, int64_t n_images, int64_t n_next)
+{
+    return read_s(f, n_ranks, n_next) + f->unit_s * count(f, n_ranks, n_images);
+}
+
+double crd_forecast_seconds(const crd_forecast *f, int64_t n_ranks, int64_t window_images)
+{
+    int64_t n_full = f->n_images / window_images, rest = f->n_images % window_images;
+    double sum = f->start_s + read_s(f, n_ranks, crd_smaller(window_images, f->n_images));
+    if (n_full > 0)
+        sum += (double)(n_full - 1) * window_s(f, n_ranks, window_images, window_images) +
+               window_s(f, n_ranks, window_images, rest);
+    return sum + (rest > 0 ? window_s(f, n_ranks, rest, 0) : 0);
 }

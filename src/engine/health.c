@@ -6,13 +6,13 @@
 #include "base/alloc.h"
 #include "kernels/kernels.h"
 
-int64_t crd_health_digest(const float *values, int64_t n)
+int64_t crd_health_digest(const void *values, int64_t n_bytes)
 {
     /* FNV-1a by words: any flipped bit changes it. */
     uint64_t digest = UINT64_C(0xcbf29ce484222325);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t at = 0; at < n_bytes; at += (int64_t)sizeof(uint32_t)) {
         uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
+        memcpy(&bits, (const char *)values + at, sizeof bits);
         digest = (digest ^ bits) * UINT64_C(0x100000001b3);
     }
     return (int64_t)digest;

@@ -6,8 +6,8 @@
 
 #include "credence/comm.h"
 
-/** Digest of n floats, by their bits. */
-int64_t crd_health_digest(const float *values, int64_t n);
+/** Digest of n_bytes, which are whole words of 4. */
+int64_t crd_health_digest(const void *values, int64_t n_bytes);
 
 /** Compares the ranks' digests of the same computation. Collective: on comm. Errors, the same on all ranks:
  * CRD_ERR_INTERNAL naming the first rank that does not agree with most, its host and its kernels. */

@@ -12,8 +12,11 @@
 #include "engine/partition.h"
 #include "engine/predict_run.h"
 
-/* Default of options.buffer_bytes; most units of a round, which bounds the memory for their bits. */
-enum { BUFFER_BYTES = 64 << 20, ROUND_UNITS = 1 << 22 };
+/* Most units of a round, which bounds the memory for their bits. */
+enum { ROUND_UNITS = 1 << 22 };
+/* What the buffers take by default: this much anyway, and up to the larger size of a node where that gives every rank so many
+ * units between two meetings that the wait for the last one does not count. */
+enum { BUFFER_BYTES = 64 << 20, LARGE_BUFFER_BYTES = 1 << 30, UNITS_PER_RANK = 16 };
 
 static crd_status check_options(const crd_predict_options *o)
 {
@@ -45,34 +48,66 @@ static crd_status check_options(const crd_predict_options *o)
     return CRD_OK;
 }
 
-/* Sizes that follow from model and options; the same on all ranks. */
-static void plan_run(crd_predict_run *r, const crd_model *model)
+static void set_looks(crd_predict_run *r)
 {
     const crd_predict_options *o = r->options;
-    int64_t batch = o->sampler.batch, block = o->sampler.draw_block;
-    int64_t buffer_bytes = o->buffer_bytes > 0 ? o->buffer_bytes : BUFFER_BYTES;
+    int64_t first = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
+    r->looks = (crd_looks){first, o->n_draws, o->sampler.draw_block};
+    r->n_blocks = crd_divide_up(o->n_draws, o->sampler.draw_block);
+}
+
+/* How many things fit that take so many bytes of a node and so many of each of its ranks; `wanted` of them if that is more
+ * and memory allows. */
+static int64_t buffer_holds(const crd_predict_options *o, int64_t node_bytes, int64_t rank_bytes,
+                            int64_t wanted)
+{
+    int64_t bytes = node_bytes + rank_bytes;
+    if (o->buffer_bytes > 0)
+        return crd_larger(o->buffer_bytes / bytes, 1);
+    int64_t most = crd_smaller(wanted, LARGE_BUFFER_BYTES / node_bytes);
+    most = crd_smaller(most, BUFFER_BYTES / crd_larger(rank_bytes, 1));
+    return crd_larger(crd_larger(BUFFER_BYTES / bytes, most), 1);
+}
+
+/* Draw blocks between the first two meetings of all ranks. */
+static int64_t first_look_blocks(const crd_predict_options *o)
+{
+    int64_t end = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
+    return crd_divide_up(end - o->first_draw, o->sampler.draw_block);
+}
+
+int64_t crd_predict_window_images(const crd_network *network, const crd_predict_options *o,
+                                  int n_ranks)
+{
+    int64_t n_classes = crd_network_n_outputs(network), batch = o->sampler.batch;
+    int64_t floats = crd_shape_count(crd_network_input_shape(network));
+    int64_t n_sums = crd_accumulator_n_sums(n_classes) + crd_accumulator_n_maxima(n_classes);
+    int64_t node_bytes = batch * 2 * floats * (int64_t)sizeof(float);
+    int64_t rank_bytes = batch * n_sums * (int64_t)sizeof(int64_t);
+    int64_t wanted = crd_divide_up((int64_t)n_ranks * UNITS_PER_RANK, first_look_blocks(o));
+    int64_t batches = buffer_holds(o, node_bytes, rank_bytes, wanted);
+    return crd_smaller(batches, crd_divide_up(o->n_images, batch)) * batch;
+}
+
+/* Sizes that follow from model, options, ranks and checkpoint; the same on all ranks. */
+static void plan_run(crd_predict_run *r, const crd_model *model, const crd_predict_start *start)
+{
+    const crd_predict_options *o = r->options;
+    int64_t batch = o->sampler.batch, block = o->sampler.draw_block,
+            n_ranks = crd_comm_size(r->comm);
     r->image_floats = crd_shape_count(crd_network_input_shape(model->network));
     r->n_classes = crd_network_n_outputs(model->network);
     r->n_sums = crd_accumulator_n_sums(r->n_classes);
     r->n_maxima = crd_accumulator_n_maxima(r->n_classes);
-    int64_t first_look = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
-    r->looks = (crd_looks){first_look, o->n_draws, block};
-    r->n_blocks = crd_divide_up(o->n_draws, block);
     r->unit_floats = batch * block * r->n_classes;
-    int64_t image_bytes = 2 * r->image_floats * (int64_t)sizeof(float) +
-                          (r->n_sums + r->n_maxima) * (int64_t)sizeof(int64_t);
-    int64_t batches = crd_larger(buffer_bytes / (image_bytes * batch), 1);
-    r->window_size = crd_smaller(batches, crd_divide_up(o->n_images, batch)) * batch;
-    int64_t most_units = ROUND_UNITS;
+    r->window_size = crd_predict_window_images(model->network, o, (int)n_ranks);
+    int64_t n_batches = r->window_size / batch, round_units = ROUND_UNITS;
     if (o->want_draws)
-        most_units = buffer_bytes / (r->unit_floats * (int64_t)sizeof(float));
-    r->round_blocks =
-        crd_smaller(r->n_blocks, crd_larger(most_units / (r->window_size / batch), 1));
-}
-
-static int64_t n_round_units(const crd_predict_run *r)
-{
-    return r->window_size / r->options->sampler.batch * r->round_blocks;
+        round_units =
+            buffer_holds(o, r->unit_floats * (int64_t)sizeof(float), 0, n_ranks * UNITS_PER_RANK);
+    r->round_blocks = crd_smaller(r->n_blocks, crd_larger(round_units / n_batches, 1));
+    r->most_images = crd_larger(r->window_size, crd_divide_up(start->n_images, batch) * batch);
+    r->most_units = crd_larger(n_batches * r->round_blocks, start->n_units);
 }
 
 /* This rank's own memory; no communication. */
@@ -81,17 +116,15 @@ static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
     crd_status status = CRD_OK;
     CRD_TRY(crd_sampler_create(&r->sampler, model, &r->options->sampler));
     CRD_ALLOC(&r->node_begin, crd_comm_n_nodes(r->comm) + 1, "units of nodes");
-    CRD_ALLOC(&r->sums, r->window_size * r->n_sums, "sums");
-    CRD_ALLOC(&r->maxima, r->window_size * r->n_maxima, "maxima");
+    CRD_ALLOC(&r->sums, r->most_images * r->n_sums, "sums");
+    CRD_ALLOC(&r->maxima, r->most_images * r->n_maxima, "maxima");
     CRD_ALLOC(&r->logits, r->unit_floats, "logits");
-    CRD_ALLOC(&r->stopped, r->window_size, "stopped images");
-    CRD_ALLOC(&r->active, r->window_size / r->options->sampler.batch, "batches");
-    CRD_TRY(crd_unit_set_init(&r->units, n_round_units(r)));
-    CRD_ALLOC(&r->news, crd_unit_set_words(n_round_units(r)) + 1, "units done");
+    CRD_ALLOC(&r->stopped, r->most_images, "stopped images");
+    CRD_ALLOC(&r->active, r->most_images / r->options->sampler.batch, "batches");
+    CRD_TRY(crd_unit_set_init(&r->units, r->most_units));
+    CRD_ALLOC(&r->news, crd_unit_set_words(r->most_units) + 1, "units done");
     if (crd_comm_rank(r->comm) == 0) {
-        for (int i = 0; i < 2; i++)
-            CRD_ALLOC(&r->skipped[i], r->window_size, "skipped images");
-        CRD_TRY(crd_summary_init(&r->summary, r->window_size, r->n_classes, r->options->n_top));
+        CRD_TRY(crd_summary_init(&r->summary, r->most_images, r->n_classes, r->options->n_top));
         if (r->options->keep_sums)
             CRD_TRY(crd_summary_keep_sums(&r->summary));
         r->summary.is_paired = r->options->sampler.antithetic;
@@ -101,15 +134,20 @@ cleanup:
     return status;
 }
 
+static int64_t images_bytes(const crd_predict_run *r, int64_t n)
+{
+    return n * r->image_floats * (int64_t)sizeof(float);
+}
+
 static crd_status allocate_shared(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
     for (int i = 0; i < 2; i++)
         CRD_TRY(crd_shared_create(&r->images[i], r->comm,
-                                  r->window_size * r->image_floats * (int64_t)sizeof(float)));
+                                  images_bytes(r, r->most_images) + r->most_images));
     if (r->options->want_draws)
         CRD_TRY(crd_shared_create(&r->draws, r->comm,
-                                  n_round_units(r) * r->unit_floats * (int64_t)sizeof(float)));
+                                  r->most_units * r->unit_floats * (int64_t)sizeof(float)));
     CRD_TRY(crd_counter_create(&r->counter, r->comm));
     CRD_TRY(crd_alarm_create(&r->alarm, r->comm));
 cleanup:
@@ -124,8 +162,6 @@ static void release(crd_predict_run *r)
     for (int i = 1; i >= 0; i--)
         crd_shared_destroy(r->images[i]);
     crd_summary_clear(&r->summary);
-    for (int i = 0; i < 2; i++)
-        crd_free(r->skipped[i]);
     crd_free(r->news);
     crd_unit_set_clear(&r->units);
     crd_free(r->active);
@@ -137,36 +173,35 @@ static void release(crd_predict_run *r)
     crd_sampler_destroy(r->sampler);
 }
 
-/* Rank 0 reads a window's images into its place. Not collective. */
-static crd_status load_window(crd_predict_run *r, int64_t window)
+/* Images [first, + n) of window number `window` are read into their place: by rank 0, or by all ranks of its node. Not
+ * collective. The lowest rank that fails has the first bad image. */
+static crd_status load_window(crd_predict_run *r, int64_t window, int64_t first, int64_t n)
 {
-    if (crd_comm_rank(r->comm) != 0)
+    int64_t rank = crd_comm_node_rank(r->comm), n_readers = 1;
+    if (crd_comm_node(r->comm) == 0 && r->source->is_shared)
+        n_readers = crd_comm_node_sizes(r->comm)[0];
+    if (crd_comm_node(r->comm) != 0 || rank >= n_readers)
         return CRD_OK;
-    float *tensors = crd_shared_data(r->images[window % 2]);
-    int8_t *skipped = r->skipped[window % 2];
-    int64_t first = window * r->window_size;
-    int64_t n = crd_smaller(r->window_size, r->options->n_images - first);
-    crd_comm_note(r->comm, "reading image %lld and on", (long long)first);
-    memset(skipped, 0, (size_t)n);
-    crd_status status = r->source->load(tensors, skipped, first, n, r->source->payload);
-    for (int64_t i = 0; status == CRD_OK && i < n; i++)
+    int64_t begin = n * rank / n_readers, n_own = n * (rank + 1) / n_readers - begin;
+    float *tensors = (float *)crd_shared_data(r->images[window % 2]) + begin * r->image_floats;
+    int8_t *skipped = crd_predict_skipped(r, window) + begin;
+    if (n_own == 0)
+        return CRD_OK;
+    crd_comm_note(r->comm, "reading image %lld and on", (long long)(first + begin));
+    memset(skipped, 0, (size_t)n_own);
+    crd_status status = r->source->load(tensors, skipped, first + begin, n_own, r->source->payload);
+    for (int64_t i = 0; status == CRD_OK && i < n_own; i++)
         if (skipped[i])
             memset(tensors + i * r->image_floats, 0, (size_t)r->image_floats * sizeof *tensors);
     return status;
 }
 
-static size_t window_bytes(const crd_predict_run *r)
-{
-    return (size_t)(r->window_size * r->image_floats) * sizeof(float);
-}
-
 static crd_unit unit_of(const crd_predict_run *r, int64_t i)
 {
-    int64_t n_blocks = crd_predict_n_round_blocks(r);
+    int64_t n_blocks = r->n_blocks_round;
     int64_t i_of_all = r->active[i / n_blocks] * n_blocks + i % n_blocks;
-    return crd_partition_unit(i_of_all, crd_predict_n_images(r), r->options->sampler.batch,
-                              r->first_block, n_blocks, r->options->sampler.draw_block,
-                              r->options->n_draws);
+    return crd_partition_unit(i_of_all, r->n_images, r->options->sampler.batch, r->first_block,
+                              n_blocks, r->options->sampler.draw_block, r->options->n_draws);
 }
 
 /* A pair lies within one unit, as blocks are even. */
@@ -193,11 +228,10 @@ static crd_status compute_unit(crd_predict_run *r, int64_t i, float *logits)
     crd_unit unit = unit_of(r, i);
     const float *images = crd_shared_data(r->images[r->window % 2]);
     crd_comm_note(r->comm, "computing image %lld, draw %lld and on",
-                  (long long)(r->window * r->window_size + unit.first_image),
-                  (long long)unit.first_draw);
+                  (long long)(r->first_image + unit.first_image), (long long)unit.first_draw);
     crd_status status = crd_sampler_run(
         logits, r->sampler, images + unit.first_image * r->image_floats, unit.n_images,
-        r->window * r->window_size + unit.first_image, unit.first_draw, unit.n_draws);
+        r->first_image + unit.first_image, unit.first_draw, unit.n_draws);
     if (status != CRD_OK)
         return status;
     accumulate(r, &unit, logits);
@@ -258,16 +292,15 @@ static crd_status deliver_draws(crd_predict_run *r, int64_t n_left)
             continue;
         crd_unit u = unit_of(r, i);
         const float *logits = (const float *)crd_shared_data(r->draws) + k * r->unit_floats;
-        CRD_TRY(r->sink->draws(logits, u.first_draw, u.n_draws,
-                               r->window * r->window_size + u.first_image, u.n_images,
-                               r->sink->payload));
+        CRD_TRY(r->sink->draws(logits, u.first_draw, u.n_draws, r->first_image + u.first_image,
+                               u.n_images, r->sink->payload));
     }
 cleanup:
     return status;
 }
 
 /* Deals what is left of the round, computes it, and meets: all of it is done then, or the alarm has called.
- * `pending` is rank 0's failure to load the next window. */
+ * `pending` is this rank's failure to load the next window. */
 static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
 {
     crd_status status = CRD_OK;
@@ -297,12 +330,11 @@ static crd_status finish_look(crd_predict_run *r)
     crd_status status = CRD_OK;
     int64_t expected = crd_predict_look_draws(r);
     crd_predict_collect(r);
-    for (int64_t i = 0; crd_comm_rank(r->comm) == 0 && i < crd_predict_n_images(r); i++) {
+    for (int64_t i = 0; crd_comm_rank(r->comm) == 0 && i < r->n_images; i++) {
         int64_t n = crd_accumulator_n_draws(r->sums + i * r->n_sums, r->n_classes);
         if (n != expected && !r->stopped[i])
             status = CRD_FAIL(CRD_ERR_INTERNAL, "image %lld has seen %lld draws, not %lld",
-                              (long long)(r->window * r->window_size + i), (long long)n,
-                              (long long)expected);
+                              (long long)(r->first_image + i), (long long)n, (long long)expected);
     }
     return crd_comm_agree(r->comm, status);
 }
@@ -311,7 +343,7 @@ static crd_status finish_look(crd_predict_run *r)
 static crd_status next_round(crd_predict_run *r, int *is_over)
 {
     crd_status status = CRD_OK;
-    int64_t block = r->first_block + crd_predict_n_round_blocks(r);
+    int64_t block = r->first_block + r->n_blocks_round;
     if (block == r->look_end) {
         CRD_TRY(finish_look(r));
         *is_over = block == r->n_blocks;
@@ -332,27 +364,26 @@ static crd_status finish_window(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
     if (crd_comm_rank(r->comm) == 0) {
-        int64_t first = r->window * r->window_size;
+        int64_t first = r->first_image;
         crd_comm_note(r->comm, "writing image %lld and on", (long long)first);
         crd_predict_summarize(r);
         if (r->sink->summary != NULL)
             status = r->sink->summary(&r->summary, first, r->sink->payload);
-        for (int64_t i = 0; i < crd_predict_n_images(r); i++)
+        for (int64_t i = 0; i < r->n_images; i++)
             crd_accumulator_reset(r->sums + i * r->n_sums, r->maxima + i * r->n_maxima,
                                   r->n_classes);
     }
     return crd_comm_agree(r->comm, status);
 }
 
-/* From where the run is to the end of the window. */
-static crd_status compute_window(crd_predict_run *r, int64_t n_windows)
+/* From where the run is to the end of the window; the n_next images behind it travel meanwhile. */
+static crd_status compute_window(crd_predict_run *r, int64_t n_next)
 {
     crd_status status = CRD_OK, pending = CRD_OK;
     crd_shared *next = r->images[(r->window + 1) % 2];
-    int travelling = r->window + 1 < n_windows;
-    if (travelling) {
-        pending = load_window(r, r->window + 1);
-        crd_shared_begin(next, (int64_t)window_bytes(r));
+    if (n_next > 0) {
+        pending = load_window(r, r->window + 1, r->first_image + r->n_images, n_next);
+        crd_shared_begin(next, images_bytes(r, n_next));
     }
     for (int is_over = 0; status == CRD_OK && !is_over;) {
         while (status == CRD_OK && crd_unit_set_left(&r->units) > 0)
@@ -360,7 +391,7 @@ static crd_status compute_window(crd_predict_run *r, int64_t n_windows)
         if (status == CRD_OK)
             status = next_round(r, &is_over);
     }
-    if (travelling)
+    if (n_next > 0)
         crd_shared_end(next);
     CRD_TRY(status);
     CRD_TRY(crd_comm_agree(r->comm,
@@ -370,8 +401,11 @@ cleanup:
     return status;
 }
 
-static void begin_window(crd_predict_run *r)
+static void next_window(crd_predict_run *r, int64_t n_images)
 {
+    r->window++;
+    r->first_image += r->n_images;
+    r->n_images = n_images;
     crd_predict_set_look(r, r->options->first_draw / r->options->sampler.draw_block);
     crd_predict_choose(r);
     crd_predict_begin_round(r);
@@ -380,12 +414,11 @@ static void begin_window(crd_predict_run *r)
 static crd_status compute_windows(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
-    int64_t n_windows = crd_divide_up(r->options->n_images, r->window_size);
-    while (r->window < n_windows) {
-        CRD_TRY(compute_window(r, n_windows));
-        r->window++;
-        if (r->window < n_windows)
-            begin_window(r);
+    for (int64_t n_next = 1; n_next > 0;) {
+        n_next = crd_smaller(r->window_size, r->options->n_images - r->first_image - r->n_images);
+        CRD_TRY(compute_window(r, n_next));
+        if (n_next > 0)
+            next_window(r, n_next);
     }
 cleanup:
     return status;
@@ -395,13 +428,13 @@ cleanup:
 static crd_status check_ranks(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
-    int64_t n = crd_smaller(r->options->sampler.batch, crd_predict_n_images(r)), digest = 0;
+    int64_t n = crd_smaller(r->options->sampler.batch, r->n_images), digest = 0;
     if (crd_comm_size(r->comm) == 1)
         return CRD_OK;
     status = crd_sampler_run(r->logits, r->sampler, crd_shared_data(r->images[r->window % 2]), n,
-                             r->window * r->window_size, 0, 1);
+                             r->first_image, 0, 1);
     if (status == CRD_OK)
-        digest = crd_health_digest(r->logits, n * r->n_classes);
+        digest = crd_health_digest(r->logits, n * r->n_classes * (int64_t)sizeof *r->logits);
     CRD_TRY(crd_comm_agree(r->comm, status));
     CRD_TRY(crd_health_compare(r->comm, digest));
 cleanup:
@@ -414,10 +447,11 @@ static void write_report(crd_predict_report *report, crd_predict_run *r, double 
 {
     crd_sampler_times t = crd_sampler_get_times(r->sampler);
     crd_comm_cost cost = crd_comm_get_cost(r->comm);
-    int64_t sums[6] = {(int64_t)(1e9 * t.draw_s), (int64_t)(1e9 * t.weighted_s),
+    int64_t sums[7] = {(int64_t)(1e9 * t.draw_s), (int64_t)(1e9 * t.weighted_s),
                        (int64_t)(1e9 * t.rest_s), (int64_t)(1e9 * (cost.seconds - before.seconds)),
-                       cost.bytes - before.bytes, r->n_computed};
-    crd_comm_reduce_sum(r->comm, sums, 6);
+                       cost.bytes - before.bytes, r->n_computed,
+                       cost.calls - before.calls};
+    crd_comm_reduce_sum(r->comm, sums, 7);
     *report = (crd_predict_report){0};
     if (crd_comm_rank(r->comm) == 0)
         *report = (crd_predict_report){
@@ -425,6 +459,7 @@ static void write_report(crd_predict_report *report, crd_predict_run *r, double 
             .wall_s = crd_clock_now_s() - start,
             .times = {1e-9 * (double)sums[0], 1e-9 * (double)sums[1], 1e-9 * (double)sums[2]},
             .comm_s = 1e-9 * (double)sums[3],
+            .comm_calls = sums[6],
             .comm_bytes = sums[4],
         };
 }
@@ -439,13 +474,16 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     crd_predict_run r = {.comm = comm, .options = options, .source = source, .sink = sink};
     CRD_TRY(crd_comm_agree(comm, check_options(options)));
     r.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
-    plan_run(&r, model);
+    crd_predict_start at;
+    set_looks(&r);
+    CRD_TRY(crd_predict_find_start(&at, &r));
+    plan_run(&r, model, &at);
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r, model)));
     CRD_TRY(allocate_shared(&r));
-    CRD_TRY(crd_predict_place(&r));
-    CRD_TRY(crd_comm_agree(comm, load_window(&r, r.window)));
-    crd_shared_broadcast(r.images[r.window % 2], (int64_t)window_bytes(&r));
-    CRD_TRY(crd_predict_take_up(&r));
+    crd_predict_place(&r, &at);
+    CRD_TRY(crd_comm_agree(comm, load_window(&r, r.window, r.first_image, r.n_images)));
+    crd_shared_broadcast(r.images[r.window % 2], images_bytes(&r, r.n_images));
+    CRD_TRY(crd_predict_take_up(&r, &at));
     CRD_TRY(check_ranks(&r));
     status = compute_windows(&r);
     if (status == CRD_OK || status == CRD_STOPPED)

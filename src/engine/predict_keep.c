@@ -5,19 +5,15 @@
 #include "credence/watch.h"
 #include "engine/predict_run.h"
 
-int64_t crd_predict_n_images(const crd_predict_run *r)
+int8_t *crd_predict_skipped(const crd_predict_run *r, int64_t window)
 {
-    return crd_smaller(r->window_size, r->options->n_images - r->window * r->window_size);
+    float *tensors = crd_shared_data(r->images[window % 2]);
+    return (int8_t *)(tensors + r->most_images * r->image_floats);
 }
 
 int64_t crd_predict_n_batches(const crd_predict_run *r)
 {
-    return crd_divide_up(crd_predict_n_images(r), r->options->sampler.batch);
-}
-
-int64_t crd_predict_n_round_blocks(const crd_predict_run *r)
-{
-    return crd_smaller(r->round_blocks, r->look_end - r->first_block);
+    return crd_divide_up(r->n_images, r->options->sampler.batch);
 }
 
 static int64_t begin_block(const crd_predict_run *r)
@@ -33,11 +29,11 @@ int64_t crd_predict_n_units(const crd_predict_run *r)
 
 int64_t crd_predict_n_units_done(const crd_predict_run *r)
 {
-    int64_t batches_before = r->window * r->window_size / r->options->sampler.batch;
+    int64_t batches_before = r->first_image / r->options->sampler.batch;
     int64_t n_unwanted = crd_predict_n_batches(r) - r->n_active;
     return batches_before * (r->n_blocks - begin_block(r)) +
            crd_predict_n_batches(r) * (r->first_block - begin_block(r)) +
-           n_unwanted * crd_predict_n_round_blocks(r) + r->units.n - crd_unit_set_left(&r->units);
+           n_unwanted * r->n_blocks_round + r->units.n - crd_unit_set_left(&r->units);
 }
 
 void crd_predict_set_look(crd_predict_run *r, int64_t first_block)
@@ -65,7 +61,7 @@ static int8_t has_enough(crd_predict_run *r, int64_t image)
     int64_t *sums = r->sums + image * r->n_sums;
     int64_t n = crd_accumulator_n_draws(sums, r->n_classes);
     int64_t n_look = r->look_begin * r->options->sampler.draw_block;
-    if (r->skipped[r->window % 2][image])
+    if (crd_predict_skipped(r, r->window)[image])
         return 1;
     if (n != n_look || n == 0)
         return n < n_look;
@@ -75,7 +71,7 @@ static int8_t has_enough(crd_predict_run *r, int64_t image)
 
 void crd_predict_choose(crd_predict_run *r)
 {
-    int64_t n = crd_predict_n_images(r), batch = r->options->sampler.batch;
+    int64_t n = r->n_images, batch = r->options->sampler.batch;
     memset(r->stopped, 0, (size_t)n);
     if (r->options->until_mcse > 0) {
         for (int64_t i = 0; crd_comm_rank(r->comm) == 0 && i < n; i++)
@@ -90,19 +86,20 @@ void crd_predict_choose(crd_predict_run *r)
 
 static void reset_accumulators(crd_predict_run *r)
 {
-    for (int64_t i = 0; i < r->window_size; i++)
+    for (int64_t i = 0; i < r->most_images; i++)
         crd_accumulator_reset(r->sums + i * r->n_sums, r->maxima + i * r->n_maxima, r->n_classes);
 }
 
 void crd_predict_begin_round(crd_predict_run *r)
 {
-    crd_unit_set_begin(&r->units, r->n_active * crd_predict_n_round_blocks(r));
+    r->n_blocks_round = crd_smaller(r->round_blocks, r->look_end - r->first_block);
+    crd_unit_set_begin(&r->units, r->n_active * r->n_blocks_round);
     crd_predict_clear_news(r);
 }
 
 void crd_predict_collect(crd_predict_run *r)
 {
-    int64_t n = crd_predict_n_images(r), batch = r->options->sampler.batch;
+    int64_t n = r->n_images, batch = r->options->sampler.batch;
     for (int64_t k = 0, end; k < r->n_active; k = end) { /* neighbours travel together */
         for (end = k + 1; end < r->n_active && r->active[end] == r->active[end - 1] + 1;)
             end++;
@@ -142,9 +139,9 @@ void crd_predict_clear_news(crd_predict_run *r)
 
 void crd_predict_summarize(crd_predict_run *r)
 {
-    r->summary.n_images = crd_predict_n_images(r);
+    r->summary.n_images = r->n_images;
     for (int64_t i = 0; i < r->summary.n_images; i++)
-        if (r->skipped[r->window % 2][i])
+        if (crd_predict_skipped(r, r->window)[i])
             crd_summary_skip(&r->summary, i);
         else
             crd_summary_finish(&r->summary, i, r->sums + i * r->n_sums,
@@ -156,10 +153,10 @@ static void hand_over(crd_predict_run *r)
     crd_comm_note(r->comm, "writing a checkpoint");
     crd_predict_summarize(r);
     crd_predict_state state = {
-        .first_image = r->window * r->window_size,
-        .n_images = crd_predict_n_images(r),
+        .first_image = r->first_image,
+        .n_images = r->n_images,
         .first_block = r->first_block,
-        .n_blocks = crd_predict_n_round_blocks(r),
+        .n_blocks = r->n_blocks_round,
         .n_units = r->units.n,
         .done = r->units.done,
         .sums = r->sums,
@@ -192,23 +189,18 @@ crd_status crd_predict_keep(crd_predict_run *r, crd_request asked)
     return status;
 }
 
-/* The numbers of a state that all ranks need. */
-typedef struct place {
-    int64_t first_image, first_block;
-} place;
-
-/* Whether a round of work begins where the state stands. On rank 0. */
+/* Whether a round of work can begin where the state stands. On rank 0. */
 static crd_status check_state(crd_predict_run *r, const crd_predict_state *state)
 {
     crd_status status = CRD_OK;
-    int64_t n_images = r->options->n_images, first = state->first_image, block = state->first_block;
-    int is_inside = first >= 0 && first < n_images && first % r->window_size == 0 &&
-                    state->n_images == crd_smaller(r->window_size, n_images - first) &&
+    int64_t n_images = r->options->n_images, batch = r->options->sampler.batch;
+    int64_t first = state->first_image, n = state->n_images, block = state->first_block;
+    int is_inside = first >= 0 && first < n_images && first % batch == 0 && n > 0 &&
+                    n <= n_images - first && (n % batch == 0 || n == n_images - first) &&
                     block >= begin_block(r) && block < r->n_blocks;
     if (is_inside)
         crd_predict_set_look(r, block);
-    CRD_REQUIRE(is_inside && (block - r->look_begin) % r->round_blocks == 0 &&
-                    state->n_blocks == crd_predict_n_round_blocks(r),
+    CRD_REQUIRE(is_inside && state->n_blocks > 0 && state->n_blocks <= r->look_end - block,
                 CRD_ERR_RESUME,
                 "the checkpoint stands at image %lld and draw block %lld, where this run has no "
                 "round of work",
@@ -217,36 +209,48 @@ cleanup:
     return status;
 }
 
-crd_status crd_predict_place(crd_predict_run *r)
+crd_status crd_predict_find_start(crd_predict_start *out, crd_predict_run *r)
 {
     crd_status status = CRD_OK;
-    const crd_predict_state *state = crd_comm_rank(r->comm) == 0 ? r->source->state : NULL;
-    place at = {.first_block = begin_block(r)};
-    reset_accumulators(r);
-    CRD_TRY(crd_comm_agree(r->comm, state != NULL ? check_state(r, state) : CRD_OK));
-    if (state != NULL) {
-        at = (place){state->first_image, state->first_block};
-        memcpy(r->sums, state->sums, (size_t)(state->n_images * r->n_sums) * sizeof *r->sums);
-        memcpy(r->maxima, state->maxima,
-               (size_t)(state->n_images * r->n_maxima) * sizeof *r->maxima);
-    }
-    crd_comm_broadcast(r->comm, &at, sizeof at);
-    r->window = at.first_image / r->window_size;
-    crd_predict_set_look(r, at.first_block);
+    const crd_predict_state *s = crd_comm_rank(r->comm) == 0 ? r->source->state : NULL;
+    *out = (crd_predict_start){.first_block = begin_block(r)};
+    CRD_TRY(crd_comm_agree(r->comm, s != NULL ? check_state(r, s) : CRD_OK));
+    if (s != NULL)
+        *out = (crd_predict_start){s->first_image, s->n_images, s->first_block, s->n_blocks,
+                                   s->n_units};
+    crd_comm_broadcast(r->comm, out, sizeof *out);
 cleanup:
     return status;
 }
 
-crd_status crd_predict_take_up(crd_predict_run *r)
+void crd_predict_place(crd_predict_run *r, const crd_predict_start *start)
+{
+    const crd_predict_state *state = crd_comm_rank(r->comm) == 0 ? r->source->state : NULL;
+    reset_accumulators(r);
+    if (state != NULL) {
+        memcpy(r->sums, state->sums, (size_t)(state->n_images * r->n_sums) * sizeof *r->sums);
+        memcpy(r->maxima, state->maxima,
+               (size_t)(state->n_images * r->n_maxima) * sizeof *r->maxima);
+    }
+    r->first_image = start->first_image;
+    r->n_images =
+        start->n_images > 0 ? start->n_images : crd_smaller(r->window_size, r->options->n_images);
+    crd_predict_set_look(r, start->first_block);
+}
+
+crd_status crd_predict_take_up(crd_predict_run *r, const crd_predict_start *start)
 {
     crd_status status = CRD_OK;
     const crd_predict_state *state = crd_comm_rank(r->comm) == 0 ? r->source->state : NULL;
     crd_predict_choose(r);
     crd_predict_begin_round(r);
-    if (state != NULL && state->n_units != r->units.n)
-        status = CRD_FAIL(CRD_ERR_RESUME, "the checkpoint has a round of %lld units, this run %lld",
-                          (long long)state->n_units, (long long)r->units.n);
-    CRD_TRY(crd_comm_agree(r->comm, status));
+    if (start->n_images == 0)
+        return CRD_OK;
+    r->n_blocks_round = start->n_blocks;
+    CRD_REQUIRE(start->n_units == r->n_active * start->n_blocks, CRD_ERR_RESUME,
+                "the checkpoint has a round of %lld units, this run %lld",
+                (long long)start->n_units, (long long)(r->n_active * start->n_blocks));
+    crd_unit_set_begin(&r->units, start->n_units);
     if (state != NULL) {
         memcpy(r->news, state->done, (size_t)r->units.n_words * sizeof *r->news);
         r->news[r->units.n_words] = crd_unit_set_count((const uint64_t *)r->news, r->units.n_words);

@@ -20,10 +20,12 @@ typedef struct crd_predict_run {
     int64_t image_floats, n_classes, n_sums, n_maxima;
     crd_looks looks;      /* where images may stop; one look if they may not */
     int64_t n_blocks;     /* draw blocks up to the last draw */
-    int64_t window_size;  /* images: a multiple of the batch */
-    int64_t round_blocks; /* most draw blocks of a round */
-    int64_t unit_floats;  /* logits of a full unit */
-    crd_shared *images[2];
+    int64_t window_size;  /* images of a window that this run begins: a multiple of the batch */
+    int64_t round_blocks; /* most draw blocks of a round that it begins */
+    int64_t most_images, most_units; /* in a window and a round, those of a checkpoint too */
+    int64_t unit_floats;             /* logits of a full unit */
+    crd_shared *images
+        [2]; /* [most_images][image_floats] and behind them, on rank 0's node, [most_images] bytes: skipped */
     crd_shared *draws; /* [unit][unit_floats] of a round, if wanted */
     crd_counter *counter;
     crd_alarm *alarm;
@@ -32,23 +34,24 @@ typedef struct crd_predict_run {
     /* Draws done in this window: rank 0 holds those up to the last meeting, and its own; others their own since then. */
     int64_t *sums, *maxima;
     float *logits;       /* of a unit */
-    int8_t *skipped[2];  /* rank 0: of the windows in images[] */
     crd_summary summary; /* rank 0 */
     /* Where the run is: the same on all ranks. */
-    int64_t window, first_block;
-    int64_t look_begin, look_end; /* draw blocks at the looks before and after first_block */
-    int8_t *stopped;              /* [window_size] 1: the image gets no more draws */
-    int64_t *active;              /* [n_active] batches of the window that have other images */
+    int64_t window;                      /* windows begun by this call */
+    int64_t first_image, n_images;       /* of the window */
+    int64_t first_block, n_blocks_round; /* of the round */
+    int64_t look_begin, look_end;        /* draw blocks at the looks before and after first_block */
+    int8_t *stopped;                     /* [most_images] 1: the image gets no more draws */
+    int64_t *active; /* [n_active] batches of the window that have other images */
     int64_t n_active;
     crd_unit_set units; /* of the round, as known at the last meeting */
     int64_t *news;      /* [words + 1] this rank's units since then as bits, and their number */
     int64_t n_computed; /* by this rank in this call */
 } crd_predict_run;
 
-/** Images and batches of the window in work; draw blocks of the round in work. */
-int64_t crd_predict_n_images(const crd_predict_run *r);
+/** Of the images of a window; on rank 0's node. */
+int8_t *crd_predict_skipped(const crd_predict_run *r, int64_t window);
+/** Batches of the window in work. */
 int64_t crd_predict_n_batches(const crd_predict_run *r);
-int64_t crd_predict_n_round_blocks(const crd_predict_run *r);
 /** Most units of the whole run; those that are done or not wanted any more, as known at the last meeting. */
 int64_t crd_predict_n_units(const crd_predict_run *r);
 int64_t crd_predict_n_units_done(const crd_predict_run *r);
@@ -59,7 +62,7 @@ void crd_predict_set_look(crd_predict_run *r, int64_t first_block);
 int64_t crd_predict_look_draws(const crd_predict_run *r);
 /** All ranks learn which images of the window get draws from first_block on. Collective. */
 void crd_predict_choose(crd_predict_run *r);
-/** None of the units of those images from first_block on is done. */
+/** A round of as many blocks up to the look as fit; none of its units is done. */
 void crd_predict_begin_round(crd_predict_run *r);
 
 /** Rank 0 gets all ranks' accumulators; the others begin anew. Collective. */
@@ -71,10 +74,17 @@ crd_status crd_predict_mark(crd_predict_run *r);
 void crd_predict_clear_news(crd_predict_run *r);
 /** Keeps the state if that is what was asked for. Collective. Returns CRD_STOPPED after CRD_REQUEST_STOP. */
 crd_status crd_predict_keep(crd_predict_run *r, crd_request asked);
-/** Puts the run where source->state is: rank 0's, or the start. Collective. */
-crd_status crd_predict_place(crd_predict_run *r);
+/** What a checkpoint makes of the run: its window and its round may be those of another number of ranks. */
+typedef struct crd_predict_start {
+    int64_t first_image, n_images;          /**< the window; n_images 0: there is no checkpoint */
+    int64_t first_block, n_blocks, n_units; /**< the round */
+} crd_predict_start;
+/** Rank 0's source->state, checked, on all ranks. Collective; before memory is planned. */
+crd_status crd_predict_find_start(crd_predict_start *out, crd_predict_run *r);
+/** Puts the run there, or at its beginning; sums too. Collective. */
+void crd_predict_place(crd_predict_run *r, const crd_predict_start *start);
 /** Then, with the window's images there, begins its round and takes over the units that are done. Collective. */
-crd_status crd_predict_take_up(crd_predict_run *r);
+crd_status crd_predict_take_up(crd_predict_run *r, const crd_predict_start *start);
 /** Rows of the window's images, as far as they are. Rank 0 only. */
 void crd_predict_summarize(crd_predict_run *r);
 

@@ -11,6 +11,7 @@
 #include "base/integers.h"
 #include "credence/watch.h"
 #include "engine/batches.h"
+#include "engine/health.h"
 #include "engine/pace.h"
 #include "engine/update.h"
 
@@ -43,6 +44,7 @@ typedef struct train_run {
     int64_t extra[N_EXTRA];
     bucket *buckets; /* [n_buckets] last parameters first */
     int n_buckets, n_begun;
+    int is_checked;         /* 1: the ranks have been seen to compute the same bits */
     float *logits, *taught; /* of a micro-batch: a draw's, the teacher's */
     float *base;            /* local steps: [2 * n_floats] mu and rho of the last average */
     int64_t local_images;   /* local steps: trained on since then by this rank */
@@ -215,6 +217,29 @@ static void count_right(train_run *r, const int64_t *labels, int64_t n)
     }
 }
 
+/* Adds the gradient of n images of a batch from `at` on. */
+static crd_status add_gradient(double *loss, train_run *r, const crd_batch *batch, int64_t at,
+                               int64_t n, int64_t draw, const crd_gradient_target *target)
+{
+    crd_status status = CRD_OK;
+    const crd_train_options *o = r->options;
+    const float *images = batch->images + at * r->image_floats;
+    const float *values = batch->values + at * r->value_floats;
+    double weight = (double)n / (double)(batch->n * o->n_draws);
+    if (r->teacher != NULL) {
+        CRD_TRY(crd_sampler_run(r->taught, r->teacher, images, n, 0, 0, 1));
+        values = r->taught;
+    }
+    /* Without labels a calibration term takes the values. */
+    int is_by_label = crd_loss_target(o->loss) == CRD_TARGET_LABEL;
+    CRD_TRY(crd_gradient_add(loss, r->logits, target, r->gradient, o->loss, images,
+                             is_by_label ? batch->labels + at : NULL, values, n, batch->first + at,
+                             draw, weight));
+    CRD_REQUIRE(fabs(*loss) < 1e9, CRD_ERR_NUMERIC, "the data term is %g", *loss);
+cleanup:
+    return status;
+}
+
 /* Unit (micro-batch, draw) of a batch. */
 static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit,
                            const crd_gradient_target *target)
@@ -229,19 +254,8 @@ static crd_status run_unit(train_run *r, const crd_batch *batch, int64_t unit,
         stream * crd_divide_up(o->batch_size, o->gradient.micro_batch) * o->n_draws + unit;
     crd_comm_note(r->comm, "computing unit %lld of step %lld", (long long)unit,
                   (long long)r->state->step + 1);
-    const float *images = batch->images + at * r->image_floats;
-    const float *values = batch->values + at * r->value_floats;
-    double weight = (double)n / (double)(batch->n * o->n_draws), loss;
-    if (r->teacher != NULL) {
-        CRD_TRY(crd_sampler_run(r->taught, r->teacher, images, n, 0, 0, 1));
-        values = r->taught;
-    }
-    /* Without labels a calibration term takes the values. */
-    int is_by_label = crd_loss_target(o->loss) == CRD_TARGET_LABEL;
-    CRD_TRY(crd_gradient_add(&loss, r->logits, target, r->gradient, o->loss, images,
-                             is_by_label ? batch->labels + at : NULL, values, n, batch->first + at,
-                             draw, weight));
-    CRD_REQUIRE(fabs(loss) < 1e9, CRD_ERR_NUMERIC, "the data term is %g", loss);
+    double loss;
+    CRD_TRY(add_gradient(&loss, r, batch, at, n, draw, target));
     r->extra[SUM_LOSS] += llrint(ldexp(loss * (double)n, LOSS_BITS));
     r->extra[SUM_ROWS] += n;
     count_right(r, batch->labels + at, n);
@@ -403,6 +417,25 @@ static void set_base(train_run *r)
     memcpy(r->base + r->n_floats, r->state->posterior->rho, n_bytes);
 }
 
+/* Every rank computes the gradient of the run's first micro-batch: what they get must be equal. */
+static crd_status check_ranks(train_run *r, const crd_batch *batch)
+{
+    crd_status status = CRD_OK;
+    double loss;
+    if (r->is_checked || crd_comm_size(r->comm) == 1)
+        return CRD_OK;
+    r->is_checked = 1;
+    crd_comm_note(r->comm, "computing what all ranks compute");
+    const crd_gradient_target target = {.sums = r->sums};
+    int64_t n = crd_smaller(r->options->gradient.micro_batch, batch->n);
+    CRD_TRY(crd_comm_agree(r->comm, add_gradient(&loss, r, batch, 0, n, 0, &target)));
+    CRD_TRY(crd_health_compare(
+        r->comm,
+        crd_health_digest(r->sums, crd_gradient_n_sums(r->gradient) * (int64_t)sizeof *r->sums)));
+cleanup:
+    return status;
+}
+
 static crd_status make_step(train_run *r, const crd_batch *batch)
 {
     crd_status status = CRD_OK;
@@ -411,6 +444,7 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
     double kl_weight = crd_update_kl_weight(r->options, s->epoch);
     int64_t per_epoch = crd_divide_up(r->options->n_images, r->options->batch_size * group_of(r));
     int at_once = is_at_once(r, batch->n);
+    CRD_TRY(check_ranks(r, batch));
     memset(r->extra, 0, sizeof r->extra);
     CRD_TRY(at_once       ? step_at_once(r, batch, lr, kl_weight)
             : is_local(r) ? step_alone(r, batch)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,11 +90,9 @@ static crd_status resolve(char **out, const char *path)
 void crd_atomic_remove_stale(const char *path)
 {
     int folder = folder_length(path);
-    char *place = NULL;
-    if (crd_alloc_string(&place, folder == 0 ? "." : path) != CRD_OK)
-        return;
-    if (folder > 0)
-        place[folder] = '\0';
+    char place[PATH_MAX] = ".";
+    if (folder > 0 && folder < PATH_MAX)
+        memcpy(place, path, (size_t)folder); /* zeros follow */
     DIR *dir = opendir(place);
     int length = (int)strnlen(path + folder, MAX_NAME_PART);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
@@ -110,7 +109,6 @@ void crd_atomic_remove_stale(const char *path)
     }
     if (dir != NULL)
         closedir(dir);
-    crd_free(place);
 }
 
 crd_status crd_atomic_begin(crd_atomic_file *file, const char *path)

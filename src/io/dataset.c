@@ -22,6 +22,8 @@ struct crd_dataset {
     char **classes;
     int64_t n_classes;
     char name[CRD_SOURCE_NAME_SIZE];
+    int has_image_digest;
+    uint64_t image_digest;
 };
 
 static const struct form {
@@ -285,5 +287,20 @@ uint64_t crd_dataset_digest(const crd_dataset *dataset)
             digest = XXH3_64bits_withSeed(source->targets + within * source->n_targets,
                                           (size_t)source->n_targets * sizeof(float), digest);
     }
+    return digest;
+}
+
+uint64_t crd_dataset_image_digest(crd_dataset *dataset)
+{
+    if (dataset->has_image_digest)
+        return dataset->image_digest;
+    uint64_t digest = 0;
+    for (int64_t k = 0; k < dataset->n_sources; k++) {
+        const crd_source *source = dataset->sources[k];
+        for (int64_t i = 0; i < source->n_images; i++)
+            digest = source->kind->digest(digest, source, i);
+    }
+    dataset->image_digest = digest;
+    dataset->has_image_digest = 1;
     return digest;
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "base/alloc.h"
 #include "credence/log.h"
 #include "io/dataset_source.h"
@@ -53,7 +55,14 @@ static crd_status load_cifar(crd_image *out, const crd_source *source, int64_t i
     return crd_source_image(out, record + 1, PLANES, SIDE, SIDE, channels);
 }
 
-static const crd_source_kind cifar_kind = {close_cifar, name_cifar, load_cifar, NULL};
+static uint64_t digest_cifar(uint64_t digest, const crd_source *source, int64_t i)
+{
+    return XXH3_64bits_withSeed(((const cifar_source *)source)->records + i * RECORD, RECORD,
+                                digest);
+}
+
+static const crd_source_kind cifar_kind = {close_cifar, name_cifar, load_cifar, NULL,
+                                           digest_cifar};
 
 /* Finds the files and how many images each has. */
 static crd_status measure(cifar_source *cifar, const char *folder, const char *const *files)

@@ -2,12 +2,14 @@
  * ImageFolder. Only names are kept: one long text, and where each begins. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "credence/log.h"
@@ -50,7 +52,16 @@ static crd_status load_file(crd_image *out, const crd_source *source, int64_t i,
     return crd_image_read(out, path_of(source, i), channels);
 }
 
-static const crd_source_kind files_kind = {close_files, name_file, load_file, NULL};
+static uint64_t digest_file(uint64_t digest, const crd_source *source, int64_t i)
+{
+    int fd = open(path_of(source, i), O_RDONLY | O_CLOEXEC);
+    digest = crd_source_digest_file(digest, fd, 0, -1); /* fd -1: an error of reading */
+    if (fd >= 0)
+        close(fd);
+    return digest;
+}
+
+static const crd_source_kind files_kind = {close_files, name_file, load_file, NULL, digest_file};
 
 static crd_status create(file_list **out)
 {

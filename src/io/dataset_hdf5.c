@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <xxhash.h>
+
 #include "base/alloc.h"
 #include "io/dataset_source.h"
 #include "io/h5.h"
@@ -96,7 +98,16 @@ cleanup:
     return status;
 }
 
-static const crd_source_kind h5_kind = {close_h5, name_h5, load_bytes, load_floats};
+static uint64_t digest_h5(uint64_t digest, const crd_source *source, int64_t i)
+{
+    const h5_source *h5 = (const h5_source *)source;
+    int64_t at = i * h5->image_bytes;
+    return h5->fd < 0
+               ? XXH3_64bits_withSeed(h5->held + at, (size_t)h5->image_bytes, digest)
+               : crd_source_digest_file(digest, h5->fd, h5->offset + at, h5->image_bytes);
+}
+
+static const crd_source_kind h5_kind = {close_h5, name_h5, load_bytes, load_floats, digest_h5};
 
 static crd_status check_images(h5_source *h5, crd_h5 *file)
 {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <xxhash.h>
 #include <zlib.h>
 
 #include "base/alloc.h"
@@ -38,7 +39,14 @@ static crd_status load_idx(crd_image *out, const crd_source *source, int64_t i, 
                             idx->height, channels);
 }
 
-static const crd_source_kind idx_kind = {close_idx, name_idx, load_idx, NULL};
+static uint64_t digest_idx(uint64_t digest, const crd_source *source, int64_t i)
+{
+    const idx_source *idx = (const idx_source *)source;
+    int64_t n = idx->width * idx->height;
+    return XXH3_64bits_withSeed(idx->pixels + i * n, (size_t)n, digest);
+}
+
+static const crd_source_kind idx_kind = {close_idx, name_idx, load_idx, NULL, digest_idx};
 
 /* Exactly n bytes, in pieces as large as zlib takes them. */
 static crd_status read_bytes(uint8_t *out, gzFile file, int64_t n, const char *path)

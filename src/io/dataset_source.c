@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <xxhash.h>
 
 #include "base/alloc.h"
 #include "image/colour.h"
@@ -37,6 +40,30 @@ crd_status crd_source_image(crd_image *out, const uint8_t *planes, int64_t n_pla
     }
 cleanup:
     return status;
+}
+
+uint64_t crd_source_digest_file(uint64_t digest, int fd, int64_t offset, int64_t n_bytes)
+{
+    char piece[1 << 15];
+    int64_t at = 0;
+    while (n_bytes < 0 || at < n_bytes) {
+        /* Whole pieces, however the system cuts what it reads. */
+        int64_t want = n_bytes < 0 ? (int64_t)sizeof piece : n_bytes - at, got = 0;
+        ssize_t n = 1;
+        if (want > (int64_t)sizeof piece)
+            want = (int64_t)sizeof piece;
+        while (got < want && (n > 0 || (n < 0 && errno == EINTR))) {
+            n = pread(fd, piece + got, (size_t)(want - got), (off_t)(offset + at + got));
+            got += n > 0 ? n : 0;
+        }
+        digest = XXH3_64bits_withSeed(piece, (size_t)got, digest);
+        if (n < 0)
+            return XXH3_64bits_withSeed(&errno, sizeof errno, digest);
+        if (got < want)
+            break;
+        at += got;
+    }
+    return digest;
 }
 
 void crd_source_number_name(char out[CRD_SOURCE_NAME_SIZE], const char *path, int64_t i)

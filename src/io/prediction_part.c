@@ -56,7 +56,7 @@ static void take_attribute(const char *key, const char *value, void *payload)
     /* What belongs to this file alone, or has a place of its own. */
     static const char *const not_shared[] = {"format",      "format_version", "created_at",
                                              "command",     "seed",           "name",
-                                             "option_part", "option_output"};
+                                             "option_part", "option_output",  "slurm_job_id"};
     crd_part *p = payload;
     int n = p->provenance.n_pairs;
     if (strcmp(key, "complete") == 0)

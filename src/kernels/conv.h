@@ -14,6 +14,10 @@
 #define CRD_WINOGRAD_IN 6
 #define CRD_WINOGRAD_OUT 4
 #define CRD_WINOGRAD_POINTS 36
+/** Of a line: 0, +-NEAR, +-FAR and infinity. With these the products' rounding errors reach the output
+ * half as large as with the usual 1 and 2; their powers are exact. */
+#define CRD_WINOGRAD_NEAR 0.625
+#define CRD_WINOGRAD_FAR 1.5
 
 /** Products of pixels and panels. Pixels come in pieces of `width` neighbours:
  * out[p * out_step + 16 (out_at[j] + i) + c] =
@@ -24,14 +28,14 @@ typedef struct crd_products {
     int adds; /**< 1: onto what out holds; 0: out is overwritten */
     int64_t out_step;
     const int64_t *out_at; /**< [n_pieces] */
-    const float *in;
+    const void *in;
     const int64_t *in_at; /**< [n_pieces] */
     int64_t n_pieces;
     int width;   /**< from 1 to the table's max_width */
-    int in_step; /**< 1 or CRD_LANES */
+    int in_step; /**< 1, or what a tile's channels take: CRD_LANES floats, CRD_LANES / 2 pairs */
     const int64_t *terms;
     int64_t n_terms;
-    const float *panels;
+    const void *panels;
     int64_t n_panels, panel_step;
 } crd_products;
 
@@ -71,5 +75,27 @@ typedef struct crd_conv_kernels {
                                     int64_t n_tiles);
     void (*winograd_weights_transposed)(float *panel, const float *points, int64_t step, int64_t n);
 } crd_conv_kernels;
+
+/** The same with factors in bf16, a float's upper half, and sums in fp32. Terms come in pairs: a
+ * uint32_t holds the first one in its low half. Floats become bf16 by rounding to nearest, ties to
+ * even; what is below 2^-126 may become 0.
+ *
+ * A step of a sum is that of AVX-512's VDPBF16PS as measured on Zen 4, alike in all variants:
+ * sum = fma(first, first, fma(second, second, sum)). */
+typedef struct crd_bf16_kernels {
+    int max_width;
+    /** As that of crd_conv_kernels: `in` and `panels` are pairs, terms are pairs of terms, and all
+     * indices and steps count pairs. */
+    void (*multiply)(const crd_products *products);
+    /** pairs[i] of first[i] and second[i], or 0 where second is NULL. */
+    void (*round_pairs)(uint32_t *pairs, const float *first, const float *second, int64_t n);
+    /** Points of pixels as winograd_in makes them: pair c of point x and tile j, of channels c and
+     * c + 8, is points[x * step + 8 j + c]. */
+    void (*winograd_in)(uint32_t *points, int64_t step, const float *strip, int64_t pitch,
+                        int64_t n_tiles);
+    /** Points of 16 n_groups input channels' weights to go with them: channels i and i + 8 of group g
+     * to points[x * step + (8 g + i) * 16 + c]. */
+    void (*winograd_weights)(uint32_t *points, int64_t step, const float *panel, int64_t n_groups);
+} crd_bf16_kernels;
 
 #endif

@@ -8,10 +8,10 @@ enum { LANES = CRD_LANES, IN = CRD_WINOGRAD_IN, OUT = CRD_WINOGRAD_OUT };
 static void multiply(const crd_products *p)
 {
     for (int64_t panel = 0; panel < p->n_panels; panel++) {
-        const float *weights = p->panels + panel * p->panel_step;
+        const float *weights = (const float *)p->panels + panel * p->panel_step;
         for (int64_t j = 0; j < p->n_pieces; j++)
             for (int64_t i = 0; i < p->width; i++) {
-                const float *in = p->in + p->in_at[j] + i * p->in_step;
+                const float *in = (const float *)p->in + p->in_at[j] + i * p->in_step;
                 float *out = p->out + panel * p->out_step + (p->out_at[j] + i) * LANES;
                 float sum[LANES] = {0};
                 for (int c = 0; p->adds && c < LANES; c++)
@@ -58,37 +58,43 @@ static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int
 }
 
 /* Source of the matrices: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR
- * 2016, section 4.3. */
-static const float in_matrix[IN][IN] = {
-    {4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
-    {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
+ * 2016, section 4.3; here for the points 0, +-p, +-q and infinity. Polynomials with all points but one
+ * for zeros; powers of the points; powers over the first ones' values at the point left out. */
+#define P CRD_WINOGRAD_NEAR
+#define Q CRD_WINOGRAD_FAR
+#define P2 (P * P)
+#define Q2 (Q * Q)
+#define OF_ZERO (1 / (P2 * Q2))
+#define OF_P (1 / (2 * P2 * (P2 - Q2)))
+#define OF_Q (1 / (2 * Q2 * (Q2 - P2)))
+
+static const double in_matrix[IN][IN] = {
+    {P2 * Q2, 0, -P2 - Q2, 0, 1, 0}, {0, -P *Q2, -Q2, P, 1, 0}, {0, P *Q2, -Q2, -P, 1, 0},
+    {0, -Q *P2, -P2, Q, 1, 0},       {0, Q *P2, -P2, -Q, 1, 0}, {0, P2 *Q2, 0, -P2 - Q2, 0, 1},
 };
-static const float out_matrix[OUT][IN] = {
+static const double out_matrix[OUT][IN] = {
     {1, 1, 1, 1, 1, 0},
-    {0, 1, -1, 2, -2, 0},
-    {0, 1, 1, 4, 4, 0},
-    {0, 1, -1, 8, -8, 1},
+    {0, P, -P, Q, -Q, 0},
+    {0, P2, P2, Q2, Q2, 0},
+    {0, P *P2, -P *P2, Q *Q2, -Q *Q2, 1},
 };
-static const float weight_matrix[IN][3] = {
-    {1.0f / 4, 0, 0},
-    {-1.0f / 6, -1.0f / 6, -1.0f / 6},
-    {-1.0f / 6, 1.0f / 6, -1.0f / 6},
-    {1.0f / 24, 1.0f / 12, 1.0f / 6},
-    {1.0f / 24, -1.0f / 12, 1.0f / 6},
-    {0, 0, 1},
+static const double weight_matrix[IN][3] = {
+    {OF_ZERO, 0, 0},           {OF_P, P *OF_P, P2 *OF_P},  {OF_P, -P *OF_P, P2 *OF_P},
+    {OF_Q, Q *OF_Q, Q2 *OF_Q}, {OF_Q, -Q *OF_Q, Q2 *OF_Q}, {0, 0, 1},
 };
 
-static const float out_transposed[IN][OUT] = {
-    {1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1},
+static const double out_transposed[IN][OUT] = {
+    {1, 0, 0, 0},      {1, P, P2, P *P2},   {1, -P, P2, -P *P2},
+    {1, Q, Q2, Q *Q2}, {1, -Q, Q2, -Q *Q2}, {0, 0, 0, 1},
 };
-static const float weight_transposed[3][IN] = {
-    {1.0f / 4, -1.0f / 6, -1.0f / 6, 1.0f / 24, 1.0f / 24, 0},
-    {0, -1.0f / 6, 1.0f / 6, 1.0f / 12, -1.0f / 12, 0},
-    {0, -1.0f / 6, -1.0f / 6, 1.0f / 6, 1.0f / 6, 1},
+static const double weight_transposed[3][IN] = {
+    {OF_ZERO, OF_P, OF_P, OF_Q, OF_Q, 0},
+    {0, P *OF_P, -P *OF_P, Q *OF_Q, -Q *OF_Q, 0},
+    {0, P2 *OF_P, P2 *OF_P, Q2 *OF_Q, Q2 *OF_Q, 1},
 };
 
 /* result = M x M^T of one channel: M is rows x n, x is n x n with lines `pitch` apart. */
-static void transform(float result[CRD_WINOGRAD_POINTS], const float *matrix, int rows, int n,
+static void transform(float result[CRD_WINOGRAD_POINTS], const double *matrix, int rows, int n,
                       const float x[CRD_WINOGRAD_POINTS])
 {
     float half[CRD_WINOGRAD_POINTS];
@@ -96,13 +102,13 @@ static void transform(float result[CRD_WINOGRAD_POINTS], const float *matrix, in
         for (int j = 0; j < n; j++) {
             half[i * n + j] = 0;
             for (int k = 0; k < n; k++)
-                half[i * n + j] += matrix[i * n + k] * x[k * n + j];
+                half[i * n + j] += (float)matrix[i * n + k] * x[k * n + j];
         }
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < rows; j++) {
             result[i * rows + j] = 0;
             for (int k = 0; k < n; k++)
-                result[i * rows + j] += half[i * n + k] * matrix[j * n + k];
+                result[i * rows + j] += half[i * n + k] * (float)matrix[j * n + k];
         }
 }
 

@@ -21,6 +21,12 @@ static bool has_avx512(void)
 {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
 }
+
+static bool has_avx512_bf16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
+}
 #endif
 
 const crd_variant crd_variants[] = {
@@ -28,6 +34,7 @@ const crd_variant crd_variants[] = {
 #ifdef CRD_KERNELS_X86
     {&crd_kernels_avx2, crd_peak_loop_avx2, has_avx2},
     {&crd_kernels_avx512, crd_peak_loop_avx512, has_avx512},
+    {&crd_kernels_avx512_bf16, crd_peak_loop_avx512, has_avx512_bf16},
 #endif
 #ifdef CRD_KERNELS_NEON
     {&crd_kernels_neon, crd_peak_loop_neon, always},

@@ -94,6 +94,7 @@ const crd_kernels crd_kernels_avx2 = {
     .draw = draw,
     .sign_fill = sign_fill,
     .conv = &crd_conv_kernels_avx2,
+    .bf16 = &crd_bf16_kernels_avx2,
     .param = &crd_param_kernels_avx2,
     .elementwise = &crd_elementwise_kernels_avx2,
 };

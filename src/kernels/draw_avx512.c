@@ -99,6 +99,18 @@ const crd_kernels crd_kernels_avx512 = {
     .draw = draw,
     .sign_fill = sign_fill,
     .conv = &crd_conv_kernels_avx512,
+    .bf16 = &crd_bf16_kernels_avx512,
+    .param = &crd_param_kernels_avx512,
+    .elementwise = &crd_elementwise_kernels_avx512,
+};
+
+const crd_kernels crd_kernels_avx512_bf16 = {
+    .name = "avx512_bf16",
+    .normal_fill = normal_fill,
+    .draw = draw,
+    .sign_fill = sign_fill,
+    .conv = &crd_conv_kernels_avx512,
+    .bf16 = &crd_bf16_kernels_avx512_bf16,
     .param = &crd_param_kernels_avx512,
     .elementwise = &crd_elementwise_kernels_avx512,
 };

@@ -65,8 +65,8 @@ INLINE floats radius(words a)
     floats one = floats_all(1.0f);
     floats x = horner(floats_of_words(a), floats_all(0x1p-32f), 0x1p-33f);
     words bits = words_of_bits(floats_choose(a, floats_add(x, one), x));
-    words exponent = words_and(words_sub(bits, words_all(CRD_NORMAL_SQRT_HALF)),
-                               words_all(CRD_NORMAL_EXPONENT));
+    words exponent =
+        words_and(words_sub(bits, words_all(CRD_NORMAL_SQRT_HALF)), words_all(CRD_NORMAL_EXPONENT));
     floats mantissa = floats_of_bits(words_sub(bits, exponent));
     /* The exponent is never positive, so its sign bit tells it from 0. */
     floats t = floats_choose(exponent, floats_sub(mantissa, one), x);
@@ -97,8 +97,8 @@ INLINE void pairs(floats out[2], words a, words b, words turn)
     c = horner(c, zz, CRD_NORMAL_C1);
     c = horner(c, zz, CRD_NORMAL_C0);
     words swap = words_shift(quadrant, 1);
-    floats cosine = floats_flip(floats_choose(swap, s, c),
-                                words_add(quadrant, words_all(0x40000000u)));
+    floats cosine =
+        floats_flip(floats_choose(swap, s, c), words_add(quadrant, words_all(0x40000000u)));
     floats sine = floats_flip(floats_choose(swap, c, s), quadrant);
     out[0] = floats_mul(r, cosine);
     out[1] = floats_mul(r, sine);
@@ -122,7 +122,8 @@ INLINE void signs(floats out[4], const constants *k, int64_t block, int first)
 
 typedef void numbers(floats out[4], const constants *k, int64_t block, int first);
 
-INLINE void superblock(float out[CRD_STREAM_BLOCK], numbers *make, const constants *k, int64_t block)
+INLINE void superblock(float out[CRD_STREAM_BLOCK], numbers *make, const constants *k,
+                       int64_t block)
 {
     for (int first = 0; first < N_COUNTERS; first += WIDTH) {
         floats part[4];

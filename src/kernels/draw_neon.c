@@ -113,6 +113,7 @@ const crd_kernels crd_kernels_neon = {
     .draw = draw,
     .sign_fill = sign_fill,
     .conv = &crd_conv_kernels_neon,
+    .bf16 = &crd_bf16_kernels_neon,
     .param = &crd_param_kernels_neon,
-    .elementwise = &crd_elementwise_kernels_neon,
+    .elementwise = &crd_elementwise_kernels_ref, /* plain C, and every AArch64 has NEON */
 };

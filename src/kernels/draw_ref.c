@@ -78,6 +78,7 @@ const crd_kernels crd_kernels_ref = {
     .draw = draw,
     .sign_fill = sign_fill,
     .conv = &crd_conv_kernels_ref,
+    .bf16 = &crd_bf16_kernels_ref,
     .param = &crd_param_kernels_ref,
     .elementwise = &crd_elementwise_kernels_ref,
 };

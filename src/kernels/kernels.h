@@ -1,5 +1,5 @@
 /** The table of hot loops. One plain reference of every entry (*_ref.c), one file per instruction
- * set beside it, filled once at start by what the CPU has; CREDENCE_KERNELS=ref|avx2|avx512|neon
+ * set beside it, filled once at start by what the CPU has; CREDENCE_KERNELS=ref|avx2|avx512|avx512_bf16|neon
  * forces one by name. Pointers may be unaligned; inputs and outputs do not overlap unless they are
  * equal. Nothing allocates.
  */
@@ -15,7 +15,7 @@
 #include "kernels/param.h"
 
 typedef struct crd_kernels {
-    const char *name; /**< "ref", "avx2", "avx512", "neon" */
+    const char *name; /**< "ref", "avx2", "avx512", "avx512_bf16", "neon" */
 
     /** out[i] = eps_{first+i}: see crd_normal_fill. */
     void (*normal_fill)(float *out, int64_t n, int64_t first, const crd_stream *stream);
@@ -26,6 +26,7 @@ typedef struct crd_kernels {
     /** out[i] = +1 or -1 by the top bit of word (i / 16) % 4, lane i % 16, of superblock i / 64. */
     void (*sign_fill)(float *out, int64_t n, const crd_stream *stream);
     const crd_conv_kernels *conv;
+    const crd_bf16_kernels *bf16;
     const crd_param_kernels *param;
     const crd_elementwise_kernels *elementwise;
 } crd_kernels;

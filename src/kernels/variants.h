@@ -7,8 +7,16 @@
 
 #include "kernels/kernels.h"
 
+/** Before a short loop over sums: gcc would unroll it too late for them to leave memory for registers. */
+#ifdef __clang__
+#define CRD_UNROLLED
+#else
+#define CRD_UNROLLED _Pragma("GCC unroll 16")
+#endif
+
 extern const crd_kernels crd_kernels_ref;
 extern const crd_conv_kernels crd_conv_kernels_ref;
+extern const crd_bf16_kernels crd_bf16_kernels_ref;
 extern const crd_param_kernels crd_param_kernels_ref;
 extern const crd_elementwise_kernels crd_elementwise_kernels_ref;
 /** `n_steps` steps of independent multiply-adds in registers. Returns the floating-point operations
@@ -19,8 +27,13 @@ crd_peak_loop crd_peak_loop_ref;
 #ifdef CRD_KERNELS_X86
 extern const crd_kernels crd_kernels_avx2;
 extern const crd_kernels crd_kernels_avx512;
+/** The same, but for bf16. */
+extern const crd_kernels crd_kernels_avx512_bf16;
 extern const crd_conv_kernels crd_conv_kernels_avx2;
+extern const crd_bf16_kernels crd_bf16_kernels_avx2;
 extern const crd_conv_kernels crd_conv_kernels_avx512;
+extern const crd_bf16_kernels crd_bf16_kernels_avx512;
+extern const crd_bf16_kernels crd_bf16_kernels_avx512_bf16;
 extern const crd_param_kernels crd_param_kernels_avx2;
 extern const crd_param_kernels crd_param_kernels_avx512;
 extern const crd_elementwise_kernels crd_elementwise_kernels_avx2;
@@ -31,8 +44,8 @@ crd_peak_loop crd_peak_loop_avx512;
 #ifdef CRD_KERNELS_NEON
 extern const crd_kernels crd_kernels_neon;
 extern const crd_conv_kernels crd_conv_kernels_neon;
+extern const crd_bf16_kernels crd_bf16_kernels_neon;
 extern const crd_param_kernels crd_param_kernels_neon;
-extern const crd_elementwise_kernels crd_elementwise_kernels_neon;
 crd_peak_loop crd_peak_loop_neon;
 #endif
 

@@ -38,6 +38,9 @@ void crd_conv_gather_row(float *out, const float *row, int64_t n, int64_t stride
         out[i] = 0;
     if (stride == 1 && first < end)
         memcpy(out + first, row + first + shift, (size_t)(end - first) * sizeof *out);
+    else if (stride == 2) /* known to the compiler, and the most frequent */
+        for (int64_t i = first; i < end; i++)
+            out[i] = row[2 * i + shift];
     else
         for (int64_t i = first; i < end; i++)
             out[i] = row[i * stride + shift];
@@ -90,6 +93,11 @@ float *crd_scratch_floats(crd_scratch *scratch, int64_t n)
     float *part = scratch->base == NULL ? NULL : scratch->base + scratch->n_floats;
     scratch->n_floats += (n + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
     return part;
+}
+
+uint32_t *crd_scratch_pairs(crd_scratch *scratch, int64_t n)
+{
+    return (uint32_t *)(void *)crd_scratch_floats(scratch, n);
 }
 
 int64_t *crd_scratch_indices(crd_scratch *scratch, int64_t n)

@@ -10,7 +10,8 @@ typedef struct crd_conv {
     crd_conv2d_attrs attrs;
     int64_t n_images, n_in, n_out;
     int64_t height, width, out_height, out_width;
-    int64_t n_terms; /**< of a sum: input channels times kernel pixels */
+    int64_t n_terms;         /**< of a sum: input channels times kernel pixels */
+    crd_precision precision; /**< CRD_BF16 allows algorithms in bf16; CRD_FP32 does not */
     /** NULL, or the convolution whose gradient this one carries back. Its weights are then those of
      * that one with the channels in and out exchanged, of kernel pixels in reverse: pixel (y, x) is
      * tap_last - (y, x) * tap_step there. */
@@ -20,6 +21,7 @@ typedef struct crd_conv {
 
 typedef struct crd_conv_method {
     const char *name;
+    crd_precision precision; /**< of its products */
     int (*fits)(const crd_conv *conv);
     /** Modelled time in multiply-adds of registers at full speed. Of shapes only, as results have
      * to be. */
@@ -29,8 +31,9 @@ typedef struct crd_conv_method {
 } crd_conv_method;
 
 extern const crd_conv_method crd_conv_direct, crd_conv_winograd, crd_conv_gemm;
+extern const crd_conv_method crd_conv_direct_bf16, crd_conv_winograd_bf16;
 
-/** The convolution of a node. */
+/** The convolution of a node, in fp32. */
 crd_conv crd_conv_make(const crd_node *node, const crd_shape *in, int64_t n_images);
 
 /** The cheapest by its own model. */
@@ -71,6 +74,12 @@ void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const cr
                          int64_t group, int64_t panel);
 int64_t crd_conv_panel_room(const crd_conv *conv);
 
+/** The same in pairs of input channels, [pair of channels][kernel pixel][16], of a node's convolution;
+ * an odd last channel's partner is 0. `room` has crd_conv_pairs_room floats. */
+void crd_conv_make_pairs(uint32_t *out, float *room, const crd_conv *conv,
+                         const crd_layer_args *args, int64_t group, int64_t panel);
+int64_t crd_conv_pairs_room(const crd_conv *conv);
+
 /** A panel's sums of n pixels, [pixel][16], to the output from pixel `first` on, with bias, residual
  * and relu. */
 void crd_conv_finish_panel(const float *strip, const crd_conv *conv, const crd_layer_args *args,
@@ -82,6 +91,7 @@ typedef struct crd_scratch {
     int64_t n_floats;
 } crd_scratch;
 float *crd_scratch_floats(crd_scratch *scratch, int64_t n);
+uint32_t *crd_scratch_pairs(crd_scratch *scratch, int64_t n);
 int64_t *crd_scratch_indices(crd_scratch *scratch, int64_t n);
 
 /** n rounded up to a number of cache lines that is odd, so that arrays n apart do not all fall on

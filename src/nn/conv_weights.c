@@ -2,6 +2,7 @@
  * a gradient back transposed. */
 #include <string.h>
 
+#include "base/integers.h"
 #include "kernels/kernels.h"
 #include "nn/conv_method.h"
 
@@ -88,4 +89,31 @@ void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const cr
     const float *rows =
         crd_layer_weights(room, args, channel * conv->n_terms, n_lanes * conv->n_terms);
     crd_kernels_get()->conv->pack(out, rows, conv->n_terms, conv->n_terms, n_lanes);
+}
+
+/* Channels whose weights are turned at once, so that they are rounded while in L1. */
+enum { CHANNELS_AT_ONCE = 16 };
+
+int64_t crd_conv_pairs_room(const crd_conv *conv)
+{
+    return crd_conv_panel_room(conv) + CRD_LANES * CHANNELS_AT_ONCE * kernel_pixels(conv);
+}
+
+void crd_conv_make_pairs(uint32_t *out, float *room, const crd_conv *conv,
+                         const crd_layer_args *args, int64_t group, int64_t panel)
+{
+    const crd_kernels *kernels = crd_kernels_get();
+    int64_t channel = group * conv->n_out + panel * CRD_LANES, taps = kernel_pixels(conv);
+    int n_lanes = crd_conv_panel_lanes(conv, panel);
+    float *turned = room + crd_conv_panel_room(conv);
+    const float *rows =
+        crd_layer_weights(room, args, channel * conv->n_terms, n_lanes * conv->n_terms);
+    for (int64_t first = 0; first < conv->n_in; first += CHANNELS_AT_ONCE) {
+        int64_t n = crd_smaller(CHANNELS_AT_ONCE, conv->n_in - first), step = taps * CRD_LANES;
+        kernels->conv->pack(turned, rows + first * taps, conv->n_terms, n * taps, n_lanes);
+        for (int64_t in = 0; in < n; in += 2, out += step) {
+            const float *second = in + 1 < n ? turned + (in + 1) * step : NULL;
+            kernels->bf16->round_pairs(out, turned + in * step, second, step);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 /* Winograd's F(4x4, 3x3): 6 x 6 input pixels and 3 x 3 weights are transformed to 36 points each,
  * where the convolution is a product a point: 36 multiply-adds for 16 outputs instead of 144. The
- * error is about 1e-5 of the largest output. Source: Lavin and Gray, "Fast algorithms for
+ * error is about 1e-5 of the largest output; in bf16, where the points are rounded, 1e-2 of its
+ * deviation. Source: Lavin and Gray, "Fast algorithms for
  * convolutional neural networks", CVPR 2016.
  *
  * Chunks of rows of tiles: (1) the strips of 6 rows under a row of tiles are turned to [pixel][16
@@ -19,6 +20,8 @@ enum { POINTS = CRD_WINOGRAD_POINTS, IN = CRD_WINOGRAD_IN, OUT = CRD_WINOGRAD_OU
 enum { CHUNK_TILES = 56, PANELS = 2 };
 
 typedef struct blocking {
+    int is_bf16;
+    int64_t words;              /* that 16 channels of a pixel take: floats, or pairs of bf16 */
     int64_t rows, columns;      /* of tiles in an image */
     int64_t n_rows;             /* of tiles in a chunk; they run on over the images */
     int64_t n_chunks, n_groups; /* groups of 16 input channels */
@@ -29,9 +32,12 @@ typedef struct blocking {
     int width;
 } blocking;
 
-static blocking block(const crd_conv *conv)
+static blocking block(const crd_conv *conv, int is_bf16)
 {
-    blocking b = {.rows = crd_divide_up(conv->out_height, OUT),
+    const crd_kernels *kernels = crd_kernels_get();
+    blocking b = {.is_bf16 = is_bf16,
+                  .words = is_bf16 ? CRD_LANES / 2 : CRD_LANES,
+                  .rows = crd_divide_up(conv->out_height, OUT),
                   .columns = crd_divide_up(conv->out_width, OUT),
                   .n_groups = crd_divide_up(conv->n_in, CRD_LANES)};
     int64_t all_rows = conv->n_images * b.rows;
@@ -40,15 +46,17 @@ static blocking block(const crd_conv *conv)
     b.n_chunks = crd_divide_up(all_rows, b.n_rows);
     b.n_tiles = b.n_rows * b.columns;
     b.pitch = OUT * b.columns + IN - OUT;
-    b.point_step = crd_conv_odd_lines(b.n_groups * b.n_tiles * CRD_LANES);
-    b.weight_step = crd_conv_odd_lines(b.n_groups * CRD_LANES * CRD_LANES);
-    b.width = (int)crd_smaller(crd_kernels_get()->conv->max_width, b.n_tiles);
+    b.point_step = crd_conv_odd_lines(b.n_groups * b.n_tiles * b.words);
+    b.weight_step = crd_conv_odd_lines(b.n_groups * b.words * CRD_LANES);
+    b.width =
+        (int)crd_smaller(is_bf16 ? kernels->bf16->max_width : kernels->conv->max_width, b.n_tiles);
     return b;
 }
 
 typedef struct parts {
     int64_t *terms, *at;
-    float *strip, *points, *room, *panel, *weights, *sums;
+    float *strip, *room, *panel, *sums;
+    float *points, *weights; /* in words */
     int64_t n_floats;
 } parts;
 
@@ -57,7 +65,7 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
     crd_scratch room = {scratch, 0};
     int64_t n_panels = b->n_chunks == 1 ? PANELS : crd_conv_n_panels(conv);
     parts p = {0};
-    p.terms = crd_scratch_indices(&room, b->n_groups * CRD_LANES);
+    p.terms = crd_scratch_indices(&room, b->n_groups * b->words);
     p.at = crd_scratch_indices(&room, 2 * crd_divide_up(b->n_tiles, b->width));
     p.strip = crd_scratch_floats(&room, IN * b->pitch * CRD_LANES);
     p.points = crd_scratch_floats(&room, POINTS * b->point_step);
@@ -83,16 +91,36 @@ int crd_conv_fits_winograd(const crd_conv *conv)
  * the weights costs. Constants from measurements of bench_forward. */
 static double cost(const crd_conv *conv)
 {
-    blocking b = block(conv);
+    blocking b = block(conv, 0);
     double tiles = (double)(conv->n_images * b.rows * b.columns), n_in = (double)conv->n_in;
     double panels = (double)crd_conv_n_panels(conv), groups = (double)b.n_groups;
     return POINTS * tiles * n_in * panels * 1.08 + tiles * groups * 500 + tiles * panels * 400 +
            n_in * panels * 220;
 }
 
+static double cost_bf16(const crd_conv *conv)
+{
+    blocking b = block(conv, 1);
+    double tiles = (double)(conv->n_images * b.rows * b.columns), n_in = (double)conv->n_in;
+    double panels = (double)crd_conv_n_panels(conv), groups = (double)b.n_groups;
+    return POINTS * tiles * n_in * panels * 0.54 + tiles * groups * 500 + tiles * panels * 400 +
+           n_in * panels * 160;
+}
+
+static int fits_bf16(const crd_conv *conv)
+{
+    return conv->forward == NULL && crd_conv_fits_winograd(conv); /* gradients are fp32 */
+}
+
 static int64_t scratch_floats(const crd_conv *conv)
 {
-    blocking b = block(conv);
+    blocking b = block(conv, 0);
+    return cut(conv, &b, NULL).n_floats;
+}
+
+static int64_t scratch_floats_bf16(const crd_conv *conv)
+{
+    blocking b = block(conv, 1);
     return cut(conv, &b, NULL).n_floats;
 }
 
@@ -119,13 +147,17 @@ void crd_conv_fill_strip(float *strip, const float *in, const crd_conv *conv, in
 static void transform_in(const parts *p, const float *in, const crd_conv *conv, const blocking *b,
                          int64_t first, int64_t n)
 {
+    const crd_kernels *kernels = crd_kernels_get();
     for (int64_t group = 0; group < b->n_groups; group++)
         for (int64_t row = 0; row < n; row++) {
+            float *points = p->points + (group * n + row) * b->columns * b->words;
             crd_conv_fill_strip(p->strip, in + group * CRD_LANES * crd_conv_in_plane(conv), conv,
                                 b->pitch, (first + row) / b->rows, (first + row) % b->rows);
-            crd_kernels_get()->conv->winograd_in(p->points +
-                                                     (group * n + row) * b->columns * CRD_LANES,
-                                                 b->point_step, p->strip, b->pitch, b->columns);
+            if (b->is_bf16)
+                kernels->bf16->winograd_in((uint32_t *)(void *)points, b->point_step, p->strip,
+                                           b->pitch, b->columns);
+            else
+                kernels->conv->winograd_in(points, b->point_step, p->strip, b->pitch, b->columns);
         }
 }
 
@@ -150,13 +182,19 @@ static void make_weights(float *weights, const parts *p, const crd_conv *conv, c
                          const crd_layer_args *args, int64_t group, int64_t panel)
 {
     crd_conv_make_panel(p->panel, p->room, conv, args, group, panel);
-    crd_kernels_get()->conv->winograd_weights(weights, b->weight_step, p->panel, conv->n_in);
+    const crd_kernels *kernels = crd_kernels_get();
+    if (b->is_bf16)
+        kernels->bf16->winograd_weights((uint32_t *)(void *)weights, b->weight_step, p->panel,
+                                        b->n_groups);
+    else
+        kernels->conv->winograd_weights(weights, b->weight_step, p->panel, conv->n_in);
 }
 
 /* The products of a pair of panels at all points. */
 static void multiply(const parts *p, const float *weights, const blocking *b, int64_t n_tiles,
                      int64_t n_panels)
 {
+    const crd_kernels *kernels = crd_kernels_get();
     int width = (int)crd_smaller(b->width, n_tiles);
     crd_products products = {
         .out_step = POINTS * n_tiles * CRD_LANES,
@@ -164,9 +202,9 @@ static void multiply(const parts *p, const float *weights, const blocking *b, in
         .in_at = p->at + crd_divide_up(n_tiles, width),
         .n_pieces = crd_divide_up(n_tiles, width),
         .width = width,
-        .in_step = CRD_LANES,
+        .in_step = (int)b->words,
         .terms = p->terms,
-        .n_terms = b->n_groups * CRD_LANES,
+        .n_terms = b->n_groups * b->words,
         .n_panels = n_panels,
         .panel_step = POINTS * b->weight_step,
     };
@@ -174,24 +212,27 @@ static void multiply(const parts *p, const float *weights, const blocking *b, in
         products.out = p->sums + point * n_tiles * CRD_LANES;
         products.in = p->points + point * b->point_step;
         products.panels = weights + point * b->weight_step;
-        crd_kernels_get()->conv->multiply(&products);
+        if (b->is_bf16)
+            kernels->bf16->multiply(&products);
+        else
+            kernels->conv->multiply(&products);
     }
 }
 
 static void fill_tables(const parts *p, const blocking *b, int64_t n_tiles)
 {
     int64_t width = crd_smaller(b->width, n_tiles), n = crd_divide_up(n_tiles, width);
-    for (int64_t k = 0; k < b->n_groups * CRD_LANES; k++)
-        p->terms[k] = k / CRD_LANES * n_tiles * CRD_LANES + k % CRD_LANES;
+    for (int64_t k = 0; k < b->n_groups * b->words; k++)
+        p->terms[k] = k / b->words * n_tiles * b->words + k % b->words;
     for (int64_t j = 0; j < n; j++) {
         p->at[j] = crd_smaller(j * width, n_tiles - width);
-        p->at[n + j] = p->at[j] * CRD_LANES;
+        p->at[n + j] = p->at[j] * b->words;
     }
 }
 
-static void forward(const crd_conv *conv, const crd_layer_args *args, int64_t group)
+static void forward_of(const crd_conv *conv, const crd_layer_args *args, int64_t group, int is_bf16)
 {
-    blocking b = block(conv);
+    blocking b = block(conv, is_bf16);
     parts p = cut(conv, &b, args->scratch);
     const float *in = args->in[0] + group * conv->n_in * crd_conv_in_plane(conv);
     int64_t n_panels = crd_conv_n_panels(conv);
@@ -213,8 +254,25 @@ static void forward(const crd_conv *conv, const crd_layer_args *args, int64_t gr
     }
 }
 
+static void forward(const crd_conv *conv, const crd_layer_args *args, int64_t group)
+{
+    forward_of(conv, args, group, 0);
+}
+
+static void forward_bf16(const crd_conv *conv, const crd_layer_args *args, int64_t group)
+{
+    forward_of(conv, args, group, 1);
+}
+
 const crd_conv_method crd_conv_winograd = {.name = "winograd 4x4",
                                            .fits = crd_conv_fits_winograd,
                                            .cost = cost,
                                            .scratch_floats = scratch_floats,
                                            .forward = forward};
+
+const crd_conv_method crd_conv_winograd_bf16 = {.name = "winograd 4x4 bf16",
+                                                .precision = CRD_BF16,
+                                                .fits = fits_bf16,
+                                                .cost = cost_bf16,
+                                                .scratch_floats = scratch_floats_bf16,
+                                                .forward = forward_bf16};

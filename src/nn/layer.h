@@ -54,7 +54,8 @@ typedef struct crd_layer_args {
                                 it may be out itself */
     int relu;      /**< 1: negative outputs become 0, after all else */
     int64_t n_images;
-    float *scratch;                     /**< at least scratch_floats(node, n_images) floats */
+    crd_precision precision;
+    float *scratch; /**< at least scratch_floats(node, n_images, precision) floats */
     const crd_layer_training *training; /**< NULL: prediction */
 } crd_layer_args;
 
@@ -81,14 +82,16 @@ struct crd_layer {
     crd_status (*infer)(crd_shape *out, crd_shape params[CRD_NODE_MAX_PARAMS], const crd_node *node,
                         const crd_shape *const *in);
     /** Floats of scratch for a forward pass over n_images; NULL: none. */
-    int64_t (*scratch_floats)(const crd_node *node, const crd_shape *const *in, int64_t n_images);
+    int64_t (*scratch_floats)(const crd_node *node, const crd_shape *const *in, int64_t n_images,
+                              crd_precision precision);
     /** And for a backward pass. */
     int64_t (*backward_scratch_floats)(const crd_node *node, const crd_shape *const *in,
                                        int64_t n_images);
     /** NULL for Input, which has nothing to infer or run. */
     void (*forward)(const crd_node *node, const crd_layer_args *args);
     /** Name of the algorithm for a pass over n_images; NULL: there is but one. */
-    const char *(*method)(const crd_node *node, const crd_shape *const *in, int64_t n_images);
+    const char *(*method)(const crd_node *node, const crd_shape *const *in, int64_t n_images,
+                          crd_precision precision);
     void (*backward)(const crd_node *node, const crd_layer_args *args,
                      const crd_layer_grads *grads);
 };

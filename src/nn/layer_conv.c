@@ -47,14 +47,15 @@ cleanup:
 }
 
 static const crd_conv_method *const methods[] = {&crd_conv_direct, &crd_conv_winograd,
-                                                 &crd_conv_gemm};
+                                                 &crd_conv_gemm, &crd_conv_direct_bf16,
+                                                 &crd_conv_winograd_bf16};
 
 const crd_conv_method *crd_conv_choose(const crd_conv *conv)
 {
     const crd_conv_method *best = NULL;
     double best_cost = 0;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (!methods[i]->fits(conv))
+        if (methods[i]->precision > conv->precision || !methods[i]->fits(conv))
             continue;
         double cost = methods[i]->cost(conv);
         if (best == NULL || cost < best_cost) {
@@ -93,9 +94,11 @@ crd_conv crd_conv_make(const crd_node *node, const crd_shape *in, int64_t n_imag
     };
 }
 
-static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
+static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images,
+                              crd_precision precision)
 {
     crd_conv conv = crd_conv_make(node, in[0], n_images);
+    conv.precision = precision;
     return crd_conv_scratch_floats(&conv);
 }
 
@@ -106,15 +109,18 @@ static int64_t backward_scratch_floats(const crd_node *node, const crd_shape *co
     return crd_conv_backward_scratch_floats(&conv);
 }
 
-static const char *method(const crd_node *node, const crd_shape *const *in, int64_t n_images)
+static const char *method(const crd_node *node, const crd_shape *const *in, int64_t n_images,
+                          crd_precision precision)
 {
     crd_conv conv = crd_conv_make(node, in[0], n_images);
+    conv.precision = precision;
     return crd_conv_choose(&conv)->name;
 }
 
 static void forward(const crd_node *node, const crd_layer_args *args)
 {
     crd_conv conv = crd_conv_make(node, args->in_shape[0], args->n_images);
+    conv.precision = args->precision;
     crd_conv_forward(&conv, args);
 }
 

@@ -32,8 +32,10 @@ static int64_t rows_at_once(const crd_linear_attrs *a)
     return rows < 1 ? 1 : rows < a->out_features ? rows : a->out_features;
 }
 
-static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
+static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images,
+                              crd_precision precision)
 {
+    (void)precision;
     (void)in;
     (void)n_images;
     const crd_linear_attrs *a = &node->attrs.linear;

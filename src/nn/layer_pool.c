@@ -59,8 +59,10 @@ static int64_t row_floats(const crd_node *node, const crd_shape *in)
     return crd_larger(in->dims[2] + 2 * a->padding[1], reach);
 }
 
-static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
+static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images,
+                              crd_precision precision)
 {
+    (void)precision;
     (void)n_images;
     return row_floats(node, in[0]);
 }

@@ -18,6 +18,12 @@ static const crd_layer *const kinds[] = {
     &crd_layer_pad_shortcut,
 };
 
+const char *const *crd_precision_names(void)
+{
+    static const char *const names[] = {[CRD_FP32] = "fp32", [CRD_BF16] = "bf16", NULL};
+    return names;
+}
+
 const crd_layer *crd_layer_find(const char *name)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

@@ -26,12 +26,13 @@ static double cross_entropy(float *dlogits, const float *logits, const int64_t *
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
         const float *row = logits + i * n_outputs;
-        double largest = (double)row[0], total = 0;
+        float largest = row[0]; /* in double, this loop is gcc 12's end on AArch64 */
         for (int64_t c = 1; c < n_outputs; c++)
-            largest = fmax(largest, (double)row[c]);
+            largest = fmaxf(largest, row[c]);
+        double total = 0;
         for (int64_t c = 0; c < n_outputs; c++)
-            total += exp((double)row[c] - largest);
-        double log_total = largest + log(total);
+            total += exp((double)row[c] - (double)largest);
+        double log_total = (double)largest + log(total);
         sum += log_total - (double)row[labels[i]];
         for (int64_t c = 0; dlogits != NULL && c < n_outputs; c++)
             dlogits[i * n_outputs + c] =

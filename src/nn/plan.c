@@ -18,6 +18,7 @@ typedef struct planner {
     const crd_network *network;
     const crd_fusion *fusion;
     int keeps_fixed;
+    crd_precision precision;
     int64_t *last_use;  /* [n_nodes] last node that reads this node's output */
     uint8_t *early;     /* [n_nodes] of a host: nothing before it may use its place */
     int64_t *buffer_of; /* [n_nodes] index into buffers */
@@ -176,7 +177,7 @@ static void find_scratch(planner *p)
             continue;
         for (int k = 0; k < node->n_inputs; k++)
             in[k] = &p->network->nodes[node->inputs[k]].shape;
-        int64_t floats = node->layer->scratch_floats(node, in, p->plan->n_images);
+        int64_t floats = node->layer->scratch_floats(node, in, p->plan->n_images, p->precision);
         if (p->plan->scratch_floats < floats)
             p->plan->scratch_floats = floats;
     }
@@ -189,17 +190,22 @@ crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8
     *plan = (crd_plan){0};
     crd_status status = crd_fusion_init(&fusion, network, random, skip, 0);
     if (status == CRD_OK)
-        status = crd_plan_init_fused(plan, network, &fusion, 0, 0, n_images, n_draws);
+        status = crd_plan_init_fused(plan, network, &fusion, 0, 0, n_images, n_draws, CRD_FP32);
     crd_fusion_clear(&fusion);
     return status;
 }
 
 crd_status crd_plan_init_fused(crd_plan *plan, const crd_network *network, const crd_fusion *fusion,
-                               int keeps_fixed, int64_t n_front, int64_t n_images, int64_t n_draws)
+                               int keeps_fixed, int64_t n_front, int64_t n_images, int64_t n_draws,
+                               crd_precision precision)
 {
     crd_status status = CRD_OK;
     int64_t n = network->n_nodes;
-    planner p = {.plan = plan, .network = network, .fusion = fusion, .keeps_fixed = keeps_fixed};
+    planner p = {.plan = plan,
+                 .network = network,
+                 .fusion = fusion,
+                 .keeps_fixed = keeps_fixed,
+                 .precision = precision};
     *plan = (crd_plan){.n_images = n_images, .n_draws = n_draws, .n_front = n_front};
     CRD_REQUIRE(n_images >= 1 && n_draws >= 1, CRD_ERR_USAGE,
                 "a pass over %lld images in %lld draws, needed is at least one",

@@ -32,9 +32,10 @@ crd_status crd_plan_init(crd_plan *plan, const crd_network *network, const uint8
 /** The same for nodes that are fused: each takes its host's place, which is written when the host
  * runs. keeps_fixed 1: what no draw influences but what it influences reads stays in place until the
  * next pass, so that it need not be computed again for the same images. n_front: where
- * crd_fusion_can_cut, or 0; within the front, what no draw influences runs with the first draw only. */
+ * crd_fusion_can_cut, or 0; precision: what scratch is for; within the front, what no draw influences runs with the first draw only. */
 crd_status crd_plan_init_fused(crd_plan *plan, const crd_network *network, const crd_fusion *fusion,
-                               int keeps_fixed, int64_t n_front, int64_t n_images, int64_t n_draws);
+                               int keeps_fixed, int64_t n_front, int64_t n_images, int64_t n_draws,
+                               crd_precision precision);
 void crd_plan_clear(crd_plan *plan);
 
 #endif

@@ -128,7 +128,8 @@ static void place_gradients(crd_train_plan *plan, const crd_network *network, co
 static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images)
 {
     const crd_layer *layer = node->layer;
-    int64_t forward = layer->scratch_floats == NULL ? 0 : layer->scratch_floats(node, in, n_images);
+    int64_t forward =
+        layer->scratch_floats == NULL ? 0 : layer->scratch_floats(node, in, n_images, CRD_FP32);
     return layer->backward_scratch_floats == NULL
                ? forward
                : crd_larger(forward, layer->backward_scratch_floats(node, in, n_images));

@@ -1,4 +1,4 @@
-/* Times passes of one rank: bench_forward ARCH BATCH [ESTIMATOR [BAYESIAN [BLOCK]]]. Prints the
+/* Times passes of one rank: bench_forward ARCH BATCH [ESTIMATOR [BAYESIAN [BLOCK [bf16]]]]. Prints the
  * median and the best milliseconds of a draw, and the processor time (beside other programs it says
  * more), as a share of (multiply-adds of direct convolution) /
  * (measured peak of one core), and for each layer its best time. ESTIMATOR may be "mean"; BAYESIAN
@@ -54,13 +54,13 @@ static double best_of(double *best, double now)
 static void print_layers(const crd_network *network, const crd_sampler *sampler, const double *best,
                          int64_t n_images, double peak)
 {
-    printf("%-28s %-16s %9s %9s %8s\n", "layer", "method", "ms a draw", "GFLOP/s", "of peak");
+    printf("%-28s %-18s %9s %9s %8s\n", "layer", "method", "ms a draw", "GFLOP/s", "of peak");
     for (int64_t i = 0; i < network->n_nodes; i++) {
         const crd_node *node = &network->nodes[i];
         if (best[i] == 0)
             continue;
         double flops = 2.0 * (double)n_images * (double)crd_node_macs(network, i);
-        printf("%-28s %-16s %9.3f %9.1f %7.1f%%\n", node->name, crd_sampler_method(sampler, i),
+        printf("%-28s %-18s %9.3f %9.1f %7.1f%%\n", node->name, crd_sampler_method(sampler, i),
                1e3 * best[i], 1e-9 * flops / best[i], 100 * flops / best[i] / peak);
     }
 }
@@ -75,13 +75,16 @@ int main(int argc, char **argv)
     float *mu = NULL, *sigma = NULL, *images = NULL, *logits = NULL;
     double *best = NULL, runs[MAX_RUNS], busy[MAX_RUNS], total_s = 0;
     if (argc < 3) {
-        fprintf(stderr, "use: bench_forward ARCH BATCH [ESTIMATOR|mean [BAYESIAN [BLOCK]]]\n");
+        fprintf(stderr,
+                "use: bench_forward ARCH BATCH [ESTIMATOR|mean [BAYESIAN [BLOCK [bf16]]]]\n");
         return 2;
     }
     int64_t batch = atoll(argv[2]), block = argc > 5 ? atoll(argv[5]) : 4;
     const char *estimator = argc > 3 ? argv[3] : "reparameterization";
     const char *bayesian = argc > 4 ? argv[4] : "*";
     crd_sampler_options options = {.estimator = estimator, .batch = batch, .draw_block = block};
+    if (argc > 6 && strcmp(argv[6], "bf16") == 0)
+        options.precision = CRD_BF16;
     if (strcmp(estimator, "mean") == 0) {
         options.estimator = "reparameterization";
         options.mean = 1;

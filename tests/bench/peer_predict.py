@@ -5,7 +5,8 @@
 
 PYTHON needs torch, torchvision and bayesian-torch. Each round runs both sides one after the other, so that what else the machine
 does falls on both; medians over rounds are printed. One thread, one rank; with --ranks 2, two torch
-processes at a time against two ranks. A draw is a drawn network run on the batch.
+processes at a time against two ranks. A draw is a drawn network run on the batch. --precision is Credence's alone:
+torch computes in fp32.
 """
 import argparse
 import json
@@ -51,7 +52,8 @@ def run_peers(options, estimator, batch):
 
 def run_bench(options, estimator, batch):
     block = {1: 8, 8: 8}.get(batch, 4)
-    words = [options.program, "bench", "--arch", options.arch, "--type", estimator, "--batch", batch, "--repeats", 3, "--draws",
+    words = [options.program, "bench", "--arch", options.arch, "--type", estimator, "--batch", batch, "--precision", options.precision,
+             "--repeats", 3, "--draws",
              block * max(1, int(options.seconds / 3 * 400 / (20 * batch) / block)), "--draw-block", block, "--json"]
     done = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True)
     facts = json.loads(done.stdout)
@@ -64,7 +66,7 @@ def run_ranks(options, estimator, batch, files):
     few = 16
     for draws in (few, few + 8 * max(2, int(options.seconds * 50 / batch / 8))):
         words = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", options.ranks, options.program, "predict",
-                 files["posterior"], files[batch], "--type", estimator, "--batch", batch, "--draws", draws, "--json", "--quiet"]
+                 files["posterior"], files[batch], "--type", estimator, "--precision", options.precision, "--batch", batch, "--draws", draws, "--json", "--quiet"]
         done = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True)
         seconds.append((draws, json.loads(done.stdout)["seconds"]))
     (a, start), (b, end) = seconds
@@ -91,6 +93,7 @@ def main():
     parser.add_argument("--arch", default="resnet18")
     parser.add_argument("--batches", default="1,8,32")
     parser.add_argument("--estimators", default="reparameterization,flipout")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="of Credence")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3, help="of a measurement, about")
     parser.add_argument("--ranks", type=int, default=1)
@@ -103,7 +106,7 @@ def main():
         return
     import importlib.metadata as metadata
     print(", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "torchvision", "bayesian-torch")),
-          f"; {options.arch}, {options.ranks} rank(s), medians of {options.rounds} rounds, ms a draw of the batch")
+          f"in fp32; credence in {options.precision}; {options.arch}, {options.ranks} rank(s), medians of {options.rounds} rounds, ms a draw of the batch")
     print("estimator            batch   credence    peer  ratio   torch deterministic  of peak")
     with tempfile.TemporaryDirectory() as folder:
         files = make_files(options, folder) if options.ranks > 1 else {}

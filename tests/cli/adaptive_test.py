@@ -1,5 +1,6 @@
 """Fewer draws for the same error: antithetic pairs, and sampling that stops when the error is small enough."""
 import json
+import os
 import shlex
 import shutil
 import unittest
@@ -203,11 +204,10 @@ class Adaptive(program.Case):
         for ranks in (1, 3):
             plain = self.plan("--draws", 1000, "--batch", 5, "--ranks", "1,10,500", ranks=ranks)
             self.assertEqual((plain["n_units"], plain["mean_draws"]), (4 * 125, 1000))
-            one, ten, many = (row["seconds"] for row in plain["ranks"])
-            serial = plain["start_seconds"] + 20 * plain["image_seconds"]
-            self.assertAlmostEqual(one, serial + 500 * plain["unit_seconds"], places=4)
-            self.assertAlmostEqual(ten, serial + 50 * plain["unit_seconds"], places=4)
-            self.assertAlmostEqual(many, serial + plain["unit_seconds"], places=4)
+            for row in plain["ranks"]: # the images are read by the ranks of a node, of which one here has as many as cores
+                readers = min(row["ranks"], os.cpu_count())
+                self.assertAlmostEqual(row["seconds"], plain["start_seconds"] + 20 / readers * plain["image_seconds"] +
+                                       500 / row["ranks"] * plain["unit_seconds"], places=4)
         # The draws that are foretold are near those that are needed.
         options = ("--draws", 1000, "--until-mcse", 0.01)
         foretold = self.plan(*options)
@@ -221,11 +221,12 @@ class Adaptive(program.Case):
         image.write_bytes((IMAGES / "19_bag.jpg").read_bytes())
         out = self.succeed("plan", self.posterior, image, "--draws", 64, "--until-mcse", 0.01, "--ranks", 4)
         sbatch = shlex.split(out.splitlines()[-1])
-        self.assertEqual(sbatch[:3], ["sbatch", "--ntasks=4", "--cpus-per-task=1"])
-        command = shlex.split(sbatch[-1].removeprefix("--wrap="))
-        self.assertEqual(command, ["srun", "--mpi=pmix", "credence", "predict", str(self.posterior), str(image), "--draws",
-                                   "64", "--until-mcse", "0.01", "--resume", "-o", "prediction.h5"])
-        self.assertEqual(run(*command[3:], folder=self.work).codes, [0])
+        self.assertEqual(sbatch[:2], ["sbatch", "--ntasks=4"])
+        self.assertRegex(" ".join(sbatch[2:4]), r"^--mem-per-cpu=\d+M --time=0:1[0-9]:00$")
+        self.assertEqual(sbatch[4:], ["jobs/predict.sbatch", str(self.posterior), str(image), "--draws", "64", "--until-mcse",
+                                      "0.01", "-o", "prediction.h5"])
+        self.assertTrue((program.ROOT / sbatch[4]).exists()) # what the script makes of it: tests/slurm
+        self.assertEqual(run("predict", *sbatch[5:], folder=self.work).codes, [0])
 
 
 if __name__ == "__main__":

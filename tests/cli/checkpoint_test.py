@@ -1,5 +1,6 @@
 """Runs that are stopped, refused, damaged or stuck: the answer is the undisturbed run's, or the reason is said."""
 import os
+import shutil
 import signal
 import unittest
 
@@ -107,6 +108,7 @@ class Checkpoint(program.Case):
         self.stop("--max-time", "0.001s")
         for words, options in ((["--draws", "96", "170"], ("--draws", 170)), (["--seed", "0", "3"], ("--seed", 3)),
                                (["--type", "default", "flipout"], ("--type", "flipout")), (["--batch", "8", "4"], ("--batch", 4)),
+                               (["--precision", "fp32", "bf16"], ("--precision", "bf16")),
                                (["images", "20", "21"], (IMAGES / "00_t-shirt_top.jpg",))):
             for ranks in (1, 2) if words[0] == "--draws" else (1,):
                 result = self.stop(*options, ranks=ranks, code=RESUME)
@@ -122,6 +124,21 @@ class Checkpoint(program.Case):
             alone = run(*self.command, *option, folder=self.work)
             self.assertEqual(alone.codes, [USAGE])
             self.assertIn(f"{option[0]} needs -o", alone.err)
+
+    def test_other_pixels_are_refused(self):
+        images = self.folder / "changing"
+        shutil.copytree(IMAGES, images)
+        command = ["predict", self.posterior, images, "--draws", 96, "-o", "p.h5", "--resume"]
+        self.assertEqual(run(*command, "--max-time", "0.001s", folder=self.work).codes, [STOPPED])
+        shutil.copy(IMAGES / "19_bag.jpg", images / "00_t-shirt_top.jpg") # the same names, other pixels
+        for ranks in (1, 2):
+            result = run(*command, ranks=ranks, folder=self.work)
+            self.assertEqual(result.codes, [RESUME] * ranks)
+            self.assertRegex(result.err, r"^credence: p\.h5\.ckpt: pixels: the checkpoint has \w{16}, this run \w{16}\n$")
+        shutil.copy(IMAGES / "00_t-shirt_top.jpg", images)
+        self.assertEqual(run(*command, folder=self.work).codes, [0])
+        digests, expected = self.succeed("inspect", "p.h5", "--datasets").splitlines(), self.expected[()].splitlines()
+        self.assertEqual([new.split()[-1] for new, old in zip(digests, expected) if new != old], ["/predictions_constant_data/image", "/predictive/image"])
 
     def damage(self, name):
         content = bytearray((self.work / name).read_bytes())

@@ -132,6 +132,16 @@ class Commands(program.Case):
         self.assertEqual(first["top"][0]["name"], "0, T-shirt/top")
         self.assertGreater(first["top"][0]["probs_mean"], 0.99)
 
+    def test_what_a_prediction_cost(self):
+        for ranks in (1, 3):
+            facts = json.loads(self.succeed("predict", self.posterior, SHIRT, "--draws", 32, "--json", ranks=ranks))
+            cost = facts["cost"]
+            self.assertEqual(cost["n_units"], 4)
+            shares = [cost[name] for name in ("draw_share", "weighted_share", "rest_share", "comm_share")]
+            self.assertTrue(all(0 <= share < 1 for share in shares), shares)
+            self.assertLess(sum(shares), 1.01)
+            self.assertEqual(cost["comm_bytes"] > 0, ranks > 1)
+
     def test_predict_draws(self):
         out = self.succeed("predict", self.posterior, SHIRT, "--draws", 12, "--show-draws", "--draw-block", 5)
         shown = [line for line in out.splitlines() if line.startswith("draw ")]
@@ -181,6 +191,33 @@ class Commands(program.Case):
             shuffled = {"CREDENCE_SHUFFLE_UNITS": key, "CREDENCE_RANKS_PER_NODE": "2"}
             self.assertEqual(self.datasets(ranks=3, environment=shuffled), alone, f"shuffled by {key}")
         self.assertNotEqual(self.datasets("--seed", 1), alone)
+
+    def test_precision(self):
+        """bf16: the answer is near that of fp32, well within its Monte Carlo error, and alike on any number of ranks."""
+        def answer(*options):
+            found = self.datasets("--precision", "bf16", *options)
+            with h5py.File(self.work / "p.h5") as file:
+                return found, file["predictive/probs_mean"][:], file["predictive/probs_mcse"][:], dict(file.attrs)
+        alone, half, mcse, attributes = answer()
+        self.assertEqual(attributes["option_precision"], "bf16")
+        for ranks in (2, 3):
+            self.assertEqual(self.datasets("--precision", "bf16", ranks=ranks), alone)
+        self.assertNotEqual(self.datasets(), alone)
+        with h5py.File(self.work / "p.h5") as file:
+            full = file["predictive/probs_mean"][:]
+            self.assertEqual(file.attrs["option_precision"], "fp32")
+        self.assertLess(np.abs(half - full).max(), 0.01)
+        self.assertLess(np.abs(half - full).max(), mcse.max())
+        with h5py.File(self.work / "labelled.h5", "w") as file:
+            file["images"] = np.random.RandomState(3).randint(0, 255, (8, 1, 28, 28)).astype(np.uint8)
+            file["labels"] = np.arange(8)
+        facts = json.loads(self.succeed("evaluate", self.posterior, "labelled.h5", "--draws", 2, "--precision", "bf16", "--json"))
+        self.assertEqual(facts["precision"], "bf16")
+        result = run("predict", self.posterior, SHIRT, "--precision", "fp16")
+        self.assertEqual(result.codes, [2])
+        self.assertIn("--precision: 'fp16' is not one of fp32, bf16", result.err)
+        plan = self.succeed("plan", self.posterior, SHIRT, "--draws", 8, "--precision", "bf16")
+        self.assertIn("--precision bf16", plan)
 
     def test_more_ranks_than_units(self):
         out = self.succeed("predict", self.posterior, SHIRT, "--draws", 1, "-o", "p.h5", ranks=4)
@@ -298,17 +335,27 @@ class Commands(program.Case):
         self.assertNotIn("epistemic", text)
 
     def test_bench(self):
-        facts = json.loads(self.succeed("bench", self.posterior, "--batch", "1,4", "--draws", 2, "--repeats", 1,
-                                        "--json"))
-        self.assertEqual([row["batch"] for row in facts["batches"]], [1, 4])
-        for row in facts["batches"]:
-            self.assertEqual(row["n_allocations"], 0)
-            self.assertAlmostEqual(row["draw_share"] + row["weighted_share"] + row["rest_share"], 1, places=6)
+        for ranks in (1, 2):
+            facts = json.loads(self.succeed("bench", self.posterior, "--batch", "1,4", "--draws", 2, "--repeats", 1,
+                                            "-v", "--json", ranks=ranks))
+            self.assertEqual(facts["n_ranks"], ranks)
+            self.assertEqual([row["batch"] for row in facts["batches"]], [1, 4])
+            for row in facts["batches"]:
+                self.assertEqual(row["n_allocations"], 0)
+                self.assertAlmostEqual(row["draw_share"] + row["weighted_share"] + row["rest_share"], 1, places=6)
+                self.assertGreater(row["passes_per_draw"], 0)
+                self.assertIn(("layer2.0.conv2", "winograd 4x4"), [(layer["layer"], layer["method"]) for layer in row["layers"]])
+        text = self.succeed("bench", "--arch", "lenet", "--bayesian", "fc3", "--batch", 2, "--draws", 2, "-v")
+        self.assertRegex(text, r"fc3 +\d+\.\d{3}")
+        self.assertNotIn("conv1", text)  # no draw influences it: computed before the repeats
+        result = run("bench", self.posterior, "--bayesian", "fc3")
+        self.assertEqual(result.codes, [2])
+        self.assertIn("a posterior file or --bayesian, not both", result.err)
 
     def test_selftest(self):
         for ranks in (1, 3):
             lines = self.succeed("selftest", ranks=ranks).splitlines()
-            self.assertEqual(len(lines), 6)
+            self.assertEqual(len(lines), 7)
             self.assertTrue(all(line.startswith("ok ") for line in lines), lines)
 
     def test_kernels_draw_the_same_networks(self):

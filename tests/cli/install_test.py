@@ -60,7 +60,7 @@ class Install(unittest.TestCase):
     def test_what_is_installed(self):
         names = {path.name for path in self.prefix.rglob("*") if path.is_file()}
         for name in ("credence", "predict.h", "version.h", "credence.pc", "credenceConfig.cmake", "LICENSE", "README.md",
-                     "FORMATS.md", "imagenet_classes.txt"):
+                     "FORMATS.md", "imagenet_classes.txt", "slurm.sh", "predict.sbatch", "train.sbatch", "study-array.sbatch"):
             self.assertIn(name, names)
         self.assertTrue(command(self.prefix / "bin" / "credence", "--version").startswith("credence 0.1.0"))
 

@@ -11,7 +11,8 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
 PROGRAM = os.environ["CREDENCE_PROGRAM"]
-MPIRUN = [os.environ["CREDENCE_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
+MPIRUN = [os.environ["CREDENCE_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
+          "--mca", "mpi_yield_when_idle", "1"] # a waiting rank leaves the core to others: tests run side by side
 
 
 class Result:
@@ -19,8 +20,8 @@ class Result:
         self.codes, self.out, self.err = codes, out, err
 
 
-def run(*arguments, ranks=1, folder=None, environment=None, timeout=120):
-    """Runs `credence arguments` in `folder`. A run that hangs fails by its timeout."""
+def run(*arguments, ranks=1, folder=None, environment=None, timeout=120, mpirun=None):
+    """Runs `credence arguments` in `folder`; `mpirun` stands for MPIRUN. A run that hangs fails by its timeout."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
     words = [PROGRAM, *map(str, arguments)]
     if ranks == 1:
@@ -29,7 +30,7 @@ def run(*arguments, ranks=1, folder=None, environment=None, timeout=120):
     # mpirun kills the ranks that still run when one fails: behind a shell each gets to its own end and code.
     with tempfile.TemporaryDirectory() as codes:
         script = 'code=0; "$@" || code=$?; echo $code >"$CODES/$OMPI_COMM_WORLD_RANK"'
-        done = subprocess.run([*MPIRUN, "-n", str(ranks), "sh", "-c", script, "sh", *words], cwd=folder,
+        done = subprocess.run([*(mpirun or MPIRUN), "-n", str(ranks), "sh", "-c", script, "sh", *words], cwd=folder,
                               env={**environment, "CODES": codes}, capture_output=True, text=True, timeout=timeout)
         found = sorted(pathlib.Path(codes).iterdir(), key=lambda path: int(path.name))
         return Result([int(path.read_text()) for path in found], done.stdout, done.stderr)
@@ -38,12 +39,15 @@ def run(*arguments, ranks=1, folder=None, environment=None, timeout=120):
 class Job:
     """A run in the background under mpirun, whose ranks can be sent signals."""
 
-    def __init__(self, *arguments, ranks, folder, environment=None):
+    def __init__(self, *arguments, ranks, folder, environment=None, mpirun=None):
         self.ranks, self.notes = ranks, pathlib.Path(tempfile.mkdtemp(prefix="credence-job-"))
         script = ('"$@" & echo $! >"$NOTES/pid.$OMPI_COMM_WORLD_RANK.new"; '
                   'mv "$NOTES/pid.$OMPI_COMM_WORLD_RANK.new" "$NOTES/pid.$OMPI_COMM_WORLD_RANK"; code=0; '
-                  'wait $! || code=$?; echo $code >"$NOTES/code.$OMPI_COMM_WORLD_RANK"')
-        words = [*MPIRUN, "-n", str(ranks), "sh", "-c", script, "sh", PROGRAM, *map(str, arguments)]
+                  'wait $! || code=$?; echo $code >"$NOTES/done.$OMPI_COMM_WORLD_RANK"; '
+                  'mv "$NOTES/done.$OMPI_COMM_WORLD_RANK" "$NOTES/code.$OMPI_COMM_WORLD_RANK"; '
+                  # mpirun must hear of a kill: before MPI_Init, the end of a rank that seems well lets the others wait for ever.
+                  '[ $code -ne 137 ] || exit $code')
+        words = [*(mpirun or MPIRUN), "-n", str(ranks), "sh", "-c", script, "sh", PROGRAM, *map(str, arguments)]
         self.process = subprocess.Popen(words, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         start_new_session=True, env={**os.environ, "NOTES": str(self.notes),
                                                                      **(environment or {})})

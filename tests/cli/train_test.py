@@ -16,7 +16,7 @@ import numpy as np
 import program
 from program import DATA, MPIRUN, PROGRAM, run
 
-USAGE, INPUT, IO, NUMERIC, RESUME, STOPPED = 2, 3, 4, 5, 6, 75
+INTERNAL, USAGE, INPUT, IO, NUMERIC, RESUME, STOPPED = 1, 2, 3, 4, 5, 6, 75
 
 
 def children(pid):
@@ -108,6 +108,26 @@ class Train(program.Case):
         result = self.train("c.h5", "--epochs", 3, "--scheduler", "cosine", "--resume", code=RESUME)
         self.assertRegex(result.err, "--t-max: the checkpoint has 2, this run 3")
         self.train("c.h5", "--epochs", 3, "--scheduler", "cosine", "--t-max", 2, "--resume")
+
+    def test_other_pixels_are_refused(self):
+        data = self.folder / "changing.h5"
+        shutil.copy(self.folder / "labelled.h5", data)
+        command = ["train", self.posterior, data, "--epochs", 2, "-o", "p.h5", "--resume"]
+        self.assertEqual(run(*command, "--max-time", "0.001s", folder=self.work).codes, [STOPPED])
+        with h5py.File(data, "r+") as file:
+            file["images"][95, 0, 27, 27] ^= 1
+        result = run(*command, ranks=2, folder=self.work)
+        self.assertEqual(result.codes, [RESUME] * 2)
+        self.assertRegex(result.err, r"^credence: p\.h5\.ckpt: pixels: the checkpoint has \w{16}, this run \w{16}\n$")
+
+    def test_rank_with_other_kernels_is_named(self):
+        words = list(map(str, ["train", *self.options, "-o", "p.h5"]))
+        for more in ([], ["--local-steps", "2"], ["--loss", "mse-distill"]):
+            done = subprocess.run([*MPIRUN, "-n", "2", PROGRAM, *words, *more, ":", "-n", "1", "-x", "CREDENCE_KERNELS=ref",
+                                   PROGRAM, *words, *more], cwd=self.work, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, INTERNAL, done.stderr)
+            self.assertRegex(done.stderr, r"rank 2 \(host \S+, kernels ref, BLAS core \w+\) computes other bits than 2 of 3 ranks")
+            self.assertNotIn("p.h5", [path.name for path in self.work.iterdir()])
 
     def kill_and_resume(self, options):
         """Kills a run some time after it wrote a checkpoint, again and again on other ranks; returns how often."""

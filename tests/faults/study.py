@@ -1,4 +1,4 @@
-"""A small study that is disturbed, and what must hold whatever happens."""
+"""A small run that is disturbed, and what must hold whatever happens."""
 import os
 import pathlib
 import shutil
@@ -12,16 +12,23 @@ IMAGES = program.DATA / "images"
 
 
 class Study:
-    """`words` is the command; `work` the folder of its output p.h5."""
+    """`words` is the command; `work` the folder of its output p.h5. Of predict; Training is train's."""
+    # What stays beside p.h5 in the end, and the group and attribute of a checkpoint that count what is done.
+    left = ["p.h5"]
+    counter = "checkpoint", "n_units_done"
 
-    def __init__(self, *words, work=None):
+    def __init__(self, *words, work=None, images=IMAGES):
+        self.images = images
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="credence-faults-"))
         self.work = work or self.folder / "work"
         self.work.mkdir(exist_ok=True)
-        self.words = ["predict", POSTERIOR, *words]
+        self.words = self.command(*words)
         whole = program.run(*self.words, "-o", self.folder / "whole.h5")
         assert whole.codes == [0], whole.err
         self.expected = self.digests(self.folder / "whole.h5")
+
+    def command(self, *words):
+        return ["predict", POSTERIOR, self.images, *words]
 
     def digests(self, path):
         done = program.run("inspect", path, "--datasets")
@@ -45,8 +52,21 @@ class Study:
         done = program.run(*self.words, "-o", "p.h5", "--resume", ranks=ranks, folder=self.work)
         assert done.codes == [0] * ranks, done.err
         assert self.is_there()
-        left = sorted(path.name for path in self.work.iterdir())
-        assert left == ["p.h5"], left
+        left = sorted(path.name for path in self.work.iterdir() if path.name != "p.h5.ckpt.prev")
+        assert left == self.left, left
 
     def close(self):
         shutil.rmtree(self.folder)
+
+
+class Training(Study):
+    """The same of `train`, which leaves its checkpoint, so that it can be prolonged."""
+    left = ["p.h5", "p.h5.ckpt"]
+    counter = "progress", "step"
+
+    def command(self, *words):
+        labelled = self.folder / "labelled"
+        for jpeg in self.images.glob("*.jpg"):
+            (labelled / jpeg.stem.split("_", 1)[1]).mkdir(parents=True, exist_ok=True)
+            shutil.copy(jpeg, labelled / jpeg.stem.split("_", 1)[1])
+        return ["train", POSTERIOR, labelled, "--batch-size", 5, "--micro-batch", 2, "--lr", "1e-3", *words]

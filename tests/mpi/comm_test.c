@@ -1,3 +1,5 @@
+#define _GNU_SOURCE /* sched_setaffinity */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +165,36 @@ static void alarms_reach_all_ranks(crd_comm *comm)
     crd_alarm_destroy(alarm);
 }
 
+/* The n-th core of those allowed, counted around. */
+static cpu_set_t nth_core(const cpu_set_t *allowed, int n)
+{
+    cpu_set_t one;
+    int left = n % CPU_COUNT(allowed);
+    size_t core = 0;
+    for (; !CPU_ISSET(core, allowed) || left-- > 0; core++) {
+    }
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    return one;
+}
+
+static void cores_of_a_node_are_counted_once(crd_comm *comm)
+{
+    cpu_set_t allowed, one;
+    int n_cores, n_ranks = crd_comm_node_sizes(comm)[crd_comm_node(comm)];
+    CHECK(comm, sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+    int n_allowed = CPU_COUNT(&allowed);
+    CHECK(comm, crd_comm_count_cores(&n_cores, comm) == CRD_OK && n_cores == n_allowed);
+    one = nth_core(&allowed, 0);
+    CHECK(comm, sched_setaffinity(0, sizeof one, &one) == 0);
+    CHECK(comm, crd_comm_count_cores(&n_cores, comm) == CRD_OK && n_cores == 1);
+    one = nth_core(&allowed, crd_comm_node_rank(comm));
+    CHECK(comm, sched_setaffinity(0, sizeof one, &one) == 0);
+    CHECK(comm, crd_comm_count_cores(&n_cores, comm) == CRD_OK);
+    CHECK(comm, n_cores == (n_ranks < n_allowed ? n_ranks : n_allowed));
+    CHECK(comm, sched_setaffinity(0, sizeof allowed, &allowed) == 0);
+}
+
 int main(void)
 {
     crd_comm *comm;
@@ -175,6 +207,7 @@ int main(void)
     blocks_are_shared_and_carried(comm);
     counters_give_every_number_once(comm);
     alarms_reach_all_ranks(comm);
+    cores_of_a_node_are_counted_once(comm);
     crd_comm_destroy(comm);
     return 0;
 }

@@ -79,7 +79,9 @@ static crd_status run(result *out, crd_comm *comm, const crd_model *model,
                       const crd_predict_options *options, int64_t failing_image,
                       int64_t failing_sink)
 {
-    crd_predict_source source = {.load = load, .payload = &failing_image};
+    /* With units in another order, the ranks of rank 0's node share the reading. */
+    crd_predict_source source = {
+        .load = load, .payload = &failing_image, .is_shared = options->shuffle != 0};
     crd_predict_sink sink = {.summary = take_summary, .draws = take_draws, .payload = out};
     crd_predict_report report;
     memset(out, 0, sizeof *out);
@@ -150,11 +152,11 @@ static crd_status keep_draws(const float *logits, int64_t first_draw, int64_t n_
 }
 
 /* Stopped again and again, each time by another rank's word, and gone on with by ever other ranks: all of them, and rank 0
- * alone. Each unit is computed once, and the answer is the undisturbed run's. */
+ * alone; and with other windows and rounds, as their sizes may follow from the ranks. Each unit is computed once, and the answer is the undisturbed run's. */
 static void check_stops(crd_comm *world, const crd_model *model, crd_predict_options options)
 {
     static result one, many;
-    int64_t none = -1, n_computed = 0;
+    int64_t none = -1, n_computed = 0, buffer_bytes = options.buffer_bytes;
     keeper k = {.out = &many};
     crd_comm *self;
     CHECK(world, crd_comm_create_self(&self) == CRD_OK);
@@ -163,11 +165,12 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
         CHECK(world, run(&one, self, model, &options, -1, -1) == CRD_OK);
     crd_status status = CRD_STOPPED;
     for (int i = 0; status == CRD_STOPPED; i++) {
-        crd_predict_source source = {load, &none, k.n_kept > 0 ? &k.state : NULL};
+        crd_predict_source source = {load, &none, i % 2, k.n_kept > 0 ? &k.state : NULL};
         crd_predict_sink sink = {keep_summary, keep_draws, keep, NULL, &k};
         crd_predict_report report = {0};
         crd_comm *comm = i % 3 == 2 ? self : world;
         options.checkpoint_s = i % 4 == 1 ? 1e-9 : 0; /* also after every unit */
+        options.buffer_bytes = buffer_bytes * (1 + i % 3);
         if (comm == world || crd_comm_rank(world) == 0) {
             if (crd_comm_rank(comm) == i % crd_comm_size(comm) && i < 40)
                 crd_request_post(CRD_REQUEST_STOP);
@@ -184,7 +187,7 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
         CHECK(world, memcmp(&one, &many, sizeof one) == 0);
         k.state.first_image++; /* between two windows */
     }
-    crd_predict_source source = {load, &none, &k.state};
+    crd_predict_source source = {load, &none, 0, &k.state};
     crd_predict_sink sink = {0};
     crd_predict_report report;
     crd_comm_broadcast(world, &k.n_kept,
@@ -259,6 +262,9 @@ static void check_failures(crd_comm *world, const crd_model *model, crd_predict_
     static result r;
     CHECK(world, run(&r, world, model, &options, 0, -1) == CRD_ERR_INPUT);
     CHECK(world, strcmp(crd_status_message(), "image 0 is bad") == 0);
+    CHECK(world, run(&r, world, model, &options, 60, -1) == CRD_ERR_INPUT);
+    CHECK(world, strcmp(crd_status_message(), "image 60 is bad") == 0);
+    options.shuffle = 1;
     CHECK(world, run(&r, world, model, &options, 60, -1) == CRD_ERR_INPUT);
     CHECK(world, strcmp(crd_status_message(), "image 60 is bad") == 0);
     CHECK(world, run(&r, world, model, &options, -1, 0) == CRD_ERR_IO);

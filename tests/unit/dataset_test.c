@@ -722,6 +722,59 @@ static uint64_t digest_of(const char *specification)
     return digest;
 }
 
+static uint64_t image_digest_of(const char *specification)
+{
+    crd_dataset *d;
+    assert_ok(crd_dataset_open(&d, &specification, 1));
+    uint64_t digest = crd_dataset_image_digest(d);
+    assert_true(digest == crd_dataset_image_digest(d));
+    crd_dataset_close(d);
+    return digest;
+}
+
+/* The last byte of `file`, a pixel of the data set's, is changed and changed back. */
+static void assert_last_byte_counts(const char *specification, const char *file)
+{
+    uint64_t digest = image_digest_of(specification);
+    for (int round = 0; round < 2; round++) {
+        FILE *f = fopen(at(file), "rb+");
+        assert_non_null(f);
+        assert_int_equal(fseek(f, -1, SEEK_END), 0);
+        int byte = fgetc(f);
+        assert_int_equal(fseek(f, -1, SEEK_END), 0);
+        fputc(byte ^ 1, f);
+        assert_int_equal(fclose(f), 0);
+        assert_true((image_digest_of(specification) == digest) == round);
+    }
+}
+
+static void image_digests_tell_pixels_apart(void **state)
+{
+    (void)state;
+    static uint8_t big[100000]; /* more than is read at a time */
+    char specification[1100];
+    snprintf(specification, sizeof specification, "idx:%s", at("images"));
+    assert_last_byte_counts(specification, "images");
+    snprintf(specification, sizeof specification, "cifar10:%s:test", at("cifar"));
+    write_file("cifar/test_batch.bin", big, 2 * RECORD);
+    assert_last_byte_counts(specification, "cifar/test_batch.bin");
+    write_file("big.jpg", big, sizeof big);
+    snprintf(specification, sizeof specification, "%s", at("big.jpg"));
+    assert_last_byte_counts(specification, "big.jpg");
+    uint64_t digest = image_digest_of(specification);
+    write_file("big.jpg", big, sizeof big - 1);
+    assert_true(digest != image_digest_of(specification));
+    uint64_t missing = image_digest_of(at("missing.jpg")); /* named when it is loaded */
+    assert_true(missing == image_digest_of(at("missing.jpg")));
+    const crd_shape shape = crd_shape_make(4, H5_N, H5_C, H5_SIDE, H5_SIDE);
+    make_h5("pixels.h5", CRD_H5_UINT8, big, &shape, CRD_H5_INT64, NULL, 0);
+    digest = image_digest_of(at("pixels.h5"));
+    big[H5_COUNT - 1] = 1;
+    make_h5("other.h5", CRD_H5_UINT8, big, &shape, CRD_H5_INT64, NULL, 0);
+    assert_true(digest != image_digest_of(at("other.h5")));
+    assert_int_equal(remove(at("big.jpg")), 0);
+}
+
 static void digests_tell_data_sets_apart(void **state)
 {
     (void)state;
@@ -832,6 +885,7 @@ int main(void)
         cmocka_unit_test(folders_that_are_wrong),
         cmocka_unit_test(targets_of_regression),
         cmocka_unit_test(several_sources_are_one_data_set),
+        cmocka_unit_test(image_digests_tell_pixels_apart),
         cmocka_unit_test(digests_tell_data_sets_apart),
         cmocka_unit_test(augmentation_is_a_function_of_its_address),
         cmocka_unit_test(threads_load_at_the_same_time),

@@ -116,7 +116,7 @@ static void init(fixture *f, const char *kind, const crd_attrs *attrs, crd_shape
     const crd_layer *kind_of = layer_of(f)->layer;
     int64_t n = 0, n_backward = 0;
     if (kind_of->scratch_floats != NULL)
-        n = kind_of->scratch_floats(layer_of(f), in_shapes, n_images);
+        n = kind_of->scratch_floats(layer_of(f), in_shapes, n_images, CRD_FP32);
     if (kind_of->backward_scratch_floats != NULL)
         n_backward = kind_of->backward_scratch_floats(layer_of(f), in_shapes, n_images);
     f->scratch = floats(n > n_backward ? n : n_backward);

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "kernels/kernels.h"
+#include "nn/conv_method.h"
 #include "nn/layer.h"
 #include "walker.h"
 
@@ -48,7 +49,7 @@ static void fixture_init(fixture *f, const char *kind, const crd_attrs *attrs, c
         f->out[i] = NAN;
     int64_t n_scratch = 0;
     if (f->node->layer->scratch_floats != NULL)
-        n_scratch = f->node->layer->scratch_floats(f->node, &f->in_shape, n_images);
+        n_scratch = f->node->layer->scratch_floats(f->node, &f->in_shape, n_images, CRD_FP32);
     f->scratch = floats_or_die(n_scratch);
 }
 
@@ -128,41 +129,141 @@ static double expected_conv(const fixture *f, int64_t c, int64_t image, int64_t 
     return sum;
 }
 
+static const struct conv_case {
+    crd_conv2d_attrs attrs;
+    int64_t height, width;
+} conv_cases[] = {
+    {{3, 5, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 1}, 7, 9},
+    {{3, 5, {3, 3}, {1, 1}, {0, 0}, {1, 1}, 1, 0}, 3, 3},
+    {{4, 6, {7, 7}, {2, 2}, {3, 3}, {1, 1}, 1, 0}, 17, 14},
+    {{4, 6, {2, 5}, {3, 2}, {1, 4}, {1, 1}, 2, 1}, 11, 6},
+    {{4, 6, {3, 2}, {1, 3}, {5, 0}, {2, 4}, 1, 1}, 8, 13},
+    {{5, 3, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1, 1}, 6, 5},
+    {{6, 4, {1, 1}, {1, 1}, {0, 0}, {3, 3}, 2, 0}, 6, 5},
+    {{6, 4, {1, 1}, {2, 2}, {0, 0}, {1, 1}, 1, 0}, 7, 6},
+    {{2, 4, {1, 1}, {1, 1}, {2, 1}, {1, 1}, 1, 1}, 3, 3},
+    {{6, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 6, 1}, 5, 7},   /* depthwise */
+    {{3, 9, {3, 3}, {2, 1}, {1, 2}, {2, 2}, 3, 0}, 9, 10},  /* with a multiplier */
+    {{1, 1, {1, 4}, {1, 9}, {0, 3}, {1, 1}, 1, 0}, 1, 2},   /* kernel wider than the image */
+    {{2, 2, {3, 3}, {1, 1}, {9, 9}, {1, 1}, 1, 1}, 2, 2},   /* padding beyond the kernel */
+    {{800, 3, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 1, 1}, 6, 7}, /* several chunks */
+    {{300, 2, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 2, 1}, 19, 11},
+    {{32, 17, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 1}, 9, 13},
+    {{48, 40, {3, 3}, {1, 1}, {0, 2}, {1, 1}, 1, 0}, 30, 31},
+    {{64, 33, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1, 1}, 25, 29},
+};
+#define N_CONV_CASES (sizeof conv_cases / sizeof *conv_cases)
+
+static void conv_fixture(fixture *f, const struct conv_case *c, int64_t n_images)
+{
+    crd_attrs attrs = {.conv2d = c->attrs};
+    fixture_init(f, "Conv2d", &attrs, crd_shape_make(3, c->attrs.in_channels, c->height, c->width),
+                 n_images);
+}
+
 static void conv2d_equals_the_plain_sum(void **state)
 {
     (void)state;
-    static const struct {
-        crd_conv2d_attrs attrs;
-        int64_t height, width;
-    } cases[] = {
-        {{3, 5, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 1}, 7, 9},
-        {{3, 5, {3, 3}, {1, 1}, {0, 0}, {1, 1}, 1, 0}, 3, 3},
-        {{4, 6, {7, 7}, {2, 2}, {3, 3}, {1, 1}, 1, 0}, 17, 14},
-        {{4, 6, {2, 5}, {3, 2}, {1, 4}, {1, 1}, 2, 1}, 11, 6},
-        {{4, 6, {3, 2}, {1, 3}, {5, 0}, {2, 4}, 1, 1}, 8, 13},
-        {{5, 3, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1, 1}, 6, 5},
-        {{6, 4, {1, 1}, {1, 1}, {0, 0}, {3, 3}, 2, 0}, 6, 5},
-        {{6, 4, {1, 1}, {2, 2}, {0, 0}, {1, 1}, 1, 0}, 7, 6},
-        {{2, 4, {1, 1}, {1, 1}, {2, 1}, {1, 1}, 1, 1}, 3, 3},
-        {{6, 6, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 6, 1}, 5, 7},   /* depthwise */
-        {{3, 9, {3, 3}, {2, 1}, {1, 2}, {2, 2}, 3, 0}, 9, 10},  /* with a multiplier */
-        {{1, 1, {1, 4}, {1, 9}, {0, 3}, {1, 1}, 1, 0}, 1, 2},   /* kernel wider than the image */
-        {{2, 2, {3, 3}, {1, 1}, {9, 9}, {1, 1}, 1, 1}, 2, 2},   /* padding beyond the kernel */
-        {{800, 3, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 1, 1}, 6, 7}, /* several chunks */
-        {{300, 2, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 2, 1}, 19, 11},
-    };
-    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+    for (size_t k = 0; k < N_CONV_CASES; k++)
         for (int64_t n_images = 1; n_images <= MAX_IMAGES; n_images += 2) {
             fixture f;
-            crd_attrs attrs = {.conv2d = cases[k].attrs};
-            fixture_init(
-                &f, "Conv2d", &attrs,
-                crd_shape_make(3, cases[k].attrs.in_channels, cases[k].height, cases[k].width),
-                n_images);
+            conv_fixture(&f, &conv_cases[k], n_images);
             fixture_run(&f, f.out);
             check_pixels(&f, expected_conv);
             fixture_clear(&f);
         }
+}
+
+/* By one method, whichever the layer would choose; 0 if it does not fit. */
+static int run_method(fixture *f, const crd_conv_method *method)
+{
+    crd_conv conv = crd_conv_make(f->node, f->in_shape, f->n_images);
+    conv.precision = method->precision;
+    if (!method->fits(&conv))
+        return 0;
+    crd_layer_args args = {.out = f->out,
+                           .in = {f->in},
+                           .in_shape = {f->in_shape},
+                           .n_images = f->n_images,
+                           .precision = method->precision,
+                           .scratch = floats_or_die(method->scratch_floats(&conv))};
+    for (int i = 0; i < CRD_NODE_MAX_PARAMS; i++)
+        args.params[i] = fixture_param(f, i);
+    for (int64_t group = 0; group < conv.attrs.groups; group++)
+        method->forward(&conv, &args, group);
+    crd_free(args.scratch);
+    return 1;
+}
+
+/* To bf16 and back, by arithmetic of its own: 8 significant bits, ties to even. */
+static void round_all(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int exponent;
+        double m = frexp((double)x[i], &exponent);
+        x[i] = (float)ldexp(nearbyint(ldexp(m, 8)), exponent - 8);
+    }
+}
+
+/* Nothing but its factors is rounded: the plain sum of rounded ones comes out. */
+static void conv2d_in_bf16_rounds_its_factors(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < N_CONV_CASES; k++)
+        for (int64_t n_images = 1; n_images <= MAX_IMAGES; n_images += 2) {
+            fixture f;
+            conv_fixture(&f, &conv_cases[k], n_images);
+            assert_true(run_method(&f, &crd_conv_direct_bf16));
+            const crd_param *weight = &f.network->params.entries[f.node->params[CRD_PARAM_WEIGHT]];
+            round_all(f.in, n_images * crd_shape_count(f.in_shape));
+            round_all(f.params + weight->offset, weight->count);
+            check_pixels(&f, expected_conv);
+            fixture_clear(&f);
+        }
+}
+
+/* Winograd's points are rounded: the error is a share of the output's size, at all pixels alike. */
+static void winograd_in_bf16_is_near_the_plain_sum(void **state)
+{
+    (void)state;
+    int n_fitting = 0;
+    for (size_t k = 0; k < N_CONV_CASES; k++)
+        for (int64_t n_images = 1; n_images <= MAX_IMAGES; n_images += 2) {
+            fixture f;
+            conv_fixture(&f, &conv_cases[k], n_images);
+            int64_t n = n_images * crd_shape_count(&f.node->shape);
+            double error = 0, size = 0;
+            if (run_method(&f, &crd_conv_winograd_bf16)) {
+                float *out = f.out, *exact = floats_or_die(n);
+                f.out = exact;
+                assert_true(run_method(&f, &crd_conv_direct));
+                check_pixels(&f, expected_conv);
+                for (int64_t i = 0; i < n; i++) {
+                    error += pow((double)out[i] - (double)exact[i], 2);
+                    size += pow((double)exact[i], 2);
+                }
+                assert_true(sqrt(error / size) < 0.02);
+                assert_true(error > 0);
+                n_fitting++;
+                crd_free(out);
+            }
+            fixture_clear(&f);
+        }
+    assert_int_equal(n_fitting, 4);
+}
+
+/* A layer takes them only where it is allowed to. */
+static void precision_allows_bf16(void **state)
+{
+    (void)state;
+    fixture f;
+    conv_fixture(&f, &(struct conv_case){{64, 64, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 0}, 28, 28},
+                 1);
+    crd_conv conv = crd_conv_make(f.node, f.in_shape, 1);
+    assert_int_equal(crd_conv_choose(&conv)->precision, CRD_FP32);
+    conv.precision = CRD_BF16;
+    assert_int_equal(crd_conv_choose(&conv)->precision, CRD_BF16);
+    fixture_clear(&f);
 }
 
 /* A folded batch norm hands its shift to a convolution that has no bias of its own. */
@@ -440,7 +541,7 @@ static void conv2d_scratch_is_bounded(void **state)
     fixture f;
     crd_attrs attrs = {.conv2d = {64, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 0}};
     fixture_init(&f, "Conv2d", &attrs, crd_shape_make(3, 64, 56, 56), 1);
-    assert_true(f.node->layer->scratch_floats(f.node, &f.in_shape, 1000) * 4 <= 5 << 20);
+    assert_true(f.node->layer->scratch_floats(f.node, &f.in_shape, 1000, CRD_FP32) * 4 <= 5 << 20);
     fixture_clear(&f);
 }
 
@@ -448,6 +549,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conv2d_equals_the_plain_sum),
+        cmocka_unit_test(conv2d_in_bf16_rounds_its_factors),
+        cmocka_unit_test(winograd_in_bf16_is_near_the_plain_sum),
+        cmocka_unit_test(precision_allows_bf16),
         cmocka_unit_test(conv2d_takes_the_callers_bias),
         cmocka_unit_test(conv2d_scratch_is_bounded),
         cmocka_unit_test(linear_equals_the_plain_sum),

@@ -157,8 +157,8 @@ static void plan_and_check(fixture *f, int64_t at, int keeps_fixed, int64_t n_im
     assert_ok(crd_fusion_init(&fusion, f->network, f->random, f->skip, 0));
     while (at > 0 && !crd_fusion_can_cut(&fusion, f->network, at))
         at--;
-    assert_ok(
-        crd_plan_init_fused(&f->plan, f->network, &fusion, keeps_fixed, at, n_images, n_draws));
+    assert_ok(crd_plan_init_fused(&f->plan, f->network, &fusion, keeps_fixed, at, n_images, n_draws,
+                                  CRD_FP32));
     check_by_simulation(f, fusion.influenced, keeps_fixed);
     crd_fusion_clear(&fusion);
 }

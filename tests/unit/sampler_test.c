@@ -55,6 +55,57 @@ static void mean_mode_is_the_deterministic_network(void **state)
     crd_posterior_destroy(posterior);
 }
 
+/* Wide enough for bf16, direct and by Winograd's algorithm. */
+static crd_network *make_wide(void)
+{
+    const crd_shape shape = crd_shape_make(3, 3, 17, 15);
+    crd_network *n;
+    assert_ok(crd_network_create(&n, "wide", &shape));
+    int64_t x = add_norm(n, "bn1", add_conv(n, "conv1", 0, 3, 32, 1, 1, 0), 32);
+    x = add_conv(n, "conv2", add_node(n, "ReLU", "relu", NULL, x), 32, 48, 1, 1, 1);
+    add_head(n, add_pool(n, x), 48, N_CLASSES);
+    return n;
+}
+
+/* The same draws, their weights rounded: every estimator stays near fp32, draw by draw. */
+static void bf16_rounds_the_same_draws(void **state)
+{
+    (void)state;
+    enum { DRAWS = 3, N = DRAWS * IMAGES * N_CLASSES, WIDE_PIXELS = 3 * 17 * 15 };
+    const crd_conversion conversion = moped(0.5);
+    crd_posterior *posterior = make_posterior(make_wide(), &conversion, "*");
+    owned_model model = make_model(posterior);
+    float images[IMAGES * WIDE_PIXELS], logits[2][N], alone[N / DRAWS];
+    fill_any(images, IMAGES * WIDE_PIXELS, 3);
+    for (int e = 0; crd_estimator_names()[e] != NULL; e++) {
+        double difference = 0, size = 0;
+        for (int precision = CRD_FP32; precision <= CRD_BF16; precision++) {
+            const crd_sampler_options options = {.estimator = crd_estimator_names()[e],
+                                                 .precision = (crd_precision)precision,
+                                                 .seed = 7,
+                                                 .batch = IMAGES,
+                                                 .draw_block = DRAWS};
+            crd_sampler *sampler;
+            assert_ok(crd_sampler_create(&sampler, &model.view, &options));
+            if (precision == CRD_BF16) {
+                assert_string_equal(crd_sampler_method(sampler, 1), "direct bf16");
+                assert_string_equal(crd_sampler_method(sampler, 4), "winograd 4x4 bf16");
+            }
+            assert_ok(crd_sampler_run(logits[precision], sampler, images, IMAGES, 0, 5, DRAWS));
+            assert_ok(crd_sampler_run(alone, sampler, images, IMAGES, 0, 7, 1));
+            assert_memory_equal(alone, logits[precision] + 2 * N / DRAWS, sizeof alone);
+            crd_sampler_destroy(sampler);
+        }
+        for (int i = 0; i < N; i++) {
+            difference += pow((double)logits[CRD_BF16][i] - (double)logits[CRD_FP32][i], 2);
+            size += pow((double)logits[CRD_FP32][i], 2);
+        }
+        near(sqrt(difference / size), 0.005, 0.0049);
+    }
+    clear_model(&model);
+    crd_posterior_destroy(posterior);
+}
+
 /* A convolution whose columns need several pieces: five images take less scratch than four. */
 static void a_smaller_batch_fits_the_plan(void **state)
 {
@@ -518,6 +569,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mean_mode_is_the_deterministic_network),
+        cmocka_unit_test(bf16_rounds_the_same_draws),
         cmocka_unit_test(antithetic_draws_mirror_each_other),
         cmocka_unit_test(a_smaller_batch_fits_the_plan),
         cmocka_unit_test(imported_eps_gives_the_unfolded_network_of_that_draw),

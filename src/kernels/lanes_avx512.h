@@ -1,0 +1,94 @@
+/** The `lanes` of kernels/conv_body.h with AVX-512: one register. */
+#ifndef CRD_KERNELS_LANES_AVX512_H
+#define CRD_KERNELS_LANES_AVX512_H
+
+#include <immintrin.h>
+
+typedef __m512 lanes;
+
+static inline lanes lanes_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+
+static inline lanes lanes_all(float value)
+{
+    return _mm512_set1_ps(value);
+}
+
+static inline lanes lanes_load(const float *from)
+{
+    return _mm512_loadu_ps(from);
+}
+
+static inline void lanes_store(float *to, lanes x)
+{
+    _mm512_storeu_ps(to, x);
+}
+
+static inline __mmask16 first(int n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline lanes lanes_load_n(const float *from, int n)
+{
+    return _mm512_maskz_loadu_ps(first(n), from);
+}
+
+static inline void lanes_store_n(float *to, lanes x, int n)
+{
+    _mm512_mask_storeu_ps(to, first(n), x);
+}
+
+static inline lanes lanes_add(lanes a, lanes b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+static inline lanes lanes_sub(lanes a, lanes b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+static inline lanes lanes_mul(lanes a, lanes b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+static inline lanes lanes_fma(lanes a, lanes b, lanes c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline lanes lanes_max(lanes a, lanes b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+/* Pairs, then pairs of pairs within each quarter of a register, then the quarters themselves. */
+static inline __attribute__((always_inline)) void lanes_transpose(lanes r[16])
+{
+    lanes t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int k = 0; k < 2; k++) {
+            __m512d a = _mm512_castps_pd(t[i + k]), b = _mm512_castps_pd(t[i + 2 + k]);
+            r[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            r[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+    for (int i = 0; i < 4; i++)
+        for (int half = 0; half < 16; half += 8) {
+            t[half + i] = _mm512_shuffle_f32x4(r[half + i], r[half + 4 + i], 0x88);
+            t[half + 4 + i] = _mm512_shuffle_f32x4(r[half + i], r[half + 4 + i], 0xdd);
+        }
+    for (int i = 0; i < 8; i++) {
+        r[i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0x88);
+        r[8 + i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0xdd);
+    }
+}
+
+#endif
