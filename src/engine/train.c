@@ -217,7 +217,7 @@ static void count_right(train_run *r, const int64_t *labels, int64_t n)
     }
 }
 
-/* The gradient of n images of a batch from `at` on. */
+/* Adds the gradient of n images of a batch from `at` on. */
 static crd_status add_gradient(double *loss, train_run *r, const crd_batch *batch, int64_t at,
                                int64_t n, int64_t draw, const crd_gradient_target *target)
 {
@@ -428,10 +428,10 @@ static crd_status check_ranks(train_run *r, const crd_batch *batch)
     crd_comm_note(r->comm, "computing what all ranks compute");
     const crd_gradient_target target = {.sums = r->sums};
     int64_t n = crd_smaller(r->options->gradient.micro_batch, batch->n);
-    int64_t n_sums = crd_gradient_n_sums(r->gradient);
     CRD_TRY(crd_comm_agree(r->comm, add_gradient(&loss, r, batch, 0, n, 0, &target)));
-    CRD_TRY(
-        crd_health_compare(r->comm, crd_health_digest(r->sums, n_sums * (int64_t)sizeof *r->sums)));
+    CRD_TRY(crd_health_compare(
+        r->comm,
+        crd_health_digest(r->sums, crd_gradient_n_sums(r->gradient) * (int64_t)sizeof *r->sums)));
 cleanup:
     return status;
 }
@@ -444,8 +444,8 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
     double kl_weight = crd_update_kl_weight(r->options, s->epoch);
     int64_t per_epoch = crd_divide_up(r->options->n_images, r->options->batch_size * group_of(r));
     int at_once = is_at_once(r, batch->n);
-    memset(r->extra, 0, sizeof r->extra);
     CRD_TRY(check_ranks(r, batch));
+    memset(r->extra, 0, sizeof r->extra);
     CRD_TRY(at_once       ? step_at_once(r, batch, lr, kl_weight)
             : is_local(r) ? step_alone(r, batch)
                           : step_together(r, batch));
