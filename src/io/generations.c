@@ -14,7 +14,11 @@
 
 crd_status crd_generations_publish(crd_writer *writer)
 {
-    writer->atomic.keeps_old = crd_seal_verify(writer->atomic.path) == CRD_OK;
+    crd_status status = crd_seal_verify(writer->atomic.path);
+    /* Out of memory says nothing of the file: it must not be taken for a damaged one. */
+    if (status == CRD_ERR_INTERNAL)
+        return status;
+    writer->atomic.keeps_old = status == CRD_OK;
     return crd_writer_publish(writer);
 }
 

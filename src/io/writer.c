@@ -97,9 +97,10 @@ crd_status crd_writer_publish(crd_writer *writer)
     CRD_TRY(crd_seal_append(writer->atomic.fd, writer->atomic.path));
     CRD_TRY(crd_atomic_sync(&writer->atomic));
     status = crd_seal_verify(writer->atomic.temp_path);
-    if (status != CRD_OK)
-        CRD_TRY(CRD_FAIL(CRD_ERR_IO, "%s: what the disk gives back is not what was written",
-                         writer->atomic.path));
+    if (status != CRD_OK && status != CRD_ERR_INTERNAL)
+        status = CRD_FAIL(CRD_ERR_IO, "%s: what the disk gives back is not what was written",
+                          writer->atomic.path);
+    CRD_TRY(status);
     CRD_TRY(crd_atomic_publish(&writer->atomic));
 cleanup:
     crd_writer_abandon(writer);
