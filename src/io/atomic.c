@@ -69,6 +69,13 @@ static int folder_length(const char *path)
     return slash == NULL ? 0 : (int)(slash - path + 1);
 }
 
+/* The folder of a path, on the stack: where it is asked for, too little memory must not be what fails. */
+static void folder_name(char out[PATH_MAX], const char *path)
+{
+    int length = folder_length(path);
+    snprintf(out, PATH_MAX, "%.*s", length == 0 ? 1 : length, length == 0 ? "." : path);
+}
+
 /* Where the file will be: a link's target, so that the link stays a link. */
 static crd_status resolve(char **out, const char *path)
 {
@@ -90,9 +97,8 @@ static crd_status resolve(char **out, const char *path)
 void crd_atomic_remove_stale(const char *path)
 {
     int folder = folder_length(path);
-    char place[PATH_MAX] = ".";
-    if (folder > 0 && folder < PATH_MAX)
-        memcpy(place, path, (size_t)folder); /* zeros follow */
+    char place[PATH_MAX];
+    folder_name(place, path);
     DIR *dir = opendir(place);
     int length = (int)strnlen(path + folder, MAX_NAME_PART);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
@@ -174,21 +180,15 @@ crd_status crd_atomic_reserve(crd_atomic_file *file, int64_t bytes)
 static crd_status sync_folder(const crd_atomic_file *file)
 {
     crd_status status = CRD_OK;
-    char *folder = NULL;
-    int fd = -1;
-    int length = folder_length(file->path);
-    CRD_TRY(crd_alloc_string(&folder, length == 0 ? "." : file->path));
-    if (length > 0)
-        folder[length] = '\0';
-    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char folder[PATH_MAX];
+    folder_name(folder, file->path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     /* Folders that may be written but not read, and file systems that cannot sync folders,
      * exist. */
     if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
         status = write_failed(file, errno);
-cleanup:
     if (fd >= 0)
         close(fd);
-    crd_free(folder);
     return status;
 }
 
