@@ -173,9 +173,10 @@ static inline void run_plainly(float *logits, const crd_network *network, const 
         for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++)
             if (node->params[slot] >= 0)
                 args.params[slot] = values + network->params.entries[node->params[slot]].offset;
-        int64_t scratch = node->layer->scratch_floats == NULL
-                              ? 0
-                              : node->layer->scratch_floats(node, args.in_shape, n_images, CRD_FP32);
+        int64_t scratch =
+            node->layer->scratch_floats == NULL
+                ? 0
+                : node->layer->scratch_floats(node, args.in_shape, n_images, CRD_FP32);
         args.scratch = calloc((size_t)scratch + 1, sizeof(float));
         node->layer->forward(node, &args);
         free(args.scratch);
