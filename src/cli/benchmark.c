@@ -119,6 +119,8 @@ crd_status crd_benchmark_run(crd_benchmark *out, crd_comm *comm, const crd_model
     bench mean = drawn;
     mean.options.mean = 1;
     mean.options.draw_block = 1;
+    mean.n_draws =
+        crd_smaller(n_draws, options->draw_block); /* a thousand draws may cost one pass */
     crd_status status = crd_comm_agree(comm, prepare(&drawn, model));
     if (status == CRD_OK)
         status = measure(&out->draw_s, &drawn, out);

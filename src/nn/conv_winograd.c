@@ -88,7 +88,7 @@ int crd_conv_fits_winograd(const crd_conv *conv)
 }
 
 /* Products; the transforms of pixels, outputs and weights, and what making and reading the points of
- * the weights costs. Constants from measurements of bench_forward. */
+ * the weights costs. Constants from measurements of `credence bench -v`. */
 static double cost(const crd_conv *conv)
 {
     blocking b = block(conv, 0);
