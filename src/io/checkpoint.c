@@ -53,7 +53,7 @@ static crd_status visit_moments(const crd_train_state *state, crd_h5 *h5, moment
 {
     crd_status status = CRD_OK;
     int64_t n_floats = state->posterior->network->params.n_floats;
-    char name[sizeof kept_group];
+    char name[32];
     for (int k = 0; k < state->n_states; k++) {
         snprintf(name, sizeof name, "/optimizer/%d", k);
         CRD_TRY(visit_vector(name, state->states[k], n_floats, h5, visit));
