@@ -84,9 +84,6 @@ crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_targ
 crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,
                                         double uncertainty_threshold, double error_threshold);
 
-/** Seconds spent since creation. */
-crd_sampler_times crd_gradient_get_times(const crd_gradient *gradient);
-
 #ifdef __cplusplus
 }
 #endif

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/integers.h"
 #include "bayes/estimator.h"
 #include "bayes/gradient_scales.h"
@@ -38,7 +37,7 @@ struct crd_gradient {
         char name[16]; /* "": none */
         double beta, uncertainty_threshold, error_threshold;
     } calibration;
-    crd_sampler_times times;
+    crd_sampler_times times; /* the estimators' book; nobody reads it here */
 };
 
 /* One call of crd_gradient_add. */
@@ -185,11 +184,6 @@ void crd_gradient_destroy(crd_gradient *gradient)
 int64_t crd_gradient_n_sums(const crd_gradient *gradient)
 {
     return 2 * gradient->model.network->params.n_floats;
-}
-
-crd_sampler_times crd_gradient_get_times(const crd_gradient *gradient)
-{
-    return gradient->times;
 }
 
 crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,
@@ -449,10 +443,7 @@ static void backward_fixed(crd_gradient *gradient, int64_t index, const unit *u,
     memcpy(grads.din, din, sizeof grads.din);
     memcpy(grads.adds, adds, sizeof grads.adds);
     memcpy(grads.dparams, dparams, sizeof grads.dparams);
-    double start_s = crd_clock_now_s();
     node->layer->backward(node, &args, &grads);
-    if (crd_node_is_weighted(node))
-        gradient->times.weighted_s += crd_clock_now_s() - start_s;
     if (training.mean != NULL)
         put_statistics(dparams, node, &args);
 }
@@ -546,8 +537,6 @@ crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_targ
 {
     crd_status status = CRD_OK;
     const unit u = {n_images, first_image, draw, weight, target};
-    double start_s = crd_clock_now_s(),
-           before_s = gradient->times.draw_s + gradient->times.weighted_s;
     CRD_TRY(check_call(gradient, &u));
     forward(gradient, images, &u);
     if (logits != NULL)
@@ -556,8 +545,6 @@ crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_targ
                    sizeof *logits);
     CRD_TRY(evaluate(loss, gradient, data_term, labels, values, &u));
     CRD_TRY(backward(gradient, &u));
-    gradient->times.rest_s += crd_clock_now_s() - start_s -
-                              (gradient->times.draw_s + gradient->times.weighted_s - before_s);
 cleanup:
     return status;
 }

@@ -109,6 +109,13 @@ static int64_t resident_bytes(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+/** Of this machine, for which the nodes of the run are taken. */
+static int64_t count_cores(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? n : 1;
+}
+
 static double seconds_on(const planning *p, const crd_forecast *f, int64_t n_ranks)
 {
     int64_t window = crd_predict_window_images(p->posterior->network, &p->run, (int)n_ranks);
@@ -283,7 +290,7 @@ crd_status crd_cmd_plan(const crd_cli *cli)
                                      (t.draw_s + t.weighted_s + t.rest_s) / (double)report.n_units,
                                  .start_s = ready_s,
                                  .image_s = p.load_s / (double)p.n_sample,
-                                 .node_ranks = sysconf(_SC_NPROCESSORS_ONLN)};
+                                 .node_ranks = count_cores()};
         status = show(&p, &forecast, &report, crd_clock_now_s() - start_s);
     }
     CRD_TRY(crd_comm_agree(cli->comm, status));
