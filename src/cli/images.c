@@ -34,8 +34,14 @@ int64_t crd_images_floats(const crd_image_source *source)
     return p->channels * p->crop * p->crop;
 }
 
+/** What the other ranks are told of rank 0's images. */
+typedef struct image_facts {
+    crd_preprocessing preprocessing;
+    int64_t n_images;
+} image_facts;
+
 static crd_status open_same(crd_image_source *source, const char *const *arguments, int n,
-                            int skip_bad, const crd_image_source *first)
+                            int skip_bad, const image_facts *first)
 {
     crd_status status = CRD_OK;
     CRD_TRY(crd_images_open(source, arguments, n, skip_bad));
@@ -50,7 +56,7 @@ cleanup:
 crd_status crd_images_share(crd_image_source *source, crd_comm *comm, const char *const *arguments,
                             int n, int skip_bad)
 {
-    crd_image_source first = *source; /* rank 0's: without its pointers */
+    image_facts first = {source->preprocessing, source->n_images};
     crd_comm_broadcast(comm, &first, sizeof first);
     int is_other = crd_comm_node(comm) == 0 && crd_comm_rank(comm) > 0;
     return crd_comm_agree(comm,
