@@ -1,8 +1,10 @@
-/* The draw loops with AVX-512: 16 counters at once, so a superblock is four registers. */
+/* The draw loops with AVX-512: 16 counters to a register, so a superblock is four registers, and two
+ * superblocks side by side fill the 32 there are. */
 #include "kernels/floats_avx512.h"
+#include "kernels/variants.h"
 #include "rng/philox.h"
 
-#define WIDTH 16
+enum { WIDTH = 16, N_SIDE_BY_SIDE = 2 };
 
 typedef __m512i words;
 
@@ -14,6 +16,16 @@ static inline words words_all(uint32_t value)
 static inline words words_count(void)
 {
     return _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+}
+
+static inline words words_load(const uint32_t *from)
+{
+    return _mm512_loadu_si512(from);
+}
+
+static inline void words_store(uint32_t *to, words x)
+{
+    _mm512_storeu_si512(to, x);
 }
 
 static inline words words_add(words a, words b)
@@ -67,28 +79,31 @@ static inline words xor3(words a, words b, words c)
     return _mm512_ternarylogic_epi32(a, b, c, 0x96);
 }
 
-/* Philox of 8 counters, one to a 64-bit lane. The multiplication reads only the lower half of a
- * lane, so the upper halves may hold anything and the products are used as they are. */
-static inline void philox8(words c[4], const words keys[CRD_PHILOX_ROUNDS][2])
+/* Even and odd counters in registers of their own, one to a 64-bit lane, then interleaved. The
+ * multiplication reads only the lower half of a lane, so the upper halves may hold anything and the
+ * products are used as they are. */
+static inline void words_philox(words c[N_SIDE_BY_SIDE][4], const words keys[CRD_PHILOX_ROUNDS][2])
 {
+    enum { N = 2 * N_SIDE_BY_SIDE };
     const words m0 = words_all(CRD_PHILOX_M0), m1 = words_all(CRD_PHILOX_M1);
-    for (int round = 0; round < CRD_PHILOX_ROUNDS; round++) {
-        words p0 = _mm512_mul_epu32(c[0], m0), p1 = _mm512_mul_epu32(c[2], m1);
-        c[0] = xor3(_mm512_srli_epi64(p1, 32), c[1], keys[round][0]);
-        c[2] = xor3(_mm512_srli_epi64(p0, 32), c[3], keys[round][1]);
-        c[1] = p1;
-        c[3] = p0;
+    words x[N][4];
+    CRD_UNROLLED for (int i = 0; i < N; i++)
+    {
+        x[i][0] = i % 2 == 0 ? c[i / 2][0] : _mm512_srli_epi64(c[i / 2][0], 32);
+        CRD_UNROLLED for (int word = 1; word < 4; word++) x[i][word] = c[i / 2][word];
     }
-}
-
-/* Even and odd counters apart, then interleaved. */
-static inline void words_philox(words c[4], const words keys[CRD_PHILOX_ROUNDS][2])
-{
-    words odd[4] = {_mm512_srli_epi64(c[0], 32), c[1], c[2], c[3]};
-    philox8(c, keys);
-    philox8(odd, keys);
-    for (int word = 0; word < 4; word++)
-        c[word] = _mm512_mask_shuffle_epi32(c[word], 0xaaaa, odd[word], _MM_PERM_CCAA);
+    CRD_UNROLLED for (int round = 0; round < CRD_PHILOX_ROUNDS; round++)
+        CRD_UNROLLED for (int i = 0; i < N; i++)
+    {
+        words p0 = _mm512_mul_epu32(x[i][0], m0), p1 = _mm512_mul_epu32(x[i][2], m1);
+        x[i][0] = xor3(_mm512_srli_epi64(p1, 32), x[i][1], keys[round][0]);
+        x[i][2] = xor3(_mm512_srli_epi64(p0, 32), x[i][3], keys[round][1]);
+        x[i][1] = p1;
+        x[i][3] = p0;
+    }
+    CRD_UNROLLED for (int i = 0; i < N; i += 2) CRD_UNROLLED for (int word = 0; word < 4; word++)
+        c[i / 2][word] =
+            _mm512_mask_shuffle_epi32(x[i][word], 0xaaaa, x[i + 1][word], _MM_PERM_CCAA);
 }
 
 #include "kernels/draw_body.h"

@@ -2,9 +2,9 @@
  * defines for its instruction set: floats_all, _load, _store, _add, _sub, _mul, _fma (a b + c), _sqrt,
  * _flip (its sign changed where the top bit of a word is set), _choose (where the top bit of a word
  * is set the first, elsewhere the second), floats_of_words (of signed ones) and words_of_bits,
- * floats_of_bits (the same bits); words_all, _count (0, 1, ...), _add, _sub, _and, _shift (to the
- * left); words_philox, all rounds of counters whose last three words are alike; and DRAW_TABLE. The
- * operations are those of rng/normal.h, one by one.
+ * floats_of_bits (the same bits); words_all, _count (0, 1, ...), _load, _store, _add, _sub, _and,
+ * _shift (to the left); words_philox, all rounds of N_SIDE_BY_SIDE times WIDTH counters whose last
+ * three words are alike. The operations are those of rng/normal.h, one by one.
  *
  * A superblock of 64 elements is made from 16 counters, WIDTH at once, without a shuffle of lanes:
  * lane l of their word w is element 16 w + l.
@@ -42,15 +42,29 @@ INLINE void constants_init(constants *k, const crd_stream *stream)
     k->turn = words_all(0x20000000u + crd_stream_turn(stream));
 }
 
-/* The words of the counters of superblock `block` from `first` on. */
-INLINE void random_words(words out[4], const constants *k, int64_t block, int first)
+/* The random words of `n_blocks` superblocks from `block` on, element by element; behind them `out`
+ * has room for those of N_SIDE_BY_SIDE - 1 more. */
+INLINE void random_words(uint32_t *out, const constants *k, int64_t block, int n_blocks)
 {
-    words index = words_add(words_all((uint32_t)(N_COUNTERS * block + first)), words_count());
-    out[0] = index;
-    out[1] = k->draw;
-    out[2] = k->image;
-    out[3] = k->tensor;
-    words_philox(out, k->keys);
+    for (int counter = 0; counter < n_blocks * N_COUNTERS; counter += N_SIDE_BY_SIDE * WIDTH) {
+        words c[N_SIDE_BY_SIDE][4];
+        CRD_UNROLLED for (int i = 0; i < N_SIDE_BY_SIDE; i++)
+        {
+            uint32_t first = (uint32_t)(N_COUNTERS * block + counter + i * WIDTH);
+            c[i][0] = words_add(words_all(first), words_count());
+            c[i][1] = k->draw;
+            c[i][2] = k->image;
+            c[i][3] = k->tensor;
+        }
+        words_philox(c, k->keys);
+        CRD_UNROLLED for (int i = 0; i < N_SIDE_BY_SIDE; i++)
+        {
+            int first = counter + i * WIDTH;
+            uint32_t *to = out + 4 * (first - first % N_COUNTERS) + first % N_COUNTERS;
+            CRD_UNROLLED for (int word = 0; word < 4; word++)
+                words_store(to + N_COUNTERS * word, c[i][word]);
+        }
+    }
 }
 
 /* One step of a polynomial: p t + c. */
@@ -104,90 +118,91 @@ INLINE void pairs(floats out[2], words a, words b, words turn)
     out[1] = floats_mul(r, sine);
 }
 
-INLINE void normals(floats eps[4], const constants *k, int64_t block, int first)
+/* Four numbers of each of WIDTH counters, from their random words. */
+typedef void numbers(floats out[4], const uint32_t *random, const constants *k);
+
+INLINE void normals(floats eps[4], const uint32_t *random, const constants *k)
 {
-    words random[4];
-    random_words(random, k, block, first);
-    pairs(eps, random[0], random[1], k->turn);
-    pairs(eps + 2, random[2], random[3], k->turn);
+    for (int word = 0; word < 4; word += 2)
+        pairs(eps + word, words_load(random + N_COUNTERS * word),
+              words_load(random + N_COUNTERS * (word + 1)), k->turn);
 }
 
-INLINE void signs(floats out[4], const constants *k, int64_t block, int first)
+INLINE void signs(floats out[4], const uint32_t *random, const constants *k)
 {
-    words random[4];
-    random_words(random, k, block, first);
+    (void)k;
     for (int word = 0; word < 4; word++)
-        out[word] = floats_flip(floats_all(1.0f), random[word]);
+        out[word] = floats_flip(floats_all(1.0f), words_load(random + N_COUNTERS * word));
 }
 
-typedef void numbers(floats out[4], const constants *k, int64_t block, int first);
-
-INLINE void superblock(float out[CRD_STREAM_BLOCK], numbers *make, const constants *k,
-                       int64_t block)
+/* One superblock of mu + sigma * number; a NULL sigma stands for 1 and no mu, a NULL mu for 0. */
+INLINE void superblock(float *out, const float *mu, const float *sigma, numbers *make,
+                       const uint32_t *random, const constants *k)
 {
-    for (int first = 0; first < N_COUNTERS; first += WIDTH) {
-        floats part[4];
-        make(part, k, block, first);
-        for (int word = 0; word < 4; word++)
-            floats_store(out + N_COUNTERS * word + first, part[word]);
+    for (int counter = 0; counter < N_COUNTERS; counter += WIDTH) {
+        floats x[4];
+        make(x, random + counter, k);
+        for (int word = 0; word < 4; word++) {
+            int e = N_COUNTERS * word + counter;
+            if (sigma != NULL)
+                x[word] = floats_fma(floats_load(sigma + e), x[word],
+                                     mu != NULL ? floats_load(mu + e) : floats_all(0));
+            floats_store(out + e, x[word]);
+        }
     }
 }
 
-INLINE void fill(float *out, numbers *make, int64_t n, int64_t first, const crd_stream *stream)
+/* The random words of so many superblocks are made before the first is used, and stay in L1: so the
+ * long chains of Philox fill the CPU's window of instructions side by side, and then those of the
+ * normals do, where it would wait for each if they came in turns. */
+enum { N_AHEAD = 8 };
+
+/* superblock() for `n` elements from `first` on, a multiple of CRD_STREAM_BLOCK. */
+INLINE void stretch(float *out, const float *mu, const float *sigma, int64_t n, int64_t first,
+                    const crd_stream *stream, numbers *make)
 {
     constants k;
     constants_init(&k, stream);
-    int64_t n_whole = n - n % CRD_STREAM_BLOCK;
-    for (int64_t i = 0; i < n_whole; i += CRD_STREAM_BLOCK)
-        superblock(out + i, make, &k, (first + i) / CRD_STREAM_BLOCK);
-    if (n_whole == n)
-        return;
-    float tail[CRD_STREAM_BLOCK];
-    superblock(tail, make, &k, (first + n_whole) / CRD_STREAM_BLOCK);
-    memcpy(out + n_whole, tail, (size_t)(n - n_whole) * sizeof *out);
+    _Alignas(64) uint32_t random[(N_AHEAD + N_SIDE_BY_SIDE - 1) * CRD_STREAM_BLOCK];
+    for (int64_t i = 0; i < n; i += CRD_STREAM_BLOCK) {
+        int64_t ahead = i / CRD_STREAM_BLOCK % N_AHEAD, left = n - i;
+        if (ahead == 0) {
+            int64_t n_blocks = (left + CRD_STREAM_BLOCK - 1) / CRD_STREAM_BLOCK;
+            random_words(random, &k, (first + i) / CRD_STREAM_BLOCK,
+                         (int)(n_blocks < N_AHEAD ? n_blocks : N_AHEAD));
+        }
+        const uint32_t *here = random + CRD_STREAM_BLOCK * ahead;
+        if (left >= CRD_STREAM_BLOCK) {
+            superblock(out + i, mu != NULL ? mu + i : NULL, sigma != NULL ? sigma + i : NULL, make,
+                       here, &k);
+        } else {
+            float tail[CRD_STREAM_BLOCK];
+            superblock(tail, NULL, NULL, make, here, &k);
+            for (int64_t j = 0; j < left; j++)
+                out[i + j] = sigma == NULL
+                                 ? tail[j]
+                                 : fmaf(sigma[i + j], tail[j], mu != NULL ? mu[i + j] : 0.0f);
+        }
+    }
 }
 
 static void normal_fill(float *out, int64_t n, int64_t first, const crd_stream *stream)
 {
-    fill(out, normals, n, first, stream);
+    stretch(out, NULL, NULL, n, first, stream, normals);
 }
 
 static void sign_fill(float *out, int64_t n, const crd_stream *stream)
 {
-    fill(out, signs, n, 0, stream);
-}
-
-INLINE void draw_any(float *w, const float *mu, const float *sigma, int64_t n, int64_t first,
-                     const crd_stream *stream)
-{
-    constants k;
-    constants_init(&k, stream);
-    int64_t n_whole = n - n % CRD_STREAM_BLOCK;
-    for (int64_t i = 0; i < n_whole; i += CRD_STREAM_BLOCK)
-        for (int counter = 0; counter < N_COUNTERS; counter += WIDTH) {
-            floats eps[4];
-            normals(eps, &k, (first + i) / CRD_STREAM_BLOCK, counter);
-            for (int word = 0; word < 4; word++) {
-                int64_t e = i + N_COUNTERS * word + counter;
-                floats centre = mu != NULL ? floats_load(mu + e) : floats_all(0);
-                floats_store(w + e, floats_fma(floats_load(sigma + e), eps[word], centre));
-            }
-        }
-    if (n_whole == n)
-        return;
-    float tail[CRD_STREAM_BLOCK];
-    superblock(tail, normals, &k, (first + n_whole) / CRD_STREAM_BLOCK);
-    for (int64_t i = n_whole; i < n; i++)
-        w[i] = fmaf(sigma[i], tail[i - n_whole], mu != NULL ? mu[i] : 0.0f);
+    stretch(out, NULL, NULL, n, 0, stream, signs);
 }
 
 static void draw(float *w, const float *mu, const float *sigma, int64_t n, int64_t first,
                  const crd_stream *stream)
 {
     if (mu != NULL)
-        draw_any(w, mu, sigma, n, first, stream);
+        stretch(w, mu, sigma, n, first, stream, normals);
     else
-        draw_any(w, NULL, sigma, n, first, stream);
+        stretch(w, NULL, sigma, n, first, stream, normals);
 }
 
 #endif

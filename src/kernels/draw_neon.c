@@ -3,7 +3,7 @@
 #include "kernels/floats_neon.h"
 #include "rng/philox.h"
 
-#define WIDTH 8
+enum { WIDTH = 8, N_SIDE_BY_SIDE = 1 };
 
 typedef struct words {
     uint32x4_t low, high;
@@ -18,6 +18,17 @@ static inline words words_count(void)
 {
     static const uint32_t count[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     return (words){vld1q_u32(count), vld1q_u32(count + 4)};
+}
+
+static inline words words_load(const uint32_t *from)
+{
+    return (words){vld1q_u32(from), vld1q_u32(from + 4)};
+}
+
+static inline void words_store(uint32_t *to, words x)
+{
+    vst1q_u32(to, x.low);
+    vst1q_u32(to + 4, x.high);
 }
 
 static inline words words_add(words a, words b)
@@ -96,12 +107,13 @@ static inline void philox_round(uint32x4_t *c0, uint32x4_t *c1, uint32x4_t *c2, 
     *c3 = low0;
 }
 
-static inline void words_philox(words c[4], const words keys[CRD_PHILOX_ROUNDS][2])
+static inline void words_philox(words c[1][4], const words keys[CRD_PHILOX_ROUNDS][2])
 {
+    words *x = c[0];
     for (int round = 0; round < CRD_PHILOX_ROUNDS; round++) {
         uint32x4_t key0 = keys[round][0].low, key1 = keys[round][1].low; /* as .high */
-        philox_round(&c[0].low, &c[1].low, &c[2].low, &c[3].low, key0, key1);
-        philox_round(&c[0].high, &c[1].high, &c[2].high, &c[3].high, key0, key1);
+        philox_round(&x[0].low, &x[1].low, &x[2].low, &x[3].low, key0, key1);
+        philox_round(&x[0].high, &x[1].high, &x[2].high, &x[3].high, key0, key1);
     }
 }
 
