@@ -16,8 +16,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* AHEAD: elements between what is worked on and what is asked for. */
-enum { SUM_LANES = 8, LINE_FLOATS = 16, AHEAD = 256 };
+/* TILE: elements that go through one loop, then through the next. AHEAD: elements between what is worked on and what is
+ * asked for: as many as a unit's gradient is taken at a time, so that they come while the next ones are made. */
+enum { SUM_LANES = 8, LINE_FLOATS = 16, TILE = 64, AHEAD = 1024, TO_L2 = 2 };
 
 /* One step of a polynomial: p x + c. */
 INLINE doubles horner(doubles p, doubles x, double c)
@@ -124,45 +125,51 @@ INLINE floats scales_exp(floats x)
     return floats_scale(p, shifted);
 }
 
-/* crd_scales. */
-INLINE void store_scales(float *sigma, float *slope, floats rho)
+/* crd_scales in two loops, n a multiple of LANES, at most TILE: see posterior_step_tile. Returns whether every rho is
+ * finite. */
+INLINE floats scales_tile(float *sigma, float *slope, const float *rho, int64_t n)
 {
-    floats zero = floats_all(0), one = floats_all(1);
-    floats x = floats_sub(floats_all(-0.0F), floats_abs(rho));
-    floats e = scales_exp(floats_max(x, floats_all(CRD_SCALES_LEAST)));
-    floats one_e = floats_add(one, e), two_e = floats_add(floats_all(2), e);
-    floats inverse = floats_div(one, floats_mul(one_e, two_e));
-    floats s = floats_mul(floats_mul(e, one_e), inverse), ss = floats_mul(s, s);
-    floats p = floats_all(CRD_SCALES_ARTANH_3);
-    p = horner_floats(p, ss, CRD_SCALES_ARTANH_2);
-    p = horner_floats(p, ss, CRD_SCALES_ARTANH_1);
-    p = horner_floats(p, ss, CRD_SCALES_ARTANH_0);
-    floats small = floats_fma(floats_mul(p, ss), s, floats_add(s, s));
-    floats numerator = floats_if_less(zero, rho, one, e);
-    floats_store(sigma, floats_add(floats_max(rho, zero), small));
-    floats_store(slope, floats_mul(floats_mul(numerator, two_e), inverse));
+    float powers[TILE];
+    const floats zero = floats_all(0), one = floats_all(1);
+    floats finite = floats_below(zero, INFINITY);
+    for (int64_t i = 0; i < n; i += LANES) {
+        floats r = floats_load(rho + i), x = floats_sub(floats_all(-0.0F), floats_abs(r));
+        finite = floats_and(finite, floats_below(r, INFINITY));
+        floats_store(powers + i, scales_exp(floats_max(x, floats_all(CRD_SCALES_LEAST))));
+    }
+    for (int64_t i = 0; i < n; i += LANES) {
+        floats r = floats_load(rho + i), e = floats_load(powers + i);
+        floats one_e = floats_add(one, e), two_e = floats_add(floats_all(2), e);
+        floats inverse = floats_div(one, floats_mul(one_e, two_e));
+        floats s = floats_mul(floats_mul(e, one_e), inverse), ss = floats_mul(s, s);
+        floats p = floats_all(CRD_SCALES_ARTANH_3);
+        p = horner_floats(p, ss, CRD_SCALES_ARTANH_2);
+        p = horner_floats(p, ss, CRD_SCALES_ARTANH_1);
+        p = horner_floats(p, ss, CRD_SCALES_ARTANH_0);
+        floats small = floats_fma(floats_mul(p, ss), s, floats_add(s, s));
+        floats numerator = floats_if_less(zero, r, one, e);
+        floats_store(sigma + i, floats_add(floats_max(r, zero), small));
+        floats_store(slope + i, floats_mul(floats_mul(numerator, two_e), inverse));
+    }
+    return finite;
 }
 
 static int scales(float *sigma, float *slope, const float *rho, int64_t n)
 {
     floats finite = floats_below(floats_all(0), INFINITY);
-    int64_t i = 0;
-    for (; i < n; i += LANES) {
-        float in[LANES] = {0}, out[2][LANES];
-        size_t bytes = (size_t)(n - i) * sizeof *in;
-        if (n - i >= LANES) {
-            floats r = floats_load(rho + i);
-            finite = floats_and(finite, floats_below(r, INFINITY));
-            store_scales(sigma + i, slope + i, r);
-            continue;
-        }
-        memcpy(in, rho + i, bytes);
-        floats r = floats_load(in);
-        finite = floats_and(finite, floats_below(r, INFINITY));
-        store_scales(out[0], out[1], r);
-        memcpy(sigma + i, out[0], bytes);
-        memcpy(slope + i, out[1], bytes);
+    int64_t n_whole = n - n % LANES, i = 0;
+    for (int64_t n_here; i < n_whole; i += n_here) {
+        n_here = n_whole - i < TILE ? n_whole - i : TILE;
+        finite = floats_and(finite, scales_tile(sigma + i, slope + i, rho + i, n_here));
     }
+    if (i == n)
+        return floats_all_set(finite);
+    float in[LANES] = {0}, out[2][LANES];
+    size_t bytes = (size_t)(n - i) * sizeof *in;
+    memcpy(in, rho + i, bytes);
+    finite = floats_and(finite, scales_tile(out[0], out[1], in, LANES));
+    memcpy(sigma + i, out[0], bytes);
+    memcpy(slope + i, out[1], bytes);
     return floats_all_set(finite);
 }
 
@@ -380,35 +387,44 @@ static int adam(float *params, const float *grads, float *mean, float *square, i
     return floats_all_set(finite);
 }
 
-/* LANES elements from i on. */
-INLINE floats posterior_step_block(const crd_posterior_step *s, int64_t i, const kl_factors *k,
-                                   doubles unit)
-{
-    const float *means = s->prior.means == NULL ? NULL : s->prior.means + i;
-    const floats clip = floats_all(s->clip);
-    floats grads[2], params[2];
-    for (int b = 0; b < 2; b++)
-        grads[b] = read_of(s->sums[b] + i, unit);
-    add_kl_gradient(&grads[0], &grads[1], s->params[0] + i, s->sigma + i, s->slope + i, means, k);
-    for (int b = 0; b < 2; b++)
-        params[b] = step_adam(s->params[b] + i, floats_mul(grads[b], clip), s->means[b] + i,
-                              s->squares[b] + i, &s->adam);
-    store_scales(s->sigma + i, s->slope + i, params[1]);
-    return floats_and(floats_below(params[0], INFINITY), floats_below(params[1], INFINITY));
-}
-
-/* Asks for a cache line of each of ten arrays, more than the hardware foresees by itself. */
-INLINE void fetch_ahead(const crd_posterior_step *s, int64_t i)
+/* Asks for a cache line of each of eight arrays. */
+INLINE void fetch(const crd_posterior_step *s, int64_t i)
 {
     for (int b = 0; b < 2; b++) {
-        __builtin_prefetch(s->sums[b] + i);
-        __builtin_prefetch(s->sums[b] + i + LINE_FLOATS / 2);
-        __builtin_prefetch(s->params[b] + i);
-        __builtin_prefetch(s->means[b] + i);
-        __builtin_prefetch(s->squares[b] + i);
+        __builtin_prefetch(s->params[b] + i, 0, TO_L2);
+        __builtin_prefetch(s->means[b] + i, 0, TO_L2);
+        __builtin_prefetch(s->squares[b] + i, 0, TO_L2);
     }
-    __builtin_prefetch(s->sigma + i);
-    __builtin_prefetch(s->slope + i);
+    __builtin_prefetch(s->sigma + i, 0, TO_L2);
+    __builtin_prefetch(s->slope + i, 0, TO_L2);
+}
+
+/* Elements [first, first + n), at most TILE, a multiple of LANES. Each loop's chains of operations are short, so that
+ * those of several blocks fill the CPU's window of instructions side by side; one loop's would not. */
+INLINE floats posterior_step_tile(const crd_posterior_step *s, int64_t first, int64_t n,
+                                  const kl_factors *k, doubles unit, int64_t ahead)
+{
+    float grads[2][TILE];
+    const floats clip = floats_all(s->clip);
+    floats finite = floats_below(floats_all(0), INFINITY);
+    for (int64_t t = 0; t < n; t += LANES) {
+        int64_t i = first + t;
+        floats dmu = read_of(s->sums[0] + i, unit), drho = read_of(s->sums[1] + i, unit);
+        add_kl_gradient(&dmu, &drho, s->params[0] + i, s->sigma + i, s->slope + i,
+                        s->prior.means == NULL ? NULL : s->prior.means + i, k);
+        floats_store(grads[0] + t, floats_mul(dmu, clip));
+        floats_store(grads[1] + t, floats_mul(drho, clip));
+    }
+    for (int64_t t = 0; t < n; t += LANES) {
+        int64_t i = first + t;
+        if (t % LINE_FLOATS == 0)
+            fetch(s, i + ahead);
+        for (int b = 0; b < 2; b++)
+            finite = floats_and(finite, adam_block(s->params[b] + i, grads[b] + t, s->means[b] + i,
+                                                   s->squares[b] + i, &s->adam));
+    }
+    return floats_and(finite,
+                      scales_tile(s->sigma + first, s->slope + first, s->params[1] + first, n));
 }
 
 /* What is left behind them, on the stack. */
@@ -436,7 +452,7 @@ static floats posterior_step_rest(const crd_posterior_step *s, int64_t first, in
     }
     for (int f = 0; f < 8; f++)
         memcpy(block[f], from[f] + first, bytes);
-    floats finite = posterior_step_block(&rest, 0, k, unit);
+    floats finite = posterior_step_tile(&rest, 0, LANES, k, unit, 0);
     for (int f = 0; f < 8; f++)
         memcpy(from[f] + first, block[f], bytes);
     return finite;
@@ -448,14 +464,13 @@ static int posterior_step(const crd_posterior_step *step, int64_t n)
     const kl_factors k = make_kl_factors(&s.prior);
     const doubles unit = doubles_all(s.unit);
     floats finite = floats_below(floats_all(0), INFINITY);
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        if (i % LINE_FLOATS == 0)
-            fetch_ahead(&s, i + AHEAD);
-        finite = floats_and(finite, posterior_step_block(&s, i, &k, unit));
+    int64_t n_whole = n - n % LANES;
+    for (int64_t i = 0, n_here; i < n_whole; i += n_here) {
+        n_here = n_whole - i < TILE ? n_whole - i : TILE;
+        finite = floats_and(finite, posterior_step_tile(&s, i, n_here, &k, unit, AHEAD));
     }
-    if (i < n)
-        finite = floats_and(finite, posterior_step_rest(step, i, n - i, &k, unit));
+    if (n_whole < n)
+        finite = floats_and(finite, posterior_step_rest(step, n_whole, n - n_whole, &k, unit));
     return floats_all_set(finite);
 }
 
