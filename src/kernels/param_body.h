@@ -295,6 +295,7 @@ INLINE int accumulate_any(int64_t *sums, const float *values, const float *facto
     floats fits = floats_below(floats_all(0), INFINITY);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) {
+        __builtin_prefetch(values + i + AHEAD, 0, TO_L2);
         floats v = floats_load(values + i);
         if (factors != NULL)
             v = floats_mul(v, floats_load(factors + i));
