@@ -20,9 +20,7 @@ static void pack(float *strip, const float *in, int64_t plane, int64_t n, int n_
         int n_here = n - i < CRD_LANES ? (int)(n - i) : CRD_LANES;
         lanes block[CRD_LANES];
         if (n_here == CRD_LANES && n_channels == CRD_LANES) {
-            for (int c = 0; c < CRD_LANES; c++)
-                block[c] = lanes_load(in + c * plane + i);
-            lanes_transpose(block);
+            lanes_load_transposed(block, in + i, plane);
             for (int k = 0; k < CRD_LANES; k++)
                 lanes_store(strip + (i + k) * CRD_LANES, block[k]);
         } else {

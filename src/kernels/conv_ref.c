@@ -59,7 +59,9 @@ static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int
 
 /* Source of the matrices: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR
  * 2016, section 4.3; here for the points 0, +-p, +-q and infinity. Polynomials with all points but one
- * for zeros; powers of the points; powers over the first ones' values at the point left out. */
+ * for zeros; powers of the points; powers over the first ones' values at the point left out. A point's
+ * factor OF_ may stand in any of the three: it is where it costs nothing, in the forward maps never with
+ * the weights, which a draw maps for a few pixels only. */
 #define P CRD_WINOGRAD_NEAR
 #define Q CRD_WINOGRAD_FAR
 #define P2 (P * P)
@@ -69,18 +71,21 @@ static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int
 #define OF_Q (1 / (2 * Q2 * (Q2 - P2)))
 
 static const double in_matrix[IN][IN] = {
-    {P2 * Q2, 0, -P2 - Q2, 0, 1, 0}, {0, -P *Q2, -Q2, P, 1, 0}, {0, P *Q2, -Q2, -P, 1, 0},
-    {0, -Q *P2, -P2, Q, 1, 0},       {0, Q *P2, -P2, -Q, 1, 0}, {0, P2 *Q2, 0, -P2 - Q2, 0, 1},
+    {1, 0, -OF_ZERO *(P2 + Q2), 0, OF_ZERO, 0},
+    {0, -P *Q2, -Q2, P, 1, 0},
+    {0, P *Q2, -Q2, -P, 1, 0},
+    {0, -Q *P2, -P2, Q, 1, 0},
+    {0, Q *P2, -P2, -Q, 1, 0},
+    {0, P2 *Q2, 0, -P2 - Q2, 0, 1},
 };
 static const double out_matrix[OUT][IN] = {
-    {1, 1, 1, 1, 1, 0},
-    {0, P, -P, Q, -Q, 0},
-    {0, P2, P2, Q2, Q2, 0},
-    {0, P *P2, -P *P2, Q *Q2, -Q *Q2, 1},
+    {1, OF_P, OF_P, OF_Q, OF_Q, 0},
+    {0, OF_P *P, -OF_P *P, OF_Q *Q, -OF_Q *Q, 0},
+    {0, OF_P *P2, OF_P *P2, OF_Q *Q2, OF_Q *Q2, 0},
+    {0, OF_P *P *P2, -OF_P *P *P2, OF_Q *Q *Q2, -OF_Q *Q *Q2, 1},
 };
 static const double weight_matrix[IN][3] = {
-    {OF_ZERO, 0, 0},           {OF_P, P *OF_P, P2 *OF_P},  {OF_P, -P *OF_P, P2 *OF_P},
-    {OF_Q, Q *OF_Q, Q2 *OF_Q}, {OF_Q, -Q *OF_Q, Q2 *OF_Q}, {0, 0, 1},
+    {1, 0, 0}, {1, P, P2}, {1, -P, P2}, {1, Q, Q2}, {1, -Q, Q2}, {0, 0, 1},
 };
 
 static const double out_transposed[IN][OUT] = {
@@ -88,7 +93,7 @@ static const double out_transposed[IN][OUT] = {
     {1, Q, Q2, Q *Q2}, {1, -Q, Q2, -Q *Q2}, {0, 0, 0, 1},
 };
 static const double weight_transposed[3][IN] = {
-    {OF_ZERO, OF_P, OF_P, OF_Q, OF_Q, 0},
+    {1, OF_P, OF_P, OF_Q, OF_Q, 0},
     {0, P *OF_P, -P *OF_P, Q *OF_Q, -Q *OF_Q, 0},
     {0, P2 *OF_P, P2 *OF_P, Q2 *OF_Q, Q2 *OF_Q, 1},
 };

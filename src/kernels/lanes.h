@@ -78,4 +78,11 @@ static inline void lanes_transpose(lanes r[16])
         r[i] = (lanes){blocks[0][i / 8][i % 8], blocks[1][i / 8][i % 8]};
 }
 
+static inline void lanes_load_transposed(lanes r[16], const float *from, int64_t step)
+{
+    for (int i = 0; i < 16; i++)
+        r[i] = lanes_load(from + i * step);
+    lanes_transpose(r);
+}
+
 #endif

@@ -1,5 +1,5 @@
 /** The one-dimensional maps of Winograd's algorithm over `lanes`; the includer has defined those, as
- * for kernels/conv_body.h. conv_ref.c has the matrices. */
+ * for kernels/conv_body.h. conv_ref.c has the matrices, and says where the points' factors are. */
 #ifndef CRD_KERNELS_WINOGRAD_BODY_H
 #define CRD_KERNELS_WINOGRAD_BODY_H
 
@@ -34,7 +34,7 @@ INLINE void in_six(lanes t[6], const lanes d[6])
 {
     both(&t[1], &t[2], times(-FAR2, d[2], d[4]), NEAR, times(-FAR2, d[1], d[3]));
     both(&t[3], &t[4], times(-NEAR2, d[2], d[4]), FAR, times(-NEAR2, d[1], d[3]));
-    t[0] = times(NEAR2 * FAR2, d[0], times(-NEAR2 - FAR2, d[2], d[4]));
+    t[0] = times(-OF_ZERO * (NEAR2 + FAR2), d[2], times(OF_ZERO, d[4], d[0]));
     t[5] = times(NEAR2 * FAR2, d[1], times(-NEAR2 - FAR2, d[3], d[5]));
 }
 
@@ -61,19 +61,18 @@ INLINE void out_six(lanes y[4], const lanes m[6])
 {
     lanes near_sum = lanes_add(m[1], m[2]), near_difference = lanes_sub(m[1], m[2]);
     lanes far_sum = lanes_add(m[3], m[4]), far_difference = lanes_sub(m[3], m[4]);
-    y[0] = lanes_add(lanes_add(m[0], near_sum), far_sum);
-    y[1] = times(NEAR, near_difference, lanes_mul(all(FAR), far_difference));
-    y[2] = times(NEAR2, near_sum, lanes_mul(all(FAR2), far_sum));
-    y[3] = times(NEAR * NEAR2, near_difference, times(FAR * FAR2, far_difference, m[5]));
+    y[0] = times(OF_NEAR, near_sum, times(OF_FAR, far_sum, m[0]));
+    y[1] = times(OF_NEAR * NEAR, near_difference, lanes_mul(all(OF_FAR * FAR), far_difference));
+    y[2] = times(OF_NEAR * NEAR2, near_sum, lanes_mul(all(OF_FAR * FAR2), far_sum));
+    y[3] = times(OF_NEAR * NEAR * NEAR2, near_difference,
+                 times(OF_FAR * FAR * FAR2, far_difference, m[5]));
 }
 
 INLINE void weights_three(lanes u[6], const lanes g[3])
 {
-    lanes near_even = times(OF_NEAR, g[0], lanes_mul(all(NEAR2 * OF_NEAR), g[2]));
-    lanes far_even = times(OF_FAR, g[0], lanes_mul(all(FAR2 * OF_FAR), g[2]));
-    u[0] = lanes_mul(all(OF_ZERO), g[0]);
-    both(&u[1], &u[2], near_even, NEAR * OF_NEAR, g[1]);
-    both(&u[3], &u[4], far_even, FAR * OF_FAR, g[1]);
+    u[0] = g[0];
+    both(&u[1], &u[2], times(NEAR2, g[2], g[0]), NEAR, g[1]);
+    both(&u[3], &u[4], times(FAR2, g[2], g[0]), FAR, g[1]);
     u[5] = g[2];
 }
 
@@ -108,7 +107,7 @@ INLINE void out_transposed_four(lanes t[6], const lanes d[4])
 INLINE void weights_transposed_six(lanes g[3], const lanes u[6])
 {
     lanes near_sum = lanes_add(u[1], u[2]), far_sum = lanes_add(u[3], u[4]);
-    g[0] = times(OF_ZERO, u[0], times(OF_NEAR, near_sum, lanes_mul(all(OF_FAR), far_sum)));
+    g[0] = times(OF_NEAR, near_sum, times(OF_FAR, far_sum, u[0]));
     g[1] = times(NEAR * OF_NEAR, lanes_sub(u[1], u[2]),
                  lanes_mul(all(FAR * OF_FAR), lanes_sub(u[3], u[4])));
     g[2] = times(NEAR2 * OF_NEAR, near_sum, times(FAR2 * OF_FAR, far_sum, u[5]));
