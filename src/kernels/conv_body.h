@@ -1,7 +1,8 @@
 /** The loops of convolution over `lanes`, 16 floats, which the file that includes this one defines
  * for its instruction set: the type; lanes_zero, _all (of one float), _load, _store, _load_n and
  * _store_n (the first n only, 0 elsewhere), _add, _sub, _mul, _fma (a b + c), _max; lanes_transpose;
- * PANELS and MAX_WIDTH (see kernels/products_body.h); and CONV_TABLE.
+ * lanes_load_four (to r[k], element k of each of 16 rows that are `step` apart); PANELS and MAX_WIDTH
+ * (see kernels/products_body.h); and CONV_TABLE.
  */
 #ifndef CRD_KERNELS_CONV_BODY_H
 #define CRD_KERNELS_CONV_BODY_H
@@ -14,22 +15,32 @@ typedef float word;
 #include "kernels/products_body.h"
 #include "kernels/winograd_body.h"
 
+/* Up to 16 pixels of up to 16 channels. */
+INLINE void pack_some(float *strip, const float *in, int64_t plane, int n, int n_channels)
+{
+    lanes block[CRD_LANES];
+    for (int c = 0; c < CRD_LANES; c++)
+        block[c] = c < n_channels ? lanes_load_n(in + c * plane, n) : lanes_zero();
+    lanes_transpose(block);
+    for (int k = 0; k < n; k++)
+        lanes_store(strip + k * CRD_LANES, block[k]);
+}
+
+/* Four pixels at a time; the last four may overlap those before. */
 static void pack(float *strip, const float *in, int64_t plane, int64_t n, int n_channels)
 {
-    for (int64_t i = 0; i < n; i += CRD_LANES) {
-        int n_here = n - i < CRD_LANES ? (int)(n - i) : CRD_LANES;
-        lanes block[CRD_LANES];
-        if (n_here == CRD_LANES && n_channels == CRD_LANES) {
-            lanes_load_transposed(block, in + i, plane);
-            for (int k = 0; k < CRD_LANES; k++)
-                lanes_store(strip + (i + k) * CRD_LANES, block[k]);
-        } else {
-            for (int c = 0; c < CRD_LANES; c++)
-                block[c] = c < n_channels ? lanes_load_n(in + c * plane + i, n_here) : lanes_zero();
-            lanes_transpose(block);
-            for (int k = 0; k < n_here; k++)
-                lanes_store(strip + (i + k) * CRD_LANES, block[k]);
-        }
+    if (n_channels < CRD_LANES || n < 4) {
+        for (int64_t i = 0; i < n; i += CRD_LANES)
+            pack_some(strip + i * CRD_LANES, in + i, plane,
+                      n - i < CRD_LANES ? (int)(n - i) : CRD_LANES, n_channels);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += 4) {
+        lanes pixels[4];
+        int64_t at = i < n - 4 ? i : n - 4;
+        lanes_load_four(pixels, in + at, plane);
+        for (int k = 0; k < 4; k++)
+            lanes_store(strip + (at + k) * CRD_LANES, pixels[k]);
     }
 }
 

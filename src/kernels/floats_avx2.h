@@ -4,6 +4,7 @@
 #define CRD_KERNELS_FLOATS_AVX2_H
 
 #include <immintrin.h>
+#include <stdint.h>
 
 typedef __m256 floats;
 
@@ -121,6 +122,22 @@ static inline void floats_transpose(floats r[8])
         __m256 a = r[i], b = r[4 + i];
         r[i] = _mm256_permute2f128_ps(a, b, 0x20);
         r[4 + i] = _mm256_permute2f128_ps(a, b, 0x31);
+    }
+}
+
+/* Element k of 8 rows, `step` apart, to r[k]. */
+static inline void floats_load_four(floats r[4], const float *from, int64_t step)
+{
+    __m256 t[4];
+    for (int i = 0; i < 4; i++)
+        t[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from + i * step)),
+                                    _mm_loadu_ps(from + (4 + i) * step), 1);
+    for (int k = 0; k < 2; k++) {
+        __m256 a = k == 0 ? _mm256_unpacklo_ps(t[0], t[1]) : _mm256_unpackhi_ps(t[0], t[1]);
+        __m256 b = k == 0 ? _mm256_unpacklo_ps(t[2], t[3]) : _mm256_unpackhi_ps(t[2], t[3]);
+        __m256d c = _mm256_castps_pd(a), d = _mm256_castps_pd(b);
+        r[2 * k] = _mm256_castpd_ps(_mm256_unpacklo_pd(c, d));
+        r[2 * k + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(c, d));
     }
 }
 

@@ -4,6 +4,7 @@
 #define CRD_KERNELS_FLOATS_NEON_H
 
 #include <arm_neon.h>
+#include <stdint.h>
 
 typedef struct floats {
     float32x4_t low, high;
@@ -172,6 +173,20 @@ static inline void floats_transpose(floats r[8])
         floats_transpose4(blocks[block / 2][block % 2]);
     for (int i = 0; i < 8; i++)
         r[i] = (floats){blocks[0][i / 4][i % 4], blocks[1][i / 4][i % 4]};
+}
+
+/* Element k of 8 rows, `step` apart, to r[k]. */
+static inline void floats_load_four(floats r[4], const float *from, int64_t step)
+{
+    float32x4_t low[4], high[4];
+    for (int i = 0; i < 4; i++) {
+        low[i] = vld1q_f32(from + i * step);
+        high[i] = vld1q_f32(from + (4 + i) * step);
+    }
+    floats_transpose4(low);
+    floats_transpose4(high);
+    for (int k = 0; k < 4; k++)
+        r[k] = (floats){low[k], high[k]};
 }
 
 #endif

@@ -1,5 +1,6 @@
 /** The `lanes` of kernels/conv_body.h, 16 floats, as two `floats` of 8, which the file that includes
- * this one has defined: the same functions of 8, and floats_transpose of 8 x 8. */
+ * this one has defined: the same functions of 8, floats_transpose of 8 x 8; and
+ * floats_load_four. */
 #ifndef CRD_KERNELS_LANES_H
 #define CRD_KERNELS_LANES_H
 
@@ -78,11 +79,13 @@ static inline void lanes_transpose(lanes r[16])
         r[i] = (lanes){blocks[0][i / 8][i % 8], blocks[1][i / 8][i % 8]};
 }
 
-static inline void lanes_load_transposed(lanes r[16], const float *from, int64_t step)
+static inline void lanes_load_four(lanes r[4], const float *from, int64_t step)
 {
-    for (int i = 0; i < 16; i++)
-        r[i] = lanes_load(from + i * step);
-    lanes_transpose(r);
+    floats low[4], high[4];
+    floats_load_four(low, from, step);
+    floats_load_four(high, from + 8 * step, step);
+    for (int k = 0; k < 4; k++)
+        r[k] = (lanes){low[k], high[k]};
 }
 
 #endif

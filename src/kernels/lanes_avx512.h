@@ -91,28 +91,25 @@ static inline __attribute__((always_inline)) void lanes_transpose(lanes r[16])
     }
 }
 
-/* 16 x 16 from rows `step` apart. Quarters of rows 4 apart are loaded into one register each, which
- * leaves only the transposition within quarters to the shuffles. */
-static inline __attribute__((always_inline)) void lanes_load_transposed(lanes r[16],
-                                                                        const float *from,
-                                                                        int64_t step)
+/* Quarters of rows 4 apart are loaded into one register each, which leaves only the transposition within
+ * quarters to the shuffles. */
+static inline __attribute__((always_inline)) void lanes_load_four(lanes r[4], const float *from,
+                                                                  int64_t step)
 {
-    for (int quarter = 0; quarter < 16; quarter += 4) {
-        lanes t[4];
-        for (int i = 0; i < 4; i++) {
-            const float *row = from + i * step + quarter;
-            t[i] = _mm512_castps128_ps512(_mm_loadu_ps(row));
-            t[i] = _mm512_mask_broadcast_f32x4(t[i], 0x00f0, _mm_loadu_ps(row + 4 * step));
-            t[i] = _mm512_mask_broadcast_f32x4(t[i], 0x0f00, _mm_loadu_ps(row + 8 * step));
-            t[i] = _mm512_mask_broadcast_f32x4(t[i], 0xf000, _mm_loadu_ps(row + 12 * step));
-        }
-        for (int k = 0; k < 2; k++) {
-            lanes a = k == 0 ? _mm512_unpacklo_ps(t[0], t[1]) : _mm512_unpackhi_ps(t[0], t[1]);
-            lanes b = k == 0 ? _mm512_unpacklo_ps(t[2], t[3]) : _mm512_unpackhi_ps(t[2], t[3]);
-            __m512d c = _mm512_castps_pd(a), d = _mm512_castps_pd(b);
-            r[quarter + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
-            r[quarter + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
-        }
+    lanes t[4];
+    for (int i = 0; i < 4; i++) {
+        const float *row = from + i * step;
+        t[i] = _mm512_castps128_ps512(_mm_loadu_ps(row));
+        t[i] = _mm512_mask_broadcast_f32x4(t[i], 0x00f0, _mm_loadu_ps(row + 4 * step));
+        t[i] = _mm512_mask_broadcast_f32x4(t[i], 0x0f00, _mm_loadu_ps(row + 8 * step));
+        t[i] = _mm512_mask_broadcast_f32x4(t[i], 0xf000, _mm_loadu_ps(row + 12 * step));
+    }
+    for (int k = 0; k < 2; k++) {
+        lanes a = k == 0 ? _mm512_unpacklo_ps(t[0], t[1]) : _mm512_unpackhi_ps(t[0], t[1]);
+        lanes b = k == 0 ? _mm512_unpacklo_ps(t[2], t[3]) : _mm512_unpackhi_ps(t[2], t[3]);
+        __m512d c = _mm512_castps_pd(a), d = _mm512_castps_pd(b);
+        r[2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
+        r[2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
     }
 }
 
