@@ -51,18 +51,27 @@ int64_t crd_conv_panel_room(const crd_conv *conv)
     return CRD_LANES * conv->n_terms + CRD_WEIGHT_SLACK;
 }
 
+const float *crd_conv_panel_rows(float *room, const crd_conv *conv, const crd_layer_args *args,
+                                 int64_t group, int64_t panel)
+{
+    const crd_conv *source = conv->forward;
+    if (source != NULL)
+        return args->params[CRD_PARAM_WEIGHT] + group * source->n_out * source->n_terms +
+               panel * CRD_LANES * kernel_pixels(source);
+    int64_t channel = group * conv->n_out + panel * CRD_LANES;
+    return crd_layer_weights(room, args, channel * conv->n_terms,
+                             crd_conv_panel_lanes(conv, panel) * conv->n_terms);
+}
+
 /* 16 neighbouring input channels of the source are the panel's lanes; they lie side by side for each
  * of its output channels, which become terms. From one of these to the next it is too far for the hardware to
  * foresee. */
-static void make_transposed_panel(float *out, float *room, const crd_conv *conv,
-                                  const crd_layer_args *args, int64_t group, int64_t panel)
+static void turn_transposed(float *out, float *room, const float *from, const crd_conv *conv,
+                            int n_lanes, int64_t n)
 {
     const crd_conv *source = conv->forward;
     int64_t n_taps = kernel_pixels(conv), n_source_taps = kernel_pixels(source);
-    int n_lanes = crd_conv_panel_lanes(conv, panel);
-    const float *from = args->params[CRD_PARAM_WEIGHT] + group * source->n_out * source->n_terms +
-                        panel * CRD_LANES * n_source_taps;
-    for (int64_t in = 0; in < conv->n_in; in++, from += source->n_terms) {
+    for (int64_t in = 0; in < n; in++, from += source->n_terms) {
         for (int64_t i = 0; i <= n_lanes * n_source_taps; i += LINE_FLOATS)
             __builtin_prefetch(from + ROWS_AHEAD * source->n_terms + i);
         if (n_source_taps == 1) {
@@ -77,40 +86,39 @@ static void make_transposed_panel(float *out, float *room, const crd_conv *conv,
     }
 }
 
+void crd_conv_turn_rows(float *out, float *room, const float *rows, const crd_conv *conv,
+                        int64_t panel, int64_t first, int64_t n)
+{
+    int n_lanes = crd_conv_panel_lanes(conv, panel);
+    if (conv->forward != NULL)
+        turn_transposed(out, room, rows + first * conv->forward->n_terms, conv, n_lanes, n);
+    else
+        crd_kernels_get()->conv->pack(out, rows + first * kernel_pixels(conv), conv->n_terms,
+                                      n * kernel_pixels(conv), n_lanes);
+}
+
 void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const crd_layer_args *args,
                          int64_t group, int64_t panel)
 {
-    if (conv->forward != NULL) {
-        make_transposed_panel(out, room, conv, args, group, panel);
-        return;
-    }
-    int64_t channel = group * conv->n_out + panel * CRD_LANES;
-    int n_lanes = crd_conv_panel_lanes(conv, panel);
-    const float *rows =
-        crd_layer_weights(room, args, channel * conv->n_terms, n_lanes * conv->n_terms);
-    crd_kernels_get()->conv->pack(out, rows, conv->n_terms, conv->n_terms, n_lanes);
+    const float *rows = crd_conv_panel_rows(room, conv, args, group, panel);
+    crd_conv_turn_rows(out, room, rows, conv, panel, 0, conv->n_in);
 }
-
-/* Channels whose weights are turned at once, so that they are rounded while in L1. */
-enum { CHANNELS_AT_ONCE = 16 };
 
 int64_t crd_conv_pairs_room(const crd_conv *conv)
 {
-    return crd_conv_panel_room(conv) + CRD_LANES * CHANNELS_AT_ONCE * kernel_pixels(conv);
+    return crd_conv_panel_room(conv) + CRD_LANES * CRD_CHANNELS_AT_ONCE * kernel_pixels(conv);
 }
 
 void crd_conv_make_pairs(uint32_t *out, float *room, const crd_conv *conv,
                          const crd_layer_args *args, int64_t group, int64_t panel)
 {
     const crd_kernels *kernels = crd_kernels_get();
-    int64_t channel = group * conv->n_out + panel * CRD_LANES, taps = kernel_pixels(conv);
-    int n_lanes = crd_conv_panel_lanes(conv, panel);
+    int64_t step = kernel_pixels(conv) * CRD_LANES;
     float *turned = room + crd_conv_panel_room(conv);
-    const float *rows =
-        crd_layer_weights(room, args, channel * conv->n_terms, n_lanes * conv->n_terms);
-    for (int64_t first = 0; first < conv->n_in; first += CHANNELS_AT_ONCE) {
-        int64_t n = crd_smaller(CHANNELS_AT_ONCE, conv->n_in - first), step = taps * CRD_LANES;
-        kernels->conv->pack(turned, rows + first * taps, conv->n_terms, n * taps, n_lanes);
+    const float *rows = crd_conv_panel_rows(room, conv, args, group, panel);
+    for (int64_t first = 0; first < conv->n_in; first += CRD_CHANNELS_AT_ONCE) {
+        int64_t n = crd_smaller(CRD_CHANNELS_AT_ONCE, conv->n_in - first);
+        crd_conv_turn_rows(turned, room, rows, conv, panel, first, n);
         for (int64_t in = 0; in < n; in += 2, out += step) {
             const float *second = in + 1 < n ? turned + (in + 1) * step : NULL;
             kernels->bf16->round_pairs(out, turned + in * step, second, step);

@@ -55,7 +55,7 @@ static blocking block(const crd_conv *conv, int is_bf16)
 
 typedef struct parts {
     int64_t *terms, *at;
-    float *strip, *room, *panel, *sums;
+    float *strip, *room, *turned, *sums;
     float *points, *weights; /* in words */
     int64_t n_floats;
 } parts;
@@ -70,7 +70,7 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
     p.strip = crd_scratch_floats(&room, IN * b->pitch * CRD_LANES);
     p.points = crd_scratch_floats(&room, POINTS * b->point_step);
     p.room = crd_scratch_floats(&room, crd_conv_panel_room(conv));
-    p.panel = crd_scratch_floats(&room, conv->n_terms * CRD_LANES);
+    p.turned = crd_scratch_floats(&room, CRD_CHANNELS_AT_ONCE * 9 * CRD_LANES);
     p.weights = crd_scratch_floats(&room, n_panels * POINTS * b->weight_step);
     p.sums = crd_scratch_floats(&room, PANELS * POINTS * b->n_tiles * CRD_LANES);
     p.n_floats = room.n_floats;
@@ -181,13 +181,16 @@ static void transform_out(const parts *p, const float *sums, const crd_conv *con
 static void make_weights(float *weights, const parts *p, const crd_conv *conv, const blocking *b,
                          const crd_layer_args *args, int64_t group, int64_t panel)
 {
-    crd_conv_make_panel(p->panel, p->room, conv, args, group, panel);
     const crd_kernels *kernels = crd_kernels_get();
-    if (b->is_bf16)
-        kernels->bf16->winograd_weights((uint32_t *)(void *)weights, b->weight_step, p->panel,
-                                        b->n_groups);
-    else
-        kernels->conv->winograd_weights(weights, b->weight_step, p->panel, conv->n_in);
+    const float *rows = crd_conv_panel_rows(p->room, conv, args, group, panel);
+    for (int64_t first = 0; first < conv->n_in; first += CRD_CHANNELS_AT_ONCE) {
+        float *to = weights + first * b->words;
+        crd_conv_turn_rows(p->turned, p->room, rows, conv, panel, first, CRD_CHANNELS_AT_ONCE);
+        if (b->is_bf16)
+            kernels->bf16->winograd_weights((uint32_t *)(void *)to, b->weight_step, p->turned, 1);
+        else
+            kernels->conv->winograd_weights(to, b->weight_step, p->turned, CRD_CHANNELS_AT_ONCE);
+    }
 }
 
 /* The products of a pair of panels at all points. */
