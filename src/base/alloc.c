@@ -6,9 +6,22 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Every block is preceded by one alignment unit that holds its size, so that freeing can be
- * counted. */
-static _Atomic int64_t n_allocations, bytes_now, bytes_peak;
+/* Every block is preceded by one alignment unit, which holds its size, so that freeing can be counted, and where
+ * its memory begins. */
+typedef struct header {
+    char *raw;
+    size_t bytes;
+} header;
+
+static _Atomic int64_t n_allocations, n_large, bytes_now, bytes_peak;
+
+/* Large blocks come from the system at the same place of a page. Loops over the same elements of many arrays would have them
+ * all in the same few sets of the cache, so they are moved apart by whole cache lines. */
+static size_t take_shift(size_t bytes)
+{
+    enum { LARGE = 1 << 20, N_SHIFTS = 8, SHIFT = 9 * CRD_ALIGNMENT };
+    return bytes < LARGE ? 0 : (size_t)(atomic_fetch_add(&n_large, 1) % N_SHIFTS * SHIFT);
+}
 
 static void count_bytes(int64_t change)
 {
@@ -40,16 +53,18 @@ crd_status crd_alloc_zeroed(void **out, int64_t count, size_t size, const char *
         return CRD_FAIL(CRD_ERR_INTERNAL, "%s: %lld elements of %zu bytes are too many", what,
                         (long long)count, size);
     size_t bytes = (size_t)count * size;
-    size_t padded = (bytes + CRD_ALIGNMENT - 1) / CRD_ALIGNMENT * CRD_ALIGNMENT + CRD_ALIGNMENT;
+    size_t front = CRD_ALIGNMENT + take_shift(bytes);
+    size_t padded = (bytes + CRD_ALIGNMENT - 1) / CRD_ALIGNMENT * CRD_ALIGNMENT + front;
     char *raw = aligned_alloc(CRD_ALIGNMENT, padded);
     if (raw == NULL)
         return CRD_FAIL(CRD_ERR_INTERNAL, "%s: out of memory (%zu bytes)", what, bytes);
     ask_for_huge_pages(raw, padded);
     memset(raw, 0, padded);
-    memcpy(raw, &bytes, sizeof bytes);
+    *out = raw + front;
+    const header h = {raw, bytes};
+    memcpy((char *)*out - CRD_ALIGNMENT, &h, sizeof h);
     atomic_fetch_add(&n_allocations, 1);
     count_bytes((int64_t)bytes);
-    *out = raw + CRD_ALIGNMENT;
     return CRD_OK;
 }
 
@@ -80,11 +95,10 @@ void crd_free(void *block)
 {
     if (block == NULL)
         return;
-    char *raw = (char *)block - CRD_ALIGNMENT;
-    size_t bytes;
-    memcpy(&bytes, raw, sizeof bytes);
-    count_bytes(-(int64_t)bytes);
-    free(raw);
+    header h;
+    memcpy(&h, (char *)block - CRD_ALIGNMENT, sizeof h);
+    count_bytes(-(int64_t)h.bytes);
+    free(h.raw);
 }
 
 int64_t crd_alloc_count(void)
