@@ -20,6 +20,10 @@ typedef struct crd_elementwise_kernels {
     void (*scale_shift)(float *out, const float *x, float scale, float shift, int64_t n);
     /** out = x, 0 where x is negative; NaN stays NaN. */
     void (*relu)(float *out, const float *x, int64_t n);
+    /** out = the larger of a and b; NaN if either is. */
+    void (*maximum)(float *out, const float *a, const float *b, int64_t n);
+    /** out[i] = x[2 i]; of x the first 2 n - 1 are read. */
+    void (*every_second)(float *out, const float *x, int64_t n);
     /** din = dout where out is positive, 0 elsewhere; added to din if `adds`. */
     void (*relu_backward)(float *din, const float *dout, const float *out, int64_t n, int adds);
     /** din = dout * dout_gain - (x * x_gain + shift), likewise. */

@@ -60,6 +60,23 @@ static void relu(float *out, const float *x, int64_t n)
         out[i] = x[i] < 0 ? 0 : x[i];
 }
 
+/* In two choices, which the compiler makes masks of. */
+static void maximum(float *out, const float *a, const float *b, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++) {
+        float larger = a[i] > b[i] ? a[i] : b[i];
+        out[i] = a[i] != a[i] ? a[i] : larger;
+    }
+}
+
+static void every_second(float *out, const float *x, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = x[2 * i];
+}
+
 /* All operands are read in any case, so that choices become masks. */
 static void relu_backward(float *din, const float *dout, const float *out, int64_t n, int adds)
 {
@@ -155,6 +172,8 @@ const crd_elementwise_kernels ELEMENTWISE_TABLE = {
     .add_product = add_product,
     .scale_shift = scale_shift,
     .relu = relu,
+    .maximum = maximum,
+    .every_second = every_second,
     .relu_backward = relu_backward,
     .norm_backward = norm_backward,
     .add_noise = add_noise,

@@ -1,5 +1,6 @@
-/** `floats`, 16 of them, with AVX-512: what loops over them are written with. kernels/draw_body.h and
- * param_body.h say what each function does. A mask is a register of all bits set or none, as with the other sets. */
+/** `floats`, 16 of them, with AVX-512: what loops over them are written with. kernels/draw_body.h,
+ * param_body.h and (as `lanes`) conv_body.h say what each function does. A mask is a register of all
+ * bits set or none, as with the other sets. */
 #ifndef CRD_KERNELS_FLOATS_AVX512_H
 #define CRD_KERNELS_FLOATS_AVX512_H
 
@@ -20,6 +21,21 @@ static inline floats floats_load(const float *from)
 static inline void floats_store(float *to, floats x)
 {
     _mm512_storeu_ps(to, x);
+}
+
+static inline __mmask16 floats_first(int n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline floats floats_load_n(const float *from, int n)
+{
+    return _mm512_maskz_loadu_ps(floats_first(n), from);
+}
+
+static inline void floats_store_n(float *to, floats x, int n)
+{
+    _mm512_mask_storeu_ps(to, floats_first(n), x);
 }
 
 static inline floats floats_add(floats a, floats b)

@@ -1,69 +1,27 @@
-/** The `lanes` of kernels/conv_body.h with AVX-512: one register. */
+/** The `lanes` of kernels/conv_body.h with AVX-512: one `floats`, by another name. */
 #ifndef CRD_KERNELS_LANES_AVX512_H
 #define CRD_KERNELS_LANES_AVX512_H
 
-#include <immintrin.h>
+#include <stdint.h>
 
-typedef __m512 lanes;
+#include "kernels/floats_avx512.h"
+
+typedef floats lanes;
+
+#define lanes_all floats_all
+#define lanes_load floats_load
+#define lanes_store floats_store
+#define lanes_load_n floats_load_n
+#define lanes_store_n floats_store_n
+#define lanes_add floats_add
+#define lanes_sub floats_sub
+#define lanes_mul floats_mul
+#define lanes_fma floats_fma
+#define lanes_max floats_max
 
 static inline lanes lanes_zero(void)
 {
     return _mm512_setzero_ps();
-}
-
-static inline lanes lanes_all(float value)
-{
-    return _mm512_set1_ps(value);
-}
-
-static inline lanes lanes_load(const float *from)
-{
-    return _mm512_loadu_ps(from);
-}
-
-static inline void lanes_store(float *to, lanes x)
-{
-    _mm512_storeu_ps(to, x);
-}
-
-static inline __mmask16 first(int n)
-{
-    return (__mmask16)((1u << n) - 1);
-}
-
-static inline lanes lanes_load_n(const float *from, int n)
-{
-    return _mm512_maskz_loadu_ps(first(n), from);
-}
-
-static inline void lanes_store_n(float *to, lanes x, int n)
-{
-    _mm512_mask_storeu_ps(to, first(n), x);
-}
-
-static inline lanes lanes_add(lanes a, lanes b)
-{
-    return _mm512_add_ps(a, b);
-}
-
-static inline lanes lanes_sub(lanes a, lanes b)
-{
-    return _mm512_sub_ps(a, b);
-}
-
-static inline lanes lanes_mul(lanes a, lanes b)
-{
-    return _mm512_mul_ps(a, b);
-}
-
-static inline lanes lanes_fma(lanes a, lanes b, lanes c)
-{
-    return _mm512_fmadd_ps(a, b, c);
-}
-
-static inline lanes lanes_max(lanes a, lanes b)
-{
-    return _mm512_max_ps(a, b);
 }
 
 /* Pairs, then pairs of pairs within each quarter of a register, then the quarters themselves. */

@@ -38,9 +38,9 @@ void crd_conv_gather_row(float *out, const float *row, int64_t n, int64_t stride
         out[i] = 0;
     if (stride == 1 && first < end)
         memcpy(out + first, row + first + shift, (size_t)(end - first) * sizeof *out);
-    else if (stride == 2) /* known to the compiler, and the most frequent */
-        for (int64_t i = first; i < end; i++)
-            out[i] = row[2 * i + shift];
+    else if (stride == 2)
+        crd_kernels_get()->elementwise->every_second(out + first, row + 2 * first + shift,
+                                                     end - first);
     else
         for (int64_t i = first; i < end; i++)
             out[i] = row[i * stride + shift];

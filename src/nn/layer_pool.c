@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/integers.h"
+#include "kernels/kernels.h"
+#include "nn/conv_method.h"
 #include "nn/layer_kinds.h"
 
 static const crd_attr_spec attrs[] = {
@@ -64,30 +66,24 @@ static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, 
 {
     (void)precision;
     (void)n_images;
-    return row_floats(node, in[0]);
-}
-
-/* A NaN wins, as in torch: a broken weight must not vanish here. Both choices are written so that
- * the compiler turns them into masks. */
-static void take_maxima(float *out, const float *in, int64_t n, int64_t stride)
-{
-    for (int64_t i = 0; i < n; i++) {
-        float a = out[i], b = in[i * stride];
-        float larger_one = a > b ? a : b;
-        out[i] = a != a ? a : larger_one;
-    }
+    return 2 * row_floats(node, in[0]);
 }
 
 /* The rows under a window are reduced to one row with padding of minus infinity around it, then that
- * row column by column of the window. */
+ * row by as many shifted ones as a window is wide; of what comes out every stride-th pixel is kept. A NaN
+ * wins, as in torch: a broken weight must not vanish here. */
 static void max_forward(const crd_node *node, const crd_layer_args *args)
 {
+    const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
     const crd_pool2d_attrs *a = &node->attrs.pool2d;
     int64_t height = args->in_shape[0]->dims[1], width = args->in_shape[0]->dims[2];
     int64_t out_width = node->shape.dims[2], stride = a->stride[1];
     int64_t n_planes = node->shape.dims[0] * args->n_images;
+    int64_t n_padded = row_floats(node, args->in_shape[0]);
+    int64_t n_windows = (out_width - 1) * stride + 1;
     float *out = args->out, *padded = args->scratch, *row = padded + a->padding[1];
-    for (int64_t i = 0; i < row_floats(node, args->in_shape[0]); i++)
+    float *maxima = padded + n_padded;
+    for (int64_t i = 0; i < n_padded; i++)
         padded[i] = -INFINITY;
     for (int64_t plane = 0; plane < n_planes; plane++) {
         const float *in = args->in[0] + plane * height * width;
@@ -96,11 +92,11 @@ static void max_forward(const crd_node *node, const crd_layer_args *args)
             int64_t end = crd_smaller(y * a->stride[0] - a->padding[0] + a->kernel_size[0], height);
             memcpy(row, in + top * width, (size_t)width * sizeof *row);
             for (int64_t k = top + 1; k < end; k++)
-                take_maxima(row, in + k * width, width, 1);
-            for (int64_t x = 0; x < out_width; x++)
-                out[x] = padded[x * stride];
+                kernels->maximum(row, row, in + k * width, width);
+            memcpy(maxima, padded, (size_t)n_windows * sizeof *maxima);
             for (int64_t k = 1; k < a->kernel_size[1]; k++)
-                take_maxima(out, padded + k, out_width, stride);
+                kernels->maximum(maxima, maxima, padded + k, n_windows);
+            crd_conv_gather_row(out, maxima, out_width, stride, 0, n_windows);
         }
     }
 }
