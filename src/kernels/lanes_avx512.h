@@ -51,9 +51,8 @@ static inline __attribute__((always_inline)) void lanes_transpose(lanes r[16])
 
 /* 16 x 16 from rows `step` apart. Quarters of rows 4 apart are loaded into one register each, which
  * leaves only the transposition within quarters to the shuffles. */
-static inline __attribute__((always_inline)) void lanes_load_transposed(lanes r[16],
-                                                                        const float *from,
-                                                                        int64_t step)
+static inline __attribute__((always_inline)) void
+lanes_load_transposed(lanes r[16], const float *from, int64_t step)
 {
     for (int quarter = 0; quarter < 16; quarter += 4) {
         lanes t[4];
