@@ -52,7 +52,7 @@ typedef struct setting {
     const crd_network *network;
     const crd_sampler_options *options;
     int n_ranks;
-    double peak; /**< of one core */
+    double peak; /**< of one core, in the precision */
 } setting;
 
 static void show_head(json_t *root, const setting *s)
@@ -68,10 +68,10 @@ static void show_head(json_t *root, const setting *s)
                                          1e-9 * s->peak, "openblas_core", crd_gemm_core()));
     else
         printf(
-            "%s, %s, %s, %d rank%s, %.4f GMAC an image; one core: %.1f GFLOP/s fp32 peak measured; "
+            "%s, %s, %s, %d rank%s, %.4f GMAC an image; one core: %.1f GFLOP/s %s peak measured; "
             "OpenBLAS %s\n",
             arch, estimator, precision, s->n_ranks, s->n_ranks == 1 ? "" : "s", 1e-9 * (double)macs,
-            1e-9 * s->peak, crd_gemm_core());
+            1e-9 * s->peak, precision, crd_gemm_core());
 }
 
 /** Floating-point operations of direct convolution, of one draw of the batch. */
@@ -197,7 +197,8 @@ crd_status crd_cmd_bench(const crd_cli *cli)
         CRD_TRY(crd_comm_agree(cli->comm,
                                crd_alloc_zeroed((void **)&measured.nodes, model.network->n_nodes,
                                                 sizeof *measured.nodes, "layers")));
-    const setting s = {model.network, &options, crd_comm_size(cli->comm), crd_peak_flops(0.5)};
+    const setting s = {model.network, &options, crd_comm_size(cli->comm),
+                       crd_peak_flops(options.precision == CRD_BF16, 0.5)};
     if (is_first) {
         show_head(root, &s);
         show_kernels(root);

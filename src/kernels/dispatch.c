@@ -30,14 +30,14 @@ static bool has_avx512_bf16(void)
 #endif
 
 const crd_variant crd_variants[] = {
-    {&crd_kernels_ref, crd_peak_loop_ref, always},
+    {&crd_kernels_ref, crd_peak_loop_ref, crd_peak_loop_ref, always},
 #ifdef CRD_KERNELS_X86
-    {&crd_kernels_avx2, crd_peak_loop_avx2, has_avx2},
-    {&crd_kernels_avx512, crd_peak_loop_avx512, has_avx512},
-    {&crd_kernels_avx512_bf16, crd_peak_loop_avx512, has_avx512_bf16},
+    {&crd_kernels_avx2, crd_peak_loop_avx2, crd_peak_loop_avx2, has_avx2},
+    {&crd_kernels_avx512, crd_peak_loop_avx512, crd_peak_loop_avx512, has_avx512},
+    {&crd_kernels_avx512_bf16, crd_peak_loop_avx512, crd_peak_loop_avx512_bf16, has_avx512_bf16},
 #endif
 #ifdef CRD_KERNELS_NEON
-    {&crd_kernels_neon, crd_peak_loop_neon, always},
+    {&crd_kernels_neon, crd_peak_loop_neon, crd_peak_loop_neon, always},
 #endif
 };
 const int crd_n_variants = sizeof crd_variants / sizeof crd_variants[0];

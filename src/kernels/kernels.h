@@ -60,9 +60,9 @@ void crd_gemm_init(void);
 /** Name of the OpenBLAS core in use, for provenance ("Haswell", "Cooperlake"). Static text. */
 const char *crd_gemm_core(void);
 
-/** fp32 multiply-adds per second times two that one core reaches with independent fused
- * multiply-adds in registers, by the widest instruction set here; measured over about `seconds`.
- * For the bench. */
-double crd_peak_flops(double seconds);
+/** Multiply-adds per second times two that one core reaches with independent ones in registers, by the
+ * widest instruction set here, in fp32 or with the factors in bf16; measured over about `seconds`. For
+ * the bench. */
+double crd_peak_flops(int in_bf16, double seconds);
 
 #endif

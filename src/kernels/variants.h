@@ -40,6 +40,7 @@ extern const crd_elementwise_kernels crd_elementwise_kernels_avx2;
 extern const crd_elementwise_kernels crd_elementwise_kernels_avx512;
 crd_peak_loop crd_peak_loop_avx2;
 crd_peak_loop crd_peak_loop_avx512;
+crd_peak_loop crd_peak_loop_avx512_bf16;
 #endif
 #ifdef CRD_KERNELS_NEON
 extern const crd_kernels crd_kernels_neon;
@@ -52,6 +53,7 @@ crd_peak_loop crd_peak_loop_neon;
 typedef struct crd_variant {
     const crd_kernels *table;
     crd_peak_loop *peak_loop;
+    crd_peak_loop *bf16_peak_loop; /**< the same one where products in bf16 are made of fp32's */
     bool (*runs_here)(void);
 } crd_variant;
 

@@ -73,7 +73,7 @@ int main(void)
         printf("%-14s %7.3f %16.3f %12.3f %10.3f\n", tables[i]->name,
                median_ns(draw, tables[i], &x), median_ns(perturb, tables[i], &x),
                median_ns(normals, tables[i], &x), median_ns(signs, tables[i], &x));
-    printf("fp32 peak of one core: %.1f GFLOP/s\n", 1e-9 * crd_peak_flops(0.5));
+    printf("fp32 peak of one core: %.1f GFLOP/s\n", 1e-9 * crd_peak_flops(0, 0.5));
 cleanup:
     if (status != CRD_OK)
         fprintf(stderr, "bench_draw: %s\n", crd_status_message());

@@ -57,6 +57,26 @@ static void memory_is_aligned_counted_and_checked(void **state)
     assert_null(p);
 }
 
+/* Eight large blocks lie in different sets of the cache, wherever the system puts them in a page. */
+static void large_blocks_are_apart(void **state)
+{
+    (void)state;
+    enum { N = 8, PAGE = 4096 };
+    int64_t before = crd_alloc_bytes();
+    void *blocks[N];
+    for (int i = 0; i < N; i++) {
+        assert_ok(crd_alloc_zeroed(&blocks[i], 40 << 20, 1, "block"));
+        assert_int_equal((uintptr_t)blocks[i] % CRD_ALIGNMENT, 0);
+        for (int k = 0; k < i; k++)
+            assert_int_not_equal((uintptr_t)blocks[i] % PAGE, (uintptr_t)blocks[k] % PAGE);
+    }
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(((char *)blocks[i])[(40 << 20) - 1], 0);
+        crd_free(blocks[i]);
+    }
+    assert_int_equal(crd_alloc_bytes(), before);
+}
+
 static void distance_counts_edits(void **state)
 {
     (void)state;
@@ -81,6 +101,7 @@ int main(void)
         cmocka_unit_test(status_keeps_one_clean_line),
         cmocka_unit_test(numbers_are_parsed_strictly),
         cmocka_unit_test(memory_is_aligned_counted_and_checked),
+        cmocka_unit_test(large_blocks_are_apart),
         cmocka_unit_test(distance_counts_edits),
         cmocka_unit_test(clock_goes_forward),
     };

@@ -563,12 +563,13 @@ static void core_has_name_and_peak(void **state)
     (void)state;
     crd_gemm_init();
     assert_true(strlen(crd_gemm_core()) > 0);
-    assert_true(crd_peak_flops(0.01) > 0.0);
+    assert_true(crd_peak_flops(0, 0.01) > 0.0 && crd_peak_flops(1, 0.01) > 0.0);
     for (int i = 0; i < crd_n_variants; i++) {
         if (!crd_variants[i].runs_here())
             continue;
         float sums[2];
         assert_true(crd_variants[i].peak_loop(&sums[0], 1) > 0.0);
+        assert_true(crd_variants[i].bf16_peak_loop(&sums[1], 1) > 0.0);
         crd_variants[i].peak_loop(&sums[1], 100);
         /* Every chain runs towards the fixed point 2 of x / 2 + 1, or up by a quarter a step: the
          * work was done. */
