@@ -59,7 +59,8 @@ static crd_status run_command(crd_cli *cli)
     if (status != CRD_OK)
         return status;
     if (command->is_parallel) {
-        status = crd_batch_job_check(cli->comm);
+        if ((status = crd_comm_take_long_turns(cli->comm)) == CRD_OK)
+            status = crd_batch_job_check(cli->comm);
         return status != CRD_OK ? status : command->run(cli);
     }
     return crd_comm_agree(cli->comm, is_first ? command->run(cli) : CRD_OK);

@@ -1,7 +1,9 @@
-#define _GNU_SOURCE /* sched_setaffinity */
+#define _GNU_SOURCE /* sched_setaffinity, syscall */
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "mpi_test.h"
 
@@ -195,6 +197,37 @@ static void cores_of_a_node_are_counted_once(crd_comm *comm)
     CHECK(comm, sched_setaffinity(0, sizeof allowed, &allowed) == 0);
 }
 
+/* What the system gives as a turn, in ns; before Linux 6.12 it says 0. */
+static uint64_t turn_ns(void)
+{
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        uint32_t nice, priority;
+        uint64_t turn_ns, others[2];
+    } attributes = {.size = sizeof attributes};
+    return syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0
+               ? attributes.turn_ns
+               : 0;
+}
+
+/* And nobody else. */
+static void ranks_that_share_cores_take_long_turns(crd_comm *comm)
+{
+    cpu_set_t allowed, one;
+    int n_ranks = crd_comm_node_sizes(comm)[crd_comm_node(comm)];
+    uint64_t before = turn_ns();
+    CHECK(comm, sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+    if (n_ranks <= CPU_COUNT(&allowed)) {
+        CHECK(comm, crd_comm_take_long_turns(comm) == CRD_OK && turn_ns() == before);
+    }
+    one = nth_core(&allowed, 0);
+    CHECK(comm, sched_setaffinity(0, sizeof one, &one) == 0);
+    CHECK(comm, crd_comm_take_long_turns(comm) == CRD_OK);
+    CHECK(comm, turn_ns() == (before > 0 && n_ranks > 1 ? 100000000 : before));
+    CHECK(comm, sched_setaffinity(0, sizeof allowed, &allowed) == 0);
+}
+
 int main(void)
 {
     crd_comm *comm;
@@ -208,6 +241,7 @@ int main(void)
     counters_give_every_number_once(comm);
     alarms_reach_all_ranks(comm);
     cores_of_a_node_are_counted_once(comm);
+    ranks_that_share_cores_take_long_turns(comm);
     crd_comm_destroy(comm);
     return 0;
 }
