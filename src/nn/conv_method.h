@@ -69,11 +69,13 @@ const float *crd_conv_weights(float *room, const crd_conv *conv, const crd_layer
                               int64_t group);
 int64_t crd_conv_weights_room(const crd_conv *conv);
 
-/** Channels whose weights are turned at once where what follows is done to them while in L1. */
+/** Channels whose weights are turned at once where what follows is done to them while in L1; whole
+ * panels of them. */
 enum { CRD_CHANNELS_AT_ONCE = 16 };
 
 /** The weights of panel `panel` of a group as they lie; they may be made in `room`, which has
- * crd_conv_panel_room floats. Then those of input channels [first, first + n) as [term][16]. */
+ * crd_conv_panel_room floats. Then those of input channels [first, first + n) as [term][16];
+ * `room` is the same, of which only weights carried back make use. */
 const float *crd_conv_panel_rows(float *room, const crd_conv *conv, const crd_layer_args *args,
                                  int64_t group, int64_t panel);
 void crd_conv_turn_rows(float *out, float *room, const float *rows, const crd_conv *conv,

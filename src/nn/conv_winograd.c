@@ -187,7 +187,8 @@ static void make_weights(float *weights, const parts *p, const crd_conv *conv, c
         float *to = weights + first * b->words;
         crd_conv_turn_rows(p->turned, p->room, rows, conv, panel, first, CRD_CHANNELS_AT_ONCE);
         if (b->is_bf16)
-            kernels->bf16->winograd_weights((uint32_t *)(void *)to, b->weight_step, p->turned, 1);
+            kernels->bf16->winograd_weights((uint32_t *)(void *)to, b->weight_step, p->turned,
+                                            CRD_CHANNELS_AT_ONCE / CRD_LANES);
         else
             kernels->conv->winograd_weights(to, b->weight_step, p->turned, CRD_CHANNELS_AT_ONCE);
     }

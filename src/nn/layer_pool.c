@@ -61,6 +61,7 @@ static int64_t row_floats(const crd_node *node, const crd_shape *in)
     return crd_larger(in->dims[2] + 2 * a->padding[1], reach);
 }
 
+/* The row, and for a maximum those of its windows. */
 static int64_t scratch_floats(const crd_node *node, const crd_shape *const *in, int64_t n_images,
                               crd_precision precision)
 {

@@ -211,7 +211,7 @@ static uint64_t turn_ns(void)
                : 0;
 }
 
-/* And nobody else. */
+/* Those that have a core each keep the turns they have. */
 static void ranks_that_share_cores_take_long_turns(crd_comm *comm)
 {
     cpu_set_t allowed, one;
