@@ -68,6 +68,19 @@ crd_status crd_alloc_zeroed(void **out, int64_t count, size_t size, const char *
     return CRD_OK;
 }
 
+crd_status crd_alloc_probe(int64_t bytes, const char *what)
+{
+    void *room =
+        mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return CRD_FAIL(CRD_ERR_INTERNAL,
+                        "%s: out of memory: it needs %lld MiB of addresses (see ulimit -v, and "
+                        "h_vmem of Grid Engine)",
+                        what, (long long)(bytes >> 20));
+    munmap(room, (size_t)bytes);
+    return CRD_OK;
+}
+
 crd_status crd_alloc_grow(void **block, int64_t old_count, int64_t new_count, size_t size,
                           const char *what)
 {

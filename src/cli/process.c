@@ -1,0 +1,71 @@
+/* What the process needs before MPI and BLAS have their say: descriptors, limits, threads. Functions of .preinit_array run before the
+ * libraries' own starts, where the C library has them; without them OpenBLAS keeps its idle threads. */
+#define _GNU_SOURCE /* sched_getaffinity: Linux's own */
+#include "cli/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+#ifdef __GLIBC__
+/* As it is loaded, OpenBLAS starts a thread for every core but one, and each takes 128 MiB of addresses, or ends the process (SIGINT), or
+ * tries for ever where a limit leaves none. We use one thread a rank. It counts the cores that the process may use, so for that
+ * moment it may use one. */
+static struct {
+    cpu_set_t all;
+    int is_narrowed;
+} cores;
+
+static void narrow_cores(void)
+{
+    cpu_set_t one;
+    if (sched_getaffinity(0, sizeof cores.all, &cores.all) != 0)
+        return;
+    size_t first = 0;
+    while (first < CPU_SETSIZE && !CPU_ISSET(first, &cores.all))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    cores.is_narrowed = sched_setaffinity(0, sizeof one, &one) == 0;
+}
+
+__attribute__((section(".preinit_array"),
+               used)) static void (*const before_libraries)(void) = narrow_cores;
+
+static void widen_cores(void)
+{
+    if (cores.is_narrowed)
+        sched_setaffinity(0, sizeof cores.all, &cores.all);
+}
+#else
+static void widen_cores(void)
+{
+}
+#endif
+
+/* A closed descriptor would be the next file's, or a pipe's of MPI, and results would go there. What is opened in its place
+ * cannot be used, so that reading and writing it go on to fail. Returns 1 if it was closed. */
+static int fill_descriptor(int fd, int flags)
+{
+    if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+        return 0;
+    open("/dev/null", flags); /* takes the lowest free one */
+    return 1;
+}
+
+crd_status crd_process_begin(crd_process *out)
+{
+    /* What a process loads and MPI maps at its start; with less, MPI dies of it in its own words. */
+    enum { START_BYTES = 64 << 20 };
+    widen_cores();
+    fill_descriptor(STDIN_FILENO, O_WRONLY);
+    out->has_no_stdout = fill_descriptor(STDOUT_FILENO, O_RDONLY);
+    fill_descriptor(STDERR_FILENO, O_WRONLY);
+    /* A write beyond the limit of file sizes fails then like any other. */
+    signal(SIGXFSZ, SIG_IGN);
+    return crd_alloc_probe(START_BYTES, "start of MPI");
+}
