@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -57,15 +58,26 @@ static int fill_descriptor(int fd, int flags)
     return 1;
 }
 
+/* With less, MPI dies at its start, in its own words. */
+static crd_status check_limits(void)
+{
+    enum { MAPPED_BYTES = 64 << 20, FILE_BYTES = 5 << 20 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < FILE_BYTES)
+        return CRD_FAIL(CRD_ERR_IO,
+                        "start of MPI: files may have %llu bytes, but it needs some of %d "
+                        "(see ulimit -f)",
+                        (unsigned long long)limit.rlim_cur, FILE_BYTES);
+    return crd_alloc_probe(MAPPED_BYTES, "start of MPI");
+}
+
 crd_status crd_process_begin(crd_process *out)
 {
-    /* What a process loads and MPI maps at its start; with less, MPI dies of it in its own words. */
-    enum { START_BYTES = 64 << 20 };
     widen_cores();
     fill_descriptor(STDIN_FILENO, O_WRONLY);
     out->has_no_stdout = fill_descriptor(STDOUT_FILENO, O_RDONLY);
     fill_descriptor(STDERR_FILENO, O_WRONLY);
     /* A write beyond the limit of file sizes fails then like any other. */
     signal(SIGXFSZ, SIG_IGN);
-    return crd_alloc_probe(START_BYTES, "start of MPI");
+    return check_limits();
 }
