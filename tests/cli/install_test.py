@@ -92,6 +92,16 @@ class Install(unittest.TestCase):
                          "FORMATS.md", "imagenet_classes.txt", "slurm.sh", "predict.sbatch", "train.sbatch", "study-array.sbatch"):
                 self.assertIn(name, names)
 
+    def test_what_the_readme_names_is_installed(self):
+        """Below share/credence, or it is of the source tree, which README.md says."""
+        of_sources = {"jobs/quickstart.sh", "jobs/check.sh", "data/make_quickstart.py"}
+        for _, prefix in self.prefixes.items():
+            share = prefix / "share" / "credence"
+            for text in (next(prefix.rglob("doc/**/README.md")), share / "data" / "README.md"):
+                named = set(re.findall(r"(?<![\w/])(?:jobs|data)/[\w./-]*\w", text.read_text(encoding="utf-8")))
+                self.assertGreater(len(named), 3)
+                self.assertEqual([name for name in sorted(named - of_sources) if not (share / name).exists()], [])
+
     def test_the_program_runs_where_it_was_put(self):
         """Without a path of libraries in the environment, and with the same answer."""
         images = ROOT / "data" / "images"
