@@ -14,6 +14,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 /* What the leader says of its file. */
 typedef struct file_note {
     char path[64];  /* "": there is none */
@@ -31,7 +33,9 @@ static int make_file(void **data, file_note *note, int64_t n_bytes)
 {
 #ifdef MFD_CLOEXEC
     int fd = memfd_create("credence", MFD_CLOEXEC);
-    int error = fd < 0 ? errno : posix_fallocate(fd, 0, (off_t)n_bytes);
+    int error = fd < 0                        ? errno
+                : crd_memory_left() < n_bytes ? ENOMEM
+                                              : posix_fallocate(fd, 0, (off_t)n_bytes);
     if (error == 0 && (*data = map(fd, n_bytes)) == NULL)
         error = errno;
     if (error == 0) {
@@ -96,13 +100,15 @@ static int share_file(crd_node_memory *out, const crd_comm *comm, int *error)
     return is_shared;
 }
 
-/* Has /dev/shm room for it, and may a file be as large? */
+/* Has /dev/shm room for it, may a file be as large, and is there the memory? */
 static int has_room(int64_t n_bytes)
 {
     struct statvfs place;
     struct rlimit limit;
     if (statvfs("/dev/shm", &place) == 0 &&
         (uint64_t)place.f_bavail * place.f_frsize < (uint64_t)n_bytes + (1 << 20))
+        return 0;
+    if (crd_memory_left() < n_bytes)
         return 0;
     return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur > (rlim_t)n_bytes + (1 << 20);
 }
