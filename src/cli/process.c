@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -59,16 +61,35 @@ static int fill_descriptor(int fd, int flags)
 }
 
 /* With less, MPI dies at its start, in its own words. */
+enum { MAPPED_BYTES = 64 << 20, FILE_BYTES = 5 << 20 };
+
+/* A process alone starts a launcher for itself, which writes files; ranks come with one. */
+static crd_status check_temporary_space(void)
+{
+    struct statvfs place;
+    const char *folder = getenv("TMPDIR");
+    if (folder == NULL)
+        folder = "/tmp";
+    if (getenv("PMIX_RANK") != NULL || statvfs(folder, &place) != 0 ||
+        (uint64_t)place.f_bavail * place.f_frsize >= FILE_BYTES)
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_IO,
+                    "start of MPI: %s has %llu bytes left, but it needs %d (TMPDIR names another "
+                    "folder)",
+                    folder, (unsigned long long)place.f_bavail * place.f_frsize, FILE_BYTES);
+}
+
 static crd_status check_limits(void)
 {
-    enum { MAPPED_BYTES = 64 << 20, FILE_BYTES = 5 << 20 };
     struct rlimit limit;
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < FILE_BYTES)
         return CRD_FAIL(CRD_ERR_IO,
                         "start of MPI: files may have %llu bytes, but it needs some of %d "
                         "(see ulimit -f)",
                         (unsigned long long)limit.rlim_cur, FILE_BYTES);
-    return crd_alloc_probe(MAPPED_BYTES, "start of MPI");
+    if (crd_alloc_probe(MAPPED_BYTES, "start of MPI") != CRD_OK)
+        return CRD_ERR_INTERNAL;
+    return check_temporary_space();
 }
 
 crd_status crd_process_begin(crd_process *out)

@@ -113,6 +113,16 @@ static int has_room(int64_t n_bytes)
     return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur > (rlim_t)n_bytes + (1 << 20);
 }
 
+/* Is it the same /dev/shm for all ranks of the node? Containers may have one each. */
+static int is_one_place(MPI_Comm node)
+{
+    struct stat place;
+    uint64_t device = stat("/dev/shm", &place) == 0 ? (uint64_t)place.st_dev : 0;
+    uint64_t ends[2] = {device, ~device};
+    MPI_Allreduce(MPI_IN_PLACE, ends, 2, MPI_UINT64_T, MPI_MIN, node);
+    return ends[0] == ~ends[1];
+}
+
 /* The leader owns all of the node's copy. Whether the memory is there is told by the return code. */
 static int share_window(crd_node_memory *out, const crd_comm *comm)
 {
@@ -120,7 +130,7 @@ static int share_window(crd_node_memory *out, const crd_comm *comm)
     MPI_Aint bytes = comm->node_rank == 0 ? (MPI_Aint)out->n_bytes : 0;
     void *own;
     int unit;
-    if (!all_agree(node, has_room(out->n_bytes)))
+    if (!is_one_place(node) || !all_agree(node, has_room(out->n_bytes)))
         return 0;
     MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
     int code = MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, node, &own, &out->window);
