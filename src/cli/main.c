@@ -54,8 +54,6 @@ static crd_status run_command(crd_cli *cli)
                         options->n_arguments,
                         options->n_arguments < command->min_arguments ? "few" : "many",
                         command->name, command->arguments);
-    if (is_first)
-        crd_output_set_log(options->values[CRD_OPT_QUIET].integer != 0);
     if (!command->is_parallel)
         return crd_comm_agree(cli->comm, is_first ? command->run(cli) : CRD_OK);
     crd_status status = crd_comm_agree(cli->comm, crd_gemm_init());
@@ -66,10 +64,11 @@ static crd_status run_command(crd_cli *cli)
     return status == CRD_OK ? command->run(cli) : status;
 }
 
-/** Rank 0's half: an output that is no input, and nobody else's. */
+/** Rank 0's half: the log, and an output that is no input, and nobody else's. */
 static crd_status take_output(crd_output_lock **lock, const crd_options *options)
 {
     const crd_option_value *output = &options->values[CRD_OPT_OUTPUT];
+    crd_output_set_log(options->values[CRD_OPT_QUIET].integer != 0);
     if (!output->given || options->values[CRD_OPT_HELP].integer)
         return CRD_OK;
     crd_status status = crd_output_check(options, output->text);

@@ -57,7 +57,7 @@ static void write_holder(const crd_output_lock *lock)
     gethostname(host, sizeof host - 1);
     int n = snprintf(text, sizeof text, OURS "%ld on %s", (long)getpid(), host);
     if (ftruncate(lock->fd, 0) != 0 || pwrite(lock->fd, text, (size_t)n, 0) != n)
-        crd_log(CRD_LOG_INFO, "%s: cannot say whose it is: %s", lock->path, strerror(errno));
+        crd_log(CRD_LOG_WARN, "%s: cannot say whose it is: %s", lock->path, strerror(errno));
 }
 
 static crd_status refuse(const crd_output_lock *lock, const char *path)
