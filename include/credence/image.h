@@ -41,6 +41,8 @@ void crd_image_clear(crd_image *image);
 
 /** More pixels than this are refused: 200 million. */
 #define CRD_IMAGE_MAX_PIXELS 200000000
+/** No photograph below that is larger; larger files are refused. */
+#define CRD_IMAGE_MAX_FILE_BYTES ((int64_t)1 << 30)
 
 /** Decodes a JPEG file or buffer as PIL.Image.open(..).convert("RGB") (channels 3) or convert("L")
  * (1) does. EXIF orientation and colour profiles are ignored, as torchvision ignores them. `name`

@@ -5,8 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
+
+/* A million names of 64 characters. */
+enum { MAX_BYTES = 64 << 20 };
 
 static char *strip(char *line)
 {
@@ -25,9 +30,12 @@ static crd_status read_names(int64_t *n, char **names, int64_t capacity, const c
     char *line = NULL;
     size_t size = 0;
     int64_t n_empty = 0;
-    FILE *file = fopen(path, "r");
+    FILE *file = NULL;
+    int fd;
     *n = 0;
-    CRD_REQUIRE(file != NULL, CRD_ERR_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
+    CRD_TRY(crd_file_open(&fd, NULL, path, MAX_BYTES));
+    file = fdopen(fd, "r");
+    CRD_REQUIRE(file != NULL, CRD_ERR_INTERNAL, "%s: out of memory", path);
     while (getline(&line, &size, file) >= 0) {
         const char *name = strip(line);
         if (*name == '\0') {
@@ -43,7 +51,9 @@ static crd_status read_names(int64_t *n, char **names, int64_t capacity, const c
 cleanup:
     free(line);
     if (file != NULL)
-        fclose(file);
+        fclose(file); /* the descriptor too */
+    else if (fd >= 0)
+        close(fd);
     return status;
 }
 

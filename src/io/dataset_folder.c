@@ -2,7 +2,6 @@
  * ImageFolder. Only names are kept: one long text, and where each begins. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "credence/log.h"
 #include "io/dataset_source.h"
 
@@ -54,7 +54,8 @@ static crd_status load_file(crd_image *out, const crd_source *source, int64_t i,
 
 static uint64_t digest_file(uint64_t digest, const crd_source *source, int64_t i)
 {
-    int fd = open(path_of(source, i), O_RDONLY | O_CLOEXEC);
+    int fd;
+    (void)crd_file_open(&fd, NULL, path_of(source, i), CRD_IMAGE_MAX_FILE_BYTES);
     digest = crd_source_digest_file(digest, fd, 0, -1); /* fd -1: an error of reading */
     if (fd >= 0)
         close(fd);

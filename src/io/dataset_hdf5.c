@@ -3,7 +3,6 @@
  * from their place in the file, row by row on demand; others (chunked, compressed) are held in
  * memory. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "io/dataset_source.h"
 #include "io/h5.h"
 
@@ -159,11 +159,9 @@ static crd_status find_rows(h5_source *h5, crd_h5 *file)
         CRD_TRY(crd_h5_read(h5->held, file, h5->images, h5->type, NULL, NULL));
         return CRD_OK;
     }
-    CRD_TRY(crd_source_file_size(&file_bytes, h5->path));
+    CRD_TRY(crd_file_open(&h5->fd, &file_bytes, h5->path, INT64_MAX));
     CRD_REQUIRE(bytes <= file_bytes - h5->offset, CRD_ERR_INPUT,
                 "%s: %s: truncated: it reaches beyond the end of the file", h5->path, h5->images);
-    h5->fd = open(h5->path, O_RDONLY | O_CLOEXEC);
-    CRD_REQUIRE(h5->fd >= 0, CRD_ERR_IO, "%s: cannot be opened: %s", h5->path, strerror(errno));
 cleanup:
     return status;
 }

@@ -54,7 +54,5 @@ crd_status crd_source_image(crd_image *out, const uint8_t *planes, int64_t n_pla
 void crd_source_number_name(char out[CRD_SOURCE_NAME_SIZE], const char *path, int64_t i);
 /** `digest` chained with n_bytes of a file from `offset` on, or with the reason why they cannot be read; n_bytes < 0: to its end. */
 uint64_t crd_source_digest_file(uint64_t digest, int fd, int64_t offset, int64_t n_bytes);
-/** Bytes of the regular file at `path`. Errors: CRD_ERR_INPUT: anything else. */
-crd_status crd_source_file_size(int64_t *out, const char *path);
 
 #endif

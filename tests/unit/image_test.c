@@ -159,7 +159,8 @@ static void files_that_are_no_images_are_refused(void **state)
     (void)state;
     crd_image image;
     assert_fails(crd_image_read(&image, GOLDEN "none.jpg", 3), CRD_ERR_INPUT, "none.jpg: cannot");
-    assert_fails(crd_image_read(&image, GOLDEN "images", 3), CRD_ERR_INPUT, "is a directory");
+    assert_fails(crd_image_read(&image, GOLDEN "images", 3), CRD_ERR_INPUT,
+                 "is a folder, not a file");
     assert_fails(crd_image_read(&image, "/dev/zero", 3), CRD_ERR_INPUT, "not a regular file");
     assert_fails(crd_image_read(&image, GOLDEN "images.txt", 3), CRD_ERR_INPUT, "not a JPEG");
     char path[] = "/tmp/credence-image-XXXXXX";
