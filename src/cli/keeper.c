@@ -80,11 +80,10 @@ cleanup:
 static crd_status open_draws(crd_keeper *k, int is_new)
 {
     int64_t n_batches = crd_divide_up(k->n_images, k->batch);
-    crd_status status = crd_draws_open(&k->draws, k->draws_path, n_batches * n_blocks(k),
-                                       k->batch * k->block * k->n_classes, k->key, is_new);
-    if (status == CRD_OK && is_new)
+    if (is_new)
         crd_atomic_guard(k->draws_path); /* nobody asks for them before there is a checkpoint */
-    return status;
+    return crd_draws_open(&k->draws, k->draws_path, n_batches * n_blocks(k),
+                          k->batch * k->block * k->n_classes, k->key, is_new);
 }
 
 /** Takes the checkpoint's draws over. Without them it is of no use: the run begins anew then. */

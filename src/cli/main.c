@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "cli/arguments.h"
 #include "cli/batch_job.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -54,9 +55,13 @@ static crd_status run_command(crd_cli *cli)
                         options->n_arguments,
                         options->n_arguments < command->min_arguments ? "few" : "many",
                         command->name, command->arguments);
+    crd_status status =
+        crd_comm_agree(cli->comm, is_first ? crd_arguments_check(options, command) : CRD_OK);
+    if (status != CRD_OK)
+        return status;
     if (!command->is_parallel)
         return crd_comm_agree(cli->comm, is_first ? command->run(cli) : CRD_OK);
-    crd_status status = crd_comm_agree(cli->comm, crd_gemm_init());
+    status = crd_comm_agree(cli->comm, crd_gemm_init());
     if (status == CRD_OK)
         status = crd_comm_take_long_turns(cli->comm);
     if (status == CRD_OK)
