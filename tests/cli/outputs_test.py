@@ -20,7 +20,7 @@ SHIRT = IMAGES / "00_t-shirt_top.jpg"
 
 class Outputs(program.Case):
     def setUp(self):
-        self.small = ["predict", self.posterior, SHIRT, "--draws", 4]
+        self.small = ["predict", self.posterior, SHIRT, "--draws", 4, "--quiet"]
         self.long = ["predict", self.posterior, IMAGES, "--draws", 40000] # longer than any test waits
 
     def names(self):
@@ -139,7 +139,7 @@ class Outputs(program.Case):
             shutil.copytree(IMAGES, folder)
             last = sorted(folder.iterdir())[-1]
             job = Job("predict", self.posterior, folder, "--draws", 4, "--batch", 1, "--skip-bad", "-o", "p.h5", ranks=ranks,
-                      folder=self.work, environment={"LD_PRELOAD": os.environ["CREDENCE_SHIM"], "SWAP_FILE": str(last),
+                      folder=self.work, environment={"LD_PRELOAD": os.environ["CREDENCE_SHIM"], "SWAP_FILE": str(last), "SWAP_AT": "2",
                                                      "SWAP_FOR": str(SHIRT)})
             result = job.end()
             self.assertEqual(result.codes, [IO] * ranks, result.err)

@@ -1,6 +1,6 @@
 /* Loaded before the C library (LD_PRELOAD): lets the N-th call of a kind fail. FAIL_CALL=KIND:N[:sticky]; KIND is write (on files below
  * FAIL_BELOW), sync, rename, lock (of open files), memfd or malloc (of the program's own code: MPI and others do not survive theirs). FAIL_MARK is a file
- * that is made when it has happened. SWAP_FILE: once this file has been opened for the first time, a link to SWAP_FOR takes its place. */
+ * that is made when it has happened. SWAP_FILE: once this file has been opened SWAP_AT times, a link to SWAP_FOR takes its place. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -111,10 +111,11 @@ int memfd_create(const char *name, unsigned flags)
 
 static void swap(const char *path)
 {
-    static _Atomic int is_done;
-    const char *file = getenv("SWAP_FILE"), *other = getenv("SWAP_FOR");
+    static _Atomic int n_opened;
+    const char *file = getenv("SWAP_FILE"), *other = getenv("SWAP_FOR"), *at = getenv("SWAP_AT");
     char link[PATH_MAX];
-    if (file == NULL || other == NULL || strcmp(path, file) != 0 || atomic_exchange(&is_done, 1))
+    if (file == NULL || other == NULL || at == NULL || strcmp(path, file) != 0 ||
+        atomic_fetch_add(&n_opened, 1) + 1 != atoi(at))
         return;
     snprintf(link, sizeof link, "%s.%ld", file, (long)getpid());
     if (symlink(other, link) == 0)
