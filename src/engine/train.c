@@ -68,7 +68,7 @@ static int is_at_once(const train_run *r, int64_t n_images)
 {
     const crd_train_options *o = r->options;
     return crd_comm_size(r->comm) == 1 && count_units(r, n_images) == 1 && !is_local(r) &&
-           o->clip_norm == 0 && !o->keep_gradients;
+           o->clip_norm == 0;
 }
 
 /* Batches that travel together: with local steps one for every rank. */
@@ -133,14 +133,18 @@ cleanup:
     return status;
 }
 
+/* Images that go through the network together: of a small data set all, and memory is for no more. */
+static int64_t most_images(const train_run *r)
+{
+    return crd_smaller(r->options->gradient.micro_batch, r->options->n_images);
+}
+
 static crd_status create_teacher(train_run *r)
 {
     if (r->options->teacher == NULL)
         return CRD_OK;
-    crd_sampler_options options = {.estimator = "reparameterization",
-                                   .mean = 1,
-                                   .batch = r->options->gradient.micro_batch,
-                                   .draw_block = 1};
+    crd_sampler_options options = {
+        .estimator = "reparameterization", .mean = 1, .batch = most_images(r), .draw_block = 1};
     return crd_sampler_create(&r->teacher, r->options->teacher, &options);
 }
 
@@ -155,17 +159,19 @@ static crd_status allocate_own(train_run *r)
     r->image_floats = crd_shape_count(crd_network_input_shape(p->network));
     if (crd_loss_target(o->loss) == CRD_TARGET_VALUES && o->teacher == NULL)
         CRD_TRY(crd_loss_n_values(&r->value_floats, o->loss, r->n_outputs));
-    CRD_TRY(crd_gradient_create(&r->gradient, p->network, p->bayesian, &o->gradient));
+    crd_gradient_options gradient = o->gradient;
+    gradient.micro_batch = most_images(r);
+    CRD_TRY(crd_gradient_create(&r->gradient, p->network, p->bayesian, &gradient));
     if (o->calibration[0] != '\0')
         CRD_TRY(crd_gradient_set_calibration(r->gradient, o->calibration, o->calibration_beta,
                                              o->uncertainty_threshold, o->error_threshold));
     CRD_TRY(create_teacher(r));
     CRD_TRY(crd_update_create(&r->update, r->state, r->gradient, o));
     CRD_TRY(plan_buckets(r, p));
-    if (!is_at_once(r, o->batch_size))
+    if (!is_at_once(r, crd_smaller(o->batch_size, o->n_images)))
         CRD_ALLOC(&r->sums, crd_gradient_n_sums(r->gradient), "gradient sums");
-    CRD_ALLOC(&r->logits, o->gradient.micro_batch * r->n_outputs, "logits");
-    CRD_ALLOC(&r->taught, o->gradient.micro_batch * r->n_outputs, "teacher's logits");
+    CRD_ALLOC(&r->logits, most_images(r) * r->n_outputs, "logits");
+    CRD_ALLOC(&r->taught, most_images(r) * r->n_outputs, "teacher's logits");
     if (is_local(r))
         CRD_ALLOC(&r->base, 2 * r->n_floats, "parameters of the last average");
 cleanup:
@@ -340,37 +346,6 @@ cleanup:
     return agree_on_step(r, status);
 }
 
-/* A parameter's sums in a block become those of all steps so far. They add up in float, as torch's .grad does. */
-static crd_status keep_param(train_run *r, const crd_param *param, int64_t block)
-{
-    const double limit = ldexp(1, CRD_GRADIENT_RANGE_BITS), unit = ldexp(1, CRD_GRADIENT_BITS);
-    for (int64_t i = block + param->offset; i < block + param->offset + param->count; i++) {
-        float kept = r->state->kept[i] + (float)((double)r->sums[i] / unit);
-        if (!(fabs((double)kept) < limit))
-            return CRD_FAIL(CRD_ERR_NUMERIC, "%s: the sum of the gradients is %g", param->name,
-                            (double)kept);
-        r->state->kept[i] = kept;
-        r->sums[i] = llrint((double)kept * unit);
-    }
-    return CRD_OK;
-}
-
-/* Statistics of batch norm, in the same sums, are no gradients. */
-static crd_status keep_gradients(train_run *r)
-{
-    crd_status status = CRD_OK;
-    const crd_network *network = r->state->posterior->network;
-    for (int64_t i = 0; i < network->n_nodes; i++)
-        for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
-            int64_t p = network->nodes[i].params[slot];
-            int n_blocks = p < 0 ? 0 : 1 + (r->state->posterior->bayesian[p] != 0);
-            for (int block = 0; block < n_blocks; block++)
-                CRD_TRY(keep_param(r, &network->params.entries[p], block * r->n_floats));
-        }
-cleanup:
-    return status;
-}
-
 /* values[n_floats] = base + mean over ranks, by images, of (values - base); base NULL stands for zeros. */
 static void average(train_run *r, float *values, float *base, int64_t n_images)
 {
@@ -450,9 +425,7 @@ static crd_status make_step(train_run *r, const crd_batch *batch)
             : is_local(r) ? step_alone(r, batch)
                           : step_together(r, batch));
     add_to_epoch(r);
-    status = r->options->keep_gradients ? keep_gradients(r) : CRD_OK;
-    if (status == CRD_OK && !at_once &&
-        (!is_local(r) || batch->n > crd_comm_rank(r->comm) * r->options->batch_size))
+    if (!at_once && (!is_local(r) || batch->n > crd_comm_rank(r->comm) * r->options->batch_size))
         status = crd_update_step(r->update, r->sums, lr, kl_weight);
     CRD_TRY(crd_comm_agree(r->comm, status));
     s->step++;
