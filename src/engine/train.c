@@ -440,11 +440,33 @@ cleanup:
     return status;
 }
 
-/* Weight of the KL divergence against the true ELBO's 1 / n_images. */
-static double temperature(const crd_train_options *o, double kl_weight, const crd_epoch *e)
+/* The KL divergence in the loss of the epoch that is over, if it has one. It costs a pass over all parameters. */
+static void measure_kl(crd_epoch *e, const train_run *r)
 {
-    double share = o->kl == CRD_KL_SUM ? 1 : e->kl_mean / e->kl_sum;
-    return kl_weight * share * (double)o->n_images;
+    const crd_train_options *o = r->options;
+    double kl_weight = o->gradient.mean ? 0 : crd_update_kl_weight(o, r->state->epoch);
+    e->loss = e->data_term;
+    if (kl_weight == 0)
+        return;
+    crd_posterior_kl(&e->kl_sum, &e->kl_mean, r->state->posterior);
+    double kl = o->kl == CRD_KL_SUM ? e->kl_sum : e->kl_mean;
+    e->loss += kl_weight * kl;
+    /* Its weight against the true ELBO's 1 / n_images. */
+    e->temperature =
+        kl_weight * (o->kl == CRD_KL_SUM ? 1 : e->kl_mean / e->kl_sum) * (double)o->n_images;
+}
+
+/* Of the epoch that has just been counted, if it is one to validate after. */
+static crd_status validate(crd_epoch *e, train_run *r)
+{
+    const crd_train_options *o = r->options;
+    double start_s = crd_clock_now_s();
+    if (o->validate_every == 0 || r->hooks->validate == NULL ||
+        (e->epoch % o->validate_every != 0 && e->epoch != o->n_epochs))
+        return CRD_OK;
+    crd_status status = r->hooks->validate(e->validation, r->state, r->hooks->payload);
+    e->validation_seconds = crd_clock_now_s() - start_s;
+    return status;
 }
 
 static crd_status finish_epoch(train_run *r, double seconds)
@@ -452,37 +474,31 @@ static crd_status finish_epoch(train_run *r, double seconds)
     crd_status status = CRD_OK;
     crd_train_state *s = r->state;
     const crd_train_options *o = r->options;
-    double kl_weight = crd_update_kl_weight(o, s->epoch);
+    int is_first = crd_comm_rank(r->comm) == 0;
     crd_epoch *e = &s->history[s->epoch];
     *e = (crd_epoch){
         .epoch = s->epoch + 1,
         .step = s->step,
         .data_term = s->sums[0] / s->sums[2],
+        .kl_sum = NAN,
+        .kl_mean = NAN,
         .lr = crd_schedule_lr(&o->schedule, o->optimizer.lr, s->epoch),
         .accuracy = s->sums[3] > 0 ? s->sums[1] / s->sums[3] : NAN,
         .seconds = seconds,
         .validation = {NAN, NAN, NAN, NAN},
+        .validation_seconds = NAN,
     };
-    crd_posterior_kl(&e->kl_sum, &e->kl_mean, s->posterior);
-    if (o->gradient.mean)
-        kl_weight = 0;
-    e->loss = e->data_term + kl_weight * (o->kl == CRD_KL_SUM ? e->kl_sum : e->kl_mean);
-    e->temperature = temperature(o, kl_weight, e);
+    measure_kl(e, r);
     s->epoch++;
     s->batch = 0;
     memset(s->sums, 0, sizeof s->sums);
-    if (o->validate_every > 0 && r->hooks->validate != NULL &&
-        (s->epoch % o->validate_every == 0 || s->epoch == o->n_epochs))
-        CRD_TRY(r->hooks->validate(e->validation, s, r->hooks->payload));
-    double score = e->validation[CRD_VALIDATION_NLL];
-    if (isnan(score))
-        score = e->validation[CRD_VALIDATION_MSE];
-    int is_best = score < s->best || (isnan(s->best) && !isnan(score));
+    CRD_TRY(validate(e, r));
+    int is_best = crd_epoch_best(s->history, s->epoch) == e;
     if (is_best)
-        s->best = score;
-    if (crd_comm_rank(r->comm) == 0 && is_best && r->hooks->best != NULL)
+        s->best = crd_epoch_score(e);
+    if (is_first && is_best && r->hooks->best != NULL)
         r->hooks->best(s, r->hooks->payload);
-    if (crd_comm_rank(r->comm) == 0 && r->hooks->epoch != NULL)
+    if (is_first && r->hooks->epoch != NULL)
         r->hooks->epoch(s, r->hooks->payload);
 cleanup:
     return status;
@@ -536,9 +552,8 @@ static crd_status train_all(train_run *r)
                                r->options->n_epochs * per_epoch, data_term, r->hooks->payload);
         }
         if (s->batch >= per_epoch) {
-            double now = crd_clock_now_s();
-            CRD_TRY(finish_epoch(r, now - epoch_start_s));
-            epoch_start_s = now;
+            CRD_TRY(finish_epoch(r, crd_clock_now_s() - epoch_start_s));
+            epoch_start_s = crd_clock_now_s();
         }
         CRD_TRY(look_around(r, crd_batches_left(r->batches) == 0));
     }
