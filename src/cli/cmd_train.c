@@ -228,18 +228,20 @@ cleanup:
     return status;
 }
 
+/** In pairs, whose noise is opposite: four such draws are nearer to many than eight others. An odd number makes no pairs. */
 static crd_predict_options validation_options(const training *t, const char *estimator,
                                               int64_t n_images)
 {
     int is_mean = value_of(t, CRD_OPT_TRAIN_MEAN)->integer != 0;
+    int64_t n_draws = is_mean ? 1 : value_of(t, CRD_OPT_VALIDATE_DRAWS)->integer;
     /* Another key than training's: the draws must be new ones. */
     return (crd_predict_options){.sampler = {.estimator = estimator,
                                              .mean = is_mean,
+                                             .antithetic = n_draws % 2 == 0,
                                              .seed = ~(uint64_t)value_of(t, CRD_OPT_SEED)->integer,
                                              .batch = 32,
                                              .draw_block = 8},
-                                 .n_draws =
-                                     is_mean ? 1 : value_of(t, CRD_OPT_VALIDATE_DRAWS)->integer,
+                                 .n_draws = n_draws,
                                  .n_top = 1,
                                  .n_images = n_images};
 }

@@ -256,8 +256,9 @@ static const crd_option table[CRD_N_OPTIONS] = {
                                 "held out to validate on"},
     [CRD_OPT_VALIDATE_EVERY] = {"validate-every", 0, "EPOCHS", CRD_OPTION_INT64, "1", NULL, 1, 1e6,
                                 NULL, CRD_TRAIN, "with a validation: how often"},
-    [CRD_OPT_VALIDATE_DRAWS] = {"validate-draws", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 1e6, NULL,
-                                CRD_TRAIN, "with a validation: networks to draw"},
+    [CRD_OPT_VALIDATE_DRAWS] = {"validate-draws", 0, "N", CRD_OPTION_INT64, "4", NULL, 1, 1e6, NULL,
+                                CRD_TRAIN,
+                                "with a validation: networks to draw, in antithetic pairs if even"},
     [CRD_OPT_CHECKPOINT_INTERVAL] =
         {"checkpoint-interval", 0, "TIME", CRD_OPTION_DURATION, "10min", NULL, 0, 1e9, NULL,
          CRD_PREDICT | CRD_TRAIN,

@@ -86,7 +86,7 @@ def run(command, environment):
 def own_run(args, folder, kind, environment):
     command = [args.program, "train", folder / "resnet18.h5", args.image, "--loss", "mse-distill", "--kl-weight", 0,
                "--batch-norm", "eval", "--epochs", args.epochs, "--optimizer", "adam", "--lr", "1e-4", "--scheduler",
-               "exponential", "--gamma", 0.9, *KINDS[kind], *args.option, "--quiet", "-o", folder / f"{kind}.h5"]
+               "exponential", "--gamma", 0.9, *KINDS[kind], "--checkpoints", 0, "--quiet", "-o", folder / f"{kind}.h5"]
     times = run(command, environment)[1]
     for path in folder.glob(f"{kind}.h5*"):
         path.unlink()
@@ -145,7 +145,6 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--isa", choices=ISAS, default="any")
-    parser.add_argument("--option", action="append", default=[], help="one more word for credence train; may be repeated")
     parser.add_argument("--peer", choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument("--weights", help=argparse.SUPPRESS)
     parser.add_argument("program", metavar="CREDENCE")
