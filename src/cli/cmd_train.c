@@ -217,6 +217,7 @@ static crd_status open_files(training *t, shared_facts *facts)
     facts->n_images = t->data.images.n_images;
     facts->n_validation = t->validation.images.n_images;
     CRD_TRY(crd_train_options_make(&options, given, facts->n_images));
+    CRD_TRY(crd_train_check_batches(&options, given, t->original->network));
     t->original->outputs = outputs_after(t);
     CRD_TRY(crd_train_data_match(&t->data, &t->validation, given, t->original));
     CRD_TRY(crd_train_fingerprint(t->fingerprint, t->cli, &options, t->data.dataset,

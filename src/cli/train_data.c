@@ -16,28 +16,60 @@ crd_status crd_train_data_open(crd_train_data *out, crd_validation *validation,
     *out = (crd_train_data){.seed = (uint64_t)values[CRD_OPT_SEED].integer};
     out->is_augmented = crd_train_augmentation(&out->augmentation, options);
     CRD_TRY(crd_dataset_open(&out->dataset, options->arguments + 1, options->n_arguments - 1));
+    if (!out->augmentation.random_resized_crop) /* which takes parts of any size */
+        crd_dataset_log_fit(out->dataset, preprocessing);
     if (values[CRD_OPT_VALIDATE_SHARE].given)
         return crd_image_set_split(&out->images, &validation->images, out->dataset, preprocessing,
                                    values[CRD_OPT_VALIDATE_SHARE].number, out->seed);
     CRD_TRY(crd_image_set_init(&out->images, out->dataset, preprocessing));
     if (other != NULL) {
         CRD_TRY(crd_dataset_open(&validation->dataset, &other, 1));
+        crd_dataset_log_fit(validation->dataset, preprocessing);
         CRD_TRY(crd_image_set_init(&validation->images, validation->dataset, preprocessing));
     }
 cleanup:
     return status;
 }
 
+/** Classes without names get those of the sub-folders that they were learned from: what is evaluated later
+ * must lie in folders of the same names. Only if every class has its folder. */
+static crd_status name_classes(crd_posterior *p, const crd_train_data *data)
+{
+    crd_status status = CRD_OK;
+    int64_t n, n_named = 0;
+    const char *const *folders = crd_dataset_class_names(data->dataset, &n);
+    if (p->classes != NULL || folders == NULL || n != p->n_classes)
+        return CRD_OK;
+    CRD_ALLOC(&p->classes, n, "class names");
+    for (int64_t i = 0; i < data->images.n_images; i++) {
+        char **name = &p->classes[data->labels[i]];
+        n_named += *name == NULL;
+        if (*name == NULL)
+            CRD_TRY(crd_alloc_string(
+                name,
+                folders[crd_dataset_label(data->dataset, crd_image_set_number(&data->images, i))]));
+    }
+    if (n_named == n)
+        return CRD_OK;
+    for (int64_t k = 0; k < n; k++) /* folders "1" and "01" are one class */
+        crd_free(p->classes[k]);
+    crd_free(p->classes);
+    p->classes = NULL;
+cleanup:
+    return status;
+}
+
 /** Labels to train on, -1 where there are none: without any the deterministic network can still be the teacher. */
-static crd_status match_labels(crd_train_data *data, const crd_posterior *posterior,
-                               int is_distilling)
+static crd_status match_labels(crd_train_data *data, crd_posterior *posterior, int is_distilling)
 {
     crd_status status = CRD_OK;
     if (posterior->outputs == CRD_OUTPUT_LOGITS) {
         status = crd_image_set_match(&data->labels, &data->images, posterior);
-        if (status == CRD_OK || !is_distilling)
+        if (!is_distilling)
+            return status == CRD_OK ? name_classes(posterior, data) : status;
+        if (status == CRD_OK)
             return status;
-        crd_log(CRD_LOG_INFO, "no accuracy is given: %s", crd_status_message());
+        crd_log(CRD_LOG_WARN, "no accuracy is given: %s", crd_status_message());
     }
     status = CRD_OK;
     CRD_ALLOC(&data->labels, data->images.n_images, "labels");
@@ -48,7 +80,7 @@ cleanup:
 }
 
 crd_status crd_train_data_match(crd_train_data *data, crd_validation *validation,
-                                const crd_options *options, const crd_posterior *posterior)
+                                const crd_options *options, crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
     const char *name = options->values[CRD_OPT_LOSS].text;

@@ -21,9 +21,9 @@ typedef struct crd_train_data {
  * outlive it. Close it in any case. Errors: of crd_dataset_open; CRD_ERR_USAGE. */
 crd_status crd_train_data_open(crd_train_data *out, crd_validation *validation,
                                const crd_options *options, const crd_preprocessing *preprocessing);
-/** Matches labels, or checks targets, of both for the outputs that `posterior` will have. Errors: CRD_ERR_INPUT naming the image. */
+/** Matches labels, or checks targets, of both for the outputs that `posterior` has now; classes without names get the sub-folders'. Errors: CRD_ERR_INPUT naming the image. */
 crd_status crd_train_data_match(crd_train_data *data, crd_validation *validation,
-                                const crd_options *options, const crd_posterior *posterior);
+                                const crd_options *options, crd_posterior *posterior);
 void crd_train_data_close(crd_train_data *data);
 
 /** See crd_train_hooks.load. */
