@@ -222,7 +222,7 @@ static crd_status open_files(training *t, shared_facts *facts)
     CRD_TRY(crd_train_data_match(&t->data, &t->validation, given, t->original));
     CRD_TRY(crd_train_fingerprint(t->fingerprint, t->cli, &options, t->data.dataset,
                                   t->validation.dataset));
-    CRD_TRY(crd_provenance_make(&t->provenance, &t->store, t->cli, path));
+    CRD_TRY(crd_provenance_make(&t->provenance, &t->store, t->cli, path, t->data.dataset));
     CRD_TRY(make_state(t, &options));
     CRD_TRY(announce(t, &options, facts));
 cleanup:
