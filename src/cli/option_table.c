@@ -254,14 +254,23 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_VALIDATE] = {"validate", 0, "DATA", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
                           "images with labels (regression: targets) to validate on; the best "
                           "posterior goes to NEW.best.h5"},
+    [CRD_OPT_VALIDATE_SHARE] = {"validate-share", 0, "X", CRD_OPTION_DOUBLE, NULL, NULL, 1e-6, 0.99,
+                                NULL, CRD_TRAIN,
+                                "instead of --validate: this part of DATA, chosen by the seed, is "
+                                "held out to validate on"},
     [CRD_OPT_VALIDATE_EVERY] = {"validate-every", 0, "EPOCHS", CRD_OPTION_INT64, "1", NULL, 1, 1e6,
-                                NULL, CRD_TRAIN, "with --validate: how often"},
-    [CRD_OPT_VALIDATE_DRAWS] = {"validate-draws", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 1e6, NULL,
-                                CRD_TRAIN, "with --validate: networks to draw"},
+                                NULL, CRD_TRAIN, "with a validation: how often"},
+    [CRD_OPT_VALIDATE_DRAWS] = {"validate-draws", 0, "N", CRD_OPTION_INT64, "4", NULL, 1, 1e6, NULL,
+                                CRD_TRAIN,
+                                "with a validation: networks to draw, in antithetic pairs if even"},
     [CRD_OPT_CHECKPOINT_INTERVAL] =
         {"checkpoint-interval", 0, "TIME", CRD_OPTION_DURATION, "10min", NULL, 0, 1e9, NULL,
          CRD_PREDICT | CRD_TRAIN,
          "time between checkpoints (the output's name and .ckpt); 0: only when the run stops"},
+    [CRD_OPT_CHECKPOINTS] = {"checkpoints", 0, "N", CRD_OPTION_INT64, "2", NULL, 0, 2, NULL,
+                             CRD_TRAIN,
+                             "checkpoints that stay: 2: the newest and the one before it (.prev), "
+                             "1: the newest, 0: none is written, and nothing can be resumed"},
     [CRD_OPT_MAX_TIME] = {"max-time", 0, "TIME", CRD_OPTION_DURATION, NULL, NULL, 1e-3, 1e9, NULL,
                           CRD_PREDICT | CRD_TRAIN,
                           "stop after this with a checkpoint and exit code 75"},
