@@ -5,9 +5,9 @@
 #include <string.h>
 
 static const crd_command commands[] = {
-    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "--arch NAME [--weights FILE] -o POSTERIOR.h5", 0,
+    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "--weights FILE | --arch NAME -o POSTERIOR.h5", 0,
      0, "make a posterior from a deterministic network's weights (bayesian-torch's dnn_to_bnn)",
-     "credence convert --arch resnet18 --weights resnet18-f37072fd.pth --moped -o resnet18.h5"},
+     "credence convert --arch resnet18 --weights resnet18-f37072fd.pth -o resnet18.h5"},
     {"predict", CRD_PREDICT, crd_cmd_predict, 1, "POSTERIOR.h5 INPUT... [-o PREDICTION.h5]", 2,
      INT_MAX, "draw networks, run them on images, print what they say and how sure it is",
      "mpirun -n 4 credence predict resnet18.h5 photos/ --draws 1000 -o prediction.h5"},

@@ -44,6 +44,7 @@ typedef enum crd_option_id {
     /* convert */
     CRD_OPT_ARCH,
     CRD_OPT_WEIGHTS,
+    CRD_OPT_WEIGHTS_KEY,
     CRD_OPT_CHANNELS,
     CRD_OPT_N_CLASSES,
     CRD_OPT_PRIOR_MU,
@@ -56,6 +57,7 @@ typedef enum crd_option_id {
     CRD_OPT_POSTERIOR_RHO_INIT,
     CRD_OPT_CONVERT_TYPE,
     CRD_OPT_MOPED,
+    CRD_OPT_NO_MOPED,
     CRD_OPT_MOPED_DELTA,
     CRD_OPT_MOPED_PRIOR,
     CRD_OPT_SIGMA_MIN,
