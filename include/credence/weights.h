@@ -4,6 +4,7 @@
 #ifndef CREDENCE_WEIGHTS_H
 #define CREDENCE_WEIGHTS_H
 
+#include "credence/posterior.h"
 #include "credence/tensor.h"
 #include "credence/zoo.h"
 
@@ -74,6 +75,19 @@ crd_status crd_state_dict_network(crd_network **out, const crd_state_dict *dict,
  * how. Errors: CRD_ERR_INPUT: none takes images of that size. */
 crd_status crd_state_dict_guess(const crd_arch **out, crd_state_fit *fit,
                                 const crd_state_dict *dict, int64_t image_size);
+
+/** Containers that can be written. */
+typedef enum crd_state_format { CRD_STATE_SAFETENSORS, CRD_STATE_NPZ } crd_state_format;
+
+/** Names for options, NULL behind the last: "safetensors", "npz". */
+const char *const *crd_state_format_names(void);
+
+/** Writes the posterior to the open descriptor as the state dict of the network that
+ * bayesian-torch's dnn_to_bnn makes of the same architecture, all names of it: mu_kernel, rho_kernel
+ * ...; batch norm's num_batches_tracked is 0. `path` is for messages. Errors: CRD_ERR_IO;
+ * CRD_ERR_USAGE: above 4 GiB, as npz. */
+crd_status crd_state_dict_export(int fd, const crd_posterior *posterior, crd_state_format format,
+                                 const char *path);
 
 /** Takes the prefix off the names of the floating tensors, and drops those without it. */
 void crd_state_dict_keep(crd_state_dict *dict, const char *prefix);

@@ -29,6 +29,9 @@ static const crd_command commands[] = {
     {"inspect", CRD_INSPECT, crd_cmd_inspect, 0, "FILE", 1, 1,
      "show what is in a file of Credence: provenance, graph, posterior, datasets",
      "credence inspect resnet18.h5"},
+    {"export", CRD_EXPORT, crd_cmd_export, 0, "POSTERIOR.h5 -o FILE", 1, 1,
+     "write a posterior as a state dict of bayesian-torch, for torch to load",
+     "credence export resnet18.h5 --to safetensors -o resnet18.safetensors"},
     {"models", CRD_MODELS, crd_cmd_models, 0, "", 0, 0, "list the architectures", NULL},
     {"bench", CRD_BENCH, crd_cmd_bench, 1, "[POSTERIOR.h5]", 0, 1,
      "measure draws per second on every rank at once, against the cores' peak and a pass without "

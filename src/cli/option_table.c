@@ -7,6 +7,7 @@
 #include "credence/posterior.h"
 #include "credence/predictive.h"
 #include "credence/sampler.h"
+#include "credence/weights.h"
 
 /* Seeds stay below 2^53 so that JSON readers, which hold numbers as doubles, show the true one. */
 #define MAX_SEED 9007199254740992.0
@@ -38,8 +39,9 @@ static const char *const *augment_names(void)
 
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {"output", 'o', "FILE", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL,
-                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE,
-                        "file to write (HDF5); it appears whole or not at all"},
+                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE |
+                            CRD_EXPORT,
+                        "file to write (HDF5, but for export); it appears whole or not at all"},
 
     [CRD_OPT_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, NULL,
                       "with --weights: the one that fits them", 0, 0, NULL, CRD_CONVERT,
@@ -277,6 +279,9 @@ static const crd_option table[CRD_N_OPTIONS] = {
          CRD_PREDICT | CRD_TRAIN,
          "end the job with exit code 7, naming the rank, when one gets on no more; 0: never"},
 
+    [CRD_OPT_TO] = {"to", 0, "FORMAT", CRD_OPTION_CHOICE, "safetensors", NULL, 0, 0,
+                    crd_state_format_names, CRD_EXPORT,
+                    "container: safetensors.torch.load_file or numpy.load reads it"},
     [CRD_OPT_DATASETS] = {"datasets", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_INSPECT,
                           "list every dataset: path, type, shape, digest"},
 

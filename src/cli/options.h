@@ -23,7 +23,8 @@ enum {
     CRD_EVALUATE = 1 << 9,
     CRD_MERGE = 1 << 10,
     CRD_PLAN = 1 << 11,
-    CRD_EVERY = (1 << 12) - 1
+    CRD_EXPORT = 1 << 12,
+    CRD_EVERY = (1 << 13) - 1
 };
 
 typedef enum crd_option_type {
@@ -129,6 +130,8 @@ typedef enum crd_option_id {
     CRD_OPT_HANG_TIMEOUT,
     /* inspect */
     CRD_OPT_DATASETS,
+    /* export */
+    CRD_OPT_TO,
     /* bench */
     CRD_OPT_BENCH_ARCH,
     CRD_OPT_BENCH_BATCH,

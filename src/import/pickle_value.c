@@ -67,7 +67,7 @@ static const struct {
     {"pickle", NULL},
     {"_pickle", NULL},
     {"torch.hub", NULL},
-    {"torch.serialization", NULL},
+    {"torch.serialization", "load"},
     {"torch", "load"},
     {"builtins", "eval"},
     {"builtins", "exec"},

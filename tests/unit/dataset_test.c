@@ -198,7 +198,7 @@ static void idx_files_that_are_wrong(void **state)
     snprintf(images, sizeof images, "%s", good);
     snprintf(text, sizeof text, "%s", labels);
     assert_refused(CRD_ERR_INPUT, "missing: cannot be opened", "idx:%s%s", at("missing"), "");
-    assert_refused(CRD_ERR_INPUT, "not a regular file", "idx:%s%s", folder, "");
+    assert_refused(CRD_ERR_INPUT, "is a folder, not a file", "idx:%s%s", folder, "");
     assert_refused(CRD_ERR_INPUT, "labels: IDX elements of type 8 in 1 dimensions", "idx:%s,%s",
                    text, images);
     assert_refused(CRD_ERR_INPUT, "images: IDX elements of type 8 in 3 dimensions", "idx:%s,%s",

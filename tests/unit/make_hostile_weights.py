@@ -2,7 +2,7 @@
 """Writes .pth files that lie, and a list of what must be said about each: make_hostile_weights.py FOLDER.
 
 FOLDER/list.txt has a line for each file: name, tab, text that the refusal must hold ("OK": is read).
-FOLDER/pickles has the pickles alone, to start a fuzzer from.
+FOLDER/pickles has the pickles alone, FOLDER/safetensors and FOLDER/stacked files without their heads, to start fuzzers from.
 
 Only the standard library: the pickles are put together by hand, because no library would write them.
 """
@@ -19,6 +19,7 @@ FLOATS = struct.pack("<6f", 1, 2, 3, 4, 5, 6)
 
 files = {}
 pickles = {}
+seeds = {}
 
 
 def text(s):
@@ -369,6 +370,7 @@ def safetensors():
         header = header.encode() if isinstance(header, str) else header
         content = struct.pack("<Q", len(header) if length is None else length) + header + data
         raw("safetensors_" + name, refusal, content)
+        seeds["safetensors/" + name] = header + data
 
     def entry(name="w", dtype="F32", shape="[2,3]", offsets="[0,24]", more=""):
         return f'{{"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}{more}}}}}'
@@ -430,7 +432,7 @@ def stacked():
         thing = thing or with_weight(tensor(source=place()))
         keys = keys or PROTO + b"](" + text("0") + b"e" + STOP
         raw("stacked_" + name, refusal, head + thing + keys + data)
-        pickles["stacked_" + name] = thing
+        seeds["stacked/" + name] = thing + keys + data
 
     made("good", "OK")
     made("only_magic", "protocol, from byte 15", head=magic, thing=b"\0", keys=b"\0")
@@ -466,6 +468,10 @@ def main():
         part()
     for name, content in pickles.items():
         with open(os.path.join(folder, "pickles", name), "wb") as out:
+            out.write(content)
+    for name, content in seeds.items():
+        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+        with open(os.path.join(folder, name), "wb") as out:
             out.write(content)
     with open(os.path.join(folder, "list.txt"), "w") as listing:
         for name, (refusal, content) in files.items():
