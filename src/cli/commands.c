@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const crd_command commands[] = {
-    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "--weights FILE | --arch NAME -o POSTERIOR.h5", 0,
+    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "[--weights FILE] [--arch NAME] -o POSTERIOR.h5", 0,
      0, "make a posterior from a deterministic network's weights (bayesian-torch's dnn_to_bnn)",
      "credence convert --arch resnet18 --weights resnet18-f37072fd.pth -o resnet18.h5"},
     {"predict", CRD_PREDICT, crd_cmd_predict, 1, "POSTERIOR.h5 INPUT... [-o PREDICTION.h5]", 2,
