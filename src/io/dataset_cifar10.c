@@ -133,6 +133,7 @@ crd_status crd_source_open_cifar10(crd_source **out, const char *path)
     const char *const *files = choose_files(folder);
     CRD_TRY(measure(cifar, folder, files));
     cifar->source.n_images = cifar->first[cifar->n_files];
+    cifar->source.size = (crd_image){.width = SIDE, .height = SIDE, .channels = PLANES};
     CRD_ALLOC(&cifar->records, cifar->source.n_images * RECORD, folder);
     CRD_ALLOC(&cifar->source.labels, cifar->source.n_images, "labels");
     for (int k = 0; k < cifar->n_files; k++)

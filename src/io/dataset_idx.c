@@ -157,6 +157,7 @@ crd_status crd_source_open_idx(crd_source **out, const char *path)
     idx->source.n_images = dims[0];
     idx->height = dims[1];
     idx->width = dims[2];
+    idx->source.size = (crd_image){.width = idx->width, .height = idx->height, .channels = 1};
     CRD_REQUIRE(idx->height <= CRD_IMAGE_MAX_PIXELS / idx->width, CRD_ERR_INPUT,
                 "%s: %lld x %lld pixels; at most %d in all are allowed", idx->path,
                 (long long)idx->width, (long long)idx->height, CRD_IMAGE_MAX_PIXELS);
