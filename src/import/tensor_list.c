@@ -64,15 +64,20 @@ static int is_counter(const crd_listed_tensor *tensor)
     return !crd_torch_dtype_is_float(tensor->view.dtype) && strcmp(tensor->name, "n_averaged") == 0;
 }
 
-/* Is that before every name, and more behind it? */
+/* Is that before every name, and more behind it? Counters do not count. */
 static int all_begin_with(const crd_tensor_list *list, const char *start)
 {
     size_t length = strlen(start);
-    for (int64_t i = 0; i < list->n_tensors; i++)
-        if (!is_counter(&list->tensors[i]) && (strncmp(list->tensors[i].name, start, length) != 0 ||
-                                               list->tensors[i].name[length] == '\0'))
+    int64_t n = 0;
+    for (int64_t i = 0; i < list->n_tensors; i++) {
+        const char *name = list->tensors[i].name;
+        if (is_counter(&list->tensors[i]))
+            continue;
+        if (strncmp(name, start, length) != 0 || name[length] == '\0')
             return 0;
-    return list->n_tensors > 0;
+        n++;
+    }
+    return n > 0;
 }
 
 static void cut(char *name, size_t n)

@@ -144,6 +144,9 @@ def globals_():
     # A thousand ways to each of a thousand dicts, and so on: nobody may go them all.
     wide = b"}q\x00" + b"".join(b"0}(" + b"".join(text(f"k{i}") + b"h%c" % k for i in range(900)) + b"uq%c" % (k + 1) for k in range(6))
     add("wrapped_wide", "no tensor in its dict", PROTO + wide + STOP)
+    # Found by fuzzing: with nothing but the counter the prefix was taken off for ever.
+    add("only_counter", "no floating-point tensor", PROTO + dict_(text("n_averaged"), tensor(size=(), stride=(),
+        source=storage(1, "1", b"ctorch\nLongStorage\n"))) + STOP, members={"data/1": b"\1" + b"\0" * 7})
     add("parallel_compiled", "OK", PROTO + dict_(text("module._orig_mod.module.w"), tensor(), text("n_averaged"),
         tensor(size=(), stride=(), source=storage(1, "1", b"ctorch\nLongStorage\n"))) + STOP, members={"data/0": FLOATS, "data/1": b"\1" + b"\0" * 7})
     add("global_module", "save model.state_dict() instead", PROTO + b"ctorch.nn.modules.linear\nLinear\n)\x81" + STOP)
