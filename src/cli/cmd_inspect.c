@@ -181,6 +181,20 @@ static json_t *three(const float *values, int64_t n)
     return list;
 }
 
+static void print_initial(const crd_conversion *c)
+{
+    if (c->initial == CRD_INITIAL_IMPORTED)
+        puts("mu and rho taken as they were from a state dict of bayesian-torch");
+    else if (c->initial == CRD_INITIAL_MOPED)
+        printf("MOPED, sigma = %g |weight|, at least %g\n", c->moped_delta, c->sigma_min);
+    else
+        printf("initial mu ~ N(%g, 0.1^2), rho ~ N(%g, 0.1^2)\n", c->posterior_mu_init,
+               c->posterior_rho_init);
+    if (c->initial == CRD_INITIAL_DISCARDED)
+        puts("  the weights that convert was given for its Bayesian layers were not used "
+             "(--no-moped): before training it is a random network");
+}
+
 static void show_settings(json_t *root, const crd_posterior *posterior)
 {
     const crd_conversion *c = &posterior->conversion;
@@ -189,14 +203,15 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     double sum, mean;
     crd_posterior_kl(&sum, &mean, posterior);
     if (root != NULL) {
-        json_object_set_new(root, "posterior",
-                            json_pack("{s:s, s:I, s:s, s:f, s:f, s:b, s:f, s:b, s:f, s:o, s:o}",
-                                      "arch", posterior->network->arch, "n_classes",
-                                      (json_int_t)posterior->n_classes, "type", c->type, "prior_mu",
-                                      c->prior_mu, "prior_sigma", c->prior_sigma, "moped_enable",
-                                      c->moped_enable, "moped_delta", c->moped_delta, "moped_prior",
-                                      c->moped_prior, "sigma_min", c->sigma_min, "kl_sum",
-                                      crd_json_real(sum), "kl_mean", crd_json_real(mean)));
+        json_object_set_new(
+            root, "posterior",
+            json_pack("{s:s, s:I, s:s, s:s, s:f, s:f, s:b, s:f, s:b, s:f, s:o, s:o}", "arch",
+                      posterior->network->arch, "n_classes", (json_int_t)posterior->n_classes,
+                      "type", c->type, "initial_values", crd_initial_kind_names()[c->initial],
+                      "prior_mu", c->prior_mu, "prior_sigma", c->prior_sigma, "moped_enable",
+                      c->moped_enable, "moped_delta", c->moped_delta, "moped_prior", c->moped_prior,
+                      "sigma_min", c->sigma_min, "kl_sum", crd_json_real(sum), "kl_mean",
+                      crd_json_real(mean)));
         json_object_set_new(root, "preprocessing",
                             json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels",
                                       (json_int_t)p->channels, "resize", (json_int_t)p->resize,
@@ -213,11 +228,7 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     if (c->prior_kind == CRD_PRIOR_MIXTURE)
         printf(" in a share of %g, else sd %g", c->prior_pi, c->prior_sigma2);
     printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
-    if (c->moped_enable)
-        printf("MOPED, sigma = %g |weight|, at least %g\n", c->moped_delta, c->sigma_min);
-    else
-        printf("initial mu ~ N(%g, 0.1^2), rho ~ N(%g, 0.1^2)\n", c->posterior_mu_init,
-               c->posterior_rho_init);
+    print_initial(c);
     printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", sum, mean);
     printf("preprocessing\n  %s; resize %lld (%s), crop %lld; mean",
            p->channels == 1 ? "grey" : "RGB", (long long)p->resize, filter, (long long)p->crop);

@@ -104,6 +104,7 @@ crd_status crd_h5_attr_put_text(crd_h5 *file, const char *path, const char *key,
 /** Overwrites a text in its place (which must be there and as long), so that no metadata moves. */
 crd_status crd_h5_attr_put_fixed(crd_h5 *file, const char *path, const char *key, const char *text,
                                  int replace);
+crd_status crd_h5_attr_exists(int *out, crd_h5 *file, const char *path, const char *key);
 /** Errors: also if missing, or not of `n` numbers. */
 crd_status crd_h5_attr_get(void *values, crd_h5 *file, const char *path, const char *key,
                            crd_h5_type type, int64_t n);

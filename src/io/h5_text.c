@@ -204,6 +204,16 @@ cleanup:
     return crd_h5_closed(status, file, path, type, H5Tclose);
 }
 
+crd_status crd_h5_attr_exists(int *out, crd_h5 *file, const char *path, const char *key)
+{
+    crd_status status = CRD_OK;
+    htri_t found;
+    H5_TRY(file, path, "read", found = H5Aexists_by_name(file->id, path, key, H5P_DEFAULT));
+    *out = found > 0;
+cleanup:
+    return status;
+}
+
 crd_status crd_h5_attr_get_text(char **out, crd_h5 *file, const char *path, const char *key)
 {
     crd_status status = CRD_OK;

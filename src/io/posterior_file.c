@@ -122,6 +122,8 @@ static crd_status write_conversion(crd_h5 *h5, const crd_conversion *given)
     CRD_TRY(crd_h5_attr_put_text(h5, "/prior", "prior_scale",
                                  crd_prior_scale_names()[given->prior_scale]));
     CRD_TRY(crd_h5_attr_put_text(h5, "/conversion", "type", conversion.type));
+    CRD_TRY(crd_h5_attr_put_text(h5, "/conversion", "initial_values",
+                                 crd_initial_kind_names()[given->initial]));
     for (int i = 0; i < N_DOUBLES; i++)
         CRD_TRY(crd_h5_attr_put(h5, doubles[i].group, doubles[i].key, CRD_H5_FLOAT64,
                                 doubles[i].value, 1));
@@ -251,7 +253,7 @@ static crd_status read_conversion(crd_conversion *conversion, crd_h5 *h5)
     crd_status status = CRD_OK;
     char *type = NULL;
     int64_t moped_enable, moped_prior;
-    int kind, scale;
+    int kind, scale, initial, has_initial;
     double_place doubles[N_DOUBLES];
     place_doubles(doubles, conversion);
     for (int i = 0; i < N_DOUBLES; i++)
@@ -271,6 +273,12 @@ static crd_status read_conversion(crd_conversion *conversion, crd_h5 *h5)
     conversion->prior_scale = (crd_prior_scale)scale;
     conversion->moped_enable = moped_enable != 0;
     conversion->moped_prior = moped_prior != 0;
+    CRD_TRY(crd_h5_attr_exists(&has_initial, h5, "/conversion", "initial_values"));
+    initial = moped_enable != 0 ? CRD_INITIAL_MOPED : CRD_INITIAL_RANDOM; /* of older files */
+    if (has_initial)
+        CRD_TRY(
+            read_choice(&initial, h5, "/conversion", "initial_values", crd_initial_kind_names()));
+    conversion->initial = (crd_initial_kind)initial;
 cleanup:
     crd_free(type);
     return status;
