@@ -18,6 +18,14 @@
 extern "C" {
 #endif
 
+/** Starts the process that starts the processes that parse files: HDF5 may crash, hang or flood the memory over a file that
+ * is not what it says, and so it reads each one in a small process of its own. Call it before MPI_Init and
+ * before threads, where this process is small; else it happens with the first file that is read. A failure
+ * shows with that file. Those processes end with this one. Collective: no, on any rank. */
+void crd_files_start(void);
+/** Ends it and all of them, which is what the end of this process does too. */
+void crd_files_stop(void);
+
 /** What every file says of its making. */
 typedef struct crd_provenance {
     const char *command; /**< the full command line */

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/output_check.h"
+#include "credence/files.h"
 #include "kernels/kernels.h"
 
 static crd_status join_words(char **out, int argc, char *const *argv)
@@ -99,6 +100,7 @@ cleanup:
 int main(int argc, char **argv)
 {
     crd_comm *comm = NULL;
+    crd_files_start(); /* before MPI has memory, threads and sockets */
     crd_status status = crd_comm_create_world(&comm);
     int is_first = comm == NULL || crd_comm_rank(comm) == 0;
     if (status == CRD_OK) {
@@ -114,5 +116,6 @@ int main(int argc, char **argv)
     if (status != CRD_OK && is_first)
         fprintf(stderr, "credence: %s\n", crd_status_message());
     crd_comm_destroy(comm);
+    crd_files_stop();
     exit((int)status);
 }
