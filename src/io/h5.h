@@ -67,6 +67,9 @@ typedef struct crd_h5_facts {
     int64_t value_bytes;
     char type_name[32]; /**< for messages: "uint16", "big-endian float32", "bool", ... */
     int64_t offset;     /**< as crd_h5_offset */
+    char fault
+        [CRD_MESSAGE_SIZE]; /**< not empty: why its values must not be read: what is not in the file would be made
+                                     up (never written, sources or filters missing) */
 } crd_h5_facts;
 /** Errors: CRD_ERR_INPUT: also a link into another file. */
 crd_status crd_h5_describe(crd_h5_facts *out, crd_h5 *file, const char *path);
