@@ -154,6 +154,8 @@ crd_status crd_file_check_place(const char *path);
 
 /** 1 if a file that can be read begins as HDF5 files do, ours or not; else 0. */
 int crd_file_is_hdf5(const char *path);
+/** The same of netCDF's own older format, which is no HDF5. */
+int crd_file_is_netcdf3(const char *path);
 
 /** Kinds of our files by their attribute `format`. */
 typedef enum crd_file_kind {

@@ -44,6 +44,11 @@ static crd_status open_source(crd_source **out, const char *specification)
         return crd_source_open_folder(out, specification);
     if (is_there && S_ISREG(info.st_mode) && crd_file_is_hdf5(specification))
         return crd_source_open_hdf5(out, specification);
+    if (is_there && S_ISREG(info.st_mode) && crd_file_is_netcdf3(specification))
+        return CRD_FAIL(
+            CRD_ERR_INPUT,
+            "%s: is a netCDF 3 file; HDF5 is read: nccopy -k nc4 %s NEW.nc makes it one",
+            specification, specification);
     if (!is_there && strchr(specification, ':') != NULL)
         return CRD_FAIL(CRD_ERR_USAGE,
                         "'%s' is neither a file nor a form of a data set: FOLDER, FILE.jpg, "

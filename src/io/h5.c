@@ -141,6 +141,14 @@ cleanup:
     return status;
 }
 
+void crd_h5_prepare(void)
+{
+    /* HDF5's clean-up at exit crashes over a file that could not be closed; all others we close.
+     * Fails when it has been said before. */
+    (void)H5dont_atexit();
+    (void)H5open();
+}
+
 /* What every opening has in common. */
 static crd_status file_begin(crd_h5 **out, hid_t *access, const char *name, crd_status code)
 {
@@ -153,9 +161,7 @@ static crd_status file_begin(crd_h5 **out, hid_t *access, const char *name, crd_
     file->fd = -1;
     file->code = code;
     CRD_TRY(crd_alloc_string(&file->name, name));
-    /* HDF5's clean-up at exit crashes over a file that could not be closed; all others we close.
-     * Fails when it has been said before. */
-    (void)H5dont_atexit();
+    crd_h5_prepare();
     H5_TRY(file, "", "opened", H5Eset_auto2(H5E_DEFAULT, NULL, NULL));
     H5_TRY(file, "", "opened", *access = H5Pcreate(H5P_FILE_ACCESS));
     H5_TRY(file, "", "opened", H5Pset_fclose_degree(*access, H5F_CLOSE_STRONG));

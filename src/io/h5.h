@@ -76,6 +76,9 @@ crd_status crd_h5_describe(crd_h5_facts *out, crd_h5 *file, const char *path);
 /** The same of what must be a dataset. */
 crd_status crd_h5_dataset_facts(crd_h5_facts *out, crd_h5 *file, const char *path);
 
+/** Checks that a dataset's values are in the file, before memory is taken for them. Errors: CRD_ERR_INPUT. */
+crd_status crd_h5_check_values(crd_h5 *file, const char *path);
+
 /** *out = 1 if there is an object at the absolute path. */
 crd_status crd_h5_exists(int *out, crd_h5 *file, const char *path);
 crd_status crd_h5_group_create(crd_h5 *file, const char *path);

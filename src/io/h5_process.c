@@ -237,6 +237,7 @@ static void offer_to_oom_killer(void)
 
 static receipt start_reader(int own_fd, const int passed[N_PASSED], const char *name)
 {
+    crd_h5_prepare();
     pid_t parent = getpid(), pid = fork();
     if (pid != 0)
         return (receipt){.pid = pid, .error = pid < 0 ? errno : 0};

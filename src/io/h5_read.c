@@ -160,10 +160,27 @@ cleanup:
 /* The same of one whose values are wanted. */
 static crd_status value_facts(crd_h5_facts *out, crd_h5 *file, const char *path)
 {
-    crd_status status = crd_h5_dataset_facts(out, file, path);
-    if (status == CRD_OK && out->fault[0] != '\0')
-        status = CRD_FAIL(file->code, "%s", out->fault);
+    crd_status status = CRD_OK;
+    struct stat info;
+    CRD_TRY(crd_h5_dataset_facts(out, file, path));
+    CRD_REQUIRE(out->fault[0] == '\0', file->code, "%s", out->fault);
+    if (file->reader == NULL || out->offset < 0)
+        return CRD_OK;
+    CRD_REQUIRE(fstat(file->fd, &info) == 0, CRD_ERR_IO, "%s: cannot be read: %s", file->name,
+                strerror(errno));
+    int64_t n = crd_shape_count(&out->shape);
+    CRD_REQUIRE(n >= 0 && out->value_bytes > 0 && out->offset <= info.st_size &&
+                    n <= (info.st_size - out->offset) / out->value_bytes,
+                file->code, "%s: %s: truncated: it reaches beyond the end of the file", file->name,
+                path);
+cleanup:
     return status;
+}
+
+crd_status crd_h5_check_values(crd_h5 *file, const char *path)
+{
+    crd_h5_facts facts;
+    return value_facts(&facts, file, path);
 }
 
 crd_status crd_h5_dataset_info(crd_h5_type *type, crd_shape *shape, crd_h5 *file, const char *path)

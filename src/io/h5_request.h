@@ -47,6 +47,8 @@ crd_status crd_h5_reader_ask(crd_h5_reader *reader, const crd_h5_request *reques
 /** Ends it. NULL is allowed. */
 void crd_h5_reader_end(crd_h5_reader *reader);
 
+/** Starts the HDF5 library, if it has not been: in the launcher, so that no reader has to. */
+void crd_h5_prepare(void);
 /** Opens the file with HDF5 in this process: for the reader's process only. */
 crd_status crd_h5_open_here(crd_h5 **out, const char *path, const char *name, const char *folder);
 

@@ -1,19 +1,39 @@
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "io/writer.h"
 
+/* Whether a regular file holds `n` bytes at `offset`. Anything else is not opened for long: a pipe would be waited for. */
+static int holds(const char *path, const char *bytes, size_t n, int64_t offset)
+{
+    struct stat info;
+    char found[16];
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int is = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && n <= sizeof found &&
+             pread(fd, found, n, (off_t)offset) == (ssize_t)n && memcmp(found, bytes, n) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
 int crd_file_is_hdf5(const char *path)
 {
+    /* A block of the user's may lie before it, of 512 bytes (MATLAB) or that doubled so many times. */
+    enum { FIRST = 512, LAST = 1 << 16 };
     static const char signature[] = "\x89HDF\r\n\x1a\n";
-    char start[sizeof signature - 1];
-    FILE *file = fopen(path, "rb");
-    int is = file != NULL && fread(start, sizeof start, 1, file) == 1 &&
-             memcmp(start, signature, sizeof start) == 0;
-    if (file != NULL)
-        fclose(file);
-    return is;
+    for (int64_t at = 0; at <= LAST; at = at == 0 ? FIRST : 2 * at)
+        if (holds(path, signature, sizeof signature - 1, at))
+            return 1;
+    return 0;
+}
+
+int crd_file_is_netcdf3(const char *path)
+{
+    return holds(path, "CDF\x01", 4, 0) || holds(path, "CDF\x02", 4, 0) ||
+           holds(path, "CDF\x05", 4, 0);
 }
 
 crd_status crd_file_identify(crd_file_kind *out, const char *path)
