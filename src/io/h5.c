@@ -8,6 +8,7 @@
 #include <hdf5_hl.h>
 
 #include "base/alloc.h"
+#include "io/h5_handed.h"
 #include "io/h5_private.h"
 
 _Static_assert(CRD_MAX_DIMS <= H5S_MAX_RANK, "every shape must be an HDF5 shape");
@@ -263,6 +264,7 @@ void crd_h5_discard(crd_h5 *file)
         close(file->fd);
     if (file->id >= 0 && H5Fclose(file->id) < 0)
         H5Eclear2(H5E_DEFAULT);
+    crd_h5_handed_free(file->handed);
     crd_free(file->folder);
     crd_free(file->name);
     crd_free(file);
@@ -335,6 +337,7 @@ crd_status crd_h5_dataset_create(crd_h5 *file, const char *path, crd_h5_type typ
                                                 : NULL;
     CRD_TRY(crd_h5_dataset_make(file, path, crd_h5_type_id(type, 0), shape, crd_h5_type_id(type, 1),
                                 fill));
+    CRD_TRY(crd_h5_handed_create(file, path, type, shape, fill));
     if (fill != NULL)
         CRD_TRY(crd_h5_attr_put(file, path, "_FillValue", type, fill, 1));
     if (type == CRD_H5_BOOL)
@@ -376,6 +379,7 @@ crd_status crd_h5_write(crd_h5 *file, const char *path, crd_h5_type type, const 
     hid_t dataset = H5I_INVALID_HID, space = H5S_ALL, block = H5S_ALL;
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
     CRD_TRY(crd_h5_select(&space, &block, file, path, dataset, start, count));
+    CRD_TRY(crd_h5_handed_write(file, path, data, start, count));
     H5_TRY(file, path, "written",
            H5Dwrite(dataset, crd_h5_type_id(type, 1), block, space, H5P_DEFAULT, data));
 cleanup:

@@ -194,7 +194,7 @@ crd_status crd_h5_dataset_info(crd_h5_type *type, crd_shape *shape, crd_h5 *file
     return status;
 }
 
-static crd_status read_place(void *data, const crd_h5 *file, const char *path, int64_t offset,
+crd_status crd_h5_read_place(void *data, const crd_h5 *file, const char *path, int64_t offset,
                              int64_t n)
 {
     char *to = data;
@@ -257,7 +257,7 @@ crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type t
     CRD_TRY(block_count(&n, file, path, &facts.shape, start, count));
     if (facts.type == type && facts.offset >= 0 && CRD_IS_LITTLE_ENDIAN &&
         is_rows(&first, &facts.shape, start, count))
-        return read_place(data, file, path, facts.offset + first * size, n * size);
+        return crd_h5_read_place(data, file, path, facts.offset + first * size, n * size);
     CRD_TRY(request_make(&request, CRD_H5_VALUES, file, path, ""));
     request.type = type;
     request.n_bytes = n * size;
@@ -292,7 +292,7 @@ static crd_status digest_numbers(XXH3_state_t *state, crd_h5 *file, const char *
     CRD_ALLOC(&chunk, bytes < DIGEST_CHUNK ? bytes : DIGEST_CHUNK, "digest buffer");
     for (int64_t done = 0; done < bytes; done += DIGEST_CHUNK) {
         int64_t piece = bytes - done < DIGEST_CHUNK ? bytes - done : DIGEST_CHUNK;
-        CRD_TRY(read_place(chunk, file, path, facts->offset + done, piece));
+        CRD_TRY(crd_h5_read_place(chunk, file, path, facts->offset + done, piece));
         XXH3_64bits_update(state, chunk, (size_t)piece);
     }
 cleanup:

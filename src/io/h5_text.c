@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "io/h5_handed.h"
 #include "io/h5_private.h"
 #include "io/utf8.h"
 
@@ -36,6 +37,7 @@ crd_status crd_h5_strings_write(crd_h5 *file, const char *path, const char *cons
     CRD_TRY(crd_h5_reserve(file, bytes));
     H5_TRY(file, path, "created", type = string_type());
     CRD_TRY(crd_h5_dataset_make(file, path, type, &shape, type, NULL));
+    CRD_TRY(crd_h5_handed_strings(file, path, clean, n));
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
     H5_TRY(file, path, "written", H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, clean));
 cleanup:
@@ -103,8 +105,10 @@ cleanup:
 crd_status crd_h5_attr_put(crd_h5 *file, const char *path, const char *key, crd_h5_type type,
                            const void *values, int64_t n)
 {
-    return attr_write(file, path, key, crd_h5_type_id(type, 0), crd_h5_type_id(type, 1), values, n,
-                      0);
+    crd_status status = crd_h5_handed_attribute(file, path, key, type, values, n);
+    return status != CRD_OK ? status
+                            : attr_write(file, path, key, crd_h5_type_id(type, 0),
+                                         crd_h5_type_id(type, 1), values, n, 0);
 }
 
 crd_status crd_h5_attr_put_text(crd_h5 *file, const char *path, const char *key, const char *text)
@@ -115,6 +119,7 @@ crd_status crd_h5_attr_put_text(crd_h5 *file, const char *path, const char *key,
     CRD_TRY(crd_utf8_copy(&clean, text));
     CRD_TRY(crd_h5_reserve(file, HEAP_BYTES_A_STRING + (int64_t)strlen(text)));
     H5_TRY(file, path, "given an attribute", type = string_type());
+    CRD_TRY(crd_h5_handed_attribute(file, path, key, CRD_H5_STRING, clean, 1));
     CRD_TRY(attr_write(file, path, key, type, type, &clean, 1, 0));
 cleanup:
     crd_free(clean);
@@ -128,6 +133,7 @@ crd_status crd_h5_attr_put_fixed(crd_h5 *file, const char *path, const char *key
     hid_t type = H5I_INVALID_HID;
     H5_TRY(file, path, "given an attribute", type = H5Tcopy(H5T_C_S1));
     H5_TRY(file, path, "given an attribute", H5Tset_size(type, strlen(text) + 1));
+    CRD_TRY(crd_h5_handed_attribute(file, path, key, CRD_H5_STRING, text, 1));
     CRD_TRY(attr_write(file, path, key, type, type, text, 1, replace));
 cleanup:
     return crd_h5_closed(status, file, path, type, H5Tclose);
