@@ -3,9 +3,9 @@
  *
  * A file is written under a temporary name beside its place, sealed, synced and renamed: it is
  * there whole or not at all. The seal is a digest of all bytes (XXH3-128), appended behind the end
- * of the HDF5 data where HDF5 readers do not look; Credence checks it before HDF5 parses anything,
- * because HDF5 may crash on, or believe, damaged files. All functions: Collective: no; called by
- * rank 0 only. Room: io.
+ * of the HDF5 data where HDF5 readers do not look; Credence checks it first. A seal is no signature, and HDF5 may crash on
+ * a file or believe it: so each file that is read is parsed in a process of its own (crd_files_start). All functions:
+ * Collective: no. Room: io.
  */
 #ifndef CREDENCE_FILES_H
 #define CREDENCE_FILES_H
@@ -167,6 +167,11 @@ typedef enum crd_file_kind {
 
 /** Checks the seal and says what a file is. Errors as crd_posterior_read. */
 crd_status crd_file_identify(crd_file_kind *out, const char *path);
+
+/** Makes a sealed copy of a file of ours that another program has changed (FORMATS.md: a changed file has no seal): with the
+ * checksums of what it now holds, and a root attribute resealed_at. `path` may be `new_path`. Errors: CRD_ERR_INPUT: not of
+ * ours, or no command could read it (all of it is read); CRD_ERR_IO: cannot be written. Nothing is left behind. */
+crd_status crd_file_reseal(const char *new_path, const char *path);
 
 /** Bytes of a file's digest as text: 32 hexadecimal digits and a zero. */
 #define CRD_FILE_DIGEST_SIZE 33

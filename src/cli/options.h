@@ -127,6 +127,7 @@ typedef enum crd_option_id {
     CRD_OPT_HANG_TIMEOUT,
     /* inspect */
     CRD_OPT_DATASETS,
+    CRD_OPT_RESEAL,
     /* bench */
     CRD_OPT_BENCH_ARCH,
     CRD_OPT_BENCH_BATCH,

@@ -206,17 +206,30 @@ cleanup:
     return file_end(out, file, status);
 }
 
-crd_status crd_h5_open_here(crd_h5 **out, const char *path, const char *name, const char *folder)
+/* The folder of a file: where virtual datasets look for their sources. */
+static crd_status folder_of(char **out, const char *name)
+{
+    crd_status status = CRD_OK;
+    const char *slash = strrchr(name, '/');
+    CRD_TRY(crd_alloc_string(out, slash == NULL ? "." : name));
+    if (slash != NULL)
+        (*out)[slash - name + 1] = '\0';
+cleanup:
+    return status;
+}
+
+crd_status crd_h5_open_here(crd_h5 **out, const char *path, const char *name, int changes)
 {
     crd_status status = CRD_OK;
     crd_h5 *file = NULL;
     hid_t access = H5I_INVALID_HID;
     CRD_TRY(file_begin(&file, &access, name, CRD_ERR_INPUT));
-    CRD_TRY(crd_alloc_string(&file->folder, folder));
+    CRD_TRY(folder_of(&file->folder, name));
     /* No file leads to others: neither by a link, nor for ever. Fails when it has been said before. */
     (void)H5Lunregister(H5L_TYPE_EXTERNAL);
     H5Eclear2(H5E_DEFAULT);
-    H5_TRY(file, "", "opened", file->id = H5Fopen(path, H5F_ACC_RDONLY, access));
+    H5_TRY(file, "", "opened",
+           file->id = H5Fopen(path, changes ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access));
 cleanup:
     if (file != NULL)
         status = crd_h5_closed(status, file, "", access, H5Pclose);
@@ -231,6 +244,13 @@ hid_t crd_h5_dataset_open(const crd_h5 *file, const char *path)
     if (access >= 0)
         H5Pclose(access);
     return dataset;
+}
+
+crd_status crd_h5_finish_here(crd_h5 *file)
+{
+    crd_status status = crd_h5_closed(CRD_OK, file, "", file->id, H5Fclose);
+    file->id = H5I_INVALID_HID;
+    return status;
 }
 
 const char *crd_h5_name(const crd_h5 *file)
@@ -249,8 +269,7 @@ crd_status crd_h5_flush(crd_h5 *file)
 
 crd_status crd_h5_close(crd_h5 *file)
 {
-    crd_status status = crd_h5_closed(CRD_OK, file, "", file->id, H5Fclose);
-    file->id = H5I_INVALID_HID;
+    crd_status status = crd_h5_finish_here(file);
     crd_h5_discard(file);
     return status;
 }

@@ -42,6 +42,13 @@ crd_status crd_h5_create(crd_h5 **out, const char *path, const char *name);
 /** Opens a file to be read. Errors: CRD_ERR_INPUT: missing, no regular file, or HDF5 cannot open it; CRD_ERR_IO: also if no
  * process can be started. */
 crd_status crd_h5_open(crd_h5 **out, const char *path);
+/** The same of a copy that only this process knows, open for reading and writing as `fd` (which stays the caller's), for
+ * crd_h5_stamp. */
+crd_status crd_h5_open_copy(crd_h5 **out, int fd, const char *name);
+/** Sets a text attribute of an object of such a copy; one that is there must be a text as long. */
+crd_status crd_h5_stamp(crd_h5 *file, const char *path, const char *key, const char *text);
+/** Writes out what was stamped; nothing more can be asked after it. */
+crd_status crd_h5_end_changes(crd_h5 *file);
 /** What messages call it. Borrowed. */
 const char *crd_h5_name(const crd_h5 *file);
 /** The open file that is read, for values at their place. Borrowed. */

@@ -377,6 +377,14 @@ static crd_status answer_describe(crd_h5 *file, const char *path, crd_h5_sink *s
     return status != CRD_OK ? status : sink(&facts, sizeof facts, payload);
 }
 
+static crd_status answer_stamp(crd_h5 *file, const crd_h5_request *request)
+{
+    htri_t found = H5Aexists_by_name(file->id, request->path, request->key, H5P_DEFAULT);
+    if (found < 0)
+        return crd_h5_fail(file, request->path, "opened");
+    return crd_h5_attr_put_fixed(file, request->path, request->key, request->text, found > 0);
+}
+
 crd_status crd_h5_answer(crd_h5 *file, const crd_h5_request *request, crd_h5_sink *sink,
                          void *payload)
 {
@@ -395,6 +403,10 @@ crd_status crd_h5_answer(crd_h5 *file, const crd_h5_request *request, crd_h5_sin
         return crd_h5_answer_attribute(file, request, sink, payload);
     case CRD_H5_NUMBER:
         return crd_h5_answer_number(file, request, sink, payload);
+    case CRD_H5_STAMP:
+        return answer_stamp(file, request);
+    case CRD_H5_CLOSE:
+        return crd_h5_finish_here(file);
     case CRD_H5_ATTRIBUTES:
         return crd_h5_answer_attributes(file, request->path, sink, payload);
     }

@@ -43,6 +43,9 @@ crd_status crd_h5_select(hid_t *space, hid_t *block, const crd_h5 *file, const c
 /** Closes a space, unless it is H5S_ALL. */
 crd_status crd_h5_close_space(crd_status status, const crd_h5 *file, const char *path, hid_t space);
 
+/** Closes what HDF5 has of the file. */
+crd_status crd_h5_finish_here(crd_h5 *file);
+
 /* The answers of h5_text.c. */
 crd_status crd_h5_answer_strings(crd_h5 *file, const char *path, crd_h5_sink *sink, void *payload);
 crd_status crd_h5_answer_attribute(crd_h5 *file, const crd_h5_request *request, crd_h5_sink *sink,

@@ -157,14 +157,11 @@ static crd_status send_piece(const void *data, int64_t n, void *payload)
 static void answer_one(crd_h5 **file, int fd, int file_fd, const char *name,
                        const crd_h5_request *request, const limits *l)
 {
-    char path[32], message[CRD_MESSAGE_SIZE] = "", folder[NAME_SIZE];
+    char path[32], message[CRD_MESSAGE_SIZE] = "";
     crd_status status;
     if (request->op == CRD_H5_OPEN) {
         snprintf(path, sizeof path, "/proc/self/fd/%d", file_fd);
-        snprintf(folder, sizeof folder, "%s", name);
-        char *slash = strrchr(folder, '/');
-        snprintf(slash == NULL ? folder : slash + 1, 2, "%s", slash == NULL ? "." : "");
-        status = crd_h5_open_here(file, path, name, folder);
+        status = crd_h5_open_here(file, path, name, request->n_values != 0);
     } else {
         status = crd_h5_answer(*file, request, send_piece, &fd);
     }
@@ -509,11 +506,11 @@ cleanup:
     return status;
 }
 
-crd_status crd_h5_reader_start(crd_h5_reader **out, int fd, const char *name)
+crd_status crd_h5_reader_start(crd_h5_reader **out, int fd, const char *name, int changes)
 {
     crd_status status = CRD_OK;
     crd_h5_reader *reader = NULL;
-    crd_h5_request request = {.op = CRD_H5_OPEN};
+    crd_h5_request request = {.op = CRD_H5_OPEN, .n_values = changes};
     order o = {.end = 0};
     int ends[2] = {-1, -1};
     *out = NULL;

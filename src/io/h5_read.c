@@ -100,11 +100,52 @@ crd_status crd_h5_open(crd_h5 **out, const char *path)
                 "%s: cannot be opened: %s", path, strerror(errno));
     CRD_REQUIRE(fstat(file->fd, &info) == 0 && S_ISREG(info.st_mode), CRD_ERR_INPUT,
                 "%s: is not a regular file", path);
-    CRD_TRY(crd_h5_reader_start(&file->reader, file->fd, path));
+    CRD_TRY(crd_h5_reader_start(&file->reader, file->fd, path, 0));
     *out = file;
     file = NULL;
 cleanup:
     crd_h5_discard(file);
+    return status;
+}
+
+crd_status crd_h5_open_copy(crd_h5 **out, int fd, const char *name)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *file = NULL;
+    *out = NULL;
+    CRD_ALLOC(&file, 1, "HDF5 file");
+    file->id = -1;
+    file->fd = fd;
+    file->code = CRD_ERR_INPUT;
+    CRD_TRY(crd_alloc_string(&file->name, name));
+    CRD_TRY(crd_h5_reader_start(&file->reader, fd, name, 1));
+    *out = file;
+    file = NULL;
+cleanup:
+    crd_h5_discard(file);
+    return status;
+}
+
+crd_status crd_h5_stamp(crd_h5 *file, const char *path, const char *key, const char *text)
+{
+    crd_status status = CRD_OK;
+    crd_h5_request request;
+    CRD_TRY(request_make(&request, CRD_H5_STAMP, file, path, key));
+    CRD_REQUIRE(strlen(text) < sizeof request.text, CRD_ERR_INTERNAL, "%s: '%s' is too long", path,
+                text);
+    memcpy(request.text, text, strlen(text) + 1);
+    CRD_TRY(ask_for(NULL, 0, file, &request));
+cleanup:
+    return status;
+}
+
+crd_status crd_h5_end_changes(crd_h5 *file)
+{
+    crd_status status = CRD_OK;
+    crd_h5_request request;
+    CRD_TRY(request_make(&request, CRD_H5_CLOSE, file, "/", ""));
+    CRD_TRY(ask_for(NULL, 0, file, &request));
+cleanup:
     return status;
 }
 

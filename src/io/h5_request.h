@@ -16,6 +16,8 @@ typedef enum crd_h5_op {
     CRD_H5_DATASETS,   /**< paths of all datasets below `path`, each with its final zero */
     CRD_H5_ATTRIBUTE,  /**< attribute `key`: n_values of `type`, or a text with its final zero */
     CRD_H5_NUMBER,     /**< attribute `key`, of any numeric type, as one double; nothing: none */
+    CRD_H5_STAMP,      /**< sets attribute `key` of an object of a copy to `text`; no data */
+    CRD_H5_CLOSE,      /**< closes a copy; no data, and no further request */
     CRD_H5_ATTRIBUTES, /**< all attributes: key and text, each with its final zero */
 } crd_h5_op;
 
@@ -25,7 +27,7 @@ typedef struct crd_h5_request {
     int64_t n_values, n_bytes;
     int has_block;
     int64_t start[CRD_MAX_DIMS], count[CRD_MAX_DIMS];
-    char path[CRD_H5_PATH_SIZE], key[CRD_H5_KEY_SIZE];
+    char path[CRD_H5_PATH_SIZE], key[CRD_H5_KEY_SIZE], text[CRD_H5_KEY_SIZE];
 } crd_h5_request;
 
 /** Takes the next `n` bytes of an answer. */
@@ -38,9 +40,9 @@ crd_status crd_h5_answer(crd_h5 *file, const crd_h5_request *request, crd_h5_sin
 /** A process that reads one file. */
 typedef struct crd_h5_reader crd_h5_reader;
 
-/** Starts one for the open file `fd`, which messages call `name`. Errors: CRD_ERR_IO: no process can be started; CRD_ERR_INPUT:
+/** Starts one for the open file `fd`, which messages call `name`. `changes` 1: it is a copy, to be changed. Errors: CRD_ERR_IO: no process can be started; CRD_ERR_INPUT:
  * HDF5 cannot open the file, or dies of it. */
-crd_status crd_h5_reader_start(crd_h5_reader **out, int fd, const char *name);
+crd_status crd_h5_reader_start(crd_h5_reader **out, int fd, const char *name, int changes);
 /** Asks it. Errors: what the answer says; CRD_ERR_INPUT: it died, or took too long. */
 crd_status crd_h5_reader_ask(crd_h5_reader *reader, const crd_h5_request *request,
                              crd_h5_sink *sink, void *payload);
@@ -50,6 +52,6 @@ void crd_h5_reader_end(crd_h5_reader *reader);
 /** Starts the HDF5 library, if it has not been: in the launcher, so that no reader has to. */
 void crd_h5_prepare(void);
 /** Opens the file with HDF5 in this process: for the reader's process only. */
-crd_status crd_h5_open_here(crd_h5 **out, const char *path, const char *name, const char *folder);
+crd_status crd_h5_open_here(crd_h5 **out, const char *path, const char *name, int changes);
 
 #endif

@@ -195,6 +195,35 @@ cleanup:
     return status;
 }
 
+crd_status crd_prediction_check(int *is_part, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = NULL;
+    crd_file_kind kind;
+    crd_h5_facts image, facts;
+    int n;
+    const crd_field *fields = crd_summary_fields(&n);
+    char field[CRD_H5_PATH_SIZE];
+    CRD_TRY(crd_reader_open(&h5, &kind, path));
+    CRD_TRY(crd_h5_exists(is_part, h5, group));
+    CRD_TRY(crd_h5_dataset_facts(&image, h5, "/predictive/image"));
+    for (int i = 0; i < n; i++) {
+        if (!*is_part && (fields[i].dim == CRD_DIM_SUM || fields[i].dim == CRD_DIM_MAXIMUM))
+            continue;
+        CRD_TRY(crd_h5_join(field, "/predictive", fields[i].name));
+        CRD_TRY(crd_h5_dataset_facts(&facts, h5, field));
+        CRD_REQUIRE(facts.type == crd_field_h5_type(&fields[i]), CRD_ERR_INPUT,
+                    "%s: %s: type %s; it must be %s", path, field, facts.type_name,
+                    crd_h5_type_name(crd_field_h5_type(&fields[i])));
+        CRD_REQUIRE(facts.shape.n_dims == (fields[i].dim == CRD_DIM_NONE ? 1 : 2) &&
+                        facts.shape.dims[0] == image.shape.dims[0],
+                    CRD_ERR_INPUT, "%s: %s: its shape does not fit the images", path, field);
+    }
+cleanup:
+    crd_h5_discard(h5);
+    return status;
+}
+
 const crd_prediction_meta *crd_part_meta(const crd_part *part)
 {
     return &part->meta;

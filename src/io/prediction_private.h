@@ -22,6 +22,10 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
 /** Writes what a part says of the whole, into a group of its own (prediction_part.c). */
 crd_status crd_part_add(crd_writer *writer, const crd_part_facts *facts);
 
+/** Checks that all fields of a prediction's rows are there, of their types and as many as images; *is_part: crd_part_open checks
+ * more. */
+crd_status crd_prediction_check(int *is_part, const char *path);
+
 crd_h5_type crd_field_h5_type(const crd_field *field);
 /** Axis of the second dimension; NULL where there is none. */
 const crd_axis *crd_field_axis(const crd_prediction_file *file, const crd_field *field);

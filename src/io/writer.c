@@ -131,17 +131,13 @@ void crd_writer_abandon(crd_writer *writer)
     crd_atomic_abandon(&writer->atomic);
 }
 
-crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path)
+crd_status crd_reader_identify(crd_file_kind *kind, crd_h5 *file)
 {
     crd_status status = CRD_OK;
-    crd_h5 *file = NULL;
+    const char *path = crd_h5_name(file);
     char *format = NULL;
     int64_t version;
     int i = 0;
-    *h5 = NULL;
-    /* HDF5 crashes on damaged files, or believes them: it sees only what the seal vouches for. */
-    CRD_TRY(crd_seal_verify(path));
-    CRD_TRY(crd_h5_open(&file, path));
     CRD_TRY(crd_h5_attr_get_text(&format, file, "/", "format"));
     CRD_TRY(crd_h5_attr_get(&version, file, "/", "format_version", CRD_H5_INT64, 1));
     while (i < N_KINDS && strcmp(kinds[i].format, format) != 0)
@@ -152,10 +148,22 @@ crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path)
                 "%s: %s version %" PRId64 ", but this Credence reads versions 1 to %" PRId64, path,
                 format, version, kinds[i].version);
     *kind = (crd_file_kind)i;
+cleanup:
+    crd_free(format);
+    return status;
+}
+
+crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *file = NULL;
+    *h5 = NULL;
+    CRD_TRY(crd_seal_verify(path));
+    CRD_TRY(crd_h5_open(&file, path));
+    CRD_TRY(crd_reader_identify(kind, file));
     *h5 = file;
     file = NULL;
 cleanup:
-    crd_free(format);
     crd_h5_discard(file);
     return status;
 }
