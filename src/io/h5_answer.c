@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <hdf5_hl.h>
 
@@ -152,7 +152,9 @@ static crd_status check_virtual(const crd_h5_facts *facts, crd_h5 *file, const c
         int is_own = strcmp(source, ".") == 0;
         snprintf(place, sizeof place, "%s%s%s", source[0] == '/' ? "" : file->folder,
                  source[0] == '/' ? "" : "/", source);
-        CRD_REQUIRE(is_own || H5Fis_hdf5(place) > 0, file->code,
+        struct stat info; /* a pipe would be waited for */
+        int is_file = stat(place, &info) == 0 && S_ISREG(info.st_mode);
+        CRD_REQUIRE(is_own || (is_file && H5Fis_hdf5(place) > 0), file->code,
                     "%s: %s: is a virtual dataset, and its source file %s is missing or no HDF5 "
                     "file",
                     file->name, path, source);

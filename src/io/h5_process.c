@@ -29,8 +29,10 @@ enum {
     CPU_S = 5,                /* what a request may take, beside its bytes */
     CPU_BYTES_A_S = 10 << 20, /* slower than any decompression */
     POLL_MS = 1000,
-    MAX_IDLE = 30, /* polls that find a reader asleep: it waits for what never comes */
-    N_PASSED = 2   /* descriptors of a start: the file, the socket */
+    MAX_IDLE =
+        600,     /* polls that find a reader asleep, which is not how a disk is waited for; but some
+                       file systems of user processes wait so, for a tape even */
+    N_PASSED = 2 /* descriptors of a start: the file, the socket */
 };
 #define MEMORY_BYTES ((int64_t)256 << 20) /* of HDF5 itself */
 #define MAX_FILE_BYTES ((int64_t)1 << 30) /* of the file that may be held besides */

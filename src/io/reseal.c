@@ -72,6 +72,11 @@ cleanup:
     return status;
 }
 
+static void pass_over(const char *name, const char *value, void *payload)
+{
+    (void)name, (void)value, (void)payload;
+}
+
 static void count_damaged(const char *path, const char *type, const crd_shape *shape,
                           uint64_t digest, int matches, void *payload)
 {
@@ -89,6 +94,7 @@ static crd_status check_all(const char *path)
     crd_part *part = NULL;
     int n_damaged = 0, is_part = 0;
     CRD_TRY(crd_file_identify(&kind, path));
+    CRD_TRY(crd_file_attributes(path, pass_over, NULL));
     CRD_TRY(crd_file_datasets(path, count_damaged, &n_damaged));
     CRD_REQUIRE(n_damaged == 0, CRD_ERR_INTERNAL, "%s: %d checksums are wrong", path, n_damaged);
     if (kind == CRD_FILE_POSTERIOR)
