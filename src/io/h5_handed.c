@@ -9,8 +9,8 @@
 
 enum { PIECE_BYTES = 1 << 20, MAX_VALUE = 8 };
 
-/* A dataset. Until all of it is known at once, as a sum over its records (rows of the last axis; the elements of a
- * list), which may come in any order: each adds the digest of its bytes, seeded with its number. */
+/* A dataset. Until all of it is known at once, as a sum over its records (rows of the last axis, or elements if blocks divide
+ * rows), which may come in any order: each adds the digest of its bytes, seeded with its number. */
 typedef struct dataset {
     char *path;
     crd_h5_type type;
@@ -92,19 +92,23 @@ static uint64_t record_digest(const dataset *d, const void *record, int64_t numb
     return XXH3_64bits_withSeed(record, (size_t)d->record_bytes, (uint64_t)number);
 }
 
+/* Axes that number the records: all but the last where records are rows. */
+static int n_outer_axes(const dataset *d)
+{
+    return d->record_bytes == crd_h5_type_size(d->type) ? d->shape.n_dims : d->shape.n_dims - 1;
+}
+
 /* Takes a record that was handed over before out of the sum: the file still holds it. */
 static crd_status take_back(dataset *d, crd_h5 *file, int64_t number)
 {
     crd_status status = CRD_OK;
     int64_t start[CRD_MAX_DIMS] = {0}, count[CRD_MAX_DIMS], rest = number;
-    int last = d->shape.n_dims - 1;
     void *old = NULL;
-    for (int i = last; i >= 0; i--) {
-        count[i] = i == last && last > 0 ? d->shape.dims[i] : 1;
-        if (count[i] == 1 && (i != last || last == 0)) {
-            start[i] = rest % d->shape.dims[i];
-            rest /= d->shape.dims[i];
-        }
+    memcpy(count, d->shape.dims, sizeof count);
+    for (int i = n_outer_axes(d) - 1; i >= 0; i--) {
+        count[i] = 1;
+        start[i] = rest % d->shape.dims[i];
+        rest /= d->shape.dims[i];
     }
     CRD_TRY(crd_alloc_zeroed(&old, d->record_bytes, 1, "record"));
     CRD_TRY(crd_h5_read(old, file, d->path, d->type, start, count));
@@ -132,7 +136,7 @@ static crd_status take_block(dataset *d, crd_h5 *file, const char *data, const i
                              const int64_t *count)
 {
     crd_status status = CRD_OK;
-    int n_outer = d->shape.n_dims >= 2 ? d->shape.n_dims - 1 : d->shape.n_dims;
+    int n_outer = n_outer_axes(d);
     int64_t index[CRD_MAX_DIMS] = {0}, n = 1;
     CRD_REQUIRE(n_outer == d->shape.n_dims ||
                     (start[n_outer] == 0 && count[n_outer] == d->shape.dims[n_outer]),
@@ -162,6 +166,11 @@ crd_status crd_h5_handed_write(crd_h5 *file, const char *path, const void *data,
         d->is_whole = 1;
         d->digest = XXH3_64bits(data, (size_t)(d->n_records * d->record_bytes));
         return CRD_OK;
+    }
+    int last = d->shape.n_dims - 1;
+    if (d->has == NULL && last > 0 && count[last] != d->shape.dims[last]) { /* elements, not rows */
+        d->n_records *= d->shape.dims[last];
+        d->record_bytes = crd_h5_type_size(d->type);
     }
     if (d->has == NULL)
         CRD_ALLOC(&d->has, (d->n_records + 7) / 8, "marks of what is written");

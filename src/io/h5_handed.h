@@ -8,7 +8,7 @@
 /** Notes a dataset; `fill` is what its values are until they are written, NULL: zeros. */
 crd_status crd_h5_handed_create(crd_h5 *file, const char *path, crd_h5_type type,
                                 const crd_shape *shape, const void *fill);
-/** Notes values, before they are written; arguments as of crd_h5_write. Blocks hold whole rows of the last axis. */
+/** Notes values, before they are written; arguments as of crd_h5_write. The first block says whether rows of the last axis may be divided. */
 crd_status crd_h5_handed_write(crd_h5 *file, const char *path, const void *data,
                                const int64_t *start, const int64_t *count);
 /** Notes the strings of a dataset. */

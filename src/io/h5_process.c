@@ -26,7 +26,7 @@
 
 enum {
     NAME_SIZE = 4096,
-    CPU_S = 5,                /* what a request may take, beside its bytes */
+    CPU_S = 2,                /* what a request may take, beside its bytes */
     CPU_BYTES_A_S = 10 << 20, /* slower than any decompression */
     POLL_MS = 1000,
     MAX_IDLE =

@@ -67,6 +67,20 @@ cleanup:
     return status;
 }
 
+crd_status crd_labelled_texts(crd_writer *writer, const char *group, const char *name,
+                              const char *const *texts, const crd_axis *axis, const char *long_name)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE], scale[CRD_H5_PATH_SIZE];
+    CRD_TRY(crd_h5_join(path, group, name));
+    CRD_TRY(crd_h5_join(scale, group, axis->name));
+    CRD_TRY(crd_h5_strings_write(writer->h5, path, texts, axis->extent));
+    CRD_TRY(crd_h5_scale_attach(writer->h5, path, 0, scale));
+    CRD_TRY(crd_h5_attr_put_text(writer->h5, path, "long_name", long_name));
+cleanup:
+    return status;
+}
+
 crd_status crd_labelled_write(crd_writer *writer, const char *group, const char *name,
                               crd_h5_type type, const void *data, const int64_t *start,
                               const int64_t *count)

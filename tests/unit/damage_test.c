@@ -626,7 +626,10 @@ static void mutants_are_refused_or_read(void **state)
     const char *asked = getenv("CRD_MUTANTS"), *seed = getenv("CRD_MUTANTS_SEED");
     int n_mutants = asked != NULL ? atoi(asked) : N_MUTANTS;
     random_state = seed != NULL ? strtoull(seed, NULL, 10) : 20261130;
+    const char *kind = getenv("CRD_MUTANTS_OF"); /* words of the name of one kind */
     for (int k = 0; k < N_MUTATED; k++) {
+        if (kind != NULL && strstr(mutated[k].name, kind) == NULL)
+            continue;
         int n_fates[N_FATES] = {0}, n_read = 0;
         mutated[k].write(victim);
         int64_t size = size_of(victim);
