@@ -135,7 +135,8 @@ static int is_float(const crd_h5_facts *facts)
 static int is_whole(const crd_h5_facts *facts)
 {
     return facts->nearest == CRD_H5_UINT8 || facts->nearest == CRD_H5_INT32 ||
-           facts->nearest == CRD_H5_INT64 || facts->nearest == CRD_H5_UINT64;
+           facts->nearest == CRD_H5_INT64 || facts->nearest == CRD_H5_UINT64 ||
+           facts->nearest == CRD_H5_BOOL; /* which is int8 */
 }
 
 /* All values as float32, whatever their type. What is missing becomes NaN, which no reader takes. */
@@ -194,8 +195,7 @@ static crd_status check_images(h5_source *h5, crd_h5_facts *facts, packing *p, c
     CRD_TRY(crd_h5_dataset_facts(facts, file, h5->images));
     CRD_TRY(find_packing(p, file, h5->images));
     int is_bytes = is_whole(facts) && strcmp(facts->type_name, "uint8") == 0 && !p->is_packed;
-    int is_packed =
-        p->is_packed && (is_whole(facts) || is_float(facts) || facts->nearest == CRD_H5_BOOL);
+    int is_packed = p->is_packed && (is_whole(facts) || is_float(facts));
     CRD_REQUIRE(is_bytes || is_float(facts) || is_packed, CRD_ERR_INPUT,
                 "%s: %s: elements are %s; uint8 (pixels of 0 to 255), float32 and float64 (as the "
                 "network takes them) are allowed, and others only with netCDF's scale_factor or "

@@ -218,6 +218,28 @@ cleanup:
     return status;
 }
 
+/* Links into other files: what they say can be read, but nothing follows them. */
+static hid_t do_not_follow(const char *name, hid_t group, const void *data, size_t n_data,
+                           hid_t access, hid_t transfer)
+{
+    (void)name, (void)group, (void)data, (void)n_data, (void)access, (void)transfer;
+    return H5I_INVALID_HID;
+}
+
+static ssize_t tell_link(const char *name, const void *data, size_t n_data, void *buffer, size_t n)
+{
+    (void)name;
+    if (buffer != NULL)
+        memcpy(buffer, data, n_data < n ? n_data : n);
+    return (ssize_t)n_data;
+}
+
+static const H5L_class_t links_to_files = {.version = H5L_LINK_CLASS_T_VERS,
+                                           .id = H5L_TYPE_EXTERNAL,
+                                           .comment = "external",
+                                           .trav_func = do_not_follow,
+                                           .query_func = tell_link};
+
 crd_status crd_h5_open_here(crd_h5 **out, const char *path, const char *name, int changes)
 {
     crd_status status = CRD_OK;
@@ -225,9 +247,7 @@ crd_status crd_h5_open_here(crd_h5 **out, const char *path, const char *name, in
     hid_t access = H5I_INVALID_HID;
     CRD_TRY(file_begin(&file, &access, name, CRD_ERR_INPUT));
     CRD_TRY(folder_of(&file->folder, name));
-    /* No file leads to others: neither by a link, nor for ever. Fails when it has been said before. */
-    (void)H5Lunregister(H5L_TYPE_EXTERNAL);
-    H5Eclear2(H5E_DEFAULT);
+    H5_TRY(file, "", "opened", H5Lregister(&links_to_files));
     H5_TRY(file, "", "opened",
            file->id = H5Fopen(path, changes ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access));
 cleanup:
@@ -348,16 +368,23 @@ cleanup:
 crd_status crd_h5_dataset_create(crd_h5 *file, const char *path, crd_h5_type type,
                                  const crd_shape *shape)
 {
-    crd_status status = CRD_OK;
     float nan32 = NAN;
     double nan64 = NAN;
     const void *fill = type == CRD_H5_FLOAT32   ? (const void *)&nan32
                        : type == CRD_H5_FLOAT64 ? (const void *)&nan64
                                                 : NULL;
+    return crd_h5_dataset_create_filled(file, path, type, shape, fill);
+}
+
+crd_status crd_h5_dataset_create_filled(crd_h5 *file, const char *path, crd_h5_type type,
+                                        const crd_shape *shape, const void *fill)
+{
+    crd_status status = CRD_OK;
+    int is_float = type == CRD_H5_FLOAT32 || type == CRD_H5_FLOAT64;
     CRD_TRY(crd_h5_dataset_make(file, path, crd_h5_type_id(type, 0), shape, crd_h5_type_id(type, 1),
                                 fill));
     CRD_TRY(crd_h5_handed_create(file, path, type, shape, fill));
-    if (fill != NULL)
+    if (is_float)
         CRD_TRY(crd_h5_attr_put(file, path, "_FillValue", type, fill, 1));
     if (type == CRD_H5_BOOL)
         CRD_TRY(crd_h5_attr_put_text(file, path, "dtype", "bool"));

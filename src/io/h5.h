@@ -94,6 +94,9 @@ crd_status crd_h5_group_create(crd_h5 *file, const char *path);
  * attribute _FillValue. */
 crd_status crd_h5_dataset_create(crd_h5 *file, const char *path, crd_h5_type type,
                                  const crd_shape *shape);
+/** The same filled with `fill`; NULL: zeros. */
+crd_status crd_h5_dataset_create_filled(crd_h5 *file, const char *path, crd_h5_type type,
+                                        const crd_shape *shape, const void *fill);
 /** Type and shape (either may be NULL). */
 crd_status crd_h5_dataset_info(crd_h5_type *type, crd_shape *shape, crd_h5 *file, const char *path);
 /** Writes the block of extents `count` at `start`; both NULL: all of it. `data` is of `type`. */

@@ -118,8 +118,8 @@ static crd_status check_chunks(const crd_h5_facts *facts, crd_h5 *file, const ch
         CRD_REQUIRE(
             filter < 0 || H5Zfilter_avail(filter) > 0, file->code,
             "%s: %s: is compressed with filter %d (%s), which the HDF5 library here has not "
-            "got: let HDF5_PLUGIN_PATH name the folder of its plugin, or rewrite the file "
-            "with h5repack -f GZIP=4",
+            "got: let HDF5_PLUGIN_PATH name the folder of its plugin, or write the file "
+            "with gzip",
             file->name, path, (int)filter, name[0] == '\0' ? "no name" : name);
     }
 #if H5_VERSION_GE(1, 10, 5)

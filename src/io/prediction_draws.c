@@ -52,8 +52,8 @@ crd_status crd_prediction_add_draws(crd_prediction_file *file)
                                "output of the drawn network"));
     CRD_TRY(crd_labelled_array(&file->writer, file->samples, "probs", CRD_H5_FLOAT32, axes, 4, "1",
                                "probability of the class under the drawn network"));
-    CRD_TRY(crd_labelled_array(&file->writer, file->samples, "label", CRD_H5_INT64, axes, 3, "1",
-                               "number of a class, drawn with these probabilities; -1 if skipped"));
+    CRD_TRY(crd_labelled_numbers(&file->writer, file->samples, "label", axes, 3,
+                                 "number of a class, drawn with these probabilities; -1: no draw"));
     CRD_TRY(add_networks(file));
     if (file->meta.labels != NULL)
         CRD_TRY(add_likelihood(file));

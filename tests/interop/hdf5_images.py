@@ -3,7 +3,6 @@ itself dies of. CREDENCE_PROGRAM, CREDENCE_MPIRUN say what runs."""
 import os
 import pathlib
 import shutil
-import struct
 import sys
 import tempfile
 import unittest
@@ -60,7 +59,7 @@ class Images(unittest.TestCase):
     def refused_as_it_is(self, words, ranks=1):
         done = self.predict(ranks=ranks)
         self.assertEqual(set(done.codes), {INPUT}, done.err)
-        self.assertEqual(done.err.count("credence: x.h5: "), 1, done.err)
+        self.assertEqual(done.err.count("credence: x.h5"), 1, done.err)
         self.assertIn(words, done.err)
 
     def same(self, expected, make):
@@ -69,7 +68,8 @@ class Images(unittest.TestCase):
     def test_all_types_and_storages_mean_the_same(self):
         bytes_, floats = (self.probs(lambda f, v=v: f.create_dataset("images", data=v))[0] for v in (PIXELS, FLOATS))
         self.same(bytes_, lambda f: f.create_dataset("images", data=PIXELS, chunks=(3, 1, 28, 28), compression="gzip", shuffle=True))
-        self.same(bytes_, lambda f: f.create_dataset("images", data=PIXELS, chunks=(1, 1, 9, 28), compression="lzf", fletcher32=True))
+        self.same(bytes_, lambda f: f.create_dataset("images", data=PIXELS, chunks=(1, 1, 9, 28), scaleoffset=0))
+        self.same(bytes_, lambda f: f.create_dataset("images", data=PIXELS, chunks=(1, 1, 9, 28), fletcher32=True))
         for kind in (">f4", ">f8", "<f8"):
             self.same(floats, lambda f: f.create_dataset("images", data=FLOATS.astype(kind)))
         for kind in ("<i2", ">i2", "<u2", "<i4", "u1"): # netCDF's packing
@@ -109,8 +109,7 @@ class Images(unittest.TestCase):
         for kind, name in (("u2", "uint16"), ("i2", "int16"), ("f2", "float16"), ("?", "bool"), (">u2", "big-endian uint16")):
             self.refused(lambda f: f.create_dataset("images", data=(PIXELS % 2).astype(kind)),
                          f"/images: elements are {name}; uint8 (pixels of 0 to 255), float32 and float64")
-        self.refused(lambda f: f.update({"images": PIXELS, "labels": LABELS / 2}) if False else
-                     (f.create_dataset("images", data=PIXELS), f.create_dataset("labels", data=LABELS / 2)),
+        self.refused(lambda f: (f.create_dataset("images", data=PIXELS), f.create_dataset("labels", data=LABELS / 2)),
                      "/labels: elements are float64")
         with h5py.File(self.folder / "other.h5", "w") as file:
             file["images"] = PIXELS
@@ -133,26 +132,13 @@ class Images(unittest.TestCase):
             data.attrs["scale_factor"], data.attrs["_FillValue"] = 0.5, np.int16(-9)
         self.refused(fill, "x.h5[2]: value 145 is not a finite number")
 
-        def filtered(file): # with a filter that nobody has
-            creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            creation.set_chunk((1, 1, 28, 28))
-            creation.set_filter(h5py.h5z.FILTER_DEFLATE, 0, (4,))
-            data = h5py.h5d.create(file.id, b"images", h5py.h5t.STD_U8LE, h5py.h5s.create_simple(PIXELS.shape), creation)
-            data.write(h5py.h5s.ALL, h5py.h5s.ALL, PIXELS)
-        with h5py.File(self.folder / "x.h5", "w") as file:
-            filtered(file)
-        whole = (self.folder / "x.h5").read_bytes()
-        message = b"\x01\x00" + b"\x08\x00" # id 1, length of the name "deflate"
-        at = whole.index(b"deflate\0") - 8
-        self.assertEqual(whole[at:at + 4], message)
-        (self.folder / "x.h5").write_bytes(whole[:at] + struct.pack("<H", 32015) + whole[at + 2:])
-        self.refused_as_it_is("is compressed with filter 32015 (deflate), which the HDF5 library here has not got: let HDF5_PLUGIN_PATH")
-
+        self.refused(lambda f: f.create_dataset("images", data=PIXELS, compression="lzf"), # a filter that only h5py has
+                     "is compressed with filter 32000 (lzf), which the HDF5 library here has not got: let HDF5_PLUGIN_PATH name")
         netCDF4.Dataset(self.folder / "x.h5", "w", format="NETCDF3_CLASSIC").close()
         self.refused_as_it_is("is a netCDF 3 file; HDF5 is read: nccopy -k nc4 x.h5 NEW.nc", ranks=3)
 
     def test_files_that_hdf5_dies_of(self):
-        """Found by mutation: HDF5 1.10.8 crashes over the first and does not come back from the second."""
+        """Found by mutation: HDF5 1.10.8 crashes over them."""
         for name in sorted((pathlib.Path(__file__).parent / "hostile").glob("*.h5")):
             shutil.copy(name, self.folder / "x.h5")
             for ranks in (1, 3):

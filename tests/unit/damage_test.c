@@ -216,8 +216,10 @@ static crd_status read_part(uint64_t *digest)
     CRD_TRY(crd_summary_init(&rows, meta->n_images, meta->n_classes, meta->n_top));
     CRD_TRY(crd_summary_keep_sums(&rows));
     CRD_TRY(crd_part_read(&rows, part, 0));
-    *digest = add_rows(add_bytes(0, meta->part->fingerprint, sizeof key), &rows);
-    *digest = add_bytes(*digest, meta->labels, meta->n_images * (int64_t)sizeof *meta->labels);
+    *digest = add_rows(
+        add_bytes(0, meta->part->fingerprint, (int64_t)strlen(meta->part->fingerprint) + 1), &rows);
+    if (meta->labels != NULL)
+        *digest = add_bytes(*digest, meta->labels, meta->n_images * (int64_t)sizeof *meta->labels);
     for (int64_t i = 0; i < meta->n_images; i++)
         *digest = add_bytes(*digest, meta->image_names[i], (int64_t)strlen(meta->image_names[i]));
 cleanup:
@@ -619,6 +621,17 @@ static void write_bytes(const uint8_t *bytes, int64_t n)
     assert_int_equal(fclose(file), 0);
 }
 
+/* Keeps what HDF5 died of, if it is asked for: CRD_MUTANTS_KEEP=FOLDER. */
+static void keep_mutant(uint64_t seed)
+{
+    char to[IO_PATH_SIZE];
+    const char *folder = getenv("CRD_MUTANTS_KEEP");
+    if (folder == NULL)
+        return;
+    snprintf(to, sizeof to, "%s/%llu.h5", folder, (unsigned long long)seed);
+    io_copy(to, victim);
+}
+
 static void mutants_are_refused_or_read(void **state)
 {
     (void)state;
@@ -655,6 +668,8 @@ static void mutants_are_refused_or_read(void **state)
             while (strstr(message, fates[fate]) == NULL)
                 fate++;
             n_fates[fate]++;
+            if (fate < N_FATES - 1)
+                keep_mutant(mutant_seed);
             if (asked != NULL && fate < N_FATES - 1)
                 print_message("%s, mutant of %llu: %s\n", mutated[k].name,
                               (unsigned long long)mutant_seed, message);
