@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <xxhash.h>
@@ -173,6 +175,7 @@ static crd_status check_shape(h5_source *h5, const crd_shape *shape)
     h5->channels = dims[1];
     h5->height = dims[2];
     h5->width = dims[3];
+    h5->source.size = (crd_image){.width = dims[3], .height = dims[2], .channels = dims[1]};
     h5->image_bytes = count / dims[0] * crd_h5_type_size(h5->type);
     CRD_REQUIRE(h5->image_bytes <= INT64_MAX / dims[0], CRD_ERR_INPUT,
                 "%s: %s: shape %s is impossible", h5->path, h5->images,
@@ -239,6 +242,18 @@ cleanup:
     return status;
 }
 
+/* Remembers a dataset whose name may have been meant for labels. */
+static crd_status note_similar(const char *path, void *payload)
+{
+    static const char *const names[] = {"label", "labels", "target", "class", "classes", "y"};
+    crd_source *source = payload;
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        if (strcasecmp(path + 1, names[k]) == 0)
+            snprintf(source->no_labels, sizeof source->no_labels,
+                     "the file has no dataset " LABELS ", but %.60s", path);
+    return CRD_OK;
+}
+
 static crd_status read_labels(h5_source *h5, crd_h5 *file)
 {
     crd_status status = CRD_OK;
@@ -247,7 +262,7 @@ static crd_status read_labels(h5_source *h5, crd_h5 *file)
     char text[CRD_SHAPE_TEXT_SIZE];
     CRD_TRY(crd_h5_describe(&facts, file, LABELS));
     if (!facts.is_there)
-        return CRD_OK;
+        return crd_h5_visit_datasets(file, "/", note_similar, &h5->source);
     CRD_TRY(find_packing(&p, file, LABELS));
     CRD_REQUIRE(is_whole(&facts) && !p.is_packed, CRD_ERR_INPUT,
                 "%s: %s: elements are %s%s; int64 and other whole numbers are allowed, not packed "

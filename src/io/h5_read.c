@@ -2,7 +2,6 @@
  * process that the file may have led astray. Values that lie in the file as they are wanted are read
  * from their place, without HDF5. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "io/h5_file.h"
 
 enum { DIGEST_CHUNK = 1 << 20, LIST_BYTES = 1 << 20, LIST_FACTOR = 16 };
@@ -87,19 +87,13 @@ crd_status crd_h5_open(crd_h5 **out, const char *path)
 {
     crd_status status = CRD_OK;
     crd_h5 *file = NULL;
-    struct stat info;
     *out = NULL;
     CRD_ALLOC(&file, 1, "HDF5 file");
     file->id = file->fd = -1;
     file->owns_fd = 1;
     file->code = CRD_ERR_INPUT;
     CRD_TRY(crd_alloc_string(&file->name, path));
-    /* Without O_NONBLOCK a named pipe would be waited for. */
-    file->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    CRD_REQUIRE(file->fd >= 0, errno == EACCES || errno == EIO ? CRD_ERR_IO : CRD_ERR_INPUT,
-                "%s: cannot be opened: %s", path, strerror(errno));
-    CRD_REQUIRE(fstat(file->fd, &info) == 0 && S_ISREG(info.st_mode), CRD_ERR_INPUT,
-                "%s: is not a regular file", path);
+    CRD_TRY(crd_file_open(&file->fd, NULL, path, INT64_MAX));
     CRD_TRY(crd_h5_reader_start(&file->reader, file->fd, path, 0));
     *out = file;
     file = NULL;

@@ -1,21 +1,22 @@
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "io/writer.h"
 
-/* Whether a regular file holds `n` bytes at `offset`. Anything else is not opened for long: a pipe would be waited for. */
+/* Whether a regular file holds `n` bytes at `offset`. */
 static int holds(const char *path, const char *bytes, size_t n, int64_t offset)
 {
-    struct stat info;
     char found[16];
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    int is = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && n <= sizeof found &&
-             pread(fd, found, n, (off_t)offset) == (ssize_t)n && memcmp(found, bytes, n) == 0;
-    if (fd >= 0)
-        close(fd);
+    int64_t n_bytes;
+    int fd;
+    if (crd_file_open(&fd, &n_bytes, path, INT64_MAX) != CRD_OK)
+        return 0;
+    int is = n <= sizeof found && n_bytes - offset >= (int64_t)n &&
+             crd_file_read(found, fd, (int64_t)n, offset, path) == CRD_OK &&
+             memcmp(found, bytes, n) == 0;
+    close(fd);
     return is;
 }
 

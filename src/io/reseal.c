@@ -1,13 +1,12 @@
 /* A sealed copy of a file of ours that another program has changed: copied, its datasets' checksums made anew, sealed, and read
  * as a whole before it gets its name. HDF5 changes the copy in a process of its own, for nothing vouches for what it holds. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "io/prediction_private.h"
 #include "io/seal.h"
 #include "io/writer.h"
@@ -125,12 +124,8 @@ crd_status crd_file_reseal(const char *new_path, const char *path)
 {
     crd_status status = CRD_OK;
     crd_atomic_file copy = {.fd = -1};
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    CRD_REQUIRE(fd >= 0, errno == ENOENT ? CRD_ERR_INPUT : CRD_ERR_IO, "%s: cannot be opened: %s",
-                path, strerror(errno));
-    CRD_REQUIRE(fstat(fd, &info) == 0 && S_ISREG(info.st_mode), CRD_ERR_INPUT,
-                "%s: is not a regular file", path);
+    int fd = -1;
+    CRD_TRY(crd_file_open(&fd, NULL, path, INT64_MAX));
     CRD_REQUIRE(crd_file_is_hdf5(path), CRD_ERR_INPUT, "%s: not an HDF5 file", path);
     CRD_TRY(crd_atomic_begin(&copy, new_path));
     CRD_TRY(copy_bytes(copy.fd, fd, path, new_path));
