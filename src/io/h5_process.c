@@ -195,7 +195,7 @@ static void close_all_but(int kept)
 {
     DIR *folder = opendir("/proc/self/fd");
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        int fd = atoi(entry->d_name);
+        int fd = (int)strtol(entry->d_name, NULL, 10);
         if (fd != kept && fd != dirfd(folder) && entry->d_name[0] != '.')
             close(fd);
     }
