@@ -306,6 +306,11 @@ crd_status crd_cmd_inspect(const crd_cli *cli)
     int only_datasets = cli->options->values[CRD_OPT_DATASETS].integer != 0;
     json_t *root = NULL;
     crd_file_kind kind;
+    const crd_option_value *reseal = &cli->options->values[CRD_OPT_RESEAL];
+    if (reseal->given) {
+        CRD_TRY(crd_file_reseal(reseal->text, path));
+        path = reseal->text;
+    }
     CRD_TRY(crd_file_identify(&kind, path));
     int has_posterior = kind == CRD_FILE_POSTERIOR || kind == CRD_FILE_CHECKPOINT;
     if (cli->options->values[CRD_OPT_JSON].integer) {

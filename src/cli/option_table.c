@@ -297,6 +297,9 @@ static const crd_option table[CRD_N_OPTIONS] = {
                     "container: safetensors.torch.load_file or numpy.load reads it"},
     [CRD_OPT_DATASETS] = {"datasets", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_INSPECT,
                           "list every dataset: path, type, shape, digest"},
+    [CRD_OPT_RESEAL] = {"reseal", 0, "NEW.h5", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_INSPECT,
+                        "FILE was changed by another program (h5py, netCDF4): check all of it and "
+                        "write a sealed copy, which is then shown"},
 
     [CRD_OPT_BENCH_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, "resnet18", NULL, 0, 0, NULL,
                             CRD_BENCH,

@@ -133,6 +133,7 @@ typedef enum crd_option_id {
     CRD_OPT_HANG_TIMEOUT,
     /* inspect */
     CRD_OPT_DATASETS,
+    CRD_OPT_RESEAL,
     /* export */
     CRD_OPT_TO,
     /* bench */
