@@ -271,7 +271,7 @@ class Train(program.Case):
     def test_regression(self):
         values, narrow = self.folder / "values.h5", self.folder / "narrow.h5"
         # The untrained network: data term and validation are the same figure, found on two ways.
-        still = ["--mean", "--lr", 0, "--epochs", 1, "--batch-norm", "eval", "--micro-batch", 7]
+        still = ["--deterministic", "--lr", 0, "--epochs", 1, "--batch-norm", "eval", "--micro-batch", 7]
         for loss, data, figure in (("mse", values, "validation_mse"), ("gaussian-nll", narrow, "validation_nll")):
             epoch, = self.history(data, "--validate", data, "--loss", loss, *still)
             self.assertAlmostEqual(epoch["data_term"] / epoch[figure], 1, 5)
@@ -355,7 +355,7 @@ class Train(program.Case):
         result = run("train", self.posterior, DATA / "images" / "00_t-shirt_top.jpg", "--loss", "mse-distill", "--kl-weight",
                      0, "--batch-norm", "eval", "--epochs", 2, "-o", "distilled.h5", folder=self.work)
         self.assertEqual(result.codes, [0], result.err)
-        result = run("train", self.posterior, self.folder / "labelled.h5", "--mean", "--epochs", 1, "--optimizer", "sgd",
+        result = run("train", self.posterior, self.folder / "labelled.h5", "--deterministic", "--epochs", 1, "--optimizer", "sgd",
                      "--momentum", "0.9", "--scheduler", "cosine", "-o", "mean.h5", folder=self.work)
         self.assertEqual(result.codes, [0], result.err)
 
