@@ -82,8 +82,11 @@ static void print_root_note(int width)
 void crd_help_command(const crd_command *command)
 {
     int width = line_width();
-    printf("usage: credence %s%s%s [option...]\n\n", command->name,
-           command->arguments[0] != '\0' ? " " : "", command->arguments);
+    char usage[256];
+    snprintf(usage, sizeof usage, "credence %s%s%s [option...]", command->name,
+             command->arguments[0] != '\0' ? " " : "", command->arguments);
+    print_wrapped(usage, printf("usage: "), 7, width);
+    putchar('\n');
     print_wrapped(command->summary, 0, 0, width);
     for (int group = 0; group < CRD_N_GROUPS; group++)
         print_group((crd_option_group)group, crd_command_bit(command), width);

@@ -1,9 +1,16 @@
-"""What is made of the tables while Credence is built: man pages that groff takes without a warning, and completion that bash runs."""
+"""What is made of the tables of commands and options: help that fits the terminal, and, while Credence is built, man pages that groff
+takes without a warning and completion that bash runs."""
+import fcntl
+import json
 import os
 import pathlib
+import pty
 import re
 import shutil
+import struct
 import subprocess
+import tempfile
+import termios
 import unittest
 
 import program
@@ -27,6 +34,59 @@ def tables():
 def run(*words, **more):
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False, **more)
     return done.returncode, done.stdout, done.stderr
+
+
+class Help(unittest.TestCase):
+    def widest(self, text):
+        return max(map(len, text.splitlines()))
+
+    def test_it_is_wrapped_and_grouped(self):
+        whole = program.run("train", "-h", environment={"COLUMNS": "120"}).out
+        for columns in (60, 80, 100):
+            text = program.run("train", "-h", environment={"COLUMNS": str(columns)}).out
+            self.assertLessEqual(self.widest(text.partition("\nexample")[0]), columns)
+            self.assertGreater(self.widest(text.partition("\nexample")[0]), columns - 15)
+            self.assertEqual(text.split(), whole.split()) # no word is lost
+            headings = re.findall(r"^(\w[^:\n]*):$", text, re.M)
+            self.assertEqual(headings, ["Output", "Images", "Draws", "How the work is cut", "Loss", "Steps", "Validation",
+                                        "Checkpoints and time", "General"])
+
+    def test_it_asks_the_terminal(self):
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 24, 66, 0, 0))
+        environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+        subprocess.run([program.PROGRAM, "merge", "-h"], stdout=its, env=environment, check=True)
+        os.close(its)
+        text = os.read(ours, 100000).decode()
+        os.close(ours)
+        self.assertTrue(50 < self.widest(text.partition("\r\nexample")[0]) <= 66, text)
+
+    def test_the_program(self):
+        text = " ".join(program.run("help").out.split())
+        self.assertIn("7 a rank hangs, 75 stopped", text)
+        self.assertEqual("--allow-run-as-root" in text, os.geteuid() == 0)
+        for name in tables():
+            self.assertIn(f" {name} ", text)
+
+    def test_words_that_are_nearly_commands(self):
+        for ranks in (1, 3):
+            for words in (("help", "predcit"), ("predcit",)):
+                result = program.run(*words, ranks=ranks)
+                self.assertEqual((result.codes, result.out), ([2] * ranks, ""))
+                self.assertIn("credence: unknown command 'predcit'; did you mean predict?\n", result.err)
+        self.assertIn("see credence help", program.run("help", "xyzzyx").err)
+
+    def test_version(self):
+        said = {program.run(word).out for word in ("version", "--version", "-V")}
+        self.assertEqual(len(said), 1)
+        self.assertRegex(said.pop(), r"^credence \d+\.\d+\.\d+ \(git ")
+        self.assertIn("openblas_core", json.loads(program.run("version", "--json").out))
+
+    def test_what_is_written_is_said(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for options, expected in (((), "credence: written to a.h5\n"), (("--quiet",), "")):
+                result = program.run("convert", "--arch", "lenet", *options, "-o", "a.h5", folder=folder)
+                self.assertEqual((result.codes, result.err), ([0], expected))
 
 
 class ManPages(unittest.TestCase):
