@@ -1,6 +1,6 @@
-/** What a command is and what it gets. To add one: a file cmd_<name>.c with its function, its name in
- * CRD_EACH_COMMAND (options.h), a row in the table of commands.c, and its bit in the options it takes.
- */
+/** What a command is and what it gets. To add one: a file cmd_<name>.c with its function, its name
+ * in CRD_EACH_COMMAND (options.h), a row in the table of commands.c, and its bit in the options it
+ * takes. */
 #ifndef CRD_CLI_COMMAND_H
 #define CRD_CLI_COMMAND_H
 

@@ -1,5 +1,5 @@
-/* Completion for bash and zsh: the words of the tables, in functions that need nothing but the shell. Where a file or a number
- * belongs, the shell's own completion of files is left to work. */
+/* Completion for bash and zsh: the words of the tables, in functions that need nothing but the
+ * shell. Where a file or a number belongs, the shell's own completion of files is left to work. */
 #include <string.h>
 
 #include "cli/documents.h"
@@ -29,7 +29,7 @@ static void print_bash_options(FILE *out)
     }
 }
 
-/** A branch for each option that takes a value, with the words it may be; none: a file or a number. */
+/** A branch for each option that takes a value, with the words it may be; none: a file, a number. */
 static void print_bash_values(FILE *out)
 {
     for (int id = 0; id < CRD_N_OPTIONS; id++) {

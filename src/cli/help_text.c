@@ -1,5 +1,5 @@
-/* Makes one line of text of an option's row: "with --optimizer sgd: momentum (default: 0)". Nothing is said twice in the table:
- * what an option needs comes from its column `needs`. */
+/* Makes one line of text of an option's row: "with --optimizer sgd: momentum (default: 0)".
+ * Nothing is said twice in the table: what an option needs comes from its column `needs`. */
 #include "cli/help_text.h"
 
 #include <stdarg.h>

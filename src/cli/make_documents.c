@@ -1,4 +1,5 @@
-/* Not part of the program: writes man pages and completion into a folder while Credence is built. Usage: make_documents FOLDER. */
+/* Not part of the program: writes man pages and completion into a folder while Credence is built.
+ * Usage: make_documents FOLDER. */
 #include <stdio.h>
 
 #include "cli/documents.h"

@@ -1,4 +1,5 @@
-/* Man pages in man(7)'s macros. All text goes through print_roff, which escapes what roff would take for its own. */
+/* Man pages in man(7)'s macros. All text goes through print_roff, which escapes what roff would
+ * take for its own. */
 #include <string.h>
 
 #include "cli/documents.h"

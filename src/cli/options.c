@@ -1,5 +1,5 @@
-/* Reads a command line by the table of options, and checks what goes together. What the table cannot
- * say (a sum, a relation of two numbers) the commands check. */
+/* Reads a command line by the table of options, and checks what goes together. What the table
+ * cannot say (a sum, a relation of two numbers) the commands check. */
 #include "cli/options.h"
 
 #include <stdio.h>

@@ -1,7 +1,6 @@
 /** The one table of options. It makes the parser, the checks of what goes together, help, man pages
- * and completion, the table of README.md, the options that a file's provenance and a checkpoint's key
- * record, and those that `plan` hands to predict.
- */
+ * and completion, the table of README.md, the options that a file's provenance and a checkpoint's
+ * key record, and those that `plan` hands to predict. */
 #ifndef CRD_CLI_OPTIONS_H
 #define CRD_CLI_OPTIONS_H
 
@@ -250,8 +249,8 @@ typedef struct crd_options {
 crd_status crd_options_parse(crd_options *out, unsigned command, int argc, char *const *argv);
 void crd_options_clear(crd_options *options);
 
-/** Checks what the table says of options that go together. Errors: CRD_ERR_USAGE: an option is given
- * without one that it needs, or with one that it excludes, or a required one is not. */
+/** Checks what the table says of options that go together. Errors: CRD_ERR_USAGE: an option is
+ * given without one that it needs, or with one that it excludes, or a required one is not. */
 crd_status crd_options_check(const crd_options *options, unsigned command);
 
 /** A value after defaults. Which accessor fits an option is checked against the table by

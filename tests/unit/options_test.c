@@ -1,4 +1,5 @@
-/* The table of options: no column of a row is forgotten, what goes together is checked from it, and old spellings are understood. */
+/* The table of options: no column of a row is forgotten, what goes together is checked from it,
+ * and old spellings are understood. */
 #include "crd_test.h"
 
 #include <stdio.h>
