@@ -149,6 +149,25 @@ static void what_does_not_go_together_is_refused(void **state)
     crd_options_clear(&options);
 }
 
+static void values_are_read_by_type(void **state)
+{
+    (void)state;
+    crd_options options;
+    assert_ok(parse(&options, CRD_TRAIN,
+                    "p.h5 data -o q.h5 --lr 0.25 --epochs=7 --max-time 2min --kl mean"));
+    assert_true(crd_opt_number(&options, CRD_OPT_LR) == 0.25);
+    assert_int_equal(crd_opt_int(&options, CRD_OPT_EPOCHS), 7);
+    assert_true(crd_opt_number(&options, CRD_OPT_MAX_TIME) == 120);
+    assert_int_equal(crd_opt_choice(&options, CRD_OPT_KL), 1);
+    assert_string_equal(crd_opt_text(&options, CRD_OPT_KL), "mean");
+    assert_false(crd_opt_flag(&options, CRD_OPT_NESTEROV));
+    /* A default is a value that was not given. */
+    assert_string_equal(crd_opt_text(&options, CRD_OPT_OPTIMIZER), "adam");
+    assert_false(crd_opt_given(&options, CRD_OPT_OPTIMIZER));
+    assert_null(crd_opt_text(&options, CRD_OPT_VALIDATE));
+    crd_options_clear(&options);
+}
+
 static void old_spellings_are_understood(void **state)
 {
     (void)state;
@@ -176,6 +195,7 @@ int main(void)
         cmocka_unit_test(what_goes_together_can_be),
         cmocka_unit_test(a_name_means_one_thing_to_a_command),
         cmocka_unit_test(what_does_not_go_together_is_refused),
+        cmocka_unit_test(values_are_read_by_type),
         cmocka_unit_test(old_spellings_are_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
