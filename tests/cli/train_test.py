@@ -258,7 +258,8 @@ class Train(program.Case):
                                 (["--uncertainty-threshold"], "--calibration", "avuc"),
                                 (["--error-threshold"], "--calibration", "eau", "--uncertainty-threshold", 1),
                                 (["--calibration"], "--calibration-beta", 2),
-                                (["--error-threshold", "avuc"], "--calibration", "avuc", "--error-threshold", 1),
+                                (["--error-threshold", "eau, eac"], "--calibration", "avuc", "--uncertainty-threshold", 1,
+                                 "--error-threshold", 1),
                                 (["cross-entropy"], "--calibration", "avuc", "--uncertainty-threshold", 1, "--loss",
                                  "mse-distill")):
             self.fails(USAGE, words, self.posterior, labelled, *options)
