@@ -36,7 +36,7 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
                             options->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&posterior, options->arguments[0]));
     const crd_preprocessing *p = &posterior->preprocessing;
-    source.preprocessing = *p;
+    crd_images_prepare(&source, p);
     CRD_ALLOC(&tensors, source.n_images * crd_images_floats(&source), "images");
     CRD_ALLOC(&skipped, source.n_images, "images");
     CRD_ALLOC(&names, source.n_images, "names");

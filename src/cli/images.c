@@ -19,6 +19,12 @@ cleanup:
     return status;
 }
 
+void crd_images_prepare(crd_image_source *source, const crd_preprocessing *preprocessing)
+{
+    source->preprocessing = *preprocessing;
+    crd_dataset_log_fit(source->dataset, preprocessing);
+}
+
 void crd_images_close(crd_image_source *source)
 {
     for (int64_t i = 0; i < source->n_images; i++)

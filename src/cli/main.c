@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "cli/arguments.h"
 #include "cli/batch_job.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -45,6 +46,9 @@ static crd_status run_command(crd_cli *cli)
     const crd_option_value *output = &options->values[CRD_OPT_OUTPUT];
     crd_status status = crd_comm_agree(
         cli->comm, is_first && output->given ? crd_output_check(options, output->text) : CRD_OK);
+    if (status == CRD_OK)
+        status =
+            crd_comm_agree(cli->comm, is_first ? crd_arguments_check(options, command) : CRD_OK);
     if (status != CRD_OK)
         return status;
     if (command->is_parallel) {

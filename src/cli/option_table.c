@@ -168,10 +168,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "classes", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
-        .help = "class names, one a line"},
+        .help = "class names: one a line, a JSON list, or a JSON class index"},
     [CRD_OPT_RESIZE] = {
         .name = "resize", .placeholder = "PIXELS", .type = CRD_OPTION_INT64,
-        .default_note = "8/7 of the crop for ImageNet's networks, 0 for small images", .min = 0,
+        .default_note = "8/7 of the crop for ImageNet's networks, else the crop", .min = 0,
             .max = MAX_PIXELS,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
@@ -285,6 +285,12 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "most probable classes to record and list; given, it lists them for several "
                 "images too"},
+    [CRD_OPT_ALL_IMAGES] = {
+        .name = "all-images", .type = CRD_OPTION_FLAG,
+        .commands = CRD_PREDICT,
+        .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
+        .help = "print a line for every image, also of more than 100 (else the 20 most uncertain "
+                "and a summary)"},
     [CRD_OPT_SHOW_DRAWS] = {
         .name = "show-draws", .type = CRD_OPTION_FLAG,
         .commands = CRD_PREDICT,

@@ -149,6 +149,11 @@ void crd_dataset_close(crd_dataset *dataset)
     crd_free(dataset);
 }
 
+const crd_source *crd_dataset_source(const crd_dataset *dataset, int64_t k)
+{
+    return k < dataset->n_sources ? dataset->sources[k] : NULL;
+}
+
 int64_t crd_dataset_n_images(const crd_dataset *dataset)
 {
     return dataset->first[dataset->n_sources];
