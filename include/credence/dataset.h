@@ -94,8 +94,13 @@ int64_t crd_dataset_shuffled(int64_t place, int64_t n, uint64_t seed, int64_t ep
 uint64_t crd_dataset_digest(const crd_dataset *dataset);
 
 /** Digest of the images' stored bytes, for the same check: pixels, or JPEG files as they are. What cannot be read counts as such; it is named
- * when it is loaded. Cost: the first call reads all of them, and decodes none. */
-uint64_t crd_dataset_image_digest(crd_dataset *dataset);
+ * when it is loaded. From then on crd_dataset_load refuses an image whose bytes are others (CRD_ERR_IO). Errors: CRD_ERR_INTERNAL: out of
+ * memory. Cost: the first call reads all of them, and decodes none; 8 bytes an image are kept. */
+crd_status crd_dataset_image_digest(uint64_t *out, crd_dataset *dataset);
+/** The digest of each image, [n_images], or NULL if they have not been asked for. Borrowed. */
+uint64_t *crd_dataset_image_digests(crd_dataset *dataset);
+/** The same images are expected as where these digests come from, [n_images]. Errors: CRD_ERR_INTERNAL: out of memory. */
+crd_status crd_dataset_expect_images(crd_dataset *dataset, const uint64_t *digests);
 
 #ifdef __cplusplus
 }

@@ -158,7 +158,8 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     CRD_TRY(crd_posterior_check(posterior));
     crd_provenance provenance;
     CRD_TRY(crd_provenance_make(&provenance, &store, cli,
-                                source.posterior == NULL ? NULL : values[CRD_OPT_WEIGHTS].text));
+                                source.posterior == NULL ? NULL : values[CRD_OPT_WEIGHTS].text,
+                                NULL));
     CRD_TRY(crd_posterior_write(values[CRD_OPT_OUTPUT].text, posterior, &provenance));
     CRD_TRY(
         print_summary(posterior, values[CRD_OPT_OUTPUT].text, values[CRD_OPT_JSON].integer != 0));

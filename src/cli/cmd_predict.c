@@ -115,8 +115,8 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
                                 .class_names = classes,
                                 .labels = has_labels ? p->labels : NULL,
                                 .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
-    crd_status status =
-        crd_provenance_make(&p->provenance, &p->store, p->cli, p->cli->options->arguments[0]);
+    crd_status status = crd_provenance_make(&p->provenance, &p->store, p->cli,
+                                            p->cli->options->arguments[0], p->images.dataset);
     if (status == CRD_OK && options->keep_sums) {
         status = describe_part(p, options);
         meta.n_draws = options->n_draws - options->first_draw;

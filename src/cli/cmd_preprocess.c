@@ -46,7 +46,7 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
     CRD_REQUIRE(n > 0, CRD_ERR_INPUT, "none of the %lld images can be read",
                 (long long)source.n_images);
     crd_provenance provenance;
-    CRD_TRY(crd_provenance_make(&provenance, &store, cli, options->arguments[0]));
+    CRD_TRY(crd_provenance_make(&provenance, &store, cli, options->arguments[0], source.dataset));
     CRD_TRY(
         crd_tensors_write(output, tensors, n, p->channels, p->crop, p->crop, names, &provenance));
     if (options->values[CRD_OPT_JSON].integer) {

@@ -291,7 +291,7 @@ static crd_status open_files(training *t, shared_facts *facts)
     facts->n_validation = t->validation.images.n_images;
     CRD_TRY(crd_train_fingerprint(t->fingerprint, t->cli, &options, t->data,
                                   t->validation.images.dataset));
-    CRD_TRY(crd_provenance_make(&t->provenance, &t->store, t->cli, path));
+    CRD_TRY(crd_provenance_make(&t->provenance, &t->store, t->cli, path, t->data));
     CRD_TRY(make_state(t, &options));
 cleanup:
     return status;

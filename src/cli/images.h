@@ -20,7 +20,7 @@ crd_status crd_images_open(crd_image_source *out, const char *const *arguments, 
 /** Sets the preprocessing and logs how the images fit it. */
 void crd_images_prepare(crd_image_source *source, const crd_preprocessing *preprocessing);
 /** Opens the same on the other ranks of rank 0's node, where rank 0 has opened it and set its preprocessing, so that they can
- * share the reading. Collective: on comm; arguments and skip_bad equal on all ranks. Errors: also CRD_ERR_INPUT if the images are not the same
+ * share the reading, and what its digests say that they must find. Collective: on comm; arguments and skip_bad equal on all ranks. Errors: also CRD_ERR_INPUT if the images are not the same
  * any more. Close it on all ranks. */
 crd_status crd_images_share(crd_image_source *source, crd_comm *comm, const char *const *arguments,
                             int n, int skip_bad);

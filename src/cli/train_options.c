@@ -159,9 +159,12 @@ int crd_train_augmentation(crd_augmentation *out, const crd_options *options)
 
 crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
                                  const crd_train_options *made, crd_dataset *data,
-                                 const crd_dataset *validation)
+                                 crd_dataset *validation)
 {
+    uint64_t pixels;
     crd_status status = crd_run_key_make(out, cli, data);
+    if (status == CRD_OK && validation != NULL)
+        status = crd_dataset_image_digest(&pixels, validation);
     if (status != CRD_OK)
         return status;
     crd_run_key_remove(out, CRD_OPT_EPOCHS);
@@ -169,8 +172,10 @@ crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
         crd_run_key_remove(out, CRD_OPT_T_MAX);
         crd_run_key_add(out, "--t-max=%" PRId64, made->schedule.t_max);
     }
-    if (validation != NULL)
+    if (validation != NULL) {
         crd_run_key_add(out, "validation=%016" PRIx64, crd_dataset_digest(validation));
+        crd_run_key_add(out, "validation_pixels=%016" PRIx64, pixels);
+    }
     if (cli->options->values[CRD_OPT_LOCAL_STEPS].integer > 1)
         crd_run_key_add(out, "ranks=%d", crd_comm_size(cli->comm));
     return CRD_OK;

@@ -24,6 +24,6 @@ int crd_train_augmentation(crd_augmentation *out, const crd_options *options);
  * steps the ranks are too. `validation` may be NULL. Errors: the posterior cannot be read. */
 crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
                                  const crd_train_options *made, crd_dataset *data,
-                                 const crd_dataset *validation);
+                                 crd_dataset *validation);
 
 #endif
