@@ -31,6 +31,13 @@ typedef struct crd_provenance {
  * not be read again (crd_posterior_check). Nothing is left behind. */
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance);
+/** The same of a posterior in training, with the history of its epochs. */
+crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
+                                       const crd_provenance *provenance);
+/** The history that a posterior or checkpoint holds: *out[*n], to be freed with crd_history_free; *n is 0 where there is none. Errors: as
+ * crd_posterior_read. */
+crd_status crd_posterior_read_history(crd_epoch **out, int64_t *n, const char *path);
+void crd_history_free(crd_epoch *epochs);
 /** Reads and checks one (crd_posterior_check included), also out of a checkpoint. Errors: CRD_ERR_INPUT: missing, no HDF5
  * file, no file of ours, damaged, of a newer format, shapes that do not fit the graph, values that
  * cannot be used: file and dataset are named. */
@@ -133,6 +140,10 @@ crd_status crd_tensors_write(const char *path, const float *images, int64_t n_im
  * place; CRD_ERR_INPUT: crd_posterior_check. */
 crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
                                 const char *fingerprint, const crd_provenance *provenance);
+/** Bytes of the numbers that it writes. Errors: as crd_posterior_write. */
+crd_status crd_checkpoint_measure(int64_t *bytes, const crd_train_state *state);
+/** Removes "PATH.prev", if it is there. Errors: CRD_ERR_IO. */
+crd_status crd_checkpoint_remove_old(const char *path);
 /** Reads one to the bit: the state as after crd_train_state_init, with as much room for the history
  * as it had. Where PATH is missing or unusable PATH.prev is read instead, with a warning in the log.
  * Neither is there: CRD_OK and *posterior NULL: there is no checkpoint. Errors: CRD_ERR_RESUME: of

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/train_report.h"
 #include "credence/files.h"
 
 /** What the visitors of a file need: where the output goes. */
@@ -240,10 +241,25 @@ static void show_progress(json_t *root, const crd_train_state *state)
     }
     printf("training\n  %lld steps: %lld epochs and %lld batches of the next\n",
            (long long)state->step, (long long)state->epoch, (long long)state->batch);
-    if (state->epoch > 0)
-        printf("  loss of the last epoch %.6g\n", state->history[state->epoch - 1].loss);
-    if (!isnan(state->best))
-        printf("  best validation NLL %.6g\n", state->best);
+}
+
+static crd_status show_history(json_t *root, const char *path)
+{
+    crd_epoch *epochs = NULL;
+    int64_t n;
+    crd_status status = crd_posterior_read_history(&epochs, &n, path);
+    if (status != CRD_OK || n == 0)
+        return status;
+    if (root == NULL) {
+        crd_train_print_history(epochs, n);
+    } else {
+        json_t *list = json_array();
+        for (int64_t i = 0; i < n; i++)
+            json_array_append_new(list, crd_train_epoch_to_json(&epochs[i]));
+        json_object_set_new(root, "history", list);
+    }
+    crd_history_free(epochs);
+    return CRD_OK;
 }
 
 static crd_status show_posterior(json_t *root, const char *path, crd_file_kind kind)
@@ -259,6 +275,7 @@ static crd_status show_posterior(json_t *root, const char *path, crd_file_kind k
         CRD_TRY(crd_posterior_read(&posterior, path));
     }
     show_settings(root, posterior);
+    CRD_TRY(show_history(root, path));
     show_graph(root, posterior);
     CRD_TRY(show_tensors(root, posterior));
 cleanup:

@@ -523,20 +523,27 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .group = CRD_GROUP_VALIDATION, .effect = CRD_EFFECT_BY_DIGEST,
         .help = "images with labels (regression: targets) to validate on; the best posterior goes "
                 "to NEW.best.h5"},
+    [CRD_OPT_VALIDATE_SHARE] = {
+        .name = "validate-share", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .min = 1e-6, .max = 0.99,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_VALIDATION, .effect = CRD_EFFECT_RESULT,
+        .excludes = {CRD_OPT_VALIDATE},
+        .why_not = "both say what to validate on",
+        .help = "instead of --validate: this part of DATA, chosen by the seed, is held out to "
+                "validate on"},
     [CRD_OPT_VALIDATE_EVERY] = {
         .name = "validate-every", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
         .default_text = "1", .min = 1, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_VALIDATION, .effect = CRD_EFFECT_RESULT,
-        .needs = {{.option = CRD_OPT_VALIDATE}},
-        .help = "how often"},
+        .help = "with a validation: how often"},
     [CRD_OPT_VALIDATE_DRAWS] = {
         .name = "validate-draws", .placeholder = "N", .type = CRD_OPTION_INT64,
-        .default_text = "8", .min = 1, .max = 1e6,
+        .default_text = "4", .min = 1, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_VALIDATION, .effect = CRD_EFFECT_RESULT,
-        .needs = {{.option = CRD_OPT_VALIDATE}},
-        .help = "networks to draw"},
+        .help = "with a validation: networks to draw, in antithetic pairs if even"},
     [CRD_OPT_CHECKPOINT_INTERVAL] = {
         .name = "checkpoint-interval", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .default_text = "10min", .min = 0, .max = 1e9,
@@ -545,6 +552,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .needs = {{.option = CRD_OPT_OUTPUT}},
         .help = "time between checkpoints (the output's name and .ckpt); 0: only when the run "
                 "stops"},
+    [CRD_OPT_CHECKPOINTS] = {
+        .name = "checkpoints", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_text = "2", .min = 0, .max = 2,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
+        .help = "checkpoints that stay: 2: the newest and the one before it (.prev), 1: the newest, "
+                "0: none is written, and nothing can be resumed"},
     [CRD_OPT_MAX_TIME] = {
         .name = "max-time", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .min = 1e-3, .max = 1e9,

@@ -156,7 +156,7 @@ class Files(unittest.TestCase):
                     self.assertTrue(data[figure].attrs["long_name"])
                 self.assertEqual(data["step"].dtype, np.int64)
                 self.assertEqual(data["loss"].sel(epoch=2), 21)
-                for figure in ("accuracy", "nll", "ece"):
+                for figure in ("accuracy", "nll", "ece", "seconds"):
                     self.assertTrue(np.isnan(data["validation_" + figure].values).all())
         with h5py.File(path("checkpoint.h5")) as file, h5py.File(path("posterior.h5")) as posterior:
             self.assertEqual(file.attrs["format"], "credence-checkpoint")
