@@ -7,7 +7,8 @@
 #include "io/fingerprint.h"
 #include "io/prediction_private.h"
 
-static const char group[] = "/part", fingerprint_path[] = "/part/fingerprint";
+static const char group[] = "/part", fingerprint_path[] = "/part/fingerprint",
+                  outputs_path[] = "/part/outputs";
 
 enum { N_NUMBERS = 4 };
 
@@ -23,10 +24,10 @@ static void place_numbers(const char *keys[N_NUMBERS], int64_t *values[N_NUMBERS
     }
 }
 
-crd_status crd_part_add(crd_writer *writer, const crd_part_facts *given)
+crd_status crd_part_add(crd_writer *writer, const crd_prediction_meta *meta)
 {
     crd_status status = CRD_OK;
-    crd_part_facts facts = *given;
+    crd_part_facts facts = *meta->part;
     const char *keys[N_NUMBERS];
     int64_t *values[N_NUMBERS];
     place_numbers(keys, values, &facts);
@@ -34,6 +35,8 @@ crd_status crd_part_add(crd_writer *writer, const crd_part_facts *given)
     for (int i = 0; i < N_NUMBERS; i++)
         CRD_TRY(crd_h5_attr_put(writer->h5, group, keys[i], CRD_H5_INT64, values[i], 1));
     CRD_TRY(crd_h5_attr_put(writer->h5, group, "confidence", CRD_H5_FLOAT64, &facts.confidence, 1));
+    CRD_TRY(crd_h5_strings_write(writer->h5, outputs_path,
+                                 &crd_output_kind_names()[meta->reduction->outputs], 0));
     CRD_TRY(crd_h5_strings_write(writer->h5, fingerprint_path, &facts.fingerprint, 0));
 cleanup:
     return status;
@@ -42,11 +45,13 @@ cleanup:
 struct crd_part {
     crd_h5 *h5;
     crd_part_facts facts;
+    crd_reduction reduction;
     crd_prediction_meta meta;
     crd_provenance provenance;
-    char **fingerprint, **images, **classes;
-    int64_t n_fingerprints;
+    char **fingerprint, **images, **outputs;
+    int64_t n_fingerprints, n_outputs;
     int64_t *labels;
+    float *targets;
     char *command, **keys, **values; /* [provenance.n_pairs] */
     crd_status status;               /* of the visit of attributes */
 };
@@ -112,30 +117,93 @@ cleanup:
     return status;
 }
 
+/* Kind of the outputs. Parts of before there were others than logits do not name it. */
+static crd_status read_outputs(crd_output_kind *out, crd_part *p)
+{
+    crd_status status = CRD_OK;
+    const char *const *kinds = crd_output_kind_names();
+    int is_named, kind = CRD_OUTPUT_LOGITS;
+    char **names = NULL;
+    int64_t n = 0;
+    CRD_TRY(crd_h5_exists(&is_named, p->h5, outputs_path));
+    if (is_named) {
+        CRD_TRY(crd_reader_check(p->h5, outputs_path));
+        CRD_TRY(crd_h5_strings_read(&names, &n, p->h5, outputs_path));
+        for (kind = 0; n == 1 && kinds[kind] != NULL && strcmp(kinds[kind], names[0]) != 0;)
+            kind++;
+        CRD_REQUIRE(n == 1 && kinds[kind] != NULL, CRD_ERR_INPUT, "%s: %s: not a kind of outputs",
+                    crd_h5_name(p->h5), outputs_path);
+    }
+    *out = (crd_output_kind)kind;
+cleanup:
+    crd_h5_strings_free(names, n);
+    return status;
+}
+
+/* The reducer, with the sizes that the coordinates of its axes have. */
+static crd_status read_reduction(crd_part *p)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    crd_output_kind kind = CRD_OUTPUT_LOGITS;
+    crd_shape details;
+    crd_reduction *r = &p->reduction;
+    CRD_TRY(read_outputs(&kind, p));
+    CRD_TRY(crd_reduction_init(r, kind, 2, 1)); /* for the names of its axes */
+    CRD_TRY(crd_h5_join(path, "/predictive", crd_reduction_axis_name(r, CRD_AXIS_OUTPUT)));
+    CRD_TRY(crd_reader_check(p->h5, path));
+    CRD_TRY(crd_h5_strings_read(&p->outputs, &p->n_outputs, p->h5, path));
+    CRD_TRY(crd_h5_join(path, "/predictive", crd_reduction_axis_name(r, CRD_AXIS_DETAIL)));
+    CRD_TRY(crd_h5_dataset_info(NULL, &details, p->h5, path));
+    CRD_REQUIRE(details.n_dims == 1 && p->n_outputs > 0, CRD_ERR_INPUT,
+                "%s: /predictive has no rows", crd_h5_name(p->h5));
+    CRD_TRY(crd_reduction_init(
+        r, kind, kind == CRD_OUTPUT_NORMALS ? 2 * p->n_outputs : p->n_outputs, details.dims[0]));
+    r->is_paired = (int)p->facts.is_paired;
+    r->miss = 1 - p->facts.confidence;
+cleanup:
+    return status;
+}
+
+/* What the images are in truth, where the part knows it. */
+static crd_status read_observed(crd_part *p)
+{
+    crd_status status = CRD_OK;
+    static const char label[] = "/observed_data/label", target[] = "/observed_data/target";
+    int has_labels, has_targets = 0;
+    crd_shape shape;
+    CRD_TRY(crd_h5_exists(&has_labels, p->h5, label));
+    if (!has_labels)
+        CRD_TRY(crd_h5_exists(&has_targets, p->h5, target));
+    if (has_labels) {
+        shape = crd_shape_make(1, p->meta.n_images);
+        CRD_ALLOC(&p->labels, p->meta.n_images, "labels");
+        CRD_TRY(crd_reader_numbers(p->labels, p->h5, label, CRD_H5_INT64, &shape));
+    } else if (has_targets) {
+        shape = crd_shape_make(2, p->meta.n_images, p->n_outputs);
+        CRD_ALLOC(&p->targets, p->meta.n_images * p->n_outputs, "targets");
+        CRD_TRY(crd_reader_numbers(p->targets, p->h5, target, CRD_H5_FLOAT32, &shape));
+    }
+cleanup:
+    return status;
+}
+
 static crd_status read_meta(crd_part *p)
 {
     crd_status status = CRD_OK;
-    crd_shape top, label;
-    int has_labels;
-    static const char *const names[] = {"/predictive/image", "/predictive/class"};
-    for (int i = 0; i < 2; i++)
-        CRD_TRY(crd_reader_check(p->h5, names[i]));
-    CRD_TRY(crd_h5_strings_read(&p->images, &p->meta.n_images, p->h5, names[0]));
-    CRD_TRY(crd_h5_strings_read(&p->classes, &p->meta.n_classes, p->h5, names[1]));
-    CRD_TRY(crd_h5_dataset_info(NULL, &top, p->h5, "/predictive/top_class"));
-    CRD_REQUIRE(top.n_dims == 2 && p->meta.n_images > 0 && p->meta.n_classes > 0, CRD_ERR_INPUT,
-                "%s: /predictive has no rows", crd_h5_name(p->h5));
-    CRD_TRY(crd_h5_exists(&has_labels, p->h5, "/observed_data/label"));
-    if (has_labels) {
-        label = crd_shape_make(1, p->meta.n_images);
-        CRD_ALLOC(&p->labels, p->meta.n_images, "labels");
-        CRD_TRY(crd_reader_numbers(p->labels, p->h5, "/observed_data/label", CRD_H5_INT64, &label));
-    }
+    static const char names[] = "/predictive/image";
+    CRD_TRY(crd_reader_check(p->h5, names));
+    CRD_TRY(crd_h5_strings_read(&p->images, &p->meta.n_images, p->h5, names));
+    CRD_REQUIRE(p->meta.n_images > 0, CRD_ERR_INPUT, "%s: /predictive has no rows",
+                crd_h5_name(p->h5));
+    CRD_TRY(read_reduction(p));
+    CRD_TRY(read_observed(p));
+    p->meta.reduction = &p->reduction;
     p->meta.n_draws = p->facts.end_draw - p->facts.first_draw;
-    p->meta.n_top = top.dims[1];
     p->meta.image_names = (const char *const *)p->images;
-    p->meta.class_names = (const char *const *)p->classes;
+    p->meta.output_names = (const char *const *)p->outputs;
     p->meta.labels = p->labels;
+    p->meta.targets = p->targets;
     p->meta.part = &p->facts;
 cleanup:
     return status;
@@ -147,16 +215,12 @@ static crd_status check_rows(const crd_part *p)
     crd_status status = CRD_OK;
     char path[CRD_H5_PATH_SIZE];
     int n;
-    const crd_field *fields = crd_summary_fields(&n);
-    const int64_t columns[] = {[CRD_DIM_NONE] = 0,
-                               [CRD_DIM_CLASS] = p->meta.n_classes,
-                               [CRD_DIM_TOP] = p->meta.n_top,
-                               [CRD_DIM_SUM] = crd_accumulator_n_sums(p->meta.n_classes),
-                               [CRD_DIM_MAXIMUM] = crd_accumulator_n_maxima(p->meta.n_classes)};
+    const crd_field *fields = crd_reduction_fields(&p->reduction, &n);
     for (int i = 0; i < n; i++) {
-        int64_t width = columns[fields[i].dim];
-        crd_shape shape, expected = width == 0 ? crd_shape_make(1, p->meta.n_images)
-                                               : crd_shape_make(2, p->meta.n_images, width);
+        crd_shape shape, expected = crd_shape_make(1, p->meta.n_images);
+        for (int k = 0; k < 2; k++)
+            if (fields[i].axes[k] != CRD_AXIS_NONE)
+                expected.dims[expected.n_dims++] = p->reduction.extents[fields[i].axes[k]];
         CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
         CRD_TRY(crd_h5_dataset_info(NULL, &shape, p->h5, path));
         CRD_REQUIRE(crd_shape_equal(&shape, &expected), CRD_ERR_INPUT,
@@ -213,10 +277,12 @@ crd_status crd_part_match(const crd_part *part, const crd_part *first)
     if (crd_fingerprint_check(name, part->facts.fingerprint, first->facts.fingerprint, "this part",
                               other) != CRD_OK)
         return crd_status_set(CRD_ERR_INPUT, "%s", crd_status_message());
-    CRD_REQUIRE(a->n_images == b->n_images && a->n_classes == b->n_classes && a->n_top == b->n_top,
+    const int64_t *x = a->reduction->extents, *y = b->reduction->extents;
+    CRD_REQUIRE(a->n_images == b->n_images && a->reduction->outputs == b->reduction->outputs &&
+                    memcmp(x, y, sizeof a->reduction->extents) == 0,
                 CRD_ERR_INPUT,
-                "%s: %" PRId64 " images, %" PRId64 " classes; %s has %" PRId64 ", %" PRId64, name,
-                a->n_images, a->n_classes, other, b->n_images, b->n_classes);
+                "%s: %" PRId64 " images, %" PRId64 " outputs; %s has %" PRId64 ", %" PRId64, name,
+                a->n_images, x[CRD_AXIS_OUTPUT], other, b->n_images, y[CRD_AXIS_OUTPUT]);
     for (int64_t i = 0; i < a->n_images; i++)
         CRD_REQUIRE(strcmp(a->image_names[i], b->image_names[i]) == 0, CRD_ERR_INPUT,
                     "%s: image %" PRId64 " is %s, in %s it is %s", name, i, a->image_names[i],
@@ -242,7 +308,8 @@ void crd_part_close(crd_part *p)
     crd_free(p->values);
     crd_free(p->command);
     crd_free(p->labels);
-    crd_h5_strings_free(p->classes, p->meta.n_classes);
+    crd_free(p->targets);
+    crd_h5_strings_free(p->outputs, p->n_outputs);
     crd_h5_strings_free(p->images, p->meta.n_images);
     crd_h5_strings_free(p->fingerprint, p->n_fingerprints);
     crd_h5_discard(p->h5);
