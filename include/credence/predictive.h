@@ -211,6 +211,7 @@ typedef struct crd_value_rows {
     int64_t *sums, *maxima;
 } crd_value_rows;
 
+/** Errors: deviations by the scatter of the draws' squares; a quantile by that of the draws' shares below it. */
 crd_value_rows crd_value_rows_view(const crd_summary *summary);
 
 /** probs[n_classes] = softmax of logits[n_classes], evaluated in double. */

@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "cli/classes.h"
 #include "cli/command.h"
 #include "cli/evaluation.h"
 #include "cli/images.h"
@@ -85,8 +84,10 @@ static crd_status open_files(inputs *in, shared_facts *facts, const crd_options 
     crd_status status = CRD_OK;
     const char *ood = given->values[CRD_OPT_OOD].text, *type = given->values[CRD_OPT_TYPE].text;
     CRD_TRY(crd_posterior_read(&in->posterior, given->arguments[0]));
-    if (ood != NULL)
-        CRD_TRY(crd_classes_require(in->posterior, given->arguments[0]));
+    CRD_REQUIRE(ood == NULL || in->posterior->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_USAGE,
+                "--ood: %s was trained for regression; images of another kind are told by the "
+                "probabilities of classes",
+                given->arguments[0]);
     CRD_TRY(
         crd_reduction_init(&in->reduction, in->posterior->outputs, in->posterior->n_classes, 1));
     CRD_TRY(open_data(&in->known, in->posterior, given->arguments + 1, given->n_arguments - 1, 1));

@@ -5,13 +5,13 @@
  *
  *   draws             a count
  *   m, m^2, v         exact sums (stats/exact_sum.h): 2^26 draws of less than 2^32 a digit stay below 2^58
- *   (m - m')^2        of antithetic pairs, an exact sum: with it the variance of pair means is exact
+ *   (m - m')^2        of antithetic pairs, an exact sum, below 2^258: with it the variance of pair means is exact
  *   slots             the outputs of the first draws as they are, bit by bit; each has a place of its own, which one
  *                     addition fills
  *   extremes          largest m and -m, as integers in the order of floats
  *
  * Means and deviations are of all draws. Quantiles, the errors of deviations, and scores against a true value come from the
- * slots: of up to 512 draws all, of more the first 512 (fewer where an image has more than 64 values). Draws are
+ * slots: of up to 512 draws all, of more the first 512 (of images with more than 64 values fewer, 32 at least). Draws are
  * alike, so the first ones are a sample, and quantiles have the error of their own number.
  *
  * Source of the CRPS of a mixture of normals: Grimit, Gneiting, Berrocal and Johnson, "The continuous ranked probability score for

@@ -7,7 +7,7 @@
 __extension__ typedef unsigned __int128 wide;
 
 /* Weight of the lowest bit, and of a number that is too large. */
-enum { LOWEST = -256, HIGHEST = 255, DIGIT_BITS = 32, MANTISSA_BITS = 53 };
+enum { LOWEST = -250, HIGHEST = 260, DIGIT_BITS = 32, MANTISSA_BITS = 53 };
 
 void crd_exact_add(int64_t sum[CRD_EXACT_SIZE], double x)
 {
