@@ -30,7 +30,7 @@ done
 cd "$(dirname "$0")/.."
 . jobs/packages.sh
 # shellcheck disable=SC2086 # lists of names
-install_packages $build_packages $test_packages
+install_packages "$folder/packages.log" $build_packages $test_packages
 
 configuration=
 for label in $labels; do
