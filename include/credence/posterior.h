@@ -8,8 +8,8 @@
 #define CREDENCE_POSTERIOR_H
 
 #include "credence/image.h"
-#include "credence/outputs.h"
 #include "credence/network.h"
+#include "credence/outputs.h"
 
 #ifdef __cplusplus
 extern "C" {

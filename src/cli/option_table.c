@@ -127,8 +127,9 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_UNTIL_MCSE] =
         {"until-mcse", 0, "E", CRD_OPTION_DOUBLE, NULL, NULL, 1e-6, 0.5, NULL,
          CRD_PREDICT | CRD_PLAN,
-         "stop an image once the standard errors of its --topk probabilities are "
-         "below E (0.01: one percent); --draws is the most"},
+         "stop an image once the standard errors of its --topk probabilities (regression: of its "
+         "means, in units of their predictive deviation) are below E (0.01: one percent); --draws "
+         "is the most"},
     [CRD_OPT_MIN_DRAWS] = {"min-draws", 0, "N", CRD_OPTION_INT64, "32", NULL, 2,
                            (double)CRD_MAX_DRAWS, NULL, CRD_PREDICT | CRD_PLAN,
                            "with --until-mcse: draws before the first look; each next look is at a "
@@ -155,7 +156,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
                             CRD_PREDICT, "print what each drawn network says"},
     [CRD_OPT_SAVE_DRAWS] = {"save-draws", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                             CRD_PREDICT,
-                            "with -o: record the logits and probabilities of every draw"},
+                            "with -o: record what every draw says: logits and probabilities, or "
+                            "values"},
     [CRD_OPT_IMPORT_EPS] = {"import-eps", 0, "FILE", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL,
                             CRD_PREDICT,
                             "take the normals of one draw from this HDF5 file (parity checks)"},
