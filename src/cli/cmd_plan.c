@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/compare.h"
 #include "cli/command.h"
 #include "cli/images.h"
 #include "cli/output.h"
@@ -72,12 +73,6 @@ static crd_status take_summary(const crd_summary *s, int64_t first_image, void *
                               : p->looks.max_draws;
     }
     return CRD_OK;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
 }
 
 static crd_status open_files(planning *p, shared_facts *facts)
@@ -271,7 +266,7 @@ crd_status crd_cmd_plan(const crd_cli *cli)
     CRD_TRY(
         crd_predict(&report, cli->comm, crd_shared_model_view(shared), &options, &source, &sink));
     if (is_first) {
-        qsort(p.stops, (size_t)p.n_sample, sizeof *p.stops, by_value);
+        qsort(p.stops, (size_t)p.n_sample, sizeof *p.stops, crd_compare_int64);
         crd_sampler_times t = report.times;
         p.run = options;
         p.run.n_images = facts.n_images;

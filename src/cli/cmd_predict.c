@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/names.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/images.h"
@@ -53,10 +54,9 @@ static const crd_option_value *value_of(const prediction *p, crd_option_id id)
 
 static crd_status find_estimator(int32_t *index, const char *name, const char *path)
 {
-    const char *const *names = crd_estimator_names();
-    for (*index = 0; names[*index] != NULL; (*index)++)
-        if (strcmp(names[*index], name) == 0)
-            return CRD_OK;
+    *index = crd_names_find(crd_estimator_names(), name);
+    if (*index >= 0)
+        return CRD_OK;
     return CRD_FAIL(CRD_ERR_INPUT, "%s: type '%s' is not an estimator of this Credence", path,
                     name);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/names.h"
 #include "base/text.h"
 
 const char *crd_nearest_name(const char *word, const char *const *names, int n)
@@ -58,16 +59,12 @@ static int find_option(unsigned command, const char *word, size_t length)
 
 static crd_status find_choice(int64_t *index, const crd_option *option, const char *text)
 {
-    char allowed[256] = "";
-    const char *const *choices = option->choices();
-    for (*index = 0; choices[*index] != NULL; (*index)++) {
-        if (strcmp(choices[*index], text) == 0)
-            return CRD_OK;
-        size_t used = strlen(allowed);
-        snprintf(allowed + used, sizeof allowed - used, "%s%s", used > 0 ? ", " : "",
-                 choices[*index]);
-    }
-    return CRD_FAIL(CRD_ERR_USAGE, "--%s: '%s' is not one of %s", option->name, text, allowed);
+    char key[64];
+    int found;
+    snprintf(key, sizeof key, "--%s", option->name);
+    crd_status status = crd_names_require(&found, option->choices(), text, key, CRD_ERR_USAGE);
+    *index = found;
+    return status;
 }
 
 static crd_status set_numbers(crd_option_value *value, const crd_option *option, const char *key,

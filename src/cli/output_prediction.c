@@ -1,4 +1,5 @@
 /* A prediction as people read it, and as JSON. Which figures there are is said by the reducer's table of fields. */
+#include "base/softmax.h"
 #include "cli/output_rows.h"
 
 #include <math.h>
@@ -103,10 +104,8 @@ void crd_prediction_print_end(const crd_prediction_view *view, double seconds)
 /** The most probable class of a draw. */
 static void print_top(const crd_prediction_view *view, const float *probs)
 {
-    int64_t top = 0;
+    int64_t top = crd_argmax(probs, view->reduction->extents[CRD_AXIS_OUTPUT]);
     char number[24];
-    for (int64_t k = 1; k < view->reduction->extents[CRD_AXIS_OUTPUT]; k++)
-        top = probs[k] > probs[top] ? k : top;
     crd_print_clean(crd_output_name(number, view, top));
     printf(" %.2f %%\n", 100 * (double)probs[top]);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/names.h"
 #include "io/fingerprint.h"
 #include "io/prediction_private.h"
 
@@ -129,10 +130,9 @@ static crd_status read_outputs(crd_output_kind *out, crd_part *p)
     if (is_named) {
         CRD_TRY(crd_reader_check(p->h5, outputs_path));
         CRD_TRY(crd_h5_strings_read(&names, &n, p->h5, outputs_path));
-        for (kind = 0; n == 1 && kinds[kind] != NULL && strcmp(kinds[kind], names[0]) != 0;)
-            kind++;
-        CRD_REQUIRE(n == 1 && kinds[kind] != NULL, CRD_ERR_INPUT, "%s: %s: not a kind of outputs",
-                    crd_h5_name(p->h5), outputs_path);
+        kind = n == 1 ? crd_names_find(kinds, names[0]) : -1;
+        CRD_REQUIRE(kind >= 0, CRD_ERR_INPUT, "%s: %s: not a kind of outputs", crd_h5_name(p->h5),
+                    outputs_path);
     }
     *out = (crd_output_kind)kind;
 cleanup:

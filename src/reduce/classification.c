@@ -17,6 +17,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/softmax.h"
 #include "credence/looks.h"
 #include "reduce/reducer.h"
 
@@ -60,14 +61,9 @@ static accumulator view(int64_t *sums, int64_t *maxima, int64_t n_classes)
 
 void crd_softmax(float *probs, const float *logits, int64_t n_classes)
 {
-    double largest = logits[0], sum = 0;
-    for (int64_t c = 1; c < n_classes; c++)
-        if ((double)logits[c] > largest)
-            largest = (double)logits[c];
+    crd_softmax_law law = crd_softmax_law_of(logits, n_classes);
     for (int64_t c = 0; c < n_classes; c++)
-        sum += exp((double)logits[c] - largest);
-    for (int64_t c = 0; c < n_classes; c++)
-        probs[c] = (float)(exp((double)logits[c] - largest) / sum);
+        probs[c] = (float)(exp((double)logits[c] - law.largest) / law.total);
 }
 
 /* What the logits of a draw say as a whole. */
@@ -79,11 +75,8 @@ typedef struct draw_law {
 
 static draw_law law_of(const float *logits, int64_t n_classes)
 {
-    draw_law law = {0};
+    draw_law law = {.top = crd_argmax(logits, n_classes)};
     double weighted = 0;
-    for (int64_t c = 1; c < n_classes; c++)
-        if (logits[c] > logits[law.top])
-            law.top = c;
     law.largest = (double)logits[law.top];
     for (int64_t c = 0; c < n_classes; c++) {
         double x = (double)logits[c] - law.largest, e = exp(x);

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compare.h"
 #include "reduce/reducer.h"
 #include "stats/exact_sum.h"
 
@@ -192,12 +193,6 @@ typedef struct sample {
     double sorted[MOST_SLOTS]; /* means, ascending */
 } sample;
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void read_sample(sample *s, const crd_reduction *r, const accumulator *a)
 {
     s->n = 0;
@@ -211,7 +206,7 @@ static void read_sample(sample *s, const crd_reduction *r, const accumulator *a)
         s->n++;
     }
     memcpy(s->sorted, s->mean, (size_t)s->n * sizeof *s->sorted);
-    qsort(s->sorted, (size_t)s->n, sizeof *s->sorted, by_value);
+    qsort(s->sorted, (size_t)s->n, sizeof *s->sorted, crd_compare_double);
 }
 
 /* Standard deviation of the observations of x; those of a pair are averaged first. NaN below two. */

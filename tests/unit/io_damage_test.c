@@ -297,10 +297,11 @@ static void bad_priors_are_named(void **state)
     const double bad = 1.5, good = 0.5;
     set_attribute("/prior", "prior_kind", &names[0]);
     assert_fails(read_posterior(), CRD_ERR_INPUT,
-                 "/prior: prior_kind 'laplace' is not known; it must be normal or mixture");
+                 "/prior: prior_kind: 'laplace' is not one of normal, mixture");
     set_attribute("/prior", "prior_kind", &names[1]);
     set_attribute("/prior", "prior_scale", &names[2]);
-    assert_fails(read_posterior(), CRD_ERR_INPUT, "it must be fixed or fan-in or he");
+    assert_fails(read_posterior(), CRD_ERR_INPUT,
+                 "prior_scale: 'fan-out' is not one of fixed, fan-in, he");
     set_attribute("/prior", "prior_scale", &names[3]);
     assert_ok(read_posterior());
     set_attribute("/prior", "prior_pi", &bad);
