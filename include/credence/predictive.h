@@ -126,6 +126,11 @@ void crd_summary_skip(crd_summary *summary, int64_t image);
  * probabilities; regression: that of the means, each in units of its predictive deviation. NaN: it is not known yet; 0 of
  * skipped rows. */
 double crd_summary_error(const crd_summary *summary, int64_t image);
+/** How much doubt there is about row `image`, which has draws: classification: the predictive entropy; regression: the largest
+ * predictive deviation of its values. */
+double crd_summary_doubt(const crd_summary *summary, int64_t image);
+/** Copies a row between summaries of one reduction; the accumulator only where both keep theirs. */
+void crd_summary_copy_row(crd_summary *to, int64_t to_row, const crd_summary *from, int64_t row);
 /** Elements of a field in a row of this summary; 0: the summary has no such field. */
 int64_t crd_summary_width(const crd_summary *summary, const crd_field *field);
 

@@ -504,6 +504,21 @@ cleanup:
     return status;
 }
 
+crd_status crd_gradient_check_images(const crd_network *network, int64_t n_images)
+{
+    for (int64_t i = 1; i < network->n_nodes; i++) {
+        const crd_node *node = &network->nodes[i];
+        if (node->layer == &crd_layer_batch_norm2d &&
+            n_images * node->shape.dims[1] * node->shape.dims[2] < 2)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "node '%s': batch norm in training needs more than one value a "
+                            "channel, and of one image it has %lld x %lld",
+                            node->name, (long long)node->shape.dims[1],
+                            (long long)node->shape.dims[2]);
+    }
+    return CRD_OK;
+}
+
 static crd_status check_call(const crd_gradient *gradient, const unit *u)
 {
     crd_status status = CRD_OK;
@@ -517,15 +532,8 @@ static crd_status check_call(const crd_gradient *gradient, const unit *u)
                 "images: number %lld is not from 0 to 2^32 - 1", (long long)u->first_image);
     CRD_REQUIRE(u->weight > 0 && u->weight <= 4, CRD_ERR_USAGE,
                 "weight: %g is not a positive number up to 4", u->weight);
-    for (int64_t i = 1; i < gradient->model.network->n_nodes; i++) {
-        const crd_node *node = node_at(gradient, i);
-        if (has_batch_statistics(gradient, i) &&
-            u->n_images * node->shape.dims[1] * node->shape.dims[2] < 2)
-            return CRD_FAIL(CRD_ERR_USAGE,
-                            "node '%s': batch norm in training needs more than one value a "
-                            "channel; take larger micro-batches",
-                            node->name);
-    }
+    if (gradient->batch_norm_train)
+        CRD_TRY(crd_gradient_check_images(gradient->model.network, u->n_images));
 cleanup:
     return status;
 }

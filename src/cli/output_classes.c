@@ -43,11 +43,14 @@ static void print_list(const crd_prediction_view *view, const crd_class_rows *s,
     if (s->n_draws[row] > 1)
         printf("  predictive entropy %.3f ± %.3f nats = aleatoric %.3f ± %.3f + epistemic %.3f ± "
                "%.3f\n",
-               s->predictive_entropy_debiased[row], s->predictive_entropy_mcse[row],
-               s->expected_entropy[row], s->expected_entropy_mcse[row],
-               s->mutual_information_debiased[row], s->mutual_information_mcse[row]);
+               crd_printed_nats(s->predictive_entropy_debiased[row], s->n_classes),
+               s->predictive_entropy_mcse[row],
+               crd_printed_nats(s->expected_entropy[row], s->n_classes),
+               s->expected_entropy_mcse[row],
+               crd_printed_nats(s->mutual_information_debiased[row], s->n_classes),
+               s->mutual_information_mcse[row]);
     else /* one network knows nothing of its own uncertainty */
-        printf("  entropy %.3f nats\n", s->predictive_entropy[row]);
+        printf("  entropy %.3f nats\n", crd_printed_nats(s->predictive_entropy[row], s->n_classes));
 }
 
 static void print_table_head(const crd_prediction_view *view, int name_width, int class_width)
@@ -70,20 +73,24 @@ static void print_table_row(const crd_prediction_view *view, const crd_class_row
         printf("%8lld  ", (long long)s->n_draws[row]);
     printf("%6.2f", 100 * (double)s->probs_mean[at]);
     if (view->n_draws > 1)
-        printf(" ± %-5.2f  %6.1f %%  %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
-               100 * (double)s->probs_mcse[at],
-               100 * (double)s->votes[at] / (double)s->n_draws[row],
-               s->predictive_entropy_debiased[row], s->predictive_entropy_mcse[row],
-               s->expected_entropy[row], s->expected_entropy_mcse[row],
-               s->mutual_information_debiased[row], s->mutual_information_mcse[row]);
+        printf(
+            " ± %-5.2f  %6.1f %%  %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
+            100 * (double)s->probs_mcse[at], 100 * (double)s->votes[at] / (double)s->n_draws[row],
+            crd_printed_nats(s->predictive_entropy_debiased[row], s->n_classes),
+            s->predictive_entropy_mcse[row],
+            crd_printed_nats(s->expected_entropy[row], s->n_classes), s->expected_entropy_mcse[row],
+            crd_printed_nats(s->mutual_information_debiased[row], s->n_classes),
+            s->mutual_information_mcse[row]);
     else
-        printf("          %.3f\n", s->predictive_entropy[row]);
+        printf("          %.3f\n", crd_printed_nats(s->predictive_entropy[row], s->n_classes));
 }
 
-static int width_of(const crd_prediction_view *view, const crd_summary *summary, int as_list)
+static int width_of(const crd_prediction_view *view, const crd_summary *listed)
 {
-    crd_class_rows rows = crd_class_rows_view(summary);
-    return as_list ? class_column(view, &rows, 60) : class_column(view, NULL, 32);
+    if (listed == NULL)
+        return class_column(view, NULL, 32);
+    crd_class_rows rows = crd_class_rows_view(listed);
+    return class_column(view, &rows, 60);
 }
 
 static void table(const crd_prediction_view *view, const crd_summary *summary, int64_t row,

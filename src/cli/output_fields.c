@@ -55,16 +55,15 @@ static void format(char out[64], const crd_summary *s, const crd_field *field, i
         snprintf(out, 64, "%.5g", value);
 }
 
-static int width_of(const crd_prediction_view *view, const crd_summary *summary, int as_list)
+static int width_of(const crd_prediction_view *view, const crd_summary *listed)
 {
     int width = 5;
-    (void)summary;
-    for (int64_t k = 0; !as_list && k < view->reduction->extents[CRD_AXIS_OUTPUT]; k++) {
+    for (int64_t k = 0; listed == NULL && k < view->reduction->extents[CRD_AXIS_OUTPUT]; k++) {
         char number[24];
         int w = crd_text_width(crd_output_name(number, view, k));
         width = w > width ? w : width;
     }
-    return as_list ? COLUMN : width;
+    return listed != NULL ? COLUMN : width;
 }
 
 static void head(const crd_prediction_view *view, int name_width, int width)

@@ -58,28 +58,42 @@ static const crd_rows_printer *printer_of(const crd_prediction_view *view)
     return crd_reduction_is_ranked(view->reduction) ? &crd_print_classes : &crd_print_fields;
 }
 
+void crd_prediction_view_measure(crd_prediction_view *view)
+{
+    view->folder = common_folder(view);
+    view->output_width = printer_of(view)->width(view, NULL);
+    view->name_width = 5;
+    for (int64_t i = 0; i < view->n_images; i++) {
+        int w = crd_text_width(view->image_names[i] + view->folder);
+        view->name_width = w > view->name_width ? w : view->name_width;
+    }
+}
+
+static int is_list(const crd_prediction_view *view)
+{
+    return view->n_images == 1 || view->list_classes;
+}
+
+void crd_prediction_print_head(const crd_prediction_view *view)
+{
+    if (!is_list(view))
+        printer_of(view)->head(view, view->name_width + 2, view->output_width);
+}
+
 void crd_prediction_print(const crd_prediction_view *view, const crd_summary *summary,
                           int64_t first_image, double seconds)
 {
-    size_t folder = common_folder(view);
-    int as_list = view->n_images == 1 || view->list_classes;
+    int as_list = is_list(view);
     const crd_rows_printer *printer = printer_of(view);
-    int width = printer->width(view, summary, as_list);
-    int name_width = 5;
-    for (int64_t i = 0; i < view->n_images; i++) {
-        int w = crd_text_width(view->image_names[i] + folder);
-        name_width = w > name_width ? w : name_width;
-    }
-    if (!as_list && first_image == 0)
-        printer->head(view, name_width + 2, width);
+    int width = as_list ? printer->width(view, summary) : view->output_width;
     for (int64_t row = 0; row < summary->n_images; row++) {
-        const char *name = view->image_names[first_image + row] + folder;
+        const char *name = view->image_names[first_image + row] + view->folder;
         if (summary->skipped[row]) {
             crd_print_clean(name);
             puts("  skipped: cannot be read");
         } else if (!as_list) {
-            crd_print_padded(name, name_width + 2);
-            printer->table(view, summary, row, name_width + 2, width);
+            crd_print_padded(name, view->name_width + 2);
+            printer->table(view, summary, row, view->name_width + 2, width);
         } else {
             crd_print_padded(name, view->n_images == 1 ? width + 5 : 0);
             if (view->n_images == 1)

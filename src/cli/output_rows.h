@@ -5,8 +5,8 @@
 #include "cli/output.h"
 
 typedef struct crd_rows_printer {
-    /** Of the column that names outputs. */
-    int (*width)(const crd_prediction_view *view, const crd_summary *summary, int as_list);
+    /** Of the column that names outputs: in a table, or, given its rows, in their lists. */
+    int (*width)(const crd_prediction_view *view, const crd_summary *listed);
     void (*head)(const crd_prediction_view *view, int name_width, int width);
     /** The name of the image stands there already. */
     void (*table)(const crd_prediction_view *view, const crd_summary *summary, int64_t row,

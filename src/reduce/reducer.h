@@ -34,6 +34,7 @@ struct crd_reducer {
     /** The row is marked as missing before, and n_draws > 0 is set. */
     void (*finish)(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima);
     double (*error)(const crd_summary *summary, int64_t image);
+    double (*doubt)(const crd_summary *summary, int64_t image);
     void (*describe_draw)(float *values, const crd_reduction *reduction, int field,
                           const float *outputs);
     /** quantities[n_figures] of an image; NaN: it has none. */

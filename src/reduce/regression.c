@@ -384,6 +384,16 @@ static double error(const crd_summary *summary, int64_t image)
     return worst;
 }
 
+/* The largest predictive deviation of its values. */
+static double doubt(const crd_summary *summary, int64_t image)
+{
+    const crd_value_rows rows = crd_value_rows_view(summary);
+    double most = 0;
+    for (int64_t k = image * rows.n_values; k < (image + 1) * rows.n_values; k++)
+        most = fmax(most, rows.predictive_sd[k]);
+    return most;
+}
+
 static const crd_draw_field draw_fields[] = {
     {"mean", NULL, "value that the drawn network gives", CRD_KIND(MEANS) | CRD_KIND(NORMALS)},
     {"sd", NULL, "standard deviation of its noise", CRD_KIND(NORMALS)},
@@ -569,6 +579,7 @@ const crd_reducer crd_regression = {
     .n_draws = n_draws,
     .finish = finish,
     .error = error,
+    .doubt = doubt,
     .describe_draw = describe_draw,
     .judge = judge,
 };

@@ -128,6 +128,23 @@ void crd_summary_skip(crd_summary *summary, int64_t image)
     summary->skipped[image] = 1;
 }
 
+double crd_summary_doubt(const crd_summary *summary, int64_t image)
+{
+    return summary->reduction.reducer->doubt(summary, image);
+}
+
+void crd_summary_copy_row(crd_summary *to, int64_t to_row, const crd_summary *from, int64_t row)
+{
+    int n;
+    const crd_field *fields = crd_reduction_fields(&to->reduction, &n);
+    for (int i = 0; i < n; i++) {
+        size_t bytes = (size_t)crd_summary_width(to, &fields[i]) * type_size(fields[i].type);
+        if (bytes > 0)
+            memcpy((char *)to->columns[i] + (size_t)to_row * bytes,
+                   (const char *)from->columns[i] + (size_t)row * bytes, bytes);
+    }
+}
+
 double crd_summary_error(const crd_summary *summary, int64_t image)
 {
     if (summary->skipped[image])
