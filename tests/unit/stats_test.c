@@ -168,17 +168,19 @@ static void top_classes_are_in_order(void **unused)
                                        {FEW, 23}, {MANY, 9}, {MANY, MANY}};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         int64_t n = sizes[k][0], n_top = sizes[k][1];
+        crd_reduction r;
         crd_summary summary;
-        int64_t *sums = calloc((size_t)crd_accumulator_n_sums(n), sizeof *sums);
-        int64_t *maxima = calloc((size_t)crd_accumulator_n_maxima(n), sizeof *maxima);
+        assert_ok(crd_reduction_init(&r, CRD_OUTPUT_LOGITS, n, n_top));
+        int64_t *sums = calloc((size_t)crd_reduction_n_sums(&r), sizeof *sums);
+        int64_t *maxima = calloc((size_t)crd_reduction_n_maxima(&r), sizeof *maxima);
         for (int64_t c = 0; c < n; c++) /* each of n / 5 values five times */
             logits[c] = (float)(mix(&(uint64_t){(uint64_t)c}) % (uint64_t)(n / 5)) * 10 / (float)n;
-        crd_accumulator_reset(sums, maxima, n);
-        crd_accumulator_add(sums, maxima, logits, n, 0);
-        assert_ok(crd_summary_init(&summary, 1, n, n_top));
+        crd_reduction_reset(&r, sums, maxima);
+        crd_reduction_add(&r, sums, maxima, logits, n, 0, 1);
+        assert_ok(crd_summary_init(&summary, &r, 1));
         crd_summary_finish(&summary, 0, sums, maxima);
-        const float *probs = summary.probs_mean;
-        const int64_t *top = summary.top_class;
+        const float *probs = crd_class_rows_view(&summary).probs_mean;
+        const int64_t *top = crd_class_rows_view(&summary).top_class;
         int64_t n_before = 0, last = top[n_top - 1];
         for (int64_t i = 1; i < n_top; i++)
             assert_true(probs[top[i]] < probs[top[i - 1]] ||
