@@ -355,12 +355,12 @@ static double error(const crd_summary *summary, int64_t image)
     return worst;
 }
 
-/* The entropy; of one draw there is nothing to correct. */
+/* The entropy; of one observation there is nothing to correct it by. */
 static double doubt(const crd_summary *summary, int64_t image)
 {
     const crd_class_rows s = crd_class_rows_view(summary);
-    return s.n_draws[image] > 1 ? s.predictive_entropy_debiased[image]
-                                : s.predictive_entropy[image];
+    double debiased = s.predictive_entropy_debiased[image];
+    return isnan(debiased) ? s.predictive_entropy[image] : debiased;
 }
 
 static const crd_draw_field draw_fields[] = {
