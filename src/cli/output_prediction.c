@@ -1,10 +1,10 @@
 /* A prediction as people read it, and as JSON. Which figures there are is said by the reducer's table of fields. */
-#include "base/softmax.h"
-#include "cli/output_rows.h"
-
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/softmax.h"
+#include "base/text.h"
+#include "cli/output_rows.h"
 
 const char *crd_output_name(char number[24], const crd_prediction_view *view, int64_t k)
 {
@@ -12,23 +12,6 @@ const char *crd_output_name(char number[24], const crd_prediction_view *view, in
         return view->output_names[k];
     snprintf(number, 24, "%lld", (long long)k);
     return number;
-}
-
-/** Length of the folders that all images have in common: left out of what people read. */
-static size_t common_folder(const crd_prediction_view *view)
-{
-    const char *first = view->image_names[0];
-    const char *slash = strrchr(first, '/');
-    size_t length = slash != NULL ? (size_t)(slash - first) + 1 : 0;
-    for (int64_t i = 1; i < view->n_images; i++) {
-        size_t same = 0;
-        while (same < length && view->image_names[i][same] == first[same])
-            same++;
-        while (same > 0 && first[same - 1] != '/')
-            same--;
-        length = same;
-    }
-    return length;
 }
 
 void crd_prediction_view_add(crd_prediction_view *view, const crd_summary *summary)
@@ -60,7 +43,7 @@ static const crd_rows_printer *printer_of(const crd_prediction_view *view)
 
 void crd_prediction_view_measure(crd_prediction_view *view)
 {
-    view->folder = common_folder(view);
+    view->folder = crd_text_common_folder(view->image_names, view->n_images);
     view->output_width = printer_of(view)->width(view, NULL);
     view->name_width = 5;
     for (int64_t i = 0; i < view->n_images; i++) {

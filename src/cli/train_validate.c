@@ -14,14 +14,19 @@ typedef struct validation_run {
     int64_t *scores;                  /* of a reducer that judges its rows */
 } validation_run;
 
+static const float *target_of(const validation_run *run, int64_t image)
+{
+    const crd_image_set *images = &run->validation->images;
+    return crd_dataset_target(images->dataset, crd_image_set_number(images, image));
+}
+
 static crd_status take_summary(const crd_summary *summary, int64_t first_image, void *payload)
 {
     validation_run *run = payload;
     for (int64_t i = 0; i < summary->n_images; i++) {
         int64_t image = first_image + i;
         if (run->scores != NULL) {
-            crd_truth truth = {.targets =
-                                   crd_dataset_target(run->validation->images.dataset, image)};
+            crd_truth truth = {.targets = target_of(run, image)};
             crd_reduction_judge(run->scores, summary, i, &truth);
             continue;
         }
@@ -54,6 +59,14 @@ static void finish_regression(double out[CRD_N_VALIDATIONS], const crd_reduction
     }
 }
 
+void crd_validation_clear(crd_validation *validation)
+{
+    crd_image_set_clear(&validation->images);
+    crd_free(validation->labels);
+    crd_dataset_close(validation->dataset);
+    *validation = (crd_validation){0};
+}
+
 crd_status crd_validation_run(double out[CRD_N_VALIDATIONS], crd_validation *validation,
                               crd_comm *comm, const crd_posterior *posterior)
 {
@@ -61,7 +74,7 @@ crd_status crd_validation_run(double out[CRD_N_VALIDATIONS], crd_validation *val
     crd_shared_model *shared = NULL;
     int is_first = crd_comm_rank(comm) == 0;
     validation_run run = {.validation = validation};
-    crd_predict_source source = {.load = crd_images_load, .payload = &validation->images};
+    crd_predict_source source = {.load = crd_image_set_load_all, .payload = &validation->images};
     crd_predict_sink sink = {.summary = take_summary, .payload = &run};
     crd_predict_options options = validation->options;
     crd_predict_report report;

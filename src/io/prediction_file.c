@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "io/prediction_private.h"
 
 enum { NUMBER_SIZE = 24 };
@@ -50,6 +51,26 @@ int crd_field_place(int64_t start[3], int64_t count[3], const crd_summary *summa
     return crd_summary_width(summary, field) > 0 ? n : 0;
 }
 
+/* Classes in order of probability have a group of their own: as a table, a group is the product of its axes. */
+const char *crd_field_group(const crd_field *field)
+{
+    return field->axes[0] == CRD_AXIS_DETAIL ? "/predictive_top" : "/predictive";
+}
+
+crd_status crd_field_path(char out[CRD_H5_PATH_SIZE], crd_h5 *h5, const crd_field *field)
+{
+    crd_status status = CRD_OK;
+    int there;
+    CRD_TRY(crd_h5_join(out, "/predictive", field->name));
+    if (field->axes[0] != CRD_AXIS_DETAIL)
+        return CRD_OK;
+    CRD_TRY(crd_h5_exists(&there, h5, out)); /* as files had it at first */
+    if (!there)
+        CRD_TRY(crd_h5_join(out, crd_field_group(field), field->name));
+cleanup:
+    return status;
+}
+
 crd_status crd_prediction_read_rows(crd_summary *summary, crd_h5 *h5, int64_t first)
 {
     crd_status status = CRD_OK;
@@ -60,7 +81,7 @@ crd_status crd_prediction_read_rows(crd_summary *summary, crd_h5 *h5, int64_t fi
         int64_t start[3], count[3];
         if (crd_field_place(start, count, summary, &fields[i], first) == 0)
             continue;
-        CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
+        CRD_TRY(crd_field_path(path, h5, &fields[i]));
         CRD_TRY(crd_h5_read(summary->columns[i], h5, path, crd_field_h5_type(&fields[i]), start,
                             count));
     }
@@ -90,7 +111,12 @@ static crd_status set_axes(crd_prediction_file *file, const crd_prediction_meta 
     const crd_reduction *r = meta->reduction;
     file->chain = (crd_axis){.name = "chain", .extent = 1};
     file->draw = (crd_axis){.name = "draw", .extent = meta->n_draws};
-    file->image = (crd_axis){.name = "image", meta->n_images, meta->image_names};
+    CRD_ALLOC(&file->image_names, meta->n_images, "image names");
+    size_t folder = crd_text_common_folder(meta->image_names, meta->n_images);
+    for (int64_t i = 0; i < meta->n_images; i++)
+        file->image_names[i] = meta->image_names[i] + folder;
+    file->image =
+        (crd_axis){.name = "image", .extent = meta->n_images, .labels = file->image_names};
     for (int a = CRD_AXIS_OUTPUT; a < CRD_N_AXES; a++) {
         int is_there = (a != CRD_AXIS_SUM && a != CRD_AXIS_MAXIMUM) || meta->part != NULL;
         file->axes[a] = (crd_axis){.name = crd_reduction_axis_name(r, (crd_field_axis)a),
@@ -115,10 +141,15 @@ static crd_status add_predictive(crd_prediction_file *file)
     const crd_axis *axes[CRD_N_AXES] = {&file->image};
     int n, n_axes = 1;
     const crd_field *fields = crd_reduction_fields(file->meta.reduction, &n);
+    int is_ranked = crd_reduction_is_ranked(file->meta.reduction);
     for (int a = CRD_AXIS_OUTPUT; a < CRD_N_AXES; a++)
-        if (file->axes[a].extent > 0)
+        if (file->axes[a].extent > 0 && !(a == CRD_AXIS_DETAIL && is_ranked))
             axes[n_axes++] = &file->axes[a];
     CRD_TRY(crd_labelled_group(&file->writer, "/predictive", axes, n_axes));
+    if (is_ranked) {
+        const crd_axis *const ranked[] = {&file->image, &file->axes[CRD_AXIS_DETAIL]};
+        CRD_TRY(crd_labelled_group(&file->writer, "/predictive_top", ranked, 2));
+    }
     CRD_TRY(crd_h5_attr_put_text(file->writer.h5, "/predictive", "reducer",
                                  crd_reduction_name(file->meta.reduction)));
     CRD_TRY(crd_h5_attr_put(file->writer.h5, "/predictive", "n_draws", CRD_H5_INT64,
@@ -128,32 +159,10 @@ static crd_status add_predictive(crd_prediction_file *file)
         const crd_axis *own[3];
         int n_own = crd_field_axes(own, file, field);
         if (n_own > 0)
-            CRD_TRY(crd_labelled_array(&file->writer, "/predictive", field->name,
+            CRD_TRY(crd_labelled_array(&file->writer, crd_field_group(field), field->name,
                                        crd_field_h5_type(field), own, n_own, field->units,
                                        field->long_name));
     }
-cleanup:
-    return status;
-}
-
-static int is_observed(const crd_prediction_meta *meta)
-{
-    return meta->labels != NULL || meta->targets != NULL;
-}
-
-/* ArviZ's names: what is predicted for new images is no posterior predictive of observed data. */
-static crd_status add_samples(crd_prediction_file *file, const crd_prediction_meta *meta)
-{
-    crd_status status = CRD_OK;
-    const crd_axis *const axes[] = {&file->chain, &file->draw, &file->image,
-                                    &file->axes[CRD_AXIS_OUTPUT]};
-    int n;
-    const crd_draw_field *fields = crd_reduction_draw_fields(meta->reduction, &n);
-    file->samples = is_observed(meta) ? "/posterior_predictive" : "/predictions";
-    CRD_TRY(crd_labelled_group(&file->writer, file->samples, axes, 4));
-    for (int i = 0; i < n; i++)
-        CRD_TRY(crd_labelled_array(&file->writer, file->samples, fields[i].name, CRD_H5_FLOAT32,
-                                   axes, 4, fields[i].units, fields[i].long_name));
 cleanup:
     return status;
 }
@@ -185,12 +194,15 @@ static crd_status add_images(crd_prediction_file *file, const crd_prediction_met
 {
     crd_status status = CRD_OK;
     const crd_axis *const axes[] = {&file->image};
-    const char *constants = is_observed(meta) ? "/constant_data" : "/predictions_constant_data";
+    const char *constants =
+        crd_prediction_is_observed(meta) ? "/constant_data" : "/predictions_constant_data";
     int64_t *numbers = NULL;
     CRD_TRY(add_observed(file, meta));
     CRD_TRY(crd_labelled_group(&file->writer, constants, axes, 1));
     CRD_TRY(crd_labelled_array(&file->writer, constants, "image_number", CRD_H5_INT64, axes, 1, "1",
                                "number of the image in the run"));
+    CRD_TRY(crd_labelled_texts(&file->writer, constants, "image_path", meta->image_names,
+                               &file->image, "path of the image as it was given"));
     CRD_ALLOC(&numbers, meta->n_images, "image numbers");
     for (int64_t i = 0; i < meta->n_images; i++)
         numbers[i] = i;
@@ -205,9 +217,8 @@ cleanup:
 static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
                              const crd_prediction_meta *meta)
 {
-    int n, n_drawn;
+    int n;
     const crd_field *fields = crd_reduction_fields(meta->reduction, &n);
-    crd_reduction_draw_fields(meta->reduction, &n_drawn);
     int64_t row = 0;
     for (int i = 0; i < n; i++) {
         const crd_axis *axes[3];
@@ -216,9 +227,7 @@ static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
                    crd_h5_type_size(crd_field_h5_type(&fields[i]));
     }
     if (meta->save_draws) {
-        crd_shape drawn =
-            crd_shape_make(3, meta->n_draws, meta->reduction->extents[CRD_AXIS_OUTPUT],
-                           (int)sizeof(float) * n_drawn);
+        crd_shape drawn = crd_shape_make(2, meta->n_draws, crd_prediction_draw_bytes(meta));
         row += crd_shape_count(&drawn) < 0 ? INT64_MAX / 2 : crd_shape_count(&drawn);
     }
     crd_shape all = crd_shape_make(2, meta->n_images, row);
@@ -243,6 +252,7 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
                 CRD_ERR_INTERNAL, "%s: a prediction of no images, outputs or draws", path);
     CRD_ALLOC(&file, 1, "prediction file");
     file->meta = *meta;
+    file->seed = provenance->seed;
     CRD_ALLOC(&file->written, meta->n_images, "rows written");
     CRD_TRY(set_axes(file, meta));
     CRD_TRY(data_bytes(&bytes, file, meta));
@@ -252,7 +262,7 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
     CRD_TRY(crd_h5_attr_put(file->writer.h5, "/", "complete", CRD_H5_INT64, &is_complete, 1));
     CRD_TRY(add_predictive(file));
     if (meta->save_draws)
-        CRD_TRY(add_samples(file, meta));
+        CRD_TRY(crd_prediction_add_draws(file));
     if (meta->part != NULL)
         CRD_TRY(crd_part_add(&file->writer, meta));
     CRD_TRY(add_images(file, meta));
@@ -300,43 +310,12 @@ crd_status crd_prediction_write_summary(crd_prediction_file *file, const crd_sum
         int64_t start[3], count[3];
         if (crd_field_place(start, count, summary, &fields[i], first_image) == 0)
             continue;
-        CRD_TRY(crd_labelled_write(&file->writer, "/predictive", fields[i].name,
+        CRD_TRY(crd_labelled_write(&file->writer, crd_field_group(&fields[i]), fields[i].name,
                                    crd_field_h5_type(&fields[i]), summary->columns[i], start,
                                    count));
     }
     for (int64_t i = 0; i < summary->n_images; i++)
         file->written[first_image + i] = 1;
-cleanup:
-    return status;
-}
-
-crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *outputs,
-                                      int64_t first_draw, int64_t n_draws, int64_t first_image,
-                                      int64_t n_images)
-{
-    crd_status status = CRD_OK;
-    const crd_reduction *r = file->meta.reduction;
-    int64_t width = r->extents[CRD_AXIS_OUTPUT], n_rows = n_draws * n_images;
-    int64_t start[4] = {0, first_draw, first_image, 0}, count[4] = {1, n_draws, n_images, width};
-    int n;
-    const crd_draw_field *fields = crd_reduction_draw_fields(r, &n);
-    CRD_REQUIRE(file->samples != NULL && first_draw >= 0 && first_image >= 0 &&
-                    first_draw + n_draws <= file->draw.extent &&
-                    first_image + n_images <= file->image.extent,
-                CRD_ERR_INTERNAL, "%s: draws that do not fit the file",
-                crd_h5_name(file->writer.h5));
-    if (n_rows * width > file->n_drawn) {
-        CRD_TRY(crd_alloc_grow((void **)&file->drawn, file->n_drawn, n_rows * width,
-                               sizeof *file->drawn, "draws"));
-        file->n_drawn = n_rows * width;
-    }
-    for (int k = 0; k < n; k++) {
-        for (int64_t row = 0; row < n_rows; row++)
-            crd_reduction_describe_draw(file->drawn + row * width, r, k,
-                                        outputs + row * r->n_outputs);
-        CRD_TRY(crd_labelled_write(&file->writer, file->samples, fields[k].name, CRD_H5_FLOAT32,
-                                   file->drawn, start, count));
-    }
 cleanup:
     return status;
 }
@@ -363,6 +342,7 @@ void crd_prediction_abandon(crd_prediction_file *file)
     crd_free(file->drawn);
     crd_free(file->details);
     crd_free(file->names);
+    crd_free(file->image_names);
     crd_free(file->numbers);
     crd_free(file);
 }

@@ -7,6 +7,7 @@
 #include "base/names.h"
 #include "io/fingerprint.h"
 #include "io/prediction_private.h"
+#include "reduce/reducer.h"
 
 static const char group[] = "/part", fingerprint_path[] = "/part/fingerprint",
                   outputs_path[] = "/part/outputs";
@@ -118,6 +119,24 @@ cleanup:
     return status;
 }
 
+/* Where names are: the first place that is there. Whole paths came later than names without them. */
+static const char *const image_names[] = {"/constant_data/image_path",
+                                          "/predictions_constant_data/image_path",
+                                          "/predictive/image", NULL};
+
+static crd_status read_names(char ***out, int64_t *n, crd_h5 *h5, const char *const *places)
+{
+    crd_status status = CRD_OK;
+    int there;
+    CRD_TRY(crd_h5_exists(&there, h5, *places));
+    while (!there && places[1] != NULL)
+        CRD_TRY(crd_h5_exists(&there, h5, *++places));
+    CRD_TRY(crd_reader_check(h5, *places));
+    CRD_TRY(crd_h5_strings_read(out, n, h5, *places));
+cleanup:
+    return status;
+}
+
 /* Kind of the outputs. Parts of before there were others than logits do not name it. */
 static crd_status read_outputs(crd_output_kind *out, crd_part *p)
 {
@@ -147,6 +166,7 @@ static crd_status read_reduction(crd_part *p)
     char path[CRD_H5_PATH_SIZE];
     crd_output_kind kind = CRD_OUTPUT_LOGITS;
     crd_shape details;
+    int there;
     crd_reduction *r = &p->reduction;
     CRD_TRY(read_outputs(&kind, p));
     CRD_TRY(crd_reduction_init(r, kind, 2, 1)); /* for the names of its axes */
@@ -154,6 +174,9 @@ static crd_status read_reduction(crd_part *p)
     CRD_TRY(crd_reader_check(p->h5, path));
     CRD_TRY(crd_h5_strings_read(&p->outputs, &p->n_outputs, p->h5, path));
     CRD_TRY(crd_h5_join(path, "/predictive", crd_reduction_axis_name(r, CRD_AXIS_DETAIL)));
+    CRD_TRY(crd_h5_exists(&there, p->h5, path));
+    if (!there)
+        CRD_TRY(crd_h5_join(path, "/predictive_top", crd_reduction_axis_name(r, CRD_AXIS_DETAIL)));
     CRD_TRY(crd_h5_dataset_info(NULL, &details, p->h5, path));
     CRD_REQUIRE(details.n_dims == 1 && p->n_outputs > 0, CRD_ERR_INPUT,
                 "%s: /predictive has no rows", crd_h5_name(p->h5));
@@ -191,9 +214,7 @@ cleanup:
 static crd_status read_meta(crd_part *p)
 {
     crd_status status = CRD_OK;
-    static const char names[] = "/predictive/image";
-    CRD_TRY(crd_reader_check(p->h5, names));
-    CRD_TRY(crd_h5_strings_read(&p->images, &p->meta.n_images, p->h5, names));
+    CRD_TRY(read_names(&p->images, &p->meta.n_images, p->h5, image_names));
     CRD_REQUIRE(p->meta.n_images > 0, CRD_ERR_INPUT, "%s: /predictive has no rows",
                 crd_h5_name(p->h5));
     CRD_TRY(read_reduction(p));
@@ -221,7 +242,7 @@ static crd_status check_rows(const crd_part *p)
         for (int k = 0; k < 2; k++)
             if (fields[i].axes[k] != CRD_AXIS_NONE)
                 expected.dims[expected.n_dims++] = p->reduction.extents[fields[i].axes[k]];
-        CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
+        CRD_TRY(crd_field_path(path, p->h5, &fields[i]));
         CRD_TRY(crd_h5_dataset_info(NULL, &shape, p->h5, path));
         CRD_REQUIRE(crd_shape_equal(&shape, &expected), CRD_ERR_INPUT,
                     "%s: %s: its shape does not fit the other rows", crd_h5_name(p->h5), path);
@@ -256,6 +277,61 @@ crd_status crd_part_open(crd_part **out, const char *path)
     return CRD_OK;
 cleanup:
     crd_part_close(p);
+    return status;
+}
+
+/* The reducer whose outputs the rows are of. */
+static crd_status find_reducer(const crd_reducer **out, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    *out = NULL;
+    for (int k = 0, there; crd_reducers[k] != NULL && *out == NULL; k++) {
+        CRD_TRY(crd_h5_join(path, "/predictive", crd_reducers[k]->axes[CRD_AXIS_OUTPUT]));
+        CRD_TRY(crd_h5_exists(&there, h5, path));
+        if (there)
+            *out = crd_reducers[k];
+    }
+    CRD_REQUIRE(*out != NULL, CRD_ERR_INPUT, "%s: /predictive has no rows", crd_h5_name(h5));
+cleanup:
+    return status;
+}
+
+static crd_status check_field(crd_h5 *h5, const crd_field *field, int64_t n_images)
+{
+    crd_status status = CRD_OK;
+    crd_h5_facts facts;
+    char path[CRD_H5_PATH_SIZE];
+    int n_dims = 1 + (field->axes[0] != CRD_AXIS_NONE) + (field->axes[1] != CRD_AXIS_NONE);
+    CRD_TRY(crd_field_path(path, h5, field));
+    CRD_TRY(crd_h5_dataset_facts(&facts, h5, path));
+    CRD_REQUIRE(facts.type == crd_field_h5_type(field), CRD_ERR_INPUT,
+                "%s: %s: type %s; it must be %s", crd_h5_name(h5), path, facts.type_name,
+                crd_h5_type_name(crd_field_h5_type(field)));
+    CRD_REQUIRE(facts.shape.n_dims == n_dims && facts.shape.dims[0] == n_images, CRD_ERR_INPUT,
+                "%s: %s: its shape does not fit the images", crd_h5_name(h5), path);
+cleanup:
+    return status;
+}
+
+crd_status crd_prediction_check(int *is_part, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = NULL;
+    crd_file_kind kind;
+    crd_h5_facts image;
+    const crd_reducer *reducer;
+    CRD_TRY(crd_reader_open(&h5, &kind, path));
+    CRD_TRY(crd_h5_exists(is_part, h5, group));
+    CRD_TRY(crd_h5_dataset_facts(&image, h5, "/predictive/image"));
+    CRD_TRY(find_reducer(&reducer, h5));
+    for (int i = 0; i < reducer->n_fields; i++) {
+        const crd_field *field = &reducer->fields[i];
+        if (*is_part || (field->axes[0] != CRD_AXIS_SUM && field->axes[0] != CRD_AXIS_MAXIMUM))
+            CRD_TRY(check_field(h5, field, image.shape.dims[0]));
+    }
+cleanup:
+    crd_h5_discard(h5);
     return status;
 }
 

@@ -12,9 +12,11 @@ struct crd_prediction_file {
         axes[CRD_N_AXES]; /**< the reducer's; those of accumulators have an extent in a part only */
     char *numbers;        /**< texts of the outputs' numbers, where there are no names */
     const char **names;   /**< [outputs] pointing into numbers */
-    double *details;      /**< coordinates of CRD_AXIS_DETAIL, or NULL */
-    const char *samples;  /**< group of the draws, or NULL */
-    float *drawn;         /**< room for a field of a unit's draws; grows */
+    const char **image_names; /**< [n_images] without the folders that all have in common */
+    uint64_t seed;            /**< of the run */
+    double *details;          /**< coordinates of CRD_AXIS_DETAIL, or NULL */
+    const char *samples;      /**< group of the draws, or NULL */
+    float *drawn;             /**< room for a field of a unit's draws; grows */
     int64_t n_drawn;
     uint8_t *written; /**< [n_images] 1: its summary is written */
 };
@@ -27,6 +29,21 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
 /** Writes what a part says of the whole, into a group of its own (prediction_part.c). */
 crd_status crd_part_add(crd_writer *writer, const crd_prediction_meta *meta);
 
+/** Checks that all fields of a prediction's rows are there, of their types and as many as images; *is_part: crd_part_open checks
+ * more. */
+crd_status crd_prediction_check(int *is_part, const char *path);
+
+/** 1 if the file says what the images are in truth. */
+int crd_prediction_is_observed(const crd_prediction_meta *meta);
+/** Adds the groups of single draws (prediction_draws.c). */
+crd_status crd_prediction_add_draws(crd_prediction_file *file);
+/** Bytes of one draw of one image there. */
+int64_t crd_prediction_draw_bytes(const crd_prediction_meta *meta);
+
+/** Group of a field. */
+const char *crd_field_group(const crd_field *field);
+/** Path of a field in a file that is read. */
+crd_status crd_field_path(char out[CRD_H5_PATH_SIZE], crd_h5 *h5, const crd_field *field);
 crd_h5_type crd_field_h5_type(const crd_field *field);
 /** Dimensions of a field in the file, images included: 1 to 3. 0: the file has no such field. */
 int crd_field_axes(const crd_axis *out[3], const crd_prediction_file *file, const crd_field *field);
