@@ -181,7 +181,7 @@ class Regression(unittest.TestCase):
         self.assertRegex(shown, r"quantile 0\.975 +-?[\d.]+ ± [\d.]+")
         lines = self.succeed("predict", self.posterior(), one, "--draws", 2, "--show-draws").out
         self.assertRegex(lines, r"draw 1: mean -?[\d.]+ -?[\d.]+, sd [\d.]+ [\d.]+\n")
-        still = self.succeed("predict", self.posterior(), one, "--mean").out  # one network has no error, and its own noise
+        still = self.succeed("predict", self.posterior(), one, "--deterministic").out  # one network has no error, and its own noise
         self.assertNotIn("±", still)
         self.assertRegex(still, r"epistemic sd +-\n")
 
