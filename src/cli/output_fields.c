@@ -14,6 +14,15 @@ static int is_shown(const crd_field *field, int in_table)
            (!in_table || field->axes[1] == CRD_AXIS_NONE);
 }
 
+/** Width of the column of field i of n in a table: the last one needs no blanks. */
+static int column_width(const crd_field *fields, int i, int n)
+{
+    for (int k = i + 1; k < n; k++)
+        if (is_shown(&fields[k], 1))
+            return COLUMN;
+    return 0;
+}
+
 static double element(const crd_summary *s, const crd_field *field, int64_t at)
 {
     int n;
@@ -77,7 +86,7 @@ static void head(const crd_prediction_view *view, int name_width, int width)
         crd_print_padded(crd_reduction_axis_name(view->reduction, CRD_AXIS_OUTPUT), width + 2);
     for (int i = 0; i < n; i++)
         if (is_shown(&fields[i], 1))
-            crd_print_padded(fields[i].title, COLUMN);
+            crd_print_padded(fields[i].title, column_width(fields, i, n));
     putchar('\n');
 }
 
@@ -98,7 +107,7 @@ static void table(const crd_prediction_view *view, const crd_summary *s, int64_t
         for (int i = 0; i < n; i++)
             if (is_shown(&fields[i], 1)) {
                 format(text, s, &fields[i], row, row * n_values + k);
-                crd_print_padded(text, COLUMN);
+                crd_print_padded(text, column_width(fields, i, n));
             }
         putchar('\n');
     }

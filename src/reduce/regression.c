@@ -423,7 +423,7 @@ enum {
 
 static const crd_figure_spec figures[N_JUDGED] = {
     [SQUARE] = {"rmse", "RMSE", NULL, 1},
-    [DISTANCE] = {"mae", "mean error", NULL, 0},
+    [DISTANCE] = {"mae", "MAE", NULL, 0},
     [NLL] = {"nll", "NLL", "nat", 0},
     [CRPS] = {"crps", "CRPS", NULL, 0},
     [IN_50] = {"coverage_50", "coverage 50 %", "%", 0},
