@@ -22,12 +22,13 @@ MAY_USE = {
     "image": LOW,
     "bayes": LOW + ["nn", "image"],
     "stats": LOW,
+    "reduce": LOW + ["stats"],
     "optim": LOW,
     "comm": ["base"],
-    "engine": LOW + ["nn", "zoo", "bayes", "stats", "image", "optim", "comm"],
-    "io": LOW + ["nn", "zoo", "bayes", "stats", "image"],
-    "import": LOW + ["nn", "zoo", "bayes", "stats", "image"],
-    "cli": LOW + ["nn", "zoo", "bayes", "stats", "image", "optim", "comm", "engine", "io", "import"],
+    "engine": LOW + ["nn", "zoo", "bayes", "reduce", "stats", "image", "optim", "comm"],
+    "io": LOW + ["nn", "zoo", "bayes", "reduce", "stats", "image"],
+    "import": LOW + ["nn", "zoo", "bayes", "reduce", "stats", "image"],
+    "cli": LOW + ["nn", "zoo", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import"],
 }
 # Headers of libraries, and the only places that may include them.
 ONLY_IN = {
