@@ -206,8 +206,9 @@ class Checkpoint(program.Case):
             (self.work / "p.h5.ckpt").rmdir()
 
     def test_stuck_rank_is_named(self):
+        """It stops at its 40th agreement: the watch has started long before."""
         result = Job(*self.long, "-o", "h.h5", "--hang-timeout", "10s", ranks=3, folder=self.work,
-                     environment={"CREDENCE_FAULT": "1:14:stall"})
+                     environment={"CREDENCE_FAULT": "1:40:stall"})
         wait_for(lambda: result.process.poll() is not None)
         code, ended = result.process.returncode, result.end()
         self.assertEqual(code, HANG, ended.err)
