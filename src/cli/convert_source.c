@@ -7,18 +7,18 @@
 #include "credence/files.h"
 #include "credence/weights.h"
 
-/** Shape of a node's weight in a state dict, torch's or bayesian-torch's; NULL: it has none. */
-static const crd_shape *weight_shape(const crd_params *weights, const crd_node *node)
+/** Shape of an op's weight in a state dict, torch's or bayesian-torch's; NULL: it has none. */
+static const crd_shape *weight_shape(const crd_params *weights, const crd_network *network,
+                                     int64_t op)
 {
-    static const char *const leaves[] = {"weight", "mu_kernel", "mu_weight"};
-    for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++) {
-        char name[512];
-        snprintf(name, sizeof name, "%s.%s", node->name, leaves[i]);
-        int64_t index = crd_params_find(weights, name);
-        if (index >= 0)
-            return &weights->entries[index].shape;
-    }
-    return NULL;
+    char name[512];
+    int64_t param = crd_network_op_param(network, op);
+    int64_t index = crd_params_find(weights, network->params.entries[param].name);
+    snprintf(name, sizeof name, "%s.mu_%s", crd_network_op_name(network, op),
+             crd_network_param_bayesian_leaf(network, param));
+    if (index < 0)
+        index = crd_params_find(weights, name);
+    return index < 0 ? NULL : &weights->entries[index].shape;
 }
 
 /** Channels from the first weighted layer, classes from the last. What they do not tell stays 0,
@@ -29,10 +29,10 @@ static crd_status measure_weights(int64_t *in_channels, int64_t *n_classes, cons
     crd_network *usual = NULL;
     crd_status status = crd_zoo_build(&usual, arch, 0, 0, 0);
     *in_channels = *n_classes = 0;
-    for (int64_t i = 0, is_first = 1; status == CRD_OK && i < usual->n_nodes; i++) {
-        if (!crd_node_is_weighted(&usual->nodes[i]))
+    for (int64_t i = 0, is_first = 1; status == CRD_OK && i < usual->n_ops; i++) {
+        if (!crd_network_op_may_be_random(usual, i))
             continue;
-        const crd_shape *shape = weight_shape(weights, &usual->nodes[i]);
+        const crd_shape *shape = weight_shape(weights, usual, i);
         int is_usable = shape != NULL && shape->n_dims >= 2 && shape->dims[0] > 0;
         if (is_first && is_usable && shape->n_dims == 4)
             *in_channels = shape->dims[1];

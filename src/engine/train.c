@@ -360,13 +360,11 @@ static crd_status keep_gradients(train_run *r)
 {
     crd_status status = CRD_OK;
     const crd_network *network = r->state->posterior->network;
-    for (int64_t i = 0; i < network->n_nodes; i++)
-        for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
-            int64_t p = network->nodes[i].params[slot];
-            int n_blocks = p < 0 ? 0 : 1 + (r->state->posterior->bayesian[p] != 0);
-            for (int block = 0; block < n_blocks; block++)
-                CRD_TRY(keep_param(r, &network->params.entries[p], block * r->n_floats));
-        }
+    for (int64_t p = 0; p < network->params.n_params; p++) {
+        int n_blocks = 1 + (r->state->posterior->bayesian[p] != 0);
+        for (int block = 0; crd_network_param_is_trained(network, p) && block < n_blocks; block++)
+            CRD_TRY(keep_param(r, &network->params.entries[p], block * r->n_floats));
+    }
 cleanup:
     return status;
 }

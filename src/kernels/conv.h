@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "kernels/activation.h"
+
 #define CRD_LANES 16
 /** Winograd's F(4x4, 3x3): a tile of 6 x 6 pixels gives 4 x 4 outputs. */
 #define CRD_WINOGRAD_IN 6
@@ -39,13 +41,6 @@ typedef struct crd_products {
     int64_t n_panels, panel_step;
 } crd_products;
 
-/** What happens to a sum on its way out. */
-typedef struct crd_epilogue {
-    const float *bias;     /**< [channel], or NULL */
-    const float *residual; /**< laid out like the output, which it may be; or NULL */
-    int relu;
-} crd_epilogue;
-
 typedef struct crd_conv_kernels {
     int max_width; /**< pixels of a piece that the registers hold best */
     void (*multiply)(const crd_products *products);
@@ -55,8 +50,8 @@ typedef struct crd_conv_kernels {
      * i < n and y < n_rows. */
     void (*copy_rows)(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
                       int64_t shift, int64_t n_rows);
-    /** out[c * plane + i] = strip[i * 16 + c] + bias[c] + residual[c * plane + i], negative ones
-     * made 0 with relu, for i < n and c < n_channels. */
+    /** out[c * plane + i] = strip[i * 16 + c] + bias[c] + residual[c * plane + i], then CRD_RELU if
+     * that is the activation, for i < n and c < n_channels. Another activation is left to do. */
     void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
                    const crd_epilogue *epilogue);
     /** Point x of tile j of a row of tiles: points[x * step + 16 j + c], from pixels (y, 4 j + i) of

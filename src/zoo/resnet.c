@@ -54,7 +54,7 @@ static void build(crd_builder *b, const crd_zoo_size *size, const crd_family_mem
     for (int stage = 0; stage < N_STAGES; stage++)
         for (int64_t block = 0; block < member->n_blocks[stage]; block++) {
             char prefix[CRD_ZOO_NAME_SIZE];
-            snprintf(prefix, sizeof prefix, "layer%d.%lld.", stage + 1, (long long)block);
+            crd_builder_path(prefix, b, "layer%d.%lld.", stage + 1, (long long)block);
             int64_t stride = stage > 0 && block == 0 ? 2 : 1;
             x = add_block(b, prefix, member, (int64_t)STEM_CHANNELS << stage, stride, x);
         }

@@ -14,7 +14,7 @@ PLANTED = {
                       ("void h(char *a, char *b) { strcpy(a, b); }", "banned function"),
                       ("int i; ", "blank at the end"), ("#include <assert.h>", "belongs to nowhere")],
     "src/cellar/b.c": [("int j;", "its room is not in")],
-    "src/nn/text.h": [("", "the name is taken")],
+    "src/graph/text.h": [("", "the name is taken")],
     "include/credence/bad.h": [("#include <stdio.h>", "show only C11"), ("void crd_bad(FILE *file);", "no contract"),
                                ("unknown_t crd_x;", "does not compile alone")],
     "README.md": [("nothing", "its tables differ")],

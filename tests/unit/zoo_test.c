@@ -115,9 +115,8 @@ static void impossible_requests_say_what_is_wrong(void **state)
     memset(long_name, 'l', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
     assert_fails(crd_zoo_build(&network, long_name, 0, 0, 0), CRD_ERR_USAGE, "unknown");
-    assert_fails(
-        crd_zoo_build(&network, "lenet", 0, 11, 0), CRD_ERR_INPUT,
-        "lenet for 11x11 images of 1 channels: node 'pool2' (MaxPool2d): input (16, 1, 1)");
+    assert_fails(crd_zoo_build(&network, "lenet", 0, 11, 0), CRD_ERR_INPUT,
+                 "lenet for 11x11 images of 1 channels: op 'pool2' (MaxPool2d): input (16, 1, 1)");
     assert_fails(crd_zoo_build(&network, "simple_cnn", 0, 4, 0), CRD_ERR_INPUT,
                  "input (32, 2, 2) is smaller than kernel_size (3, 3)");
     assert_fails(crd_zoo_build(&network, "resnet18", -1, 0, 0), CRD_ERR_INPUT, "(-1, 224, 224)");
