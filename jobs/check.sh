@@ -20,7 +20,7 @@ esac
 cd "$(dirname "$0")/.."
 . jobs/packages.sh
 # shellcheck disable=SC2086 # lists of names
-install_packages $build_packages $test_packages
+install_packages build-check-gcc/packages.log $build_packages $test_packages
 
 say() {
     printf '\n== %s\n' "$1"

@@ -13,7 +13,7 @@ Trains a small ResNet (cifar_resnet8) on Fashion-MNIST and evaluates it with 30 
   elbo      from random weights with the true ELBO and a prior scaled by layer
   tempered  the same with a tenth of the KL divergence
 
-Files go to FOLDER (default: build/fashion_mnist); a study that was interrupted goes on where it was. `credence` is taken from PATH, or from
+Files go to FOLDER (default: build/fashion_mnist, of an installed script fashion_mnist); a study that was interrupted goes on where it was. `credence` is taken from PATH, or from
 build/. The data are Debian's package dataset-fashion-mnist.
 
   -n RANKS   MPI ranks (default: 2); the result is the same for any number
@@ -33,12 +33,16 @@ while getopts n:o:h option; do
 done
 shift $((OPTIND - 1))
 root=$(cd "$(dirname "$0")/.." && pwd)
-folder=${folder:-$root/build/fashion_mnist}
+# What is installed is not written to.
+if [ -z "$folder" ]; then
+    folder=$PWD/fashion_mnist
+    [ ! -f "$root/CMakeLists.txt" ] || folder=$root/build/fashion_mnist
+fi
 PATH=$PATH:$root/build/src/cli
 . "$root/jobs/packages.sh"
-install_packages dataset-fashion-mnist
+install_packages "$folder/packages.log" dataset-fashion-mnist
 command -v credence >/dev/null || {
-    echo "jobs/fashion_mnist.sh: credence is not built; run jobs/quickstart.sh first" >&2
+    echo "jobs/fashion_mnist.sh: credence is not in PATH, and not built by jobs/quickstart.sh" >&2
     exit 1
 }
 data=/usr/share/datasets/fashion-mnist

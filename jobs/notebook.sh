@@ -22,7 +22,7 @@ esac
 root=$(cd "$(dirname "$0")/.." && pwd)
 PATH=$PATH:$root/build/src/cli
 command -v credence >/dev/null || {
-    echo "jobs/notebook.sh: credence is not built; run jobs/quickstart.sh first" >&2
+    echo "jobs/notebook.sh: credence is not in PATH, and not built by jobs/quickstart.sh" >&2
     exit 1
 }
 folder=${NOTEBOOK_FOLDER:-$(mktemp -d)}

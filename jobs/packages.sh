@@ -1,4 +1,5 @@
-# Sourced by scripts: Debian's packages that Credence needs. Knows apt only; elsewhere it says what to install.
+# Sourced by scripts: Debian's packages that Credence needs, and stages whose output goes to a log. Knows apt only; elsewhere
+# it says what to install.
 # shellcheck shell=sh disable=SC2034 # sourced
 
 build_packages="cmake gcc libc6-dev make pkg-config libopenmpi-dev openmpi-bin libopenblas-dev libhdf5-dev
@@ -7,8 +8,26 @@ test_packages="libcmocka-dev librandom123-dev python3 python3-numpy python3-h5py
 python3-netcdf4 python3-pil netcdf-bin hdf5-tools
 dataset-fashion-mnist iproute2 slurm-wlm munge"
 
-# install_packages NAME...: installs those that are missing, asking nothing; does nothing when all are there.
+# stage LOG TEXT COMMAND...: one line that says TEXT; what the command prints is added to LOG. Should it fail, the end of the
+# log is shown, and its code returned.
+stage() {
+    stage_log=$1
+    echo "$2 (log: $stage_log)" >&2
+    shift 2
+    mkdir -p "$(dirname "$stage_log")"
+    stage_code=0
+    "$@" >>"$stage_log" 2>&1 || stage_code=$?
+    [ $stage_code -eq 0 ] || {
+        tail -n 30 "$stage_log" >&2
+        echo "this failed; all that was printed is in $stage_log" >&2
+    }
+    return $stage_code
+}
+
+# install_packages LOG NAME...: installs those that are missing, asking nothing; does nothing when all are there.
 install_packages() {
+    install_log=$1
+    shift
     if ! command -v dpkg-query >/dev/null; then
         echo "no Debian system: these packages, or what they hold, must be installed: $*" >&2
         return 0
@@ -27,8 +46,13 @@ install_packages() {
         }
         as_root="sudo"
     fi
-    echo "installing$missing"
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update
     # shellcheck disable=SC2086 # a list of names
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+    stage "$install_log" "installing$missing" apt_install $missing
+}
+
+# apt_install NAME...: as root, or by sudo if $as_root says so.
+apt_install() {
+    # shellcheck disable=SC2086 # a word or none
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@"
 }

@@ -8,7 +8,7 @@ usage: jobs/quickstart.sh [-n RANKS] [-h]
 
 Installs the missing Debian packages (with sudo unless root), builds Credence into build/, runs the posterior in data/
 (a small ResNet for Fashion-MNIST) on the images in data/ and prints what they are and how sure that is. The prediction
-is written to build/quickstart_prediction.h5.
+is written to build/quickstart_prediction.h5, what apt and the build print to build/quickstart.log.
 
   -n RANKS  MPI ranks (default: 2)
   -h        this help
@@ -26,16 +26,12 @@ done
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 . jobs/packages.sh
-# shellcheck disable=SC2086 # lists of names
-install_packages $build_packages
-
-mkdir -p build
 log=build/quickstart.log
-if ! { cmake -S . -B build -DBUILD_TESTING=OFF && cmake --build build --parallel "$(nproc)"; } >$log 2>&1; then
-    tail -n 30 $log >&2
-    echo "jobs/quickstart.sh: the build failed; all of it is in $log" >&2
-    exit 1
-fi
+rm -f $log
+# shellcheck disable=SC2086 # lists of names
+install_packages $log $build_packages
+stage $log "configuring the build" cmake -S . -B build -DBUILD_TESTING=OFF
+stage $log "building, which takes a minute or two" cmake --build build --parallel "$(nproc)"
 PATH=$root/build/src/cli:$PATH
 
 echo "100 networks drawn from it say of 20 images:"

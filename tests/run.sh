@@ -9,7 +9,7 @@ usage: tests/run.sh [-L LABEL]... [-B FOLDER] [-h]
 
 Installs the missing Debian packages (with sudo unless root), builds Credence with its tests and runs those with the
 labels (default: $default_labels). Labels outside the default (parity,
-statistics, fuzz, soak, long) take minutes to hours; parity needs Python packages that their scripts name.
+statistics, fuzz, soak, digests, long) take minutes to hours; parity needs Python packages that their scripts name.
 
   -L LABEL   run this label; may be repeated
   -B FOLDER  build folder (default: build)
@@ -30,7 +30,7 @@ done
 cd "$(dirname "$0")/.."
 . jobs/packages.sh
 # shellcheck disable=SC2086 # lists of names
-install_packages $build_packages $test_packages
+install_packages "$folder/packages.log" $build_packages $test_packages
 
 configuration=
 for label in $labels; do

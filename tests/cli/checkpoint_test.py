@@ -9,7 +9,7 @@ import numpy as np
 import xarray
 
 import program
-from program import DATA, MPIRUN, PROGRAM, Job, run, wait_for
+from program import DATA, MPIRUN, PATIENCE_S, PROGRAM, Job, run, wait_for
 
 INTERNAL, USAGE, INPUT, IO, RESUME, HANG, STOPPED = 1, 2, 3, 4, 6, 7, 75
 IMAGES = DATA / "images"
@@ -20,7 +20,7 @@ class Checkpoint(program.Case):
     def setUpClass(cls):
         super().setUpClass()
         cls.command = ["predict", cls.posterior, IMAGES, "--draws", 96]
-        cls.long = ["predict", cls.posterior, IMAGES, "--draws", 40000] # longer than any test waits
+        cls.long = ["predict", cls.posterior, IMAGES, "--draws", 1000000] # longer than any test waits
         cls.expected = {}
         for options in ((), ("--save-draws",)):
             result = run(*cls.command, *options, "-o", cls.folder / "whole.h5")
@@ -77,10 +77,10 @@ class Checkpoint(program.Case):
         for number in (signal.SIGUSR2, signal.SIGUSR1):
             job = Job(*self.long, "-o", "s.h5", ranks=3, folder=self.work)
             pid = job.pid(2) # the last rank: any may be told
-            wait_for(lambda: any(name.endswith(".tmp") for name in self.names()))
+            wait_for(lambda: any(name.endswith(".tmp") for name in self.names()), job.process)
             os.kill(pid, number)
             if number == signal.SIGUSR2:
-                wait_for(lambda: "s.h5.ckpt" in self.names())
+                wait_for(lambda: "s.h5.ckpt" in self.names(), job.process)
                 self.assertIsNone(job.process.poll())
                 os.kill(job.pid(0), signal.SIGTERM) # what there is stays, the temporary file goes
                 result = job.end()
@@ -98,7 +98,7 @@ class Checkpoint(program.Case):
             file["labels"] = np.arange(64) % 10
         job = Job("train", self.posterior, self.folder / "labelled.h5", "--epochs", 100000, "-o", "t.h5", ranks=2,
                   folder=self.work)
-        wait_for(lambda: heeds_signals(job.pid(1)))
+        wait_for(lambda: heeds_signals(job.pid(1)), job.process)
         os.kill(job.pid(1), signal.SIGUSR1)
         result = job.end()
         self.assertEqual(result.codes, [STOPPED] * 2, result.err)
@@ -181,7 +181,7 @@ class Checkpoint(program.Case):
             (self.work / "p.h5.ckpt").rmdir()
 
     def test_stuck_rank_is_named(self):
-        result = Job(*self.long, "-o", "h.h5", "--hang-timeout", "4s", ranks=3, folder=self.work,
+        result = Job(*self.long, "-o", "h.h5", "--hang-timeout", "10s", ranks=3, folder=self.work,
                      environment={"CREDENCE_FAULT": "1:14:stall"})
         wait_for(lambda: result.process.poll() is not None)
         code, ended = result.process.returncode, result.end()
@@ -189,9 +189,9 @@ class Checkpoint(program.Case):
         self.assertRegex(ended.err, r"credence: rank 1 \(host \S+\) has not got on for [\d.]+ s: \w+")
 
     def test_stopped_process_is_named(self):
-        job = Job(*self.long, "-o", "h.h5", "--hang-timeout", "4s", "--checkpoint-interval", "0.1s", ranks=2,
+        job = Job(*self.long, "-o", "h.h5", "--hang-timeout", "10s", "--checkpoint-interval", "0.1s", ranks=2,
                   folder=self.work)
-        wait_for(lambda: "h.h5.ckpt" in self.names())
+        wait_for(lambda: "h.h5.ckpt" in self.names(), job.process)
         os.kill(job.pid(1), signal.SIGSTOP)
         wait_for(lambda: job.process.poll() is not None)
         code, ended = job.process.returncode, job.end()
@@ -201,7 +201,7 @@ class Checkpoint(program.Case):
     def test_rank_with_other_kernels_is_named(self):
         words = list(map(str, [*self.command, "-o", "p.h5"]))
         done = program.subprocess.run([*MPIRUN, "-n", "2", PROGRAM, *words, ":", "-n", "1", "-x", "CREDENCE_KERNELS=ref",
-                                       PROGRAM, *words], cwd=self.work, capture_output=True, text=True, timeout=60)
+                                       PROGRAM, *words], cwd=self.work, capture_output=True, text=True, timeout=PATIENCE_S)
         self.assertEqual(done.returncode, INTERNAL, done.stderr)
         self.assertRegex(done.stderr, r"credence: rank 2 \(host \S+, kernels ref, BLAS core \w+\) computes other bits than 2 of "
                                       r"3 ranks")

@@ -20,18 +20,23 @@ class Result:
         self.codes, self.out, self.err = codes, out, err
 
 
-def run(*arguments, ranks=1, folder=None, environment=None, timeout=120, mpirun=None):
-    """Runs `credence arguments` in `folder`; `mpirun` stands for MPIRUN. A run that hangs fails by its timeout."""
+# After so long what is waited for counts as hung. No test may depend on how fast the machine is: the limit is only there to
+# end a test that would never end, and it is below CTest's, so that the test itself says what hung.
+PATIENCE_S = 60 * int(os.environ.get("CREDENCE_PATIENCE_MIN", "30"))
+
+
+def run(*arguments, ranks=1, folder=None, environment=None, mpirun=None):
+    """Runs `credence arguments` in `folder`; `mpirun` stands for MPIRUN. A run that hangs fails after PATIENCE_S."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
     words = [PROGRAM, *map(str, arguments)]
     if ranks == 1:
-        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
         return Result([done.returncode], done.stdout, done.stderr)
     # mpirun kills the ranks that still run when one fails: behind a shell each gets to its own end and code.
     with tempfile.TemporaryDirectory() as codes:
         script = 'code=0; "$@" || code=$?; echo $code >"$CODES/$OMPI_COMM_WORLD_RANK"'
         done = subprocess.run([*(mpirun or MPIRUN), "-n", str(ranks), "sh", "-c", script, "sh", *words], cwd=folder,
-                              env={**environment, "CODES": codes}, capture_output=True, text=True, timeout=timeout)
+                              env={**environment, "CODES": codes}, capture_output=True, text=True, timeout=PATIENCE_S)
         found = sorted(pathlib.Path(codes).iterdir(), key=lambda path: int(path.name))
         return Result([int(path.read_text()) for path in found], done.stdout, done.stderr)
 
@@ -54,10 +59,10 @@ class Job:
 
     def pid(self, rank):
         path = self.notes / f"pid.{rank}"
-        wait_for(path.exists)
+        wait_for(path.exists, self.process)
         return int(path.read_text())
 
-    def end(self, timeout=100):
+    def end(self, timeout=PATIENCE_S):
         """The ranks' exit codes in order, and what was printed."""
         try:
             out, err = self.process.communicate(timeout=timeout)
@@ -69,9 +74,12 @@ class Job:
         return Result(codes, out, err)
 
 
-def wait_for(condition, timeout=60):
-    end = time.monotonic() + timeout
+def wait_for(condition, process=None):
+    """Until `condition` holds. Fails at once when `process`, whose doing it is, ends before."""
+    end = time.monotonic() + PATIENCE_S
     while not condition():
+        has_ended = process is not None and process.poll() is not None
+        assert not has_ended or condition(), "the process ended before what was waited for came"
         assert time.monotonic() < end, "what was waited for did not come"
         time.sleep(0.01)
 

@@ -11,7 +11,7 @@ RANKS = 64
 class Ranks(program.Case):
     def same(self, *words):
         for ranks in (1, RANKS):
-            result = run(*words, "-o", f"{ranks}.h5", ranks=ranks, folder=self.work, timeout=600)
+            result = run(*words, "-o", f"{ranks}.h5", ranks=ranks, folder=self.work)
             self.assertEqual(result.codes, [0] * ranks, result.err)
         one, many = (self.succeed("inspect", f"{ranks}.h5", "--datasets") for ranks in (1, RANKS))
         self.assertGreater(len(one.splitlines()), 10)

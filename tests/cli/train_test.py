@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 import program
-from program import DATA, MPIRUN, PROGRAM, run
+from program import DATA, MPIRUN, PATIENCE_S, PROGRAM, run
 
 INTERNAL, USAGE, INPUT, IO, NUMERIC, RESUME, STOPPED = 1, 2, 3, 4, 5, 6, 75
 
@@ -124,25 +124,27 @@ class Train(program.Case):
         words = list(map(str, ["train", *self.options, "-o", "p.h5"]))
         for more in ([], ["--local-steps", "2"], ["--loss", "mse-distill"]):
             done = subprocess.run([*MPIRUN, "-n", "2", PROGRAM, *words, *more, ":", "-n", "1", "-x", "CREDENCE_KERNELS=ref",
-                                   PROGRAM, *words, *more], cwd=self.work, capture_output=True, text=True, timeout=60)
+                                   PROGRAM, *words, *more], cwd=self.work, capture_output=True, text=True, timeout=PATIENCE_S)
             self.assertEqual(done.returncode, INTERNAL, done.stderr)
             self.assertRegex(done.stderr, r"rank 2 \(host \S+, kernels ref, BLAS core \w+\) computes other bits than 2 of 3 ranks")
             self.assertNotIn("p.h5", [path.name for path in self.work.iterdir()])
 
     def kill_and_resume(self, options):
-        """Kills a run some time after it wrote a checkpoint, again and again on other ranks; returns how often."""
+        """Kills a run soon after it wrote some checkpoints, again and again on other ranks; returns how often."""
         chance, n_kills = random.Random(), 0
         checkpoint = self.work / "killed.h5.ckpt"
         for ranks in (2, 1, 3, 2):
             launcher = [*MPIRUN, "-n", str(ranks)] if ranks > 1 else []
-            before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+            def version():
+                return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+
+            seen = version()
             job = subprocess.Popen([*launcher, PROGRAM, *map(str, options)], cwd=self.work, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-            deadline = time.monotonic() + 60
-            while job.poll() is None and time.monotonic() < deadline and (
-                    not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
-                time.sleep(0.005)
-            time.sleep(chance.uniform(0, 0.2))
+            for _ in range(chance.randint(1, 6)):
+                program.wait_for(lambda: version() != seen or job.poll() is not None)
+                seen = version()
+            time.sleep(chance.uniform(0, 0.005))
             running = job.poll() is None
             for pid in children(job.pid) if running else []:
                 try:
@@ -312,7 +314,7 @@ class Train(program.Case):
         # On a terminal: one line that renews itself, with the time left.
         script = 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) != 0)'
         words = [PROGRAM, "train", *map(str, self.options), "-o", "t.h5", "--epochs", "20"]
-        done = subprocess.run(["/usr/bin/python3", "-c", script, *words], cwd=self.work, capture_output=True, timeout=120,
+        done = subprocess.run(["/usr/bin/python3", "-c", script, *words], cwd=self.work, capture_output=True, timeout=PATIENCE_S,
                               env={**os.environ, "TERM": "xterm", "OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 0)
         self.assertRegex(done.stdout.decode(), r"\r[^\n]*steps[^\n]*left")

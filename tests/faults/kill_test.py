@@ -13,6 +13,7 @@ from study import THOROUGH, Study, Training
 
 N_KILLS = int(os.environ.get("CREDENCE_KILLS", "1000" if THOROUGH else "20"))
 INTERVAL_S = 0.02
+STUCK_S = 300 # an mpirun whose ranks are gone, and which does not end
 SEED = int(os.environ.get("CREDENCE_SEED", "20261125"))
 
 
@@ -66,7 +67,7 @@ def kill_once(study, chance, span):
     for pid in pids: # mpirun's death ends them, a little later
         program.wait_for(lambda: not is_alive(pid))
     try:
-        job.end(timeout=60)
+        job.end(STUCK_S)
     except subprocess.TimeoutExpired: # seen once in 1,000: Open MPI 4.1.4 can lock itself up in its own end (pmix_rte_finalize)
         victim = "mpirun, stuck when its ranks were gone"
     path = newest_checkpoint(study)

@@ -49,14 +49,14 @@ class TwoHosts(program.Case):
         said."""
         job = Job(*words, "--checkpoint-interval", "0.1s", "-o", "cut.h5", ranks=2, folder=self.work, mpirun=mpirun)
         try:
-            wait_for((self.work / "cut.h5.ckpt").exists)
+            wait_for((self.work / "cut.h5.ckpt").exists, job.process)
             HOSTS.set_retries(retries)
             HOSTS.cut_cable()
             wait_for(lambda: job.process.poll() is not None)
             # On the host that is cut off too: nobody goes on there for a job that is over.
             wait_for(lambda: not any(HOSTS.processes(host) for host in NAMES))
         finally:
-            said = job.end(timeout=1)
+            said = job.end()
             HOSTS.set_retries()
             HOSTS.mend_cable()
         self.assertFalse((self.work / "cut.h5").exists())
@@ -85,7 +85,7 @@ class TwoHosts(program.Case):
     def test_cut_is_found_by_the_watch(self):
         """The ranks end at --hang-timeout, mpirun when TCP has given up, after seconds here."""
         for words in (*self.predict, "--draws", 800), (*self.train, "--epochs", 60):
-            code, said = self.cut([*words, "--hang-timeout", "3s"], HOSTS.mpirun(1, 1), retries=3)
+            code, said = self.cut([*words, "--hang-timeout", "8s"], HOSTS.mpirun(1, 1), retries=3)
             self.assertEqual(code, HANG, said)
             self.assertRegex(said, r"credence: all ranks of host hosta, rank 0 the first, have waited for others for \d\S* s: "
                                    r"another host, or the network to it, is lost")

@@ -177,7 +177,20 @@ def check_readme():
             fault(ROOT / "README.md", f"{command} -h does not show its usage")
 
 
-for check in (check_includes, check_calls, check_names, check_documented, check_headers_alone, check_text, check_readme):
+def check_limits():
+    """No test has a time limit of its own: each would be too short on some machine. See tests/CMakeLists.txt and program.py."""
+    for path in sorted((ROOT / "tests").rglob("*")):
+        pattern = {".py": r"\btimeout=\d", ".txt": r"\bTIMEOUT \d"}.get(path.suffix)
+        if pattern is None or (path.suffix == ".txt" and path.name != "CMakeLists.txt") or "bench" in path.parts \
+                or path.name == "rooms_test.py": # it plants one
+            continue
+        for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if re.search(pattern, text):
+                fault(path, "a time limit of its own", line)
+
+
+for check in (check_includes, check_calls, check_names, check_documented, check_headers_alone, check_text, check_limits,
+              check_readme):
     check()
 print("\n".join(faults) if faults else "no fault found")
 sys.exit(1 if faults else 0)

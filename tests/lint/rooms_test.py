@@ -17,6 +17,8 @@ PLANTED = {
     "src/graph/text.h": [("", "the name is taken")],
     "include/credence/bad.h": [("#include <stdio.h>", "show only C11"), ("void crd_bad(FILE *file);", "no contract"),
                                ("unknown_t crd_x;", "does not compile alone")],
+    "tests/late_test.py": [("run(timeout=60)", "a time limit of its own")],
+    "tests/CMakeLists.txt": [("set_tests_properties(a PROPERTIES TIMEOUT 60)", "a time limit of its own")],
     "README.md": [("nothing", "its tables differ")],
 }
 

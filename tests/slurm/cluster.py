@@ -149,8 +149,8 @@ class Cluster:
                 process.wait()
         shutil.rmtree(self.folder)
 
-    def wait_for(self, condition, what, timeout=60):
-        end = time.monotonic() + timeout
+    def wait_for(self, condition, what):
+        end = time.monotonic() + program.PATIENCE_S
         while not condition():
             dead = [name for name, process in self.daemons if process.poll() is not None]
             if dead or time.monotonic() > end:
@@ -161,7 +161,7 @@ class Cluster:
     def call(self, *words, folder=None, environment=None, check=True):
         """What a command of Slurm prints."""
         done = subprocess.run([*map(str, words)], cwd=folder, env={**self.environment, **(environment or {})}, capture_output=True,
-                              text=True, timeout=60)
+                              text=True, timeout=program.PATIENCE_S)
         assert done.returncode == 0 or not check, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -191,9 +191,17 @@ class Case(unittest.TestCase):
     @classmethod
     def undisturbed(cls, command, *words):
         """Digests of what one run under mpirun, without Slurm, writes."""
-        done = program.run(command, *words, "-o", cls.folder / "whole.h5", ranks=2, timeout=1000)
+        done = program.run(command, *words, "-o", cls.folder / "whole.h5", ranks=2)
         assert done.codes == [0, 0], done.err
         return cls.digests(cls.folder / "whole.h5")
+
+    @staticmethod
+    def draws_for(seconds, *words):
+        """How many draws take one rank so long on this machine, by its processor time, which does not count what others do."""
+        before = os.times()
+        done = program.run("predict", *words, "--draws", 400)
+        assert done.codes == [0], done.err
+        return int(400 * seconds / (os.times().children_user - before.children_user))
 
     @staticmethod
     def digests(path):
@@ -210,9 +218,9 @@ class Case(unittest.TestCase):
         path = self.work / f"slurm-{job}.out"
         return path.read_text() if path.exists() else ""
 
-    def wait_for(self, condition, what, job, timeout=60):
+    def wait_for(self, condition, what, job):
         try:
-            self.cluster.wait_for(condition, what, timeout)
+            self.cluster.wait_for(condition, what)
         except AssertionError as late:
             raise AssertionError(f"{late}\n--- job {job}\n{self.cluster.facts(job)}\n{self.log(job)}") from None
 
@@ -223,9 +231,9 @@ class Case(unittest.TestCase):
         self.wait_for(lambda: is_there() or self.cluster.facts(job)["JobState"] in OVER, pattern, job)
         self.assertTrue(is_there(), self.log(job))
 
-    def finish(self, job, state="COMPLETED", code="0:0", timeout=120):
+    def finish(self, job, state="COMPLETED", code="0:0"):
         """Waits for the job's end, and gives what Slurm says of it. `code`: exit code, and signal."""
-        self.wait_for(lambda: self.cluster.facts(job)["JobState"] in OVER, "the job's end", job, timeout)
+        self.wait_for(lambda: self.cluster.facts(job)["JobState"] in OVER, "the job's end", job)
         facts = self.cluster.facts(job)
         self.assertEqual((facts["JobState"], facts["ExitCode"]), (state, code), self.log(job))
         return facts

@@ -1,14 +1,11 @@
 """Slurm's own limits and delays, which take minutes: the signal before the end, the end itself, a node that goes down."""
-import time
 import unittest
 
-import program
 from cluster import Case, skip_if_impossible
 from program import DATA, ROOT
 
 POSTERIOR, IMAGES = DATA / "quickstart.h5", DATA / "images"
 ALONE_S = 120 # a run on one rank: longer than a limit of a minute, which Slurm keeps to within half a minute
-WAIT_S = 1500
 # Emulated nodes would give their shared-memory files the same names: by TCP, as between real nodes.
 TWO_NODES = {"OMPI_MCA_btl": "tcp,self", "OMPI_MCA_btl_tcp_if_include": "lo"}
 
@@ -19,11 +16,7 @@ class Limits(Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        start = time.monotonic()
-        done = program.run("predict", POSTERIOR, IMAGES, "--draws", 400)
-        assert done.codes == [0], done.err
-        n_draws = int(400 * ALONE_S / (time.monotonic() - start))
-        cls.study = (POSTERIOR, IMAGES, "--draws", n_draws, "--checkpoint-interval", "2s")
+        cls.study = (POSTERIOR, IMAGES, "--draws", cls.draws_for(ALONE_S, POSTERIOR, IMAGES), "--checkpoint-interval", "2s")
         cls.expected = cls.undisturbed("predict", *cls.study)
 
     def start(self, output, *options, environment=None):
@@ -31,7 +24,7 @@ class Limits(Case):
 
     def check(self, job, output):
         """Done, after Slurm queued it again; how often and how long."""
-        facts = self.finish(job, timeout=WAIT_S)
+        facts = self.finish(job)
         self.assertGreater(int(facts["Restarts"]), 0, self.log(job))
         self.assertIn("going on after", self.log(job))
         self.assertEqual(self.digests(self.work / output), self.expected)
@@ -48,10 +41,10 @@ class Limits(Case):
         self.cluster.call("scontrol", "update", "nodename=n3", "state=down", "reason=test")
         self.wait_for(lambda: self.cluster.facts(dead)["JobState"] == "PENDING", "the job to be queued again", dead)
         self.cluster.call("scontrol", "update", "nodename=n3", "state=resume", check=False) # refused if its daemon was faster
-        self.finish(late, "TIMEOUT", "0:15", timeout=200)
+        self.finish(late, "TIMEOUT", "0:15")
         self.assertEqual(sorted(path.name for path in self.work.glob("*late.h5*")), ["late.h5.ckpt", "late.h5.ckpt.prev"])
         again = self.start("late.h5", "--ntasks=2")
-        self.finish(again, timeout=WAIT_S)
+        self.finish(again)
         self.assertIn("going on after", self.log(again))
         self.assertEqual(self.digests(self.work / "late.h5"), self.expected)
         print("late.h5: killed at its limit, digests equal", flush=True)
