@@ -1,4 +1,4 @@
-/** Conv2d as src/conv sees it, for tests of its algorithms. */
+/** Conv2d as src/conv sees it, for tests of its algorithms. Private to this room. */
 #ifndef CRD_OPS_CONV2D_H
 #define CRD_OPS_CONV2D_H
 
