@@ -12,6 +12,14 @@
     X(avg_pool2d) \
     X(adaptive_avg_pool2d) \
     X(relu) \
+    X(relu6) \
+    X(leaky_relu) \
+    X(elu) \
+    X(sigmoid) \
+    X(tanh) \
+    X(silu) \
+    X(hardsigmoid) \
+    X(hardswish) \
     X(add) \
     X(flatten) \
     X(dropout) \

@@ -20,6 +20,11 @@ int64_t crd_op_features(const crd_shape *shape);
  * if it is to be overwritten. NULL: not asked for. */
 float *crd_op_cleared_din(const crd_op_grads *grads, int input, int64_t n);
 
+/** Passes of an operator that is an activation. */
+void crd_op_activation_forward(const crd_graph_op *op, const crd_op_args *args);
+void crd_op_activation_backward(const crd_graph_op *op, const crd_op_args *args,
+                                const crd_op_grads *grads);
+
 /** in, or the gradient at it, to where it differs: out = in, or out += in. */
 void crd_op_copy(float *out, const float *in, int64_t n, bool adds);
 

@@ -113,7 +113,7 @@ def check_operators():
     operators = re.findall(r"\bX\((\w+)\)", registry.read_text(encoding="utf-8")) if registry.exists() else []
     table = r"\bcrd_op_(" + "|".join(["", *operators]).strip("|") + r")\b"
     op = r"(\bop|\bops\[[^]]*\]|\bop_at\([^;=]*\))(->|\.)kind\b"
-    compares = op + r"\s*[!=]=|[!=]=\s*" + op + r"|\bstrcmp\s*\([^;]*(kind->name|crd_network_op_kind\s*\()"
+    compares = op + r"\s*[!=]=(?!\s*NULL)|[!=]=\s*" + op + r"|\bstrcmp\s*\([^;]*(kind->name|crd_network_op_kind\s*\()"
     reads = r"(?<!kind)->attrs\b"
     owner = "src/graph/graph.c"  # which allocates and frees them
     for path in SOURCES:
