@@ -49,7 +49,8 @@ static int can_run_in_place(const planner *p, int64_t i)
 {
     const crd_graph_op *op = &p->network->ops[i];
     return op->n_inputs > 0 && crd_op_can_run_in_place(op) && !op->kind->keeps_in &&
-           op->inputs[0] > 0 && p->n_readers[op->inputs[0]] == 1 &&
+           op->inputs[0] > 0 && p->floats[op->inputs[0]] == p->floats[i] &&
+           p->n_readers[op->inputs[0]] == 1 &&
            !p->network->ops[op->inputs[0]].kind->keeps_out;
 }
 
@@ -87,7 +88,8 @@ static int takes_over(const planner *p, int64_t i)
     for (int k = 1; k < op->n_inputs; k++)
         if (op->inputs[k] == input)
             return 0;
-    return crd_op_can_run_in_place(op) && input > 0 && p->buffer_of[input] < 0;
+    return crd_op_can_run_in_place(op) && input > 0 && p->floats[input] == p->floats[i] &&
+           p->buffer_of[input] < 0;
 }
 
 static void place_gradients(planner *p)
