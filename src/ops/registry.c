@@ -18,6 +18,7 @@
     X(sigmoid) \
     X(tanh) \
     X(silu) \
+    X(gelu) \
     X(hardsigmoid) \
     X(hardswish) \
     X(add) \
