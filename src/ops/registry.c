@@ -8,6 +8,7 @@
     X(conv2d) \
     X(linear) \
     X(batch_norm2d) \
+    X(layer_norm) \
     X(max_pool2d) \
     X(avg_pool2d) \
     X(adaptive_avg_pool2d) \
