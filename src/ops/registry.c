@@ -23,6 +23,7 @@
     X(hardsigmoid) \
     X(hardswish) \
     X(add) \
+    X(concat) \
     X(flatten) \
     X(dropout) \
     X(pad_shortcut)
