@@ -24,6 +24,7 @@
     X(hardswish) \
     X(add) \
     X(concat) \
+    X(mul) \
     X(flatten) \
     X(dropout) \
     X(pad_shortcut)
