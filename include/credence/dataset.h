@@ -46,10 +46,11 @@ const char *const *crd_dataset_class_names(const crd_dataset *dataset, int64_t *
 int crd_dataset_is_labelled(const crd_dataset *dataset);
 
 /** Labels as classes of a network: labels[n_images]. Labels by number are the class numbers. Sub-folders
- * are classes by name, if each one's name is among class_names[n_classes] (may be NULL), with or without
- * a leading "NUMBER, "; else in sorted order, if there are as many as classes (torchvision's ImageFolder).
- * Errors: CRD_ERR_INPUT: there are no labels; a sub-folder is no class; a label is not below n_classes:
- * the first image or sub-folder is named. */
+ * are classes by name, if each has the name of one of class_names[n_classes] (may be NULL); or by number, if
+ * each is a whole number below n_classes; or in sorted order (torchvision's ImageFolder), only if there are as
+ * many as classes and none resembles one. The log says which it was. src/io/label_rule.h has the whole rule.
+ * Errors: CRD_ERR_INPUT: there are no labels; a sub-folder is no class, and the nearest is named; a label is not
+ * below n_classes: the first image or sub-folder is named. */
 crd_status crd_dataset_match(int64_t *labels, crd_dataset *dataset, const char *const *class_names,
                              int64_t n_classes);
 
@@ -78,6 +79,11 @@ crd_status crd_dataset_load(float *out, crd_dataset *dataset, int64_t i,
                             const crd_preprocessing *preprocessing,
                             const crd_augmentation *augmentation, uint64_t seed, int64_t epoch);
 
+/** Logs what the transform does that a user may not expect, from the sizes of the images (of the first 1,000, if
+ * they are files): a warning if the crop keeps less than a quarter of an image, or pads one; a line if colours
+ * become grey, or grey images are taken for colour. What cannot be read is passed over. */
+void crd_dataset_log_fit(const crd_dataset *dataset, const crd_preprocessing *preprocessing);
+
 /** Image at place `place`, 0 .. n - 1, of epoch `epoch` of a shuffled data set: a bijection of 0 .. n - 1
  * that is a function of (seed, epoch), evaluated in constant memory (a Feistel network with cycle
  * walking). n <= 2^62, epoch < 2^32. */
@@ -88,8 +94,13 @@ int64_t crd_dataset_shuffled(int64_t place, int64_t n, uint64_t seed, int64_t ep
 uint64_t crd_dataset_digest(const crd_dataset *dataset);
 
 /** Digest of the images' stored bytes, for the same check: pixels, or JPEG files as they are. What cannot be read counts as such; it is named
- * when it is loaded. Cost: the first call reads all of them, and decodes none. */
-uint64_t crd_dataset_image_digest(crd_dataset *dataset);
+ * when it is loaded. From then on crd_dataset_load refuses an image whose bytes are others (CRD_ERR_IO). Errors: CRD_ERR_INTERNAL: out of
+ * memory. Cost: the first call reads all of them, and decodes none; 8 bytes an image are kept. */
+crd_status crd_dataset_image_digest(uint64_t *out, crd_dataset *dataset);
+/** The digest of each image, [n_images], or NULL if they have not been asked for. Borrowed. */
+uint64_t *crd_dataset_image_digests(crd_dataset *dataset);
+/** The same images are expected as where these digests come from, [n_images]. Errors: CRD_ERR_INTERNAL: out of memory. */
+crd_status crd_dataset_expect_images(crd_dataset *dataset, const uint64_t *digests);
 
 #ifdef __cplusplus
 }

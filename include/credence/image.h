@@ -41,6 +41,8 @@ void crd_image_clear(crd_image *image);
 
 /** More pixels than this are refused: 200 million. */
 #define CRD_IMAGE_MAX_PIXELS 200000000
+/** No photograph below that is larger; larger files are refused. */
+#define CRD_IMAGE_MAX_FILE_BYTES ((int64_t)1 << 30)
 
 /** Decodes a JPEG file or buffer as PIL.Image.open(..).convert("RGB") (channels 3) or convert("L")
  * (1) does. EXIF orientation and colour profiles are ignored, as torchvision ignores them. `name`
@@ -49,6 +51,10 @@ void crd_image_clear(crd_image *image);
 crd_status crd_image_read(crd_image *out, const char *path, int64_t channels);
 crd_status crd_image_decode(crd_image *out, const uint8_t *bytes, size_t n_bytes, int64_t channels,
                             const char *name);
+
+/** Size of a JPEG file from its header, without pixels; channels 1 or 3. Errors: CRD_ERR_INPUT, CRD_ERR_IO: it
+ * is not found. */
+crd_status crd_image_measure(crd_image *out, const char *path);
 
 /** Pillow's Image.resize((width, height)) with its antialiasing filter. */
 crd_status crd_image_resize(crd_image *out, const crd_image *in, int64_t width, int64_t height,

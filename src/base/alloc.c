@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/memory.h"
+
 /* Every block is preceded by one alignment unit, which holds its size, so that freeing can be counted, and where
  * its memory begins. */
 typedef struct header {
@@ -46,6 +48,19 @@ static void ask_for_huge_pages(char *raw, size_t bytes)
 #endif
 }
 
+/* The kernel ends a process that takes more than its control group leaves. Small blocks are not worth the look. */
+static crd_status check_group(size_t bytes, const char *what)
+{
+    enum { LARGE = 8 << 20 };
+    int64_t left = bytes < LARGE ? INT64_MAX : crd_memory_left();
+    if (left >= (int64_t)bytes)
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_INTERNAL,
+                    "%s: out of memory (%zu bytes, and the limit of the control group, a batch "
+                    "job's or a container's, leaves %lld)",
+                    what, bytes, (long long)left);
+}
+
 crd_status crd_alloc_zeroed(void **out, int64_t count, size_t size, const char *what)
 {
     *out = NULL;
@@ -53,6 +68,8 @@ crd_status crd_alloc_zeroed(void **out, int64_t count, size_t size, const char *
         return CRD_FAIL(CRD_ERR_INTERNAL, "%s: %lld elements of %zu bytes are too many", what,
                         (long long)count, size);
     size_t bytes = (size_t)count * size;
+    if (check_group(bytes, what) != CRD_OK)
+        return CRD_ERR_INTERNAL;
     size_t front = CRD_ALIGNMENT + take_shift(bytes);
     size_t padded = (bytes + CRD_ALIGNMENT - 1) / CRD_ALIGNMENT * CRD_ALIGNMENT + front;
     char *raw = aligned_alloc(CRD_ALIGNMENT, padded);
@@ -65,6 +82,19 @@ crd_status crd_alloc_zeroed(void **out, int64_t count, size_t size, const char *
     memcpy((char *)*out - CRD_ALIGNMENT, &h, sizeof h);
     atomic_fetch_add(&n_allocations, 1);
     count_bytes((int64_t)bytes);
+    return CRD_OK;
+}
+
+crd_status crd_alloc_probe(int64_t bytes, const char *what)
+{
+    void *room =
+        mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return CRD_FAIL(CRD_ERR_INTERNAL,
+                        "%s: out of memory: it needs %lld MiB of addresses (see ulimit -v, and "
+                        "h_vmem of Grid Engine)",
+                        what, (long long)(bytes >> 20));
+    munmap(room, (size_t)bytes);
     return CRD_OK;
 }
 

@@ -546,6 +546,18 @@ cleanup:
     return status;
 }
 
+crd_status crd_gradient_check_images(const crd_network *network, int64_t n_images)
+{
+    crd_status status = CRD_OK;
+    for (int64_t i = 1; i < network->n_ops; i++) {
+        const crd_graph_op *op = &network->ops[i];
+        if (op->kind->statistics != NULL)
+            CRD_TRY(op->kind->statistics->check(op, n_images));
+    }
+cleanup:
+    return status;
+}
+
 static crd_status check_call(const crd_gradient *gradient, const unit *u)
 {
     crd_status status = CRD_OK;
@@ -559,9 +571,8 @@ static crd_status check_call(const crd_gradient *gradient, const unit *u)
                 "images: number %lld is not from 0 to 2^32 - 1", (long long)u->first_image);
     CRD_REQUIRE(u->weight > 0 && u->weight <= 4, CRD_ERR_USAGE,
                 "weight: %g is not a positive number up to 4", u->weight);
-    for (int64_t i = 1; i < gradient->model.network->n_ops; i++)
-        if (has_batch_statistics(gradient, i))
-            CRD_TRY(op_at(gradient, i)->kind->statistics->check(op_at(gradient, i), u->n_images));
+    if (gradient->batch_norm_train)
+        CRD_TRY(crd_gradient_check_images(gradient->model.network, u->n_images));
 cleanup:
     return status;
 }

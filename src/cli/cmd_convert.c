@@ -22,11 +22,12 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const crd_option_val
     return CRD_OK;
 }
 
-/** ImageNet's for networks of its image size, else none but the crop. */
+/** ImageNet's for networks of its image size; else the whole of a square image, whatever its size. */
 static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
     crd_preprocessing imagenet = crd_preprocessing_imagenet();
-    crd_preprocessing out = {.channels = input->dims[0], .crop = input->dims[1]};
+    crd_preprocessing out = {
+        .channels = input->dims[0], .resize = input->dims[1], .crop = input->dims[1]};
     int is_imagenet = arch->image_size == imagenet.crop;
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
         out.sd[c] = 1;
@@ -47,8 +48,11 @@ static crd_status make_preprocessing(crd_preprocessing *out, const crd_convert_s
     *out = source->posterior != NULL
                ? source->posterior->preprocessing
                : usual_preprocessing(source->arch, crd_network_input_shape(source->network));
+    int is_whole = out->resize == out->crop;
     if (values[CRD_OPT_CROP].given)
         out->crop = values[CRD_OPT_CROP].integer;
+    if (is_whole)
+        out->resize = out->crop;
     if (values[CRD_OPT_RESIZE].given)
         out->resize = values[CRD_OPT_RESIZE].integer;
     if (values[CRD_OPT_INTERPOLATION].given || source->posterior == NULL)
@@ -169,7 +173,8 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     CRD_TRY(crd_posterior_check(posterior));
     crd_provenance provenance;
     CRD_TRY(crd_provenance_make(&provenance, &store, cli,
-                                source.posterior == NULL ? NULL : values[CRD_OPT_WEIGHTS].text));
+                                source.posterior == NULL ? NULL : values[CRD_OPT_WEIGHTS].text,
+                                NULL));
     CRD_TRY(crd_posterior_write(values[CRD_OPT_OUTPUT].text, posterior, &provenance));
     CRD_TRY(
         print_summary(posterior, values[CRD_OPT_OUTPUT].text, values[CRD_OPT_JSON].integer != 0));

@@ -40,7 +40,7 @@ static crd_status open_data(judged *out, const crd_posterior *posterior,
 {
     crd_status status = CRD_OK;
     CRD_TRY(crd_images_open(&out->images, specifications, n, 0));
-    out->images.preprocessing = posterior->preprocessing;
+    crd_images_prepare(&out->images, &posterior->preprocessing);
     int64_t n_images = out->images.n_images;
     CRD_REQUIRE(n_images <= CRD_METRICS_MAX_IMAGES, CRD_ERR_USAGE,
                 "%lld images; at most %lld can be evaluated at once", (long long)n_images,
@@ -226,6 +226,7 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
     crd_evaluation evaluation = {.posterior = cli->options->arguments[0],
                                  .estimator = is_mean ? "mean" : facts.estimator,
                                  .precision = values[CRD_OPT_PRECISION].text,
+                                 .n_classes = is_first ? in.posterior->n_classes : 0,
                                  .n_draws = options.n_draws,
                                  .n_unknown = facts.n_unknown,
                                  .n_ranks = crd_comm_size(cli->comm),

@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/provenance.h"
 #include "cli/signals.h"
+#include "cli/uncertain.h"
 #include "credence/log.h"
 #include "credence/predict.h"
 #include "credence/watch.h"
@@ -34,6 +35,9 @@ typedef struct prediction {
     int64_t n_skipped;
     crd_prediction_view view;
     json_t *rows; /* NULL: text is printed */
+    crd_uncertain uncertain;
+    int has_head;
+    int is_summed; /* of many images the most uncertain are listed */
     crd_progress progress;
     crd_predict_report report;
 } prediction;
@@ -67,8 +71,14 @@ static crd_status take_summary(const crd_summary *summary, int64_t first_image, 
     crd_prediction_view_add(&p->view, summary);
     if (p->rows != NULL)
         crd_prediction_append_json(p->rows, &p->view, summary, first_image);
-    else
+    else if (p->is_summed)
+        crd_uncertain_add(&p->uncertain, summary, first_image);
+    else {
+        if (!p->has_head)
+            crd_prediction_print_head(&p->view);
+        p->has_head = 1;
         crd_prediction_print(&p->view, summary, first_image, crd_clock_now_s() - p->start_s);
+    }
     return p->file == NULL ? CRD_OK : crd_prediction_write_summary(p->file, summary, first_image);
 }
 
@@ -94,7 +104,7 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
     int has_labels = crd_dataset_is_labelled(p->images.dataset);
     if (has_labels && crd_dataset_match(p->labels, p->images.dataset, classes,
                                         p->posterior->n_classes) != CRD_OK) {
-        crd_log(CRD_LOG_INFO, "no labels are recorded: %s", crd_status_message());
+        crd_log(CRD_LOG_WARN, "no labels are recorded: %s", crd_status_message());
         has_labels = 0;
     }
     crd_prediction_meta meta = {.n_images = p->images.n_images,
@@ -105,8 +115,8 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
                                 .class_names = classes,
                                 .labels = has_labels ? p->labels : NULL,
                                 .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
-    crd_status status =
-        crd_provenance_make(&p->provenance, &p->store, p->cli, p->cli->options->arguments[0]);
+    crd_status status = crd_provenance_make(&p->provenance, &p->store, p->cli,
+                                            p->cli->options->arguments[0], p->images.dataset);
     if (status == CRD_OK && options->keep_sums) {
         status = describe_part(p, options);
         meta.n_draws = options->n_draws - options->first_draw;
@@ -131,7 +141,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
                             value_of(p, CRD_OPT_SKIP_BAD)->integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, path));
     CRD_TRY(crd_classes_require(p->posterior, path));
-    p->images.preprocessing = p->posterior->preprocessing;
+    crd_images_prepare(&p->images, &p->posterior->preprocessing);
     int64_t n_images = p->images.n_images, n_classes = p->posterior->n_classes;
     const char *type = value_of(p, CRD_OPT_TYPE)->text;
     CRD_TRY(find_estimator(&facts->i_estimator, type != NULL ? type : p->posterior->conversion.type,
@@ -162,6 +172,10 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
         .least_draws = options->n_draws,
         .n_ranks = crd_comm_size(p->cli->comm),
         .seed = options->sampler.seed};
+    crd_prediction_view_measure(&p->view);
+    p->is_summed = n_images > CRD_UNCERTAIN_FROM && !value_of(p, CRD_OPT_ALL_IMAGES)->integer;
+    if (p->is_summed)
+        CRD_TRY(crd_uncertain_init(&p->uncertain, n_classes, options->n_top));
     if (value_of(p, CRD_OPT_JSON)->integer)
         p->rows = json_array();
     CRD_TRY(open_output(p, options));
@@ -352,7 +366,11 @@ static crd_status conclude(prediction *p)
         status = crd_prediction_print_json(&p->view, p->rows, seconds, &p->report);
         p->rows = NULL;
     } else {
+        if (p->is_summed)
+            crd_uncertain_print(&p->uncertain, &p->view);
         crd_prediction_print_end(&p->view, seconds);
+        crd_remark_few(p->view.most_draws / (value_of(p, CRD_OPT_ANTITHETIC)->integer ? 2 : 1),
+                       value_of(p, CRD_OPT_ANTITHETIC)->integer ? "pairs of draws" : "draws");
     }
 cleanup:
     return status;
@@ -414,6 +432,7 @@ cleanup:
     crd_prediction_abandon(p.file);
     crd_keeper_close(&p.keeper, is_done);
     json_decref(p.rows);
+    crd_uncertain_clear(&p.uncertain);
     crd_free(p.probs);
     crd_free(p.labels);
     crd_free(p.eps);

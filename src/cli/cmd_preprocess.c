@@ -37,7 +37,7 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
                             options->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&posterior, options->arguments[0]));
     const crd_preprocessing *p = &posterior->preprocessing;
-    source.preprocessing = *p;
+    crd_images_prepare(&source, p);
     CRD_ALLOC(&tensors, source.n_images * crd_images_floats(&source), "images");
     CRD_ALLOC(&skipped, source.n_images, "images");
     CRD_ALLOC(&names, source.n_images, "names");
@@ -47,7 +47,7 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
     CRD_REQUIRE(n > 0, CRD_ERR_INPUT, "none of the %lld images can be read",
                 (long long)source.n_images);
     crd_provenance provenance;
-    CRD_TRY(crd_provenance_make(&provenance, &store, cli, options->arguments[0]));
+    CRD_TRY(crd_provenance_make(&provenance, &store, cli, options->arguments[0], source.dataset));
     CRD_TRY(
         crd_tensors_write(output, tensors, n, p->channels, p->crop, p->crop, names, &provenance));
     if (options->values[CRD_OPT_JSON].integer) {

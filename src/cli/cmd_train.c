@@ -137,11 +137,37 @@ static crd_output_kind outputs_after(const training *t)
                                                : CRD_OUTPUT_LOGITS;
 }
 
+/** Classes without names get those of the sub-folders that they were learned from: what is evaluated later
+ * must lie in folders of the same names. Only if every class has its folder. */
+static crd_status name_classes(crd_posterior *p, const crd_dataset *data, const int64_t *labels)
+{
+    crd_status status = CRD_OK;
+    int64_t n, n_named = 0;
+    const char *const *folders = crd_dataset_class_names(data, &n);
+    if (p->classes != NULL || folders == NULL || n != p->n_classes)
+        return CRD_OK;
+    CRD_ALLOC(&p->classes, n, "class names");
+    for (int64_t i = 0; i < crd_dataset_n_images(data); i++) {
+        char **name = &p->classes[labels[i]];
+        n_named += *name == NULL;
+        if (*name == NULL)
+            CRD_TRY(crd_alloc_string(name, folders[crd_dataset_label(data, i)]));
+    }
+    if (n_named == n)
+        return CRD_OK;
+    for (int64_t k = 0; k < n; k++) /* folders "1" and "01" are one class */
+        crd_free(p->classes[k]);
+    crd_free(p->classes);
+    p->classes = NULL;
+cleanup:
+    return status;
+}
+
 /** Labels of the images, -1 where there are none: without any the deterministic network can still be the teacher. */
 static crd_status match_labels(training *t)
 {
     crd_status status = CRD_OK;
-    const crd_posterior *p = t->original;
+    crd_posterior *p = t->original;
     const char *const *classes = (const char *const *)p->classes;
     int64_t n = crd_dataset_n_images(t->data);
     CRD_ALLOC(&t->labels, n, "labels");
@@ -152,7 +178,9 @@ static crd_status match_labels(training *t)
     if (!is_distilling(t))
         CRD_TRY(crd_dataset_match(t->labels, t->data, classes, p->n_classes));
     else if (crd_dataset_match(t->labels, t->data, classes, p->n_classes) != CRD_OK)
-        crd_log(CRD_LOG_INFO, "no accuracy is given: %s", crd_status_message());
+        crd_log(CRD_LOG_WARN, "no accuracy is given: %s", crd_status_message());
+    if (!is_distilling(t))
+        CRD_TRY(name_classes(p, t->data, t->labels));
 cleanup:
     return status;
 }
@@ -178,7 +206,7 @@ static crd_status open_validation(training *t)
     if (specification == NULL)
         return CRD_OK;
     CRD_TRY(crd_images_open(&v->images, &specification, 1, 0));
-    v->images.preprocessing = p->preprocessing;
+    crd_images_prepare(&v->images, &p->preprocessing);
     if (p->outputs != CRD_OUTPUT_LOGITS)
         return crd_dataset_check_targets(v->images.dataset,
                                          p->n_classes / (p->outputs == CRD_OUTPUT_NORMALS ? 2 : 1));
@@ -252,7 +280,10 @@ static crd_status open_files(training *t, shared_facts *facts)
     CRD_TRY(crd_posterior_read(&t->original, path));
     t->preprocessing = &t->original->preprocessing;
     facts->n_images = crd_dataset_n_images(t->data);
+    if (!t->augmentation.random_resized_crop) /* which takes parts of any size */
+        crd_dataset_log_fit(t->data, t->preprocessing);
     CRD_TRY(crd_train_options_make(&options, given, facts->n_images));
+    CRD_TRY(crd_train_check_batches(&options, given, t->original->network));
     t->original->outputs = outputs_after(t);
     CRD_TRY(match_labels(t));
     CRD_TRY(match_targets(t, options.loss));
@@ -260,7 +291,7 @@ static crd_status open_files(training *t, shared_facts *facts)
     facts->n_validation = t->validation.images.n_images;
     CRD_TRY(crd_train_fingerprint(t->fingerprint, t->cli, &options, t->data,
                                   t->validation.images.dataset));
-    CRD_TRY(crd_provenance_make(&t->provenance, &t->store, t->cli, path));
+    CRD_TRY(crd_provenance_make(&t->provenance, &t->store, t->cli, path, t->data));
     CRD_TRY(make_state(t, &options));
 cleanup:
     return status;

@@ -22,10 +22,12 @@ static void print_percent(const char *what, double value, double se)
 
 static void print_entropies(const crd_evaluation *e)
 {
-    printf("  entropy        %.4f ± %.4f nats", e->entropy.value, e->entropy.se);
+    printf("  entropy        %.4f ± %.4f nats", crd_printed_nats(e->entropy.value, e->n_classes),
+           e->entropy.se);
     if (e->n_draws > 1)
-        printf(" = aleatoric %.4f ± %.4f + epistemic %.4f ± %.4f", e->aleatoric.value,
-               e->aleatoric.se, e->epistemic.value, e->epistemic.se);
+        printf(" = aleatoric %.4f ± %.4f + epistemic %.4f ± %.4f",
+               crd_printed_nats(e->aleatoric.value, e->n_classes), e->aleatoric.se,
+               crd_printed_nats(e->epistemic.value, e->n_classes), e->epistemic.se);
     putchar('\n');
 }
 
@@ -122,5 +124,6 @@ crd_status crd_evaluation_print(const crd_evaluation *evaluation, int as_json)
     if (as_json)
         return crd_json_print(to_json(evaluation));
     print_text(evaluation);
+    crd_remark_few(evaluation->metrics.n_images, "images");
     return CRD_OK;
 }

@@ -17,7 +17,7 @@ enum {
 typedef struct crd_evaluation {
     const char *posterior, *estimator; /**< "mean" for the deterministic network */
     const char *precision;
-    int64_t n_draws, n_unknown; /**< images of --ood; 0: none were given */
+    int64_t n_classes, n_draws, n_unknown; /**< images of --ood; 0: none were given */
     int n_ranks;
     uint64_t seed;
     double seconds;

@@ -19,6 +19,12 @@ cleanup:
     return status;
 }
 
+void crd_images_prepare(crd_image_source *source, const crd_preprocessing *preprocessing)
+{
+    source->preprocessing = *preprocessing;
+    crd_dataset_log_fit(source->dataset, preprocessing);
+}
+
 void crd_images_close(crd_image_source *source)
 {
     for (int64_t i = 0; i < source->n_images; i++)
@@ -38,6 +44,7 @@ int64_t crd_images_floats(const crd_image_source *source)
 typedef struct image_facts {
     crd_preprocessing preprocessing;
     int64_t n_images;
+    int has_digests;
 } image_facts;
 
 static crd_status open_same(crd_image_source *source, const char *const *arguments, int n,
@@ -53,14 +60,39 @@ cleanup:
     return status;
 }
 
+/** Rank 0's digests, so that all ranks that read images know what they must find. */
+static crd_status share_digests(crd_image_source *source, crd_comm *comm, int64_t n_images)
+{
+    crd_status status = CRD_OK;
+    uint64_t *digests = NULL;
+    int is_first = crd_comm_rank(comm) == 0, reads = source->dataset != NULL;
+    if (!is_first)
+        status = crd_alloc_zeroed((void **)&digests, n_images, sizeof *digests, "digests");
+    CRD_TRY(crd_comm_agree(comm, status));
+    crd_comm_broadcast(comm, is_first ? crd_dataset_image_digests(source->dataset) : digests,
+                       n_images * (int64_t)sizeof *digests);
+    if (!is_first && reads)
+        status = crd_dataset_expect_images(source->dataset, digests);
+    CRD_TRY(crd_comm_agree(comm, status));
+cleanup:
+    crd_free(digests);
+    return status;
+}
+
 crd_status crd_images_share(crd_image_source *source, crd_comm *comm, const char *const *arguments,
                             int n, int skip_bad)
 {
-    image_facts first = {source->preprocessing, source->n_images};
+    crd_status status = CRD_OK;
+    int is_first = crd_comm_rank(comm) == 0, is_other = crd_comm_node(comm) == 0 && !is_first;
+    image_facts first = {source->preprocessing, source->n_images,
+                         is_first && crd_dataset_image_digests(source->dataset) != NULL};
     crd_comm_broadcast(comm, &first, sizeof first);
-    int is_other = crd_comm_node(comm) == 0 && crd_comm_rank(comm) > 0;
-    return crd_comm_agree(comm,
-                          is_other ? open_same(source, arguments, n, skip_bad, &first) : CRD_OK);
+    CRD_TRY(crd_comm_agree(comm,
+                           is_other ? open_same(source, arguments, n, skip_bad, &first) : CRD_OK));
+    if (first.has_digests)
+        CRD_TRY(share_digests(source, comm, first.n_images));
+cleanup:
+    return status;
 }
 
 static crd_status load_one(float *tensor, const crd_image_source *source, int64_t i)

@@ -8,7 +8,7 @@
 /** Where tensors come from. */
 typedef struct crd_image_source {
     crd_dataset *dataset;            /**< owned */
-    crd_preprocessing preprocessing; /**< set before loading */
+    crd_preprocessing preprocessing; /**< crd_images_prepare sets it before loading */
     char **names;                    /**< [n_images] owned */
     int64_t n_images;
     int skip_bad; /**< 1: an image that cannot be read is marked, not an error */
@@ -17,8 +17,10 @@ typedef struct crd_image_source {
 /** Opens the data sets of n arguments. Errors: of crd_dataset_open. Close it in any case. */
 crd_status crd_images_open(crd_image_source *out, const char *const *arguments, int n,
                            int skip_bad);
+/** Sets the preprocessing and logs how the images fit it. */
+void crd_images_prepare(crd_image_source *source, const crd_preprocessing *preprocessing);
 /** Opens the same on the other ranks of rank 0's node, where rank 0 has opened it and set its preprocessing, so that they can
- * share the reading. Collective: on comm; arguments and skip_bad equal on all ranks. Errors: also CRD_ERR_INPUT if the images are not the same
+ * share the reading, and what its digests say that they must find. Collective: on comm; arguments and skip_bad equal on all ranks. Errors: also CRD_ERR_INPUT if the images are not the same
  * any more. Close it on all ranks. */
 crd_status crd_images_share(crd_image_source *source, crd_comm *comm, const char *const *arguments,
                             int n, int skip_bad);

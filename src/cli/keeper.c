@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/integers.h"
 #include "credence/log.h"
+#include "io/atomic.h"
 
 static crd_status make_paths(crd_keeper *k, const char *output)
 {
@@ -76,6 +77,34 @@ cleanup:
     return status;
 }
 
+static crd_status open_draws(crd_keeper *k, int is_new)
+{
+    int64_t n_batches = crd_divide_up(k->n_images, k->batch);
+    if (is_new)
+        crd_atomic_guard(k->draws_path); /* nobody asks for them before there is a checkpoint */
+    return crd_draws_open(&k->draws, k->draws_path, n_batches * n_blocks(k),
+                          k->batch * k->block * k->n_classes, k->key, is_new);
+}
+
+/** Takes the checkpoint's draws over. Without them it is of no use: the run begins anew then. */
+static crd_status resume_draws(crd_keeper *k, const crd_prediction_meta *meta)
+{
+    crd_status status = crd_prediction_resume(&k->state, k->path, meta, k->key, NULL, NULL);
+    if (status != CRD_OK || k->state.n_images == 0)
+        return status;
+    status = open_draws(k, 0);
+    if (status == CRD_OK)
+        status = replay_draws(k);
+    if (status == CRD_ERR_INPUT) {
+        crd_log(CRD_LOG_WARN, "%s; the run begins anew", crd_status_message());
+        crd_draws_close(k->draws, 0);
+        k->draws = NULL;
+        status = CRD_OK;
+    }
+    crd_predict_state_clear(&k->state);
+    return status;
+}
+
 crd_status crd_keeper_open(crd_keeper *k, const crd_cli *cli, crd_prediction_file *file,
                            const crd_prediction_meta *meta, const crd_provenance *provenance,
                            crd_dataset *data, const crd_predict_options *options,
@@ -83,6 +112,7 @@ crd_status crd_keeper_open(crd_keeper *k, const crd_cli *cli, crd_prediction_fil
 {
     crd_status status = CRD_OK;
     const crd_option_value *values = cli->options->values;
+    int has_draws = meta->save_draws, resumes = values[CRD_OPT_RESUME].integer != 0;
     *k = (crd_keeper){.file = file,
                       .provenance = provenance,
                       .batch = options->sampler.batch,
@@ -93,20 +123,17 @@ crd_status crd_keeper_open(crd_keeper *k, const crd_cli *cli, crd_prediction_fil
                       .n_kept = -1};
     CRD_TRY(make_paths(k, values[CRD_OPT_OUTPUT].text));
     CRD_TRY(crd_run_key_make(k->key, cli, data));
-    if (values[CRD_OPT_RESUME].integer)
-        CRD_TRY(crd_prediction_resume(&k->state, k->path, meta, k->key, rows, payload));
-    else if (access(k->path, F_OK) == 0)
+    if (!resumes && access(k->path, F_OK) == 0)
         crd_log(CRD_LOG_WARN, "%s of an earlier run will be replaced; --resume would go on from it",
                 k->path);
+    if (resumes && has_draws)
+        CRD_TRY(resume_draws(k, meta));
+    if (resumes && (!has_draws || k->draws != NULL))
+        CRD_TRY(crd_prediction_resume(&k->state, k->path, meta, k->key, rows, payload));
+    if (has_draws && k->draws == NULL)
+        CRD_TRY(open_draws(k, 1));
     if (k->state.n_images > 0)
         k->n_kept = k->state.n_units_done;
-    if (meta->save_draws) {
-        int64_t n_batches = crd_divide_up(k->n_images, k->batch);
-        CRD_TRY(crd_draws_open(&k->draws, k->draws_path, n_batches * n_blocks(k),
-                               k->batch * k->block * k->n_classes, k->key));
-        if (k->n_kept >= 0)
-            CRD_TRY(replay_draws(k));
-    }
     if (k->n_kept >= 0)
         crd_log(CRD_LOG_INFO, "%s: going on after %lld of %lld units", k->path,
                 (long long)k->n_kept, (long long)k->state.n_units_all);
@@ -128,10 +155,12 @@ void crd_keeper_keep(crd_keeper *k, const crd_predict_state *state)
     if (status == CRD_OK)
         status = crd_prediction_keep(k->file, k->path, state, k->key, k->provenance);
     k->has_failed = status != CRD_OK;
-    if (status == CRD_OK)
+    if (status == CRD_OK) {
         k->n_kept = state->n_units_done;
-    else
+        crd_atomic_unguard(k->draws_path);
+    } else {
         crd_log(CRD_LOG_WARN, "no checkpoint: %s", crd_status_message());
+    }
 }
 
 crd_status crd_keeper_conclude(const crd_keeper *k, crd_status status)
@@ -151,7 +180,8 @@ void crd_keeper_close(crd_keeper *k, int is_done)
     if (k->path == NULL)
         return;
     /* Without a checkpoint nobody asks for the draws again. */
-    crd_draws_close(k->draws, is_done || (k->n_kept < 0 && access(k->path, F_OK) != 0));
+    crd_draws_close(k->draws, is_done || k->n_kept < 0);
+    crd_atomic_unguard(k->draws_path);
     if (is_done && crd_prediction_forget(k->path) != CRD_OK)
         crd_log(CRD_LOG_WARN, "%s", crd_status_message());
     crd_predict_state_clear(&k->state);

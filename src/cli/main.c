@@ -4,10 +4,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "cli/arguments.h"
 #include "cli/batch_job.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/output_check.h"
+#include "cli/process.h"
+#include "cli/signals.h"
+#include "io/output_lock.h"
 #include "kernels/kernels.h"
 
 static crd_status join_words(char **out, int argc, char *const *argv)
@@ -51,24 +55,47 @@ static crd_status run_command(crd_cli *cli)
                         options->n_arguments,
                         options->n_arguments < command->min_arguments ? "few" : "many",
                         command->name, command->arguments);
-    if (is_first)
-        crd_output_set_log(options->values[CRD_OPT_QUIET].integer != 0);
-    const crd_option_value *output = &options->values[CRD_OPT_OUTPUT];
-    crd_status status = crd_comm_agree(
-        cli->comm, is_first && output->given ? crd_output_check(options, output->text) : CRD_OK);
+    crd_status status =
+        crd_comm_agree(cli->comm, is_first ? crd_arguments_check(options, command) : CRD_OK);
     if (status != CRD_OK)
         return status;
-    if (command->is_parallel) {
-        if ((status = crd_comm_take_long_turns(cli->comm)) == CRD_OK)
-            status = crd_batch_job_check(cli->comm);
-        return status != CRD_OK ? status : command->run(cli);
-    }
-    return crd_comm_agree(cli->comm, is_first ? command->run(cli) : CRD_OK);
+    if (!command->is_parallel)
+        return crd_comm_agree(cli->comm, is_first ? command->run(cli) : CRD_OK);
+    status = crd_comm_agree(cli->comm, crd_gemm_init());
+    if (status == CRD_OK)
+        status = crd_comm_take_long_turns(cli->comm);
+    if (status == CRD_OK)
+        status = crd_batch_job_check(cli->comm);
+    return status == CRD_OK ? command->run(cli) : status;
 }
 
-static crd_status run_program(crd_comm *comm, int argc, char *const *argv)
+/** Rank 0's half: the log, and an output that is no input, and nobody else's. */
+static crd_status take_output(crd_output_lock **lock, const crd_options *options)
+{
+    const crd_option_value *output = &options->values[CRD_OPT_OUTPUT];
+    crd_output_set_log(options->values[CRD_OPT_QUIET].integer != 0);
+    if (!output->given || options->values[CRD_OPT_HELP].integer)
+        return CRD_OK;
+    crd_status status = crd_output_check(options, output->text);
+    return status == CRD_OK ? crd_output_lock_take(lock, output->text) : status;
+}
+
+/** Has all that was printed arrived? A full disk shows only when the last of it is written. To a stdout that was closed from the start nothing
+ * need be printed where there is an output. */
+static crd_status end_printing(const crd_process *process, const crd_option_value *output)
+{
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || (process->has_no_stdout && output->given))
+        return CRD_OK;
+    if (!output->given)
+        return CRD_FAIL(CRD_ERR_IO, "standard output: cannot be written");
+    return CRD_FAIL(CRD_ERR_IO, "standard output: cannot be written; %s is complete", output->text);
+}
+
+static crd_status run_program(crd_comm *comm, const crd_process *process, int argc,
+                              char *const *argv)
 {
     crd_status status = CRD_OK;
+    crd_output_lock *lock = NULL;
     crd_options options = {0};
     char *command_line = NULL;
     int is_first = crd_comm_rank(comm) == 0;
@@ -78,7 +105,7 @@ static crd_status run_program(crd_comm *comm, int argc, char *const *argv)
             crd_version_print();
         else if (is_first)
             crd_help_program();
-        return CRD_OK;
+        return crd_comm_agree(comm, end_printing(process, &(crd_option_value){0}));
     }
     CRD_REQUIRE(*word != '\0', CRD_ERR_USAGE, "a command is missing (see credence -h)");
     const crd_command *command = crd_command_find(word);
@@ -88,9 +115,11 @@ static crd_status run_program(crd_comm *comm, int argc, char *const *argv)
     CRD_TRY(crd_options_parse(&options, command->bit, argc - 2, argv + 2));
     CRD_TRY(crd_kernels_check());
     CRD_TRY(crd_comm_agree(comm, join_words(&command_line, argc, argv)));
-    crd_gemm_init();
+    CRD_TRY(crd_comm_agree(comm, is_first ? take_output(&lock, &options) : CRD_OK));
     CRD_TRY(run_command(&(crd_cli){command, &options, comm, command_line}));
+    CRD_TRY(crd_comm_agree(comm, end_printing(process, &options.values[CRD_OPT_OUTPUT])));
 cleanup:
+    crd_output_lock_release(lock);
     crd_free(command_line);
     crd_options_clear(&options);
     return status;
@@ -99,18 +128,14 @@ cleanup:
 int main(int argc, char **argv)
 {
     crd_comm *comm = NULL;
-    crd_status status = crd_comm_create_world(&comm);
+    crd_process process;
+    crd_status status = crd_process_begin(&process);
+    if (status == CRD_OK)
+        status = crd_comm_create_world(&comm);
+    crd_signals_clean_up();
     int is_first = comm == NULL || crd_comm_rank(comm) == 0;
-    if (status == CRD_OK) {
-        status = run_program(comm, argc, argv);
-        /* A full disk shows only when the last of stdout is written. */
-        int is_written = fflush(stdout) == 0 && !ferror(stdout);
-        crd_status local = status == CRD_OK && !is_written
-                               ? CRD_FAIL(CRD_ERR_IO, "standard output: cannot be written")
-                               : CRD_OK;
-        if (status == CRD_OK)
-            status = crd_comm_agree(comm, local);
-    }
+    if (status == CRD_OK)
+        status = run_program(comm, &process, argc, argv);
     if (status != CRD_OK && is_first)
         fprintf(stderr, "credence: %s\n", crd_status_message());
     crd_comm_destroy(comm);

@@ -1,7 +1,9 @@
 #include "cli/options.h"
 
+#include <float.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -56,29 +58,36 @@ static int find_option(unsigned command, const char *word, size_t length)
     return -1;
 }
 
-static crd_status find_choice(int64_t *index, const crd_option *option, const char *text)
+/** The choice that *text names, capitals counting as small letters: bayesian-torch writes "Flipout". */
+static crd_status find_choice(int64_t *index, const crd_option *option, const char **text)
 {
     char allowed[256] = "";
     const char *const *choices = option->choices();
     for (*index = 0; choices[*index] != NULL; (*index)++) {
-        if (strcmp(choices[*index], text) == 0)
+        if (strcasecmp(choices[*index], *text) == 0) {
+            *text = choices[*index];
             return CRD_OK;
+        }
         size_t used = strlen(allowed);
         snprintf(allowed + used, sizeof allowed - used, "%s%s", used > 0 ? ", " : "",
                  choices[*index]);
     }
-    return CRD_FAIL(CRD_ERR_USAGE, "--%s: '%s' is not one of %s", option->name, text, allowed);
+    return CRD_FAIL(CRD_ERR_USAGE, "--%s: '%s' is not one of %s", option->name, *text, allowed);
 }
 
 static crd_status set_numbers(crd_option_value *value, const crd_option *option, const char *key,
                               const char *text)
 {
-    char item[64];
+    char item[64]; /* more characters are no number that anyone means */
     value->n_numbers = 0;
     for (const char *start = text;; start++) {
         size_t length = strcspn(start, ",");
         if (value->n_numbers == CRD_OPTION_MAX_NUMBERS)
             return CRD_FAIL(CRD_ERR_USAGE, "%s: more than %d numbers", key, CRD_OPTION_MAX_NUMBERS);
+        if (length >= sizeof item)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "%s: '%.*s' is too long for a number; at most %d characters", key,
+                            (int)length, start, (int)sizeof item - 1);
         snprintf(item, sizeof item, "%.*s", (int)length, start);
         double *number = &value->numbers[value->n_numbers++];
         crd_status status;
@@ -119,7 +128,9 @@ static crd_status set_duration(double *seconds, const crd_option *option, const 
     }
     snprintf(number, sizeof number, "%.*s", (int)length, text);
     crd_status status =
-        crd_text_to_double(seconds, number, option->min / unit, option->max / unit, key);
+        length >= sizeof number
+            ? CRD_ERR_USAGE
+            : crd_text_to_double(seconds, number, option->min / unit, option->max / unit, key);
     if (status != CRD_OK)
         return CRD_FAIL(CRD_ERR_USAGE,
                         "%s: '%s' is not a duration from %g s on, as 90, 90s, 10min, 2h, 1d", key,
@@ -148,20 +159,33 @@ static crd_status set_value(crd_option_value *value, const crd_option *option, c
     case CRD_OPTION_DOUBLES:
         return set_numbers(value, option, key, text);
     case CRD_OPTION_CHOICE:
-        return find_choice(&value->integer, option, text);
+        return find_choice(&value->integer, option, &value->text);
     case CRD_OPTION_TEXT:
         return *text != '\0' ? CRD_OK : CRD_FAIL(CRD_ERR_USAGE, "%s: the value is empty", key);
     case CRD_OPTION_TEXTS:
         break;
     }
     crd_status status =
-        option->choices != NULL ? find_choice(&value->integer, option, text) : CRD_OK;
+        option->choices != NULL ? find_choice(&value->integer, option, &text) : CRD_OK;
     if (status == CRD_OK)
         status = crd_alloc_grow((void **)&value->texts, value->n_texts, value->n_texts + 1,
                                 sizeof *value->texts, key);
     if (status == CRD_OK)
         value->texts[value->n_texts++] = text;
     return status;
+}
+
+/** A number behind the value of a list: "--mean 0.5 0.5 0.5", as argparse would take it. */
+static crd_status check_list(const crd_option *option, const char *text, const char *next)
+{
+    double number;
+    int is_list = option->type == CRD_OPTION_INT64S || option->type == CRD_OPTION_DOUBLES;
+    if (is_list && crd_text_to_double(&number, next, -DBL_MAX, DBL_MAX, "next") == CRD_OK)
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "--%s: '%s' follows its value: the numbers of a list are separated by "
+                        "commas alone: --%s %s,%s",
+                        option->name, next, option->name, text, next);
+    return CRD_OK;
 }
 
 /** Takes the option at argv[i]; *used gets the number of words it took. */
@@ -184,6 +208,8 @@ static crd_status take_option(crd_options *out, unsigned command, int argc, char
         text = argv[i + 1];
         *used = 2;
     }
+    if (i + *used < argc && check_list(option, text, argv[i + *used]) != CRD_OK)
+        return CRD_ERR_USAGE;
     out->values[id].given = 1;
     return set_value(&out->values[id], option, text);
 }

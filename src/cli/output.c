@@ -94,6 +94,20 @@ const char *crd_grouped(char out[32], int64_t number)
     return out;
 }
 
+double crd_printed_nats(double nats, int64_t n_classes)
+{
+    double most = log((double)n_classes);
+    return nats > most ? most : nats > 0 || isnan(nats) ? nats : 0; /* "-0.000" means nothing */
+}
+
+void crd_remark_few(int64_t n, const char *what)
+{
+    /* The relative standard error of a standard deviation, of normal numbers. */
+    if (n >= 2 && n < 10)
+        crd_log(CRD_LOG_INFO, "± comes from %lld %s only: it is itself uncertain by about %.0f %%",
+                (long long)n, what, 100 / sqrt(2 * (double)(n - 1)));
+}
+
 json_t *crd_json_real(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();

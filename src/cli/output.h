@@ -34,6 +34,12 @@ int crd_text_width(const char *text);
 /** 11689512 as "11,689,512". */
 const char *crd_grouped(char out[32], int64_t number);
 
+/** An entropy or mutual information as it is printed: from 0 to the logarithm of the number of classes, between
+ * which the truth lies. A debiased estimate may lie outside; files and JSON hold it as it is. */
+double crd_printed_nats(double nats, int64_t n_classes);
+/** Says of how little worth a standard error over few things is: "2 draws". Nothing from 10 on. */
+void crd_remark_few(int64_t n, const char *what);
+
 /** A number, or null where it is not finite: JSON has no NaN. */
 json_t *crd_json_real(double value);
 /** A text; bytes that are no UTF-8 (file names may hold any) become "?". */
@@ -60,12 +66,20 @@ typedef struct crd_prediction_view {
         most_draws; /**< of the images so far: crd_prediction_view_add; begin at n_draws, 0 */
     int n_ranks;
     uint64_t seed;
+    /* Set by crd_prediction_view_measure. */
+    size_t folder;               /**< length of the folders that all names have in common */
+    int name_width, class_width; /**< of a line for each image */
 } crd_prediction_view;
+
+/** Measures names and classes, once for all that is printed. */
+void crd_prediction_view_measure(crd_prediction_view *view);
 
 /** Takes the numbers of draws of these images into account. */
 void crd_prediction_view_add(crd_prediction_view *view, const crd_summary *summary);
+/** The head of the lines that several images get. */
+void crd_prediction_print_head(const crd_prediction_view *view);
 /** One image: the notebook's list with errors. Several: a line each, or lists if asked for. The rows
- * of `summary` are images [first_image, + summary->n_images); the first call prints a head line. */
+ * of `summary` are images [first_image, + summary->n_images). */
 void crd_prediction_print(const crd_prediction_view *view, const crd_summary *summary,
                           int64_t first_image, double seconds);
 /** The last line, for several images. */

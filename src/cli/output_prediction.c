@@ -92,17 +92,38 @@ static void print_list(const crd_prediction_view *view, const crd_summary *s, in
     if (s->n_draws[row] > 1)
         printf("  predictive entropy %.3f ± %.3f nats = aleatoric %.3f ± %.3f + epistemic %.3f ± "
                "%.3f\n",
-               s->predictive_entropy_debiased[row], s->predictive_entropy_mcse[row],
-               s->expected_entropy[row], s->expected_entropy_mcse[row],
-               s->mutual_information_debiased[row], s->mutual_information_mcse[row]);
+               crd_printed_nats(s->predictive_entropy_debiased[row], s->n_classes),
+               s->predictive_entropy_mcse[row],
+               crd_printed_nats(s->expected_entropy[row], s->n_classes),
+               s->expected_entropy_mcse[row],
+               crd_printed_nats(s->mutual_information_debiased[row], s->n_classes),
+               s->mutual_information_mcse[row]);
     else /* one network knows nothing of its own uncertainty */
-        printf("  entropy %.3f nats\n", s->predictive_entropy[row]);
+        printf("  entropy %.3f nats\n", crd_printed_nats(s->predictive_entropy[row], s->n_classes));
 }
 
-static void print_table_head(const crd_prediction_view *view, int name_width, int class_width)
+void crd_prediction_view_measure(crd_prediction_view *view)
 {
-    crd_print_padded("image", name_width + 2);
-    crd_print_padded("class", class_width + 2);
+    view->folder = common_folder(view);
+    view->class_width = class_column(view, NULL, 32);
+    view->name_width = 5;
+    for (int64_t i = 0; i < view->n_images; i++) {
+        int w = crd_text_width(view->image_names[i] + view->folder);
+        view->name_width = w > view->name_width ? w : view->name_width;
+    }
+}
+
+static int is_list(const crd_prediction_view *view)
+{
+    return view->n_images == 1 || view->list_classes;
+}
+
+void crd_prediction_print_head(const crd_prediction_view *view)
+{
+    if (is_list(view))
+        return;
+    crd_print_padded("image", view->name_width + 2);
+    crd_print_padded("class", view->class_width + 2);
     if (view->is_adaptive)
         printf("   draws  ");
     puts(view->n_draws > 1 ? "probability, %     top-1  entropy, nats = aleatoric     + epistemic"
@@ -119,36 +140,30 @@ static void print_table_row(const crd_prediction_view *view, const crd_summary *
         printf("%8lld  ", (long long)s->n_draws[row]);
     printf("%6.2f", 100 * (double)s->probs_mean[at]);
     if (view->n_draws > 1)
-        printf(" ± %-5.2f  %6.1f %%  %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
-               100 * (double)s->probs_mcse[at],
-               100 * (double)s->votes[at] / (double)s->n_draws[row],
-               s->predictive_entropy_debiased[row], s->predictive_entropy_mcse[row],
-               s->expected_entropy[row], s->expected_entropy_mcse[row],
-               s->mutual_information_debiased[row], s->mutual_information_mcse[row]);
+        printf(
+            " ± %-5.2f  %6.1f %%  %.3f ± %.3f   %.3f ± %.3f   %.3f ± %.3f\n",
+            100 * (double)s->probs_mcse[at], 100 * (double)s->votes[at] / (double)s->n_draws[row],
+            crd_printed_nats(s->predictive_entropy_debiased[row], s->n_classes),
+            s->predictive_entropy_mcse[row],
+            crd_printed_nats(s->expected_entropy[row], s->n_classes), s->expected_entropy_mcse[row],
+            crd_printed_nats(s->mutual_information_debiased[row], s->n_classes),
+            s->mutual_information_mcse[row]);
     else
-        printf("          %.3f\n", s->predictive_entropy[row]);
+        printf("          %.3f\n", crd_printed_nats(s->predictive_entropy[row], s->n_classes));
 }
 
 void crd_prediction_print(const crd_prediction_view *view, const crd_summary *summary,
                           int64_t first_image, double seconds)
 {
-    size_t folder = common_folder(view);
-    int as_list = view->n_images == 1 || view->list_classes;
-    int class_width = as_list ? class_column(view, summary, 60) : class_column(view, NULL, 32);
-    int name_width = 5;
-    for (int64_t i = 0; i < view->n_images; i++) {
-        int w = crd_text_width(view->image_names[i] + folder);
-        name_width = w > name_width ? w : name_width;
-    }
-    if (!as_list && first_image == 0)
-        print_table_head(view, name_width, class_width);
+    int as_list = is_list(view);
+    int class_width = as_list ? class_column(view, summary, 60) : view->class_width;
     for (int64_t row = 0; row < summary->n_images; row++) {
-        const char *name = view->image_names[first_image + row] + folder;
+        const char *name = view->image_names[first_image + row] + view->folder;
         if (summary->skipped[row]) {
             crd_print_clean(name);
             puts("  skipped: cannot be read");
         } else if (!as_list) {
-            crd_print_padded(name, name_width + 2);
+            crd_print_padded(name, view->name_width + 2);
             print_table_row(view, summary, row, class_width);
         } else {
             crd_print_padded(name, view->n_images == 1 ? class_width + 5 : 0);

@@ -1,5 +1,6 @@
 #include "cli/provenance.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "cli/batch_job.h"
@@ -8,7 +9,7 @@
 #include "kernels/kernels.h"
 
 crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store, const crd_cli *cli,
-                               const char *posterior)
+                               const char *posterior, crd_dataset *data)
 {
     int n = 0;
     const crd_option *table = crd_option_table();
@@ -42,6 +43,19 @@ crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store,
             return status;
         store->keys[n] = "posterior_digest";
         store->values[n++] = store->posterior_digest;
+    }
+    if (data != NULL) {
+        uint64_t pixels;
+        crd_status status = crd_dataset_image_digest(&pixels, data);
+        if (status != CRD_OK)
+            return status;
+        snprintf(store->data_digest, sizeof store->data_digest, "%016" PRIx64,
+                 crd_dataset_digest(data));
+        snprintf(store->image_digest, sizeof store->image_digest, "%016" PRIx64, pixels);
+        store->keys[n] = "data_digest";
+        store->values[n++] = store->data_digest;
+        store->keys[n] = "images_digest";
+        store->values[n++] = store->image_digest;
     }
     if (crd_batch_job_id() != NULL) {
         store->keys[n] = "slurm_job_id";

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/build_info.h"
 #include "credence/files.h"
 #include "credence/version.h"
 #include "kernels/kernels.h"
@@ -13,43 +14,52 @@
 static int is_left_out(int id)
 {
     static const crd_option_id free_ones[] = {
-        CRD_OPT_OUTPUT,    CRD_OPT_RESUME,       CRD_OPT_CHECKPOINT_INTERVAL,
-        CRD_OPT_MAX_TIME,  CRD_OPT_HANG_TIMEOUT, CRD_OPT_JSON,
-        CRD_OPT_QUIET,     CRD_OPT_HELP,         CRD_OPT_VALIDATE,
-        CRD_OPT_SHOW_DRAWS};
+        CRD_OPT_OUTPUT,     CRD_OPT_RESUME,       CRD_OPT_CHECKPOINT_INTERVAL,
+        CRD_OPT_MAX_TIME,   CRD_OPT_HANG_TIMEOUT, CRD_OPT_JSON,
+        CRD_OPT_QUIET,      CRD_OPT_HELP,         CRD_OPT_VALIDATE,
+        CRD_OPT_SHOW_DRAWS, CRD_OPT_ALL_IMAGES};
     for (size_t i = 0; i < sizeof free_ones / sizeof *free_ones; i++)
         if ((int)free_ones[i] == id)
             return 1;
     return 0;
 }
 
-/** Value of an option such that equal values are equal texts: 1e-3 is 0.001. */
+/** Value of an option such that equal values are equal texts (1e-3 is 0.001), and others are not. */
 static const char *plain_text(char *buffer, size_t size, const crd_options *options,
                               crd_option_id id)
 {
     const crd_option_value *value = &options->values[id];
-    crd_option_type type = crd_option_table()[id].type;
     const char *text = crd_option_text(buffer, size, options, id);
+    size_t used = 0;
     if (text == NULL)
         return "default";
-    if (type == CRD_OPTION_INT64)
+    switch (crd_option_table()[id].type) {
+    case CRD_OPTION_INT64:
         snprintf(buffer, size, "%" PRId64, value->integer);
-    else if (type == CRD_OPTION_DOUBLE)
-        snprintf(buffer, size, "%.15g", value->number);
-    else
+        return buffer;
+    case CRD_OPTION_DOUBLE:
+        snprintf(buffer, size, "%.17g", value->number);
+        return buffer;
+    case CRD_OPTION_INT64S:
+    case CRD_OPTION_DOUBLES:
+        for (int64_t i = 0; i < value->n_numbers && used < size; i++)
+            used += (size_t)snprintf(buffer + used, size - used, "%s%.17g", i > 0 ? "," : "",
+                                     value->numbers[i]);
+        return buffer;
+    default:
         return text;
-    return buffer;
+    }
 }
 
 void crd_run_key_add(char key[CRD_RUN_KEY_SIZE], const char *format, ...)
 {
-    char line[512];
     size_t used = strlen(key);
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(key + used, CRD_RUN_KEY_SIZE - used, format, args);
     va_end(args);
-    snprintf(key + used, CRD_RUN_KEY_SIZE - used, "%s\n", line);
+    used += strlen(key + used);
+    snprintf(key + used, CRD_RUN_KEY_SIZE - used, "\n");
 }
 
 void crd_run_key_remove(char key[CRD_RUN_KEY_SIZE], crd_option_id option)
@@ -66,23 +76,27 @@ void crd_run_key_remove(char key[CRD_RUN_KEY_SIZE], crd_option_id option)
 
 crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, crd_dataset *data)
 {
-    char list[256], digest[CRD_FILE_DIGEST_SIZE];
+    char list[512], digest[CRD_FILE_DIGEST_SIZE];
+    uint64_t pixels;
     crd_status status = crd_file_digest(digest, cli->options->arguments[0]);
+    if (status == CRD_OK)
+        status = crd_dataset_image_digest(&pixels, data);
     if (status != CRD_OK)
         return status;
     out[0] = '\0';
     crd_run_key_add(out, "version=%s", CREDENCE_VERSION);
+    crd_run_key_add(out, "git=%s", CRD_GIT_HASH);
     for (int id = 0; id < CRD_N_OPTIONS; id++) {
         const crd_option *option = &crd_option_table()[id];
         if (!(option->commands & cli->command->bit) || is_left_out(id))
             continue;
-        crd_run_key_add(out, "--%s=%.256s", option->name,
+        crd_run_key_add(out, "--%s=%s", option->name,
                         plain_text(list, sizeof list, cli->options, (crd_option_id)id));
     }
     crd_run_key_add(out, "posterior=%s", digest);
     crd_run_key_add(out, "images=%" PRId64, crd_dataset_n_images(data));
     crd_run_key_add(out, "data=%016" PRIx64, crd_dataset_digest(data));
-    crd_run_key_add(out, "pixels=%016" PRIx64, crd_dataset_image_digest(data));
+    crd_run_key_add(out, "pixels=%016" PRIx64, pixels);
     crd_run_key_add(out, "kernels=%s", crd_kernels_get()->name);
     crd_run_key_add(out, "openblas_core=%s", crd_gemm_core());
     return CRD_OK;

@@ -18,16 +18,23 @@ static void end(int number)
     raise(number);
 }
 
+void crd_signals_clean_up(void)
+{
+    static const int ends[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU};
+    struct sigaction action = {.sa_handler = end, .sa_flags = (int)SA_RESETHAND}, before;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        /* nohup, and a shell in the background, have a signal ignored: it stays so. */
+        if (sigaction(ends[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(ends[i], &action, NULL);
+}
+
 void crd_signals_heed(void)
 {
     struct sigaction action = {.sa_handler = ask, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGUSR2, &action, NULL);
-    action.sa_handler = end;
-    action.sa_flags = (int)SA_RESETHAND;
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
 }
 
 void crd_report_hang(const char *line)

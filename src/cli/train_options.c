@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MICRO_BATCH = 32 }; /* unless it is given */
+
 /** Options that mean something only with another one, or with certain values of it. */
 static const struct {
     crd_option_id option, needed;
@@ -105,7 +107,8 @@ static crd_status make_calibration(crd_train_options *out, const crd_option_valu
 static int64_t micro_batch(const crd_option_value *values)
 {
     int64_t batch = values[CRD_OPT_BATCH_SIZE].integer;
-    int64_t most = values[CRD_OPT_MICRO_BATCH].given ? values[CRD_OPT_MICRO_BATCH].integer : 32;
+    int64_t most =
+        values[CRD_OPT_MICRO_BATCH].given ? values[CRD_OPT_MICRO_BATCH].integer : MICRO_BATCH;
     return batch < most ? batch : most;
 }
 
@@ -147,6 +150,45 @@ cleanup:
     return status;
 }
 
+/** The fewest images of a micro-batch, over the whole batches of an epoch and its last one. */
+static int64_t fewest_images(int64_t n_images, int64_t batch_size, int64_t micro)
+{
+    int64_t fewest = INT64_MAX, sizes[] = {batch_size, n_images % batch_size};
+    for (int k = n_images >= batch_size ? 0 : 1; k < 2; k++)
+        if (sizes[k] > 0) {
+            int64_t rest = sizes[k] % micro;
+            int64_t n = rest > 0 ? rest : micro;
+            fewest = n < fewest ? n : fewest;
+        }
+    return fewest;
+}
+
+/** The nearest larger batch size that leaves no image alone, its micro-batches following it; 0: none is near. */
+static int64_t better_batch_size(int64_t n_images, int64_t batch_size)
+{
+    for (int64_t batch = batch_size + 1; batch < batch_size + 64; batch++)
+        if (fewest_images(n_images, batch, batch < MICRO_BATCH ? batch : MICRO_BATCH) > 1)
+            return batch;
+    return 0;
+}
+
+crd_status crd_train_check_batches(const crd_train_options *made, const crd_options *options,
+                                   const crd_network *network)
+{
+    int64_t n = made->n_images, batch = made->batch_size, micro = made->gradient.micro_batch;
+    char better[48] = "another --batch-size or --micro-batch";
+    if (!made->gradient.batch_norm_train ||
+        crd_gradient_check_images(network, fewest_images(n, batch, micro)) == CRD_OK)
+        return CRD_OK;
+    int64_t other = better_batch_size(n, batch);
+    if (other > 0 && !options->values[CRD_OPT_MICRO_BATCH].given)
+        snprintf(better, sizeof better, "--batch-size %lld", (long long)other);
+    return CRD_FAIL(CRD_ERR_USAGE,
+                    "of %lld images in batches of %lld and micro-batches of %lld one comes alone, "
+                    "but %s; take %s, or --batch-norm eval",
+                    (long long)n, (long long)batch, (long long)micro, crd_status_message(), better);
+}
+
 int crd_train_augmentation(crd_augmentation *out, const crd_options *options)
 {
     const crd_option_value *augment = &options->values[CRD_OPT_AUGMENT];
@@ -164,9 +206,12 @@ int crd_train_augmentation(crd_augmentation *out, const crd_options *options)
 
 crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
                                  const crd_train_options *made, crd_dataset *data,
-                                 const crd_dataset *validation)
+                                 crd_dataset *validation)
 {
+    uint64_t pixels;
     crd_status status = crd_run_key_make(out, cli, data);
+    if (status == CRD_OK && validation != NULL)
+        status = crd_dataset_image_digest(&pixels, validation);
     if (status != CRD_OK)
         return status;
     crd_run_key_remove(out, CRD_OPT_EPOCHS);
@@ -174,8 +219,10 @@ crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
         crd_run_key_remove(out, CRD_OPT_T_MAX);
         crd_run_key_add(out, "--t-max=%" PRId64, made->schedule.t_max);
     }
-    if (validation != NULL)
+    if (validation != NULL) {
         crd_run_key_add(out, "validation=%016" PRIx64, crd_dataset_digest(validation));
+        crd_run_key_add(out, "validation_pixels=%016" PRIx64, pixels);
+    }
     if (cli->options->values[CRD_OPT_LOCAL_STEPS].integer > 1)
         crd_run_key_add(out, "ranks=%d", crd_comm_size(cli->comm));
     return CRD_OK;

@@ -12,6 +12,11 @@
 crd_status crd_train_options_make(crd_train_options *out, const crd_options *options,
                                   int64_t n_images);
 
+/** Finds before the first step that batch norm would get an image alone, of which it can make no statistics. Errors:
+ * CRD_ERR_USAGE, with a batch size that does better. */
+crd_status crd_train_check_batches(const crd_train_options *made, const crd_options *options,
+                                   const crd_network *network);
+
 /** 1 if any change of the images was asked for. */
 int crd_train_augmentation(crd_augmentation *out, const crd_options *options);
 
@@ -19,6 +24,6 @@ int crd_train_augmentation(crd_augmentation *out, const crd_options *options);
  * steps the ranks are too. `validation` may be NULL. Errors: the posterior cannot be read. */
 crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
                                  const crd_train_options *made, crd_dataset *data,
-                                 const crd_dataset *validation);
+                                 crd_dataset *validation);
 
 #endif

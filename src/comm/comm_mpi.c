@@ -8,12 +8,13 @@
 #include "base/alloc.h"
 #include "base/integers.h"
 #include "base/text.h"
+#include "comm/node_memory.h"
 
 /* Large transfers go in pieces: MPI counts are ints. */
 enum { PIECE_BYTES = 1 << 30, PIECE_NUMBERS = 1 << 26, PAGE = 4096 };
 
 typedef struct mpi_shared {
-    MPI_Win window;
+    crd_node_memory memory;
     MPI_Request request;
 } mpi_shared;
 
@@ -118,47 +119,25 @@ static void mpi_node_barrier(crd_comm *comm)
 static crd_status mpi_shared_create(crd_shared *shared)
 {
     crd_comm *comm = shared->comm;
-    crd_status status = CRD_OK;
     mpi_shared *block = NULL;
-    status = crd_alloc_zeroed((void **)&block, 1, sizeof *block, "shared block");
+    crd_status status = crd_alloc_zeroed((void **)&block, 1, sizeof *block, "shared block");
     status = crd_comm_agree(comm, status);
+    if (status == CRD_OK)
+        status = crd_node_memory_create(&block->memory, comm, shared->n_bytes);
     if (status != CRD_OK) {
         crd_free(block);
         return status;
     }
-    /* The leader owns all of the node's copy. Whether the memory is there is told by the return code. */
-    MPI_Comm node = crd_mpi_body_of(comm)->node;
-    MPI_Aint bytes = comm->node_rank == 0 ? (MPI_Aint)shared->n_bytes : 0;
-    void *own;
-    MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
-    int code = MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, node, &own, &block->window);
-    MPI_Comm_set_errhandler(node, MPI_ERRORS_ARE_FATAL);
-    if (code != MPI_SUCCESS)
-        status = CRD_FAIL(CRD_ERR_INTERNAL, "no %lld bytes of memory to share on a node",
-                          (long long)shared->n_bytes);
-    status = crd_comm_agree(comm, status);
-    if (status != CRD_OK) {
-        crd_free(block);
-        return status;
-    }
-    int unit;
     block->request = MPI_REQUEST_NULL;
-    MPI_Win_shared_query(block->window, 0, &bytes, &unit, &shared->data);
-    MPI_Win_lock_all(MPI_MODE_NOCHECK, block->window);
-    if (comm->node_rank == 0)
-        memset(shared->data, 0, (size_t)shared->n_bytes);
+    shared->data = block->memory.data;
     shared->body = block;
-    MPI_Win_sync(block->window);
-    mpi_node_barrier(comm);
-    MPI_Win_sync(block->window);
     return CRD_OK;
 }
 
 static void mpi_shared_destroy(crd_shared *shared)
 {
     mpi_shared *block = shared->body;
-    MPI_Win_unlock_all(block->window);
-    MPI_Win_free(&block->window);
+    crd_node_memory_destroy(&block->memory);
     crd_free(block);
 }
 
@@ -166,7 +145,7 @@ static void mpi_shared_begin(crd_shared *shared, int64_t n_bytes)
 {
     mpi_shared *block = shared->body;
     crd_mpi_body *body = crd_mpi_body_of(shared->comm);
-    MPI_Win_sync(block->window);
+    crd_node_memory_sync(&block->memory);
     if (body->leaders == MPI_COMM_NULL || shared->comm->n_nodes == 1)
         return;
     int pages = (int)((n_bytes + PAGE - 1) / PAGE); /* up to 8 TiB */
@@ -187,10 +166,10 @@ static void mpi_shared_end(crd_shared *shared)
     mpi_shared *block = shared->body;
     double start = crd_clock_now_s();
     MPI_Wait(&block->request, MPI_STATUS_IGNORE);
-    MPI_Win_sync(block->window);
+    crd_node_memory_sync(&block->memory);
     crd_mpi_count(shared->comm, 0, 0, start);
     mpi_node_barrier(shared->comm);
-    MPI_Win_sync(block->window);
+    crd_node_memory_sync(&block->memory);
 }
 
 static void mpi_shared_gather(crd_shared *shared, const int64_t *begin)
@@ -200,7 +179,7 @@ static void mpi_shared_gather(crd_shared *shared, const int64_t *begin)
     mpi_shared *block = shared->body;
     int64_t n_calls = 0, n_bytes = 0;
     double start = crd_clock_now_s();
-    MPI_Win_sync(block->window);
+    crd_node_memory_sync(&block->memory);
     if (comm->node_rank == 0)
         for (int k = 1; k < comm->n_nodes; k++)
             for (int64_t at = begin[k]; at < begin[k + 1]; at += PIECE_BYTES) {
@@ -213,7 +192,7 @@ static void mpi_shared_gather(crd_shared *shared, const int64_t *begin)
                 n_calls += comm->node == k || comm->node == 0;
                 n_bytes += comm->node == k ? piece : 0;
             }
-    MPI_Win_sync(block->window);
+    crd_node_memory_sync(&block->memory);
     crd_mpi_count(comm, n_calls, n_bytes, start);
 }
 

@@ -71,10 +71,12 @@ crd_status crd_batches_create(crd_batches **out, crd_comm *comm, const crd_batch
     CRD_TRY(crd_comm_agree(comm, crd_alloc_zeroed((void **)&b, 1, sizeof *b, "batches")));
     b->comm = comm;
     b->plan = *plan;
+    if (b->plan.batch_size > b->plan.n_images) /* a batch is never larger than the data */
+        b->plan.batch_size = b->plan.n_images;
     b->hooks = hooks;
-    b->layout = make_layout(plan);
-    b->per_epoch = (plan->n_images + plan->batch_size - 1) / plan->batch_size;
-    b->skipped = plan->first_place / plan->batch_size;
+    b->layout = make_layout(&b->plan);
+    b->per_epoch = (plan->n_images + b->plan.batch_size - 1) / b->plan.batch_size;
+    b->skipped = plan->first_place / b->plan.batch_size;
     b->n = (plan->n_epochs - plan->first_epoch) * b->per_epoch - b->skipped;
     for (int i = 0; i < 2; i++)
         CRD_TRY(crd_shared_create(&b->blocks[i], comm, b->layout.n_bytes));

@@ -15,6 +15,7 @@
 #include "credence/image.h"
 #include "credence/log.h"
 #include "image/colour.h"
+#include "image/formats.h"
 
 enum {
     FEED_BYTES = 65536, /* Pillow's block; what follows the last row is only looked at within it */
@@ -166,6 +167,18 @@ static crd_status decode_guarded(decoder *d)
     return decode(d);
 }
 
+static crd_status refuse_format(const uint8_t *bytes, size_t n_bytes, const char *name)
+{
+    const char *format = crd_format_of_bytes(bytes, n_bytes);
+    if (format == NULL)
+        return CRD_FAIL(CRD_ERR_INPUT, "%s: is not a JPEG file", name);
+    return CRD_FAIL(CRD_ERR_INPUT,
+                    "%s: is %s, not a JPEG file; to convert it: `convert IMAGE -quality 95 "
+                    "IMAGE.jpg` of ImageMagick, or "
+                    "PIL.Image.open(IMAGE).convert('RGB').save('IMAGE.jpg', quality=95)",
+                    name, format);
+}
+
 crd_status crd_image_decode(crd_image *out, const uint8_t *bytes, size_t n_bytes, int64_t channels,
                             const char *name)
 {
@@ -177,7 +190,7 @@ crd_status crd_image_decode(crd_image *out, const uint8_t *bytes, size_t n_bytes
     if (n_bytes == 0)
         return CRD_FAIL(CRD_ERR_INPUT, "%s: is empty", name);
     if (n_bytes < sizeof start_of_jpeg || memcmp(bytes, start_of_jpeg, sizeof start_of_jpeg) != 0)
-        return CRD_FAIL(CRD_ERR_INPUT, "%s: is not a JPEG file", name);
+        return refuse_format(bytes, n_bytes, name);
 
     decoder d = {.n_unfed = n_bytes, .out = out, .channels = channels, .name = name};
     d.jpeg.err = jpeg_std_error(&d.error);

@@ -22,8 +22,7 @@ struct crd_dataset {
     char **classes;
     int64_t n_classes;
     char name[CRD_SOURCE_NAME_SIZE];
-    int has_image_digest;
-    uint64_t image_digest;
+    uint64_t *digests; /* [n_images] of stored bytes when the run began; NULL: not asked for */
 };
 
 static const struct form {
@@ -146,7 +145,13 @@ void crd_dataset_close(crd_dataset *dataset)
     crd_free(dataset->classes);
     crd_free(dataset->sources);
     crd_free(dataset->first);
+    crd_free(dataset->digests);
     crd_free(dataset);
+}
+
+const crd_source *crd_dataset_source(const crd_dataset *dataset, int64_t k)
+{
+    return k < dataset->n_sources ? dataset->sources[k] : NULL;
 }
 
 int64_t crd_dataset_n_images(const crd_dataset *dataset)
@@ -241,6 +246,34 @@ cleanup:
     return status;
 }
 
+static crd_status load_tensor(float *out, const crd_source *source, int64_t within,
+                              const crd_preprocessing *p, const crd_augmentation *a,
+                              const crd_visit *visit)
+{
+    char name[CRD_SOURCE_NAME_SIZE];
+    if (!source->holds_tensors)
+        return load_image(out, source, within, p, a->random_resized_crop, visit);
+    source->kind->name(name, source, within);
+    if (a->random_resized_crop)
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "%s: float32 images cannot be resized: no random resized crop", name);
+    return source->kind->load_tensor(out, source, within, p);
+}
+
+/* Is image i still what it was? Asked after it has been loaded, or could not be. */
+static crd_status check_unchanged(const crd_dataset *dataset, int64_t i, crd_status loaded)
+{
+    int64_t within;
+    const crd_source *source = source_of(&within, dataset, i);
+    if (dataset->digests == NULL || (loaded != CRD_OK && loaded != CRD_ERR_INPUT) ||
+        dataset->digests[i] == source->kind->digest(0, source, within))
+        return loaded;
+    char name[CRD_SOURCE_NAME_SIZE];
+    source->kind->name(name, source, within);
+    /* Not an error of the input, which could be skipped: the answer would depend on the moment. */
+    return CRD_FAIL(CRD_ERR_IO, "%s: has changed since the run began", name);
+}
+
 crd_status crd_dataset_load(float *out, crd_dataset *dataset, int64_t i,
                             const crd_preprocessing *preprocessing,
                             const crd_augmentation *augmentation, uint64_t seed, int64_t epoch)
@@ -257,15 +290,7 @@ crd_status crd_dataset_load(float *out, crd_dataset *dataset, int64_t i,
     CRD_REQUIRE(a->padded_crop >= 0 && a->padded_crop <= p->crop, CRD_ERR_USAGE,
                 "padded crop: %lld pixels are not from 0 to %lld, the network's side",
                 (long long)a->padded_crop, (long long)p->crop);
-    if (source->holds_tensors) {
-        char name[CRD_SOURCE_NAME_SIZE];
-        source->kind->name(name, source, within);
-        CRD_REQUIRE(!a->random_resized_crop, CRD_ERR_USAGE,
-                    "%s: float32 images cannot be resized: no random resized crop", name);
-        CRD_TRY(source->kind->load_tensor(out, source, within, p));
-    } else {
-        CRD_TRY(load_image(out, source, within, p, a->random_resized_crop, &visit));
-    }
+    CRD_TRY(check_unchanged(dataset, i, load_tensor(out, source, within, p, a, &visit)));
     if (a->flip || a->padded_crop > 0)
         crd_tensor_move_random(out, p, a->padded_crop, a->flip, &visit);
 cleanup:
@@ -290,17 +315,38 @@ uint64_t crd_dataset_digest(const crd_dataset *dataset)
     return digest;
 }
 
-uint64_t crd_dataset_image_digest(crd_dataset *dataset)
+crd_status crd_dataset_image_digest(uint64_t *out, crd_dataset *dataset)
 {
-    if (dataset->has_image_digest)
-        return dataset->image_digest;
-    uint64_t digest = 0;
-    for (int64_t k = 0; k < dataset->n_sources; k++) {
-        const crd_source *source = dataset->sources[k];
-        for (int64_t i = 0; i < source->n_images; i++)
-            digest = source->kind->digest(digest, source, i);
+    crd_status status = CRD_OK;
+    int64_t n = crd_dataset_n_images(dataset);
+    uint64_t *digests = NULL;
+    if (dataset->digests == NULL) {
+        CRD_ALLOC(&digests, n, "digests of the images");
+        for (int64_t i = 0; i < n; i++) {
+            int64_t within;
+            const crd_source *source = source_of(&within, dataset, i);
+            digests[i] = source->kind->digest(0, source, within);
+        }
+        dataset->digests = digests;
     }
-    dataset->image_digest = digest;
-    dataset->has_image_digest = 1;
-    return digest;
+    *out = XXH3_64bits(dataset->digests, (size_t)n * sizeof *dataset->digests);
+cleanup:
+    return status;
+}
+
+uint64_t *crd_dataset_image_digests(crd_dataset *dataset)
+{
+    return dataset->digests;
+}
+
+crd_status crd_dataset_expect_images(crd_dataset *dataset, const uint64_t *digests)
+{
+    crd_status status = CRD_OK;
+    int64_t n = crd_dataset_n_images(dataset);
+    crd_free(dataset->digests);
+    dataset->digests = NULL;
+    CRD_ALLOC(&dataset->digests, n, "digests of the images");
+    memcpy(dataset->digests, digests, (size_t)n * sizeof *digests);
+cleanup:
+    return status;
 }

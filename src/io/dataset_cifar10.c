@@ -1,12 +1,13 @@
 /* CIFAR-10's binary version: files of records, each a label and three planes of 32 x 32 bytes. */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "credence/log.h"
 #include "io/dataset_source.h"
 
@@ -70,16 +71,15 @@ static crd_status measure(cifar_source *cifar, const char *folder, const char *c
     for (int k = 0; files[k] != NULL; k++) {
         size_t size = strlen(folder) + strlen(files[k]) + 2;
         int64_t bytes;
+        int fd;
         CRD_ALLOC(&cifar->paths[k], size, "path");
         cifar->n_files = k + 1;
         snprintf(cifar->paths[k], size, "%s/%s", folder, files[k]);
-        CRD_TRY(crd_source_file_size(&bytes, cifar->paths[k]));
+        CRD_TRY(crd_file_open(&fd, &bytes, cifar->paths[k], CRD_SOURCE_MAX_BYTES / MAX_FILES));
+        close(fd);
         CRD_REQUIRE(bytes > 0 && bytes % RECORD == 0, CRD_ERR_INPUT,
                     "%s: %lld bytes are not a whole number of CIFAR-10 records of %d bytes",
                     cifar->paths[k], (long long)bytes, RECORD);
-        CRD_REQUIRE(bytes <= CRD_SOURCE_MAX_BYTES / MAX_FILES, CRD_ERR_INPUT,
-                    "%s: %lld bytes; a CIFAR-10 file may have at most %lld here", cifar->paths[k],
-                    (long long)bytes, (long long)(CRD_SOURCE_MAX_BYTES / MAX_FILES));
         if (bytes / RECORD != N_FILE_IMAGES)
             crd_log(CRD_LOG_WARN, "%s: %lld images; as distributed it has %d", cifar->paths[k],
                     (long long)(bytes / RECORD), N_FILE_IMAGES);
@@ -92,13 +92,11 @@ cleanup:
 static crd_status read_records(cifar_source *cifar, int k)
 {
     crd_status status = CRD_OK;
-    size_t n = (size_t)(cifar->first[k + 1] - cifar->first[k]);
-    FILE *file = fopen(cifar->paths[k], "rb");
-    CRD_REQUIRE(file != NULL, CRD_ERR_IO, "%s: cannot be opened: %s", cifar->paths[k],
-                strerror(errno));
-    CRD_REQUIRE(fread(cifar->records + cifar->first[k] * RECORD, RECORD, n, file) == n, CRD_ERR_IO,
-                "%s: cannot be read: %s", cifar->paths[k],
-                ferror(file) ? strerror(errno) : "it has become shorter");
+    int64_t n_bytes = (cifar->first[k + 1] - cifar->first[k]) * RECORD;
+    int fd;
+    CRD_TRY(crd_file_open(&fd, NULL, cifar->paths[k], CRD_SOURCE_MAX_BYTES / MAX_FILES));
+    CRD_TRY(
+        crd_file_read(cifar->records + cifar->first[k] * RECORD, fd, n_bytes, 0, cifar->paths[k]));
     for (int64_t i = cifar->first[k]; i < cifar->first[k + 1]; i++) {
         int label = cifar->records[i * RECORD];
         CRD_REQUIRE(label < N_CLASSES, CRD_ERR_INPUT, "%s[%lld]: label %d; CIFAR-10 has 0 to %d",
@@ -106,8 +104,8 @@ static crd_status read_records(cifar_source *cifar, int k)
         cifar->source.labels[i] = label;
     }
 cleanup:
-    if (file != NULL)
-        fclose(file);
+    if (fd >= 0)
+        close(fd);
     return status;
 }
 
@@ -135,6 +133,7 @@ crd_status crd_source_open_cifar10(crd_source **out, const char *path)
     const char *const *files = choose_files(folder);
     CRD_TRY(measure(cifar, folder, files));
     cifar->source.n_images = cifar->first[cifar->n_files];
+    cifar->source.size = (crd_image){.width = SIDE, .height = SIDE, .channels = PLANES};
     CRD_ALLOC(&cifar->records, cifar->source.n_images * RECORD, folder);
     CRD_ALLOC(&cifar->source.labels, cifar->source.n_images, "labels");
     for (int k = 0; k < cifar->n_files; k++)

@@ -2,7 +2,6 @@
  * ImageFolder. Only names are kept: one long text, and where each begins. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "credence/log.h"
+#include "image/formats.h"
 #include "io/dataset_source.h"
 
 enum { DEEPEST = 32 };
@@ -25,7 +26,8 @@ typedef struct file_list {
     int64_t capacity;
     /* Of listing only. */
     int64_t n_loose;            /* images that lie in no sub-folder */
-    int64_t n_ignored;          /* other files */
+    int64_t n_pictures;         /* images of other formats */
+    int64_t n_ignored;          /* other files, those too */
     char ignored[NAME_MAX + 1]; /* the first of them */
 } file_list;
 
@@ -54,7 +56,8 @@ static crd_status load_file(crd_image *out, const crd_source *source, int64_t i,
 
 static uint64_t digest_file(uint64_t digest, const crd_source *source, int64_t i)
 {
-    int fd = open(path_of(source, i), O_RDONLY | O_CLOEXEC);
+    int fd;
+    (void)crd_file_open(&fd, NULL, path_of(source, i), CRD_IMAGE_MAX_FILE_BYTES);
     digest = crd_source_digest_file(digest, fd, 0, -1); /* fd -1: an error of reading */
     if (fd >= 0)
         close(fd);
@@ -129,6 +132,16 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* The first one is named; a picture goes before what is none. */
+static void ignore_file(file_list *list, const char *name)
+{
+    int is_picture = crd_format_is_picture_name(name);
+    if (list->n_ignored == 0 || (is_picture && list->n_pictures == 0))
+        snprintf(list->ignored, sizeof list->ignored, "%s", name);
+    list->n_ignored++;
+    list->n_pictures += is_picture;
+}
+
 static crd_status add_folder(file_list *list, const char *folder, int64_t label, int depth);
 
 static crd_status add_class_folder(file_list *list, const char *path, const char *name)
@@ -170,8 +183,8 @@ static crd_status add_folder(file_list *list, const char *folder, int64_t label,
         } else if (is_there && is_jpeg_name(name)) {
             CRD_TRY(add_image(list, path, label));
             list->n_loose += depth == 0;
-        } else if (list->n_ignored++ == 0) {
-            snprintf(list->ignored, sizeof list->ignored, "%s", name);
+        } else {
+            ignore_file(list, name);
         }
     }
 cleanup:
@@ -194,6 +207,11 @@ crd_status crd_source_open_folder(crd_source **out, const char *path)
         folder[length - 1] = '\0';
     CRD_TRY(add_folder(list, folder, -1, 0));
     crd_source *source = &list->source;
+    CRD_REQUIRE(
+        source->n_images > 0 || list->n_pictures == 0, CRD_ERR_INPUT,
+        "%s: this folder holds no .jpg or .jpeg file, but %lld image%s of other formats, first "
+        "%s; to convert them: `mogrify -format jpg -quality 95 *` of ImageMagick",
+        path, (long long)list->n_pictures, list->n_pictures == 1 ? "" : "s", list->ignored);
     CRD_REQUIRE(source->n_images > 0, CRD_ERR_INPUT, "%s: this folder holds no .jpg or .jpeg file",
                 path);
     CRD_REQUIRE(list->n_loose == 0 || list->n_loose == source->n_images, CRD_ERR_INPUT,
@@ -205,8 +223,9 @@ crd_status crd_source_open_folder(crd_source **out, const char *path)
         source->labels = NULL;
     }
     if (list->n_ignored > 0)
-        crd_log(CRD_LOG_INFO, "%s: ignored what is not named .jpg or .jpeg: %lld file%s, first %s",
-                path, (long long)list->n_ignored, list->n_ignored == 1 ? "" : "s", list->ignored);
+        crd_log(list->n_pictures > 0 ? CRD_LOG_WARN : CRD_LOG_INFO,
+                "%s: ignored what is not named .jpg or .jpeg: %lld file%s, first %s", path,
+                (long long)list->n_ignored, list->n_ignored == 1 ? "" : "s", list->ignored);
     *out = source;
     list = NULL;
 cleanup:

@@ -3,15 +3,17 @@
  * from their place in the file, row by row on demand; others (chunked, compressed) are held in
  * memory. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "io/dataset_source.h"
 #include "io/h5.h"
 
@@ -137,6 +139,7 @@ static crd_status check_images(h5_source *h5, crd_h5 *file)
     h5->channels = dims[1];
     h5->height = dims[2];
     h5->width = dims[3];
+    h5->source.size = (crd_image){.width = dims[3], .height = dims[2], .channels = dims[1]};
     h5->image_bytes = count / dims[0] * crd_h5_type_size(h5->type);
     CRD_REQUIRE(h5->image_bytes <= INT64_MAX / dims[0], CRD_ERR_INPUT,
                 "%s: %s: shape %s is impossible", h5->path, h5->images,
@@ -159,13 +162,23 @@ static crd_status find_rows(h5_source *h5, crd_h5 *file)
         CRD_TRY(crd_h5_read(h5->held, file, h5->images, h5->type, NULL, NULL));
         return CRD_OK;
     }
-    CRD_TRY(crd_source_file_size(&file_bytes, h5->path));
+    CRD_TRY(crd_file_open(&h5->fd, &file_bytes, h5->path, INT64_MAX));
     CRD_REQUIRE(bytes <= file_bytes - h5->offset, CRD_ERR_INPUT,
                 "%s: %s: truncated: it reaches beyond the end of the file", h5->path, h5->images);
-    h5->fd = open(h5->path, O_RDONLY | O_CLOEXEC);
-    CRD_REQUIRE(h5->fd >= 0, CRD_ERR_IO, "%s: cannot be opened: %s", h5->path, strerror(errno));
 cleanup:
     return status;
+}
+
+/* Remembers a dataset whose name may have been meant for labels. */
+static crd_status note_similar(const char *path, void *payload)
+{
+    static const char *const names[] = {"label", "labels", "target", "class", "classes", "y"};
+    crd_source *source = payload;
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        if (strcasecmp(path + 1, names[k]) == 0)
+            snprintf(source->no_labels, sizeof source->no_labels,
+                     "the file has no dataset " LABELS ", but %.60s", path);
+    return CRD_OK;
 }
 
 static crd_status read_labels(h5_source *h5, crd_h5 *file)
@@ -177,7 +190,7 @@ static crd_status read_labels(h5_source *h5, crd_h5 *file)
     char text[CRD_SHAPE_TEXT_SIZE];
     CRD_TRY(crd_h5_exists(&is_there, file, LABELS));
     if (!is_there)
-        return CRD_OK;
+        return crd_h5_visit_datasets(file, "/", note_similar, &h5->source);
     CRD_TRY(crd_h5_dataset_info(&type, &shape, file, LABELS));
     CRD_REQUIRE(type == CRD_H5_UINT8 || type == CRD_H5_INT32 || type == CRD_H5_INT64, CRD_ERR_INPUT,
                 "%s: %s: elements are %s; uint8, int32 and int64 (little endian) are allowed",

@@ -4,11 +4,13 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <xxhash.h>
 #include <zlib.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "io/dataset_source.h"
 
 enum { TYPE_UINT8 = 8, MAX_DIMS = 3, DEFLATE_MAX_RATIO = 1032 };
@@ -86,11 +88,12 @@ static crd_status read_idx(uint8_t **out, int64_t dims[MAX_DIMS], const char *pa
     crd_status status = CRD_OK;
     gzFile file = NULL;
     int64_t file_bytes, n = 1;
+    int fd;
     uint8_t header[4 + 4 * MAX_DIMS];
     *out = NULL;
-    CRD_TRY(crd_source_file_size(&file_bytes, path));
-    file = gzopen(path, "rb");
-    CRD_REQUIRE(file != NULL, CRD_ERR_IO, "%s: cannot be opened", path);
+    CRD_TRY(crd_file_open(&fd, &file_bytes, path, CRD_SOURCE_MAX_BYTES));
+    file = gzdopen(fd, "rb");
+    CRD_REQUIRE(file != NULL, CRD_ERR_INTERNAL, "%s: out of memory", path);
     CRD_TRY(read_bytes(header, file, 4, path));
     CRD_REQUIRE(header[0] == 0 && header[1] == 0, CRD_ERR_INPUT, "%s: is not an IDX file", path);
     CRD_REQUIRE(header[2] == TYPE_UINT8 && header[3] == n_dims, CRD_ERR_INPUT,
@@ -115,7 +118,9 @@ static crd_status read_idx(uint8_t **out, int64_t dims[MAX_DIMS], const char *pa
     CRD_TRY(check_end(file, path));
 cleanup:
     if (file != NULL)
-        gzclose_r(file);
+        gzclose_r(file); /* the descriptor too */
+    else if (fd >= 0)
+        close(fd);
     return status;
 }
 
@@ -152,6 +157,7 @@ crd_status crd_source_open_idx(crd_source **out, const char *path)
     idx->source.n_images = dims[0];
     idx->height = dims[1];
     idx->width = dims[2];
+    idx->source.size = (crd_image){.width = idx->width, .height = idx->height, .channels = 1};
     CRD_REQUIRE(idx->height <= CRD_IMAGE_MAX_PIXELS / idx->width, CRD_ERR_INPUT,
                 "%s: %lld x %lld pixels; at most %d in all are allowed", idx->path,
                 (long long)idx->width, (long long)idx->height, CRD_IMAGE_MAX_PIXELS);

@@ -1,55 +1,29 @@
-/* Which of a network's classes the labels of a data set are. */
-#include <ctype.h>
+/* The labels of a data set as classes of a network, and a word on how they were found. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "credence/dataset.h"
+#include "credence/log.h"
+#include "io/dataset_source.h"
+#include "io/label_rule.h"
 
-/* "208, Labrador_retriever" without its number. */
-static const char *bare_class(const char *name)
+/* A folder and its class: enough to see whether it is the class that was meant. */
+static void say_rule(crd_label_rule rule, const char *const *folders, const int64_t *meaning,
+                     int64_t n_folders, const char *const *class_names)
 {
-    const char *c = name;
-    while (isdigit((unsigned char)*c))
-        c++;
-    return c > name && strncmp(c, ", ", 2) == 0 ? c + 2 : name;
-}
-
-/* ImageNet has two cranes and two maillots: a bare name counts only if it is the only one. */
-static int64_t class_by_name(const char *const *class_names, int64_t n_classes, const char *name)
-{
-    int64_t found = -1, n_found = 0;
-    for (int64_t k = 0; class_names != NULL && k < n_classes; k++) {
-        if (strcmp(class_names[k], name) == 0)
-            return k;
-        if (strcmp(bare_class(class_names[k]), name) == 0) {
-            found = k;
-            n_found++;
-        }
-    }
-    return n_found == 1 ? found : -1;
-}
-
-/* meaning[n_folders]: the class of each sub-folder. */
-static crd_status match_folders(int64_t *meaning, const char *const *folders, int64_t n_folders,
-                                const char *const *class_names, int64_t n_classes)
-{
-    int64_t odd = -1; /* the first one that is no class */
-    for (int64_t k = n_folders - 1; k >= 0; k--) {
-        meaning[k] = class_by_name(class_names, n_classes, folders[k]);
-        if (meaning[k] < 0)
-            odd = k;
-    }
-    if (odd < 0)
-        return CRD_OK;
-    if (n_folders != n_classes)
-        return CRD_FAIL(
-            CRD_ERR_INPUT,
-            "sub-folder '%s' is no class of the network, and there are %lld sub-folders "
-            "for its %lld classes",
-            folders[odd], (long long)n_folders, (long long)n_classes);
-    for (int64_t k = 0; k < n_folders; k++)
-        meaning[k] = k;
-    return CRD_OK;
+    static const char *const rules[] = {
+        [CRD_LABELS_BY_NAME] = "the sub-folders have the names of classes",
+        [CRD_LABELS_BY_NUMBER] = "the sub-folders are class numbers",
+        [CRD_LABELS_SORTED] = "no sub-folder is named like a class: they are numbered in sorted "
+                              "order"};
+    int64_t last = n_folders - 1, k = meaning[last];
+    int is_number = folders[last][strspn(folders[last], "0123456789")] == '\0';
+    int is_doubtful = rule == CRD_LABELS_SORTED && (class_names != NULL || is_number);
+    crd_log(is_doubtful ? CRD_LOG_WARN : CRD_LOG_INFO,
+            class_names != NULL ? "labels: %s; '%s', the last of %lld, is class %lld, '%s'"
+                                : "labels: %s; '%s', the last of %lld, is class %lld%s",
+            rules[rule], folders[last], (long long)n_folders, (long long)k,
+            class_names != NULL ? class_names[k] : "");
 }
 
 crd_status crd_dataset_match(int64_t *labels, crd_dataset *dataset, const char *const *class_names,
@@ -59,11 +33,14 @@ crd_status crd_dataset_match(int64_t *labels, crd_dataset *dataset, const char *
     int64_t *meaning = NULL;
     int64_t n_folders, n_images = crd_dataset_n_images(dataset);
     const char *const *folders = crd_dataset_class_names(dataset, &n_folders);
-    CRD_REQUIRE(crd_dataset_is_labelled(dataset), CRD_ERR_INPUT, "%s: this image has no label",
-                crd_dataset_name(dataset, 0));
+    crd_label_rule rule;
+    const char *why = crd_dataset_source(dataset, 0)->no_labels;
+    CRD_REQUIRE(crd_dataset_is_labelled(dataset), CRD_ERR_INPUT, "%s: this image has no label%s%s",
+                crd_dataset_name(dataset, 0), *why != '\0' ? ": " : "", why);
     if (folders != NULL) {
         CRD_ALLOC(&meaning, n_folders, "classes");
-        CRD_TRY(match_folders(meaning, folders, n_folders, class_names, n_classes));
+        CRD_TRY(crd_label_rule_apply(&rule, meaning, folders, n_folders, class_names, n_classes));
+        say_rule(rule, folders, meaning, n_folders, class_names);
     }
     for (int64_t i = 0; i < n_images; i++) {
         int64_t label = crd_dataset_label(dataset, i);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <xxhash.h>
@@ -69,16 +68,4 @@ uint64_t crd_source_digest_file(uint64_t digest, int fd, int64_t offset, int64_t
 void crd_source_number_name(char out[CRD_SOURCE_NAME_SIZE], const char *path, int64_t i)
 {
     snprintf(out, CRD_SOURCE_NAME_SIZE, "%s[%lld]", path, (long long)i);
-}
-
-crd_status crd_source_file_size(int64_t *out, const char *path)
-{
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return CRD_FAIL(errno == EACCES || errno == EIO ? CRD_ERR_IO : CRD_ERR_INPUT,
-                        "%s: cannot be opened: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return CRD_FAIL(CRD_ERR_INPUT, "%s: is not a regular file", path);
-    *out = (int64_t)info.st_size;
-    return CRD_OK;
 }

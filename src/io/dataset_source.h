@@ -2,7 +2,7 @@
 #ifndef CRD_IO_DATASET_SOURCE_H
 #define CRD_IO_DATASET_SOURCE_H
 
-#include "credence/image.h"
+#include "credence/dataset.h"
 
 /** Bytes of the longest name of an image with its final zero: a path, and a number in brackets. */
 #define CRD_SOURCE_NAME_SIZE 4160
@@ -32,8 +32,10 @@ struct crd_source {
     int64_t *labels; /**< [n_images], from 0; NULL: none */
     char **classes;  /**< [n_classes] names of the labels, sorted; NULL: labels are mere numbers */
     int64_t n_classes;
-    float *targets; /**< [n_images][n_targets], finite; NULL: none */
+    char no_labels[160]; /**< why there are none, if there is a word to say; else empty */
+    float *targets;      /**< [n_images][n_targets], finite; NULL: none */
     int64_t n_targets;
+    crd_image size;    /**< of every image, without pixels; width 0: each has its own */
     int holds_tensors; /**< 1: load_tensor serves, 0: load */
 };
 
@@ -44,6 +46,8 @@ crd_status crd_source_open_folder(crd_source **out, const char *path);  /**< of 
 crd_status crd_source_open_idx(crd_source **out, const char *path);     /**< IMAGES[,LABELS] */
 crd_status crd_source_open_cifar10(crd_source **out, const char *path); /**< FOLDER[:train|:test] */
 crd_status crd_source_open_hdf5(crd_source **out, const char *path);
+/** Source k of a data set, NULL behind the last. */
+const crd_source *crd_dataset_source(const crd_dataset *dataset, int64_t k);
 /** Frees all; NULL is allowed. */
 void crd_source_close(crd_source *source);
 
@@ -54,7 +58,5 @@ crd_status crd_source_image(crd_image *out, const uint8_t *planes, int64_t n_pla
 void crd_source_number_name(char out[CRD_SOURCE_NAME_SIZE], const char *path, int64_t i);
 /** `digest` chained with n_bytes of a file from `offset` on, or with the reason why they cannot be read; n_bytes < 0: to its end. */
 uint64_t crd_source_digest_file(uint64_t digest, int fd, int64_t offset, int64_t n_bytes);
-/** Bytes of the regular file at `path`. Errors: CRD_ERR_INPUT: anything else. */
-crd_status crd_source_file_size(int64_t *out, const char *path);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -29,8 +30,28 @@ static crd_status failed(const crd_draws_file *file, int error)
     return CRD_FAIL(CRD_ERR_IO, "%s: cannot be written: %s", file->path, strerror(error));
 }
 
+/* A run that begins makes a file of its own: what is there under the name may be a link to something else. */
+static int open_new(const char *path)
+{
+    if (unlink(path) != 0 && errno != ENOENT)
+        return -1;
+    return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static int open_old(const char *path)
+{
+    struct stat info;
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink != 1)) {
+        close(fd);
+        errno = EEXIST;
+        return -1;
+    }
+    return fd;
+}
+
 crd_status crd_draws_open(crd_draws_file **out, const char *path, int64_t n_records,
-                          int64_t n_floats, const char *key)
+                          int64_t n_floats, const char *key, int is_new)
 {
     crd_status status = CRD_OK;
     crd_draws_file *file = NULL;
@@ -40,14 +61,15 @@ crd_status crd_draws_open(crd_draws_file **out, const char *path, int64_t n_reco
     file->seed = XXH3_64bits(key, strlen(key));
     CRD_TRY(crd_alloc_string(&file->path, path));
     CRD_ALLOC(&file->record, record_bytes(file), "record of draws");
-    file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    int is_new = file->fd >= 0;
-    if (!is_new && errno == EEXIST)
-        file->fd = open(path, O_RDWR | O_CLOEXEC);
-    if (file->fd < 0)
-        CRD_TRY(failed(file, errno));
     CRD_REQUIRE(n_records <= (INT64_MAX - 1) / record_bytes(file), CRD_ERR_IO,
                 "%s: %lld records of draws cannot be stored", path, (long long)n_records);
+    file->fd = is_new ? open_new(path) : open_old(path);
+    if (file->fd < 0 && !is_new)
+        CRD_TRY(CRD_FAIL(CRD_ERR_INPUT, "%s: the draws of this run are not there: %s", path,
+                         errno == EEXIST || errno == ELOOP ? "is no plain file of one name"
+                                                           : strerror(errno)));
+    if (file->fd < 0)
+        CRD_TRY(failed(file, errno));
     int error = posix_fallocate(file->fd, 0, (off_t)(n_records * record_bytes(file)));
     if (error == EOPNOTSUPP || error == EINVAL || error == ENOSYS)
         error = 0;
@@ -106,10 +128,8 @@ crd_status crd_draws_read(float *values, crd_draws_file *file, int64_t i, int64_
     memcpy(&digest, file->record, HEADER);
     memcpy(values, file->record + HEADER, (size_t)n * sizeof *values);
     if (done < bytes || digest != checksum(file, i, values, n))
-        return CRD_FAIL(
-            CRD_ERR_INPUT,
-            "%s: record %lld is damaged or missing: without --resume the run begins anew",
-            file->path, (long long)i);
+        return CRD_FAIL(CRD_ERR_INPUT, "%s: record %lld is damaged or missing", file->path,
+                        (long long)i);
     return CRD_OK;
 }
 

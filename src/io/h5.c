@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "io/h5_private.h"
 
 _Static_assert(CRD_MAX_DIMS <= H5S_MAX_RANK, "every shape must be an HDF5 shape");
@@ -185,6 +186,9 @@ static crd_status file_make(crd_h5 **out, const char *path, const char *name, in
         H5_TRY(file, "", "created", file->id = H5Fcreate(path, H5F_ACC_TRUNC, creation, access));
         CRD_TRY(crd_h5_reserve(file, 0));
     } else {
+        int fd; /* HDF5 would wait for a pipe */
+        CRD_TRY(crd_file_open(&fd, NULL, path, INT64_MAX));
+        close(fd);
         H5_TRY(file, "", "opened", file->id = H5Fopen(path, H5F_ACC_RDONLY, access));
     }
 cleanup:

@@ -1,18 +1,23 @@
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "io/writer.h"
 
 int crd_file_is_hdf5(const char *path)
 {
     static const char signature[] = "\x89HDF\r\n\x1a\n";
     char start[sizeof signature - 1];
-    FILE *file = fopen(path, "rb");
-    int is = file != NULL && fread(start, sizeof start, 1, file) == 1 &&
+    int64_t n_bytes;
+    int fd;
+    if (crd_file_open(&fd, &n_bytes, path, INT64_MAX) != CRD_OK)
+        return 0;
+    int is = n_bytes >= (int64_t)sizeof start &&
+             crd_file_read(start, fd, sizeof start, 0, path) == CRD_OK &&
              memcmp(start, signature, sizeof start) == 0;
-    if (file != NULL)
-        fclose(file);
+    close(fd);
     return is;
 }
 

@@ -223,7 +223,8 @@ static crd_status read_generation(const char *path, void *payload)
                 crd_kind_name(kind));
     CRD_TRY(crd_generations_check(h5, fingerprint_path, r->fingerprint));
     CRD_TRY(read_state(r->state, h5, r));
-    CRD_TRY(replay_rows(h5, r));
+    if (r->rows != NULL)
+        CRD_TRY(replay_rows(h5, r));
 cleanup:
     crd_h5_discard(h5);
     if (status != CRD_OK)

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "credence/files.h"
 
 enum { MAGIC_SIZE = 16, SUPERBLOCK_SIZE = 48, DIGEST_CHUNK = 1 << 20 };
@@ -149,8 +150,6 @@ static crd_status verify(unsigned char stored[CRD_SEAL_SIZE], int fd, const char
     struct stat info;
     unsigned char computed[CRD_SEAL_SIZE];
     CRD_REQUIRE(fstat(fd, &info) == 0, CRD_ERR_IO, "%s: %s", path, strerror(errno));
-    CRD_REQUIRE(!S_ISDIR(info.st_mode), CRD_ERR_INPUT, "%s: is a folder, not a file", path);
-    CRD_REQUIRE(S_ISREG(info.st_mode), CRD_ERR_INPUT, "%s: is not a regular file", path);
     CRD_REQUIRE(info.st_size > 0, CRD_ERR_INPUT, "%s: empty", path);
     int64_t size = info.st_size, length = size - CRD_SEAL_SIZE;
     if (length < 0 || read_at(fd, stored, CRD_SEAL_SIZE, length) != CRD_SEAL_SIZE ||
@@ -169,12 +168,11 @@ cleanup:
 
 static crd_status verify_path(unsigned char stored[CRD_SEAL_SIZE], const char *path)
 {
-    /* Without O_NONBLOCK a named pipe would be waited for. */
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return CRD_FAIL(errno == ENOENT || errno == ENOTDIR ? CRD_ERR_INPUT : CRD_ERR_IO,
-                        "%s: cannot be opened: %s", path, strerror(errno));
-    crd_status status = verify(stored, fd, path);
+    int fd;
+    crd_status status = crd_file_open(&fd, NULL, path, INT64_MAX);
+    if (status != CRD_OK)
+        return status;
+    status = verify(stored, fd, path);
     close(fd);
     return status;
 }

@@ -1,6 +1,7 @@
 #include <cblas.h>
 #include <limits.h>
 
+#include "base/alloc.h"
 #include "kernels/kernels.h"
 
 /* The BLAS counts in int. Longer products are cut; where a leading dimension does not fit, the
@@ -49,9 +50,19 @@ void crd_gemm(float *c, int64_t ldc, const float *a, int64_t lda, const float *b
     crd_gemm_transposed(c, ldc, a, lda, b, ldb, m, n, k, beta, 0);
 }
 
-void crd_gemm_init(void)
+crd_status crd_gemm_init(void)
 {
+    /* The first product that is not small maps a buffer, which stays. OpenBLAS tries for ever if it cannot. */
+    enum { BUFFER_BYTES = 128 << 20, SIDE = 128 };
+    crd_status status = CRD_OK;
+    float *matrix = NULL;
     openblas_set_num_threads(1);
+    CRD_TRY(crd_alloc_probe(BUFFER_BYTES, "matrix products"));
+    CRD_ALLOC(&matrix, 2 * SIDE * SIDE, "matrix");
+    crd_gemm(matrix + SIDE * SIDE, SIDE, matrix, SIDE, matrix, SIDE, SIDE, SIDE, SIDE, 0);
+cleanup:
+    crd_free(matrix);
+    return status;
 }
 
 const char *crd_gemm_core(void)

@@ -54,8 +54,8 @@ void crd_gemm_transposed(float *c, int64_t ldc, const float *a, int64_t lda, con
                          int64_t ldb, int64_t m, int64_t n, int64_t k, float beta,
                          unsigned transposed);
 
-/** One BLAS thread in this process; called once at start by the program. */
-void crd_gemm_init(void);
+/** One BLAS thread in this process, and its buffer; called once at start by the program. Errors: CRD_ERR_INTERNAL: no room for the buffer. */
+crd_status crd_gemm_init(void);
 
 /** Name of the OpenBLAS core in use, for provenance ("Haswell", "Cooperlake"). Static text. */
 const char *crd_gemm_core(void);

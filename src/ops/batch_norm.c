@@ -159,9 +159,9 @@ static crd_status check_batch(const crd_graph_op *op, int64_t n_images)
 {
     if (n_images * op->shape.dims[1] * op->shape.dims[2] < 2)
         return CRD_FAIL(CRD_ERR_USAGE,
-                        "op '%s': batch norm in training needs more than one value a channel; take "
-                        "larger micro-batches",
-                        op->name);
+                        "op '%s': batch norm in training needs more than one value a channel, and "
+                        "of one image it has %lld x %lld",
+                        op->name, (long long)op->shape.dims[1], (long long)op->shape.dims[2]);
     return CRD_OK;
 }
 

@@ -183,20 +183,46 @@ static double finish_class(crd_summary *s, int64_t at, const crd_accumulator_vie
     return variance;
 }
 
+/* Does class a come before class b: is it more probable, or as probable with a smaller number? */
+static int is_before(const float *probs, int64_t a, int64_t b)
+{
+    return probs[a] != probs[b] ? probs[a] > probs[b] : a < b;
+}
+
+/* Restores a heap of n classes, the last of which in order is at its root, from place k down. */
+static void sink(int64_t *heap, int64_t n, int64_t k, const float *probs)
+{
+    for (int64_t child; (child = 2 * k + 1) < n; k = child) {
+        if (child + 1 < n && is_before(probs, heap[child], heap[child + 1]))
+            child++;
+        if (is_before(probs, heap[child], heap[k]))
+            return;
+        int64_t moved = heap[k];
+        heap[k] = heap[child];
+        heap[child] = moved;
+    }
+}
+
+/* The first n_top of all classes: a heap of the first ones so far, which is then sorted in place. */
 static void finish_top(crd_summary *s, int64_t image)
 {
     const float *probs = s->probs_mean + image * s->n_classes;
-    int64_t *top = s->top_class + image * s->n_top;
-    for (int64_t k = 0; k < s->n_top; k++) {
-        int64_t best = -1;
-        for (int64_t c = 0; c < s->n_classes; c++) {
-            /* Behind the one chosen before: less probable, or as probable with a larger number. */
-            int behind = k == 0 || probs[c] < probs[top[k - 1]] ||
-                         (probs[c] == probs[top[k - 1]] && c > top[k - 1]);
-            if (behind && (best < 0 || probs[c] > probs[best]))
-                best = c;
-        }
-        top[k] = best;
+    int64_t *top = s->top_class + image * s->n_top, n = s->n_top;
+    for (int64_t k = 0; k < n; k++)
+        top[k] = k;
+    for (int64_t k = n / 2 - 1; k >= 0; k--)
+        sink(top, n, k, probs);
+    for (int64_t c = n; c < s->n_classes; c++) {
+        if (!is_before(probs, c, top[0]))
+            continue;
+        top[0] = c;
+        sink(top, n, 0, probs);
+    }
+    while (n > 1) {
+        int64_t last = top[0];
+        top[0] = top[--n];
+        top[n] = last;
+        sink(top, n, 0, probs);
     }
 }
 

@@ -123,7 +123,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s ARCH SIZE CHANNELS ESTIMATOR BATCH STEPS\n", argv[0]);
         return CRD_ERR_USAGE;
     }
-    crd_gemm_init();
+    CRD_TRY(crd_gemm_init());
     CRD_TRY(crd_zoo_build(&network, argv[1], atoi(argv[3]), atoi(argv[2]), 0));
     CRD_TRY(crd_posterior_create(&posterior, network));
     fill(posterior);

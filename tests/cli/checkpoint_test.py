@@ -165,9 +165,34 @@ class Checkpoint(program.Case):
         content = bytearray(path.read_bytes())
         content[next(i for i, byte in enumerate(content) if byte) + 20] ^= 1
         path.write_bytes(content)
-        self.assertIn("p.h5.ckpt.draws: record", self.stop("--save-draws", code=INPUT).err)
-        path.unlink()
-        self.assertIn("p.h5.ckpt.draws: record", self.stop("--save-draws", code=INPUT).err)
+        kept = (self.work / "p.h5.ckpt").read_bytes()
+        self.begins_anew("p.h5.ckpt.draws: record 0 is damaged or missing")
+        (self.work / "p.h5.ckpt").write_bytes(kept)
+        self.begins_anew("p.h5.ckpt.draws: the draws of this run are not there: No such file or directory")
+        # The user's file, under the name of the draws by a link, is left as it is.
+        for make in (os.symlink, os.link):
+            (self.work / "p.h5.ckpt").write_bytes(kept)
+            (self.work / "mine").write_bytes(b"my own")
+            make("mine" if make is os.symlink else self.work / "mine", path)
+            self.begins_anew("p.h5.ckpt.draws: the draws of this run are not there: is no plain file of one name")
+            self.assertEqual((self.work / "mine").read_bytes(), b"my own")
+            make("mine" if make is os.symlink else self.work / "mine", path)
+            result = run(*self.command, "-o", "p.h5", "--save-draws", folder=self.work)
+            self.assertEqual(result.codes, [0], result.err)
+            self.assertEqual((self.work / "mine").read_bytes(), b"my own")
+            self.clear("p.h5", "mine")
+
+    def begins_anew(self, reason):
+        """What was lost is done again: a job that always resumes is not stuck."""
+        result = self.stop("--save-draws", code=0)
+        self.assertEqual(result.err, f"credence: warning: {reason}; the run begins anew\n")
+        self.assertEqual(self.succeed("inspect", "p.h5", "--datasets"), self.expected[("--save-draws",)])
+        self.assertEqual(result.out.splitlines()[:-1], self.rows)
+        self.clear("p.h5")
+
+    def clear(self, *names):
+        for name in names:
+            (self.work / name).unlink()
 
     def test_checkpoint_that_cannot_be_written(self):
         (self.work / "p.h5.ckpt").mkdir()

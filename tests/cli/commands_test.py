@@ -280,7 +280,10 @@ class Commands(program.Case):
         """Colour images of 32 x 32 pixels for a network of gray ones with 28 x 28: luma, and the middle."""
         pixels = np.random.default_rng(1).integers(0, 256, (4, 3, 32, 32), np.uint8)
         (self.work / "test_batch.bin").write_bytes(b"".join(bytes([k]) + pixels[k].tobytes() for k in range(4)))
-        self.succeed("preprocess", self.posterior, f"cifar10:{self.work}:test", "-o", "t.h5")
+        self.assertEqual(program.convert(self.work / "cut.h5", "--resize", 0).codes, [0])
+        result = run("preprocess", "cut.h5", f"cifar10:{self.work}:test", "-o", "t.h5", folder=self.work)
+        self.assertEqual(result.codes, [0])
+        self.assertIn("test_batch.bin[0]: colours become grey", result.err)
         with h5py.File(self.work / "t.h5") as file:
             tensors = file["constant_data/images"][:]
         gray = [np.asarray(PIL.Image.fromarray(p.transpose(1, 2, 0)).convert("L"))[2:30, 2:30] for p in pixels]

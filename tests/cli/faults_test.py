@@ -152,6 +152,35 @@ class Faults(program.Case):
         self.fails(USAGE, ["--moped-delta", "--moped"], *convert, "--moped-delta", "0.1", ranks=(1,))
         self.fails(USAGE, ["--sd", "3", "1"], *convert, "--sd", "0.1,0.2,0.3", ranks=(1,))
 
+    def test_pipes_and_devices_are_refused_wherever_a_file_is_named(self):
+        """None is waited for and none is read: it would have no end."""
+        folder = self.folder / "endless"
+        (folder / "in").mkdir(parents=True)
+        os.mkfifo(folder / "pipe")
+        (folder / "zero.jpg").symlink_to("/dev/zero")
+        os.mkfifo(folder / "in" / "image.jpg")
+        (folder / "cifar").mkdir()
+        os.mkfifo(folder / "cifar" / "data_batch_1.bin")
+        why = "is not a regular file"
+        for name in ("pipe", "zero.jpg", "in"):
+            self.predict(INPUT, [name, why], self.posterior, folder / name)
+            self.predict(INPUT, [name, why], self.posterior, SHIRT, folder / name, ranks=(1,))
+        for form in (f"idx:{folder / 'pipe'}", f"idx:{folder / 'zero.jpg'}", f"cifar10:{folder / 'cifar'}"):
+            self.predict(INPUT, [str(folder), why], self.posterior, form, ranks=(1,))
+        for path in (folder / "pipe", folder / "zero.jpg", "/dev/zero"):
+            self.predict(INPUT, [str(path), why], path, SHIRT, ranks=(1,))
+            self.fails(INPUT, [str(path), why], "predict", self.posterior, SHIRT, "--import-eps", path)
+            self.fails(INPUT, [str(path), why], "inspect", path, ranks=(1,))
+            self.fails(INPUT, [str(path), why], "merge", path, "-o", "out.h5", ranks=(1,))
+            convert = ("convert", "--arch", "cifar_resnet8", "-o", "out.h5")
+            self.fails(INPUT, [str(path), why], *convert, "--weights", path)
+            self.fails(INPUT, [str(path), why], *convert, "--classes", path)
+        result = run("predict", self.posterior, folder / "in", folder / "zero.jpg", SHIRT, "--draws", 4, "--skip-bad", "-o",
+                     "p.h5", ranks=3, folder=self.work)
+        self.assertEqual(result.codes, [0] * 3, result.err)
+        with h5py.File(self.work / "p.h5") as file:
+            self.assertEqual(list(file["predictive/skipped"]), [1, 1, 0])
+
     def test_numbers(self):
         for text in ("0", "-5", "1e99", "abc", "", "67108865"):
             self.fails(USAGE, ["--draws", f"'{text}'", "67108864"], "predict", self.posterior, SHIRT, "--draws", text,

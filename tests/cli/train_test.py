@@ -227,7 +227,7 @@ class Train(program.Case):
         labelled = self.folder / "labelled.h5"
         self.fails(INPUT, ["plain.h5[0]", "no label"], self.posterior, self.folder / "plain.h5")
         self.fails(INPUT, ["wrong.h5[9]", "label 10", "0 to 9"], self.posterior, self.folder / "wrong.h5")
-        self.fails(INPUT, ["'cat'", "2 sub-folders", "10 classes"], self.posterior, self.folder / "pets")
+        self.fails(INPUT, ["'cat' is no class", "0 to 9"], self.posterior, self.folder / "pets")
         self.fails(INPUT, ["no label"], self.posterior, labelled, "--validate", self.folder / "plain.h5")
         self.fails(USAGE, ["--epochs"], self.posterior, labelled, "--epochs", "0")
         self.fails(USAGE, ["--optimizer"], self.posterior, labelled, "--optimizer", "adm")

@@ -1,16 +1,18 @@
 /* Loaded before the C library (LD_PRELOAD): lets the N-th call of a kind fail. FAIL_CALL=KIND:N[:sticky]; KIND is write (on files below
- * FAIL_BELOW), sync, rename or malloc (of the program's own code: MPI and others do not survive theirs). FAIL_MARK is a file that is made
- * when it has happened. */
+ * FAIL_BELOW), sync, rename, lock (of open files), memfd or malloc (of the program's own code: MPI and others do not survive theirs). FAIL_MARK is a file
+ * that is made when it has happened. SWAP_FILE: once this file has been opened SWAP_AT times, a link to SWAP_FOR takes its place. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -87,6 +89,49 @@ int rename(const char *from, const char *to)
 {
     int (*real)(const char *, const char *) = (int (*)(const char *, const char *))next("rename");
     return fails("rename") ? (errno = EIO, -1) : real(from, to);
+}
+
+int fcntl(int fd, int command, ...)
+{
+    int (*real)(int, int, void *) = (int (*)(int, int, void *))next("fcntl");
+    va_list args;
+    va_start(args, command);
+    void *argument = va_arg(args, void *);
+    va_end(args);
+    if (command == F_OFD_SETLK && fails("lock"))
+        return errno = ENOLCK, -1;
+    return real(fd, command, argument);
+}
+
+int memfd_create(const char *name, unsigned flags)
+{
+    int (*real)(const char *, unsigned) = (int (*)(const char *, unsigned))next("memfd_create");
+    return fails("memfd") ? (errno = ENOSYS, -1) : real(name, flags);
+}
+
+static void swap(const char *path)
+{
+    static _Atomic int n_opened;
+    const char *file = getenv("SWAP_FILE"), *other = getenv("SWAP_FOR"), *at = getenv("SWAP_AT");
+    char link[PATH_MAX];
+    if (file == NULL || other == NULL || at == NULL || strcmp(path, file) != 0 ||
+        atomic_fetch_add(&n_opened, 1) + 1 != atoi(at))
+        return;
+    snprintf(link, sizeof link, "%s.%ld", file, (long)getpid());
+    if (symlink(other, link) == 0)
+        syscall(SYS_rename, link, file);
+}
+
+int open(const char *path, int flags, ...)
+{
+    int (*real)(const char *, int, mode_t) = (int (*)(const char *, int, mode_t))next("open");
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    int fd = real(path, flags, mode);
+    swap(path);
+    return fd;
 }
 
 /* crd_alloc_zeroed takes its memory with it. */

@@ -1,7 +1,12 @@
 #include "crd_test.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/text.h"
 
 static void status_keeps_one_clean_line(void **state)
@@ -95,6 +100,46 @@ static void clock_goes_forward(void **state)
     assert_true(crd_clock_now_s() >= a);
 }
 
+/* What a user may name by mistake or malice: each refused at once, none waited for. */
+static void only_regular_files_are_opened(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/credence-file-XXXXXX", path[64], pipe_path[64], link_path[64];
+    char *bytes;
+    int64_t n_bytes;
+    int fd;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/file", folder);
+    snprintf(pipe_path, sizeof pipe_path, "%s/pipe", folder);
+    snprintf(link_path, sizeof link_path, "%s/link", folder);
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    assert_int_equal(symlink("/dev/zero", link_path), 0);
+    const char *const refused[] = {pipe_path, link_path, "/dev/zero", "/dev/tty"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        assert_fails(crd_file_open(&fd, NULL, refused[i], INT64_MAX), CRD_ERR_INPUT,
+                     "is not a regular file");
+        assert_int_equal(fd, -1);
+    }
+    assert_fails(crd_file_load(&bytes, &n_bytes, folder, 9), CRD_ERR_INPUT, "is a folder");
+    assert_fails(crd_file_load(&bytes, &n_bytes, path, 9), CRD_ERR_INPUT, "file: cannot be opened");
+    fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, "123456789", 9), 9);
+    close(fd);
+    assert_ok(crd_file_load(&bytes, &n_bytes, path, 9));
+    assert_int_equal(n_bytes, 9);
+    assert_string_equal(bytes, "123456789");
+    assert_fails(crd_file_load(&bytes, &n_bytes, path, 8), CRD_ERR_INPUT, "at most 8 are allowed");
+    assert_null(bytes);
+    assert_ok(crd_file_open(&fd, &n_bytes, path, 9));
+    assert_fails(crd_file_read(path, fd, 3, 7, "file"), CRD_ERR_IO, "became shorter");
+    close(fd);
+    snprintf(path, sizeof path, "%s/file", folder);
+    unlink(path);
+    unlink(pipe_path);
+    unlink(link_path);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +149,7 @@ int main(void)
         cmocka_unit_test(large_blocks_are_apart),
         cmocka_unit_test(distance_counts_edits),
         cmocka_unit_test(clock_goes_forward),
+        cmocka_unit_test(only_regular_files_are_opened),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -433,9 +433,9 @@ static float draw_value(int64_t record, int i)
     return (float)(100 * record + i);
 }
 
-static void open_draws(crd_draws_file **file)
+static void open_draws(crd_draws_file **file, int is_new)
 {
-    assert_ok(crd_draws_open(file, victim, N_RECORDS, RECORD_FLOATS, key));
+    assert_ok(crd_draws_open(file, victim, N_RECORDS, RECORD_FLOATS, key, is_new));
 }
 
 /* Returns how many of the records are refused; those that are not are right. */
@@ -443,7 +443,7 @@ static int count_refused(int64_t *first)
 {
     crd_draws_file *file;
     int n = 0;
-    open_draws(&file);
+    open_draws(&file, 0);
     for (int64_t r = 0; r < N_RECORDS; r++) {
         float values[RECORD_FLOATS];
         char words[40];
@@ -465,7 +465,7 @@ static void damaged_draws_are_refused(void **state)
     (void)state;
     crd_draws_file *file;
     int64_t first = -1, size = N_RECORDS * RECORD_BYTES;
-    open_draws(&file);
+    open_draws(&file, 1);
     for (int64_t r = 0; r < N_RECORDS; r++) {
         float values[RECORD_FLOATS];
         for (int i = 0; i < RECORD_FLOATS; i++)

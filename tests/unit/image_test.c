@@ -65,6 +65,11 @@ static void check_pixels(const char *line)
     if (XXH3_64bits(image.pixels, (size_t)(width * height * channels)) != digest)
         fail_msg("other pixels than Pillow's: %s", line);
     crd_image_clear(&image);
+    crd_image size;
+    assert_ok(crd_image_measure(&size, image_path(name)));
+    assert_int_equal(size.width, width);
+    assert_int_equal(size.height, height);
+    assert_int_equal(size.channels, strncmp(name, "gray", 4) == 0 ? 1 : 3);
 }
 
 static void check_tensor(const char *line)
@@ -159,7 +164,8 @@ static void files_that_are_no_images_are_refused(void **state)
     (void)state;
     crd_image image;
     assert_fails(crd_image_read(&image, GOLDEN "none.jpg", 3), CRD_ERR_INPUT, "none.jpg: cannot");
-    assert_fails(crd_image_read(&image, GOLDEN "images", 3), CRD_ERR_INPUT, "is a directory");
+    assert_fails(crd_image_read(&image, GOLDEN "images", 3), CRD_ERR_INPUT,
+                 "is a folder, not a file");
     assert_fails(crd_image_read(&image, "/dev/zero", 3), CRD_ERR_INPUT, "not a regular file");
     assert_fails(crd_image_read(&image, GOLDEN "images.txt", 3), CRD_ERR_INPUT, "not a JPEG");
     char path[] = "/tmp/credence-image-XXXXXX";
@@ -170,6 +176,57 @@ static void files_that_are_no_images_are_refused(void **state)
     unlink(path);
     assert_fails(crd_image_read(&image, image_path("gray"), 2), CRD_ERR_USAGE, "1 or 3");
     assert_null(image.pixels);
+}
+
+static void what_other_formats_are_is_said_and_how_they_become_jpeg(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *bytes;
+    } formats[] = {{"a PNG image", "\x89PNG\r\n\x1a\n...."},
+                   {"a GIF image", "GIF89a......"},
+                   {"a BMP image", "BM.........."},
+                   {"a TIFF image", "II*\0........"},
+                   {"a TIFF image", "MM\0*........"},
+                   {"a WebP image", "RIFF....WEBP"},
+                   {"an HEIF or AVIF image", "....ftypheic"},
+                   {"a JPEG XL image", "\xff\x0a.........."},
+                   {"a JPEG 2000 image", "\0\0\0\x0cjP  \r\n\x87\n"}};
+    for (size_t k = 0; k < sizeof formats / sizeof *formats; k++) {
+        crd_image image;
+        const uint8_t *bytes = (const uint8_t *)formats[k].bytes;
+        char text[128];
+        snprintf(text, sizeof text, "x.jpg: is %s, not a JPEG file; to convert it",
+                 formats[k].name);
+        assert_fails(crd_image_decode(&image, bytes, 12, 3, "x.jpg"), CRD_ERR_INPUT, text);
+        assert_fails(crd_image_decode(&image, bytes, 2, 3, "x.jpg"), CRD_ERR_INPUT, "not a JPEG");
+    }
+}
+
+static void a_size_is_found_only_in_a_whole_header(void **state)
+{
+    (void)state;
+    size_t n_bytes, n_found = 0, n_frame = 0;
+    uint8_t *bytes = load(&n_bytes, "ycc420");
+    char path[] = "/tmp/credence-image-XXXXXX";
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    for (size_t n = 0; n <= n_bytes; n++) {
+        crd_image size;
+        assert_int_equal(ftruncate(descriptor, 0), 0);
+        assert_int_equal(pwrite(descriptor, bytes, n, 0), (ssize_t)n);
+        int is_found = crd_image_measure(&size, path) == CRD_OK;
+        n_found += (size_t)is_found;
+        n_frame = n_frame == 0 && is_found ? n : n_frame;
+        assert_true(is_found ? size.width == 113 && size.height == 87 : size.width == 0);
+    }
+    assert_true(n_frame > 0);
+    assert_int_equal(n_found, n_bytes - n_frame + 1);
+    crd_image size;
+    assert_fails(crd_image_measure(&size, GOLDEN "images.txt"), CRD_ERR_INPUT, "no frame header");
+    close(descriptor);
+    unlink(path);
+    free(bytes);
 }
 
 static void oversized_images_are_refused(void **state)
@@ -426,6 +483,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(images_equal_pillow_and_torchvision),
         cmocka_unit_test(files_that_are_no_images_are_refused),
+        cmocka_unit_test(what_other_formats_are_is_said_and_how_they_become_jpeg),
+        cmocka_unit_test(a_size_is_found_only_in_a_whole_header),
         cmocka_unit_test(oversized_images_are_refused),
         cmocka_unit_test(long_comments_are_skipped),
         cmocka_unit_test(endless_scans_are_refused),

@@ -238,6 +238,7 @@ static void replacing_is_atomic_and_modest(void **state)
     io_path(link, "link.h5");
     io_path(folder, "folder");
     put_old_file(path);
+    assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(symlink("replaced.h5", link), 0);
     crd_prediction_file *file;
     assert_ok(crd_prediction_create(&file, path, &io_meta, &io_provenance));
@@ -252,6 +253,16 @@ static void replacing_is_atomic_and_modest(void **state)
     assert_true(S_ISLNK(info.st_mode));
     assert_int_equal(stat(path, &info), 0);
     assert_true(info.st_size > 3);
+    assert_int_equal(info.st_mode & 0777, 0600); /* as it was */
+    assert_int_equal(unlink(path), 0);
+    mask = umask(027);
+    status = io_prediction_write(link, 0); /* to where the link leads, though nothing is there */
+    umask(mask);
+    assert_ok(status);
+    assert_int_equal(lstat(link, &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_int_equal(lstat(path, &info), 0);
+    assert_true(S_ISREG(info.st_mode));
     assert_int_equal(info.st_mode & 0777, 0640);
     assert_int_equal(mkdir(folder, 0755), 0);
     assert_fails(io_prediction_write(folder, 0), CRD_ERR_IO, "not a regular file");

@@ -561,7 +561,7 @@ static void gemm_of_far_rows(void **state)
 static void core_has_name_and_peak(void **state)
 {
     (void)state;
-    crd_gemm_init();
+    assert_true(crd_gemm_init() == CRD_OK);
     assert_true(strlen(crd_gemm_core()) > 0);
     assert_true(crd_peak_flops(0, 0.01) > 0.0 && crd_peak_flops(1, 0.01) > 0.0);
     for (int i = 0; i < crd_n_variants; i++) {

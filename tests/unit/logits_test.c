@@ -71,6 +71,7 @@ static void logits_equal_torch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(logits_equal_torch)};
-    crd_gemm_init();
+    if (crd_gemm_init() != CRD_OK)
+        return 1;
     return cmocka_run_group_tests_name("logits", tests, NULL, NULL);
 }

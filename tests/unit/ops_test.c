@@ -552,6 +552,7 @@ int main(void)
         cmocka_unit_test(flatten_puts_images_last),
         cmocka_unit_test(nan_passes_through),
     };
-    crd_gemm_init();
+    if (crd_gemm_init() != CRD_OK)
+        return 1;
     return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }

@@ -137,6 +137,41 @@ static void sums_do_not_depend_on_order_or_partition(void **unused)
     study_clear(&all);
 }
 
+/* In the order of probability, ties by number, whether one is asked for or all of very many: choosing them takes
+ * no time that grows with the square of their number. */
+static void top_classes_are_in_order(void **unused)
+{
+    (void)unused;
+    enum { MANY = 100000, FEW = 23 };
+    static float logits[MANY];
+    static const int64_t sizes[][2] = {{FEW, 1},  {FEW, 2},  {FEW, 7},    {FEW, 22},
+                                       {FEW, 23}, {MANY, 9}, {MANY, MANY}};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        int64_t n = sizes[k][0], n_top = sizes[k][1];
+        crd_summary summary;
+        int64_t *sums = calloc((size_t)crd_accumulator_n_sums(n), sizeof *sums);
+        int64_t *maxima = calloc((size_t)crd_accumulator_n_maxima(n), sizeof *maxima);
+        for (int64_t c = 0; c < n; c++) /* each of n / 5 values five times */
+            logits[c] = (float)(mix(&(uint64_t){(uint64_t)c}) % (uint64_t)(n / 5)) * 10 / (float)n;
+        crd_accumulator_reset(sums, maxima, n);
+        crd_accumulator_add(sums, maxima, logits, n, 0);
+        assert_ok(crd_summary_init(&summary, 1, n, n_top));
+        crd_summary_finish(&summary, 0, sums, maxima);
+        const float *probs = summary.probs_mean;
+        const int64_t *top = summary.top_class;
+        int64_t n_before = 0, last = top[n_top - 1];
+        for (int64_t i = 1; i < n_top; i++)
+            assert_true(probs[top[i]] < probs[top[i - 1]] ||
+                        (probs[top[i]] == probs[top[i - 1]] && top[i] > top[i - 1]));
+        for (int64_t c = 0; c < n; c++)
+            n_before += probs[c] > probs[last] || (probs[c] == probs[last] && c < last);
+        assert_int_equal(n_before, n_top - 1);
+        crd_summary_clear(&summary);
+        free(sums);
+        free(maxima);
+    }
+}
+
 /* Every draw the same: no scatter, exactly; and extreme logits give clean numbers. */
 static void certain_and_extreme_draws_are_exact(void **unused)
 {
@@ -437,6 +472,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(summary_equals_the_definition),
         cmocka_unit_test(sums_do_not_depend_on_order_or_partition),
+        cmocka_unit_test(top_classes_are_in_order),
         cmocka_unit_test(certain_and_extreme_draws_are_exact),
         cmocka_unit_test(one_draw_has_no_error_figure),
         cmocka_unit_test(errors_and_corrections_are_honest),
