@@ -22,21 +22,20 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const crd_option_val
     return CRD_OK;
 }
 
-/** ImageNet's for networks of its image size; else the whole of a square image, whatever its size. */
+/** That of the architecture, scaled to the image size; or the whole of a square image, whatever its size. */
 static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
-    crd_preprocessing imagenet = crd_preprocessing_imagenet();
     crd_preprocessing out = {
         .channels = input->dims[0], .resize = input->dims[1], .crop = input->dims[1]};
-    int is_imagenet = arch->image_size == imagenet.crop;
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
         out.sd[c] = 1;
-    if (is_imagenet && out.channels == imagenet.channels) {
-        memcpy(out.mean, imagenet.mean, sizeof out.mean);
-        memcpy(out.sd, imagenet.sd, sizeof out.sd);
+    for (int64_t c = 0; arch->mean != NULL && out.channels == arch->in_channels && c < out.channels;
+         c++) {
+        out.mean[c] = arch->mean[c];
+        out.sd[c] = arch->sd[c];
     }
-    if (is_imagenet)
-        out.resize = out.crop * imagenet.resize / imagenet.crop;
+    if (arch->resize > 0)
+        out.resize = out.crop * arch->resize / arch->image_size;
     return out;
 }
 
