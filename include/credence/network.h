@@ -1,7 +1,7 @@
 /** A network without probability: a graph of ops in topological order, its parameters and shapes.
  *
- * Op 0 is the input, the last op the output. Shapes leave the batch out: (channels, height, width) or
- * (features). Parameters carry torchvision's names: module path, dot, "weight", "bias",
+ * Op 0 is the input, the last op the output. Shapes leave the batch out: (channels, height, width)
+ * or (features). Parameters carry torchvision's names: module path, dot, "weight", "bias",
  * "running_mean", ... What an op is, its operator says (src/ops). Room: graph.
  */
 #ifndef CREDENCE_NETWORK_H
@@ -43,8 +43,8 @@ typedef struct crd_op_request {
  * missing, unknown or out of range, shapes that do not fit; the network is unchanged then. */
 crd_status crd_network_add(int64_t *index, crd_network *network, const crd_op_request *request);
 
-/** Gives one attribute of an op another value that changes no shape. Errors: CRD_ERR_INPUT: as above;
- * the op is unchanged then. */
+/** Gives one attribute of an op another value that changes no shape. Errors: CRD_ERR_INPUT: as
+ * above; the op is unchanged then. */
 crd_status crd_network_set_attr(crd_network *network, int64_t op, const crd_attr *attr);
 /** Whether the op's operator has an attribute of that name. */
 int crd_network_has_attr(const crd_network *network, int64_t op, const char *name);
@@ -53,15 +53,16 @@ int crd_network_has_attr(const crd_network *network, int64_t op, const char *nam
  * crd_network_text_free. */
 crd_status crd_network_to_json(char **out, const crd_network *network);
 void crd_network_text_free(char *text);
-/** Reads it back, version 1 or 2, checking everything as crd_network_add does. Errors: CRD_ERR_INPUT
- * naming op and key. */
+/** Reads it back, version 1 or 2, checking everything as crd_network_add does. Errors:
+ * CRD_ERR_INPUT naming op and key. */
 crd_status crd_network_from_json(crd_network **out, const char *text);
 
 /** Extents of the input (channels, height, width) and number of outputs (classes). */
 const crd_shape *crd_network_input_shape(const crd_network *network);
 int64_t crd_network_n_outputs(const crd_network *network);
 
-/** Name, operator (torch's class name: "Conv2d", "ReLU", ...) and output shape of an op. Borrowed. */
+/** Name, operator (torch's class name: "Conv2d", "ReLU", ...) and output shape of an op.
+ * Borrowed. */
 const char *crd_network_op_name(const crd_network *network, int64_t op);
 const char *crd_network_op_kind(const crd_network *network, int64_t op);
 const crd_shape *crd_network_op_shape(const crd_network *network, int64_t op);
@@ -76,8 +77,8 @@ int crd_network_is_stochastic(const crd_network *network);
 int64_t crd_network_op_param(const crd_network *network, int64_t op);
 /** The op that has a parameter. */
 int64_t crd_network_param_op(const crd_network *network, int64_t param);
-/** What bayesian-torch calls the parameter after "mu_" and "rho_": "kernel" of a convolution's weight.
- * Static. */
+/** What bayesian-torch calls the parameter after "mu_" and "rho_": "kernel" of a convolution's
+ * weight. Static. */
 const char *crd_network_param_bayesian_leaf(const crd_network *network, int64_t param);
 /** 1 if the parameter can have a posterior; 1 if it is trained, not a statistic. */
 int crd_network_param_may_be_random(const crd_network *network, int64_t param);

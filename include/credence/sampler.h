@@ -79,8 +79,8 @@ typedef struct crd_sampler_times {
 } crd_sampler_times;
 crd_sampler_times crd_sampler_get_times(const crd_sampler *sampler);
 
-/** Seconds the last call spent at an op, all draws together; 0 for what was fused into another op or
- * taken over from the call before. */
+/** Seconds the last call spent at an op, all draws together; 0 for what was fused into another op
+ * or taken over from the call before. */
 double crd_sampler_op_seconds(const crd_sampler *sampler, int64_t op);
 
 /** How an op is computed in a full batch: "winograd 4x4", "direct", "gemm"; "" where there is no

@@ -1,4 +1,5 @@
-/* What the estimators share: drawing parameters where they are used, and running the op with them. */
+/* What the estimators share: drawing parameters where they are used, and running the op with
+ * them. */
 #include "bayes/estimator.h"
 
 #include <math.h>

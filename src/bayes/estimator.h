@@ -13,8 +13,8 @@
 typedef struct crd_random_op {
     const crd_model *model;
     const crd_graph_op *op;
-    /** By slot, indices of the network's parameters; -1: none. Those of the op, but for a bias that is
-     * a folded norm's. */
+    /** By slot, indices of the network's parameters; -1: none. Those of the op, but for a bias that
+     * is a folded norm's. */
     const int64_t *params;
 } crd_random_op;
 
@@ -45,8 +45,8 @@ typedef struct crd_estimator_grads {
     float *const *din;             /**< [n_inputs]; NULL: not asked for */
     const bool *adds;              /**< [n_inputs] din is added to; else overwritten */
     float *dmu[CRD_OP_MAX_PARAMS]; /**< by slot; overwritten; NULL: no such parameter */
-    /** Likewise, or made to point at dmu where it is the same. Of an estimator that draws weights it
-     * lacks the factor eps: who reads it draws that again, piece by piece. */
+    /** Likewise, or made to point at dmu where it is the same. Of an estimator that draws weights
+     * it lacks the factor eps: who reads it draws that again, piece by piece. */
     float *dsigma[CRD_OP_MAX_PARAMS];
 } crd_estimator_grads;
 
@@ -94,8 +94,8 @@ int64_t crd_estimator_param_floats(const crd_model *model, int64_t index);
 /** mu or sigma of a parameter; NULL for index -1. */
 const float *crd_estimator_values(const float *block, const crd_model *model, int64_t index);
 
-/** Where the random numbers of a draw come from. The second draw of an antithetic pair has the first
- * one's numbers, normals negated and signs (flipout's) as they are: with its own signs, its
+/** Where the random numbers of a draw come from. The second draw of an antithetic pair has the
+ * first one's numbers, normals negated and signs (flipout's) as they are: with its own signs, its
  * perturbations would not be the first one's negatives. */
 crd_stream crd_estimator_stream(const crd_estimator_args *args, crd_purpose purpose, int64_t tensor,
                                 int64_t draw, int64_t image);
@@ -105,13 +105,13 @@ crd_stream crd_estimator_stream(const crd_estimator_args *args, crd_purpose purp
 void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
                         int with_mu);
 
-/** eps of elements [first, first + n) of a parameter in the call's first draw, the same as drawn: in `out` or in place.
- * first is a multiple of CRD_STREAM_BLOCK. */
+/** eps of elements [first, first + n) of a parameter in the call's first draw, the same as drawn:
+ * in `out` or in place. first is a multiple of CRD_STREAM_BLOCK. */
 const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index,
                                int64_t first, int64_t n);
 
-/** Backward of the op itself with these parameters' values, by slot: dparams is overwritten, din (NULL:
- * not asked for) is added to if `adds`. */
+/** Backward of the op itself with these parameters' values, by slot: dparams is overwritten, din
+ * (NULL: not asked for) is added to if `adds`. */
 void crd_estimator_apply_backward(const crd_op_grads *grads, const crd_estimator_args *args,
                                   const float *const *in, const float *const *values);
 
@@ -120,8 +120,8 @@ void crd_estimator_apply(float *out, const crd_estimator_args *args, const float
                          const float *weight, const float *bias);
 
 /** The op with parameters of a draw, as crd_estimator_draw makes them: those that it reads piece by
- * piece are made where they are used, and all left in `kept` if that is not NULL; the others are made
- * in `room`. Both hold crd_estimator_params_floats of them. Then the epilogue. */
+ * piece are made where they are used, and all left in `kept` if that is not NULL; the others are
+ * made in `room`. Both hold crd_estimator_params_floats of them. Then the epilogue. */
 void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *const *in,
                               int64_t draw, int with_mu, float *room, float *kept,
                               const crd_epilogue *epilogue);

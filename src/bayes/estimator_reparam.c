@@ -24,7 +24,8 @@ static void forward(const crd_estimator_args *args)
     }
 }
 
-/* The parameters that were drawn piece by piece: to read them costs less than to draw them again. */
+/* The parameters that were drawn piece by piece: to read them costs less than to draw them
+ * again. */
 static int64_t kept_floats(const crd_random_op *random, int64_t n_images)
 {
     (void)n_images;

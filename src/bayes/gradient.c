@@ -1,5 +1,5 @@
-/* One draw forward, its data term, and backward: reverse-mode differentiation over the graph, op by op
- * in fixed memory. Parameters' gradients leave at once into the fixed-point sums, so that only
+/* One draw forward, its data term, and backward: reverse-mode differentiation over the graph, op by
+ * op in fixed memory. Parameters' gradients leave at once into the fixed-point sums, so that only
  * those of one op exist as floats. */
 #include "credence/gradient.h"
 
@@ -271,15 +271,15 @@ void crd_gradient_scales(float **sigma, float **slope, crd_gradient *gradient)
     *slope = gradient->slope;
 }
 
-static float *activation(const crd_gradient *gradient, int64_t node)
+static float *activation(const crd_gradient *gradient, int64_t op)
 {
-    return gradient->arena + gradient->plan.offsets[node];
+    return gradient->arena + gradient->plan.offsets[op];
 }
 
 /* NULL where no gradient is asked for. */
-static float *activation_grad(const crd_gradient *gradient, int64_t node)
+static float *activation_grad(const crd_gradient *gradient, int64_t op)
 {
-    int64_t offset = gradient->plan.grad_offsets[node];
+    int64_t offset = gradient->plan.grad_offsets[op];
     return offset < 0 ? NULL : gradient->grad_arena + offset;
 }
 
@@ -391,7 +391,8 @@ cleanup:
     return status;
 }
 
-/* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at sigma. */
+/* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at
+ * sigma. */
 static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, const unit *u,
                           int slot, const float *dsigma, int64_t first, int64_t n)
 {
@@ -437,8 +438,8 @@ cleanup:
     return status;
 }
 
-/* Gradients of an op's parameters, and a batch's statistics. A piece is worked on while it is in the
- * cache. */
+/* Gradients of an op's parameters, and a batch's statistics. A piece is worked on while it is in
+ * the cache. */
 static crd_status sum_op(crd_gradient *gradient, int64_t index, const unit *u, int64_t first,
                          float *const dsigmas[CRD_OP_MAX_PARAMS])
 {

@@ -1,3 +1,4 @@
+/* Data terms and their gradients, row by row in double. Calibration terms: loss_calibration.c. */
 #include "credence/loss.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* A norm on running statistics is y = g x + shift for every channel (ops/op.h, crd_op_fold). After an
- * affine op with normal weights it gives another such op: mu' = g mu, sigma' = g sigma, bias' = g bias +
- * shift. Double arithmetic, rounded once to float32. */
+/* A norm on running statistics is y = g x + shift for every channel (ops/op.h, crd_op_fold). After
+ * an affine op with normal weights it gives another such op: mu' = g mu, sigma' = g sigma, bias' =
+ * g bias + shift. Double arithmetic, rounded once to float32. */
 #include <string.h>
 
 #include "credence/sampler.h"

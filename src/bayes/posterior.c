@@ -1,3 +1,4 @@
+/* The posterior as an object: its names after bayesian-torch, and whether its values are usable. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

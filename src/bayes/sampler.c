@@ -1,8 +1,8 @@
 /* One walk over the graph for a block of draws. What no drawn weight influences is computed once;
- * behind the first random layer every activation has a copy a draw. The front of the network, large activations and
- * small weights, is walked for one draw after the other; behind it all draws go together, so that mu and sigma
- * are read once. Always one layer's call has the same shape whatever the number of draws, since the
- * last bits of a matrix product depend on it. */
+ * behind the first random layer every activation has a copy a draw. The front of the network, large
+ * activations and small weights, is walked for one draw after the other; behind it all draws go
+ * together, so that mu and sigma are read once. Always one layer's call has the same shape whatever
+ * the number of draws, since the last bits of a matrix product depend on it. */
 #include "credence/sampler.h"
 
 #include <math.h>
@@ -14,7 +14,8 @@
 #include "bayes/estimator.h"
 #include "graph/plan.h"
 
-/* Weights that the front may have: mu and sigma of this many stay in the cache from draw to draw. */
+/* Weights that the front may have: mu and sigma of this many stay in the cache from draw to
+ * draw. */
 enum { MAX_FRONT_WEIGHTS = 1 << 20 };
 
 struct crd_sampler {
@@ -26,7 +27,8 @@ struct crd_sampler {
     uint8_t *drawn;  /* [n_ops] own weights are drawn */
     uint8_t *random; /* [n_ops] likewise, or the op is stochastic without weights */
     uint8_t *folded; /* [n_ops] a norm that is part of the op before it */
-    /* [n_ops] parameters by slot; -1: none. Of a folded norm's target without bias that is the norm's. */
+    /* [n_ops] parameters by slot; -1: none. Of a folded norm's target without bias that is the
+     * norm's. */
     int64_t (*params)[CRD_OP_MAX_PARAMS];
     crd_fusion fusion;
     crd_plan plan;

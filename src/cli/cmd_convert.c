@@ -148,6 +148,20 @@ cleanup:
     return status;
 }
 
+/** Dropout that stays on in prediction. */
+static crd_status keep_dropout(crd_network *network)
+{
+    crd_status status = CRD_OK;
+    const crd_attr on = CRD_ATTR("in_prediction", 1);
+    for (int64_t i = 0; i < network->n_ops; i++)
+        if (crd_network_has_attr(network, i, on.name))
+            CRD_TRY(crd_network_set_attr(network, i, &on));
+    CRD_REQUIRE(crd_network_is_stochastic(network), CRD_ERR_USAGE,
+                "--mc-dropout: network %s has no dropout", network->arch);
+cleanup:
+    return status;
+}
+
 crd_status crd_cmd_convert(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
@@ -160,11 +174,15 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     crd_preprocessing preprocessing;
     CRD_TRY(make_preprocessing(&preprocessing, &source, cli->options));
     crd_conversion conversion = make_conversion(cli->options);
+    int is_mc = values[CRD_OPT_MC_DROPOUT].integer != 0;
+    int has_globs = !is_mc || values[CRD_OPT_BAYESIAN].given;
+    if (is_mc)
+        CRD_TRY(keep_dropout(source.network));
     crd_network *given = source.network;
     source.network = NULL; /* taken over, also on error */
     CRD_TRY(crd_posterior_convert(&posterior, given, &source.weights, &conversion,
                                   values[CRD_OPT_BAYESIAN].texts,
-                                  (int)values[CRD_OPT_BAYESIAN].n_texts));
+                                  has_globs ? (int)values[CRD_OPT_BAYESIAN].n_texts : 0));
     posterior->preprocessing = preprocessing;
     if (source.posterior != NULL)
         posterior->outputs = source.posterior->outputs;

@@ -85,6 +85,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
                              CRD_CONVERT, "with --moped: sigma / |weight|"},
     [CRD_OPT_MOPED_PRIOR] = {"moped-prior", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                              CRD_CONVERT, "with --moped: the weight is the prior mean too"},
+    [CRD_OPT_MC_DROPOUT] = {"mc-dropout", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
+                            CRD_CONVERT,
+                            "dropout stays on in prediction; without --bayesian nothing else is "
+                            "random"},
     [CRD_OPT_SIGMA_MIN] = {"sigma-min", 0, "X", CRD_OPTION_DOUBLE, "0", NULL, 0, 1e6, NULL,
                            CRD_CONVERT,
                            "with --moped: smallest sigma (weights that are 0 have sigma 1e-20 "

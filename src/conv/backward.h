@@ -1,12 +1,12 @@
-/** The way back through a convolution, and what it shares with the way forward: the matrix of columns
- * and Winograd's strips. Room: conv. */
+/** The way back through a convolution, and what it shares with the way forward: the matrix of
+ * columns and Winograd's strips. Room: conv. */
 #ifndef CRD_CONV_BACKWARD_H
 #define CRD_CONV_BACKWARD_H
 
 #include "conv/method.h"
 
-/** As many columns as one chunk allows, evened out over the chunks so that none is a thin rest; of a
- * pointwise convolution all. A column has n_terms rows. */
+/** As many columns as one chunk allows, evened out over the chunks so that none is a thin rest; of
+ * a pointwise convolution all. A column has n_terms rows. */
 int64_t crd_conv_chunk_width(const crd_conv *conv);
 
 /** Floats of a chunk; 0 for a pointwise convolution. */
@@ -49,8 +49,8 @@ typedef struct crd_conv_weight_gradient {
 extern const crd_conv_weight_gradient crd_conv_weight_gradient_direct,
     crd_conv_weight_gradient_winograd, crd_conv_weight_gradient_columns;
 
-/** Whether Winograd's algorithm fits; the strip of 16 channels from `in` on under a row of its tiles,
- * 6 rows of `pitch` pixels, with its padding. */
+/** Whether Winograd's algorithm fits; the strip of 16 channels from `in` on under a row of its
+ * tiles, 6 rows of `pitch` pixels, with its padding. */
 bool crd_conv_fits_winograd(const crd_conv *conv);
 void crd_conv_fill_strip(float *strip, const float *in, const crd_conv *conv, int64_t pitch,
                          int64_t image, int64_t tile_row);

@@ -1,11 +1,12 @@
 /* Direct convolution without a matrix of columns: the terms of a sum lie at the same distances from
- * every output pixel, so one table of them serves all pixels of an image with its padding around it.
+ * every output pixel, so one table of them serves all pixels of an image with its padding around
+ * it.
  *
- * The output is computed in chunks of rows. The pixels under a chunk are copied to a slab, [channel]
- * [image][row][column], with padding, and with the columns of equal remainder by the stride side by
- * side, so that neighbouring outputs have neighbouring inputs. A slab stays in L2 while all panels
- * of weights stream past it. Where there is but one chunk, a panel pair is made, used and forgotten;
- * otherwise the first chunk leaves them for the others.
+ * The output is computed in chunks of rows. The pixels under a chunk are copied to a slab,
+ * [channel] [image][row][column], with padding, and with the columns of equal remainder by the
+ * stride side by side, so that neighbouring outputs have neighbouring inputs. A slab stays in L2
+ * while all panels of weights stream past it. Where there is but one chunk, a panel pair is made,
+ * used and forgotten; otherwise the first chunk leaves them for the others.
  *
  * A word of the slab and of the panels holds as many neighbouring channels as the format says. */
 #include <string.h>

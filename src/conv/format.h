@@ -1,5 +1,6 @@
-/** Number formats of a convolution's factors: how pixels and weights become words of 4 bytes, and the
- * products of words. Sums are fp32 in all of them. A new format is one more entry of the table. */
+/** Number formats of a convolution's factors: how pixels and weights become words of 4 bytes, and
+ * the products of words. Sums are fp32 in all of them. A new format is one more entry of the
+ * table. */
 #ifndef CRD_CONV_FORMAT_H
 #define CRD_CONV_FORMAT_H
 

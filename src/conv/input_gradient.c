@@ -1,9 +1,9 @@
-/* The gradient at the input of a convolution is a convolution of the gradient at its output, with the
- * kernel reversed and the channels in and out exchanged, and so goes through the same algorithms.
- * With a stride, input pixels of one phase, those of equal (y + padding) % stride, meet only every
- * stride-th pixel of the kernel: each phase is a convolution of its own, with stride 1, onto every
- * stride-th pixel. Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning",
- * 2016, chapter 4. */
+/* The gradient at the input of a convolution is a convolution of the gradient at its output, with
+ * the kernel reversed and the channels in and out exchanged, and so goes through the same
+ * algorithms. With a stride, input pixels of one phase, those of equal (y + padding) % stride, meet
+ * only every stride-th pixel of the kernel: each phase is a convolution of its own, with stride 1,
+ * onto every stride-th pixel. Source: Dumoulin and Visin, "A guide to convolution arithmetic for
+ * deep learning", 2016, chapter 4. */
 #include <string.h>
 
 #include "conv/backward.h"

@@ -1,8 +1,8 @@
-/** Convolution of a batch, and its algorithms. Each says what it costs, so that the cheapest is taken
- * by shapes alone. Nothing here knows graphs or operators.
+/** Convolution of a batch, and its algorithms. Each says what it costs, so that the cheapest is
+ * taken by shapes alone. Nothing here knows graphs or operators.
  *
- * Activations are float32 arrays (channels, images, height, width), so that a convolution of a whole
- * batch is one matrix product whose output needs no transposition. Room: conv.
+ * Activations are float32 arrays (channels, images, height, width), so that a convolution of a
+ * whole batch is one matrix product whose output needs no transposition. Room: conv.
  */
 #ifndef CRD_CONV_METHOD_H
 #define CRD_CONV_METHOD_H
@@ -10,7 +10,8 @@
 #include "conv/format.h"
 #include "tensor/weight_source.h"
 
-/** A convolution of a batch, or one that carries its gradient back, whose padding may be negative. */
+/** A convolution of a batch, or one that carries its gradient back, whose padding may be
+ * negative. */
 typedef struct crd_conv {
     int64_t in_channels, out_channels, groups;
     int64_t kernel_size[2], stride[2], padding[2], dilation[2]; /**< height, width */
@@ -105,8 +106,8 @@ void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const cr
                          int64_t group, int64_t panel);
 int64_t crd_conv_panel_room(const crd_conv *conv);
 
-/** The same in words of a format, [word of channels][kernel pixel][16]; channels that a last word lacks
- * are 0. `room` has crd_conv_words_room floats. */
+/** The same in words of a format, [word of channels][kernel pixel][16]; channels that a last word
+ * lacks are 0. `room` has crd_conv_words_room floats. */
 void crd_conv_make_words(void *out, float *room, const crd_conv *conv, const crd_format *format,
                          const crd_conv_args *args, int64_t group, int64_t panel);
 int64_t crd_conv_words_room(const crd_conv *conv, const crd_format *format);
@@ -116,7 +117,8 @@ int64_t crd_conv_words_room(const crd_conv *conv, const crd_format *format);
 void crd_conv_finish_panel(const float *strip, const crd_conv *conv, const crd_conv_args *args,
                            int64_t group, int64_t panel, int64_t first, int64_t n);
 
-/** Cuts scratch into parts that begin on a cache line of their own. With base NULL it only counts. */
+/** Cuts scratch into parts that begin on a cache line of their own. With base NULL it only
+ * counts. */
 typedef struct crd_scratch {
     float *base;
     int64_t n_floats;

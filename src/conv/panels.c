@@ -63,9 +63,9 @@ const float *crd_conv_panel_rows(float *room, const crd_conv *conv, const crd_co
                                  crd_conv_panel_lanes(conv, panel) * conv->n_terms);
 }
 
-/* 16 neighbouring input channels of the source are the panel's lanes; they lie side by side for each
- * of its output channels, which become terms. From one of these to the next it is too far for the hardware to
- * foresee. */
+/* 16 neighbouring input channels of the source are the panel's lanes; they lie side by side for
+ * each of its output channels, which become terms. From one of these to the next it is too far for
+ * the hardware to foresee. */
 static void turn_transposed(float *out, float *room, const float *from, const crd_conv *conv,
                             int n_lanes, int64_t n)
 {

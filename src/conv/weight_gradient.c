@@ -1,7 +1,8 @@
-/* The gradient at the weights, dweight[o][c][y][x] = sum over output pixels of dout[o] times the pixel
- * of in[c] under kernel pixel (y, x), as products of panels without a matrix of columns: the terms
- * are pixels, a panel holds dout of 16 output channels, and the neighbours of a piece are the pixels
- * of a kernel's row, which lie side by side in a slab of the input with its padding around it.
+/* The gradient at the weights, dweight[o][c][y][x] = sum over output pixels of dout[o] times the
+ * pixel of in[c] under kernel pixel (y, x), as products of panels without a matrix of columns: the
+ * terms are pixels, a panel holds dout of 16 output channels, and the neighbours of a piece are the
+ * pixels of a kernel's row, which lie side by side in a slab of the input with its padding around
+ * it.
  *
  * Terms go in chunks whose slab and panels stay in L2, over the sums of which all chunks run. Where
  * the sums are many they are taken a block of input channels after the other. */

@@ -1,15 +1,15 @@
 /* Winograd's F(4x4, 3x3): 6 x 6 input pixels and 3 x 3 weights are transformed to 36 points each,
  * where the convolution is a product a point: 36 multiply-adds for 16 outputs instead of 144. The
  * error is about 1e-5 of the largest output; in bf16, where the points are rounded, 1e-2 of its
- * deviation. Source: Lavin and Gray, "Fast algorithms for
- * convolutional neural networks", CVPR 2016.
+ * deviation. Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR
+ * 2016.
  *
  * Chunks of rows of tiles: (1) the strips of 6 rows under a row of tiles are turned to [pixel][16
- * channels] and transformed, to [point][16 channels][tile][16]; (2) for a pair of panels of weights,
- * 36 products of [tile][channel] by [channel][panel]; (3) transformed back and turned to the output.
- * A product's operands, tiles * channels and channels * 32 floats, stay in L1 and L2; every
- * transformed weight is used for a whole chunk of tiles, every transformed pixel for 32 outputs a
- * read, so that neither stream asks for more than about 4 bytes a cycle. */
+ * channels] and transformed, to [point][16 channels][tile][16]; (2) for a pair of panels of
+ * weights, 36 products of [tile][channel] by [channel][panel]; (3) transformed back and turned to
+ * the output. A product's operands, tiles * channels and channels * 32 floats, stay in L1 and L2;
+ * every transformed weight is used for a whole chunk of tiles, every transformed pixel for 32
+ * outputs a read, so that neither stream asks for more than about 4 bytes a cycle. */
 #include <string.h>
 
 #include "base/integers.h"
@@ -85,8 +85,8 @@ bool crd_conv_fits_winograd(const crd_conv *conv)
     return conv->n_in % CRD_LANES == 0;
 }
 
-/* Products; the transforms of pixels, outputs and weights, and what making and reading the points of
- * the weights costs. Constants from measurements of `credence bench -v`. */
+/* Products; the transforms of pixels, outputs and weights, and what making and reading the points
+ * of the weights costs. Constants from measurements of `credence bench -v`. */
 static double cost(const crd_conv *conv, const crd_format *format)
 {
     blocking b = block(conv, format);

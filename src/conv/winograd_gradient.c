@@ -1,13 +1,13 @@
-/* The gradient at the weights of Winograd's F(4x4, 3x3): its maps of outputs and weights transposed.
- * dout is mapped to points by the transposed map of the outputs, multiplied with the points of the
- * input, summed over all tiles point by point, and mapped to 3 x 3 weights by the transposed map of
- * the weights: 36 multiply-adds for 16 outputs instead of 144.
+/* The gradient at the weights of Winograd's F(4x4, 3x3): its maps of outputs and weights
+ * transposed. dout is mapped to points by the transposed map of the outputs, multiplied with the
+ * points of the input, summed over all tiles point by point, and mapped to 3 x 3 weights by the
+ * transposed map of the weights: 36 multiply-adds for 16 outputs instead of 144.
  *
  * Chunks of rows of tiles: (1) input and dout to [point][16 channels][tile][16]; (2) for a pair of
- * panels, a point at a time, the product over the tiles, onto [panel][point][input channel][16]; (3)
- * behind the last chunk, mapped and turned to the gradient. A pair's operands and sums stay in L2. Where
- * there is but one chunk its sums are used and forgotten; otherwise the longer the chunk the less often the
- * sums come by. */
+ * panels, a point at a time, the product over the tiles, onto [panel][point][input channel][16];
+ * (3) behind the last chunk, mapped and turned to the gradient. A pair's operands and sums stay in
+ * L2. Where there is but one chunk its sums are used and forgotten; otherwise the longer the chunk
+ * the less often the sums come by. */
 #include <string.h>
 
 #include "base/integers.h"
@@ -174,7 +174,8 @@ static void finish(float *dweight, const float *sums, const parts *p, const crd_
                     n_channels * 9, crd_conv_panel_lanes(conv, panel), &nothing);
 }
 
-/* Rows [first, first + n) of tiles for a block of input channels, whose gradient is complete with the last ones. */
+/* Rows [first, first + n) of tiles for a block of input channels, whose gradient is complete with
+ * the last ones. */
 static void add_chunk(float *dweight, const parts *p, const crd_conv *conv, const blocking *b,
                       int64_t n_groups, int64_t first, int64_t n)
 {

@@ -1,5 +1,5 @@
-/** The planner of memory: buffers with a lifetime get places in one arena, which later ones use again.
- * Time is a number that the caller advances: the index of an op on the way forward, or back.
+/** The planner of memory: buffers with a lifetime get places in one arena, which later ones use
+ * again. Time is a number that the caller advances: the index of an op on the way forward, or back.
  */
 #ifndef CRD_GRAPH_ARENA_H
 #define CRD_GRAPH_ARENA_H
@@ -29,8 +29,8 @@ typedef struct crd_arena {
 crd_status crd_arena_init(crd_arena *arena, int64_t capacity);
 void crd_arena_clear(crd_arena *arena);
 
-/** Puts a buffer into the first gap between live ones that is large enough. Returns its index. Places
- * are whole cache lines. */
+/** Puts a buffer into the first gap between live ones that is large enough. Returns its index.
+ * Places are whole cache lines. */
 int64_t crd_arena_place(crd_arena *arena, int64_t n_floats, int64_t last_use);
 
 /** Gives what no longer is used at time `now` back. */

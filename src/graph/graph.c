@@ -1,5 +1,5 @@
-/* The graph: ops are appended one by one, each checked and its shapes inferred, so that a network that
- * exists is a valid one. */
+/* The graph: ops are appended one by one, each checked and its shapes inferred, so that a network
+ * that exists is a valid one. */
 #include "graph/graph.h"
 
 #include <ctype.h>

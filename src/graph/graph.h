@@ -5,7 +5,8 @@
 #include "credence/network.h"
 #include "ops/op.h"
 
-/** Specification of a parameter; its op goes to *op (may be NULL). Cost: linear in the number of ops. */
+/** Specification of a parameter; its op goes to *op (may be NULL). Cost: linear in the number of
+ * ops. */
 const crd_param_spec *crd_network_param_spec(const crd_graph_op **op, const crd_network *network,
                                              int64_t param);
 

@@ -1,6 +1,6 @@
-/* The graph as JSON: data/FORMATS.md, "/graph". Version 2 is written; 1 and 2 are read. The reader trusts
- * nothing: what the text says beyond names, kinds, attributes and edges (the shapes) is inferred anew
- * and compared. */
+/* The graph as JSON: data/FORMATS.md, "/graph". Version 2 is written; 1 and 2 are read. The reader
+ * trusts nothing: what the text says beyond names, kinds, attributes and edges (the shapes) is
+ * inferred anew and compared. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

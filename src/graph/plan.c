@@ -25,8 +25,9 @@ static int is_in_front(const planner *p, int64_t i)
     return p->fusion->into[i] < p->plan->n_front;
 }
 
-/* Ops of the front run again for each draw, and of a kept pass again for the next: what is there already then, the
- * earlier draws' copies behind the front and what no draw influences, has its place from the start. */
+/* Ops of the front run again for each draw, and of a kept pass again for the next: what is there
+ * already then, the earlier draws' copies behind the front and what no draw influences, has its
+ * place from the start. */
 static void find_early(planner *p)
 {
     const crd_fusion *fusion = p->fusion;
@@ -66,8 +67,8 @@ static crd_status count_floats(planner *p)
     return CRD_OK;
 }
 
-/* Backwards, so that what reads a fused op counts as a reader of the place of the one it is fused into; what a
- * fused op reads beside that, that one reads. */
+/* Backwards, so that what reads a fused op counts as a reader of the place of the one it is fused
+ * into; what a fused op reads beside that, that one reads. */
 static void find_last_uses(planner *p)
 {
     int64_t n = p->network->n_ops;

@@ -43,15 +43,14 @@ static void find_readers(crd_train_plan *plan, const crd_network *network, int64
         }
 }
 
-/* Backward of this op, of the one that made its input, and of all others that read that input must not
- * miss what is overwritten. */
+/* Backward of this op, of the one that made its input, and of all others that read that input must
+ * not miss what is overwritten. */
 static int can_run_in_place(const planner *p, int64_t i)
 {
     const crd_graph_op *op = &p->network->ops[i];
     return op->n_inputs > 0 && crd_op_can_run_in_place(op) && !op->kind->keeps_in &&
            op->inputs[0] > 0 && p->floats[op->inputs[0]] == p->floats[i] &&
-           p->n_readers[op->inputs[0]] == 1 &&
-           !p->network->ops[op->inputs[0]].kind->keeps_out;
+           p->n_readers[op->inputs[0]] == 1 && !p->network->ops[op->inputs[0]].kind->keeps_out;
 }
 
 static void place_activations(planner *p)
@@ -66,7 +65,8 @@ static void place_activations(planner *p)
     p->plan->arena_floats = p->arena.n_floats;
 }
 
-/* Time runs from the output to the input. An op's gradient is needed until the op has passed it on. */
+/* Time runs from the output to the input. An op's gradient is needed until the op has passed it
+ * on. */
 static int64_t time_of(const planner *p, int64_t op)
 {
     return p->network->n_ops - 1 - op;

@@ -37,7 +37,8 @@ typedef void crd_activate(float *out, const float *x, int64_t n, const crd_activ
 typedef void crd_activate_backward(float *din, const float *dout, const float *x, int64_t n,
                                    const crd_activation *f, int adds);
 
-/** What happens to a sum on its way out: bias, then residual, then activation. All zeros: nothing. */
+/** What happens to a sum on its way out: bias, then residual, then activation. All zeros:
+ * nothing. */
 typedef struct crd_epilogue {
     const float *bias;     /**< [channel], or NULL */
     const float *residual; /**< laid out like the output, which it may be; or NULL */

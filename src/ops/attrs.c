@@ -1,4 +1,5 @@
-/* Attributes: from a list by name into the operator's own structure, and back, by its specification. */
+/* Attributes: from a list by name into the operator's own structure, and back, by its
+ * specification. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Batch norm, torch's BatchNorm2d: on its running statistics, where it is an affine map that the layer
- * before it can take over, or on the batch's own in training. */
+/* Batch norm, torch's BatchNorm2d: on its running statistics, where it is an affine map that the
+ * layer before it can take over, or on the batch's own in training. */
 #include <math.h>
 
 #include "kernels/kernels.h"

@@ -1,8 +1,8 @@
-/* Dropout: zeroes each element with probability p and scales the others by 1 / (1 - p), as torch does.
- * Prediction keeps everything, unless dropout is to stay on there: MC dropout. Which elements is a
- * function of (seed, draw, image, op, element), so that backward makes the mask again instead of
- * keeping it. Sources: Srivastava et al., "Dropout", JMLR 2014; Gal and Ghahramani, "Dropout as a
- * Bayesian approximation", ICML 2016. */
+/* Dropout: zeroes each element with probability p and scales the others by 1 / (1 - p), as torch
+ * does. Prediction keeps everything, unless dropout is to stay on there: MC dropout. Which elements
+ * is a function of (seed, draw, image, op, element), so that backward makes the mask again instead
+ * of keeping it. Sources: Srivastava et al., "Dropout", JMLR 2014; Gal and Ghahramani, "Dropout as
+ * a Bayesian approximation", ICML 2016. */
 #include "credence/rng.h"
 #include "ops/registry.h"
 

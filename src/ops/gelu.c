@@ -1,4 +1,5 @@
-/* torch's GELU, exact or by tanh. Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016. */
+/* torch's GELU, exact or by tanh. Source: Hendrycks and Gimpel, "Gaussian error linear units",
+ * 2016. */
 #include "ops/registry.h"
 
 typedef struct attributes {

@@ -1,5 +1,6 @@
-/* torch's LayerNorm over the features of every position: of a vector (features), and of an image over the
- * channels of every pixel, as torchvision's LayerNorm2d. Source: Ba et al., "Layer normalization", 2016. */
+/* torch's LayerNorm over the features of every position: of a vector (features), and of an image
+ * over the channels of every pixel, as torchvision's LayerNorm2d. Source: Ba et al., "Layer
+ * normalization", 2016. */
 #include <math.h>
 
 #include "ops/registry.h"
@@ -102,8 +103,8 @@ static void sum_feature(double sums[2], const float *dout, const float *in, cons
     }
 }
 
-/* With xhat = (x - mean) scale and g = weight dout: din = scale (g - mean(g) - xhat mean(g xhat)), means
- * over the features. */
+/* With xhat = (x - mean) scale and g = weight dout: din = scale (g - mean(g) - xhat mean(g xhat)),
+ * means over the features. */
 static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_op_grads *grads)
 {
     int64_t n = n_columns(op, args->n_images), n_features = crd_op_features(&op->shape);

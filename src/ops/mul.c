@@ -1,6 +1,6 @@
-/* Product of two inputs, of which each extent is equal or 1 in one of them, as torch broadcasts: the
- * scale of a squeeze-and-excitation block, a gate. A vector (features) goes with an image as (features,
- * 1, 1). */
+/* Product of two inputs, of which each extent is equal or 1 in one of them, as torch broadcasts:
+ * the scale of a squeeze-and-excitation block, a gate. A vector (features) goes with an image as
+ * (features, 1, 1). */
 #include "kernels/kernels.h"
 #include "ops/registry.h"
 

@@ -5,8 +5,8 @@
 #include "kernels/kernels.h"
 #include "ops/registry.h"
 
-/* A graph's input: its shape is set with the graph, and nothing runs. Not in the registry, as no graph
- * has another one. */
+/* A graph's input: its shape is set with the graph, and nothing runs. Not in the registry, as no
+ * graph has another one. */
 const crd_op crd_op_input = {.name = "Input"};
 
 bool crd_op_may_be_random(const crd_graph_op *op)

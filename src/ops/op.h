@@ -1,8 +1,8 @@
 /** Operators: the table that says all about one, and how an op of a graph is run.
  *
- * An operator is one file of src/ops, one line in registry.c and one test (README.md). Graph, planner,
- * passes, initial values, names, files and reports ask the table. Nobody outside of this room reads
- * an operator's attributes or compares it with another.
+ * An operator is one file of src/ops, one line in registry.c and one test (README.md). Graph,
+ * planner, passes, initial values, names, files and reports ask the table. Nobody outside of this
+ * room reads an operator's attributes or compares it with another.
  *
  * Activations are float32 arrays (features, images, positions): of an image (channels, images,
  * height, width), of a vector (features, images). Shapes leave the batch out. Room: ops.
@@ -125,13 +125,14 @@ typedef struct crd_op_statistics {
     crd_status (*check)(const crd_graph_op *op, int64_t n_images);
 } crd_op_statistics;
 
-/** Of an operator that is out = gain x + shift for each channel: it can become part of an affine one
- * that makes x. */
+/** Of an operator that is out = gain x + shift for each channel: it can become part of an affine
+ * one that makes x. */
 typedef struct crd_op_fold {
     /** By its parameters' values, by slot. Fails if a number is not finite. */
     crd_status (*affine)(double *gain, double *shift, const crd_graph_op *op,
                          const float *const *params, int64_t channel);
-    int shift_slot; /**< parameter, one element a channel, that holds shifts if the other lacks bias */
+    /** Parameter, one element a channel, that holds the shifts if the other op lacks a bias. */
+    int shift_slot;
 } crd_op_fold;
 
 struct crd_op {
@@ -148,17 +149,19 @@ struct crd_op {
     bool is_sum;              /**< adds two inputs of equal shape: can be another one's residual */
     bool in_place;            /**< out may be in[0], and din[0] dout */
     bool keeps_in, keeps_out; /**< backward reads in, out */
-    /** Output is the input's numbers as they are: nothing runs if they share their place. Or NULL. */
+    /** Output is the input's numbers as they are: nothing runs if they share their place. Or
+     * NULL. */
     bool (*is_view)(const crd_graph_op *op);
     /** Differs from draw to draw without random parameters. NULL: never. */
     bool (*is_stochastic)(const crd_graph_op *op);
-    /** The function of one element that it is: can be an epilogue's. NULL: it is no such function. */
+    /** The function of one element that it is: can be an epilogue's. NULL: it is no such
+     * function. */
     crd_activation (*activation)(const crd_graph_op *op);
     const crd_op_statistics *statistics; /**< or NULL */
     const crd_op_fold *fold;             /**< or NULL */
 
-    /** Sets op->shape, and parameter shapes by slot (n_dims -1 as given: no such parameter). Attributes and
-     * the number of inputs are checked before. */
+    /** Sets op->shape, and parameter shapes by slot (n_dims -1 as given: no such parameter).
+     * Attributes and the number of inputs are checked before. */
     crd_status (*infer)(crd_graph_op *op, crd_shape params[CRD_OP_MAX_PARAMS]);
     /** Multiply-adds of one image. NULL: 0. */
     int64_t (*work)(const crd_graph_op *op);
@@ -182,15 +185,15 @@ extern const crd_op crd_op_input;
 /** All others, in the order of the registry; NULL beyond. */
 const crd_op *crd_op_get(int64_t i);
 
-/** Fills op->attrs, which it allocates, from a list by name (NULL: empty) and the fallbacks, and checks
- * all. Errors: CRD_ERR_INPUT naming op and attribute: unknown, missing, of another type, out of
- * range. */
+/** Fills op->attrs, which it allocates, from a list by name (NULL: empty) and the fallbacks, and
+ * checks all. Errors: CRD_ERR_INPUT naming op and attribute: unknown, missing, of another type, out
+ * of range. */
 crd_status crd_op_set_attrs(crd_graph_op *op, const crd_attr *attrs);
 /** Value of an attribute of this spec. */
 crd_attr crd_op_get_attr(const crd_graph_op *op, const crd_attr_spec *spec);
 
-/** Whether any of its parameters may be random; whether the output may take the first input's place,
- * because the operator can run in place or is a view. */
+/** Whether any of its parameters may be random; whether the output may take the first input's
+ * place, because the operator can run in place or is a view. */
 bool crd_op_may_be_random(const crd_graph_op *op);
 bool crd_op_can_run_in_place(const crd_graph_op *op);
 bool crd_op_is_view(const crd_graph_op *op);

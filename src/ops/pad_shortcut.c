@@ -1,5 +1,5 @@
-/* CIFAR ResNet's parameter-free shortcut ("option A"): every stride-th pixel, zero channels before and
- * after. Source: He et al. 2016, section 4.2. */
+/* CIFAR ResNet's parameter-free shortcut ("option A"): every stride-th pixel, zero channels before
+ * and after. Source: He et al. 2016, section 4.2. */
 #include <string.h>
 
 #include "ops/registry.h"

@@ -1,5 +1,6 @@
-/* Pooling, torch's MaxPool2d, AvgPool2d and AdaptiveAvgPool2d, one image plane at a time. The rows under the window are first reduced to one row, then
- * that row over the window's width, so that most of the work runs along contiguous pixels. */
+/* Pooling, torch's MaxPool2d, AvgPool2d and AdaptiveAvgPool2d, one image plane at a time. The rows
+ * under the window are first reduced to one row, then that row over the window's width, so that
+ * most of the work runs along contiguous pixels. */
 #include <math.h>
 #include <string.h>
 
@@ -74,9 +75,9 @@ static int64_t scratch_floats(const crd_graph_op *op, int64_t n_images, crd_prec
     return 2 * row_floats(op);
 }
 
-/* The rows under a window are reduced to one row with padding of minus infinity around it, then that
- * row by as many shifted ones as a window is wide; of what comes out every stride-th pixel is kept. A NaN
- * wins, as in torch: a broken weight must not vanish here. */
+/* The rows under a window are reduced to one row with padding of minus infinity around it, then
+ * that row by as many shifted ones as a window is wide; of what comes out every stride-th pixel is
+ * kept. A NaN wins, as in torch: a broken weight must not vanish here. */
 static void max_forward(const crd_graph_op *op, const crd_op_args *args)
 {
     const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
@@ -125,8 +126,8 @@ static void max_backward(const crd_graph_op *op, const crd_op_args *args, const 
                 int64_t left = crd_larger(x * a->stride[1] - a->padding[1], 0);
                 int64_t right =
                     crd_smaller(x * a->stride[1] - a->padding[1] + a->kernel_size[1], width);
-                /* Backwards over all of the window: a jump out at the first maximum would be one that
-                 * the CPU cannot foresee. */
+                /* Backwards over all of the window: a jump out at the first maximum would be one
+                 * that the CPU cannot foresee. */
                 int64_t at = -1;
                 for (int64_t i = end - 1; i >= top; i--)
                     for (int64_t j = right - 1; j >= left; j--)

@@ -1,4 +1,5 @@
-/* All operators. A new one is one line of the list, which declares it and puts it into the table. */
+/* All operators. A new one is one line of the list, which declares it and puts it into the
+ * table. */
 #include <string.h>
 
 #include "ops/op.h"

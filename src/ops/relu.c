@@ -1,5 +1,5 @@
-/* torch's ReLU. Apart from the other activations as its derivative can be read off its output, so that
- * it runs in place in training. */
+/* torch's ReLU. Apart from the other activations as its derivative can be read off its output, so
+ * that it runs in place in training. */
 #include "kernels/kernels.h"
 #include "ops/registry.h"
 

@@ -1,5 +1,6 @@
-/** Where the values of a parameter come from: an array, or a function that makes them where they are
- * used, a stretch at a time, so that they come from the cache and the whole tensor never exists. */
+/** Where the values of a parameter come from: an array, or a function that makes them where they
+ * are used, a stretch at a time, so that they come from the cache and the whole tensor never
+ * exists. */
 #ifndef CRD_TENSOR_WEIGHT_SOURCE_H
 #define CRD_TENSOR_WEIGHT_SOURCE_H
 

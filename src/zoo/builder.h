@@ -1,5 +1,5 @@
-/** Builds graphs in short: names from a format, and a fault that sticks, so that an architecture reads
- * like its definition. */
+/** Builds graphs in short: names from a format, and a fault that sticks, so that an architecture
+ * reads like its definition. */
 #ifndef CRD_ZOO_BUILDER_H
 #define CRD_ZOO_BUILDER_H
 
@@ -29,8 +29,8 @@ const char *crd_builder_path(char out[CRD_ZOO_NAME_SIZE], crd_builder *builder, 
 /** Features of the op's output: channels, or the only extent. */
 int64_t crd_builder_width(const crd_builder *builder, int64_t op);
 
-/** Each appends one op, module path `prefix` + `name`, and returns its index. This one: any operator on
- * any inputs. */
+/** Each appends one op, module path `prefix` + `name`, and returns its index. This one: any
+ * operator on any inputs. */
 int64_t crd_builder_op(crd_builder *builder, const char *prefix, const crd_op_request *request);
 
 typedef struct crd_zoo_conv {

@@ -1,5 +1,6 @@
-/* Which ops can become part of the one before them: a map gain x + shift of every channel, whose input an
- * affine op makes for nobody else. Folding itself is arithmetic on parameters: src/bayes/model.c. */
+/* Which ops can become part of the one before them: a map gain x + shift of every channel, whose
+ * input an affine op makes for nobody else. Folding itself is arithmetic on parameters:
+ * src/bayes/model.c. */
 #include "graph/graph.h"
 
 int64_t crd_network_fold_target(const crd_network *network, int64_t index)

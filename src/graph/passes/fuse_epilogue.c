@@ -1,5 +1,6 @@
-/* One walk over the ops in their order. An op joins the one that writes its input if that one has an
- * epilogue to spare and nobody else reads the input. Source: operator fusion as all engines have it. */
+/* One walk over the ops in their order. An op joins the one that writes its input if that one has
+ * an epilogue to spare and nobody else reads the input. Source: operator fusion as all engines have
+ * it. */
 #include "graph/passes/fuse_epilogue.h"
 
 #include "base/alloc.h"

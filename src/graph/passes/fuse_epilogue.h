@@ -1,5 +1,6 @@
-/** Which ops are computed within the pass of another: a norm folded into a layer's weights, a sum and
- * an activation applied to a layer's output on its way to memory, a view that is its input's place.
+/** Which ops are computed within the pass of another: a norm folded into a layer's weights, a sum
+ * and an activation applied to a layer's output on its way to memory, a view that is its input's
+ * place.
  */
 #ifndef CRD_GRAPH_FUSE_EPILOGUE_H
 #define CRD_GRAPH_FUSE_EPILOGUE_H
@@ -15,8 +16,8 @@ typedef struct crd_fusion {
 
 /** random[i] != 0: op i differs from draw to draw by itself. skip[i] != 0: op i is folded into its
  * input (NULL: none). is_fusing 0: nothing but that. A sum joins the later of its two inputs, if
- * nobody else reads that one, and if no draw is needed for the sum alone. Errors: out of memory; the
- * fusion is empty then. */
+ * nobody else reads that one, and if no draw is needed for the sum alone. Errors: out of memory;
+ * the fusion is empty then. */
 crd_status crd_fusion_init(crd_fusion *fusion, const crd_network *network, const uint8_t *random,
                            const uint8_t *skip, int is_fusing);
 /** 1 if no op from `at` on is fused into one before. */
