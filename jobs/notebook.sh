@@ -55,7 +55,8 @@ step "Step 9: 40 epochs of one step: MSE to the logits of the deterministic netw
 # Adam 1e-4, exponential schedule 0.9, batch norm in eval mode, no KL divergence, as there. The notebook never calls
 # zero_grad() in its loop, so its gradients add up: --keep-gradients. Leave it out for the usual training.
 credence train "$folder/resnet18.h5" "$image" --loss mse-distill --kl-weight 0 --batch-norm eval --epochs 40 \
-    --optimizer adam --lr 1e-4 --scheduler exponential --gamma 0.9 --keep-gradients -o "$folder/trained.h5"
+    --optimizer adam --lr 1e-4 --scheduler exponential --gamma 0.9 --keep-gradients --checkpoints 0 \
+    -o "$folder/trained.h5"
 
 step "Step 9: inference with the trained BNN, twice"
 credence predict "$folder/trained.h5" "$image" --draws 2 --show-draws --topk 1

@@ -3,9 +3,9 @@
  *
  * A file is written under a temporary name beside its place, sealed, synced and renamed: it is
  * there whole or not at all. The seal is a digest of all bytes (XXH3-128), appended behind the end
- * of the HDF5 data where HDF5 readers do not look; Credence checks it before HDF5 parses anything,
- * because HDF5 may crash on, or believe, damaged files. All functions: Collective: no; called by
- * rank 0 only. Room: io.
+ * of the HDF5 data where HDF5 readers do not look; Credence checks it first. A seal is no signature, and HDF5 may crash on
+ * a file or believe it: so each file that is read is parsed in a process of its own (crd_files_start). All functions:
+ * Collective: no. Room: io.
  */
 #ifndef CREDENCE_FILES_H
 #define CREDENCE_FILES_H
@@ -17,6 +17,14 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** Starts the process that starts the processes that parse files: HDF5 may crash, hang or flood the memory over a file that
+ * is not what it says, and so it reads each one in a small process of its own. Call it before MPI_Init and
+ * before threads, where this process is small; else it happens with the first file that is read. A failure
+ * shows with that file. Those processes end with this one. Collective: no, on any rank. */
+void crd_files_start(void);
+/** Ends it and all of them, which is what the end of this process does too. */
+void crd_files_stop(void);
 
 /** What every file says of its making. */
 typedef struct crd_provenance {
@@ -31,6 +39,13 @@ typedef struct crd_provenance {
  * not be read again (crd_posterior_check). Nothing is left behind. */
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance);
+/** The same of a posterior in training, with the history of its epochs. */
+crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
+                                       const crd_provenance *provenance);
+/** The history that a posterior or checkpoint holds: *out[*n], to be freed with crd_history_free; *n is 0 where there is none. Errors: as
+ * crd_posterior_read. */
+crd_status crd_posterior_read_history(crd_epoch **out, int64_t *n, const char *path);
+void crd_history_free(crd_epoch *epochs);
 /** Reads and checks one (crd_posterior_check included), also out of a checkpoint. Errors: CRD_ERR_INPUT: missing, no HDF5
  * file, no file of ours, damaged, of a newer format, shapes that do not fit the graph, values that
  * cannot be used: file and dataset are named. */
@@ -133,6 +148,10 @@ crd_status crd_tensors_write(const char *path, const float *images, int64_t n_im
  * place; CRD_ERR_INPUT: crd_posterior_check. */
 crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
                                 const char *fingerprint, const crd_provenance *provenance);
+/** Bytes of the numbers that it writes. Errors: as crd_posterior_write. */
+crd_status crd_checkpoint_measure(int64_t *bytes, const crd_train_state *state);
+/** Removes "PATH.prev", if it is there. Errors: CRD_ERR_IO. */
+crd_status crd_checkpoint_remove_old(const char *path);
 /** Reads one to the bit: the state as after crd_train_state_init, with as much room for the history
  * as it had. Where PATH is missing or unusable PATH.prev is read instead, with a warning in the log.
  * Neither is there: CRD_OK and *posterior NULL: there is no checkpoint. Errors: CRD_ERR_RESUME: of
@@ -147,6 +166,8 @@ crd_status crd_file_check_place(const char *path);
 
 /** 1 if a file that can be read begins as HDF5 files do, ours or not; else 0. */
 int crd_file_is_hdf5(const char *path);
+/** The same of netCDF's own older format, which is no HDF5. */
+int crd_file_is_netcdf3(const char *path);
 
 /** Kinds of our files by their attribute `format`. */
 typedef enum crd_file_kind {
@@ -158,6 +179,11 @@ typedef enum crd_file_kind {
 
 /** Checks the seal and says what a file is. Errors as crd_posterior_read. */
 crd_status crd_file_identify(crd_file_kind *out, const char *path);
+
+/** Makes a sealed copy of a file of ours that another program has changed (FORMATS.md: a changed file has no seal): with the
+ * checksums of what it now holds, and a root attribute resealed_at. `path` may be `new_path`. Errors: CRD_ERR_INPUT: not of
+ * ours, or no command could read it (all of it is read); CRD_ERR_IO: cannot be written. Nothing is left behind. */
+crd_status crd_file_reseal(const char *new_path, const char *path);
 
 /** Bytes of a file's digest as text: 32 hexadecimal digits and a zero. */
 #define CRD_FILE_DIGEST_SIZE 33

@@ -54,10 +54,10 @@ crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, 
 typedef void crd_gradient_ready(int64_t first, int64_t n, void *payload);
 
 /** Takes the sums of elements [first, first + n) of parameter `param`, at mu or a running statistic and, where it has a posterior, at
- * rho (else NULL); they are valid during the call. May change mu and rho of these elements. The calls of one crd_gradient_add
+ * rho (else NULL); they are valid during the call and may be overwritten. May change mu and rho of these elements. The calls of one crd_gradient_add
  * cover every element of every parameter once. */
-typedef void crd_gradient_take(int64_t param, int64_t first, int64_t n, const int64_t *mu_sums,
-                               const int64_t *rho_sums, void *payload);
+typedef void crd_gradient_take(int64_t param, int64_t first, int64_t n, int64_t *mu_sums,
+                               int64_t *rho_sums, void *payload);
 
 /** Where the sums of a unit go: to an array, or, if it is the only one, piece by piece to whoever needs them. */
 typedef struct crd_gradient_target {

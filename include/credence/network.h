@@ -77,9 +77,6 @@ int crd_network_is_stochastic(const crd_network *network);
 int64_t crd_network_op_param(const crd_network *network, int64_t op);
 /** The op that has a parameter. */
 int64_t crd_network_param_op(const crd_network *network, int64_t param);
-/** What bayesian-torch calls the parameter after "mu_" and "rho_": "kernel" of a convolution's
- * weight. Static. */
-const char *crd_network_param_bayesian_leaf(const crd_network *network, int64_t param);
 /** 1 if the parameter can have a posterior; 1 if it is trained, not a statistic. */
 int crd_network_param_may_be_random(const crd_network *network, int64_t param);
 int crd_network_param_is_trained(const crd_network *network, int64_t param);

@@ -32,6 +32,17 @@ typedef enum crd_prior_scale {
 const char *const *crd_prior_kind_names(void);
 const char *const *crd_prior_scale_names(void);
 
+/** Where the first mu and rho of a posterior come from. */
+typedef enum crd_initial_kind {
+    CRD_INITIAL_RANDOM,    /**< drawn, and no weights were given */
+    CRD_INITIAL_DISCARDED, /**< drawn, although weights were given: bayesian-torch's without MOPED */
+    CRD_INITIAL_MOPED,     /**< about the weights */
+    CRD_INITIAL_IMPORTED   /**< taken as they are from a state dict of bayesian-torch */
+} crd_initial_kind;
+
+/** Names for files, NULL behind the last: "random", "discarded", "moped", "imported". */
+const char *const *crd_initial_kind_names(void);
+
 /** How a deterministic network becomes a posterior: dnn_to_bnn's keys, and what it lacks. */
 typedef struct crd_conversion {
     double prior_mu, prior_sigma; /**< prior N(prior_mu, prior_sigma^2) of every weight */
@@ -47,6 +58,8 @@ typedef struct crd_conversion {
     int moped_prior;  /**< with MOPED: 1: prior mean = weight (utils.util.MOPED), 0: prior_mu */
     double sigma_min; /**< with MOPED: sigma is at least this; 0 is bayesian-torch's */
     uint64_t seed;    /**< of the initial values without MOPED */
+    crd_initial_kind initial; /**< set by crd_posterior_convert, which does not tell DISCARDED from
+                                 RANDOM */
 } crd_conversion;
 
 /** dnn_to_bnn's usual values: prior N(0, 1) (as a mixture: pi 0.5, sigma2 exp(-6)), mu 0, rho -3, reparameterization, no MOPED, delta 0.5.

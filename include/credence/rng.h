@@ -34,6 +34,7 @@ typedef enum crd_purpose {
     CRD_PURPOSE_AUGMENT = 8,     /**< random changes of a training image; `draw` is the epoch */
     CRD_PURPOSE_SHUFFLE = 9,     /**< order of a data set; `draw` is the epoch, `image` the round */
     CRD_PURPOSE_BOOTSTRAP = 10,  /**< resampling of images for errors; `draw` is the resample */
+    CRD_PURPOSE_LABEL = 11,      /**< a class drawn with a draw's probabilities */
 } crd_purpose;
 
 /** Address of a stream. Its elements are numbered from 0. */

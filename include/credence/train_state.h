@@ -19,15 +19,18 @@ enum {
 
 /** One epoch in the history. */
 typedef struct crd_epoch {
-    int64_t epoch, step;    /**< counted from 1 and since the start, when the epoch was over */
-    double loss;            /**< data term + kl_weight * KL, mean over the steps */
-    double data_term;       /**< mean over the epoch's images and draws */
-    double kl_sum, kl_mean; /**< nats, at the end of the epoch */
-    double temperature;     /**< weight of the KL against the true ELBO's: 1 is Bayes */
+    int64_t epoch, step; /**< counted from 1 and since the start, when the epoch was over */
+    double loss;         /**< data term + kl_weight * KL, mean over the steps */
+    double data_term;    /**< mean over the epoch's images and draws */
+    /** Nats, at the end of the epoch; NaN: not in the loss. */
+    double kl_sum, kl_mean;
+    double
+        temperature; /**< weight of the KL against the true ELBO's: 1 is Bayes; 0: not in the loss */
     double lr;
     double accuracy; /**< of the epoch's draws on its images; NaN without labels */
-    double seconds;  /**< of this epoch */
+    double seconds;  /**< of its steps */
     double validation[CRD_N_VALIDATIONS]; /**< of the predictive distribution */
+    double validation_seconds;            /**< of that; NaN: not validated */
 } crd_epoch;
 
 /** All that a run carries from step to step: what a checkpoint holds. */
@@ -46,6 +49,11 @@ typedef struct crd_train_state {
     int64_t history_capacity;
     double best; /**< smallest validation NLL, or MSE where there is none, so far; NaN: none */
 } crd_train_state;
+
+/** What the best epoch has least of: the validation NLL, else MSE; NaN: not validated. */
+double crd_epoch_score(const crd_epoch *epoch);
+/** The epoch in epochs[n] with the smallest score, the first of equals; NULL: none was validated. */
+const crd_epoch *crd_epoch_best(const crd_epoch *epochs, int64_t n);
 
 /** A state before the first step: zeroed moments and history. `posterior` is borrowed. */
 crd_status crd_train_state_init(crd_train_state *state, crd_posterior *posterior, int n_states,

@@ -28,7 +28,7 @@ const crd_arch *crd_zoo_get(int64_t i);
 const crd_arch *crd_zoo_find(const char *name);
 
 /** Builds the graph for images (in_channels, image_size, image_size) and n_classes outputs; 0 takes
- * the default. Errors: CRD_ERR_USAGE: unknown name (the nearest is named); CRD_ERR_INPUT: an image
+ * the default. Errors: CRD_ERR_USAGE: unknown name (a near one is named, or all are); CRD_ERR_INPUT: an image
  * too small. */
 crd_status crd_zoo_build(crd_network **out, const char *name, int64_t in_channels,
                          int64_t image_size, int64_t n_classes);

@@ -52,3 +52,18 @@ size_t crd_text_distance(const char *a, const char *b)
     }
     return row[n_b];
 }
+
+size_t crd_text_common_folder(const char *const *paths, int64_t n)
+{
+    const char *slash = strrchr(paths[0], '/');
+    size_t length = slash != NULL ? (size_t)(slash - paths[0]) + 1 : 0;
+    for (int64_t i = 1; i < n; i++) {
+        size_t same = 0;
+        while (same < length && paths[i][same] == paths[0][same])
+            same++;
+        while (same > 0 && paths[0][same - 1] != '/')
+            same--;
+        length = same;
+    }
+    return length;
+}

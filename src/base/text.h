@@ -21,4 +21,7 @@ crd_status crd_text_to_double(double *out, const char *text, double min, double 
  * first 63 characters count. */
 size_t crd_text_distance(const char *a, const char *b);
 
+/** Bytes of the folders that all `n` >= 1 paths have in common, the last slash included: left out of what people read. */
+size_t crd_text_common_folder(const char *const *paths, int64_t n);
+
 #endif

@@ -241,6 +241,10 @@ crd_status crd_posterior_convert(crd_posterior **out, crd_network *network,
         CRD_TRY(choose_by_state_dict(posterior, weights));
     }
     CRD_TRY(take_all(posterior, weights, is_bayesian));
+    posterior->conversion.moped_enable = conversion->moped_enable && !is_bayesian;
+    posterior->conversion.initial = is_bayesian                ? CRD_INITIAL_IMPORTED
+                                    : conversion->moped_enable ? CRD_INITIAL_MOPED
+                                                               : CRD_INITIAL_RANDOM;
     if (!is_bayesian)
         CRD_TRY(initialize(posterior));
     CRD_TRY(crd_posterior_check(posterior));

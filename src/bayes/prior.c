@@ -13,6 +13,17 @@ static const char *const scales[] = {[CRD_PRIOR_SCALE_FIXED] = "fixed",
                                      [CRD_PRIOR_SCALE_HE] = "he",
                                      NULL};
 
+static const char *const initials[] = {[CRD_INITIAL_RANDOM] = "random",
+                                       [CRD_INITIAL_DISCARDED] = "discarded",
+                                       [CRD_INITIAL_MOPED] = "moped",
+                                       [CRD_INITIAL_IMPORTED] = "imported",
+                                       NULL};
+
+const char *const *crd_initial_kind_names(void)
+{
+    return initials;
+}
+
 const char *const *crd_prior_kind_names(void)
 {
     return kinds;

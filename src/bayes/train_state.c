@@ -5,6 +5,23 @@
 
 #include "base/alloc.h"
 
+double crd_epoch_score(const crd_epoch *epoch)
+{
+    double nll = epoch->validation[CRD_VALIDATION_NLL];
+    return isnan(nll) ? epoch->validation[CRD_VALIDATION_MSE] : nll;
+}
+
+const crd_epoch *crd_epoch_best(const crd_epoch *epochs, int64_t n)
+{
+    const crd_epoch *best = NULL;
+    for (int64_t i = 0; i < n; i++) {
+        double score = crd_epoch_score(&epochs[i]);
+        if (!isnan(score) && (best == NULL || score < crd_epoch_score(best)))
+            best = &epochs[i];
+    }
+    return best;
+}
+
 crd_status crd_train_state_init(crd_train_state *state, crd_posterior *posterior, int n_states,
                                 int64_t n_epochs)
 {

@@ -64,6 +64,14 @@ static crd_status make_preprocessing(crd_preprocessing *out, const crd_convert_s
     return status == CRD_OK ? crd_preprocessing_check(out) : status;
 }
 
+/** A file of weights is a trained network, as a rule: what is made of it should still be that network. */
+static int is_moped(const crd_options *options)
+{
+    const crd_option_value *values = options->values;
+    return values[CRD_OPT_MOPED].integer != 0 ||
+           (values[CRD_OPT_WEIGHTS].given && values[CRD_OPT_NO_MOPED].integer == 0);
+}
+
 static crd_conversion make_conversion(const crd_options *options)
 {
     const crd_option_value *values = options->values;
@@ -81,7 +89,7 @@ static crd_conversion make_conversion(const crd_options *options)
         conversion.prior_sigma2 = values[CRD_OPT_PRIOR_SIGMA2].number;
     conversion.posterior_mu_init = values[CRD_OPT_POSTERIOR_MU_INIT].number;
     conversion.posterior_rho_init = values[CRD_OPT_POSTERIOR_RHO_INIT].number;
-    conversion.moped_enable = values[CRD_OPT_MOPED].integer != 0;
+    conversion.moped_enable = is_moped(options);
     conversion.moped_delta = values[CRD_OPT_MOPED_DELTA].number;
     conversion.moped_prior = values[CRD_OPT_MOPED_PRIOR].integer != 0;
     conversion.sigma_min = values[CRD_OPT_SIGMA_MIN].number;
@@ -98,10 +106,51 @@ static crd_status check_usage(const crd_options *options)
     if (!values[CRD_OPT_OUTPUT].given)
         return CRD_FAIL(CRD_ERR_USAGE, "convert needs --output FILE");
     for (size_t i = 0; i < sizeof of_moped / sizeof *of_moped; i++)
-        if (values[of_moped[i]].given && !values[CRD_OPT_MOPED].integer)
+        if (values[of_moped[i]].given && !is_moped(options))
             return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --moped",
                             crd_option_table()[of_moped[i]].name);
+    if (values[CRD_OPT_MOPED].given && values[CRD_OPT_NO_MOPED].given)
+        return CRD_FAIL(CRD_ERR_USAGE, "--moped and --no-moped exclude each other");
     return CRD_OK;
+}
+
+/** A state dict of bayesian-torch has its own initial values: options for others contradict it. */
+static crd_status check_imported(const crd_posterior *posterior, const crd_options *options)
+{
+    static const crd_option_id others[] = {
+        CRD_OPT_MOPED,       CRD_OPT_NO_MOPED,          CRD_OPT_MOPED_DELTA,
+        CRD_OPT_SIGMA_MIN,   CRD_OPT_POSTERIOR_MU_INIT, CRD_OPT_POSTERIOR_RHO_INIT,
+        CRD_OPT_MOPED_PRIOR,
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (posterior->conversion.initial == CRD_INITIAL_IMPORTED &&
+            options->values[others[i]].given)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "--%s: %s holds a posterior of bayesian-torch, whose mu and rho are "
+                            "taken as they are",
+                            crd_option_table()[others[i]].name,
+                            options->values[CRD_OPT_WEIGHTS].text);
+    return CRD_OK;
+}
+
+static void warn_of_discarded(const crd_posterior *posterior)
+{
+    if (posterior->conversion.initial == CRD_INITIAL_DISCARDED)
+        crd_log(CRD_LOG_WARN,
+                "--no-moped: the weights of all Bayesian layers in --weights are not "
+                "used; this is an untrained network until `credence train` has "
+                "trained it. Without --no-moped the posterior lies about the weights");
+}
+
+static void print_start(const crd_conversion *c)
+{
+    if (c->initial == CRD_INITIAL_MOPED)
+        printf("  start      MOPED: mu = weight, sigma = %g |weight|\n", c->moped_delta);
+    else if (c->initial == CRD_INITIAL_IMPORTED)
+        puts("  start      mu and rho as bayesian-torch has them");
+    else
+        printf("  start      random: mu ~ N(%g, 0.1^2), rho ~ N(%g, 0.1^2)\n", c->posterior_mu_init,
+               c->posterior_rho_init);
 }
 
 static crd_status print_summary(const crd_posterior *posterior, const char *path, int as_json)
@@ -117,8 +166,9 @@ static crd_status print_summary(const crd_posterior *posterior, const char *path
     crd_posterior_kl(&kl_sum, &kl_mean, posterior);
     if (as_json)
         return crd_json_print(
-            json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "posterior", crd_json_text(path),
-                      "arch", posterior->network->arch, "n_classes",
+            json_pack("{s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "posterior",
+                      crd_json_text(path), "arch", posterior->network->arch, "initial_values",
+                      crd_initial_kind_names()[posterior->conversion.initial], "n_classes",
                       (json_int_t)posterior->n_classes, "n_bayesian", (json_int_t)n_bayesian,
                       "n_bayesian_tensors", (json_int_t)n_tensors, "n_fixed", (json_int_t)n_fixed,
                       "kl_sum", crd_json_real(kl_sum), "kl_mean", crd_json_real(kl_mean)));
@@ -126,6 +176,7 @@ static crd_status print_summary(const crd_posterior *posterior, const char *path
     printf(": %s, %lld classes\n", posterior->network->arch, (long long)posterior->n_classes);
     printf("  Bayesian   %s numbers in %lld tensors, %s\n", crd_grouped(a, n_bayesian),
            (long long)n_tensors, posterior->conversion.type);
+    print_start(&posterior->conversion);
     printf("  fixed      %s numbers (batch norm statistics included)\n", crd_grouped(b, n_fixed));
     printf("  KL         %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", kl_sum,
            kl_mean);
@@ -180,9 +231,12 @@ crd_status crd_cmd_convert(const crd_cli *cli)
         CRD_TRY(keep_dropout(source.network));
     crd_network *given = source.network;
     source.network = NULL; /* taken over, also on error */
-    CRD_TRY(crd_posterior_convert(&posterior, given, &source.weights, &conversion,
+    CRD_TRY(crd_posterior_convert(&posterior, given, &source.dict.params, &conversion,
                                   values[CRD_OPT_BAYESIAN].texts,
                                   has_globs ? (int)values[CRD_OPT_BAYESIAN].n_texts : 0));
+    CRD_TRY(check_imported(posterior, cli->options));
+    if (values[CRD_OPT_WEIGHTS].given && posterior->conversion.initial == CRD_INITIAL_RANDOM)
+        posterior->conversion.initial = CRD_INITIAL_DISCARDED;
     posterior->preprocessing = preprocessing;
     if (source.posterior != NULL)
         posterior->outputs = source.posterior->outputs;
@@ -193,6 +247,7 @@ crd_status crd_cmd_convert(const crd_cli *cli)
                                 source.posterior == NULL ? NULL : values[CRD_OPT_WEIGHTS].text,
                                 NULL));
     CRD_TRY(crd_posterior_write(values[CRD_OPT_OUTPUT].text, posterior, &provenance));
+    warn_of_discarded(posterior);
     CRD_TRY(
         print_summary(posterior, values[CRD_OPT_OUTPUT].text, values[CRD_OPT_JSON].integer != 0));
 cleanup:

@@ -10,6 +10,7 @@
 #include "cli/images.h"
 #include "cli/output.h"
 #include "credence/files.h"
+#include "credence/log.h"
 #include "credence/predict.h"
 
 /** A data set and what the networks say of it. Rank 0 only. */
@@ -20,6 +21,7 @@ typedef struct judged {
     double *expected_entropies;
     int8_t *is_right;
     int64_t sums[CRD_METRICS_N_SUMS];
+    const char *units; /* of which data, for the progress */
     crd_progress progress;
 } judged;
 
@@ -124,7 +126,7 @@ static crd_status predict(judged *data, crd_comm *comm, const crd_shared_model *
     crd_predict_sink sink = {.summary = take_summary, .progress = show_progress, .payload = data};
     crd_predict_report report;
     options.n_images = n_images;
-    data->progress = crd_progress_start("units", !is_quiet);
+    data->progress = crd_progress_start(data->units, !is_quiet);
     crd_status status =
         crd_predict(&report, comm, crd_shared_model_view(shared), &options, &source, &sink);
     crd_progress_end(&data->progress);
@@ -198,7 +200,8 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
     int is_first = crd_comm_rank(cli->comm) == 0, is_mean = values[CRD_OPT_MEAN].integer != 0;
     int is_quiet = values[CRD_OPT_QUIET].integer != 0;
     double start_s = crd_clock_now_s();
-    inputs in = {0};
+    inputs in = {.known.units = "units of the images",
+                 .unknown.units = "units of the --ood images"};
     shared_facts facts = {0};
     crd_shared_model *shared = NULL;
     CRD_REQUIRE(!is_mean || (!values[CRD_OPT_DRAWS].given && !values[CRD_OPT_TYPE].given),
@@ -221,6 +224,9 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
         .n_top = 1};
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, in.posterior, NULL));
     CRD_TRY(predict(&in.known, cli->comm, shared, options, facts.n_known, is_quiet));
+    if (facts.n_unknown > 0 && is_first)
+        crd_log(CRD_LOG_INFO, "%s is done; now --ood %s", cli->options->arguments[1],
+                values[CRD_OPT_OOD].text);
     if (facts.n_unknown > 0)
         CRD_TRY(predict(&in.unknown, cli->comm, shared, options, facts.n_unknown, is_quiet));
     crd_evaluation evaluation = {.posterior = cli->options->arguments[0],

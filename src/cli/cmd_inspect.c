@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/train_report.h"
 #include "credence/files.h"
 
 /** What the visitors of a file need: where the output goes. */
@@ -179,6 +180,20 @@ static json_t *three(const float *values, int64_t n)
     return list;
 }
 
+static void print_initial(const crd_conversion *c)
+{
+    if (c->initial == CRD_INITIAL_IMPORTED)
+        puts("mu and rho taken as they were from a state dict of bayesian-torch");
+    else if (c->initial == CRD_INITIAL_MOPED)
+        printf("MOPED, sigma = %g |weight|, at least %g\n", c->moped_delta, c->sigma_min);
+    else
+        printf("initial mu ~ N(%g, 0.1^2), rho ~ N(%g, 0.1^2)\n", c->posterior_mu_init,
+               c->posterior_rho_init);
+    if (c->initial == CRD_INITIAL_DISCARDED)
+        puts("  the weights that convert was given for its Bayesian layers were not used "
+             "(--no-moped): before training it is a random network");
+}
+
 static void show_settings(json_t *root, const crd_posterior *posterior)
 {
     const crd_conversion *c = &posterior->conversion;
@@ -187,14 +202,15 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     double sum, mean;
     crd_posterior_kl(&sum, &mean, posterior);
     if (root != NULL) {
-        json_object_set_new(root, "posterior",
-                            json_pack("{s:s, s:I, s:s, s:f, s:f, s:b, s:f, s:b, s:f, s:o, s:o}",
-                                      "arch", posterior->network->arch, "n_classes",
-                                      (json_int_t)posterior->n_classes, "type", c->type, "prior_mu",
-                                      c->prior_mu, "prior_sigma", c->prior_sigma, "moped_enable",
-                                      c->moped_enable, "moped_delta", c->moped_delta, "moped_prior",
-                                      c->moped_prior, "sigma_min", c->sigma_min, "kl_sum",
-                                      crd_json_real(sum), "kl_mean", crd_json_real(mean)));
+        json_object_set_new(
+            root, "posterior",
+            json_pack("{s:s, s:I, s:s, s:s, s:f, s:f, s:b, s:f, s:b, s:f, s:o, s:o}", "arch",
+                      posterior->network->arch, "n_classes", (json_int_t)posterior->n_classes,
+                      "type", c->type, "initial_values", crd_initial_kind_names()[c->initial],
+                      "prior_mu", c->prior_mu, "prior_sigma", c->prior_sigma, "moped_enable",
+                      c->moped_enable, "moped_delta", c->moped_delta, "moped_prior", c->moped_prior,
+                      "sigma_min", c->sigma_min, "kl_sum", crd_json_real(sum), "kl_mean",
+                      crd_json_real(mean)));
         json_object_set_new(root, "preprocessing",
                             json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels",
                                       (json_int_t)p->channels, "resize", (json_int_t)p->resize,
@@ -211,11 +227,7 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     if (c->prior_kind == CRD_PRIOR_MIXTURE)
         printf(" in a share of %g, else sd %g", c->prior_pi, c->prior_sigma2);
     printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
-    if (c->moped_enable)
-        printf("MOPED, sigma = %g |weight|, at least %g\n", c->moped_delta, c->sigma_min);
-    else
-        printf("initial mu ~ N(%g, 0.1^2), rho ~ N(%g, 0.1^2)\n", c->posterior_mu_init,
-               c->posterior_rho_init);
+    print_initial(c);
     printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", sum, mean);
     printf("preprocessing\n  %s; resize %lld (%s), crop %lld; mean",
            p->channels == 1 ? "grey" : "RGB", (long long)p->resize, filter, (long long)p->crop);
@@ -239,10 +251,25 @@ static void show_progress(json_t *root, const crd_train_state *state)
     }
     printf("training\n  %lld steps: %lld epochs and %lld batches of the next\n",
            (long long)state->step, (long long)state->epoch, (long long)state->batch);
-    if (state->epoch > 0)
-        printf("  loss of the last epoch %.6g\n", state->history[state->epoch - 1].loss);
-    if (!isnan(state->best))
-        printf("  best validation NLL %.6g\n", state->best);
+}
+
+static crd_status show_history(json_t *root, const char *path)
+{
+    crd_epoch *epochs = NULL;
+    int64_t n;
+    crd_status status = crd_posterior_read_history(&epochs, &n, path);
+    if (status != CRD_OK || n == 0)
+        return status;
+    if (root == NULL) {
+        crd_train_print_history(epochs, n);
+    } else {
+        json_t *list = json_array();
+        for (int64_t i = 0; i < n; i++)
+            json_array_append_new(list, crd_train_epoch_to_json(&epochs[i]));
+        json_object_set_new(root, "history", list);
+    }
+    crd_history_free(epochs);
+    return CRD_OK;
 }
 
 static crd_status show_posterior(json_t *root, const char *path, crd_file_kind kind)
@@ -258,6 +285,7 @@ static crd_status show_posterior(json_t *root, const char *path, crd_file_kind k
         CRD_TRY(crd_posterior_read(&posterior, path));
     }
     show_settings(root, posterior);
+    CRD_TRY(show_history(root, path));
     show_graph(root, posterior);
     CRD_TRY(show_tensors(root, posterior));
 cleanup:
@@ -277,6 +305,11 @@ crd_status crd_cmd_inspect(const crd_cli *cli)
     int only_datasets = cli->options->values[CRD_OPT_DATASETS].integer != 0;
     json_t *root = NULL;
     crd_file_kind kind;
+    const crd_option_value *reseal = &cli->options->values[CRD_OPT_RESEAL];
+    if (reseal->given) {
+        CRD_TRY(crd_file_reseal(reseal->text, path));
+        path = reseal->text;
+    }
     CRD_TRY(crd_file_identify(&kind, path));
     int has_posterior = kind == CRD_FILE_POSTERIOR || kind == CRD_FILE_CHECKPOINT;
     if (cli->options->values[CRD_OPT_JSON].integer) {

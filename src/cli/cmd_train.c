@@ -8,6 +8,7 @@
 #include "cli/output_check.h"
 #include "cli/provenance.h"
 #include "cli/signals.h"
+#include "cli/train_data.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
 #include "cli/train_validate.h"
@@ -21,12 +22,7 @@ typedef struct training {
     crd_posterior
         *resumed; /* rank 0: of the checkpoint, if any; else the posterior shared by rank 0 */
     crd_train_state state; /* all ranks */
-    crd_dataset *data;
-    int64_t *labels;
-    int64_t n_values; /* of a target; 0: the loss takes none from the data */
-    const crd_preprocessing *preprocessing;
-    crd_augmentation augmentation;
-    int is_augmented;
+    crd_train_data data;
     crd_validation validation; /* all ranks */
     char *checkpoint_path, *best_path;
     char fingerprint[CRD_RUN_KEY_SIZE];
@@ -35,6 +31,7 @@ typedef struct training {
     int64_t kept_step; /* of the newest checkpoint; -1: there is none */
     crd_progress progress;
     int has_started;
+    int has_best; /* best_path is there, and of this run */
 } training;
 
 /** What all ranks must know before they can work together. */
@@ -53,22 +50,7 @@ static crd_status load(float *images, int64_t *labels, float *values, int64_t ep
                        int64_t n, void *payload)
 {
     training *t = payload;
-    uint64_t seed = (uint64_t)value_of(t, CRD_OPT_SEED)->integer;
-    int64_t n_images = crd_dataset_n_images(t->data);
-    int64_t floats = t->preprocessing->channels * t->preprocessing->crop * t->preprocessing->crop;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t image = crd_dataset_shuffled(first + i, n_images, seed, epoch);
-        crd_status status =
-            crd_dataset_load(images + i * floats, t->data, image, t->preprocessing,
-                             t->is_augmented ? &t->augmentation : NULL, seed, epoch);
-        if (status != CRD_OK)
-            return status;
-        labels[i] = t->labels[image];
-        if (t->n_values > 0)
-            memcpy(values + i * t->n_values, crd_dataset_target(t->data, image),
-                   (size_t)t->n_values * sizeof *values);
-    }
-    return CRD_OK;
+    return crd_train_data_load(&t->data, images, labels, values, epoch, first, n);
 }
 
 static void keep_checkpoint(const crd_train_state *state, void *payload)
@@ -76,6 +58,9 @@ static void keep_checkpoint(const crd_train_state *state, void *payload)
     training *t = payload;
     if (crd_checkpoint_write(t->checkpoint_path, state, t->fingerprint, &t->provenance) == CRD_OK) {
         t->kept_step = state->step;
+        if (value_of(t, CRD_OPT_CHECKPOINTS)->integer == 1 &&
+            crd_checkpoint_remove_old(t->checkpoint_path) != CRD_OK)
+            crd_log(CRD_LOG_WARN, "%s", crd_status_message());
         return;
     }
     crd_progress_end(&t->progress);
@@ -89,7 +74,8 @@ static void keep_checkpoint(const crd_train_state *state, void *payload)
 static void keep_best(const crd_train_state *state, void *payload)
 {
     training *t = payload;
-    if (crd_posterior_write(t->best_path, state->posterior, &t->provenance) == CRD_OK)
+    t->has_best = crd_posterior_write_trained(t->best_path, state, &t->provenance) == CRD_OK;
+    if (t->has_best)
         return;
     crd_progress_end(&t->progress);
     crd_log(CRD_LOG_WARN, "the best posterior is not kept: %s", crd_status_message());
@@ -137,86 +123,6 @@ static crd_output_kind outputs_after(const training *t)
                                                : CRD_OUTPUT_LOGITS;
 }
 
-/** Classes without names get those of the sub-folders that they were learned from: what is evaluated later
- * must lie in folders of the same names. Only if every class has its folder. */
-static crd_status name_classes(crd_posterior *p, const crd_dataset *data, const int64_t *labels)
-{
-    crd_status status = CRD_OK;
-    int64_t n, n_named = 0;
-    const char *const *folders = crd_dataset_class_names(data, &n);
-    if (p->classes != NULL || folders == NULL || n != p->n_classes)
-        return CRD_OK;
-    CRD_ALLOC(&p->classes, n, "class names");
-    for (int64_t i = 0; i < crd_dataset_n_images(data); i++) {
-        char **name = &p->classes[labels[i]];
-        n_named += *name == NULL;
-        if (*name == NULL)
-            CRD_TRY(crd_alloc_string(name, folders[crd_dataset_label(data, i)]));
-    }
-    if (n_named == n)
-        return CRD_OK;
-    for (int64_t k = 0; k < n; k++) /* folders "1" and "01" are one class */
-        crd_free(p->classes[k]);
-    crd_free(p->classes);
-    p->classes = NULL;
-cleanup:
-    return status;
-}
-
-/** Labels of the images, -1 where there are none: without any the deterministic network can still be the teacher. */
-static crd_status match_labels(training *t)
-{
-    crd_status status = CRD_OK;
-    crd_posterior *p = t->original;
-    const char *const *classes = (const char *const *)p->classes;
-    int64_t n = crd_dataset_n_images(t->data);
-    CRD_ALLOC(&t->labels, n, "labels");
-    for (int64_t i = 0; i < n; i++)
-        t->labels[i] = -1;
-    if (p->outputs != CRD_OUTPUT_LOGITS)
-        return CRD_OK;
-    if (!is_distilling(t))
-        CRD_TRY(crd_dataset_match(t->labels, t->data, classes, p->n_classes));
-    else if (crd_dataset_match(t->labels, t->data, classes, p->n_classes) != CRD_OK)
-        crd_log(CRD_LOG_WARN, "no accuracy is given: %s", crd_status_message());
-    if (!is_distilling(t))
-        CRD_TRY(name_classes(p, t->data, t->labels));
-cleanup:
-    return status;
-}
-
-/** The targets of the images, if the loss takes any. */
-static crd_status match_targets(training *t, const crd_loss *loss)
-{
-    crd_status status = CRD_OK;
-    if (is_distilling(t) || crd_loss_target(loss) != CRD_TARGET_VALUES)
-        return CRD_OK;
-    CRD_TRY(crd_loss_n_values(&t->n_values, loss, t->original->n_classes));
-    CRD_TRY(crd_dataset_check_targets(t->data, t->n_values));
-cleanup:
-    return status;
-}
-
-static crd_status open_validation(training *t)
-{
-    crd_status status = CRD_OK;
-    const crd_posterior *p = t->original;
-    crd_validation *v = &t->validation;
-    const char *specification = value_of(t, CRD_OPT_VALIDATE)->text;
-    if (specification == NULL)
-        return CRD_OK;
-    CRD_TRY(crd_images_open(&v->images, &specification, 1, 0));
-    crd_images_prepare(&v->images, &p->preprocessing);
-    if (p->outputs != CRD_OUTPUT_LOGITS)
-        return crd_dataset_check_targets(v->images.dataset,
-                                         p->n_classes / (p->outputs == CRD_OUTPUT_NORMALS ? 2 : 1));
-    CRD_ALLOC(&v->labels, v->images.n_images, "labels");
-    CRD_TRY(crd_dataset_match(v->labels, v->images.dataset, (const char *const *)p->classes,
-                              p->n_classes));
-cleanup:
-    return status;
-}
-
 /** NEW.h5.ckpt and NEW.best.h5 for NEW.h5. */
 static crd_status make_paths(training *t)
 {
@@ -261,9 +167,40 @@ static crd_status make_state(training *t, const crd_train_options *options)
                         t->checkpoint_path, (long long)t->state.epoch + (t->state.batch > 0),
                         (long long)options->n_epochs);
     t->kept_step = t->state.step;
+    t->has_best = access(t->best_path, F_OK) == 0;
     crd_log(CRD_LOG_INFO, "%s: going on after step %lld", t->checkpoint_path,
             (long long)t->state.step);
     return crd_train_state_reserve(&t->state, options->n_epochs);
+}
+
+/** What the run is going to do, and what disk space it takes, before the first step. */
+static crd_status announce(const training *t, const crd_train_options *options,
+                           const shared_facts *facts)
+{
+    crd_status status = CRD_OK;
+    int64_t kept = value_of(t, CRD_OPT_CHECKPOINTS)->integer, bytes;
+    char n_images[32], n_validation[32];
+    crd_log(CRD_LOG_INFO, "%s image%s, %lld epochs of %lld step%s",
+            crd_grouped(n_images, facts->n_images), facts->n_images == 1 ? "" : "s",
+            (long long)options->n_epochs,
+            (long long)((facts->n_images + options->batch_size - 1) / options->batch_size),
+            facts->n_images <= options->batch_size ? "" : "s");
+    if (facts->n_validation > 0)
+        crd_log(
+            CRD_LOG_INFO,
+            "validation every %lld epoch%s: %s image%s, each with %lld draws (--validate-every, "
+            "--validate-draws)",
+            (long long)options->validate_every, options->validate_every == 1 ? "" : "s",
+            crd_grouped(n_validation, facts->n_validation), facts->n_validation == 1 ? "" : "s",
+            (long long)(options->gradient.mean ? 1 : value_of(t, CRD_OPT_VALIDATE_DRAWS)->integer));
+    CRD_TRY(crd_checkpoint_measure(&bytes, &t->state));
+    if (kept == 0)
+        crd_log(CRD_LOG_INFO, "no checkpoints: this run cannot be resumed");
+    else
+        crd_log(CRD_LOG_INFO, "%s%s: %.1f MB%s (--checkpoints)", t->checkpoint_path,
+                kept == 2 ? " and .prev" : "", 1e-6 * (double)bytes, kept == 2 ? " each" : "");
+cleanup:
+    return status;
 }
 
 /** Rank 0's half of the start: all files are opened here, so that what is wrong with them is found
@@ -274,41 +211,38 @@ static crd_status open_files(training *t, shared_facts *facts)
     const crd_options *given = t->cli->options;
     const char *path = given->arguments[0];
     crd_train_options options;
-    t->is_augmented = crd_train_augmentation(&t->augmentation, given);
     CRD_TRY(make_paths(t));
-    CRD_TRY(crd_dataset_open(&t->data, given->arguments + 1, given->n_arguments - 1));
     CRD_TRY(crd_posterior_read(&t->original, path));
-    t->preprocessing = &t->original->preprocessing;
-    facts->n_images = crd_dataset_n_images(t->data);
-    if (!t->augmentation.random_resized_crop) /* which takes parts of any size */
-        crd_dataset_log_fit(t->data, t->preprocessing);
+    CRD_TRY(crd_train_data_open(&t->data, &t->validation, given, &t->original->preprocessing));
+    facts->n_images = t->data.images.n_images;
+    facts->n_validation = t->validation.images.n_images;
     CRD_TRY(crd_train_options_make(&options, given, facts->n_images));
     CRD_TRY(crd_train_check_batches(&options, given, t->original->network));
     t->original->outputs = outputs_after(t);
-    CRD_TRY(match_labels(t));
-    CRD_TRY(match_targets(t, options.loss));
-    CRD_TRY(open_validation(t));
-    facts->n_validation = t->validation.images.n_images;
-    CRD_TRY(crd_train_fingerprint(t->fingerprint, t->cli, &options, t->data,
-                                  t->validation.images.dataset));
-    CRD_TRY(crd_provenance_make(&t->provenance, &t->store, t->cli, path, t->data));
+    CRD_TRY(crd_train_data_match(&t->data, &t->validation, given, t->original));
+    CRD_TRY(crd_train_fingerprint(t->fingerprint, t->cli, &options, t->data.dataset,
+                                  t->validation.dataset));
+    CRD_TRY(crd_provenance_make(&t->provenance, &t->store, t->cli, path, t->data.dataset));
     CRD_TRY(make_state(t, &options));
+    CRD_TRY(announce(t, &options, facts));
 cleanup:
     return status;
 }
 
+/** In pairs, whose noise is opposite: four such draws are nearer to many than eight others. An odd number makes no pairs. */
 static crd_predict_options validation_options(const training *t, const char *estimator,
                                               int64_t n_images)
 {
     int is_mean = value_of(t, CRD_OPT_TRAIN_MEAN)->integer != 0;
+    int64_t n_draws = is_mean ? 1 : value_of(t, CRD_OPT_VALIDATE_DRAWS)->integer;
     /* Another key than training's: the draws must be new ones. */
     return (crd_predict_options){.sampler = {.estimator = estimator,
                                              .mean = is_mean,
+                                             .antithetic = n_draws % 2 == 0,
                                              .seed = ~(uint64_t)value_of(t, CRD_OPT_SEED)->integer,
                                              .batch = 32,
                                              .draw_block = 8},
-                                 .n_draws =
-                                     is_mean ? 1 : value_of(t, CRD_OPT_VALIDATE_DRAWS)->integer,
+                                 .n_draws = n_draws,
                                  .n_top = 1,
                                  .n_images = n_images};
 }
@@ -321,9 +255,9 @@ static crd_status conclude(training *t, crd_status status, const crd_train_repor
     const char *output = value_of(t, CRD_OPT_OUTPUT)->text;
     crd_progress_end(&t->progress);
     if (status == CRD_OK)
-        status = crd_posterior_write(output, t->state.posterior, &t->provenance);
+        status = crd_posterior_write_trained(output, &t->state, &t->provenance);
     if (status == CRD_OK)
-        return crd_train_print_end(output, &t->state, report,
+        return crd_train_print_end(output, t->has_best ? t->best_path : NULL, &t->state, report,
                                    value_of(t, CRD_OPT_JSON)->integer != 0);
     if (status == CRD_STOPPED && t->kept_step != t->state.step)
         return CRD_FAIL(CRD_ERR_IO,
@@ -342,10 +276,8 @@ static void release(training *t)
     crd_train_state_clear(&t->state);
     crd_posterior_destroy(t->resumed);
     crd_posterior_destroy(t->original);
-    crd_dataset_close(t->data);
-    crd_images_close(&t->validation.images);
-    crd_free(t->validation.labels);
-    crd_free(t->labels);
+    crd_validation_clear(&t->validation); /* first: what is held out belongs to the data */
+    crd_train_data_close(&t->data);
     crd_free(t->checkpoint_path);
     crd_free(t->best_path);
 }
@@ -377,7 +309,9 @@ crd_status crd_cmd_train(const crd_cli *cli)
     t.validation.options = validation_options(&t, options.gradient.estimator, facts.n_validation);
 
     crd_train_hooks hooks = {.load = load,
-                             .checkpoint = keep_checkpoint,
+                             .checkpoint = t.cli->options->values[CRD_OPT_CHECKPOINTS].integer > 0
+                                               ? keep_checkpoint
+                                               : NULL,
                              .epoch = show_epoch,
                              .validate = validate,
                              .best = keep_best,

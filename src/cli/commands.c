@@ -5,9 +5,9 @@
 #include <string.h>
 
 static const crd_command commands[] = {
-    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "--arch NAME [--weights FILE] -o POSTERIOR.h5", 0,
+    {"convert", CRD_CONVERT, crd_cmd_convert, 0, "[--weights FILE] [--arch NAME] -o POSTERIOR.h5", 0,
      0, "make a posterior from a deterministic network's weights (bayesian-torch's dnn_to_bnn)",
-     "credence convert --arch resnet18 --weights resnet18-f37072fd.pth --moped -o resnet18.h5"},
+     "credence convert --arch resnet18 --weights resnet18-f37072fd.pth -o resnet18.h5"},
     {"predict", CRD_PREDICT, crd_cmd_predict, 1, "POSTERIOR.h5 INPUT... [-o PREDICTION.h5]", 2,
      INT_MAX, "draw networks, run them on images, print what they say and how sure it is",
      "mpirun -n 4 credence predict resnet18.h5 photos/ --draws 1000 -o prediction.h5"},
@@ -29,6 +29,9 @@ static const crd_command commands[] = {
     {"inspect", CRD_INSPECT, crd_cmd_inspect, 0, "FILE", 1, 1,
      "show what is in a file of Credence: provenance, graph, posterior, datasets",
      "credence inspect resnet18.h5"},
+    {"export", CRD_EXPORT, crd_cmd_export, 0, "POSTERIOR.h5 -o FILE", 1, 1,
+     "write a posterior as a state dict of bayesian-torch, for torch to load",
+     "credence export resnet18.h5 --to safetensors -o resnet18.safetensors"},
     {"models", CRD_MODELS, crd_cmd_models, 0, "", 0, 0, "list the architectures", NULL},
     {"bench", CRD_BENCH, crd_cmd_bench, 1, "[POSTERIOR.h5]", 0, 1,
      "measure draws per second on every rank at once, against the cores' peak and a pass without "

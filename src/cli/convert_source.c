@@ -5,54 +5,59 @@
 
 #include "cli/classes.h"
 #include "credence/files.h"
-#include "credence/weights.h"
+#include "credence/log.h"
 
-/** Shape of an op's weight in a state dict, torch's or bayesian-torch's; NULL: it has none. */
-static const crd_shape *weight_shape(const crd_params *weights, const crd_network *network,
-                                     int64_t op)
+/** What does not fit, and what would. */
+static crd_status refuse_misfit(const crd_convert_source *source, const crd_state_fit *fit,
+                                const char *path, int64_t image_size)
 {
-    char name[512];
-    int64_t param = crd_network_op_param(network, op);
-    int64_t index = crd_params_find(weights, network->params.entries[param].name);
-    snprintf(name, sizeof name, "%s.mu_%s", crd_network_op_name(network, op),
-             crd_network_param_bayesian_leaf(network, param));
-    if (index < 0)
-        index = crd_params_find(weights, name);
-    return index < 0 ? NULL : &weights->entries[index].shape;
+    char text[CRD_STATE_TEXT_SIZE], near[96] = "";
+    const crd_arch *nearest = NULL;
+    crd_state_fit best;
+    if (crd_state_dict_guess(&nearest, &best, &source->dict, image_size) == CRD_OK &&
+        nearest != source->arch)
+        snprintf(near, sizeof near, "; the nearest architecture is %s%s", nearest->name,
+                 crd_state_fit_faults(&best) == 0 ? ", which they fit" : "");
+    return CRD_FAIL(CRD_ERR_INPUT, "%s: its tensors do not fit %s: %s%s", path, source->arch->name,
+                    crd_state_fit_text(text, fit), near);
 }
 
-/** Channels from the first weighted layer, classes from the last. What they do not tell stays 0,
- * and crd_posterior_convert then says what does not fit. */
-static crd_status measure_weights(int64_t *in_channels, int64_t *n_classes, const char *arch,
-                                  const crd_params *weights)
+/** --arch, or the architecture that the tensors' names and shapes tell. */
+static crd_status fit_state_dict(crd_state_fit *fit, crd_convert_source *source, const char *path,
+                                 int64_t image_size)
 {
-    crd_network *usual = NULL;
-    crd_status status = crd_zoo_build(&usual, arch, 0, 0, 0);
-    *in_channels = *n_classes = 0;
-    for (int64_t i = 0, is_first = 1; status == CRD_OK && i < usual->n_ops; i++) {
-        if (!crd_network_op_may_be_random(usual, i))
-            continue;
-        const crd_shape *shape = weight_shape(weights, usual, i);
-        int is_usable = shape != NULL && shape->n_dims >= 2 && shape->dims[0] > 0;
-        if (is_first && is_usable && shape->n_dims == 4)
-            *in_channels = shape->dims[1];
-        *n_classes = is_usable ? shape->dims[0] : 0;
-        is_first = 0;
+    crd_status status = CRD_OK;
+    if (source->arch == NULL) {
+        char text[CRD_STATE_TEXT_SIZE];
+        CRD_TRY(crd_state_dict_guess(&source->arch, fit, &source->dict, image_size));
+        CRD_REQUIRE(crd_state_fit_faults(fit) == 0, CRD_ERR_INPUT,
+                    "%s: its tensors fit no architecture; the nearest is %s: %s", path,
+                    source->arch->name, crd_state_fit_text(text, fit));
+        crd_log(CRD_LOG_INFO, "%s: %s, by the names and shapes of its tensors", path,
+                source->arch->name);
     }
-    if (*in_channels > CRD_MAX_CHANNELS)
-        *in_channels = 0;
-    crd_network_destroy(usual);
+    CRD_TRY(
+        crd_state_dict_network(&source->network, &source->dict, source->arch->name, image_size));
+    CRD_TRY(crd_state_dict_fit(fit, &source->dict, source->network));
+    if (crd_state_fit_faults(fit) > 0)
+        CRD_TRY(refuse_misfit(source, fit, path, image_size));
+cleanup:
     return status;
 }
 
-static crd_status open_state_dict(crd_convert_source *source, const char *path, int64_t image_size)
+static crd_status open_state_dict(crd_convert_source *source, const char *path, const char *key,
+                                  int64_t image_size)
 {
     crd_status status = CRD_OK;
-    int64_t in_channels, n_classes;
-    CRD_TRY(crd_weights_read(&source->weights, path));
-    CRD_TRY(measure_weights(&in_channels, &n_classes, source->arch->name, &source->weights));
-    CRD_TRY(
-        crd_zoo_build(&source->network, source->arch->name, in_channels, image_size, n_classes));
+    crd_state_fit fit;
+    CRD_TRY(crd_state_dict_read(&source->dict, path, key));
+    CRD_TRY(fit_state_dict(&fit, source, path, image_size));
+    if (fit.prefix[0] != '\0')
+        crd_log(CRD_LOG_INFO, "%s: '%s' is taken off the names", path, fit.prefix);
+    if (fit.n_beside > 0)
+        crd_log(CRD_LOG_INFO, "%s: %lld tensors beside, the first is %s, are passed over", path,
+                (long long)fit.n_beside, fit.beside);
+    crd_state_dict_keep(&source->dict, fit.prefix);
 cleanup:
     return status;
 }
@@ -67,11 +72,11 @@ static crd_status open_posterior(crd_convert_source *source, int64_t image_size)
     CRD_TRY(crd_zoo_build(&source->network, source->arch->name, input->dims[0],
                           image_size != 0 ? image_size : input->dims[1], p->n_classes));
     for (int64_t i = 0; i < params->n_params; i++)
-        CRD_TRY(crd_params_add(NULL, &source->weights, params->entries[i].name,
+        CRD_TRY(crd_params_add(NULL, &source->dict.params, params->entries[i].name,
                                &params->entries[i].shape));
-    CRD_TRY(crd_params_allocate(&source->weights));
+    CRD_TRY(crd_params_allocate(&source->dict.params));
     for (int64_t i = 0; i < params->n_params; i++)
-        memcpy(crd_params_view(&source->weights, i), p->mu + params->entries[i].offset,
+        memcpy(crd_params_view(&source->dict.params, i), p->mu + params->entries[i].offset,
                (size_t)params->entries[i].count * sizeof(float));
 cleanup:
     return status;
@@ -85,7 +90,7 @@ static crd_status make_random(crd_convert_source *source, const crd_option_value
         CRD_TRY(crd_classes_count(&n_classes, values[CRD_OPT_CLASSES].text));
     CRD_TRY(crd_zoo_build(&source->network, source->arch->name, values[CRD_OPT_CHANNELS].integer,
                           values[CRD_OPT_CROP].integer, n_classes));
-    CRD_TRY(crd_zoo_initial_weights(&source->weights, source->network,
+    CRD_TRY(crd_zoo_initial_weights(&source->dict.params, source->network,
                                     (uint64_t)values[CRD_OPT_SEED].integer));
 cleanup:
     return status;
@@ -96,8 +101,10 @@ static crd_status find_arch(crd_convert_source *source, const crd_option_value *
     const char *name = values[CRD_OPT_ARCH].text;
     if (name == NULL && source->posterior != NULL)
         name = source->posterior->network->arch;
+    if (name == NULL && values[CRD_OPT_WEIGHTS].given)
+        return CRD_OK; /* the weights will tell */
     if (name == NULL)
-        return CRD_FAIL(CRD_ERR_USAGE, "convert needs --arch NAME");
+        return CRD_FAIL(CRD_ERR_USAGE, "convert needs --weights FILE or --arch NAME");
     source->arch = crd_zoo_find(name);
     if (source->arch == NULL) /* says which name is near */
         return crd_zoo_build(&source->network, name, 0, 0, 0);
@@ -115,7 +122,8 @@ crd_status crd_convert_source_init(crd_convert_source *source, const crd_options
     const char *path = values[CRD_OPT_WEIGHTS].text;
     int64_t image_size = values[CRD_OPT_CROP].integer;
     *source = (crd_convert_source){0};
-    crd_params_init(&source->weights);
+    CRD_REQUIRE(path != NULL || !values[CRD_OPT_WEIGHTS_KEY].given, CRD_ERR_USAGE,
+                "--weights-key has a meaning only with --weights");
     for (size_t i = 0; i < sizeof of_random / sizeof *of_random; i++)
         CRD_REQUIRE(path == NULL || !values[of_random[i]].given, CRD_ERR_USAGE,
                     "--%s has a meaning only without --weights, which tell it",
@@ -126,7 +134,7 @@ crd_status crd_convert_source_init(crd_convert_source *source, const crd_options
     if (source->posterior != NULL)
         CRD_TRY(open_posterior(source, image_size));
     else if (path != NULL)
-        CRD_TRY(open_state_dict(source, path, image_size));
+        CRD_TRY(open_state_dict(source, path, values[CRD_OPT_WEIGHTS_KEY].text, image_size));
     else
         CRD_TRY(make_random(source, values));
 cleanup:
@@ -136,6 +144,6 @@ cleanup:
 void crd_convert_source_clear(crd_convert_source *source)
 {
     crd_posterior_destroy(source->posterior);
-    crd_params_clear(&source->weights);
+    crd_state_dict_clear(&source->dict);
     crd_network_destroy(source->network);
 }

@@ -4,12 +4,13 @@
 
 #include "cli/options.h"
 #include "credence/posterior.h"
+#include "credence/weights.h"
 #include "credence/zoo.h"
 
 typedef struct crd_convert_source {
     const crd_arch *arch;
     crd_network *network;
-    crd_params weights;
+    crd_state_dict dict;      /**< its params are the weights, under the network's names */
     crd_posterior *posterior; /**< whose means the weights are; NULL: of a state dict, or random */
 } crd_convert_source;
 

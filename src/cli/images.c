@@ -9,7 +9,8 @@ crd_status crd_images_open(crd_image_source *out, const char *const *arguments, 
 {
     crd_status status = CRD_OK;
     *out = (crd_image_source){.skip_bad = skip_bad};
-    CRD_TRY(crd_dataset_open(&out->dataset, arguments, n));
+    CRD_TRY(skip_bad ? crd_dataset_open_readable(&out->dataset, arguments, n)
+                     : crd_dataset_open(&out->dataset, arguments, n));
     int64_t n_images = crd_dataset_n_images(out->dataset);
     CRD_ALLOC(&out->names, n_images, "image names");
     for (; out->n_images < n_images; out->n_images++)

@@ -11,6 +11,7 @@
 #include "cli/output_check.h"
 #include "cli/process.h"
 #include "cli/signals.h"
+#include "credence/files.h"
 #include "io/output_lock.h"
 #include "kernels/kernels.h"
 
@@ -130,8 +131,10 @@ int main(int argc, char **argv)
     crd_comm *comm = NULL;
     crd_process process;
     crd_status status = crd_process_begin(&process);
-    if (status == CRD_OK)
+    if (status == CRD_OK) {
+        crd_files_start(); /* before MPI has memory, threads and sockets */
         status = crd_comm_create_world(&comm);
+    }
     crd_signals_clean_up();
     int is_first = comm == NULL || crd_comm_rank(comm) == 0;
     if (status == CRD_OK)
@@ -139,5 +142,6 @@ int main(int argc, char **argv)
     if (status != CRD_OK && is_first)
         fprintf(stderr, "credence: %s\n", crd_status_message());
     crd_comm_destroy(comm);
+    crd_files_stop();
     exit((int)status);
 }

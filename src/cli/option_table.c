@@ -7,6 +7,7 @@
 #include "credence/posterior.h"
 #include "credence/predictive.h"
 #include "credence/sampler.h"
+#include "credence/weights.h"
 
 /* Seeds stay below 2^53 so that JSON readers, which hold numbers as doubles, show the true one. */
 #define MAX_SEED 9007199254740992.0
@@ -38,15 +39,21 @@ static const char *const *augment_names(void)
 
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {"output", 'o', "FILE", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL,
-                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE,
-                        "file to write (HDF5); it appears whole or not at all"},
+                        CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE |
+                            CRD_EXPORT,
+                        "file to write (HDF5, but for export); it appears whole or not at all"},
 
-    [CRD_OPT_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, NULL, "that of --weights, if a posterior",
-                      0, 0, NULL, CRD_CONVERT, "architecture; `credence models` lists them"},
+    [CRD_OPT_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, NULL,
+                      "with --weights: the one that fits them", 0, 0, NULL, CRD_CONVERT,
+                      "architecture; `credence models` lists them"},
     [CRD_OPT_WEIGHTS] = {"weights", 0, "FILE", CRD_OPTION_TEXT, NULL, "random ones, He et al. 2015",
                          0, 0, NULL, CRD_CONVERT,
-                         "weights of the deterministic network: torch .pth (zip format), or a "
+                         "weights of the deterministic network: torch .pth, safetensors, or a "
                          "posterior, whose means are taken"},
+    [CRD_OPT_WEIGHTS_KEY] = {"weights-key", 0, "KEY", CRD_OPTION_TEXT, NULL,
+                             "state_dict, model or another usual one", 0, 0, NULL, CRD_CONVERT,
+                             "with a .pth that holds a dict: key of the state dict in it, such as "
+                             "model_ema"},
     [CRD_OPT_CHANNELS] = {"channels", 0, "N", CRD_OPTION_INT64, NULL, "the architecture's", 1,
                           CRD_MAX_CHANNELS, NULL, CRD_CONVERT,
                           "without --weights: channels of an image"},
@@ -72,26 +79,30 @@ static const crd_option table[CRD_N_OPTIONS] = {
                               "with --prior-kind mixture: standard deviation of the other normal"},
     [CRD_OPT_POSTERIOR_MU_INIT] = {"posterior-mu-init", 0, "X", CRD_OPTION_DOUBLE, "0", NULL, -1e6,
                                    1e6, NULL, CRD_CONVERT,
-                                   "without --moped: mean of the initial mu (sd 0.1)"},
+                                   "without MOPED: mean of the initial mu (sd 0.1)"},
     [CRD_OPT_POSTERIOR_RHO_INIT] = {"posterior-rho-init", 0, "X", CRD_OPTION_DOUBLE, "-3", NULL,
                                     -80, 80, NULL, CRD_CONVERT,
-                                    "without --moped: mean of the initial rho (sd 0.1)"},
+                                    "without MOPED: mean of the initial rho (sd 0.1)"},
     [CRD_OPT_CONVERT_TYPE] = {"type", 0, "NAME", CRD_OPTION_CHOICE, "reparameterization", NULL, 0,
                               0, crd_estimator_names, CRD_CONVERT,
                               "estimator the posterior is meant for"},
-    [CRD_OPT_MOPED] = {"moped", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_CONVERT,
+    [CRD_OPT_MOPED] = {"moped", 0, NULL, CRD_OPTION_FLAG, NULL, "with --weights", 0, 0, NULL,
+                       CRD_CONVERT,
                        "mu = weight, sigma = delta * |weight| instead of random initial values"},
+    [CRD_OPT_NO_MOPED] = {"no-moped", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_CONVERT,
+                          "random initial values for the Bayesian layers, whose weights in "
+                          "--weights go unused: bayesian-torch's default"},
     [CRD_OPT_MOPED_DELTA] = {"moped-delta", 0, "X", CRD_OPTION_DOUBLE, "0.5", NULL, 1e-6, 80, NULL,
-                             CRD_CONVERT, "with --moped: sigma / |weight|"},
+                             CRD_CONVERT, "with MOPED: sigma / |weight|"},
     [CRD_OPT_MOPED_PRIOR] = {"moped-prior", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
-                             CRD_CONVERT, "with --moped: the weight is the prior mean too"},
+                             CRD_CONVERT, "with MOPED: the weight is the prior mean too"},
     [CRD_OPT_MC_DROPOUT] = {"mc-dropout", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL,
                             CRD_CONVERT,
                             "dropout stays on in prediction; without --bayesian nothing else is "
                             "random"},
     [CRD_OPT_SIGMA_MIN] = {"sigma-min", 0, "X", CRD_OPTION_DOUBLE, "0", NULL, 0, 1e6, NULL,
                            CRD_CONVERT,
-                           "with --moped: smallest sigma (weights that are 0 have sigma 1e-20 "
+                           "with MOPED: smallest sigma (weights that are 0 have sigma 1e-20 "
                            "without it)"},
     [CRD_OPT_BAYESIAN] = {"bayesian", 0, "GLOB", CRD_OPTION_TEXTS, "*", NULL, 0, 0, NULL,
                           CRD_CONVERT | CRD_BENCH,
@@ -258,14 +269,23 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_VALIDATE] = {"validate", 0, "DATA", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_TRAIN,
                           "images with labels (regression: targets) to validate on; the best "
                           "posterior goes to NEW.best.h5"},
+    [CRD_OPT_VALIDATE_SHARE] = {"validate-share", 0, "X", CRD_OPTION_DOUBLE, NULL, NULL, 1e-6, 0.99,
+                                NULL, CRD_TRAIN,
+                                "instead of --validate: this part of DATA, chosen by the seed, is "
+                                "held out to validate on"},
     [CRD_OPT_VALIDATE_EVERY] = {"validate-every", 0, "EPOCHS", CRD_OPTION_INT64, "1", NULL, 1, 1e6,
-                                NULL, CRD_TRAIN, "with --validate: how often"},
-    [CRD_OPT_VALIDATE_DRAWS] = {"validate-draws", 0, "N", CRD_OPTION_INT64, "8", NULL, 1, 1e6, NULL,
-                                CRD_TRAIN, "with --validate: networks to draw"},
+                                NULL, CRD_TRAIN, "with a validation: how often"},
+    [CRD_OPT_VALIDATE_DRAWS] = {"validate-draws", 0, "N", CRD_OPTION_INT64, "4", NULL, 1, 1e6, NULL,
+                                CRD_TRAIN,
+                                "with a validation: networks to draw, in antithetic pairs if even"},
     [CRD_OPT_CHECKPOINT_INTERVAL] =
         {"checkpoint-interval", 0, "TIME", CRD_OPTION_DURATION, "10min", NULL, 0, 1e9, NULL,
          CRD_PREDICT | CRD_TRAIN,
          "time between checkpoints (the output's name and .ckpt); 0: only when the run stops"},
+    [CRD_OPT_CHECKPOINTS] = {"checkpoints", 0, "N", CRD_OPTION_INT64, "2", NULL, 0, 2, NULL,
+                             CRD_TRAIN,
+                             "checkpoints that stay: 2: the newest and the one before it (.prev), "
+                             "1: the newest, 0: none is written, and nothing can be resumed"},
     [CRD_OPT_MAX_TIME] = {"max-time", 0, "TIME", CRD_OPTION_DURATION, NULL, NULL, 1e-3, 1e9, NULL,
                           CRD_PREDICT | CRD_TRAIN,
                           "stop after this with a checkpoint and exit code 75"},
@@ -276,8 +296,14 @@ static const crd_option table[CRD_N_OPTIONS] = {
          CRD_PREDICT | CRD_TRAIN,
          "end the job with exit code 7, naming the rank, when one gets on no more; 0: never"},
 
+    [CRD_OPT_TO] = {"to", 0, "FORMAT", CRD_OPTION_CHOICE, "safetensors", NULL, 0, 0,
+                    crd_state_format_names, CRD_EXPORT,
+                    "container: safetensors.torch.load_file or numpy.load reads it"},
     [CRD_OPT_DATASETS] = {"datasets", 0, NULL, CRD_OPTION_FLAG, NULL, NULL, 0, 0, NULL, CRD_INSPECT,
                           "list every dataset: path, type, shape, digest"},
+    [CRD_OPT_RESEAL] = {"reseal", 0, "NEW.h5", CRD_OPTION_TEXT, NULL, NULL, 0, 0, NULL, CRD_INSPECT,
+                        "FILE was changed by another program (h5py, netCDF4): check all of it and "
+                        "write a sealed copy, which is then shown"},
 
     [CRD_OPT_BENCH_ARCH] = {"arch", 0, "NAME", CRD_OPTION_TEXT, "resnet18", NULL, 0, 0, NULL,
                             CRD_BENCH,

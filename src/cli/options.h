@@ -23,7 +23,8 @@ enum {
     CRD_EVALUATE = 1 << 9,
     CRD_MERGE = 1 << 10,
     CRD_PLAN = 1 << 11,
-    CRD_EVERY = (1 << 12) - 1
+    CRD_EXPORT = 1 << 12,
+    CRD_EVERY = (1 << 13) - 1
 };
 
 typedef enum crd_option_type {
@@ -44,6 +45,7 @@ typedef enum crd_option_id {
     /* convert */
     CRD_OPT_ARCH,
     CRD_OPT_WEIGHTS,
+    CRD_OPT_WEIGHTS_KEY,
     CRD_OPT_CHANNELS,
     CRD_OPT_N_CLASSES,
     CRD_OPT_PRIOR_MU,
@@ -56,6 +58,7 @@ typedef enum crd_option_id {
     CRD_OPT_POSTERIOR_RHO_INIT,
     CRD_OPT_CONVERT_TYPE,
     CRD_OPT_MOPED,
+    CRD_OPT_NO_MOPED,
     CRD_OPT_MOPED_DELTA,
     CRD_OPT_MOPED_PRIOR,
     CRD_OPT_MC_DROPOUT,
@@ -120,15 +123,20 @@ typedef enum crd_option_id {
     CRD_OPT_BATCH_NORM,
     CRD_OPT_AUGMENT,
     CRD_OPT_VALIDATE,
+    CRD_OPT_VALIDATE_SHARE,
     CRD_OPT_VALIDATE_EVERY,
     CRD_OPT_VALIDATE_DRAWS,
     /* runs that take time */
     CRD_OPT_CHECKPOINT_INTERVAL,
+    CRD_OPT_CHECKPOINTS,
     CRD_OPT_MAX_TIME,
     CRD_OPT_RESUME,
     CRD_OPT_HANG_TIMEOUT,
     /* inspect */
     CRD_OPT_DATASETS,
+    CRD_OPT_RESEAL,
+    /* export */
+    CRD_OPT_TO,
     /* bench */
     CRD_OPT_BENCH_ARCH,
     CRD_OPT_BENCH_BATCH,

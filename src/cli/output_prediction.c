@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "cli/output.h"
 
 /** Name of a class, or its number written to `number`. */
@@ -11,23 +12,6 @@ static const char *class_name(char number[24], const crd_prediction_view *view, 
         return view->class_names[k];
     snprintf(number, 24, "%lld", (long long)k);
     return number;
-}
-
-/** Length of the folders that all images have in common: left out of what people read. */
-static size_t common_folder(const crd_prediction_view *view)
-{
-    const char *first = view->image_names[0];
-    const char *slash = strrchr(first, '/');
-    size_t length = slash != NULL ? (size_t)(slash - first) + 1 : 0;
-    for (int64_t i = 1; i < view->n_images; i++) {
-        size_t same = 0;
-        while (same < length && view->image_names[i][same] == first[same])
-            same++;
-        while (same > 0 && first[same - 1] != '/')
-            same--;
-        length = same;
-    }
-    return length;
 }
 
 /** Width of a column of class names, at most `at_most`: all classes, or the listed ones of `s`. */
@@ -104,7 +88,7 @@ static void print_list(const crd_prediction_view *view, const crd_summary *s, in
 
 void crd_prediction_view_measure(crd_prediction_view *view)
 {
-    view->folder = common_folder(view);
+    view->folder = crd_text_common_folder(view->image_names, view->n_images);
     view->class_width = class_column(view, NULL, 32);
     view->name_width = 5;
     for (int64_t i = 0; i < view->n_images; i++) {

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/batch_job.h"
 #include "cli/build_info.h"
@@ -43,6 +44,18 @@ crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store,
             return status;
         store->keys[n] = "posterior_digest";
         store->values[n++] = store->posterior_digest;
+        store->keys[n] = "posterior";
+        store->values[n++] = posterior;
+    }
+    const crd_options *given = cli->options;
+    if (posterior != NULL && given->n_arguments > 1 && given->arguments[0] == posterior) {
+        snprintf(store->data, sizeof store->data, "%s", given->arguments[1]);
+        size_t end = strlen(store->data);
+        if (given->n_arguments > 2)
+            snprintf(store->data + end, sizeof store->data - end, " and %d more",
+                     given->n_arguments - 2);
+        store->keys[n] = "data";
+        store->values[n++] = store->data;
     }
     if (data != NULL) {
         uint64_t pixels;

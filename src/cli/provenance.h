@@ -6,13 +6,18 @@
 #include "credence/dataset.h"
 #include "credence/files.h"
 
-enum { CRD_PROVENANCE_MAX = CRD_N_OPTIONS + 10, CRD_PROVENANCE_KEY_SIZE = 48 };
+enum {
+    CRD_PROVENANCE_MAX = CRD_N_OPTIONS + 12,
+    CRD_PROVENANCE_KEY_SIZE = 48,
+    CRD_PROVENANCE_DATA_SIZE = 4200
+};
 
 /** Storage behind a crd_provenance. */
 typedef struct crd_provenance_store {
     char names[CRD_N_OPTIONS][CRD_PROVENANCE_KEY_SIZE];
     char lists[CRD_N_OPTIONS][256];
     char posterior_digest[CRD_FILE_DIGEST_SIZE];
+    char data[CRD_PROVENANCE_DATA_SIZE]; /**< the first data set, and how many more */
     char data_digest[17], image_digest[17];
     const char *keys[CRD_PROVENANCE_MAX], *values[CRD_PROVENANCE_MAX];
 } crd_provenance_store;

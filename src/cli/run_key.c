@@ -17,7 +17,7 @@ static int is_left_out(int id)
         CRD_OPT_OUTPUT,     CRD_OPT_RESUME,       CRD_OPT_CHECKPOINT_INTERVAL,
         CRD_OPT_MAX_TIME,   CRD_OPT_HANG_TIMEOUT, CRD_OPT_JSON,
         CRD_OPT_QUIET,      CRD_OPT_HELP,         CRD_OPT_VALIDATE,
-        CRD_OPT_SHOW_DRAWS, CRD_OPT_ALL_IMAGES};
+        CRD_OPT_SHOW_DRAWS, CRD_OPT_CHECKPOINTS,  CRD_OPT_ALL_IMAGES};
     for (size_t i = 0; i < sizeof free_ones / sizeof *free_ones; i++)
         if ((int)free_ones[i] == id)
             return 1;

@@ -21,8 +21,6 @@ static const struct {
     {CRD_OPT_STEP_SIZE, CRD_OPT_SCHEDULER, {"step"}},
     {CRD_OPT_MILESTONES, CRD_OPT_SCHEDULER, {"multistep"}},
     {CRD_OPT_T_MAX, CRD_OPT_SCHEDULER, {"cosine"}},
-    {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE, {NULL}},
-    {CRD_OPT_VALIDATE_DRAWS, CRD_OPT_VALIDATE, {NULL}},
 };
 
 static crd_status check_needs(const crd_option_value *values)
@@ -112,6 +110,36 @@ static int64_t micro_batch(const crd_option_value *values)
     return batch < most ? batch : most;
 }
 
+static int has_validation(const crd_option_value *values)
+{
+    return values[CRD_OPT_VALIDATE].given || values[CRD_OPT_VALIDATE_SHARE].given;
+}
+
+static crd_status check_validation(const crd_option_value *values)
+{
+    static const crd_option_id of_validation[] = {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE_DRAWS};
+    if (values[CRD_OPT_VALIDATE].given && values[CRD_OPT_VALIDATE_SHARE].given)
+        return CRD_FAIL(CRD_ERR_USAGE, "--validate and --validate-share exclude each other");
+    for (size_t i = 0; i < sizeof of_validation / sizeof *of_validation; i++)
+        if (values[of_validation[i]].given && !has_validation(values))
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "--%s has a meaning only with --validate or --validate-share",
+                            crd_option_table()[of_validation[i]].name);
+    return CRD_OK;
+}
+
+/** Without checkpoints nothing can stop a run but its end. */
+static crd_status check_checkpoints(const crd_option_value *values)
+{
+    static const crd_option_id of_checkpoints[] = {CRD_OPT_CHECKPOINT_INTERVAL, CRD_OPT_MAX_TIME,
+                                                   CRD_OPT_RESUME};
+    for (size_t i = 0; i < sizeof of_checkpoints / sizeof *of_checkpoints; i++)
+        if (values[of_checkpoints[i]].given && values[CRD_OPT_CHECKPOINTS].integer == 0)
+            return CRD_FAIL(CRD_ERR_USAGE, "--%s has no meaning with --checkpoints 0",
+                            crd_option_table()[of_checkpoints[i]].name);
+    return CRD_OK;
+}
+
 crd_status crd_train_options_make(crd_train_options *out, const crd_options *options,
                                   int64_t n_images)
 {
@@ -119,6 +147,8 @@ crd_status crd_train_options_make(crd_train_options *out, const crd_options *opt
     const crd_option_value *values = options->values;
     int is_sum = strcmp(values[CRD_OPT_KL].text, "sum") == 0;
     CRD_TRY(check_needs(values));
+    CRD_TRY(check_validation(values));
+    CRD_TRY(check_checkpoints(values));
     *out = (crd_train_options){
         .gradient = {.seed = (uint64_t)values[CRD_OPT_SEED].integer,
                      .micro_batch = micro_batch(values),
@@ -134,8 +164,7 @@ crd_status crd_train_options_make(crd_train_options *out, const crd_options *opt
         .clip_norm = values[CRD_OPT_CLIP_NORM].number,
         .keep_gradients = values[CRD_OPT_KEEP_GRADIENTS].integer != 0,
         .local_steps = values[CRD_OPT_LOCAL_STEPS].integer,
-        .validate_every =
-            values[CRD_OPT_VALIDATE].given ? values[CRD_OPT_VALIDATE_EVERY].integer : 0,
+        .validate_every = has_validation(values) ? values[CRD_OPT_VALIDATE_EVERY].integer : 0,
         .checkpoint_s = values[CRD_OPT_CHECKPOINT_INTERVAL].number,
         .max_time_s = values[CRD_OPT_MAX_TIME].number};
     if (values[CRD_OPT_KL_WEIGHT].given)

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/alloc.h"
 #include "credence/metrics.h"
 #include "credence/regression.h"
 
@@ -12,6 +13,12 @@ typedef struct validation_run {
     crd_regression *regression;
     int64_t n_values, n_outputs;
 } validation_run;
+
+static const float *target_of(const validation_run *run, int64_t image)
+{
+    const crd_image_set *images = &run->validation->images;
+    return crd_dataset_target(images->dataset, crd_image_set_number(images, image));
+}
 
 static crd_status take_summary(const crd_summary *summary, int64_t first_image, void *payload)
 {
@@ -30,7 +37,7 @@ static crd_status take_draws(const float *outputs, int64_t first_draw, int64_t n
     for (int64_t row = 0; row < n_draws * n_images; row++) {
         int64_t image = first_image + row % n_images;
         crd_regression_add(run->regression, image, outputs + row * run->n_outputs,
-                           crd_dataset_target(run->validation->images.dataset, image));
+                           target_of(run, image));
     }
     return CRD_OK;
 }
@@ -46,16 +53,24 @@ static void finish_classification(double out[CRD_N_VALIDATIONS], const validatio
 
 static void finish_regression(double out[CRD_N_VALIDATIONS], const validation_run *run)
 {
-    const crd_image_source *images = &run->validation->images;
+    const crd_image_set *images = &run->validation->images;
     double count = (double)(images->n_images * run->n_values);
     out[CRD_VALIDATION_NLL] = out[CRD_VALIDATION_MSE] = 0;
     for (int64_t i = 0; i < images->n_images; i++)
         for (int64_t k = 0; k < run->n_values; k++) {
             crd_regression_value v = crd_regression_get(run->regression, i, k);
-            double error = v.mean - (double)crd_dataset_target(images->dataset, i)[k];
+            double error = v.mean - (double)target_of(run, i)[k];
             out[CRD_VALIDATION_NLL] += v.nll / count;
             out[CRD_VALIDATION_MSE] += error * error / count;
         }
+}
+
+void crd_validation_clear(crd_validation *validation)
+{
+    crd_image_set_clear(&validation->images);
+    crd_free(validation->labels);
+    crd_dataset_close(validation->dataset);
+    *validation = (crd_validation){0};
 }
 
 crd_status crd_validation_run(double out[CRD_N_VALIDATIONS], crd_validation *validation,
@@ -69,7 +84,7 @@ crd_status crd_validation_run(double out[CRD_N_VALIDATIONS], crd_validation *val
     validation_run run = {.validation = validation,
                           .n_outputs = posterior->n_classes,
                           .n_values = posterior->n_classes / (has_noise ? 2 : 1)};
-    crd_predict_source source = {.load = crd_images_load, .payload = &validation->images};
+    crd_predict_source source = {.load = crd_image_set_load_all, .payload = &validation->images};
     crd_predict_sink sink = {.payload = &run};
     crd_predict_options options = validation->options;
     crd_predict_report report;

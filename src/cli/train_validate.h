@@ -2,15 +2,19 @@
 #ifndef CRD_CLI_TRAIN_VALIDATE_H
 #define CRD_CLI_TRAIN_VALIDATE_H
 
-#include "cli/images.h"
+#include "cli/image_set.h"
+#include "credence/comm.h"
 #include "credence/predict.h"
 #include "credence/train_state.h"
 
 typedef struct crd_validation {
-    crd_image_source images; /**< rank 0 */
-    int64_t *labels;         /**< rank 0: [n_images]; regression: NULL */
+    crd_dataset *dataset; /**< rank 0: owned; NULL: held-out images of the training set's */
+    crd_image_set images; /**< rank 0; without images there is no validation */
+    int64_t *labels;      /**< rank 0: [n_images]; regression: NULL */
     crd_predict_options options;
 } crd_validation;
+
+void crd_validation_clear(crd_validation *validation);
 
 /** Fills in the figures of the predictive distribution; those without a meaning for the posterior's outputs are
  * NaN. Collective: on comm, equal on all ranks. Errors: of crd_predict. */

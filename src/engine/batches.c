@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "engine/prefetch.h"
 
 /* Batches that rank 0 has ready beside the two that travel or are in use. */
@@ -54,7 +55,7 @@ static crd_status read_batch(void *bytes, int64_t i, void *payload)
 static layout make_layout(const crd_batches_plan *plan)
 {
     const int64_t line = CRD_ALIGNMENT;
-    int64_t n = plan->batch_size;
+    int64_t n = crd_smaller(plan->batch_size, plan->n_images);
     layout l;
     l.labels = (n * plan->image_floats * (int64_t)sizeof(float) + line - 1) / line * line;
     l.values = (l.labels + n * (int64_t)sizeof(int64_t) + line - 1) / line * line;

@@ -32,7 +32,7 @@ struct crd_update {
 typedef struct piece {
     int64_t param, first, n;
     int n_blocks;
-    const int64_t *sums[2];
+    int64_t *sums[2];
 } piece;
 
 static void plan_op(crd_update *u, const crd_graph_op *op)
@@ -93,7 +93,7 @@ static const crd_param *param_of(const crd_update *u, int64_t index)
 }
 
 /* A whole parameter with its sums. */
-static piece whole(const crd_update *u, int64_t index, const int64_t *sums)
+static piece whole(const crd_update *u, int64_t index, int64_t *sums)
 {
     const crd_param *param = param_of(u, index);
     int has_rho = u->state->posterior->bayesian[index] && !u->options->gradient.mean;
@@ -210,7 +210,7 @@ static crd_status step_piece(const crd_update *u, const piece *p)
     return finite ? CRD_OK : not_finite(u, p);
 }
 
-static double gradient_norm(const crd_update *u, const int64_t *sums)
+static double gradient_norm(const crd_update *u, int64_t *sums)
 {
     double square = 0;
     for (int64_t k = 0; k < u->state->posterior->network->params.n_params; k++) {
@@ -236,6 +236,45 @@ static void move_running(const crd_update *u, const piece *p)
         mu[i] = (float)((1 - momentum) * (double)mu[i] + momentum * (double)p->sums[0][i] * unit);
 }
 
+static crd_status not_kept(const crd_update *u, const piece *p, const float *kept, double limit)
+{
+    int64_t i = 0;
+    while (i < p->n - 1 && fabs((double)kept[i]) < limit)
+        i++;
+    return CRD_FAIL(CRD_ERR_NUMERIC, "%s: the sum of the gradients is %g",
+                    param_of(u, p->param)->name, (double)kept[i]);
+}
+
+/* Adds at most PIECE sums to those of all steps before and puts the totals in their place. They add up in float, as
+ * torch's .grad does. */
+static crd_status keep_part(const crd_update *u, const piece *p)
+{
+    const double unit = ldexp(1, CRD_GRADIENT_BITS);
+    const float limit = (float)(1 << CRD_GRADIENT_RANGE_BITS);
+    const crd_param_kernels *kernels = crd_kernels_get()->param;
+    for (int block = 0; block < p->n_blocks; block++) {
+        float grads[PIECE], *kept = u->state->kept + block * u->n_floats + p->first;
+        kernels->read_sums(grads, p->sums[block], p->n, 1 / unit);
+        for (int64_t i = 0; i < p->n; i++)
+            kept[i] += grads[i];
+        if (!kernels->accumulate(p->sums[block], kept, NULL, p->n, unit, limit, 0))
+            return not_kept(u, p, kept, (double)limit);
+    }
+    return CRD_OK;
+}
+
+/* Running statistics, in the same sums, are no gradients. */
+static crd_status keep(const crd_update *u, const piece *all)
+{
+    crd_status status = CRD_OK;
+    for (int64_t done = 0; u->trained[all->param] && status == CRD_OK && done < all->n;
+         done += PIECE) {
+        const piece p = part(all, done);
+        status = keep_part(u, &p);
+    }
+    return status;
+}
+
 /* Behind a fault nothing more is changed. */
 static void take(crd_update *u, const piece *p)
 {
@@ -253,15 +292,18 @@ void crd_update_begin(crd_update *u, double lr, double kl_weight)
     u->status = CRD_OK;
 }
 
-void crd_update_take(int64_t param, int64_t first, int64_t n, const int64_t *mu_sums,
-                     const int64_t *rho_sums, void *payload)
+void crd_update_take(int64_t param, int64_t first, int64_t n, int64_t *mu_sums, int64_t *rho_sums,
+                     void *payload)
 {
+    crd_update *u = payload;
     const piece p = {.param = param,
-                     .first = param_of(payload, param)->offset + first,
+                     .first = param_of(u, param)->offset + first,
                      .n = n,
                      .n_blocks = 1 + (rho_sums != NULL),
                      .sums = {mu_sums, rho_sums}};
-    take(payload, &p);
+    if (u->state->kept != NULL && u->status == CRD_OK)
+        u->status = keep(u, &p);
+    take(u, &p);
 }
 
 crd_status crd_update_end(crd_update *u)
@@ -269,12 +311,17 @@ crd_status crd_update_end(crd_update *u)
     return u->status;
 }
 
-crd_status crd_update_step(crd_update *u, const int64_t *sums, double lr, double kl_weight)
+crd_status crd_update_step(crd_update *u, int64_t *sums, double lr, double kl_weight)
 {
+    int64_t n_params = u->state->posterior->network->params.n_params;
     crd_update_begin(u, lr, kl_weight);
-    if (u->options->clip_norm > 0)
+    for (int64_t k = 0; u->state->kept != NULL && u->status == CRD_OK && k < n_params; k++) {
+        const piece all = whole(u, k, sums);
+        u->status = keep(u, &all);
+    }
+    if (u->status == CRD_OK && u->options->clip_norm > 0)
         u->factor = (float)crd_clip_factor(gradient_norm(u, sums), u->options->clip_norm);
-    for (int64_t k = 0; k < u->state->posterior->network->params.n_params; k++) {
+    for (int64_t k = 0; k < n_params; k++) {
         const piece all = whole(u, k, sums);
         take(u, &all);
     }

@@ -310,11 +310,6 @@ int64_t crd_network_op_param(const crd_network *network, int64_t op)
     return -1;
 }
 
-const char *crd_network_param_bayesian_leaf(const crd_network *network, int64_t param)
-{
-    return crd_network_param_spec(NULL, network, param)->bayesian_leaf;
-}
-
 int crd_network_param_may_be_random(const crd_network *network, int64_t param)
 {
     return crd_network_param_spec(NULL, network, param)->may_be_random;

@@ -1,9 +1,10 @@
 /** Restricted unpickler: the bytes of a pickle become a tree of plain values, and nothing else
  * happens.
  *
- * A global is a row of a fixed table or the pickle is refused; a call is a node that says what was
- * to be called with which arguments. What such a node means is the reader's business
- * (state_dict.c).
+ * A global that a fixed table has means what the table says. Any other one, and whatever would be
+ * made by calling it, is an opaque node that keeps its name only; what only an attack would call is
+ * refused. A call of a known global is a node that says what was to be called with which arguments.
+ * What such a node means is the reader's business (torch_tree.c).
  */
 #ifndef CRD_IMPORT_PICKLE_H
 #define CRD_IMPORT_PICKLE_H
@@ -25,10 +26,11 @@ typedef enum crd_pickle_kind {
     CRD_PICKLE_SET,
     CRD_PICKLE_GLOBAL,
     CRD_PICKLE_PERSISTENT, /**< a persistent id; items are those of its tuple */
-    CRD_PICKLE_CALL        /**< a call that was asked for and not made; items are its arguments */
+    CRD_PICKLE_CALL,       /**< a call that was asked for and not made; items are its arguments */
+    CRD_PICKLE_OPAQUE /**< a class, function or object that is not in the table: its name, no more */
 } crd_pickle_kind;
 
-/** The only globals that a pickle may name. */
+/** The globals that mean something. */
 typedef enum crd_pickle_global {
     CRD_GLOBAL_NONE,
     CRD_GLOBAL_ORDERED_DICT,
@@ -39,7 +41,7 @@ typedef enum crd_pickle_global {
     CRD_GLOBAL_TENSOR,    /**< _rebuild_tensor: storage, offset, size, stride */
     CRD_GLOBAL_TENSOR_V2, /**< the same, requires_grad, hooks */
     CRD_GLOBAL_TENSOR_V3, /**< the same, dtype */
-    CRD_GLOBAL_PARAMETER  /**< tensor, requires_grad, hooks */
+    CRD_GLOBAL_PARAMETER  /**< tensor, requires_grad, hooks, and perhaps state */
 } crd_pickle_global;
 
 typedef struct crd_pickle_cell crd_pickle_cell;
@@ -50,7 +52,8 @@ typedef struct crd_pickle_value {
     uint8_t global;  /**< of a GLOBAL or CALL: a crd_pickle_global */
     uint8_t dtype;   /**< of a GLOBAL with one: a crd_torch_dtype */
     uint8_t depth;   /**< of a container: 1 + that of its deepest item when it was put in */
-    int32_t n_items; /**< items of a container, bytes of a string */
+    uint8_t n_name;  /**< bytes of an opaque's name */
+    int32_t n_items; /**< items of a container, bytes of a string, bytes of an opaque's module */
     union {
         int64_t integer; /**< of INT and BOOL */
         double real;
@@ -58,6 +61,9 @@ typedef struct crd_pickle_value {
         struct {
             crd_pickle_cell *first, *last;
         } items;
+        struct {
+            const char *module, *name; /**< module[n_items]; neither is terminated */
+        } opaque;
     } as;
 } crd_pickle_value;
 
@@ -75,10 +81,11 @@ typedef struct crd_pickle {
     const crd_pickle_value *root;
 } crd_pickle;
 
-/** Parses n_bytes of one whole pickle (protocols 2 to 5). `bytes` must outlive `out`; release with
- * crd_pickle_clear. Errors: CRD_ERR_INPUT with the byte position and what is wrong there; `out` is
- * empty then. Cost: linear in n_bytes; at most 32 MB of memory, whatever the bytes are. */
-crd_status crd_pickle_parse(crd_pickle *out, const void *bytes, int64_t n_bytes);
+/** Parses the pickle (protocols 2 to 5) that starts at `bytes`. *n_used (may be NULL) is its length;
+ * NULL: it must be all n_bytes. `bytes` must outlive `out`; release with crd_pickle_clear. Errors:
+ * CRD_ERR_INPUT with the byte position and what is wrong there; `out` is empty then. Cost: linear in
+ * n_bytes; at most 40 MB of memory, whatever the bytes are. */
+crd_status crd_pickle_parse(crd_pickle *out, int64_t *n_used, const void *bytes, int64_t n_bytes);
 
 /** Frees what crd_pickle_parse made. */
 void crd_pickle_clear(crd_pickle *pickle);
@@ -97,8 +104,14 @@ const char *crd_pickle_kind_name(const crd_pickle_value *value);
 /** Makes text from outside safe to show: printable ASCII, cut to fit. Returns `out`. */
 const char *crd_pickle_printable(char out[CRD_PRINTABLE_SIZE], const void *text, int64_t n_bytes);
 
-/** Sets kind, global and dtype of `out` to the global `module`.`name`, neither of them terminated.
- * Errors: CRD_ERR_INPUT naming the global unless it is in the table. */
+/** "module.name" of an opaque value, safe to show. Returns `out`. */
+const char *crd_pickle_opaque_name(char out[CRD_PRINTABLE_SIZE], const crd_pickle_value *value);
+
+/** 1 if an opaque value's module is one of a network's code: then only Python can rebuild it. */
+int crd_pickle_is_module(const crd_pickle_value *value);
+
+/** Makes `out` the global `module`.`name`, neither of them terminated: one of the table, or an opaque
+ * value that borrows both. Errors: CRD_ERR_INPUT naming the global if only an attack would call it. */
 crd_status crd_pickle_find_global(crd_pickle_value *out, const char *module, int64_t module_bytes,
                                   const char *name, int64_t name_bytes);
 

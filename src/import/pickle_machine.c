@@ -153,6 +153,8 @@ static crd_status extend(crd_machine *m, int64_t first, crd_pickle_kind kind, co
     int64_t end = m->n_stack;
     m->n_stack = first;
     CRD_TRY(crd_machine_peek(&container, m));
+    if (container->kind == CRD_PICKLE_OPAQUE) /* what is put into it is nobody's business */
+        return CRD_OK;
     CRD_REQUIRE(container->kind == kind, CRD_ERR_INPUT, "%s on a %s", operation,
                 crd_pickle_kind_name(container));
     CRD_REQUIRE(kind != CRD_PICKLE_DICT || (end - first) % 2 == 0, CRD_ERR_INPUT,
@@ -208,6 +210,15 @@ crd_status crd_machine_memo_get(crd_machine *m, int index_bytes)
                 "memo entry %llu is used but never set", (unsigned long long)index);
     CRD_TRY(crd_machine_push(m, m->memo[index]));
 cleanup:
+    return status;
+}
+
+crd_status crd_machine_drop_from_mark(crd_machine *m)
+{
+    int64_t first = 0;
+    crd_status status = close_mark(&first, m);
+    if (status == CRD_OK)
+        m->n_stack = first;
     return status;
 }
 

@@ -1,20 +1,25 @@
 #include "import/torch_zip.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <zip.h>
 
 #include "base/alloc.h"
+#include "credence/log.h"
 #include "import/pickle.h"
 
 enum { MAX_NAME = 512 };
 
-struct crd_torch_zip {
+typedef struct crd_torch_zip {
+    crd_storages storages;
     zip_t *zip;
     zip_file_t *member;
     int64_t i_member;    /* the open one */
     char stem[MAX_NAME]; /* what all names begin with, up to the '/' */
-};
+    int has_told;        /* that a member has no CRC */
+} crd_torch_zip;
 
 /* One line about a failed zip_open. */
 static crd_status refuse_zip(int code)
@@ -125,89 +130,6 @@ cleanup:
     return status;
 }
 
-/* torch 2 says its byte order; torch 1 wrote what the machine had, which was little. */
-static crd_status check_byte_order(crd_torch_zip *archive)
-{
-    crd_status status;
-    int64_t member, n_bytes;
-    char text[7] = "";
-    CRD_TRY(find_member(&member, &n_bytes, archive, "byteorder"));
-    if (member < 0)
-        goto cleanup;
-    CRD_TRY(crd_torch_zip_begin(archive, member));
-    CRD_TRY(crd_torch_zip_read(text, archive, n_bytes < 6 ? n_bytes : 6));
-    CRD_REQUIRE(strcmp(text, "big") != 0, CRD_ERR_INPUT,
-                "written on a big-endian machine; load and save it again on a little-endian one");
-    CRD_REQUIRE(strcmp(text, "little") == 0 && n_bytes == 6, CRD_ERR_INPUT,
-                "member byteorder is neither 'little' nor 'big'");
-    CRD_TRY(crd_torch_zip_end(archive));
-cleanup:
-    return status;
-}
-
-crd_status crd_torch_zip_open(crd_torch_zip **out, const char *path, int64_t file_bytes)
-{
-    crd_status status;
-    crd_torch_zip *archive = NULL;
-    int code = 0;
-    *out = NULL;
-    CRD_ALLOC(&archive, 1, "archive");
-    archive->zip = zip_open(path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
-    if (archive->zip == NULL)
-        CRD_TRY(refuse_zip(code));
-    CRD_TRY(check_members(archive, file_bytes));
-    CRD_TRY(check_byte_order(archive));
-    *out = archive;
-    archive = NULL;
-cleanup:
-    crd_torch_zip_close(archive);
-    return status;
-}
-
-void crd_torch_zip_close(crd_torch_zip *archive)
-{
-    if (archive == NULL)
-        return;
-    if (archive->member != NULL)
-        zip_fclose(archive->member);
-    if (archive->zip != NULL)
-        zip_discard(archive->zip);
-    crd_free(archive);
-}
-
-crd_status crd_torch_zip_load_pickle(char **bytes, int64_t *n_bytes, crd_torch_zip *archive,
-                                     int64_t max_bytes)
-{
-    crd_status status;
-    char *text = NULL;
-    int64_t member;
-    CRD_TRY(find_member(&member, n_bytes, archive, "data.pkl"));
-    CRD_REQUIRE(member >= 0 && *n_bytes <= max_bytes, CRD_ERR_INPUT,
-                "data.pkl has %lld bytes, at most %lld are allowed", (long long)*n_bytes,
-                (long long)max_bytes);
-    CRD_ALLOC(&text, *n_bytes, "data.pkl");
-    CRD_TRY(crd_torch_zip_begin(archive, member));
-    CRD_TRY(crd_torch_zip_read(text, archive, *n_bytes));
-    CRD_TRY(crd_torch_zip_end(archive));
-    *bytes = text;
-    text = NULL;
-cleanup:
-    crd_free(text);
-    return status;
-}
-
-crd_status crd_torch_zip_find_storage(int64_t *member, int64_t *n_bytes, crd_torch_zip *archive,
-                                      const char *key)
-{
-    char name[MAX_NAME];
-    crd_status status;
-    snprintf(name, sizeof name, "data/%s", key);
-    CRD_TRY(find_member(member, n_bytes, archive, name));
-    CRD_REQUIRE(*member >= 0, CRD_ERR_INPUT, "member %s is missing", name);
-cleanup:
-    return status;
-}
-
 static crd_status refuse_member(const crd_torch_zip *archive, const char *why)
 {
     char shown[CRD_PRINTABLE_SIZE];
@@ -216,15 +138,31 @@ static crd_status refuse_member(const crd_torch_zip *archive, const char *why)
     return CRD_FAIL(CRD_ERR_INPUT, "%s in member %s: the file is damaged", why, shown);
 }
 
-crd_status crd_torch_zip_begin(crd_torch_zip *archive, int64_t member)
+/* torch.serialization.set_crc32_options(False) leaves CRC 0, which bytes have once in 2^32. */
+static int lacks_crc(crd_torch_zip *archive)
 {
+    zip_stat_t info;
+    if (zip_stat_index(archive->zip, (zip_uint64_t)archive->i_member, 0, &info) != 0 ||
+        (info.valid & ZIP_STAT_CRC) == 0 || info.crc != 0 || info.size == 0)
+        return 0;
+    if (!archive->has_told)
+        crd_log(CRD_LOG_INFO, "weights: the file was saved without checksums (CRC 0): damage in it "
+                              "cannot be noticed");
+    archive->has_told = 1;
+    return 1;
+}
+
+static crd_status begin_member(crd_storages *storages, int64_t member)
+{
+    crd_torch_zip *archive = (crd_torch_zip *)storages;
     archive->i_member = member;
     archive->member = zip_fopen_index(archive->zip, (zip_uint64_t)member, 0);
     return archive->member == NULL ? refuse_member(archive, zip_strerror(archive->zip)) : CRD_OK;
 }
 
-crd_status crd_torch_zip_read(void *out, crd_torch_zip *archive, int64_t n)
+static crd_status read_member(void *out, crd_storages *storages, int64_t n)
 {
+    crd_torch_zip *archive = (crd_torch_zip *)storages;
     char *to = out;
     while (n > 0) {
         zip_int64_t got = zip_fread(archive->member, to, (zip_uint64_t)n);
@@ -238,17 +176,109 @@ crd_status crd_torch_zip_read(void *out, crd_torch_zip *archive, int64_t n)
     return CRD_OK;
 }
 
-crd_status crd_torch_zip_end(crd_torch_zip *archive)
+static crd_status end_member(crd_storages *storages)
 {
+    crd_torch_zip *archive = (crd_torch_zip *)storages;
     crd_status status = CRD_OK;
     char rest;
     /* libzip compares the CRC only when asked to read past the end. */
-    zip_int64_t got = zip_fread(archive->member, &rest, 1);
+    zip_int64_t got = lacks_crc(archive) ? 0 : zip_fread(archive->member, &rest, 1);
     if (got < 0)
         status = refuse_member(archive, zip_file_strerror(archive->member));
     else if (got > 0)
         status = refuse_member(archive, "late end");
     zip_fclose(archive->member);
     archive->member = NULL;
+    return status;
+}
+
+/* torch 2 says its byte order; torch 1 wrote what the machine had, which was little. */
+static crd_status check_byte_order(crd_torch_zip *archive)
+{
+    crd_status status;
+    int64_t member, n_bytes;
+    char text[7] = "";
+    CRD_TRY(find_member(&member, &n_bytes, archive, "byteorder"));
+    if (member < 0)
+        goto cleanup;
+    CRD_TRY(begin_member(&archive->storages, member));
+    CRD_TRY(read_member(text, &archive->storages, n_bytes < 6 ? n_bytes : 6));
+    CRD_REQUIRE(strcmp(text, "big") != 0, CRD_ERR_INPUT,
+                "written on a big-endian machine; load and save it again on a little-endian one");
+    CRD_REQUIRE(strcmp(text, "little") == 0 && n_bytes == 6, CRD_ERR_INPUT,
+                "member byteorder is neither 'little' nor 'big'");
+    CRD_TRY(end_member(&archive->storages));
+cleanup:
+    return status;
+}
+
+static crd_status find_storage(int64_t *member, int64_t *n_bytes, crd_storages *storages,
+                               const char *key)
+{
+    char name[MAX_NAME];
+    crd_status status;
+    snprintf(name, sizeof name, "data/%s", key);
+    CRD_TRY(find_member(member, n_bytes, (crd_torch_zip *)storages, name));
+    CRD_REQUIRE(*member >= 0, CRD_ERR_INPUT, "member %s is missing", name);
+cleanup:
+    return status;
+}
+
+static void close_zip(crd_storages *storages)
+{
+    crd_torch_zip *archive = (crd_torch_zip *)storages;
+    if (archive->member != NULL)
+        zip_fclose(archive->member);
+    if (archive->zip != NULL)
+        zip_discard(archive->zip);
+}
+
+static const crd_storages_kind zip_kind = {"member data/", 5,          find_storage, begin_member,
+                                           read_member,    end_member, close_zip};
+
+crd_status crd_torch_zip_open(crd_storages **out, int fd, int64_t file_bytes)
+{
+    crd_status status;
+    crd_torch_zip *archive = NULL;
+    int code = 0, own = -1;
+    *out = NULL;
+    CRD_ALLOC(&archive, 1, "archive");
+    archive->storages.kind = &zip_kind;
+    own = dup(fd);
+    CRD_REQUIRE(own >= 0, CRD_ERR_IO, "cannot be opened twice: %s", strerror(errno));
+    archive->zip = zip_fdopen(own, ZIP_CHECKCONS, &code);
+    if (archive->zip == NULL)
+        CRD_TRY(refuse_zip(code));
+    own = -1; /* libzip has closed it */
+    CRD_TRY(check_members(archive, file_bytes));
+    CRD_TRY(check_byte_order(archive));
+    *out = &archive->storages;
+    archive = NULL;
+cleanup:
+    if (own >= 0)
+        close(own);
+    if (archive != NULL)
+        crd_storages_close(&archive->storages);
+    return status;
+}
+
+crd_status crd_torch_zip_load_pickle(char **bytes, int64_t *n_bytes, crd_storages *storages,
+                                     int64_t max_bytes)
+{
+    crd_status status;
+    char *text = NULL;
+    int64_t member;
+    CRD_TRY(find_member(&member, n_bytes, (crd_torch_zip *)storages, "data.pkl"));
+    CRD_REQUIRE(member >= 0 && *n_bytes <= max_bytes, CRD_ERR_INPUT,
+                "data.pkl has %lld bytes, at most %lld are allowed", (long long)*n_bytes,
+                (long long)max_bytes);
+    CRD_ALLOC(&text, *n_bytes, "data.pkl");
+    CRD_TRY(begin_member(storages, member));
+    CRD_TRY(read_member(text, storages, *n_bytes));
+    CRD_TRY(end_member(storages));
+    *bytes = text;
+    text = NULL;
+cleanup:
+    crd_free(text);
     return status;
 }

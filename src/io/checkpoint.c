@@ -113,21 +113,35 @@ cleanup:
     return status;
 }
 
+crd_status crd_checkpoint_measure(int64_t *bytes, const crd_train_state *state)
+{
+    crd_status status = CRD_OK;
+    int64_t n_floats = state->posterior->network->params.n_floats;
+    CRD_TRY(crd_posterior_part_measure(bytes, state->posterior));
+    *bytes +=
+        (state->n_states + (state->kept != NULL)) * N_BLOCKS * n_floats * (int64_t)sizeof(float);
+    *bytes += crd_history_bytes(state->epoch);
+cleanup:
+    return status;
+}
+
+crd_status crd_checkpoint_remove_old(const char *path)
+{
+    return crd_generations_remove_old(path);
+}
+
 crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
                                 const char *fingerprint, const crd_provenance *provenance)
 {
     crd_status status = CRD_OK;
     crd_writer writer = {.h5 = NULL};
-    int64_t bytes, n_floats = state->posterior->network->params.n_floats;
-    CRD_TRY(crd_posterior_part_measure(&bytes, state->posterior));
-    bytes +=
-        (state->n_states + (state->kept != NULL)) * N_BLOCKS * n_floats * (int64_t)sizeof(float);
-    bytes += crd_history_bytes(state->epoch);
+    int64_t bytes;
+    CRD_TRY(crd_checkpoint_measure(&bytes, state));
     CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_CHECKPOINT, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, state->posterior));
     CRD_TRY(create_optimizer(writer.h5, state));
     CRD_TRY(create_progress(writer.h5, state, fingerprint));
-    CRD_TRY(crd_history_create(&writer, state->epoch));
+    CRD_TRY(crd_history_create(&writer, state->history, state->epoch));
     CRD_TRY(crd_writer_end_metadata(&writer));
     CRD_TRY(crd_posterior_part_write(writer.h5, state->posterior));
     CRD_TRY(visit_moments(state, writer.h5, write_moments));

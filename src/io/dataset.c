@@ -43,6 +43,11 @@ static crd_status open_source(crd_source **out, const char *specification)
         return crd_source_open_folder(out, specification);
     if (is_there && S_ISREG(info.st_mode) && crd_file_is_hdf5(specification))
         return crd_source_open_hdf5(out, specification);
+    if (is_there && S_ISREG(info.st_mode) && crd_file_is_netcdf3(specification))
+        return CRD_FAIL(
+            CRD_ERR_INPUT,
+            "%s: is a netCDF 3 file; HDF5 is read: nccopy -k nc4 %s NEW.nc makes it one",
+            specification, specification);
     if (!is_there && strchr(specification, ':') != NULL)
         return CRD_FAIL(CRD_ERR_USAGE,
                         "'%s' is neither a file nor a form of a data set: FOLDER, FILE.jpg, "
@@ -88,7 +93,7 @@ static crd_status join_classes(crd_dataset *dataset)
     }
     for (int64_t k = 0; k < dataset->n_sources; k++) {
         crd_source *source = dataset->sources[k];
-        for (int64_t i = 0; i < source->n_images; i++)
+        for (int64_t i = 0; i < source->n_images && source->labels != NULL; i++)
             source->labels[i] = find_class(dataset, source->classes[source->labels[i]]);
     }
 cleanup:
@@ -104,7 +109,30 @@ static const char *label_kind(const crd_source *source)
                                      : "labels by sub-folder";
 }
 
-crd_status crd_dataset_open(crd_dataset **out, const char *const *specifications, int n)
+/* The first source that can be read, or the first of all. */
+static const crd_source *first_readable(const crd_dataset *dataset)
+{
+    for (int64_t k = 0; k < dataset->n_sources; k++)
+        if (!dataset->sources[k]->is_broken)
+            return dataset->sources[k];
+    return dataset->sources[0];
+}
+
+static crd_status check_kind(const crd_dataset *dataset, const char *const *specifications)
+{
+    int64_t last = dataset->n_sources - 1, k = 0;
+    while (dataset->sources[k]->is_broken && k < last)
+        k++;
+    const char *first_kind = label_kind(dataset->sources[k]);
+    const char *kind = label_kind(dataset->sources[last]);
+    if (!dataset->sources[last]->is_broken && strcmp(kind, first_kind) != 0)
+        return CRD_FAIL(CRD_ERR_INPUT, "%s has %s, but %s has %s; they cannot be mixed",
+                        specifications[last], kind, specifications[k], first_kind);
+    return CRD_OK;
+}
+
+static crd_status open_all(crd_dataset **out, const char *const *specifications, int n,
+                           int only_readable)
 {
     crd_status status = CRD_OK;
     crd_dataset *dataset = NULL;
@@ -114,13 +142,12 @@ crd_status crd_dataset_open(crd_dataset **out, const char *const *specifications
     CRD_ALLOC(&dataset->sources, n, "data set");
     CRD_ALLOC(&dataset->first, n + 1, "data set");
     for (int k = 0; k < n; k++) {
-        CRD_TRY(open_source(&dataset->sources[k], specifications[k]));
+        status = open_source(&dataset->sources[k], specifications[k]);
+        if (only_readable && status == CRD_ERR_INPUT)
+            status = crd_source_open_broken(&dataset->sources[k], specifications[k]);
+        CRD_TRY(status);
         dataset->n_sources = k + 1;
-        const char *kind = label_kind(dataset->sources[k]);
-        const char *first_kind = label_kind(dataset->sources[0]);
-        CRD_REQUIRE(strcmp(kind, first_kind) == 0, CRD_ERR_INPUT,
-                    "%s has %s, but %s has %s; they cannot be mixed", specifications[k], kind,
-                    specifications[0], first_kind);
+        CRD_TRY(check_kind(dataset, specifications));
         dataset->first[k + 1] = dataset->first[k] + dataset->sources[k]->n_images;
     }
     CRD_REQUIRE(dataset->first[n] <= MAX_NUMBER, CRD_ERR_INPUT,
@@ -132,6 +159,16 @@ crd_status crd_dataset_open(crd_dataset **out, const char *const *specifications
 cleanup:
     crd_dataset_close(dataset);
     return status;
+}
+
+crd_status crd_dataset_open(crd_dataset **out, const char *const *specifications, int n)
+{
+    return open_all(out, specifications, n, 0);
+}
+
+crd_status crd_dataset_open_readable(crd_dataset **out, const char *const *specifications, int n)
+{
+    return open_all(out, specifications, n, 1);
 }
 
 void crd_dataset_close(crd_dataset *dataset)
@@ -197,7 +234,7 @@ const char *const *crd_dataset_class_names(const crd_dataset *dataset, int64_t *
 
 int crd_dataset_is_labelled(const crd_dataset *dataset)
 {
-    return dataset->sources[0]->labels != NULL;
+    return first_readable(dataset)->labels != NULL;
 }
 
 const float *crd_dataset_target(const crd_dataset *dataset, int64_t i)

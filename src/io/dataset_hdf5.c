@@ -1,8 +1,8 @@
-/* An HDF5 file with `images` and perhaps `labels` or `targets`. The HDF5 library serves one thread at a time, and
- * another one may be writing a checkpoint: so it is used to open only. Contiguous images are read
- * from their place in the file, row by row on demand; others (chunked, compressed) are held in
- * memory. */
+/* An HDF5 file with `images` and perhaps `labels` or `targets`. Contiguous uint8 and float32 images are read from
+ * their place in the file, row by row on demand; others (chunked, compressed, of another byte order or
+ * width, packed as netCDF packs) are read at once and held in memory. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +13,6 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
 #include "io/dataset_source.h"
 #include "io/h5.h"
 
@@ -110,32 +109,69 @@ static uint64_t digest_h5(uint64_t digest, const crd_source *source, int64_t i)
 
 static const crd_source_kind h5_kind = {close_h5, name_h5, load_bytes, load_floats, digest_h5};
 
-static crd_status check_images(h5_source *h5, crd_h5 *file)
+/* Values that netCDF's conventions pack into another type: value = stored * scale + offset. */
+typedef struct packing {
+    int is_packed, has_fill;
+    double scale, offset, fill; /* fill: the stored value of what is missing */
+} packing;
+
+static crd_status find_packing(packing *p, crd_h5 *file, const char *path)
 {
     crd_status status = CRD_OK;
-    crd_shape shape;
-    int is_there;
+    int has_scale, has_offset;
+    *p = (packing){.scale = 1};
+    CRD_TRY(crd_h5_attr_find_number(&has_scale, &p->scale, file, path, "scale_factor"));
+    CRD_TRY(crd_h5_attr_find_number(&has_offset, &p->offset, file, path, "add_offset"));
+    CRD_TRY(crd_h5_attr_find_number(&p->has_fill, &p->fill, file, path, "_FillValue"));
+    p->is_packed = has_scale || has_offset;
+cleanup:
+    return status;
+}
+
+static int is_float(const crd_h5_facts *facts)
+{
+    return (facts->nearest == CRD_H5_FLOAT32 && facts->value_bytes == 4) ||
+           facts->nearest == CRD_H5_FLOAT64;
+}
+
+static int is_whole(const crd_h5_facts *facts)
+{
+    return facts->nearest == CRD_H5_UINT8 || facts->nearest == CRD_H5_INT32 ||
+           facts->nearest == CRD_H5_INT64 || facts->nearest == CRD_H5_UINT64 ||
+           facts->nearest == CRD_H5_BOOL; /* which is int8 */
+}
+
+/* All values as float32, whatever their type. What is missing becomes NaN, which no reader takes. */
+static crd_status read_floats(float *out, crd_h5 *file, const char *path, int64_t n,
+                              const packing *p)
+{
+    crd_status status = CRD_OK;
+    double *values = NULL;
+    if (!p->is_packed)
+        return crd_h5_read(out, file, path, CRD_H5_FLOAT32, NULL, NULL);
+    CRD_ALLOC(&values, n, "packed values");
+    CRD_TRY(crd_h5_read(values, file, path, CRD_H5_FLOAT64, NULL, NULL));
+    for (int64_t i = 0; i < n; i++)
+        out[i] =
+            p->has_fill && values[i] == p->fill ? NAN : (float)(values[i] * p->scale + p->offset);
+cleanup:
+    crd_free(values);
+    return status;
+}
+
+static crd_status check_shape(h5_source *h5, const crd_shape *shape)
+{
+    crd_status status = CRD_OK;
     char text[CRD_SHAPE_TEXT_SIZE];
-    for (int k = 1; k >= 0; k--) {
-        CRD_TRY(crd_h5_exists(&is_there, file, image_paths[k]));
-        if (is_there)
-            h5->images = image_paths[k];
-    }
-    CRD_REQUIRE(h5->images != NULL, CRD_ERR_INPUT, "%s: has neither a dataset %s nor %s", h5->path,
-                image_paths[0], image_paths[1]);
-    CRD_TRY(crd_h5_dataset_info(&h5->type, &shape, file, h5->images));
-    CRD_REQUIRE(h5->type == CRD_H5_UINT8 || h5->type == CRD_H5_FLOAT32, CRD_ERR_INPUT,
-                "%s: %s: elements are %s; uint8 and float32 (little endian) are allowed", h5->path,
-                h5->images, crd_h5_type_name(h5->type));
-    int64_t count = crd_shape_count(&shape), *dims = shape.dims;
-    CRD_REQUIRE(shape.n_dims == 4 && count > 0 && (dims[1] == 1 || dims[1] == 3) &&
+    int64_t count = crd_shape_count(shape);
+    const int64_t *dims = shape->dims;
+    CRD_REQUIRE(shape->n_dims == 4 && count > 0 && (dims[1] == 1 || dims[1] == 3) &&
                     dims[2] <= CRD_IMAGE_MAX_PIXELS / dims[3],
                 CRD_ERR_INPUT,
                 "%s: %s: shape %s; it must be (image, channel, height, width) with 1 or 3 channels "
                 "and at most %d pixels",
-                h5->path, h5->images, crd_shape_text(text, &shape), CRD_IMAGE_MAX_PIXELS);
+                h5->path, h5->images, crd_shape_text(text, shape), CRD_IMAGE_MAX_PIXELS);
     h5->source.n_images = dims[0];
-    h5->source.holds_tensors = h5->type == CRD_H5_FLOAT32;
     h5->channels = dims[1];
     h5->height = dims[2];
     h5->width = dims[3];
@@ -143,28 +179,65 @@ static crd_status check_images(h5_source *h5, crd_h5 *file)
     h5->image_bytes = count / dims[0] * crd_h5_type_size(h5->type);
     CRD_REQUIRE(h5->image_bytes <= INT64_MAX / dims[0], CRD_ERR_INPUT,
                 "%s: %s: shape %s is impossible", h5->path, h5->images,
-                crd_shape_text(text, &shape));
+                crd_shape_text(text, shape));
 cleanup:
     return status;
 }
 
-static crd_status find_rows(h5_source *h5, crd_h5 *file)
+static crd_status check_images(h5_source *h5, crd_h5_facts *facts, packing *p, crd_h5 *file)
 {
     crd_status status = CRD_OK;
-    int64_t bytes = h5->source.n_images * h5->image_bytes, file_bytes;
-    CRD_TRY(crd_h5_offset(&h5->offset, file, h5->images));
-    if (h5->offset < 0) {
-        CRD_REQUIRE(bytes <= CRD_SOURCE_MAX_BYTES, CRD_ERR_INPUT,
-                    "%s: %s: %lld bytes, chunked or compressed; above %lld bytes it must be stored "
-                    "contiguously",
-                    h5->path, h5->images, (long long)bytes, (long long)CRD_SOURCE_MAX_BYTES);
-        CRD_ALLOC(&h5->held, bytes, h5->path);
-        CRD_TRY(crd_h5_read(h5->held, file, h5->images, h5->type, NULL, NULL));
-        return CRD_OK;
+    int is_there;
+    for (int k = 1; k >= 0; k--) {
+        CRD_TRY(crd_h5_exists(&is_there, file, image_paths[k]));
+        if (is_there)
+            h5->images = image_paths[k];
     }
-    CRD_TRY(crd_file_open(&h5->fd, &file_bytes, h5->path, INT64_MAX));
-    CRD_REQUIRE(bytes <= file_bytes - h5->offset, CRD_ERR_INPUT,
-                "%s: %s: truncated: it reaches beyond the end of the file", h5->path, h5->images);
+    CRD_REQUIRE(h5->images != NULL, CRD_ERR_INPUT, "%s: has neither a dataset %s nor %s", h5->path,
+                image_paths[0], image_paths[1]);
+    CRD_TRY(crd_h5_dataset_facts(facts, file, h5->images));
+    CRD_TRY(find_packing(p, file, h5->images));
+    int is_bytes = is_whole(facts) && strcmp(facts->type_name, "uint8") == 0 && !p->is_packed;
+    int is_packed = p->is_packed && (is_whole(facts) || is_float(facts));
+    CRD_REQUIRE(is_bytes || is_float(facts) || is_packed, CRD_ERR_INPUT,
+                "%s: %s: elements are %s; uint8 (pixels of 0 to 255), float32 and float64 (as the "
+                "network takes them) are allowed, and others only with netCDF's scale_factor or "
+                "add_offset",
+                h5->path, h5->images, facts->type_name);
+    h5->type = is_bytes ? CRD_H5_UINT8 : CRD_H5_FLOAT32;
+    h5->source.holds_tensors = !is_bytes;
+    CRD_TRY(check_shape(h5, &facts->shape));
+cleanup:
+    return status;
+}
+
+static crd_status hold_images(h5_source *h5, crd_h5 *file, const packing *p)
+{
+    crd_status status = CRD_OK;
+    int64_t bytes = h5->source.n_images * h5->image_bytes;
+    CRD_REQUIRE(bytes <= CRD_SOURCE_MAX_BYTES, CRD_ERR_INPUT,
+                "%s: %s: %lld bytes, chunked, compressed or to be converted; above %lld bytes it "
+                "must be stored contiguously as uint8 or float32",
+                h5->path, h5->images, (long long)bytes, (long long)CRD_SOURCE_MAX_BYTES);
+    CRD_ALLOC(&h5->held, bytes, h5->path);
+    if (h5->type == CRD_H5_UINT8)
+        CRD_TRY(crd_h5_read(h5->held, file, h5->images, CRD_H5_UINT8, NULL, NULL));
+    else
+        CRD_TRY(read_floats((float *)(void *)h5->held, file, h5->images,
+                            bytes / (int64_t)sizeof(float), p));
+cleanup:
+    return status;
+}
+
+static crd_status find_rows(h5_source *h5, crd_h5 *file, const crd_h5_facts *facts,
+                            const packing *p)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_h5_offset(&h5->offset, file, h5->images));
+    if (h5->offset < 0 || p->is_packed || facts->type != h5->type)
+        return hold_images(h5, file, p);
+    h5->fd = fcntl(crd_h5_descriptor(file), F_DUPFD_CLOEXEC, 0);
+    CRD_REQUIRE(h5->fd >= 0, CRD_ERR_IO, "%s: cannot be opened: %s", h5->path, strerror(errno));
 cleanup:
     return status;
 }
@@ -184,21 +257,23 @@ static crd_status note_similar(const char *path, void *payload)
 static crd_status read_labels(h5_source *h5, crd_h5 *file)
 {
     crd_status status = CRD_OK;
-    crd_h5_type type;
-    crd_shape shape;
-    int is_there;
+    crd_h5_facts facts;
+    packing p;
     char text[CRD_SHAPE_TEXT_SIZE];
-    CRD_TRY(crd_h5_exists(&is_there, file, LABELS));
-    if (!is_there)
+    CRD_TRY(crd_h5_describe(&facts, file, LABELS));
+    if (!facts.is_there)
         return crd_h5_visit_datasets(file, "/", note_similar, &h5->source);
-    CRD_TRY(crd_h5_dataset_info(&type, &shape, file, LABELS));
-    CRD_REQUIRE(type == CRD_H5_UINT8 || type == CRD_H5_INT32 || type == CRD_H5_INT64, CRD_ERR_INPUT,
-                "%s: %s: elements are %s; uint8, int32 and int64 (little endian) are allowed",
-                h5->path, LABELS, crd_h5_type_name(type));
+    CRD_TRY(find_packing(&p, file, LABELS));
+    CRD_REQUIRE(is_whole(&facts) && !p.is_packed, CRD_ERR_INPUT,
+                "%s: %s: elements are %s%s; int64 and other whole numbers are allowed, not packed "
+                "ones",
+                h5->path, LABELS, facts.type_name,
+                p.is_packed ? " with scale_factor or add_offset" : "");
     int64_t n = h5->source.n_images;
-    CRD_REQUIRE(shape.n_dims == 1 && shape.dims[0] == n, CRD_ERR_INPUT,
+    CRD_REQUIRE(facts.shape.n_dims == 1 && facts.shape.dims[0] == n, CRD_ERR_INPUT,
                 "%s: %s: shape %s does not fit the %lld images", h5->path, LABELS,
-                crd_shape_text(text, &shape), (long long)n);
+                crd_shape_text(text, &facts.shape), (long long)n);
+    CRD_TRY(crd_h5_check_values(file, LABELS));
     CRD_ALLOC(&h5->source.labels, n, "labels");
     CRD_TRY(crd_h5_read(h5->source.labels, file, LABELS, CRD_H5_INT64, NULL, NULL));
     for (int64_t i = 0; i < n; i++)
@@ -213,25 +288,26 @@ static crd_status read_targets(h5_source *h5, crd_h5 *file)
 {
     crd_status status = CRD_OK;
     crd_source *source = &h5->source;
-    crd_h5_type type;
-    crd_shape shape;
-    int is_there;
+    crd_h5_facts facts;
+    packing p;
     char text[CRD_SHAPE_TEXT_SIZE];
-    CRD_TRY(crd_h5_exists(&is_there, file, TARGETS));
-    if (!is_there)
+    const crd_shape *shape = &facts.shape;
+    CRD_TRY(crd_h5_describe(&facts, file, TARGETS));
+    if (!facts.is_there)
         return CRD_OK;
-    CRD_TRY(crd_h5_dataset_info(&type, &shape, file, TARGETS));
-    CRD_REQUIRE(type == CRD_H5_FLOAT32 || type == CRD_H5_FLOAT64, CRD_ERR_INPUT,
-                "%s: %s: elements are %s; float32 and float64 (little endian) are allowed",
-                h5->path, TARGETS, crd_h5_type_name(type));
+    CRD_TRY(find_packing(&p, file, TARGETS));
+    CRD_REQUIRE(is_float(&facts) || (is_whole(&facts) && p.is_packed), CRD_ERR_INPUT,
+                "%s: %s: elements are %s; float32 and float64 are allowed", h5->path, TARGETS,
+                facts.type_name);
     int64_t n = source->n_images;
-    CRD_REQUIRE(shape.n_dims == 2 && shape.dims[0] == n && shape.dims[1] >= 1, CRD_ERR_INPUT,
+    CRD_REQUIRE(shape->n_dims == 2 && shape->dims[0] == n && shape->dims[1] >= 1, CRD_ERR_INPUT,
                 "%s: %s: shape %s; it must be (image, output) for the %lld images", h5->path,
-                TARGETS, crd_shape_text(text, &shape), (long long)n);
-    source->n_targets = shape.dims[1];
-    CRD_ALLOC(&source->targets, crd_shape_count(&shape), "targets");
-    CRD_TRY(crd_h5_read(source->targets, file, TARGETS, CRD_H5_FLOAT32, NULL, NULL));
-    for (int64_t i = 0; i < crd_shape_count(&shape); i++)
+                TARGETS, crd_shape_text(text, shape), (long long)n);
+    CRD_TRY(crd_h5_check_values(file, TARGETS));
+    source->n_targets = shape->dims[1];
+    CRD_ALLOC(&source->targets, crd_shape_count(shape), "targets");
+    CRD_TRY(read_floats(source->targets, file, TARGETS, crd_shape_count(shape), &p));
+    for (int64_t i = 0; i < crd_shape_count(shape); i++)
         CRD_REQUIRE(isfinite(source->targets[i]), CRD_ERR_INPUT,
                     "%s: %s[%lld, %lld]: is %g as float32; it must be finite", h5->path, TARGETS,
                     (long long)(i / source->n_targets), (long long)(i % source->n_targets),
@@ -245,6 +321,8 @@ crd_status crd_source_open_hdf5(crd_source **out, const char *path)
     crd_status status = CRD_OK;
     h5_source *h5 = NULL;
     crd_h5 *file = NULL;
+    crd_h5_facts facts;
+    packing p;
     *out = NULL;
     CRD_REQUIRE(strlen(path) < PATH_MAX, CRD_ERR_INPUT, "%s: this path is too long", path);
     CRD_ALLOC(&h5, 1, "HDF5 images");
@@ -252,10 +330,10 @@ crd_status crd_source_open_hdf5(crd_source **out, const char *path)
     h5->fd = -1;
     CRD_TRY(crd_alloc_string(&h5->path, path));
     CRD_TRY(crd_h5_open(&file, path));
-    CRD_TRY(check_images(h5, file));
+    CRD_TRY(check_images(h5, &facts, &p, file));
+    CRD_TRY(find_rows(h5, file, &facts, &p));
     CRD_TRY(read_labels(h5, file));
     CRD_TRY(read_targets(h5, file));
-    CRD_TRY(find_rows(h5, file));
     *out = &h5->source;
     h5 = NULL;
 cleanup:

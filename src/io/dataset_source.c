@@ -24,6 +24,58 @@ void crd_source_close(crd_source *source)
     crd_free(source);
 }
 
+/* What cannot be opened at all: an image that cannot be loaded, for runs that go on without it. */
+typedef struct broken_source {
+    crd_source source;
+    char *path, *reason;
+} broken_source;
+
+static void close_broken(crd_source *source)
+{
+    broken_source *broken = (broken_source *)source;
+    crd_free(broken->path);
+    crd_free(broken->reason);
+}
+
+static void name_broken(char out[CRD_SOURCE_NAME_SIZE], const crd_source *source, int64_t i)
+{
+    (void)i;
+    snprintf(out, CRD_SOURCE_NAME_SIZE, "%s", ((const broken_source *)source)->path);
+}
+
+static crd_status load_broken(crd_image *out, const crd_source *source, int64_t i, int64_t channels)
+{
+    (void)out, (void)i, (void)channels;
+    return CRD_FAIL(CRD_ERR_INPUT, "%s", ((const broken_source *)source)->reason);
+}
+
+static uint64_t digest_broken(uint64_t digest, const crd_source *source, int64_t i)
+{
+    (void)i;
+    const char *reason = ((const broken_source *)source)->reason;
+    return XXH3_64bits_withSeed(reason, strlen(reason), digest);
+}
+
+crd_status crd_source_open_broken(crd_source **out, const char *path)
+{
+    static const crd_source_kind kind = {close_broken, name_broken, load_broken, NULL,
+                                         digest_broken};
+    crd_status status = CRD_OK;
+    broken_source *broken = NULL;
+    *out = NULL;
+    CRD_ALLOC(&broken, 1, "image that cannot be read");
+    broken->source.kind = &kind;
+    broken->source.n_images = 1;
+    broken->source.is_broken = 1;
+    CRD_TRY(crd_alloc_string(&broken->reason, crd_status_message()));
+    CRD_TRY(crd_alloc_string(&broken->path, path));
+    *out = &broken->source;
+    broken = NULL;
+cleanup:
+    crd_source_close((crd_source *)broken);
+    return status;
+}
+
 crd_status crd_source_image(crd_image *out, const uint8_t *planes, int64_t n_planes, int64_t width,
                             int64_t height, int64_t channels)
 {

@@ -35,6 +35,7 @@ struct crd_source {
     char no_labels[160]; /**< why there are none, if there is a word to say; else empty */
     float *targets;      /**< [n_images][n_targets], finite; NULL: none */
     int64_t n_targets;
+    int is_broken;     /**< 1: crd_source_open_broken */
     crd_image size;    /**< of every image, without pixels; width 0: each has its own */
     int holds_tensors; /**< 1: load_tensor serves, 0: load */
 };
@@ -58,5 +59,7 @@ crd_status crd_source_image(crd_image *out, const uint8_t *planes, int64_t n_pla
 void crd_source_number_name(char out[CRD_SOURCE_NAME_SIZE], const char *path, int64_t i);
 /** `digest` chained with n_bytes of a file from `offset` on, or with the reason why they cannot be read; n_bytes < 0: to its end. */
 uint64_t crd_source_digest_file(uint64_t digest, int fd, int64_t offset, int64_t n_bytes);
+/** One image named `path` that cannot be loaded: the error record says why. */
+crd_status crd_source_open_broken(crd_source **out, const char *path);
 
 #endif

@@ -41,6 +41,18 @@ static int is_missing(const char *path)
     return access(path, F_OK) != 0 && errno == ENOENT;
 }
 
+crd_status crd_generations_remove_old(const char *path)
+{
+    crd_status status = CRD_OK;
+    char *old = NULL;
+    CRD_TRY(old_path(&old, path));
+    CRD_REQUIRE(unlink(old) == 0 || errno == ENOENT, CRD_ERR_IO, "%s: cannot be removed: %s", old,
+                strerror(errno));
+cleanup:
+    crd_free(old);
+    return status;
+}
+
 crd_status crd_generations_read(int *found, const char *path, crd_generations_reader *read,
                                 void *payload)
 {
@@ -68,16 +80,12 @@ cleanup:
 crd_status crd_generations_remove(const char *path)
 {
     crd_status status = CRD_OK;
-    char *old = NULL;
-    CRD_TRY(old_path(&old, path));
     /* The older one first: it must never pass for the newest. */
-    CRD_REQUIRE(unlink(old) == 0 || errno == ENOENT, CRD_ERR_IO, "%s: cannot be removed: %s", old,
-                strerror(errno));
+    CRD_TRY(crd_generations_remove_old(path));
     CRD_REQUIRE(unlink(path) == 0 || errno == ENOENT, CRD_ERR_IO, "%s: cannot be removed: %s", path,
                 strerror(errno));
     crd_atomic_remove_stale(path);
 cleanup:
-    crd_free(old);
     return status;
 }
 

@@ -14,6 +14,8 @@ typedef crd_status crd_generations_reader(const char *path, void *payload);
 crd_status crd_generations_read(int *found, const char *path, crd_generations_reader *read,
                                 void *payload);
 
+/** Removes the one before, if it is there. Errors: CRD_ERR_IO. */
+crd_status crd_generations_remove_old(const char *path);
 /** Removes both, and what killed processes have left of a third. What is not there is no error. Errors: CRD_ERR_IO. */
 crd_status crd_generations_remove(const char *path);
 

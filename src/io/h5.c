@@ -6,15 +6,14 @@
 #include <unistd.h>
 
 #include <hdf5_hl.h>
-#include <xxhash.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
+#include "io/h5_handed.h"
 #include "io/h5_private.h"
 
 _Static_assert(CRD_MAX_DIMS <= H5S_MAX_RANK, "every shape must be an HDF5 shape");
 
-enum { DIGEST_CHUNK = 1 << 20, OBJECT_BYTES = 1 << 16 };
+enum { OBJECT_BYTES = 1 << 16 };
 
 /* Walking upward, the first record is the innermost function's: what really went wrong. */
 static herr_t keep_deepest(unsigned n, const H5E_error2_t *error, void *payload)
@@ -125,30 +124,17 @@ crd_h5_type crd_h5_type_find(hid_t id)
     return CRD_H5_OTHER;
 }
 
-/* The descriptor that HDF5 itself uses. */
-static crd_status descriptor(int *fd, crd_h5 *file)
-{
-    void *handle = NULL;
-    *fd = -1;
-    if (H5Fget_vfd_handle(file->id, H5P_DEFAULT, &handle) < 0)
-        return crd_h5_fail(file, "", "accessed");
-    *fd = *(const int *)handle;
-    return CRD_OK;
-}
-
 crd_status crd_h5_reserve(crd_h5 *file, int64_t bytes)
 {
     crd_status status = CRD_OK;
     haddr_t allocated;
-    int fd;
     H5_TRY(file, "", "measured", H5Fget_eoa(file->id, &allocated));
     /* What an object takes besides its data: header, attributes, links, heaps. */
     int64_t end = (int64_t)allocated + bytes + OBJECT_BYTES;
     if (end <= file->reserved_bytes)
         return CRD_OK;
-    CRD_TRY(descriptor(&fd, file));
     int error =
-        posix_fallocate(fd, (off_t)file->reserved_bytes, (off_t)(end - file->reserved_bytes));
+        posix_fallocate(file->fd, (off_t)file->reserved_bytes, (off_t)(end - file->reserved_bytes));
     CRD_REQUIRE(error == 0 || error == EOPNOTSUPP || error == EINVAL || error == ENOSYS, file->code,
                 "%s: cannot be written: %s", file->name, strerror(error));
     file->reserved_bytes = end;
@@ -156,61 +142,135 @@ cleanup:
     return status;
 }
 
-static crd_status file_make(crd_h5 **out, const char *path, const char *name, int create)
+void crd_h5_prepare(void)
 {
-    crd_status status = CRD_OK;
-    crd_h5 *file = NULL;
-    hid_t access = H5I_INVALID_HID, creation = H5I_INVALID_HID;
-    *out = NULL;
-    CRD_ALLOC(&file, 1, "HDF5 file");
-    file->id = H5I_INVALID_HID;
-    file->code = create ? CRD_ERR_IO : CRD_ERR_INPUT;
-    CRD_TRY(crd_alloc_string(&file->name, name));
     /* HDF5's clean-up at exit crashes over a file that could not be closed; all others we close.
      * Fails when it has been said before. */
     (void)H5dont_atexit();
+    (void)H5open();
+}
+
+/* What every opening has in common. */
+static crd_status file_begin(crd_h5 **out, hid_t *access, const char *name, crd_status code)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *file = NULL;
+    *out = NULL;
+    CRD_ALLOC(&file, 1, "HDF5 file");
+    *out = file;
+    file->id = H5I_INVALID_HID;
+    file->fd = -1;
+    file->code = code;
+    CRD_TRY(crd_alloc_string(&file->name, name));
+    crd_h5_prepare();
     H5_TRY(file, "", "opened", H5Eset_auto2(H5E_DEFAULT, NULL, NULL));
-    H5_TRY(file, "", "opened", access = H5Pcreate(H5P_FILE_ACCESS));
-    H5_TRY(file, "", "opened", H5Pset_fclose_degree(access, H5F_CLOSE_STRONG));
+    H5_TRY(file, "", "opened", *access = H5Pcreate(H5P_FILE_ACCESS));
+    H5_TRY(file, "", "opened", H5Pset_fclose_degree(*access, H5F_CLOSE_STRONG));
 #if H5_VERSION_GE(1, 10, 7)
     /* A temporary file of ours and a sealed one need no locks, and NFS or Lustre may lack them. */
-    H5_TRY(file, "", "opened", H5Pset_file_locking(access, 0, 1));
+    H5_TRY(file, "", "opened", H5Pset_file_locking(*access, 0, 1));
 #endif
-    if (create) {
-        H5_TRY(file, "", "created", creation = H5Pcreate(H5P_FILE_CREATE));
-        H5_TRY(file, "", "created",
-               H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED));
-        H5_TRY(file, "", "created",
-               H5Pset_attr_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED));
-        H5_TRY(file, "", "created", H5Pset_obj_track_times(creation, 0));
-        H5_TRY(file, "", "created", file->id = H5Fcreate(path, H5F_ACC_TRUNC, creation, access));
-        CRD_TRY(crd_h5_reserve(file, 0));
-    } else {
-        int fd; /* HDF5 would wait for a pipe */
-        CRD_TRY(crd_file_open(&fd, NULL, path, INT64_MAX));
-        close(fd);
-        H5_TRY(file, "", "opened", file->id = H5Fopen(path, H5F_ACC_RDONLY, access));
-    }
 cleanup:
-    if (file != NULL) {
-        status = crd_h5_closed(status, file, "", creation, H5Pclose);
-        status = crd_h5_closed(status, file, "", access, H5Pclose);
-    }
-    if (status == CRD_OK)
-        *out = file;
-    else
+    return status;
+}
+
+static crd_status file_end(crd_h5 **out, crd_h5 *file, crd_status status)
+{
+    *out = status == CRD_OK ? file : NULL;
+    if (status != CRD_OK)
         crd_h5_discard(file);
     return status;
 }
 
 crd_status crd_h5_create(crd_h5 **out, const char *path, const char *name)
 {
-    return file_make(out, path, name, 1);
+    crd_status status = CRD_OK;
+    crd_h5 *file = NULL;
+    hid_t access = H5I_INVALID_HID, creation = H5I_INVALID_HID;
+    unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
+    void *handle = NULL;
+    CRD_TRY(file_begin(&file, &access, name, CRD_ERR_IO));
+    H5_TRY(file, "", "created", creation = H5Pcreate(H5P_FILE_CREATE));
+    H5_TRY(file, "", "created", H5Pset_link_creation_order(creation, order));
+    H5_TRY(file, "", "created", H5Pset_attr_creation_order(creation, order));
+    H5_TRY(file, "", "created", H5Pset_obj_track_times(creation, 0));
+    H5_TRY(file, "", "created", file->id = H5Fcreate(path, H5F_ACC_TRUNC, creation, access));
+    H5_TRY(file, "", "created", H5Fget_vfd_handle(file->id, H5P_DEFAULT, &handle));
+    file->fd = *(const int *)handle;
+    CRD_TRY(crd_h5_reserve(file, 0));
+cleanup:
+    if (file != NULL) {
+        status = crd_h5_closed(status, file, "", creation, H5Pclose);
+        status = crd_h5_closed(status, file, "", access, H5Pclose);
+    }
+    return file_end(out, file, status);
 }
 
-crd_status crd_h5_open(crd_h5 **out, const char *path)
+/* The folder of a file: where virtual datasets look for their sources. */
+static crd_status folder_of(char **out, const char *name)
 {
-    return file_make(out, path, path, 0);
+    crd_status status = CRD_OK;
+    const char *slash = strrchr(name, '/');
+    CRD_TRY(crd_alloc_string(out, slash == NULL ? "." : name));
+    if (slash != NULL)
+        (*out)[slash - name + 1] = '\0';
+cleanup:
+    return status;
+}
+
+/* Links into other files: what they say can be read, but nothing follows them. */
+static hid_t do_not_follow(const char *name, hid_t group, const void *data, size_t n_data,
+                           hid_t access, hid_t transfer)
+{
+    (void)name, (void)group, (void)data, (void)n_data, (void)access, (void)transfer;
+    return H5I_INVALID_HID;
+}
+
+static ssize_t tell_link(const char *name, const void *data, size_t n_data, void *buffer, size_t n)
+{
+    (void)name;
+    if (buffer != NULL)
+        memcpy(buffer, data, n_data < n ? n_data : n);
+    return (ssize_t)n_data;
+}
+
+static const H5L_class_t links_to_files = {.version = H5L_LINK_CLASS_T_VERS,
+                                           .id = H5L_TYPE_EXTERNAL,
+                                           .comment = "external",
+                                           .trav_func = do_not_follow,
+                                           .query_func = tell_link};
+
+crd_status crd_h5_open_here(crd_h5 **out, const char *path, const char *name, int changes)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *file = NULL;
+    hid_t access = H5I_INVALID_HID;
+    CRD_TRY(file_begin(&file, &access, name, CRD_ERR_INPUT));
+    CRD_TRY(folder_of(&file->folder, name));
+    H5_TRY(file, "", "opened", H5Lregister(&links_to_files));
+    H5_TRY(file, "", "opened",
+           file->id = H5Fopen(path, changes ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access));
+cleanup:
+    if (file != NULL)
+        status = crd_h5_closed(status, file, "", access, H5Pclose);
+    return file_end(out, file, status);
+}
+
+hid_t crd_h5_dataset_open(const crd_h5 *file, const char *path)
+{
+    hid_t access = H5Pcreate(H5P_DATASET_ACCESS), dataset = H5I_INVALID_HID;
+    if (access >= 0 && (file->folder == NULL || H5Pset_virtual_prefix(access, file->folder) >= 0))
+        dataset = H5Dopen2(file->id, path, access);
+    if (access >= 0)
+        H5Pclose(access);
+    return dataset;
+}
+
+crd_status crd_h5_finish_here(crd_h5 *file)
+{
+    crd_status status = crd_h5_closed(CRD_OK, file, "", file->id, H5Fclose);
+    file->id = H5I_INVALID_HID;
+    return status;
 }
 
 const char *crd_h5_name(const crd_h5 *file)
@@ -229,8 +289,7 @@ crd_status crd_h5_flush(crd_h5 *file)
 
 crd_status crd_h5_close(crd_h5 *file)
 {
-    crd_status status = crd_h5_closed(CRD_OK, file, "", file->id, H5Fclose);
-    file->id = H5I_INVALID_HID;
+    crd_status status = crd_h5_finish_here(file);
     crd_h5_discard(file);
     return status;
 }
@@ -239,8 +298,13 @@ void crd_h5_discard(crd_h5 *file)
 {
     if (file == NULL)
         return;
+    crd_h5_reader_end(file->reader);
+    if (file->owns_fd && file->fd >= 0)
+        close(file->fd);
     if (file->id >= 0 && H5Fclose(file->id) < 0)
         H5Eclear2(H5E_DEFAULT);
+    crd_h5_handed_free(file->handed);
+    crd_free(file->folder);
     crd_free(file->name);
     crd_free(file);
 }
@@ -253,15 +317,6 @@ crd_status crd_h5_join(char out[CRD_H5_PATH_SIZE], const char *group, const char
     int n = snprintf(out, CRD_H5_PATH_SIZE, "%s/%s", strcmp(group, "/") == 0 ? "" : group, name);
     if (n < 0 || n >= CRD_H5_PATH_SIZE)
         return CRD_FAIL(CRD_ERR_INPUT, "%s: a name of %zu bytes is too long", group, strlen(name));
-    return CRD_OK;
-}
-
-crd_status crd_h5_exists(int *out, crd_h5 *file, const char *path)
-{
-    htri_t found = H5LTpath_valid(file->id, path, 1);
-    if (found < 0)
-        return crd_h5_fail(file, path, "looked up");
-    *out = found > 0;
     return CRD_OK;
 }
 
@@ -313,15 +368,23 @@ cleanup:
 crd_status crd_h5_dataset_create(crd_h5 *file, const char *path, crd_h5_type type,
                                  const crd_shape *shape)
 {
-    crd_status status = CRD_OK;
     float nan32 = NAN;
     double nan64 = NAN;
     const void *fill = type == CRD_H5_FLOAT32   ? (const void *)&nan32
                        : type == CRD_H5_FLOAT64 ? (const void *)&nan64
                                                 : NULL;
+    return crd_h5_dataset_create_filled(file, path, type, shape, fill);
+}
+
+crd_status crd_h5_dataset_create_filled(crd_h5 *file, const char *path, crd_h5_type type,
+                                        const crd_shape *shape, const void *fill)
+{
+    crd_status status = CRD_OK;
+    int is_float = type == CRD_H5_FLOAT32 || type == CRD_H5_FLOAT64;
     CRD_TRY(crd_h5_dataset_make(file, path, crd_h5_type_id(type, 0), shape, crd_h5_type_id(type, 1),
                                 fill));
-    if (fill != NULL)
+    CRD_TRY(crd_h5_handed_create(file, path, type, shape, fill));
+    if (is_float)
         CRD_TRY(crd_h5_attr_put(file, path, "_FillValue", type, fill, 1));
     if (type == CRD_H5_BOOL)
         CRD_TRY(crd_h5_attr_put_text(file, path, "dtype", "bool"));
@@ -329,35 +392,8 @@ cleanup:
     return status;
 }
 
-crd_status crd_h5_dataset_info(crd_h5_type *type, crd_shape *shape, crd_h5 *file, const char *path)
-{
-    crd_status status = CRD_OK;
-    hid_t dataset = H5I_INVALID_HID, space = H5I_INVALID_HID, type_id = H5I_INVALID_HID;
-    hsize_t dims[H5S_MAX_RANK];
-    int n_dims;
-    H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
-    H5_TRY(file, path, "opened", space = H5Dget_space(dataset));
-    H5_TRY(file, path, "opened", type_id = H5Dget_type(dataset));
-    H5_TRY(file, path, "opened", n_dims = H5Sget_simple_extent_dims(space, dims, NULL));
-    CRD_REQUIRE(n_dims <= CRD_MAX_DIMS, file->code, "%s: %s: has %d dimensions; at most %d can be",
-                file->name, path, n_dims, CRD_MAX_DIMS);
-    if (type != NULL)
-        *type = crd_h5_type_find(type_id);
-    if (shape != NULL) {
-        *shape = (crd_shape){.n_dims = n_dims};
-        for (int i = 0; i < n_dims; i++)
-            shape->dims[i] = (int64_t)dims[i];
-    }
-cleanup:
-    status = crd_h5_closed(status, file, path, type_id, H5Tclose);
-    status = crd_h5_closed(status, file, path, space, H5Sclose);
-    return crd_h5_closed(status, file, path, dataset, H5Dclose);
-}
-
-/* The block of extents `count` at `start` in the dataset's space, and a space in memory for it; both stay H5S_ALL
- * without `start`. */
-static crd_status select_block(hid_t *space, hid_t *block, const crd_h5 *file, const char *path,
-                               hid_t dataset, const int64_t *start, const int64_t *count)
+crd_status crd_h5_select(hid_t *space, hid_t *block, const crd_h5 *file, const char *path,
+                         hid_t dataset, const int64_t *start, const int64_t *count)
 {
     crd_status status = CRD_OK;
     hsize_t offsets[H5S_MAX_RANK], extents[H5S_MAX_RANK];
@@ -377,7 +413,7 @@ cleanup:
     return status;
 }
 
-static crd_status close_space(crd_status status, const crd_h5 *file, const char *path, hid_t space)
+crd_status crd_h5_close_space(crd_status status, const crd_h5 *file, const char *path, hid_t space)
 {
     return crd_h5_closed(status, file, path, space == H5S_ALL ? H5I_INVALID_HID : space, H5Sclose);
 }
@@ -388,39 +424,13 @@ crd_status crd_h5_write(crd_h5 *file, const char *path, crd_h5_type type, const 
     crd_status status = CRD_OK;
     hid_t dataset = H5I_INVALID_HID, space = H5S_ALL, block = H5S_ALL;
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
-    CRD_TRY(select_block(&space, &block, file, path, dataset, start, count));
+    CRD_TRY(crd_h5_select(&space, &block, file, path, dataset, start, count));
+    CRD_TRY(crd_h5_handed_write(file, path, data, start, count));
     H5_TRY(file, path, "written",
            H5Dwrite(dataset, crd_h5_type_id(type, 1), block, space, H5P_DEFAULT, data));
 cleanup:
-    status = close_space(status, file, path, block);
-    status = close_space(status, file, path, space);
-    return crd_h5_closed(status, file, path, dataset, H5Dclose);
-}
-
-crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type type,
-                       const int64_t *start, const int64_t *count)
-{
-    crd_status status = CRD_OK;
-    hid_t dataset = H5I_INVALID_HID, space = H5S_ALL, block = H5S_ALL;
-    H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
-    CRD_TRY(select_block(&space, &block, file, path, dataset, start, count));
-    H5_TRY(file, path, "read",
-           H5Dread(dataset, crd_h5_type_id(type, 1), block, space, H5P_DEFAULT, data));
-cleanup:
-    status = close_space(status, file, path, block);
-    status = close_space(status, file, path, space);
-    return crd_h5_closed(status, file, path, dataset, H5Dclose);
-}
-
-crd_status crd_h5_offset(int64_t *out, crd_h5 *file, const char *path)
-{
-    crd_status status = CRD_OK;
-    hid_t dataset = H5I_INVALID_HID;
-    H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
-    haddr_t address = H5Dget_offset(dataset);
-    H5Eclear2(H5E_DEFAULT); /* that there is none counts as an error there */
-    *out = address == HADDR_UNDEF ? -1 : (int64_t)address;
-cleanup:
+    status = crd_h5_close_space(status, file, path, block);
+    status = crd_h5_close_space(status, file, path, space);
     return crd_h5_closed(status, file, path, dataset, H5Dclose);
 }
 
@@ -445,102 +455,4 @@ crd_status crd_h5_scale_attach(crd_h5 *file, const char *path, int axis, const c
 cleanup:
     status = crd_h5_closed(status, file, scale, scale_id, H5Dclose);
     return crd_h5_closed(status, file, path, dataset, H5Dclose);
-}
-
-static crd_status digest_strings(XXH3_state_t *state, crd_h5 *file, const char *path)
-{
-    char **strings;
-    int64_t n;
-    crd_status status = crd_h5_strings_read(&strings, &n, file, path);
-    if (status != CRD_OK)
-        return status;
-    for (int64_t i = 0; i < n; i++)
-        XXH3_64bits_update(state, strings[i], strlen(strings[i]) + 1);
-    crd_h5_strings_free(strings, n);
-    return CRD_OK;
-}
-
-/* Straight from the file, where the values lie one behind the other: no conversion, little memory,
- * and for a file just written it shows what has arrived there. */
-static crd_status digest_numbers(XXH3_state_t *state, crd_h5 *file, const char *path, int64_t bytes)
-{
-    crd_status status = CRD_OK;
-    hid_t dataset = H5I_INVALID_HID;
-    unsigned char *chunk = NULL;
-    int fd;
-    CRD_ALLOC(&chunk, DIGEST_CHUNK, "digest buffer");
-    H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
-    haddr_t address = H5Dget_offset(dataset);
-    CRD_REQUIRE(address != HADDR_UNDEF, file->code, "%s: %s: is not stored contiguously",
-                file->name, path);
-    CRD_TRY(descriptor(&fd, file));
-    for (int64_t done = 0; done < bytes;) {
-        size_t n = bytes - done < DIGEST_CHUNK ? (size_t)(bytes - done) : DIGEST_CHUNK;
-        ssize_t got = pread(fd, chunk, n, (off_t)address + (off_t)done);
-        CRD_REQUIRE(got > 0, file->code, "%s: %s: cannot be read back", file->name, path);
-        XXH3_64bits_update(state, chunk, (size_t)got);
-        done += got;
-    }
-cleanup:
-    crd_free(chunk);
-    return crd_h5_closed(status, file, path, dataset, H5Dclose);
-}
-
-crd_status crd_h5_digest(uint64_t *out, crd_h5 *file, const char *path)
-{
-    crd_status status = CRD_OK;
-    crd_h5_type type;
-    crd_shape shape;
-    XXH3_state_t *state = XXH3_createState();
-    CRD_REQUIRE(state != NULL, CRD_ERR_INTERNAL, "%s: out of memory", path);
-    XXH3_64bits_reset(state);
-    CRD_TRY(crd_h5_dataset_info(&type, &shape, file, path));
-    CRD_REQUIRE(type != CRD_H5_OTHER, file->code, "%s: %s: is of a type that we never write",
-                file->name, path);
-    if (type == CRD_H5_STRING)
-        CRD_TRY(digest_strings(state, file, path));
-    else
-        CRD_TRY(
-            digest_numbers(state, file, path, crd_shape_count(&shape) * crd_h5_type_size(type)));
-    *out = XXH3_64bits_digest(state);
-cleanup:
-    XXH3_freeState(state);
-    return status;
-}
-
-typedef struct visit_state {
-    const char *group;
-    crd_h5_visit *visit;
-    void *payload;
-    crd_status status;
-} visit_state;
-
-static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *info, void *payload)
-{
-    visit_state *state = payload;
-    if (info->type != H5L_TYPE_HARD)
-        return 0;
-    hid_t object = H5Oopen(group, name, H5P_DEFAULT);
-    if (object < 0)
-        return -1;
-    H5I_type_t kind = H5Iget_type(object);
-    if (H5Oclose(object) < 0)
-        return -1;
-    if (kind != H5I_DATASET)
-        return 0;
-    char path[CRD_H5_PATH_SIZE];
-    snprintf(path, sizeof path, "%s/%s", strcmp(state->group, "/") == 0 ? "" : state->group, name);
-    state->status = state->visit(path, state->payload);
-    return state->status == CRD_OK ? 0 : -1;
-}
-
-crd_status crd_h5_visit_datasets(crd_h5 *file, const char *group, crd_h5_visit *visit,
-                                 void *payload)
-{
-    visit_state state = {.group = group, .visit = visit, .payload = payload};
-    herr_t visited = H5Lvisit_by_name(file->id, group, H5_INDEX_NAME, H5_ITER_INC, visit_link,
-                                      &state, H5P_DEFAULT);
-    if (state.status != CRD_OK)
-        return state.status;
-    return visited < 0 ? crd_h5_fail(file, group, "listed") : CRD_OK;
 }

@@ -1,6 +1,7 @@
 /** HDF5, thin and checked: everything by path name, no identifiers outside.
  *
- * h5.c and h5_text.c are the only sources that include hdf5.h. Objects are opened and closed
+ * Files that are read are parsed in a process of their own (h5_process.c): what makes HDF5 crash, hang or flood the memory
+ * is an error CRD_ERR_INPUT here. Files are written by HDF5 in this process. Only h5*.c include hdf5.h. Objects are opened and closed
  * within each call and every return code is checked, closing included (HDF5 reports lost data
  * there). HDF5's own error printing is switched off for the process; its deepest message becomes
  * part of ours. Codes of errors: CRD_ERR_INPUT for a file opened to be read, CRD_ERR_IO for one
@@ -38,10 +39,20 @@ int64_t crd_h5_type_size(crd_h5_type type);
 
 /** Creates the file at `path`, replacing it; messages call it `name`. */
 crd_status crd_h5_create(crd_h5 **out, const char *path, const char *name);
-/** Opens a file to be read. */
+/** Opens a file to be read. Errors: CRD_ERR_INPUT: missing, no regular file, or HDF5 cannot open it; CRD_ERR_IO: also if no
+ * process can be started. */
 crd_status crd_h5_open(crd_h5 **out, const char *path);
+/** The same of a copy that only this process knows, open for reading and writing as `fd` (which stays the caller's), for
+ * crd_h5_stamp. */
+crd_status crd_h5_open_copy(crd_h5 **out, int fd, const char *name);
+/** Sets a text attribute of an object of such a copy; one that is there must be a text as long. */
+crd_status crd_h5_stamp(crd_h5 *file, const char *path, const char *key, const char *text);
+/** Writes out what was stamped; nothing more can be asked after it. */
+crd_status crd_h5_end_changes(crd_h5 *file);
 /** What messages call it. Borrowed. */
 const char *crd_h5_name(const crd_h5 *file);
+/** The open file that is read, for values at their place. Borrowed. */
+int crd_h5_descriptor(const crd_h5 *file);
 /** Writes out what HDF5 holds back. */
 crd_status crd_h5_flush(crd_h5 *file);
 /** Closes and frees, in any case. */
@@ -54,6 +65,27 @@ void crd_h5_discard(crd_h5 *file);
  * ".", with "/"), or too long. */
 crd_status crd_h5_join(char out[CRD_H5_PATH_SIZE], const char *group, const char *name);
 
+/** What the object at a path is. */
+typedef struct crd_h5_facts {
+    int is_there, is_dataset;
+    crd_shape shape;     /**< from here on: of a dataset */
+    crd_h5_type type;    /**< CRD_H5_OTHER: not exactly one of ours */
+    crd_h5_type nearest; /**< one of ours that holds its values, to be read as; or CRD_H5_OTHER */
+    int64_t value_bytes;
+    char type_name[32]; /**< for messages: "uint16", "big-endian float32", "bool", ... */
+    int64_t offset;     /**< as crd_h5_offset */
+    char fault
+        [CRD_MESSAGE_SIZE]; /**< not empty: why its values must not be read: what is not in the file would be made
+                                     up (never written, sources or filters missing) */
+} crd_h5_facts;
+/** Errors: CRD_ERR_INPUT: also a link into another file. */
+crd_status crd_h5_describe(crd_h5_facts *out, crd_h5 *file, const char *path);
+/** The same of what must be a dataset. */
+crd_status crd_h5_dataset_facts(crd_h5_facts *out, crd_h5 *file, const char *path);
+
+/** Checks that a dataset's values are in the file, before memory is taken for them. Errors: CRD_ERR_INPUT. */
+crd_status crd_h5_check_values(crd_h5 *file, const char *path);
+
 /** *out = 1 if there is an object at the absolute path. */
 crd_status crd_h5_exists(int *out, crd_h5 *file, const char *path);
 crd_status crd_h5_group_create(crd_h5 *file, const char *path);
@@ -62,6 +94,9 @@ crd_status crd_h5_group_create(crd_h5 *file, const char *path);
  * attribute _FillValue. */
 crd_status crd_h5_dataset_create(crd_h5 *file, const char *path, crd_h5_type type,
                                  const crd_shape *shape);
+/** The same filled with `fill`; NULL: zeros. */
+crd_status crd_h5_dataset_create_filled(crd_h5 *file, const char *path, crd_h5_type type,
+                                        const crd_shape *shape, const void *fill);
 /** Type and shape (either may be NULL). */
 crd_status crd_h5_dataset_info(crd_h5_type *type, crd_shape *shape, crd_h5 *file, const char *path);
 /** Writes the block of extents `count` at `start`; both NULL: all of it. `data` is of `type`. */
@@ -104,11 +139,15 @@ crd_status crd_h5_attr_put_text(crd_h5 *file, const char *path, const char *key,
 /** Overwrites a text in its place (which must be there and as long), so that no metadata moves. */
 crd_status crd_h5_attr_put_fixed(crd_h5 *file, const char *path, const char *key, const char *text,
                                  int replace);
+crd_status crd_h5_attr_exists(int *out, crd_h5 *file, const char *path, const char *key);
 /** Errors: also if missing, or not of `n` numbers. */
 crd_status crd_h5_attr_get(void *values, crd_h5 *file, const char *path, const char *key,
                            crd_h5_type type, int64_t n);
 /** *out is freed with crd_free. Errors: also if missing, or no text. */
 crd_status crd_h5_attr_get_text(char **out, crd_h5 *file, const char *path, const char *key);
+/** *is_there = 1 and *value: attribute `key` as one number, of whatever numeric type. */
+crd_status crd_h5_attr_find_number(int *is_there, double *value, crd_h5 *file, const char *path,
+                                   const char *key);
 /** Calls `visit` for every attribute of an object, in name order, its value as text. */
 typedef void crd_h5_attr_visit(const char *key, const char *text, void *payload);
 crd_status crd_h5_visit_attributes(crd_h5 *file, const char *path, crd_h5_attr_visit *visit,

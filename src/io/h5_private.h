@@ -1,17 +1,12 @@
-/** What h5.c and h5_text.c share. */
+/** What h5.c, h5_text.c and h5_answer.c share: all that is HDF5's. */
 #ifndef CRD_IO_H5_PRIVATE_H
 #define CRD_IO_H5_PRIVATE_H
 
 #include <hdf5.h>
 
-#include "io/h5.h"
+#include "io/h5_file.h"
 
-struct crd_h5 {
-    hid_t id;
-    crd_status code;        /**< of every failure */
-    char *name;             /**< what messages call the file */
-    int64_t reserved_bytes; /**< disk space that is ours for certain, from the start of the file */
-};
+_Static_assert(sizeof(hid_t) == sizeof(int64_t), "crd_h5.id holds an HDF5 identifier");
 
 /** Sets the error record: file, object, "cannot be <what>", HDF5's deepest message. */
 crd_status crd_h5_fail(const crd_h5 *file, const char *object, const char *what);
@@ -38,6 +33,27 @@ crd_status crd_h5_closed(crd_status status, const crd_h5 *file, const char *obje
 hid_t crd_h5_type_id(crd_h5_type type, int native);
 /** Which of our types an HDF5 type is. */
 crd_h5_type crd_h5_type_find(hid_t id);
+
+/** Opens a dataset; virtual ones look for their sources beside the file. */
+hid_t crd_h5_dataset_open(const crd_h5 *file, const char *path);
+/** The block of extents `count` at `start` in the dataset's space, and a space in memory for it; both stay H5S_ALL
+ * without `start`. */
+crd_status crd_h5_select(hid_t *space, hid_t *block, const crd_h5 *file, const char *path,
+                         hid_t dataset, const int64_t *start, const int64_t *count);
+/** Closes a space, unless it is H5S_ALL. */
+crd_status crd_h5_close_space(crd_status status, const crd_h5 *file, const char *path, hid_t space);
+
+/** Closes what HDF5 has of the file. */
+crd_status crd_h5_finish_here(crd_h5 *file);
+
+/* The answers of h5_text.c. */
+crd_status crd_h5_answer_strings(crd_h5 *file, const char *path, crd_h5_sink *sink, void *payload);
+crd_status crd_h5_answer_attribute(crd_h5 *file, const crd_h5_request *request, crd_h5_sink *sink,
+                                   void *payload);
+crd_status crd_h5_answer_number(crd_h5 *file, const crd_h5_request *request, crd_h5_sink *sink,
+                                void *payload);
+crd_status crd_h5_answer_attributes(crd_h5 *file, const char *path, crd_h5_sink *sink,
+                                    void *payload);
 
 /** Creates a dataset, contiguous, filled at once; `fill` NULL means zeros. */
 crd_status crd_h5_dataset_make(crd_h5 *file, const char *path, hid_t type, const crd_shape *shape,

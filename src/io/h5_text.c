@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "io/h5_handed.h"
 #include "io/h5_private.h"
 #include "io/utf8.h"
 
@@ -18,13 +19,6 @@ static hid_t string_type(void)
         return H5I_INVALID_HID;
     }
     return type;
-}
-
-void crd_h5_strings_free(char **strings, int64_t n)
-{
-    for (int64_t i = 0; strings != NULL && i < n; i++)
-        crd_free(strings[i]);
-    crd_free(strings);
 }
 
 crd_status crd_h5_strings_write(crd_h5 *file, const char *path, const char *const *strings,
@@ -43,6 +37,7 @@ crd_status crd_h5_strings_write(crd_h5 *file, const char *path, const char *cons
     CRD_TRY(crd_h5_reserve(file, bytes));
     H5_TRY(file, path, "created", type = string_type());
     CRD_TRY(crd_h5_dataset_make(file, path, type, &shape, type, NULL));
+    CRD_TRY(crd_h5_handed_strings(file, path, clean, n));
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
     H5_TRY(file, path, "written", H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, clean));
 cleanup:
@@ -51,36 +46,32 @@ cleanup:
     return crd_h5_closed(status, file, path, type, H5Tclose);
 }
 
-crd_status crd_h5_strings_read(char ***out, int64_t *n, crd_h5 *file, const char *path)
+/* HDF5 gives NULL for a string that was never written. */
+static crd_status send_string(const char *text, crd_h5_sink *sink, void *payload)
+{
+    if (text == NULL)
+        text = "";
+    return sink(text, (int64_t)strlen(text) + 1, payload);
+}
+
+crd_status crd_h5_answer_strings(crd_h5 *file, const char *path, crd_h5_sink *sink, void *payload)
 {
     crd_status status = CRD_OK;
     hid_t type = H5I_INVALID_HID, dataset = H5I_INVALID_HID, space = H5I_INVALID_HID;
-    crd_h5_type found;
-    crd_shape shape;
-    char **raw = NULL, **strings = NULL;
-    int64_t count = 0;
-    *out = NULL;
-    *n = 0;
-    CRD_TRY(crd_h5_dataset_info(&found, &shape, file, path));
-    CRD_REQUIRE(found == CRD_H5_STRING && shape.n_dims <= 1, file->code,
-                "%s: %s: is not a list of strings", file->name, path);
-    count = crd_shape_count(&shape);
-    CRD_ALLOC(&raw, count, "strings");
-    CRD_ALLOC(&strings, count, "strings");
+    char **raw = NULL;
+    hssize_t count;
     H5_TRY(file, path, "read", type = string_type());
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
     H5_TRY(file, path, "read", space = H5Dget_space(dataset));
+    H5_TRY(file, path, "read", count = H5Sget_simple_extent_npoints(space));
+    CRD_ALLOC(&raw, count, "strings");
     H5_TRY(file, path, "read", H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, raw));
-    for (int64_t i = 0; i < count; i++) /* HDF5 gives NULL for a string never written */
-        CRD_TRY(crd_alloc_string(&strings[i], raw[i] == NULL ? "" : raw[i]));
-    *out = strings;
-    *n = count;
-    strings = NULL;
+    for (hssize_t i = 0; i < count; i++)
+        CRD_TRY(send_string(raw[i], sink, payload));
 cleanup:
-    if (space >= 0 && H5Dvlen_reclaim(type, space, H5P_DEFAULT, raw) < 0 && status == CRD_OK)
+    if (raw != NULL && H5Dvlen_reclaim(type, space, H5P_DEFAULT, raw) < 0 && status == CRD_OK)
         status = crd_h5_fail(file, path, "released");
     crd_free(raw);
-    crd_h5_strings_free(strings, count);
     status = crd_h5_closed(status, file, path, space, H5Sclose);
     status = crd_h5_closed(status, file, path, dataset, H5Dclose);
     return crd_h5_closed(status, file, path, type, H5Tclose);
@@ -114,8 +105,10 @@ cleanup:
 crd_status crd_h5_attr_put(crd_h5 *file, const char *path, const char *key, crd_h5_type type,
                            const void *values, int64_t n)
 {
-    return attr_write(file, path, key, crd_h5_type_id(type, 0), crd_h5_type_id(type, 1), values, n,
-                      0);
+    crd_status status = crd_h5_handed_attribute(file, path, key, type, values, n);
+    return status != CRD_OK ? status
+                            : attr_write(file, path, key, crd_h5_type_id(type, 0),
+                                         crd_h5_type_id(type, 1), values, n, 0);
 }
 
 crd_status crd_h5_attr_put_text(crd_h5 *file, const char *path, const char *key, const char *text)
@@ -126,6 +119,7 @@ crd_status crd_h5_attr_put_text(crd_h5 *file, const char *path, const char *key,
     CRD_TRY(crd_utf8_copy(&clean, text));
     CRD_TRY(crd_h5_reserve(file, HEAP_BYTES_A_STRING + (int64_t)strlen(text)));
     H5_TRY(file, path, "given an attribute", type = string_type());
+    CRD_TRY(crd_h5_handed_attribute(file, path, key, CRD_H5_STRING, clean, 1));
     CRD_TRY(attr_write(file, path, key, type, type, &clean, 1, 0));
 cleanup:
     crd_free(clean);
@@ -139,6 +133,7 @@ crd_status crd_h5_attr_put_fixed(crd_h5 *file, const char *path, const char *key
     hid_t type = H5I_INVALID_HID;
     H5_TRY(file, path, "given an attribute", type = H5Tcopy(H5T_C_S1));
     H5_TRY(file, path, "given an attribute", H5Tset_size(type, strlen(text) + 1));
+    CRD_TRY(crd_h5_handed_attribute(file, path, key, CRD_H5_STRING, text, 1));
     CRD_TRY(attr_write(file, path, key, type, type, text, 1, replace));
 cleanup:
     return crd_h5_closed(status, file, path, type, H5Tclose);
@@ -156,22 +151,27 @@ static crd_status attr_open(hid_t *attribute, crd_h5 *file, const char *path, co
     return *attribute < 0 ? crd_h5_fail(file, path, "opened") : CRD_OK;
 }
 
-crd_status crd_h5_attr_get(void *values, crd_h5 *file, const char *path, const char *key,
-                           crd_h5_type type, int64_t n)
+static crd_status send_numbers(crd_h5 *file, const crd_h5_request *request, hid_t attribute,
+                               crd_h5_sink *sink, void *payload)
 {
     crd_status status = CRD_OK;
-    hid_t attribute = H5I_INVALID_HID, space = H5I_INVALID_HID, found = H5I_INVALID_HID;
-    CRD_TRY(attr_open(&attribute, file, path, key));
+    hid_t space = H5I_INVALID_HID, found = H5I_INVALID_HID;
+    const char *path = request->path;
+    int64_t size = crd_h5_type_size(request->type), n = request->n_values;
+    char *values = NULL;
     H5_TRY(file, path, "read", space = H5Aget_space(attribute));
     H5_TRY(file, path, "read", found = H5Aget_type(attribute));
-    CRD_REQUIRE(crd_h5_type_find(found) == type && H5Sget_simple_extent_npoints(space) == n,
-                file->code, "%s: %s: attribute '%s' must be %lld of type %s", file->name, path, key,
-                (long long)n, crd_h5_type_name(type));
-    H5_TRY(file, path, "read", H5Aread(attribute, crd_h5_type_id(type, 1), values));
+    CRD_REQUIRE(crd_h5_type_find(found) == request->type &&
+                    H5Sget_simple_extent_npoints(space) == n,
+                file->code, "%s: %s: attribute '%s' must be %" PRId64 " of type %s", file->name,
+                path, request->key, n, crd_h5_type_name(request->type));
+    CRD_ALLOC(&values, n * size, "attribute");
+    H5_TRY(file, path, "read", H5Aread(attribute, crd_h5_type_id(request->type, 1), values));
+    CRD_TRY(sink(values, n * size, payload));
 cleanup:
+    crd_free(values);
     status = crd_h5_closed(status, file, path, found, H5Tclose);
-    status = crd_h5_closed(status, file, path, space, H5Sclose);
-    return crd_h5_closed(status, file, path, attribute, H5Aclose);
+    return crd_h5_closed(status, file, path, space, H5Sclose);
 }
 
 /* A scalar text, of variable or fixed length. */
@@ -204,67 +204,121 @@ cleanup:
     return crd_h5_closed(status, file, path, type, H5Tclose);
 }
 
-crd_status crd_h5_attr_get_text(char **out, crd_h5 *file, const char *path, const char *key)
+static crd_status send_text(crd_h5 *file, const char *path, const char *key, hid_t attribute,
+                            crd_h5_sink *sink, void *payload)
+{
+    crd_status status = CRD_OK;
+    char *text = NULL;
+    CRD_TRY(text_read(&text, attribute, file, path, key));
+    CRD_TRY(send_string(text, sink, payload));
+cleanup:
+    crd_free(text);
+    return status;
+}
+
+crd_status crd_h5_answer_attribute(crd_h5 *file, const crd_h5_request *request, crd_h5_sink *sink,
+                                   void *payload)
 {
     crd_status status = CRD_OK;
     hid_t attribute = H5I_INVALID_HID;
-    *out = NULL;
-    CRD_TRY(attr_open(&attribute, file, path, key));
-    CRD_TRY(text_read(out, attribute, file, path, key));
+    CRD_TRY(attr_open(&attribute, file, request->path, request->key));
+    if (request->type == CRD_H5_STRING)
+        CRD_TRY(send_text(file, request->path, request->key, attribute, sink, payload));
+    else
+        CRD_TRY(send_numbers(file, request, attribute, sink, payload));
 cleanup:
+    return crd_h5_closed(status, file, request->path, attribute, H5Aclose);
+}
+
+crd_status crd_h5_answer_number(crd_h5 *file, const crd_h5_request *request, crd_h5_sink *sink,
+                                void *payload)
+{
+    crd_status status = CRD_OK;
+    hid_t attribute = H5I_INVALID_HID, space = H5I_INVALID_HID;
+    const char *path = request->path, *key = request->key;
+    double value;
+    htri_t found;
+    H5_TRY(file, path, "opened", found = H5Aexists_by_name(file->id, path, key, H5P_DEFAULT));
+    if (!found)
+        return CRD_OK;
+    CRD_TRY(attr_open(&attribute, file, path, key));
+    H5_TRY(file, path, "read", space = H5Aget_space(attribute));
+    CRD_REQUIRE(H5Sget_simple_extent_npoints(space) == 1, file->code,
+                "%s: %s: attribute '%s' must be one number", file->name, path, key);
+    H5_TRY(file, path, "read", H5Aread(attribute, H5T_NATIVE_DOUBLE, &value));
+    CRD_TRY(sink(&value, sizeof value, payload));
+cleanup:
+    status = crd_h5_closed(status, file, path, space, H5Sclose);
     return crd_h5_closed(status, file, path, attribute, H5Aclose);
 }
 
 typedef struct attr_visit_state {
     crd_h5 *file;
     const char *path;
-    crd_h5_attr_visit *visit;
+    crd_h5_sink *sink;
     void *payload;
     crd_status status;
 } attr_visit_state;
+
+/* Takes the one number of an attribute. */
+static crd_status keep_number(const void *data, int64_t n, void *payload)
+{
+    memcpy(payload, data, (size_t)n);
+    return CRD_OK;
+}
+
+static crd_status attribute_text(char **out, const attr_visit_state *state, hid_t attribute,
+                                 const char *key)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *file = state->file;
+    crd_h5_request request = {.n_values = 1};
+    hid_t type = H5I_INVALID_HID;
+    char number[32];
+    uint64_t value = 0;
+    H5_TRY(file, state->path, "read", type = H5Aget_type(attribute));
+    request.type = crd_h5_type_find(type);
+    if (request.type == CRD_H5_STRING) {
+        CRD_TRY(text_read(out, attribute, file, state->path, key));
+    } else {
+        CRD_REQUIRE(request.type == CRD_H5_INT64 || request.type == CRD_H5_UINT64, file->code,
+                    "%s: %s: attribute '%s' is of a type that we never write", file->name,
+                    state->path, key);
+        snprintf(request.path, sizeof request.path, "%s", state->path);
+        snprintf(request.key, sizeof request.key, "%s", key);
+        CRD_TRY(send_numbers(file, &request, attribute, keep_number, &value));
+        if (request.type == CRD_H5_INT64)
+            snprintf(number, sizeof number, "%" PRId64, (int64_t)value);
+        else
+            snprintf(number, sizeof number, "%" PRIu64, value);
+        CRD_TRY(crd_alloc_string(out, number));
+    }
+cleanup:
+    return crd_h5_closed(status, file, state->path, type, H5Tclose);
+}
 
 static herr_t visit_attribute(hid_t object, const char *key, const H5A_info_t *info, void *payload)
 {
     (void)object;
     (void)info;
     attr_visit_state *state = payload;
-    crd_h5 *file = state->file;
     crd_status status = CRD_OK;
-    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
-    char *text = NULL, number[32];
-    int64_t i = 0;
-    uint64_t u = 0;
-    CRD_TRY(attr_open(&attribute, file, state->path, key));
-    H5_TRY(file, state->path, "read", type = H5Aget_type(attribute));
-    switch (crd_h5_type_find(type)) {
-    case CRD_H5_STRING:
-        CRD_TRY(text_read(&text, attribute, file, state->path, key));
-        break;
-    case CRD_H5_INT64:
-        CRD_TRY(crd_h5_attr_get(&i, file, state->path, key, CRD_H5_INT64, 1));
-        snprintf(number, sizeof number, "%" PRId64, i);
-        break;
-    case CRD_H5_UINT64:
-        CRD_TRY(crd_h5_attr_get(&u, file, state->path, key, CRD_H5_UINT64, 1));
-        snprintf(number, sizeof number, "%" PRIu64, u);
-        break;
-    default:
-        status = CRD_FAIL(file->code, "%s: %s: attribute '%s' is of a type that we never write",
-                          file->name, state->path, key);
-        goto cleanup;
-    }
-    state->visit(key, text != NULL ? text : number, state->payload);
+    hid_t attribute = H5I_INVALID_HID;
+    char *text = NULL;
+    CRD_TRY(attr_open(&attribute, state->file, state->path, key));
+    CRD_TRY(attribute_text(&text, state, attribute, key));
+    CRD_TRY(send_string(key, state->sink, state->payload));
+    CRD_TRY(send_string(text, state->sink, state->payload));
 cleanup:
     crd_free(text);
-    status = crd_h5_closed(status, file, state->path, type, H5Tclose);
-    state->status = crd_h5_closed(status, file, state->path, attribute, H5Aclose);
+    state->status = crd_h5_closed(status, state->file, state->path, attribute, H5Aclose);
     return state->status == CRD_OK ? 0 : -1;
 }
 
-crd_status crd_h5_visit_attributes(crd_h5 *file, const char *path, crd_h5_attr_visit *visit,
-                                   void *payload)
+crd_status crd_h5_answer_attributes(crd_h5 *file, const char *path, crd_h5_sink *sink,
+                                    void *payload)
 {
-    attr_visit_state state = {.file = file, .path = path, .visit = visit, .payload = payload};
+    attr_visit_state state = {.file = file, .path = path, .sink = sink, .payload = payload};
     hsize_t start = 0;
     herr_t visited = H5Aiterate_by_name(file->id, path, H5_INDEX_NAME, H5_ITER_INC, &start,
                                         visit_attribute, &state, H5P_DEFAULT);

@@ -1,5 +1,6 @@
 #include "io/history.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@ static const struct member {
     {"lr", CRD_H5_FLOAT64, offsetof(crd_epoch, lr), "1", "learning rate"},
     {"accuracy", CRD_H5_FLOAT64, offsetof(crd_epoch, accuracy), "1",
      "share of right draws on the training images"},
-    {"seconds", CRD_H5_FLOAT64, offsetof(crd_epoch, seconds), "s", "duration of the epoch"},
+    {"seconds", CRD_H5_FLOAT64, offsetof(crd_epoch, seconds), "s", "duration of the epoch's steps"},
     {"validation_accuracy", CRD_H5_FLOAT64, offsetof(crd_epoch, validation), "1",
      "accuracy on the validation set"},
     {"validation_nll", CRD_H5_FLOAT64, offsetof(crd_epoch, validation) + MEMBER_SIZE, "nat",
@@ -40,6 +41,8 @@ static const struct member {
      "expected calibration error on the validation set"},
     {"validation_mse", CRD_H5_FLOAT64, offsetof(crd_epoch, validation) + 3 * MEMBER_SIZE, "1",
      "mean squared error of regression on the validation set"},
+    {"validation_seconds", CRD_H5_FLOAT64, offsetof(crd_epoch, validation_seconds), "s",
+     "duration of the validation"},
 };
 enum { N_MEMBERS = sizeof members / sizeof members[0] };
 _Static_assert(sizeof(crd_epoch) == N_MEMBERS * MEMBER_SIZE, "a member has no place in the file");
@@ -47,6 +50,20 @@ _Static_assert(sizeof(crd_epoch) == N_MEMBERS * MEMBER_SIZE, "a member has no pl
 int64_t crd_history_bytes(int64_t n)
 {
     return n * N_MEMBERS * MEMBER_SIZE;
+}
+
+/* The epoch that NEW.best.h5 is of, and its score. */
+static crd_status put_best(crd_writer *writer, const crd_epoch *epochs, int64_t n)
+{
+    const crd_epoch *best = crd_epoch_best(epochs, n);
+    if (best == NULL)
+        return CRD_OK;
+    double score = crd_epoch_score(best);
+    crd_status status =
+        crd_h5_attr_put(writer->h5, group, "best_epoch", CRD_H5_INT64, &best->epoch, 1);
+    return status == CRD_OK
+               ? crd_h5_attr_put(writer->h5, group, "best_score", CRD_H5_FLOAT64, &score, 1)
+               : status;
 }
 
 /* Copies one member of all epochs into `column`, or back out of it; bytes, so that NaNs keep
@@ -63,7 +80,7 @@ static void scatter(crd_epoch *epochs, int64_t n, const struct member *member, c
         memcpy((char *)&epochs[i] + member->offset, column + i * MEMBER_SIZE, MEMBER_SIZE);
 }
 
-crd_status crd_history_create(crd_writer *writer, int64_t n)
+crd_status crd_history_create(crd_writer *writer, const crd_epoch *epochs, int64_t n)
 {
     crd_status status = CRD_OK;
     const crd_axis epoch = {.name = members[0].name, .extent = n};
@@ -74,6 +91,7 @@ crd_status crd_history_create(crd_writer *writer, int64_t n)
     for (int i = 1; i < N_MEMBERS; i++)
         CRD_TRY(crd_labelled_array(writer, group, members[i].name, members[i].type, axes, 1,
                                    members[i].units, members[i].long_name));
+    CRD_TRY(put_best(writer, epochs, n));
 cleanup:
     return status;
 }
@@ -95,6 +113,32 @@ cleanup:
     return status;
 }
 
+static void fill_nan(char *column, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        memcpy(column + i * MEMBER_SIZE, &(double){NAN}, MEMBER_SIZE);
+}
+
+crd_status crd_history_count(int64_t *n, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    int there;
+    crd_h5_type type;
+    crd_shape shape;
+    *n = 0;
+    CRD_TRY(crd_h5_join(path, group, members[0].name));
+    CRD_TRY(crd_h5_exists(&there, h5, path));
+    if (!there)
+        return CRD_OK;
+    CRD_TRY(crd_h5_dataset_info(&type, &shape, h5, path));
+    CRD_REQUIRE(shape.n_dims == 1, CRD_ERR_INPUT, "%s: %s: has %d dimensions, but must have one",
+                crd_h5_name(h5), path, shape.n_dims);
+    *n = shape.dims[0];
+cleanup:
+    return status;
+}
+
 crd_status crd_history_read(crd_epoch *epochs, int64_t n, crd_h5 *h5)
 {
     crd_status status = CRD_OK;
@@ -104,8 +148,13 @@ crd_status crd_history_read(crd_epoch *epochs, int64_t n, crd_h5 *h5)
         return CRD_OK;
     CRD_ALLOC(&column, n * MEMBER_SIZE, "history");
     for (int i = 0; i < N_MEMBERS; i++) {
+        int there;
         CRD_TRY(crd_h5_join(path, group, members[i].name));
-        CRD_TRY(crd_reader_numbers(column, h5, path, members[i].type, &shape));
+        CRD_TRY(crd_h5_exists(&there, h5, path));
+        if (!there && members[i].offset == offsetof(crd_epoch, validation_seconds))
+            fill_nan(column, n); /* files of version 1 did not always have it */
+        else
+            CRD_TRY(crd_reader_numbers(column, h5, path, members[i].type, &shape));
         scatter(epochs, n, &members[i], column);
     }
 cleanup:

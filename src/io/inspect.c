@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -6,19 +5,36 @@
 #include "base/file.h"
 #include "io/writer.h"
 
-int crd_file_is_hdf5(const char *path)
+/* Whether a regular file holds `n` bytes at `offset`. */
+static int holds(const char *path, const char *bytes, size_t n, int64_t offset)
 {
-    static const char signature[] = "\x89HDF\r\n\x1a\n";
-    char start[sizeof signature - 1];
+    char found[16];
     int64_t n_bytes;
     int fd;
     if (crd_file_open(&fd, &n_bytes, path, INT64_MAX) != CRD_OK)
         return 0;
-    int is = n_bytes >= (int64_t)sizeof start &&
-             crd_file_read(start, fd, sizeof start, 0, path) == CRD_OK &&
-             memcmp(start, signature, sizeof start) == 0;
+    int is = n <= sizeof found && n_bytes - offset >= (int64_t)n &&
+             crd_file_read(found, fd, (int64_t)n, offset, path) == CRD_OK &&
+             memcmp(found, bytes, n) == 0;
     close(fd);
     return is;
+}
+
+int crd_file_is_hdf5(const char *path)
+{
+    /* A block of the user's may lie before it, of 512 bytes (MATLAB) or that doubled so many times. */
+    enum { FIRST = 512, LAST = 1 << 16 };
+    static const char signature[] = "\x89HDF\r\n\x1a\n";
+    for (int64_t at = 0; at <= LAST; at = at == 0 ? FIRST : 2 * at)
+        if (holds(path, signature, sizeof signature - 1, at))
+            return 1;
+    return 0;
+}
+
+int crd_file_is_netcdf3(const char *path)
+{
+    return holds(path, "CDF\x01", 4, 0) || holds(path, "CDF\x02", 4, 0) ||
+           holds(path, "CDF\x05", 4, 0);
 }
 
 crd_status crd_file_identify(crd_file_kind *out, const char *path)

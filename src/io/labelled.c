@@ -44,25 +44,72 @@ cleanup:
     return status;
 }
 
+/* Names the axes of an array. */
+static crd_status attach_axes(crd_h5 *h5, const char *group, const char *path,
+                              const crd_axis *const *axes, int n_axes)
+{
+    crd_status status = CRD_OK;
+    char scale[CRD_H5_PATH_SIZE];
+    for (int i = 0; i < n_axes; i++) {
+        CRD_TRY(crd_h5_join(scale, group, axes[i]->name));
+        CRD_TRY(crd_h5_scale_attach(h5, path, i, scale));
+    }
+cleanup:
+    return status;
+}
+
+static crd_shape shape_of(const crd_axis *const *axes, int n_axes)
+{
+    crd_shape shape = {.n_dims = n_axes};
+    for (int i = 0; i < n_axes; i++)
+        shape.dims[i] = axes[i]->extent;
+    return shape;
+}
+
 crd_status crd_labelled_array(crd_writer *writer, const char *group, const char *name,
                               crd_h5_type type, const crd_axis *const *axes, int n_axes,
                               const char *units, const char *long_name)
 {
     crd_status status = CRD_OK;
     crd_h5 *h5 = writer->h5;
-    crd_shape shape = {.n_dims = n_axes};
-    char path[CRD_H5_PATH_SIZE], scale[CRD_H5_PATH_SIZE];
-    for (int i = 0; i < n_axes; i++)
-        shape.dims[i] = axes[i]->extent;
+    crd_shape shape = shape_of(axes, n_axes);
+    char path[CRD_H5_PATH_SIZE];
     CRD_TRY(crd_h5_join(path, group, name));
     CRD_TRY(crd_h5_dataset_create(h5, path, type, &shape));
-    for (int i = 0; i < n_axes; i++) {
-        CRD_TRY(crd_h5_join(scale, group, axes[i]->name));
-        CRD_TRY(crd_h5_scale_attach(h5, path, i, scale));
-    }
+    CRD_TRY(attach_axes(h5, group, path, axes, n_axes));
     if (units != NULL)
         CRD_TRY(crd_h5_attr_put_text(h5, path, "units", units));
     CRD_TRY(crd_h5_attr_put_text(h5, path, "long_name", long_name));
+cleanup:
+    return status;
+}
+
+crd_status crd_labelled_numbers(crd_writer *writer, const char *group, const char *name,
+                                const crd_axis *const *axes, int n_axes, const char *long_name)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = writer->h5;
+    crd_shape shape = shape_of(axes, n_axes);
+    int64_t none = -1;
+    char path[CRD_H5_PATH_SIZE];
+    CRD_TRY(crd_h5_join(path, group, name));
+    CRD_TRY(crd_h5_dataset_create_filled(h5, path, CRD_H5_INT64, &shape, &none));
+    CRD_TRY(attach_axes(h5, group, path, axes, n_axes));
+    CRD_TRY(crd_h5_attr_put_text(h5, path, "units", "1"));
+    CRD_TRY(crd_h5_attr_put_text(h5, path, "long_name", long_name));
+cleanup:
+    return status;
+}
+
+crd_status crd_labelled_texts(crd_writer *writer, const char *group, const char *name,
+                              const char *const *texts, const crd_axis *axis, const char *long_name)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    CRD_TRY(crd_h5_join(path, group, name));
+    CRD_TRY(crd_h5_strings_write(writer->h5, path, texts, axis->extent));
+    CRD_TRY(attach_axes(writer->h5, group, path, &axis, 1));
+    CRD_TRY(crd_h5_attr_put_text(writer->h5, path, "long_name", long_name));
 cleanup:
     return status;
 }

@@ -21,6 +21,15 @@ crd_status crd_labelled_array(crd_writer *writer, const char *group, const char 
                               crd_h5_type type, const crd_axis *const *axes, int n_axes,
                               const char *units, const char *long_name);
 
+/** Creates an array of numbers of things (int64) over `axes`: -1, for none, until they are written. */
+crd_status crd_labelled_numbers(crd_writer *writer, const char *group, const char *name,
+                                const crd_axis *const *axes, int n_axes, const char *long_name);
+
+/** Creates an array of texts over one axis of the group, and writes it. */
+crd_status crd_labelled_texts(crd_writer *writer, const char *group, const char *name,
+                              const char *const *texts, const crd_axis *axis,
+                              const char *long_name);
+
 /** Writes a block of an array; NULL, NULL: all of it. */
 crd_status crd_labelled_write(crd_writer *writer, const char *group, const char *name,
                               crd_h5_type type, const void *data, const int64_t *start,

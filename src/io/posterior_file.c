@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "io/history.h"
 #include "io/known.h"
 #include "io/posterior_file.h"
 
@@ -121,6 +122,8 @@ static crd_status write_conversion(crd_h5 *h5, const crd_conversion *given)
     CRD_TRY(crd_h5_attr_put_text(h5, "/prior", "prior_scale",
                                  crd_prior_scale_names()[given->prior_scale]));
     CRD_TRY(crd_h5_attr_put_text(h5, "/conversion", "type", conversion.type));
+    CRD_TRY(crd_h5_attr_put_text(h5, "/conversion", "initial_values",
+                                 crd_initial_kind_names()[given->initial]));
     for (int i = 0; i < N_DOUBLES; i++)
         CRD_TRY(crd_h5_attr_put(h5, doubles[i].group, doubles[i].key, CRD_H5_FLOAT64,
                                 doubles[i].value, 1));
@@ -195,21 +198,37 @@ crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
     return visit_tensors(posterior, write_tensor, h5);
 }
 
-crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
-                               const crd_provenance *provenance)
+static crd_status write_file(const char *path, const crd_posterior *posterior,
+                             const crd_epoch *epochs, int64_t n_epochs,
+                             const crd_provenance *provenance)
 {
     crd_status status = CRD_OK;
     crd_writer writer = {.h5 = NULL};
     int64_t bytes;
     CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
+    bytes += crd_history_bytes(n_epochs);
     CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_POSTERIOR, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
+    CRD_TRY(crd_history_create(&writer, epochs, n_epochs));
     CRD_TRY(crd_writer_end_metadata(&writer));
     CRD_TRY(crd_posterior_part_write(writer.h5, posterior));
+    CRD_TRY(crd_history_write(&writer, epochs, n_epochs));
     CRD_TRY(crd_writer_publish(&writer));
 cleanup:
     crd_writer_abandon(&writer);
     return status;
+}
+
+crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
+                               const crd_provenance *provenance)
+{
+    return write_file(path, posterior, NULL, 0, provenance);
+}
+
+crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
+                                       const crd_provenance *provenance)
+{
+    return write_file(path, state->posterior, state->history, state->epoch, provenance);
 }
 
 /* *out = place of the text attribute among names. */
@@ -234,7 +253,7 @@ static crd_status read_conversion(crd_conversion *conversion, crd_h5 *h5)
     crd_status status = CRD_OK;
     char *type = NULL;
     int64_t moped_enable, moped_prior;
-    int kind, scale;
+    int kind, scale, initial, has_initial;
     double_place doubles[N_DOUBLES];
     place_doubles(doubles, conversion);
     for (int i = 0; i < N_DOUBLES; i++)
@@ -254,6 +273,12 @@ static crd_status read_conversion(crd_conversion *conversion, crd_h5 *h5)
     conversion->prior_scale = (crd_prior_scale)scale;
     conversion->moped_enable = moped_enable != 0;
     conversion->moped_prior = moped_prior != 0;
+    CRD_TRY(crd_h5_attr_exists(&has_initial, h5, "/conversion", "initial_values"));
+    initial = moped_enable != 0 ? CRD_INITIAL_MOPED : CRD_INITIAL_RANDOM; /* of older files */
+    if (has_initial)
+        CRD_TRY(
+            read_choice(&initial, h5, "/conversion", "initial_values", crd_initial_kind_names()));
+    conversion->initial = (crd_initial_kind)initial;
 cleanup:
     crd_free(type);
     return status;
@@ -388,10 +413,10 @@ static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5, crd_file_ki
     CRD_TRY(visit_tensors(posterior, read_tensor, &r));
     CRD_TRY(crd_known_add(&r.known, "/graph"));
     CRD_TRY(crd_known_add(&r.known, "/classes"));
+    CRD_TRY(crd_known_add(&r.known, "/history/"));
     if (kind == CRD_FILE_CHECKPOINT) {
         CRD_TRY(crd_known_add(&r.known, "/optimizer/"));
         CRD_TRY(crd_known_add(&r.known, "/progress/"));
-        CRD_TRY(crd_known_add(&r.known, "/history/"));
     }
     CRD_TRY(crd_known_check(&r.known, h5, "/"));
 cleanup:
@@ -435,4 +460,29 @@ crd_status crd_posterior_read(crd_posterior **out, const char *path)
 cleanup:
     crd_h5_discard(h5);
     return status;
+}
+
+crd_status crd_posterior_read_history(crd_epoch **out, int64_t *n, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = NULL;
+    crd_file_kind kind;
+    crd_epoch *epochs = NULL;
+    *out = NULL;
+    *n = 0;
+    CRD_TRY(crd_reader_open(&h5, &kind, path));
+    CRD_TRY(crd_history_count(n, h5));
+    CRD_ALLOC(&epochs, *n, "history");
+    CRD_TRY(crd_history_read(epochs, *n, h5));
+    *out = epochs;
+    epochs = NULL;
+cleanup:
+    crd_free(epochs);
+    crd_h5_discard(h5);
+    return status;
+}
+
+void crd_history_free(crd_epoch *epochs)
+{
+    crd_free(epochs);
 }

@@ -193,7 +193,7 @@ static crd_status replay_rows(crd_h5 *h5, const reading *r)
         int is_of_part = fields[i].dim == CRD_DIM_SUM || fields[i].dim == CRD_DIM_MAXIMUM;
         if (is_of_part && r->meta->part == NULL)
             continue;
-        CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
+        CRD_TRY(crd_field_path(path, h5, &fields[i]));
         CRD_TRY(crd_reader_check(h5, path));
     }
     CRD_TRY(crd_summary_init(&chunk, CHUNK, r->meta->n_classes, r->meta->n_top));

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "io/prediction_private.h"
 
 enum { CLASS_NUMBER_SIZE = 24 };
@@ -44,6 +45,26 @@ int64_t crd_field_columns(const crd_prediction_file *file, const crd_field *fiel
     return axis == NULL ? 1 : axis->extent;
 }
 
+/* Classes in order of probability have a group of their own: as a table, a group is the product of its axes. */
+const char *crd_field_group(const crd_field *field)
+{
+    return field->dim == CRD_DIM_TOP ? "/predictive_top" : "/predictive";
+}
+
+crd_status crd_field_path(char out[CRD_H5_PATH_SIZE], crd_h5 *h5, const crd_field *field)
+{
+    crd_status status = CRD_OK;
+    int there;
+    CRD_TRY(crd_h5_join(out, "/predictive", field->name));
+    if (field->dim != CRD_DIM_TOP)
+        return CRD_OK;
+    CRD_TRY(crd_h5_exists(&there, h5, out)); /* as files had it at first */
+    if (!there)
+        CRD_TRY(crd_h5_join(out, crd_field_group(field), field->name));
+cleanup:
+    return status;
+}
+
 crd_status crd_prediction_read_rows(crd_summary *summary, crd_h5 *h5, int64_t first)
 {
     crd_status status = CRD_OK;
@@ -56,7 +77,7 @@ crd_status crd_prediction_read_rows(crd_summary *summary, crd_h5 *h5, int64_t fi
         int64_t count[2] = {summary->n_images, crd_summary_columns(summary, &fields[i])};
         if (count[1] == 0)
             continue;
-        CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
+        CRD_TRY(crd_field_path(path, h5, &fields[i]));
         CRD_TRY(crd_h5_read(rows, h5, path, crd_field_h5_type(&fields[i]), start, count));
     }
 cleanup:
@@ -69,7 +90,11 @@ static crd_status set_axes(crd_prediction_file *file, const crd_prediction_meta 
     crd_status status = CRD_OK;
     file->chain = (crd_axis){.name = "chain", .extent = 1};
     file->draw = (crd_axis){.name = "draw", .extent = meta->n_draws};
-    file->image = (crd_axis){"image", meta->n_images, meta->image_names};
+    CRD_ALLOC(&file->image_names, meta->n_images, "image names");
+    size_t folder = crd_text_common_folder(meta->image_names, meta->n_images);
+    for (int64_t i = 0; i < meta->n_images; i++)
+        file->image_names[i] = meta->image_names[i] + folder;
+    file->image = (crd_axis){"image", meta->n_images, file->image_names};
     file->class_axis = (crd_axis){"class", meta->n_classes, meta->class_names};
     file->top = (crd_axis){.name = "top", .extent = meta->n_top};
     if (file->top.extent > meta->n_classes) /* as crd_summary_init cuts it */
@@ -96,12 +121,13 @@ cleanup:
 static crd_status add_predictive(crd_prediction_file *file)
 {
     crd_status status = CRD_OK;
-    const crd_axis *const axes[] = {&file->image, &file->class_axis, &file->top, &file->sum,
-                                    &file->maximum};
+    const crd_axis *const axes[] = {&file->image, &file->class_axis, &file->sum, &file->maximum};
+    const crd_axis *const top_axes[] = {&file->image, &file->top};
     int n;
     const crd_field *fields = crd_summary_fields(&n);
     CRD_TRY(
-        crd_labelled_group(&file->writer, "/predictive", axes, file->meta.part != NULL ? 5 : 3));
+        crd_labelled_group(&file->writer, "/predictive", axes, file->meta.part != NULL ? 4 : 2));
+    CRD_TRY(crd_labelled_group(&file->writer, "/predictive_top", top_axes, 2));
     CRD_TRY(crd_h5_attr_put(file->writer.h5, "/predictive", "n_draws", CRD_H5_INT64,
                             &file->draw.extent, 1));
     for (int i = 0; i < n; i++) {
@@ -110,24 +136,9 @@ static crd_status add_predictive(crd_prediction_file *file)
         if (crd_field_columns(file, field) == 0)
             continue;
         CRD_TRY(crd_labelled_array(
-            &file->writer, "/predictive", field->name, crd_field_h5_type(field), own,
+            &file->writer, crd_field_group(field), field->name, crd_field_h5_type(field), own,
             field->dim == CRD_DIM_NONE ? 1 : 2, field->units, field->long_name));
     }
-cleanup:
-    return status;
-}
-
-/* ArviZ's names: what is predicted for new images is no posterior predictive of observed data. */
-static crd_status add_samples(crd_prediction_file *file, const crd_prediction_meta *meta)
-{
-    crd_status status = CRD_OK;
-    const crd_axis *const axes[] = {&file->chain, &file->draw, &file->image, &file->class_axis};
-    file->samples = meta->labels != NULL ? "/posterior_predictive" : "/predictions";
-    CRD_TRY(crd_labelled_group(&file->writer, file->samples, axes, 4));
-    CRD_TRY(crd_labelled_array(&file->writer, file->samples, "logits", CRD_H5_FLOAT32, axes, 4, "1",
-                               "output of the drawn network"));
-    CRD_TRY(crd_labelled_array(&file->writer, file->samples, "probs", CRD_H5_FLOAT32, axes, 4, "1",
-                               "probability of the class under the drawn network"));
 cleanup:
     return status;
 }
@@ -148,6 +159,8 @@ static crd_status add_images(crd_prediction_file *file, const crd_prediction_met
     CRD_TRY(crd_labelled_group(&file->writer, constants, axes, 1));
     CRD_TRY(crd_labelled_array(&file->writer, constants, "image_number", CRD_H5_INT64, axes, 1, "1",
                                "number of the image in the run"));
+    CRD_TRY(crd_labelled_texts(&file->writer, constants, "image_path", meta->image_names,
+                               &file->image, "path of the image as it was given"));
     CRD_ALLOC(&numbers, meta->n_images, "image numbers");
     for (int64_t i = 0; i < meta->n_images; i++)
         numbers[i] = i;
@@ -169,7 +182,7 @@ static crd_status data_bytes(int64_t *out, const crd_prediction_file *file,
         row +=
             crd_field_columns(file, &fields[i]) * crd_h5_type_size(crd_field_h5_type(&fields[i]));
     if (meta->save_draws) {
-        crd_shape drawn = crd_shape_make(3, meta->n_draws, meta->n_classes, (int)sizeof(float) * 2);
+        crd_shape drawn = crd_shape_make(2, meta->n_draws, crd_prediction_draw_bytes(meta));
         row += crd_shape_count(&drawn) < 0 ? INT64_MAX / 2 : crd_shape_count(&drawn);
     }
     crd_shape all = crd_shape_make(2, meta->n_images, row);
@@ -192,6 +205,7 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
                 CRD_ERR_INTERNAL, "%s: a prediction of no images, classes or draws", path);
     CRD_ALLOC(&file, 1, "prediction file");
     file->meta = *meta;
+    file->seed = provenance->seed;
     CRD_ALLOC(&file->written, meta->n_images, "rows written");
     CRD_TRY(set_axes(file, meta));
     CRD_TRY(data_bytes(&bytes, file, meta));
@@ -201,7 +215,7 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
     CRD_TRY(crd_h5_attr_put(file->writer.h5, "/", "complete", CRD_H5_INT64, &is_complete, 1));
     CRD_TRY(add_predictive(file));
     if (meta->save_draws)
-        CRD_TRY(add_samples(file, meta));
+        CRD_TRY(crd_prediction_add_draws(file));
     if (meta->part != NULL)
         CRD_TRY(crd_part_add(&file->writer, meta->part));
     CRD_TRY(add_images(file, meta));
@@ -242,31 +256,11 @@ crd_status crd_prediction_write_summary(crd_prediction_file *file, const crd_sum
         int64_t count[2] = {summary->n_images, crd_field_columns(file, &fields[i])};
         if (count[1] == 0)
             continue;
-        CRD_TRY(crd_labelled_write(&file->writer, "/predictive", fields[i].name,
+        CRD_TRY(crd_labelled_write(&file->writer, crd_field_group(&fields[i]), fields[i].name,
                                    crd_field_h5_type(&fields[i]), rows, start, count));
     }
     for (int64_t i = 0; i < summary->n_images; i++)
         file->written[first_image + i] = 1;
-cleanup:
-    return status;
-}
-
-crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *logits,
-                                      const float *probs, int64_t first_draw, int64_t n_draws,
-                                      int64_t first_image, int64_t n_images)
-{
-    crd_status status = CRD_OK;
-    int64_t start[4] = {0, first_draw, first_image, 0};
-    int64_t count[4] = {1, n_draws, n_images, file->class_axis.extent};
-    CRD_REQUIRE(file->samples != NULL && first_draw >= 0 && first_image >= 0 &&
-                    first_draw + n_draws <= file->draw.extent &&
-                    first_image + n_images <= file->image.extent,
-                CRD_ERR_INTERNAL, "%s: draws that do not fit the file",
-                crd_h5_name(file->writer.h5));
-    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "logits", CRD_H5_FLOAT32, logits,
-                               start, count));
-    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "probs", CRD_H5_FLOAT32, probs, start,
-                               count));
 cleanup:
     return status;
 }
@@ -291,6 +285,7 @@ void crd_prediction_abandon(crd_prediction_file *file)
     crd_writer_abandon(&file->writer);
     crd_free(file->written);
     crd_free(file->classes);
+    crd_free(file->image_names);
     crd_free(file->numbers);
     crd_free(file);
 }

@@ -112,17 +112,36 @@ cleanup:
     return status;
 }
 
+/* Where names are: the first place that is there. Whole paths came later than names without them. */
+static const char *const image_names[] = {"/constant_data/image_path",
+                                          "/predictions_constant_data/image_path",
+                                          "/predictive/image", NULL};
+static const char *const class_names[] = {"/predictive/class", NULL};
+
+static crd_status read_names(char ***out, int64_t *n, crd_h5 *h5, const char *const *places)
+{
+    crd_status status = CRD_OK;
+    int there;
+    CRD_TRY(crd_h5_exists(&there, h5, *places));
+    while (!there && places[1] != NULL)
+        CRD_TRY(crd_h5_exists(&there, h5, *++places));
+    CRD_TRY(crd_reader_check(h5, *places));
+    CRD_TRY(crd_h5_strings_read(out, n, h5, *places));
+cleanup:
+    return status;
+}
+
 static crd_status read_meta(crd_part *p)
 {
     crd_status status = CRD_OK;
+    static const crd_field top_field = {.name = "top_class", .dim = CRD_DIM_TOP};
     crd_shape top, label;
     int has_labels;
-    static const char *const names[] = {"/predictive/image", "/predictive/class"};
-    for (int i = 0; i < 2; i++)
-        CRD_TRY(crd_reader_check(p->h5, names[i]));
-    CRD_TRY(crd_h5_strings_read(&p->images, &p->meta.n_images, p->h5, names[0]));
-    CRD_TRY(crd_h5_strings_read(&p->classes, &p->meta.n_classes, p->h5, names[1]));
-    CRD_TRY(crd_h5_dataset_info(NULL, &top, p->h5, "/predictive/top_class"));
+    char path[CRD_H5_PATH_SIZE];
+    CRD_TRY(read_names(&p->images, &p->meta.n_images, p->h5, image_names));
+    CRD_TRY(read_names(&p->classes, &p->meta.n_classes, p->h5, class_names));
+    CRD_TRY(crd_field_path(path, p->h5, &top_field));
+    CRD_TRY(crd_h5_dataset_info(NULL, &top, p->h5, path));
     CRD_REQUIRE(top.n_dims == 2 && p->meta.n_images > 0 && p->meta.n_classes > 0, CRD_ERR_INPUT,
                 "%s: /predictive has no rows", crd_h5_name(p->h5));
     CRD_TRY(crd_h5_exists(&has_labels, p->h5, "/observed_data/label"));
@@ -157,7 +176,7 @@ static crd_status check_rows(const crd_part *p)
         int64_t width = columns[fields[i].dim];
         crd_shape shape, expected = width == 0 ? crd_shape_make(1, p->meta.n_images)
                                                : crd_shape_make(2, p->meta.n_images, width);
-        CRD_TRY(crd_h5_join(path, "/predictive", fields[i].name));
+        CRD_TRY(crd_field_path(path, p->h5, &fields[i]));
         CRD_TRY(crd_h5_dataset_info(NULL, &shape, p->h5, path));
         CRD_REQUIRE(crd_shape_equal(&shape, &expected), CRD_ERR_INPUT,
                     "%s: %s: its shape does not fit the other rows", crd_h5_name(p->h5), path);
@@ -192,6 +211,35 @@ crd_status crd_part_open(crd_part **out, const char *path)
     return CRD_OK;
 cleanup:
     crd_part_close(p);
+    return status;
+}
+
+crd_status crd_prediction_check(int *is_part, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = NULL;
+    crd_file_kind kind;
+    crd_h5_facts image, facts;
+    int n;
+    const crd_field *fields = crd_summary_fields(&n);
+    char field[CRD_H5_PATH_SIZE];
+    CRD_TRY(crd_reader_open(&h5, &kind, path));
+    CRD_TRY(crd_h5_exists(is_part, h5, group));
+    CRD_TRY(crd_h5_dataset_facts(&image, h5, "/predictive/image"));
+    for (int i = 0; i < n; i++) {
+        if (!*is_part && (fields[i].dim == CRD_DIM_SUM || fields[i].dim == CRD_DIM_MAXIMUM))
+            continue;
+        CRD_TRY(crd_field_path(field, h5, &fields[i]));
+        CRD_TRY(crd_h5_dataset_facts(&facts, h5, field));
+        CRD_REQUIRE(facts.type == crd_field_h5_type(&fields[i]), CRD_ERR_INPUT,
+                    "%s: %s: type %s; it must be %s", path, field, facts.type_name,
+                    crd_h5_type_name(crd_field_h5_type(&fields[i])));
+        CRD_REQUIRE(facts.shape.n_dims == (fields[i].dim == CRD_DIM_NONE ? 1 : 2) &&
+                        facts.shape.dims[0] == image.shape.dims[0],
+                    CRD_ERR_INPUT, "%s: %s: its shape does not fit the images", path, field);
+    }
+cleanup:
+    crd_h5_discard(h5);
     return status;
 }
 

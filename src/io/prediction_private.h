@@ -8,10 +8,12 @@ struct crd_prediction_file {
     crd_writer writer;
     crd_prediction_meta meta;                                   /* borrowed: for checkpoints */
     crd_axis chain, draw, image, class_axis, top, sum, maximum; /* the last two: of a part */
-    char *numbers;        /**< texts of the class numbers, where there are no names */
-    const char **classes; /**< [n_classes] pointing into numbers */
-    const char *samples;  /**< group of logits and probs, or NULL */
-    uint8_t *written;     /**< [n_images] 1: its summary is written */
+    char *numbers;            /**< texts of the class numbers, where there are no names */
+    const char **classes;     /**< [n_classes] pointing into numbers */
+    const char **image_names; /**< [n_images] without the folders that all have in common */
+    uint64_t seed;            /**< of the run */
+    const char *samples;      /**< group of logits and probs, or NULL */
+    uint8_t *written;         /**< [n_images] 1: its summary is written */
 };
 
 /** Creates the file up to, and without, the end of its metadata. `complete` 0: some images lack draws. */
@@ -22,6 +24,19 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
 /** Writes what a part says of the whole, into a group of its own (prediction_part.c). */
 crd_status crd_part_add(crd_writer *writer, const crd_part_facts *facts);
 
+/** Checks that all fields of a prediction's rows are there, of their types and as many as images; *is_part: crd_part_open checks
+ * more. */
+crd_status crd_prediction_check(int *is_part, const char *path);
+
+/** Adds the groups of single draws (prediction_draws.c). */
+crd_status crd_prediction_add_draws(crd_prediction_file *file);
+/** Bytes of one draw of one image there. */
+int64_t crd_prediction_draw_bytes(const crd_prediction_meta *meta);
+
+/** Group of a field. */
+const char *crd_field_group(const crd_field *field);
+/** Path of a field in a file that is read. */
+crd_status crd_field_path(char out[CRD_H5_PATH_SIZE], crd_h5 *h5, const crd_field *field);
 crd_h5_type crd_field_h5_type(const crd_field *field);
 /** Axis of the second dimension; NULL where there is none. */
 const crd_axis *crd_field_axis(const crd_prediction_file *file, const crd_field *field);

@@ -140,8 +140,11 @@ static crd_status unsealed(int fd, int64_t size, const char *path)
             return CRD_FAIL(CRD_ERR_INPUT, "%s: truncated: %" PRId64 " of %" PRId64 " bytes", path,
                             size, end + CRD_SEAL_SIZE);
     }
-    return CRD_FAIL(CRD_ERR_INPUT,
-                    "%s: not sealed by Credence, or changed since by another program", path);
+    return CRD_FAIL(
+        CRD_ERR_INPUT,
+        "%s: not sealed by Credence, or changed since by another program (credence inspect "
+        "--reseal NEW.h5 FILE makes a sealed copy of a changed file)",
+        path);
 }
 
 static crd_status verify(unsigned char stored[CRD_SEAL_SIZE], int fd, const char *path)

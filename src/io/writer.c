@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "io/h5_handed.h"
 #include "io/seal.h"
 
 /* One version for each kind, raised when a reader of the old one could misread the new. */
@@ -69,7 +70,7 @@ static crd_status checksum_write(const char *path, void *payload)
 {
     uint64_t digest;
     char text[CRD_CHECKSUM_SIZE];
-    crd_status status = crd_h5_digest(&digest, payload, path);
+    crd_status status = crd_h5_handed_digest(&digest, payload, path);
     if (status != CRD_OK)
         return status;
     crd_checksum_text(text, digest);
@@ -86,23 +87,39 @@ cleanup:
     return status;
 }
 
+/* What the disk gives back, read as any reader would, against what was handed over. */
+static crd_status read_back(crd_h5_handed *handed, const crd_atomic_file *atomic)
+{
+    crd_h5 *again = NULL;
+    crd_status status = crd_seal_verify(atomic->temp_path);
+    if (status == CRD_OK)
+        status = crd_h5_open(&again, atomic->temp_path);
+    if (status == CRD_OK)
+        status = crd_h5_handed_check(handed, again, atomic->path);
+    crd_h5_discard(again);
+    /* Whatever is wrong with it was so on the way to the disk. */
+    if (status == CRD_ERR_INPUT)
+        status = CRD_FAIL(CRD_ERR_IO, "%s: what the disk gives back is not what was written",
+                          atomic->path);
+    return status;
+}
+
 crd_status crd_writer_publish(crd_writer *writer)
 {
     crd_status status = CRD_OK;
+    crd_h5_handed *handed = NULL;
     CRD_TRY(crd_h5_visit_datasets(writer->h5, "/", checksum_write, writer->h5));
     CRD_TRY(crd_h5_flush(writer->h5));
+    handed = crd_h5_handed_take(writer->h5);
     status = crd_h5_close(writer->h5);
     writer->h5 = NULL;
     CRD_TRY(status);
     CRD_TRY(crd_seal_append(writer->atomic.fd, writer->atomic.path));
     CRD_TRY(crd_atomic_sync(&writer->atomic));
-    status = crd_seal_verify(writer->atomic.temp_path);
-    if (status != CRD_OK && status != CRD_ERR_INTERNAL)
-        status = CRD_FAIL(CRD_ERR_IO, "%s: what the disk gives back is not what was written",
-                          writer->atomic.path);
-    CRD_TRY(status);
+    CRD_TRY(read_back(handed, &writer->atomic));
     CRD_TRY(crd_atomic_publish(&writer->atomic));
 cleanup:
+    crd_h5_handed_free(handed);
     crd_writer_abandon(writer);
     return status;
 }
@@ -114,17 +131,13 @@ void crd_writer_abandon(crd_writer *writer)
     crd_atomic_abandon(&writer->atomic);
 }
 
-crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path)
+crd_status crd_reader_identify(crd_file_kind *kind, crd_h5 *file)
 {
     crd_status status = CRD_OK;
-    crd_h5 *file = NULL;
+    const char *path = crd_h5_name(file);
     char *format = NULL;
     int64_t version;
     int i = 0;
-    *h5 = NULL;
-    /* HDF5 crashes on damaged files, or believes them: it sees only what the seal vouches for. */
-    CRD_TRY(crd_seal_verify(path));
-    CRD_TRY(crd_h5_open(&file, path));
     CRD_TRY(crd_h5_attr_get_text(&format, file, "/", "format"));
     CRD_TRY(crd_h5_attr_get(&version, file, "/", "format_version", CRD_H5_INT64, 1));
     while (i < N_KINDS && strcmp(kinds[i].format, format) != 0)
@@ -135,10 +148,22 @@ crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path)
                 "%s: %s version %" PRId64 ", but this Credence reads versions 1 to %" PRId64, path,
                 format, version, kinds[i].version);
     *kind = (crd_file_kind)i;
+cleanup:
+    crd_free(format);
+    return status;
+}
+
+crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *file = NULL;
+    *h5 = NULL;
+    CRD_TRY(crd_seal_verify(path));
+    CRD_TRY(crd_h5_open(&file, path));
+    CRD_TRY(crd_reader_identify(kind, file));
     *h5 = file;
     file = NULL;
 cleanup:
-    crd_free(format);
     crd_h5_discard(file);
     return status;
 }

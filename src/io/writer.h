@@ -34,6 +34,8 @@ const char *crd_kind_name(crd_file_kind kind);
 
 /** Checks seal, format and version and opens. *h5 is closed with crd_h5_discard. */
 crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path);
+/** Says of what kind an open file is, and checks that its version can be read. */
+crd_status crd_reader_identify(crd_file_kind *kind, crd_h5 *file);
 /** Checks a dataset against its checksum. */
 crd_status crd_reader_check(crd_h5 *h5, const char *dataset);
 /** Reads all of a numeric dataset, which must be there, of this type and shape, and undamaged. */

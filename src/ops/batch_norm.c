@@ -21,11 +21,11 @@ static const crd_attr_spec attrs[] = {
 enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR, N_PARAMS };
 
 static const crd_param_spec params[N_PARAMS] = {
-    [WEIGHT] = {"weight", "weight", CRD_TRAINED, .initial = CRD_INITIAL_ONE},
-    [BIAS] = {"bias", "bias", CRD_TRAINED, .initial = CRD_INITIAL_ZERO},
-    [RUNNING_MEAN] = {"running_mean", "running_mean", CRD_STATISTIC, .initial = CRD_INITIAL_ZERO},
+    [WEIGHT] = {"weight", "weight", CRD_TRAINED, .initial = CRD_INIT_ONE},
+    [BIAS] = {"bias", "bias", CRD_TRAINED, .initial = CRD_INIT_ZERO},
+    [RUNNING_MEAN] = {"running_mean", "running_mean", CRD_STATISTIC, .initial = CRD_INIT_ZERO},
     [RUNNING_VAR] = {"running_var", "running_var", CRD_STATISTIC, .is_non_negative = true,
-                     .initial = CRD_INITIAL_ONE},
+                     .initial = CRD_INIT_ONE},
 };
 
 static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])

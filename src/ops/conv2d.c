@@ -30,8 +30,8 @@ static const crd_attr_spec attrs[] = {
 
 static const crd_param_spec params[] = {
     {"weight", "kernel", CRD_TRAINED, .may_be_random = true, .is_streamed = true,
-     .initial = CRD_INITIAL_HE},
-    {"bias", "bias", CRD_TRAINED, .may_be_random = true, .initial = CRD_INITIAL_ZERO},
+     .initial = CRD_INIT_HE},
+    {"bias", "bias", CRD_TRAINED, .may_be_random = true, .initial = CRD_INIT_ZERO},
 };
 
 static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])

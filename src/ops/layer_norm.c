@@ -23,8 +23,8 @@ static const crd_attr_spec attrs[] = {
 enum { WEIGHT, BIAS, N_PARAMS };
 
 static const crd_param_spec params[N_PARAMS] = {
-    [WEIGHT] = {"weight", "weight", CRD_TRAINED, .initial = CRD_INITIAL_ONE},
-    [BIAS] = {"bias", "bias", CRD_TRAINED, .initial = CRD_INITIAL_ZERO},
+    [WEIGHT] = {"weight", "weight", CRD_TRAINED, .initial = CRD_INIT_ONE},
+    [BIAS] = {"bias", "bias", CRD_TRAINED, .initial = CRD_INIT_ZERO},
 };
 
 static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])

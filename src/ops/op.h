@@ -47,11 +47,11 @@ typedef enum crd_param_role {
 } crd_param_role;
 
 /** Values to train from. */
-typedef enum crd_initial_rule {
-    CRD_INITIAL_ZERO,
-    CRD_INITIAL_ONE,
-    CRD_INITIAL_HE /**< N(0, 2 / fan_in) */
-} crd_initial_rule;
+typedef enum crd_init_rule {
+    CRD_INIT_ZERO,
+    CRD_INIT_ONE,
+    CRD_INIT_HE /**< N(0, 2 / fan_in) */
+} crd_init_rule;
 
 typedef struct crd_param_spec {
     const char *leaf;          /**< torch's name within its module: "weight" */
@@ -60,7 +60,7 @@ typedef struct crd_param_spec {
     bool may_be_random;   /**< can have a posterior */
     bool is_streamed;     /**< read piece by piece through its source; else its values are whole */
     bool is_non_negative; /**< a variance */
-    crd_initial_rule initial;
+    crd_init_rule initial;
 } crd_param_spec;
 
 /** Slots of an affine operator's parameters. */

@@ -33,11 +33,11 @@ crd_status crd_zoo_initial_weights(crd_params *out, const crd_network *network, 
     CRD_TRY(crd_params_allocate(out));
     for (int64_t i = 0; i < out->n_params; i++) {
         const crd_param *param = &out->entries[i];
-        crd_initial_rule rule = crd_network_param_spec(NULL, network, i)->initial;
-        if (rule == CRD_INITIAL_HE)
+        crd_init_rule rule = crd_network_param_spec(NULL, network, i)->initial;
+        if (rule == CRD_INIT_HE)
             fill_he(crd_params_view(out, i), param, i, seed);
         else
-            fill_constant(crd_params_view(out, i), param, rule == CRD_INITIAL_ONE ? 1 : 0);
+            fill_constant(crd_params_view(out, i), param, rule == CRD_INIT_ONE ? 1 : 0);
     }
     return CRD_OK;
 cleanup:

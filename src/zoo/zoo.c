@@ -1,6 +1,8 @@
 /* Architectures by name, over the tables of all families. */
 #include "credence/zoo.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -38,19 +40,29 @@ const crd_arch *crd_zoo_find(const char *name)
     return member == NULL ? NULL : &member->arch;
 }
 
-static const char *nearest_name(const char *name)
+/* The nearest name, if it is near; else all there are. */
+static crd_status refuse_name(const char *name)
 {
+    char all[CRD_MESSAGE_SIZE / 2] = "", lower[64];
     const char *nearest = NULL;
-    size_t least = SIZE_MAX;
+    size_t least = strlen(name) / 3 + 1, n_lower = 0;
+    for (; name[n_lower] != '\0' && n_lower + 1 < sizeof lower; n_lower++)
+        lower[n_lower] = (char)tolower((unsigned char)name[n_lower]);
+    lower[n_lower] = '\0';
     const crd_arch *arch;
     for (int64_t i = 0; (arch = crd_zoo_get(i)) != NULL; i++) {
-        size_t distance = crd_text_distance(name, arch->name);
+        size_t distance = crd_text_distance(lower, arch->name), used = strlen(all);
         if (distance < least) {
             least = distance;
             nearest = arch->name;
         }
+        snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", arch->name);
     }
-    return nearest;
+    if (nearest != NULL)
+        return CRD_FAIL(CRD_ERR_USAGE, "unknown architecture '%s'; did you mean %s?", name,
+                        nearest);
+    return CRD_FAIL(CRD_ERR_USAGE, "unknown architecture '%s'; `credence models` lists them: %s",
+                    name, all);
 }
 
 crd_status crd_zoo_build(crd_network **out, const char *name, int64_t in_channels,
@@ -59,8 +71,7 @@ crd_status crd_zoo_build(crd_network **out, const char *name, int64_t in_channel
     *out = NULL;
     const crd_family_member *member = find_member(name);
     if (member == NULL)
-        return CRD_FAIL(CRD_ERR_USAGE, "unknown architecture '%s', the nearest is '%s'", name,
-                        nearest_name(name));
+        return refuse_name(name);
     crd_zoo_size size = {in_channels != 0 ? in_channels : member->arch.in_channels,
                          image_size != 0 ? image_size : member->arch.image_size,
                          n_classes != 0 ? n_classes : member->arch.n_classes};

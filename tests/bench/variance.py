@@ -38,7 +38,7 @@ def show(what, gain):
 def antithetic(folder, estimator):
     cost, plain = predict(folder / "plain.h5", DATA / "quickstart.h5", "--type", estimator)
     paired_cost, paired = predict(folder / "paired.h5", DATA / "quickstart.h5", "--type", estimator, "--antithetic")
-    top = plain["predictive/top_class"][DOUBTFUL, 0]
+    top = plain["predictive_top/top_class"][DOUBTFUL, 0]
     rows = numpy.arange(len(top))
     print(f"{estimator}: {DRAWS} draws, {cost:.1f} s; antithetic {paired_cost:.1f} s")
     for name in ("probs", "predictive_entropy", "expected_entropy", "mutual_information"):
@@ -56,7 +56,7 @@ def common_numbers(folder):
                "--moped-delta", "0.04", "--crop", "28", "--mean", "0.2860", "--sd", "0.3530", "-o", other)
     _, first = predict(folder / "first.h5", DATA / "quickstart.h5", "--save-draws", "--batch", "10")
     _, second = predict(folder / "second.h5", other, "--save-draws", "--batch", "10")
-    top = first["predictive/top_class"][DOUBTFUL, 0]
+    top = first["predictive_top/top_class"][DOUBTFUL, 0]
     p, q = (file["predictions/probs"][0, :, DOUBTFUL].astype(float)[:, numpy.arange(len(top)), top]
             for file in (first, second))
     show("two posteriors, one seed: difference", (p.var(axis=0) + q.var(axis=0)) / (p - q).var(axis=0))

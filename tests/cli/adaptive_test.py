@@ -86,7 +86,7 @@ class Adaptive(program.Case):
         alone = self.datasets("p.h5")
         with h5py.File(stopped) as p:
             draws, mcse, mean = (p["predictive"][name][:] for name in ("n_draws", "probs_mcse", "probs_mean"))
-            top = p["predictive/top_class"][:]
+            top = p["predictive_top/top_class"][:]
         self.assertEqual(set(draws) - {32, 40, 56, 72, 96, 120, 152, 192, 240, 304, 384, 400}, set())
         self.assertGreater(len(set(draws)), 3)
         self.assertEqual(draws.min(), 32)

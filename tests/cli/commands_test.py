@@ -340,6 +340,9 @@ class Commands(program.Case):
         for facts in (found, many):
             del facts["seconds"], facts["n_ranks"]
         self.assertEqual(found, many)
+        for ranks in (1, 3):  # whose progress begins anew
+            said = run("evaluate", self.posterior, images, "--draws", 1, "--ood", DATA / "images", ranks=ranks, folder=self.work)
+            self.assertIn(f"{images} is done; now --ood {DATA / 'images'}", said.err)
         self.succeed("predict", self.posterior, images, "--draws", 16, "--batch", 8, "-o", "p.h5")
         with h5py.File(self.work / "p.h5") as file:
             group = file["predictive"]

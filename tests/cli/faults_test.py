@@ -149,7 +149,15 @@ class Faults(program.Case):
         self.fails(INPUT, ["short.txt", "2", "10"], *convert, "--classes", self.folder / "short.txt")
         self.fails(INPUT, ["nothing.txt"], *convert, "--classes", "nothing.txt", ranks=(1,))
         self.fails(USAGE, ["no_such_layer"], *convert, "--bayesian", "no_such_layer*", ranks=(1,))
-        self.fails(USAGE, ["--moped-delta", "--moped"], *convert, "--moped-delta", "0.1", ranks=(1,))
+        self.fails(USAGE, ["--moped-delta", "--moped"], *convert, "--no-moped", "--moped-delta", "0.1", ranks=(1,))
+        self.fails(USAGE, ["--moped", "--no-moped", "exclude"], *convert, "--no-moped", "--moped", ranks=(1,))
+        self.fails(USAGE, ["--weights-key"], "convert", "--arch", "lenet", "--weights-key", "model", "-o", "out.h5", ranks=(1,))
+        self.fails(INPUT, ["quickstart_weights.pth", "missing", "the nearest architecture is cifar_resnet8, which they fit"],
+                   "convert", "--arch", "cifar_resnet14", "--weights", weights, "-o", "out.h5")
+        self.fails(USAGE, ["vgg16", "resnet18", "lenet"], "convert", "--arch", "vgg16", "-o", "out.h5")
+        self.fails(INPUT, ["missing.h5"], "export", "missing.h5", "-o", "out.npz")
+        self.fails(USAGE, ["--output"], "export", self.posterior)
+        self.fails(IO, ["no_folder"], "export", self.posterior, "-o", self.folder / "no_folder" / "x")
         self.fails(USAGE, ["--sd", "3", "1"], *convert, "--sd", "0.1,0.2,0.3", ranks=(1,))
 
     def test_pipes_and_devices_are_refused_wherever_a_file_is_named(self):

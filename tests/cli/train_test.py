@@ -282,7 +282,7 @@ class Train(program.Case):
                                    "--batch-size", 16, "--kl-weight", "1e-6", ranks=ranks)
                       for ranks in (1, 3)]
             for both in zip(*learnt):
-                one, three = ({**line, "seconds": 0} for line in both)
+                one, three = ({**line, "seconds": 0, "validation_seconds": 0} for line in both)
                 self.assertEqual(one, three)
             self.assertLess(learnt[0][-1][figure], 0.5 * epoch[figure])
             for command, ranks in (("predict", 1), ("predict", 3), ("evaluate", 3), ("plan", 3)):
@@ -311,6 +311,21 @@ class Train(program.Case):
                         self.assertTrue(np.isnan(value))
                     else:
                         np.testing.assert_allclose(line[key], value, rtol=1e-8)
+        self.assertEqual([line["validation_seconds"] > 0 for line in lines[:-1]], [True] * 3)
+        # The posteriors hold the history too: the whole run's, and up to the best epoch.
+        best = min(lines[:-1], key=lambda line: line["validation_nll"])
+        self.assertEqual((lines[-1]["best"]["epoch"], lines[-1]["best"]["posterior"]), (best["epoch"], "h.best.h5"))
+        for name, n_epochs in (("h.h5", 3), ("h.best.h5", best["epoch"])):
+            with h5py.File(self.work / name) as file, h5py.File(self.work / "h.h5.ckpt") as checkpoint:
+                self.assertEqual(file["history"].attrs["best_epoch"], best["epoch"])
+                self.assertAlmostEqual(file["history"].attrs["best_score"], best["validation_nll"], 7)
+                for key, values in file["history"].items():
+                    np.testing.assert_array_equal(values, checkpoint["history"][key][:n_epochs])
+            facts = json.loads(run("inspect", name, "--json", folder=self.work).out)
+            self.assertEqual(facts["history"], lines[:n_epochs])
+            shown = run("inspect", name, folder=self.work).out
+            self.assertRegex(shown, rf"history of {n_epochs} epochs?\n")
+            self.assertRegex(shown, rf"(?m)^ +{best['epoch']}  loss .*; the best$")
         # On a terminal: one line that renews itself, with the time left.
         script = 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) != 0)'
         words = [PROGRAM, "train", *map(str, self.options), "-o", "t.h5", "--epochs", "20"]
@@ -318,6 +333,73 @@ class Train(program.Case):
                               env={**os.environ, "TERM": "xterm", "OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 0)
         self.assertRegex(done.stdout.decode(), r"\r[^\n]*steps[^\n]*left")
+
+    def test_last_line_names_the_best_and_the_log_says_what_validation_takes(self):
+        for ranks in (1, 3):
+            result = self.train("b.h5", "--validate", self.folder / "labelled.h5", "--validate-every", 2, ranks=ranks)
+            self.assertRegex(result.out.splitlines()[-1], r"^b\.best\.h5: epoch [23], .*: accuracy .*, NLL .*, ECE ")
+            self.assertIn("validation every 2 epochs: 96 images, each with 4 draws", result.err)
+            epochs = [line for line in result.err.splitlines() if ": epoch " in line]
+            self.assertEqual(["; validation: accuracy" in line for line in epochs], [False, True, True])
+            self.assertRegex(epochs[1], r"lr 0\.002, [0-9.]+ s; validation: .*, [0-9.]+ s$")
+        self.assertNotIn("best", self.train("b.h5").out)
+
+    def test_no_divergence_where_there_is_none(self):
+        self.assertIn("nats at temperature 1", self.train("k.h5").out)
+        for options in (("--kl-weight", 0), ("--mean",)):
+            result = run("train", self.posterior, self.folder / "labelled.h5", "--epochs", 1, *options, "-o", "k.h5",
+                         folder=self.work)
+            self.assertEqual(result.codes, [0], result.err)
+            self.assertNotIn("temperature", result.out + result.err)
+            with h5py.File(self.work / "k.h5") as file:
+                self.assertTrue(np.isnan(file["history/kl_sum"][0]))
+
+    def test_share_is_held_out_by_the_seed(self):
+        """What is trained on and what is held out are all images: their figures at fixed weights add up to the whole's."""
+        still = [self.posterior, self.folder / "labelled.h5", "--mean", "--lr", 0, "--epochs", 1, "--batch-norm", "eval",
+                 "--micro-batch", 8, "--batch-size", 8, "-o", "s.h5", "--json"]
+
+        def epoch(*options, ranks=1):
+            result = run("train", *still, *options, ranks=ranks, folder=self.work)
+            self.assertEqual(result.codes, [0] * ranks, result.err)
+            return json.loads(result.out.splitlines()[0])
+        whole, held = epoch()["data_term"], []
+        for seed, share, n_held in ((0, 0.25, 24), (1, 0.25, 24), (1, 0.001, 1)):
+            for ranks in (1, 3):
+                figures = epoch("--seed", seed, "--validate-share", share, ranks=ranks)
+                both = ((96 - n_held) * figures["data_term"] + n_held * figures["validation_nll"]) / 96
+                self.assertAlmostEqual(both / whole, 1, 5)
+            held.append(figures["validation_nll"])
+        self.assertNotAlmostEqual(held[0], held[1], 4)
+        labelled = self.folder / "labelled.h5"
+        for words, *options in ((["exclude"], "--validate-share", 0.5, "--validate", labelled),
+                                (["--validate-share"], "--validate-draws", 2), (["--validate-share"], "--validate-share", 1)):
+            self.fails(USAGE, words, self.posterior, labelled, *options)
+        self.fails(USAGE, ["leaves none"], self.posterior, DATA / "images" / "13_shirt.jpg", "--validate-share", 0.5, "--loss",
+                   "mse-distill")
+        # Stopped and resumed it holds out the same.
+        self.train("w.h5", "--validate-share", 0.3)
+        self.train("p.h5", "--validate-share", 0.3, "--max-time", "0.001s", code=STOPPED)
+        self.train("p.h5", "--validate-share", 0.4, "--resume", code=RESUME)
+        self.train("p.h5", "--validate-share", 0.3, "--resume", ranks=2)
+        self.assertEqual(self.digest("p.h5"), self.digest("w.h5"))
+        self.assertEqual(self.digest("p.best.h5"), self.digest("w.best.h5"))
+
+    def test_checkpoints_that_stay(self):
+        for n, names in ((0, []), (1, ["c.h5.ckpt"]), (2, ["c.h5.ckpt", "c.h5.ckpt.prev"])):
+            for ranks in (1, 3):
+                interval = ["--checkpoint-interval", "0.001s"] if n > 0 else []
+                result = self.train("c.h5", "--checkpoints", n, *interval, ranks=ranks)
+                self.assertEqual(sorted(path.name for path in self.work.glob("c.h5.*")), names)
+                self.assertRegex(result.err, r"c\.h5\.ckpt.*: \d+\.\d MB" if n else "cannot be resumed")
+                for path in self.work.glob("c.h5*"):
+                    path.unlink()
+        for more in (("--resume",), ("--max-time", "1s"), ("--checkpoint-interval", "1s")):
+            self.fails(USAGE, [more[0], "--checkpoints 0"], self.posterior, self.folder / "labelled.h5", "--checkpoints", 0, *more)
+        self.train("w.h5")
+        self.train("c.h5", "--max-time", "0.001s", "--checkpoints", 1, code=STOPPED)
+        self.train("c.h5", "--resume", "--checkpoints", 2)
+        self.assertEqual(self.digest("c.h5"), self.digest("w.h5"))
 
     def test_outputs_that_are_inputs(self):
         images, labels = self.work / "i-idx3-ubyte", self.work / "l-idx1-ubyte"

@@ -92,9 +92,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (file < 0 || write(file, a.bytes, a.n_bytes) != (ssize_t)a.n_bytes)
         abort();
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    crd_params params;
+    crd_state_dict dict;
     int64_t before = crd_alloc_bytes();
-    crd_status status = crd_weights_read(&params, path);
+    crd_status status = crd_state_dict_read(&dict, path, NULL);
     if (status != CRD_OK && status != CRD_ERR_INPUT)
         abort();
     /* The archive is sound: only the pickle may be at fault. */
@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status != CRD_OK &&
         strncmp(crd_status_message() + strlen(path), zip_fault, sizeof zip_fault - 1) == 0)
         abort();
-    crd_params_clear(&params);
+    crd_state_dict_clear(&dict);
     if (crd_alloc_bytes() != before)
         abort();
     close(file);

@@ -18,14 +18,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (file < 0 || write(file, data, size) != (ssize_t)size)
         abort();
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    crd_params params;
+    crd_state_dict dict;
     int64_t before = crd_alloc_bytes();
-    crd_status status = crd_weights_read(&params, path);
+    crd_status status = crd_state_dict_read(&dict, path, NULL);
     if (status != CRD_OK && status != CRD_ERR_INPUT)
         abort();
-    if ((status == CRD_OK) != (params.n_params > 0))
+    if ((status == CRD_OK) != (dict.params.n_params > 0))
         abort();
-    crd_params_clear(&params);
+    crd_state_dict_clear(&dict);
     if (crd_alloc_bytes() != before)
         abort();
     close(file);

@@ -75,8 +75,18 @@ static crd_status write_checkpoint(const char *path)
     state.step = 77;
     state.epoch = N_EPOCHS;
     for (int e = 0; e < N_EPOCHS; e++)
-        state.history[e] = (crd_epoch){e + 1,  10 + e, 20 + e, 30 + e, 40 + e,         50 + e,
-                                       60 + e, 70 + e, 80 + e, 90 + e, {NAN, NAN, NAN}};
+        state.history[e] = (crd_epoch){e + 1,
+                                       10 + e,
+                                       20 + e,
+                                       30 + e,
+                                       40 + e,
+                                       50 + e,
+                                       60 + e,
+                                       70 + e,
+                                       80 + e,
+                                       90 + e,
+                                       {NAN, NAN, NAN, NAN},
+                                       NAN};
     CRD_TRY(crd_checkpoint_write(path, &state, "--lr=0.01\n--epochs=3\n", &provenance));
 cleanup:
     crd_train_state_clear(&state);

@@ -23,8 +23,9 @@ IMAGES = ["a/dog.jpg", "a/dog.jpg", "Zürich ?.jpg", ""]
 CLASSES = ["tench", "goldfish", "great white shark", "café", "a_b", "tench", "", "h", "i'j\"k", "l"]
 NUMBERS = [str(i) for i in range(N_CLASSES)]
 GROUPS = {
-    "labelled.h5": {"predictive", "posterior_predictive", "observed_data", "constant_data"},
-    "plain.h5": {"predictive", "predictions", "predictions_constant_data"},
+    "labelled.h5": {"predictive", "predictive_top", "posterior", "posterior_predictive", "log_likelihood", "observed_data",
+                    "constant_data"},
+    "plain.h5": {"predictive", "predictive_top", "posterior", "predictions", "predictions_constant_data"},
     "tensors.h5": {"constant_data"},
 }
 program, folder = sys.argv.pop(1), None
@@ -77,7 +78,8 @@ class Files(unittest.TestCase):
                         self.assertEqual(set(data.dims), set(data.coords))
                         self.assertEqual(data.attrs["inference_library"], "credence")
                         self.assertIn("created_at", data.attrs)
-                        self.assertEqual(list(data["image"].values), IMAGES)
+                        if group != "posterior":
+                            self.assertEqual(list(data["image"].values), IMAGES)
                         for variable in data.data_vars.values():
                             self.assertTrue(variable.attrs["long_name"])
                             self.assertFalse([d for d in variable.dims if "phony" in d])
@@ -87,7 +89,7 @@ class Files(unittest.TestCase):
             for engine, data in opened(name, "predictive"):
                 with self.subTest(name=name, engine=engine):
                     self.assertEqual(list(data["class"].values), classes)
-                    self.assertEqual(list(data["top"].values), [0, 1, 2])
+                    self.assertEqual(len(data.to_dataframe()), N_IMAGES * N_CLASSES) # nothing multiplies
                     self.assertEqual(data["skipped"].dtype, bool)
                     self.assertEqual(list(data["skipped"].values), [n == SKIPPED for n in range(N_IMAGES)])
                     with h5py.File(path(name)) as file:
@@ -112,6 +114,10 @@ class Files(unittest.TestCase):
                     self.assertEqual(data["votes"].dtype, np.int64)
                     self.assertEqual(data["probs_mean"].dtype, np.float32)
                     self.assertEqual(data["predictive_entropy"].attrs["units"], "nat")
+            for _, data in opened(name, "predictive_top"):
+                self.assertEqual(data["top_class"].dims, ("image", "top"))
+                self.assertEqual(list(data["top"].values), [0, 1, 2])
+                self.assertTrue((data["top_class"].values[SKIPPED] == -1).all())
 
     def test_draws_and_labels(self):
         d, n, c = np.ogrid[:N_DRAWS, :N_IMAGES, :N_CLASSES]
@@ -124,6 +130,36 @@ class Files(unittest.TestCase):
                 np.testing.assert_array_equal(data["probs"].values[0], expected / np.float32(1000))
         for _, data in opened("labelled.h5", "observed_data"):
             self.assertEqual(list(data["label"].values), [3, 0, -1, 9])
+
+    def test_what_loo_and_posterior_predictive_checks_need(self):
+        """Variables of observed_data have namesakes among the draws, with the same axes."""
+        labels = np.array([3, 0, -1, 9])
+        for engine in ENGINES:
+            observed, predicted, likelihood, posterior = (
+                xarray.open_dataset(path("labelled.h5"), group=group, engine=engine)
+                for group in ("observed_data", "posterior_predictive", "log_likelihood", "posterior"))
+            self.assertEqual(set(likelihood.data_vars), set(observed.data_vars))
+            self.assertEqual(predicted["label"].dims, ("chain", "draw", *observed["label"].dims))
+            self.assertEqual(likelihood["label"].dims, predicted["label"].dims)
+            self.assertEqual(posterior["network"].dims, ("chain", "draw"))
+            self.assertEqual(list(posterior["network"].values[0]), list(range(N_DRAWS)))
+            logits = predicted["logits"].values[0].astype(float)
+            log_probs = logits - np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1, keepdims=True)) \
+                - logits.max(-1, keepdims=True)
+            for n, label in enumerate(labels):
+                found = likelihood["label"].values[0, :, n]
+                if label < 0 or n == SKIPPED:
+                    self.assertTrue(np.isnan(found).all())
+                else:
+                    np.testing.assert_allclose(found, log_probs[:, n, label], rtol=1e-12)
+            drawn = predicted["label"].values[0]
+            self.assertTrue(((drawn >= 0) & (drawn < N_CLASSES))[:, [0, 1, 3]].all())
+            self.assertTrue((drawn[:, SKIPPED] == -1).all())
+            for data in (observed, predicted, likelihood, posterior):
+                data.close()
+        for name, group in (("labelled.h5", "constant_data"), ("plain.h5", "predictions_constant_data")):
+            for _, data in opened(name, group):
+                self.assertEqual(list(data["image_path"].values), IMAGES)
 
     def test_tensors(self):
         expected = np.arange(N_IMAGES * 3 * 5 * 7, dtype=np.float32).reshape(N_IMAGES, 3, 5, 7) / 8
@@ -156,7 +192,7 @@ class Files(unittest.TestCase):
                     self.assertTrue(data[figure].attrs["long_name"])
                 self.assertEqual(data["step"].dtype, np.int64)
                 self.assertEqual(data["loss"].sel(epoch=2), 21)
-                for figure in ("accuracy", "nll", "ece"):
+                for figure in ("accuracy", "nll", "ece", "seconds"):
                     self.assertTrue(np.isnan(data["validation_" + figure].values).all())
         with h5py.File(path("checkpoint.h5")) as file, h5py.File(path("posterior.h5")) as posterior:
             self.assertEqual(file.attrs["format"], "credence-checkpoint")
@@ -198,8 +234,9 @@ class Files(unittest.TestCase):
                 self.assertGreater(len(file), 0)
             for engine, data in opened("copy.h5", "predictive"):
                 self.assertEqual(list(data["image"].values), IMAGES)
-            self.assertEqual(credence_says("copy.h5"), (3, path("copy.h5") + ": not sealed by Credence, or "
-                                                        "changed since by another program"))
+            code, message = credence_says("copy.h5")
+            self.assertEqual(code, 3)
+            self.assertIn("copy.h5: not sealed by Credence, or changed since by another program", message)
 
     def test_foreign_file_is_refused(self):
         for version in ("earliest", "latest"):

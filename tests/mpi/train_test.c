@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../unit/test_ops.h"
+#include "base/alloc.h"
 #include "credence/predict.h"
 #include "credence/train.h"
 #include "mpi_test.h"
@@ -108,6 +109,8 @@ static crd_status train_reported(crd_train_report *report, crd_train_state *stat
     crd_train_hooks hooks = {.load = load, .payload = &failing};
     CHECK(comm, crd_train_state_init(state, posterior, crd_optimizer_n_states(&options->optimizer),
                                      options->n_epochs) == CRD_OK);
+    if (options->keep_gradients)
+        CHECK(comm, crd_train_state_keep_gradients(state) == CRD_OK);
     return crd_train(report, comm, state, options, &hooks);
 }
 
@@ -169,6 +172,43 @@ static void one_unit_a_step_is_no_exception(crd_comm *world, crd_train_options o
     options.optimizer = adam;
     options.gradient.mean = 1;
     ranks_do_not_matter(world, options, 0.2);
+    options.gradient.mean = 0;
+    options.keep_gradients = 1;
+    options.kl_weight = 0;
+    ranks_do_not_matter(world, options, 0);
+}
+
+/* Batches and micro-batches may be far larger than the set. */
+static void memory_is_for_the_images_there_are(crd_comm *world, crd_train_options options)
+{
+    int64_t peaks[2];
+    options.n_images = 2;
+    for (int is_large = 0; is_large <= 1; is_large++) {
+        crd_train_state state;
+        options.batch_size = options.gradient.micro_batch = is_large ? 1 << 16 : 2;
+        CHECK(world, train(&state, world, &options, -1) == CRD_OK);
+        destroy(&state);
+        peaks[is_large] = crd_alloc_peak_bytes();
+    }
+    CHECK(world, peaks[1] - peaks[0] < 1 << 16);
+}
+
+/* The KL divergence is in the history where it is in the loss. */
+static void divergence_is_measured_where_it_counts(crd_comm *world, crd_train_options options)
+{
+    for (int k = 0; k < 3; k++) {
+        crd_train_state state;
+        options.kl_weight = k == 0 ? 0.5 : 0;
+        options.gradient.mean = k == 2;
+        CHECK(world, train(&state, world, &options, -1) == CRD_OK);
+        for (int64_t i = 0; i < state.epoch; i++) {
+            const crd_epoch *e = &state.history[i];
+            CHECK(world, isnan(e->kl_sum) == (k > 0) && isnan(e->kl_mean) == (k > 0));
+            CHECK(world, (e->temperature == 0) == (k > 0));
+            CHECK(world, k > 0 ? e->loss == e->data_term : e->loss > e->data_term);
+        }
+        destroy(&state);
+    }
 }
 
 /* Without draws no gradient of rho travels: what a step costs less is that block of the sums. */
@@ -325,6 +365,8 @@ int main(void)
     crd_train_options options = make_options(world);
     ranks_do_not_matter(world, options, 0.6);
     one_unit_a_step_is_no_exception(world, options);
+    memory_is_for_the_images_there_are(world, options);
+    divergence_is_measured_where_it_counts(world, options);
     only_what_is_trained_travels(world, options);
     resuming_is_exact(world, options, 6);
     resuming_is_exact(world, options, 8);

@@ -88,7 +88,8 @@ static void state_make(crd_train_state *state, int n_states, int64_t n_epochs, i
                                         x + 5,
                                         NAN,
                                         x + 7,
-                                        {odd_nan(), x + 9, INFINITY, x + 10}};
+                                        {odd_nan(), x + 9, INFINITY, x + 10},
+                                        x + 11};
     }
 }
 

@@ -4,12 +4,16 @@
 #include "io_fixture.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <hdf5.h>
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "credence/dataset.h"
 #include "credence/log.h"
 #include "io/h5.h"
 
@@ -212,8 +216,10 @@ static crd_status read_part(uint64_t *digest)
     CRD_TRY(crd_summary_init(&rows, meta->n_images, meta->n_classes, meta->n_top));
     CRD_TRY(crd_summary_keep_sums(&rows));
     CRD_TRY(crd_part_read(&rows, part, 0));
-    *digest = add_rows(add_bytes(0, meta->part->fingerprint, sizeof key), &rows);
-    *digest = add_bytes(*digest, meta->labels, meta->n_images * (int64_t)sizeof *meta->labels);
+    *digest = add_rows(
+        add_bytes(0, meta->part->fingerprint, (int64_t)strlen(meta->part->fingerprint) + 1), &rows);
+    if (meta->labels != NULL)
+        *digest = add_bytes(*digest, meta->labels, meta->n_images * (int64_t)sizeof *meta->labels);
     for (int64_t i = 0; i < meta->n_images; i++)
         *digest = add_bytes(*digest, meta->image_names[i], (int64_t)strlen(meta->image_names[i]));
 cleanup:
@@ -504,6 +510,185 @@ static int setup(void **state)
     return 0;
 }
 
+/* A seal is no signature: whoever changes a file can seal it again. And images have no seal. */
+enum { N_MUTANTS = 40, MAX_CHANGES = 16, MAX_FILE = 1 << 20, SEAL = 40 };
+
+static void write_images(const char *path)
+{
+    const crd_shape shape = crd_shape_make(4, 20, 1, 16, 16), labels = crd_shape_make(1, 20),
+                    targets = crd_shape_make(2, 20, 2);
+    uint8_t bytes[20 * 256];
+    int64_t numbers[20];
+    float values[40];
+    crd_h5 *file;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i % 251);
+    for (int i = 0; i < 20; i++)
+        values[2 * i] = values[2 * i + 1] = (float)(numbers[i] = i % 10);
+    assert_ok(crd_h5_create(&file, path, path));
+    assert_ok(crd_h5_dataset_create(file, "/images", CRD_H5_UINT8, &shape));
+    assert_ok(crd_h5_write(file, "/images", CRD_H5_UINT8, bytes, NULL, NULL));
+    assert_ok(crd_h5_dataset_create(file, "/labels", CRD_H5_INT64, &labels));
+    assert_ok(crd_h5_write(file, "/labels", CRD_H5_INT64, numbers, NULL, NULL));
+    assert_ok(crd_h5_dataset_create(file, "/targets", CRD_H5_FLOAT32, &targets));
+    assert_ok(crd_h5_write(file, "/targets", CRD_H5_FLOAT32, values, NULL, NULL));
+    assert_ok(crd_h5_close(file));
+    io_reseal(path); /* cuts off what was reserved */
+    assert_int_equal(truncate(path, (off_t)size_of(path) - SEAL), 0);
+}
+
+/* As h5py writes them when asked to compress: other structures to go wrong. */
+static void write_packed_images(const char *path)
+{
+    const hsize_t dims[] = {20, 1, 16, 16}, chunk[] = {3, 1, 16, 16};
+    uint8_t bytes[20 * 256];
+    double scale = 0.5;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i % 7);
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t properties = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(4, dims, NULL);
+    assert_true(H5Pset_chunk(properties, 4, chunk) >= 0 && H5Pset_shuffle(properties) >= 0 &&
+                H5Pset_deflate(properties, 6) >= 0 && H5Pset_fletcher32(properties) >= 0);
+    hid_t set =
+        H5Dcreate2(file, "images", H5T_STD_I16BE, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    hid_t one = H5Screate(H5S_SCALAR);
+    hid_t attribute =
+        H5Acreate2(set, "scale_factor", H5T_IEEE_F64LE, one, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Dwrite(set, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) >= 0 &&
+                H5Awrite(attribute, H5T_NATIVE_DOUBLE, &scale) >= 0);
+    H5Aclose(attribute);
+    H5Sclose(one);
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Pclose(properties);
+    H5Fclose(file);
+}
+
+static crd_status read_images(uint64_t *digest)
+{
+    static const crd_preprocessing grey = {.channels = 1, .crop = 16, .sd = {1}};
+    crd_status status = CRD_OK;
+    const char *path = victim;
+    crd_dataset *dataset = NULL;
+    float *image = NULL;
+    *digest = 0;
+    CRD_TRY(crd_dataset_open(&dataset, &path, 1));
+    CRD_ALLOC(&image, 256, "image");
+    for (int64_t i = 0; i < crd_dataset_n_images(dataset) && i < 100; i++) {
+        CRD_TRY(crd_dataset_load(image, dataset, i, &grey, NULL, 0, 0));
+        *digest = add_bytes(*digest, image, 256 * 4);
+    }
+cleanup:
+    crd_free(image);
+    crd_dataset_close(dataset);
+    return status;
+}
+
+static const struct file_kind mutated[] = {
+    {"images", write_images, read_images},
+    {"packed images", write_packed_images, read_images},
+    {"posterior", write_posterior, read_posterior},
+    {"prediction", write_prediction, read_prediction},
+    {"prediction checkpoint", write_prediction_checkpoint, read_prediction_checkpoint},
+    {"part of a prediction", write_part, read_part},
+    {"training checkpoint", write_training_checkpoint, read_training_checkpoint},
+};
+enum { N_MUTATED = sizeof mutated / sizeof *mutated };
+
+/* What becomes of mutants; the first that a message holds counts. */
+static const char *const fates[] = {"(crashed)",       "(it takes too long)", "(it waits for ever)",
+                                    "(out of memory)", "HDF5 cannot read it", ""};
+enum { N_FATES = sizeof fates / sizeof *fates };
+
+static int64_t mutate(uint8_t *bytes, const uint8_t *whole, int64_t size, int is_sealed)
+{
+    int64_t length = is_sealed ? size - SEAL : size;
+    memcpy(bytes, whole, (size_t)size);
+    for (uint64_t n = 1 + random_below(MAX_CHANGES); n > 0; n--)
+        bytes[random_below((uint64_t)length)] = (uint8_t)random_below(256);
+    if (!is_sealed)
+        return size;
+    XXH128_canonical_t digest;
+    XXH128_canonicalFromHash(&digest, XXH3_128bits(bytes, (size_t)length));
+    memcpy(bytes + size - sizeof digest, &digest, sizeof digest);
+    return size;
+}
+
+static void write_bytes(const uint8_t *bytes, int64_t n)
+{
+    FILE *file = fopen(victim, "wb");
+    assert_true(file != NULL && fwrite(bytes, 1, (size_t)n, file) == (size_t)n);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Keeps what HDF5 died of, if it is asked for: CRD_MUTANTS_KEEP=FOLDER. */
+static void keep_mutant(uint64_t seed)
+{
+    char to[IO_PATH_SIZE];
+    const char *folder = getenv("CRD_MUTANTS_KEEP");
+    if (folder == NULL)
+        return;
+    snprintf(to, sizeof to, "%s/%llu.h5", folder, (unsigned long long)seed);
+    io_copy(to, victim);
+}
+
+static void mutants_are_refused_or_read(void **state)
+{
+    (void)state;
+    static uint8_t whole[MAX_FILE], bytes[MAX_FILE];
+    const char *asked = getenv("CRD_MUTANTS"), *seed = getenv("CRD_MUTANTS_SEED");
+    int n_mutants = asked != NULL ? atoi(asked) : N_MUTANTS;
+    random_state = seed != NULL ? strtoull(seed, NULL, 10) : 20261130;
+    const char *kind = getenv("CRD_MUTANTS_OF"); /* words of the name of one kind */
+    for (int k = 0; k < N_MUTATED; k++) {
+        if (kind != NULL && strstr(mutated[k].name, kind) == NULL)
+            continue;
+        int n_fates[N_FATES] = {0}, n_read = 0;
+        mutated[k].write(victim);
+        int64_t size = size_of(victim);
+        FILE *file = fopen(victim, "rb");
+        assert_true(size < MAX_FILE && file != NULL &&
+                    fread(whole, 1, (size_t)size, file) == (size_t)size);
+        fclose(file);
+        for (int i = 0; i < n_mutants; i++) {
+            uint64_t digest, mutant_seed = random_state;
+            write_bytes(bytes, mutate(bytes, whole, size, mutated[k].read != read_images));
+            crd_status status = mutated[k].read(&digest);
+            int fate = 0;
+            n_read += status == CRD_OK;
+            if (status == CRD_OK)
+                continue;
+            const char *message = crd_status_message();
+            /* What was read may be wrong in itself: no number, of another run. */
+            if ((status != CRD_ERR_INPUT && status != CRD_ERR_NUMERIC &&
+                 status != CRD_ERR_RESUME) ||
+                strstr(message, "victim.h5") == NULL)
+                fail_msg("%s, mutant of %llu: %d, %s", mutated[k].name,
+                         (unsigned long long)mutant_seed, (int)status, message);
+            while (strstr(message, fates[fate]) == NULL)
+                fate++;
+            n_fates[fate]++;
+            if (fate < N_FATES - 1)
+                keep_mutant(mutant_seed);
+            if (asked != NULL && fate < N_FATES - 1)
+                print_message("%s, mutant of %llu: %s\n", mutated[k].name,
+                              (unsigned long long)mutant_seed, message);
+        }
+        print_message(
+            "%s, %lld bytes: of %d mutants %d read, %d refused, HDF5 crashed over %d, took "
+            "too long over %d, waited over %d, lacked memory over %d, answered wrongly %d\n",
+            mutated[k].name, (long long)size, n_mutants, n_read, n_fates[5], n_fates[0], n_fates[1],
+            n_fates[2], n_fates[3], n_fates[4]);
+        assert_int_equal(unlink(victim), 0);
+    }
+    struct rusage own, readers;
+    crd_files_stop();
+    getrusage(RUSAGE_SELF, &own);
+    getrusage(RUSAGE_CHILDREN, &readers);
+    print_message("largest memory: %ld MB here, %ld MB of a reader\n", own.ru_maxrss / 1024,
+                  readers.ru_maxrss / 1024);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -511,6 +696,9 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(flips_below_the_seal_are_named),
         cmocka_unit_test(damaged_draws_are_refused),
+        cmocka_unit_test(mutants_are_refused_or_read),
     };
+    if (getenv("CRD_MUTANTS") != NULL) /* many of them, and nothing else */
+        cmocka_set_test_filter("mutants*");
     return cmocka_run_group_tests_name("damage", tests, setup, io_teardown);
 }

@@ -388,8 +388,8 @@ typedef struct taken {
     int *n_times;
 } taken;
 
-static void take(int64_t param, int64_t first, int64_t n, const int64_t *mu_sums,
-                 const int64_t *rho_sums, void *payload)
+static void take(int64_t param, int64_t first, int64_t n, int64_t *mu_sums, int64_t *rho_sums,
+                 void *payload)
 {
     taken *t = payload;
     int64_t at = t->network->params.entries[param].offset + first;

@@ -58,7 +58,6 @@ static void network_knows_shapes_and_parameters(void **state)
                 !crd_network_param_may_be_random(network, 1));
     assert_true(crd_network_param_is_trained(network, 2) &&
                 !crd_network_param_is_trained(network, 3));
-    assert_string_equal(crd_network_param_bayesian_leaf(network, 0), "kernel");
     assert_null(network->params.data);
     crd_network_destroy(network);
 }

@@ -3,12 +3,15 @@
 #include "io_fixture.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <math.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <hdf5.h>
 #include <xxhash.h>
+
+#include "io/h5_handed.h"
 
 static char posterior_path[IO_PATH_SIZE], prediction_path[IO_PATH_SIZE], victim[IO_PATH_SIZE];
 
@@ -334,6 +337,157 @@ static void bad_attributes_are_named(void **state)
     assert_fails(read_posterior(), CRD_ERR_INPUT, "/conversion");
 }
 
+/* The temporary file of victim.h5. */
+static int open_temporary(void)
+{
+    char pattern[IO_PATH_SIZE];
+    glob_t found;
+    assert_int_equal(glob(io_path(pattern, ".victim.h5.*.tmp"), 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    int fd = open(found.gl_pathv[0], O_RDWR);
+    globfree(&found);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+enum { IN_ROWS = -1 };
+
+/* Where 64 bytes of missing floats lie. */
+static int64_t find_rows(int fd)
+{
+    char rows[64], found[64];
+    for (int i = 0; i < 16; i++)
+        memcpy(rows + 4 * i, &(float){NAN}, 4);
+    for (int64_t at = 0; pread(fd, found, sizeof found, (off_t)at) == sizeof found; at += 4)
+        if (memcmp(rows, found, sizeof found) == 0)
+            return at;
+    fail_msg("there are no missing rows");
+    return 0;
+}
+
+/* What happens to the temporary file: before the rows are written, or after. */
+static const struct accident {
+    int is_before;
+    int64_t truncated_at; /* -1: not */
+    int64_t zeroed;       /* byte from which 64 are zeroed */
+} accidents[] = {{0, 0, 0},     {0, 100, 0},  {0, 3000, 0},     {0, 20000, 0}, {1, 100, 0},
+                 {1, 20000, 0}, {0, -1, 200}, {0, -1, IN_ROWS}, {0, -1, 1000}};
+
+static void what_was_handed_over_is_what_is_sealed(void **state)
+{
+    (void)state;
+    static const char zeros[64];
+    crd_summary rows;
+    assert_ok(crd_summary_init(&rows, IO_N_IMAGES, IO_N_CLASSES, IO_N_TOP));
+    for (int64_t i = 0; i < IO_N_IMAGES; i++)
+        crd_summary_miss(&rows, i);
+    crd_prediction_meta meta = io_meta;
+    meta.save_draws = 0;
+    remove(victim);
+    int n_entries = io_count_entries();
+    for (size_t k = 0; k < sizeof accidents / sizeof *accidents; k++) {
+        const struct accident *a = &accidents[k];
+        crd_prediction_file *file;
+        assert_ok(crd_prediction_create(&file, victim, &meta, &io_provenance));
+        if (!a->is_before)
+            assert_ok(crd_prediction_write_summary(file, &rows, 0));
+        int fd = open_temporary();
+        if (a->truncated_at >= 0)
+            assert_int_equal(ftruncate(fd, (off_t)a->truncated_at), 0);
+        else
+            assert_int_equal(pwrite(fd, zeros, sizeof zeros,
+                                    (off_t)(a->zeroed == IN_ROWS ? find_rows(fd) : a->zeroed)),
+                             sizeof zeros);
+        close(fd);
+        crd_status status = a->is_before ? crd_prediction_write_summary(file, &rows, 0) : CRD_OK;
+        if (status == CRD_OK)
+            status = crd_prediction_finish(file);
+        else
+            crd_prediction_abandon(file);
+        if (status != CRD_ERR_IO || strstr(crd_status_message(), "victim.h5") == NULL)
+            fail_msg("accident %zu: %d, %s", k, (int)status, crd_status_message());
+        assert_int_equal(io_count_entries(), n_entries);
+    }
+    crd_summary_clear(&rows);
+}
+
+/* Rows may come in any order and more than once; the last ones count. */
+static void rows_may_be_written_again(void **state)
+{
+    (void)state;
+    crd_h5 *file;
+    const crd_shape shape = crd_shape_make(3, 2, 3, 4), list = crd_shape_make(1, 5);
+    float values[24];
+    const int64_t start[] = {0, 1, 0}, count[] = {2, 2, 4}, whole[] = {0, 0, 0}, all[] = {2, 3, 4};
+    const int64_t two = 2, three = 3;
+    uint64_t digest, expected;
+    for (int i = 0; i < 24; i++)
+        values[i] = (float)i;
+    assert_ok(crd_h5_create(&file, victim, victim));
+    assert_ok(crd_h5_dataset_create(file, "/rows", CRD_H5_FLOAT32, &shape));
+    assert_ok(crd_h5_dataset_create(file, "/list", CRD_H5_FLOAT32, &list));
+    assert_ok(crd_h5_handed_digest(&digest, file, "/rows")); /* of nothing but fill values */
+    assert_ok(crd_h5_write(file, "/list", CRD_H5_FLOAT32, values, &two, &three));
+    assert_ok(crd_h5_write(file, "/list", CRD_H5_FLOAT32, values + 7, &two, &two));
+    assert_ok(crd_h5_handed_digest(&digest, file, "/list"));
+    assert_ok(crd_h5_digest(&expected, file, "/list"));
+    assert_true(digest == expected);
+    assert_ok(crd_h5_close(file));
+    assert_ok(crd_h5_create(&file, victim, victim));
+    assert_ok(crd_h5_dataset_create(file, "/rows", CRD_H5_FLOAT32, &shape));
+    assert_ok(crd_h5_write(file, "/rows", CRD_H5_FLOAT32, values + 3, start, count));
+    assert_ok(crd_h5_write(file, "/rows", CRD_H5_FLOAT32, values, whole, all));
+    assert_ok(crd_h5_write(file, "/rows", CRD_H5_FLOAT32, values + 5, start, count));
+    assert_ok(crd_h5_handed_digest(&digest, file, "/rows"));
+    assert_ok(crd_h5_digest(&expected, file, "/rows"));
+    assert_true(digest == expected);
+    assert_ok(crd_h5_close(file));
+    assert_int_equal(remove(victim), 0);
+}
+
+/* A file that h5py changed, and what of it is fit to be sealed again. */
+static void changed_files_are_sealed_again_if_they_fit(void **state)
+{
+    (void)state;
+    char copy[IO_PATH_SIZE], message[IO_PATH_SIZE + 64];
+    crd_posterior *before, *after;
+    io_path(copy, "copy.h5");
+    assert_ok(crd_posterior_read(&before, posterior_path));
+    hid_t file = begin_change();
+    set_int64(file, "/preprocessing", "crop", before->preprocessing.crop + 1);
+    assert_true(H5Fclose(file) >= 0);
+    assert_fails(read_posterior(), CRD_ERR_INPUT, "inspect --reseal");
+    assert_ok(crd_file_reseal(copy, victim));
+    assert_ok(crd_posterior_read(&after, copy));
+    assert_int_equal(after->preprocessing.crop, before->preprocessing.crop + 1);
+    crd_posterior_destroy(after);
+    assert_ok(crd_file_reseal(victim, victim)); /* in its own place, too; once more is no harm */
+    assert_ok(crd_file_reseal(victim, victim));
+    assert_ok(read_posterior());
+    assert_int_equal(remove(copy), 0);
+    file = begin_change();
+    set_int64(file, "/preprocessing", "crop", -5);
+    assert_true(H5Fclose(file) >= 0);
+    int n_entries = io_count_entries();
+    snprintf(message, sizeof message, "%s: ", victim); /* not the temporary file */
+    assert_fails(crd_file_reseal(copy, victim), CRD_ERR_INPUT, message);
+    assert_non_null(strstr(crd_status_message(), "crop"));
+    file = begin_change();
+    H5Gclose(H5Gcreate2(file, "more", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    hid_t space = H5Screate(H5S_SCALAR);
+    H5Dclose(H5Dcreate2(file, "more/data", H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT,
+                        H5P_DEFAULT));
+    H5Sclose(space);
+    assert_true(H5Fclose(file) >= 0);
+    assert_fails(crd_file_reseal(copy, victim), CRD_ERR_INPUT, "victim.h5: /more/data: ");
+    assert_int_equal(io_count_entries(), n_entries);
+    io_copy(victim, prediction_path);
+    assert_ok(crd_file_reseal(victim, victim));
+    assert_int_equal(remove(victim), 0);
+    assert_fails(crd_file_reseal(copy, victim), CRD_ERR_INPUT, "victim.h5: cannot be opened");
+    crd_posterior_destroy(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +499,9 @@ int main(void)
         cmocka_unit_test(bad_values_are_named),
         cmocka_unit_test(bad_priors_are_named),
         cmocka_unit_test(bad_attributes_are_named),
+        cmocka_unit_test(what_was_handed_over_is_what_is_sealed),
+        cmocka_unit_test(rows_may_be_written_again),
+        cmocka_unit_test(changed_files_are_sealed_again_if_they_fit),
     };
     return cmocka_run_group_tests_name("io_damage", tests, setup, io_teardown);
 }

@@ -104,7 +104,8 @@ crd_posterior *io_posterior(int bells)
                                              .moped_delta = 0.2,
                                              .moped_prior = 1,
                                              .sigma_min = 1e-6,
-                                             .seed = UINT64_MAX};
+                                             .seed = UINT64_MAX,
+                                             .initial = CRD_INITIAL_IMPORTED};
     assert_ok(crd_alloc_zeroed((void **)&posterior->prior_mu, network->params.n_floats,
                                sizeof(float), "prior"));
     for (int64_t p = 0; p < network->params.n_params; p++)

@@ -50,7 +50,8 @@ static void posterior_comes_back_as_it_was(void **state)
                     b->conversion.moped_prior == a->conversion.moped_prior &&
                     b->conversion.moped_delta == a->conversion.moped_delta &&
                     b->conversion.sigma_min == a->conversion.sigma_min &&
-                    b->conversion.seed == a->conversion.seed);
+                    b->conversion.seed == a->conversion.seed &&
+                    b->conversion.initial == a->conversion.initial);
         assert_string_equal(b->conversion.type, a->conversion.type);
         assert_int_equal(b->preprocessing.crop, 5);
         assert_int_equal(b->preprocessing.resize, 0);

@@ -2,7 +2,7 @@
 """Writes .pth files that lie, and a list of what must be said about each: make_hostile_weights.py FOLDER.
 
 FOLDER/list.txt has a line for each file: name, tab, text that the refusal must hold ("OK": is read).
-FOLDER/pickles has the pickles alone, to start a fuzzer from.
+FOLDER/pickles has the pickles alone, FOLDER/safetensors and FOLDER/stacked files without their heads, to start fuzzers from.
 
 Only the standard library: the pickles are put together by hand, because no library would write them.
 """
@@ -19,6 +19,7 @@ FLOATS = struct.pack("<6f", 1, 2, 3, 4, 5, 6)
 
 files = {}
 pickles = {}
+seeds = {}
 
 
 def text(s):
@@ -81,7 +82,7 @@ def raw(name, refusal, content):
 
 
 def opcodes():
-    allowed = set(b"(.GJKMNQRUXabcehjqrstu)]}\x80\x85\x86\x87\x88\x89\x8a\x8c\x8f\x93\x94\x95")
+    allowed = set(b"(.012BCGJKMNQRTUXabcehjqrstu)]}\x80\x81\x85\x86\x87\x88\x89\x8a\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96")
     for op in range(256):
         if op not in allowed:
             # Enough values, text and lines for whatever an unrestricted unpickler would make of it.
@@ -95,17 +96,64 @@ def opcodes():
 
 
 def globals_():
-    for module, name in [("posix", "system"), ("os", "system"), ("builtins", "eval"), ("__builtin__", "exec"),
-                         ("subprocess", "Popen"), ("torch", "load"), ("torch._utils", "_rebuild_qtensor"),
-                         ("collections", "Counter"), ("torch", "FloatStorageX"), ("numpy.core.multiarray", "scalar")]:
-        for form, push in (("text", f"c{module}\n{name}\n".encode()), ("stack", text(module) + text(name) + b"\x93")):
+    forms = lambda module, name: (("text", f"c{module}\n{name}\n".encode()), ("stack", text(module) + text(name) + b"\x93"))
+    for module, name in [("posix", "system"), ("os", "system"), ("builtins", "eval"), ("__builtin__", "execfile"),
+                         ("subprocess", "Popen"), ("torch", "load"), ("pickle", "loads"), ("importlib", "import_module")]:
+        for form, push in forms(module, name):
             add(f"global_{form}_{module}_{name}", f"wants to call {module}.{name},",
                 PROTO + push + text("echo owned") + b"\x85R" + STOP)
+            # Not even beside good tensors, where it would be passed over.
+            add(f"global_{form}_{module}_{name}_beside", f"wants to call {module}.{name},",
+                PROTO + dict_(text("w"), tensor(), text("x"), push + text("echo owned") + b"\x85R") + STOP)
+    for module, name in [("argparse", "Namespace"), ("functools", "partial"), ("numpy.core.multiarray", "scalar"),
+                         ("collections", "Counter"), ("torch", "device"), ("builtins", "getattr")]:
+        for form, push in forms(module, name):
+            made = push + text("x") + b"\x85R}b"
+            add(f"opaque_{form}_{module}_{name}", f"holds an object ({module}.{name})", PROTO + made + STOP)
+            add(f"opaque_{form}_{module}_{name}_beside", "OK",
+                PROTO + dict_(text("args"), made, text("w"), tensor(), text("called"), made + b")R)\x81") + STOP)
+            add(f"opaque_{form}_{module}_{name}_around", "OK",
+                PROTO + dict_(text("args"), made, text("state_dict"), dict_(text("w"), tensor())) + STOP)
+            add(f"opaque_{form}_{module}_{name}_storage", "its storage is not", with_weight(tensor(source=made)))
+            add(f"opaque_{form}_{module}_{name}_size", "its size is a Python object",
+                with_weight(V2 + tuple_(storage(), b"K\x00", made, ints([1]), b"\x89", ORDERED_DICT) + b"R"))
+            add(f"opaque_{form}_{module}_{name}_key", "tensor name is a Python object", PROTO + dict_(made, tensor()) + STOP)
+    opaque = b"cargparse\nNamespace\n"
+    add("opaque_swallows", "OK", PROTO + dict_(text("x"), opaque + b")\x81(NNuNNs(NeNa(N\x90}b"
+        b"C\x03abc0(NN1N0(0N20" + b"0" + opaque + b")}\x920", text("w"), tensor()) + STOP)
+    add("opaque_bytes_end", "ends in the middle", PROTO + b"B\xff\xff\xff\xffabc" + STOP)
+    add("opaque_bytes8_end", "ends in the middle", PROTO + b"\x8e" + b"\xff" * 8 + b"abc" + STOP)
+    add("opaque_text8_end", "a string of 18446744073709551615 bytes", PROTO + b"\x8d" + b"\xff" * 8 + b"abc" + STOP)
+    for maker in ("_rebuild_qtensor", "_rebuild_sparse_tensor", "_rebuild_from_type_v2"):
+        add("strange" + maker, f"w: is made by torch._utils.{maker}",
+            with_weight(f"ctorch._utils\n{maker}\n".encode() + b")R"))
+        add("strange_parameter" + maker, f"w: is made by torch._utils.{maker}",
+            with_weight(b"ctorch._utils\n_rebuild_parameter\n" +
+                        tuple_(f"ctorch._utils\n{maker}\n".encode() + b")R", b"\x88", b"}") + b"R"))
+    add("pairs", "OK", PROTO + b"ccollections\nOrderedDict\n](](" + text("w") + tensor() + b"ee\x85R" + STOP)
+    add("pairs_not", "something else than pairs", PROTO + b"ccollections\nOrderedDict\n](](Nee\x85R" + STOP)
+    add("pairs_of_itself", "holds a list", PROTO + b"]q\x00(h\x00h\x00eccollections\nOrderedDict\nh\x00\x85R0" + STOP)
+    add("module_inside", "model: holds a whole module", PROTO + dict_(text("model"), b"cmodels.yolo\nModel\n)\x81}b") + STOP)
+    add("two_dicts", "more than one dict of tensors: 'a', 'b'", PROTO + dict_(text("a"), dict_(text("w"), tensor()), text("b"),
+        dict_(text("w"), tensor())) + STOP)
+    add("averages_beside", "OK", PROTO + dict_(text("model_ema"), dict_(text("x"), b"N", text("w"), tensor()), text("net_of_mine"),
+        dict_(text("w"), tensor())) + STOP)
+    add("averages_only", "OK", PROTO + dict_(text("state_dict_ema"), dict_(text("w"), tensor())) + STOP)
+    add("deep_wrappers", "OK", PROTO + dict_(text("a"), dict_(text("b"), dict_(text("module"), dict_(text("w"), tensor())))) + STOP)
+    add("wrapped_in_itself", "nested too deep", PROTO + b"}q\x00(" + b"".join(text(f"k{i}") + b"h\x00" for i in range(900)) + b"u" + STOP)
+    # A thousand ways to each of a thousand dicts, and so on: nobody may go them all.
+    wide = b"}q\x00" + b"".join(b"0}(" + b"".join(text(f"k{i}") + b"h%c" % k for i in range(900)) + b"uq%c" % (k + 1) for k in range(6))
+    add("wrapped_wide", "no tensor in its dict", PROTO + wide + STOP)
+    # Found by fuzzing: with nothing but the counter the prefix was taken off for ever.
+    add("only_counter", "no floating-point tensor", PROTO + dict_(text("n_averaged"), tensor(size=(), stride=(),
+        source=storage(1, "1", b"ctorch\nLongStorage\n"))) + STOP, members={"data/1": b"\1" + b"\0" * 7})
+    add("parallel_compiled", "OK", PROTO + dict_(text("module._orig_mod.module.w"), tensor(), text("n_averaged"),
+        tensor(size=(), stride=(), source=storage(1, "1", b"ctorch\nLongStorage\n"))) + STOP, members={"data/0": FLOATS, "data/1": b"\1" + b"\0" * 7})
     add("global_module", "save model.state_dict() instead", PROTO + b"ctorch.nn.modules.linear\nLinear\n)\x81" + STOP)
     add("global_zoo", "save model.state_dict() instead", PROTO + b"ctorchvision.models.resnet\nResNet\n)\x81" + STOP)
-    add("global_unprintable", "wants to call po??[2Jx.y", PROTO + b"cpo\x1b\x9b[2Jx\ny\n" + STOP)
+    add("global_unprintable", "holds an object (po??[2Jx.y)", PROTO + b"cpo\x1b\x9b[2Jx\ny\n" + STOP)
     add("global_endless", "no end", PROTO + b"c" + b"A" * 10000)
-    add("global_long_name", "wants to call", PROTO + text("A" * 60000) + text("B" * 60000) + b"\x93" + STOP)
+    add("global_long_name", "the name of a global has 60000 bytes", PROTO + text("A" * 60000) + text("B" * 60000) + b"\x93" + STOP)
     add("global_of_numbers", "the name of a global is a number", PROTO + b"K\x01K\x02\x93" + STOP)
     add("inst", "opcode 0x69", PROTO + b"(" + text("id") + b"iposix\nsystem\n" + STOP)
 
@@ -129,7 +177,8 @@ def types():
     add("reduce_string", "a call of a string", PROTO + text("posix.system") + b")R" + STOP)
     add("reduce_storage_class", "a call of a storage class", PROTO + b"ctorch\nFloatStorage\n)R" + STOP)
     add("reduce_no_tuple", "the arguments of a call are a list", PROTO + V2 + b"]R" + STOP)
-    add("ordered_dict_arguments", "an OrderedDict with arguments", PROTO + b"ccollections\nOrderedDict\n]\x85R" + STOP)
+    add("ordered_dict_arguments", "an OrderedDict with arguments", PROTO + b"ccollections\nOrderedDict\nN\x85R" + STOP)
+    add("ordered_dict_of_nothing", "the state dict is empty", PROTO + b"ccollections\nOrderedDict\n]\x85R" + STOP)
     add("size_of_list", "torch.Size", PROTO + b"ctorch\nSize\n]\x85R" + STOP)
     add("size_of_nothing", "torch.Size", PROTO + b"ctorch\nSize\n)R" + STOP)
     add("persistent_string", "a persistent id is a string", PROTO + text("storage") + b"Q" + STOP)
@@ -177,7 +226,7 @@ def tensors():
     bad("expanded", "most for a file of this size", size=(10**12,), stride=(0,))
     bad("rank", "9 dimensions", size=(1,) * 9, stride=(1,) * 9)
     bad("rank_stride", "2 sizes and 1 strides", stride=(1,))
-    bad("integer_too_long", "an integer of 9 bytes", size=(2**70,), stride=(1,))
+    bad("integer_too_long", "its size holds a Python object", size=(2**70,), stride=(1,))
     add("tensor_size_list", "its size is a list", with_weight(V2 + tuple_(storage(), b"K\x00", b"]", ints([1]), b"\x89", ORDERED_DICT) + b"R"))
     add("tensor_size_float", "holds a float", with_weight(
         V2 + tuple_(storage(), b"K\x00", b"G" + struct.pack(">d", 2) + b"\x85", ints([1]), b"\x89", ORDERED_DICT) + b"R"))
@@ -310,27 +359,122 @@ def zips():
 
 def containers():
     raw("empty", "is empty", b"")
-    raw("one_byte", "not a zip file", b"P")
-    raw("text", "not a zip file", b"hello, this is no weight file\n")
-    raw("html", "not a zip file", b"<!DOCTYPE html><html>404</html>" * 30)
+    raw("one_byte", "neither a zip file", b"P")
+    raw("text", "neither a zip file", b"hello, this is no weight file\n")
+    raw("html", "neither a zip file", b"<!DOCTYPE html><html>404</html>" * 30)
     raw("hdf5", "an HDF5 file", b"\x89HDF\r\n\x1a\n" + b"\0" * 100)
-    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
-    raw("safetensors", "a safetensors file", struct.pack("<Q", len(header)) + header + b"\0" * 4)
-    raw("safetensors_lies", "not a zip file", struct.pack("<Q", 2**63) + header)
     raw("onnx", "an ONNX file", b"\x08\x08\x12\x07pytorch\x1a\x041.13:\x00")
     raw("tar", "the tar form", b"storages".ljust(257, b"\0") + b"ustar\x0000" + b"\0" * 500)
-    magic = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-    raw("stacked", "before 1.6", magic + b"\x80\x02M\xe9\x03.")
     raw("bare_pickle", "a bare pickle", PROTO + b"}.")
+
+
+def safetensors():
+    def made(name, refusal, header, data=FLOATS, length=None):
+        header = header.encode() if isinstance(header, str) else header
+        content = struct.pack("<Q", len(header) if length is None else length) + header + data
+        raw("safetensors_" + name, refusal, content)
+        seeds["safetensors/" + name] = header + data
+
+    def entry(name="w", dtype="F32", shape="[2,3]", offsets="[0,24]", more=""):
+        return f'{{"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}{more}}}}}'
+
+    made("good", "OK", entry())
+    made("good_padded", "OK", entry() + " " * 30)
+    made("good_more", "OK", entry(more=',"x":[1]'))
+    made("good_metadata", "OK", '{"__metadata__":{"format":"pt"},' + entry()[1:])
+    made("good_unordered", "OK", '{"w":{"dtype":"F32","shape":[2,3],"data_offsets":[4,28]},' + entry("v", shape="[1]", offsets="[0,4]")[1:],
+         b"\0" * 4 + FLOATS)
+    made("good_int_beside", "OK", '{"n":{"dtype":"I64","shape":[],"data_offsets":[24,32]},' + entry()[1:], FLOATS + b"\1" + b"\0" * 7)
+    made("lies", "neither a zip file", entry(), length=2**63)
+    made("length_past_end", "neither a zip file", entry(), length=1000)
+    made("length_short", "its header is damaged", entry(), length=40)
+    made("header_huge", "at most 2097152", entry() + " " * (3 << 20))
+    made("header_cut", "neither a zip file", entry()[:40], b"", length=74)
+    made("header_not_json", "its header is damaged", "{hello}")
+    made("header_twice", "its header is damaged", entry()[:-1] + "," + entry()[1:])
+    made("header_zero", "its header is damaged", b'{"a\\u0000b":1}')
+    made("header_nested", "its header is damaged", '{"a":' + "[" * 100000)
+    made("header_bomb", "has no list shape", '{"a":{"dtype":"F32","shape":' + "{}" + ',"x":[' + "1," * 900000 + '1]}}')
+    made("empty", "the state dict is empty", "{}")
+    made("only_metadata", "the state dict is empty", '{"__metadata__":{}}')
+    made("value_number", "dtype ''", '{"w":1}')
+    made("dtype", "dtype 'F33' is not known", entry(dtype="F33"))
+    made("dtype_unprintable", "dtype '?[2J' is not known", entry(dtype="\\u001b[2J"))
+    made("dtype_f64", "does not fit the 24 bytes", entry(dtype="F64"))
+    made("only_int8", "no floating-point tensor", entry(dtype="I8", shape="[24]"))
+    made("shape_large", "does not fit the 24 bytes", entry(shape="[7]"))
+    made("shape_small", "does not fit the 24 bytes", entry(shape="[5]"))
+    made("shape_overflows", "does not fit the 24 bytes", entry(shape="[4294967296,4294967296,6]"))
+    made("shape_negative", "no integer from 0 on", entry(shape="[-2,-3]"))
+    made("shape_float", "no integer from 0 on", entry(shape="[2.0,3]"))
+    made("shape_huge", "its header is damaged", entry(shape="[99999999999999999999]"))
+    made("rank", "at most 8 are allowed", entry(shape="[1,1,1,1,1,1,1,1,6]"))
+    made("shape_missing", "has no list shape", '{"w":{"dtype":"F32","data_offsets":[0,24]}}')
+    made("offsets_one", "do not lie within", entry(offsets="[0]"))
+    made("offsets_three", "at most 2", entry(offsets="[0,24,24]"))
+    made("offsets_crossed", "do not lie within", entry(offsets="[24,0]"))
+    made("offsets_past_end", "do not lie within", entry(shape="[2,4]", offsets="[0,32]"))
+    made("offsets_negative", "no integer from 0 on", entry(offsets="[-24,0]"))
+    made("truncated", "do not lie within", entry(), FLOATS[:20])
+    made("trailing", "28 follow the header", entry(), FLOATS + b"\0" * 4)
+    made("hole", "leave a hole at byte 0", entry(shape="[5]", offsets="[4,24]"))
+    made("overlap", "overlap", '{"v":{"dtype":"F32","shape":[6],"data_offsets":[0,24]},' + entry()[1:])
+    made("name_control", "not printable ASCII", entry("a\\u001b"))
+    made("name_empty", "0 characters", entry(""))
+    made("name_long", "300 characters", entry("n" * 300))
+
+
+def stacked():
+    magic, protocol = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", PROTO + b"M\xe9\x03."
+    system = PROTO + dict_(text("little_endian"), b"\x88") + STOP
+
+    def place(count=6, key="0", cls=b"ctorch\nFloatStorage\n", view=b"N"):
+        return tuple_(text("storage"), cls, text(key), text("cpu"), integer(count), view) + b"Q"
+
+    def made(name, refusal, thing=None, keys=None, data=struct.pack("<q", 6) + FLOATS, head=magic + protocol + system):
+        thing = thing or with_weight(tensor(source=place()))
+        keys = keys or PROTO + b"](" + text("0") + b"e" + STOP
+        raw("stacked_" + name, refusal, head + thing + keys + data)
+        seeds["stacked/" + name] = thing + keys + data
+
+    made("good", "OK")
+    made("only_magic", "protocol, from byte 15", head=magic, thing=b"\0", keys=b"\0")
+    made("other_protocol", "protocol is not 1001", head=magic + PROTO + b"K\x01." + system)
+    made("big_endian", "big-endian", head=magic + protocol + PROTO + dict_(text("little_endian"), b"\x89") + STOP)
+    made("system_list", "is no dict", head=magic + protocol + PROTO + b"]" + STOP)
+    made("keys_dict", "are no list", keys=PROTO + b"}" + STOP)
+    made("key_number", "a storage key is a number", keys=PROTO + b"](K\x00e" + STOP)
+    made("key_unknown", "storage 7 belongs to no tensor", keys=PROTO + b"](" + text("7") + b"e" + STOP)
+    made("key_missing", "storage 1 is missing", thing=with_weight(b"(" + tensor(source=place()) + tensor(source=place(key="1")) + b"1" +
+         tensor(source=place(key="1"))))
+    made("key_long", "300 characters", keys=PROTO + b"](" + text("0" * 300) + b"e" + STOP)
+    made("keys_many", "at most 32768", keys=PROTO + b"](" + b"K\x00" * 40000 + b"e" + STOP)
+    made("no_data", "ends before storage 0 does", data=b"")
+    made("data_cut", "ends before storage 0 does", data=struct.pack("<q", 6) + FLOATS[:20])
+    made("data_more", "4 bytes follow its last storage", data=struct.pack("<q", 6) + FLOATS + b"\0" * 4)
+    made("count_differs", "7 elements in one place and 6", data=struct.pack("<q", 7) + FLOATS)
+    made("count_negative", "elements in one place", data=struct.pack("<q", -6) + FLOATS)
+    huge = with_weight(tensor(source=place(2**62)))
+    made("count_huge", "ends before storage 0 does", thing=huge, data=struct.pack("<q", 2**62) + FLOATS)
+    made("count_nothing", "elements in one place", thing=with_weight(tensor(source=place(-6))), data=struct.pack("<q", -6) + FLOATS)
+    made("part", "is a part of another one", thing=with_weight(tensor(source=place(view=tuple_(text("1"), b"K\x00K\x06")))))
+    made("five_items", "its storage is not", thing=with_weight(tensor()), keys=PROTO + b"]" + STOP, data=b"")
+    made("size_large", "reaches element 6", thing=with_weight(tensor(size=(7,), stride=(1,), source=place())))
+    made("call", "wants to call posix.system,", thing=PROTO + b"cposix\nsystem\n" + text("x") + b"\x85R" + STOP)
+    made("trailing_garbage", "no binary pickle", keys=b"garbage")
 
 
 def main():
     folder = sys.argv[1]
     os.makedirs(os.path.join(folder, "pickles"), exist_ok=True)
-    for part in (opcodes, globals_, types, tensors, names, bombs, ends, zips, containers):
+    for part in (opcodes, globals_, types, tensors, names, bombs, ends, zips, containers, safetensors, stacked):
         part()
     for name, content in pickles.items():
         with open(os.path.join(folder, "pickles", name), "wb") as out:
+            out.write(content)
+    for name, content in seeds.items():
+        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+        with open(os.path.join(folder, name), "wb") as out:
             out.write(content)
     with open(os.path.join(folder, "list.txt"), "w") as listing:
         for name, (refusal, content) in files.items():

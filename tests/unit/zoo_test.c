@@ -109,9 +109,12 @@ static void impossible_requests_say_what_is_wrong(void **state)
     (void)state;
     crd_network *network;
     assert_fails(crd_zoo_build(&network, "resnet19", 0, 0, 0), CRD_ERR_USAGE,
-                 "unknown architecture 'resnet19', the nearest is 'resnet18'");
-    assert_fails(crd_zoo_build(&network, "ResNeXt50", 0, 0, 0), CRD_ERR_USAGE, "nearest is 'resne");
-    assert_fails(crd_zoo_build(&network, "", 0, 0, 0), CRD_ERR_USAGE, "nearest");
+                 "unknown architecture 'resnet19'; did you mean resnet18?");
+    assert_fails(crd_zoo_build(&network, "ResNeXt50", 0, 0, 0), CRD_ERR_USAGE, "mean resnet50?");
+    assert_fails(crd_zoo_build(&network, "ResNet18", 0, 0, 0), CRD_ERR_USAGE, "mean resnet18?");
+    assert_fails(crd_zoo_build(&network, "vgg16", 0, 0, 0), CRD_ERR_USAGE,
+                 "lists them: resnet18, ");
+    assert_fails(crd_zoo_build(&network, "", 0, 0, 0), CRD_ERR_USAGE, "lists them");
     char long_name[1000];
     memset(long_name, 'l', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';

@@ -1,0 +1,148 @@
+/* What a prediction file holds of single draws, in ArviZ's groups: outputs and sampled labels (posterior_predictive, or predictions
+ * where there are no labels), and with labels their log likelihood, so that az.loo and az.plot_ppc find what they need. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "credence/rng.h"
+#include "io/prediction_private.h"
+
+#define LIKELIHOOD "/log_likelihood"
+#define NETWORKS "/posterior"
+
+static crd_status add_networks(crd_prediction_file *file)
+{
+    crd_status status = CRD_OK;
+    const crd_axis *const axes[] = {&file->chain, &file->draw};
+    int64_t *numbers = NULL, first = file->meta.part != NULL ? file->meta.part->first_draw : 0;
+    CRD_TRY(crd_labelled_group(&file->writer, NETWORKS, axes, 2));
+    CRD_TRY(crd_labelled_array(&file->writer, NETWORKS, "network", CRD_H5_INT64, axes, 2, "1",
+                               "number of the drawn network: with seed and posterior it gives the "
+                               "weights"));
+    CRD_ALLOC(&numbers, file->draw.extent, "numbers of networks");
+    for (int64_t i = 0; i < file->draw.extent; i++)
+        numbers[i] = first + i;
+    CRD_TRY(
+        crd_labelled_write(&file->writer, NETWORKS, "network", CRD_H5_INT64, numbers, NULL, NULL));
+cleanup:
+    crd_free(numbers);
+    return status;
+}
+
+static crd_status add_likelihood(crd_prediction_file *file)
+{
+    const crd_axis *const axes[] = {&file->chain, &file->draw, &file->image};
+    crd_status status = crd_labelled_group(&file->writer, LIKELIHOOD, axes, 3);
+    if (status == CRD_OK)
+        status =
+            crd_labelled_array(&file->writer, LIKELIHOOD, "label", CRD_H5_FLOAT64, axes, 3, "nat",
+                               "log probability of the true class under the drawn "
+                               "network; NaN if the class is unknown");
+    return status;
+}
+
+crd_status crd_prediction_add_draws(crd_prediction_file *file)
+{
+    crd_status status = CRD_OK;
+    const crd_axis *const axes[] = {&file->chain, &file->draw, &file->image, &file->class_axis};
+    /* What is predicted for new images is no posterior predictive of observed data. */
+    file->samples = file->meta.labels != NULL ? "/posterior_predictive" : "/predictions";
+    CRD_TRY(crd_labelled_group(&file->writer, file->samples, axes, 4));
+    CRD_TRY(crd_labelled_array(&file->writer, file->samples, "logits", CRD_H5_FLOAT32, axes, 4, "1",
+                               "output of the drawn network"));
+    CRD_TRY(crd_labelled_array(&file->writer, file->samples, "probs", CRD_H5_FLOAT32, axes, 4, "1",
+                               "probability of the class under the drawn network"));
+    CRD_TRY(crd_labelled_numbers(&file->writer, file->samples, "label", axes, 3,
+                                 "number of a class, drawn with these probabilities; -1: no draw"));
+    CRD_TRY(add_networks(file));
+    if (file->meta.labels != NULL)
+        CRD_TRY(add_likelihood(file));
+cleanup:
+    return status;
+}
+
+int64_t crd_prediction_draw_bytes(const crd_prediction_meta *meta)
+{
+    return meta->n_classes * (int64_t)sizeof(float) * 2 + (int64_t)sizeof(int64_t) +
+           (meta->labels != NULL ? (int64_t)sizeof(double) : 0);
+}
+
+/* A class drawn with the probabilities: a function of seed, draw and image. */
+static int64_t sample_label(const crd_prediction_file *file, const float *probs, int64_t draw,
+                            int64_t image)
+{
+    const uint32_t counter[4] = {0, (uint32_t)draw, (uint32_t)image, CRD_PURPOSE_LABEL};
+    const uint32_t key[2] = {(uint32_t)file->seed, (uint32_t)(file->seed >> 32)};
+    uint32_t words[4];
+    double total = 0, sum = 0;
+    int64_t k = 0, last = file->meta.n_classes - 1;
+    for (int64_t c = 0; c <= last; c++)
+        total += (double)probs[c];
+    if (isnan(total))
+        return -1;
+    crd_philox4x32(words, counter, key);
+    double at = ((double)words[0] + 0.5) * 0x1p-32 * total;
+    for (sum = (double)probs[0]; k < last && sum <= at; sum += (double)probs[k])
+        k++;
+    return k;
+}
+
+static double log_probability(const float *logits, int64_t n, int64_t label)
+{
+    double most = -INFINITY, sum = 0;
+    if (label < 0)
+        return NAN;
+    for (int64_t c = 0; c < n; c++)
+        most = (double)logits[c] > most ? (double)logits[c] : most;
+    for (int64_t c = 0; c < n; c++)
+        sum += exp((double)logits[c] - most);
+    return (double)logits[label] - most - log(sum);
+}
+
+static crd_status write_labels(crd_prediction_file *file, const float *logits, const float *probs,
+                               const int64_t start[3], const int64_t count[3])
+{
+    crd_status status = CRD_OK;
+    int64_t n_classes = file->meta.n_classes, n = count[1] * count[2], *labels = NULL;
+    int64_t first = file->meta.part != NULL ? file->meta.part->first_draw : 0;
+    double *likelihood = NULL;
+    CRD_ALLOC(&labels, n, "labels of draws");
+    CRD_ALLOC(&likelihood, n, "log likelihood");
+    for (int64_t i = 0; i < n; i++) {
+        int64_t draw = first + start[1] + i / count[2], image = start[2] + i % count[2];
+        labels[i] = sample_label(file, probs + i * n_classes, draw, image);
+        if (file->meta.labels != NULL)
+            likelihood[i] =
+                log_probability(logits + i * n_classes, n_classes, file->meta.labels[image]);
+    }
+    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "label", CRD_H5_INT64, labels, start,
+                               count));
+    if (file->meta.labels != NULL)
+        CRD_TRY(crd_labelled_write(&file->writer, LIKELIHOOD, "label", CRD_H5_FLOAT64, likelihood,
+                                   start, count));
+cleanup:
+    crd_free(labels);
+    crd_free(likelihood);
+    return status;
+}
+
+crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *logits,
+                                      const float *probs, int64_t first_draw, int64_t n_draws,
+                                      int64_t first_image, int64_t n_images)
+{
+    crd_status status = CRD_OK;
+    int64_t start[4] = {0, first_draw, first_image, 0};
+    int64_t count[4] = {1, n_draws, n_images, file->class_axis.extent};
+    CRD_REQUIRE(file->samples != NULL && first_draw >= 0 && first_image >= 0 &&
+                    first_draw + n_draws <= file->draw.extent &&
+                    first_image + n_images <= file->image.extent,
+                CRD_ERR_INTERNAL, "%s: draws that do not fit the file",
+                crd_h5_name(file->writer.h5));
+    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "logits", CRD_H5_FLOAT32, logits,
+                               start, count));
+    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "probs", CRD_H5_FLOAT32, probs, start,
+                               count));
+    CRD_TRY(write_labels(file, logits, probs, start, count));
+cleanup:
+    return status;
+}
