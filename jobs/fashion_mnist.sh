@@ -59,7 +59,7 @@ run() {
 
 # from_scratch FILE: He's random weights, sigma half of each, at least 0.025; prior N(0, 2 / fan_in).
 from_scratch() {
-    credence convert --arch cifar_resnet8 --channels 1 --crop 28 --mean 0.2860 --sd 0.3530 \
+    credence convert --arch cifar_resnet8 --channels 1 --crop 28 --channel-mean 0.2860 --channel-sd 0.3530 \
         --classes "$root/data/fashion_mnist_classes.txt" --moped --moped-delta 0.5 --sigma-min 0.025 --prior-scale he -o "$1"
 }
 
@@ -73,9 +73,9 @@ fit() {
 twin() {
     from_scratch scratch.h5
     # shellcheck disable=SC2086 # two options
-    fit scratch.h5 twin.h5 --mean --epochs 30 --optimizer sgd --momentum 0.9 --nesterov --lr 0.1 --weight-decay 5e-4 \
+    fit scratch.h5 twin.h5 --deterministic --epochs 30 --optimizer sgd --momentum 0.9 --nesterov --lr 0.1 --weight-decay 5e-4 \
         --scheduler cosine --warmup 1 $augment
-    run evaluate twin.h5 "$test" --mean --batch 32
+    run evaluate twin.h5 "$test" --deterministic --batch 32
 }
 
 moped() {

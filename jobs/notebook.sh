@@ -35,7 +35,7 @@ step() {
 step "Steps 2 and 6: load the pre-trained ResNet18 and make it Bayesian, as dnn_to_bnn() with MOPED, delta 0.5"
 # const_bnn_prior_parameters of the notebook, one option a key; those left out have the notebook's values.
 credence convert --arch resnet18 --weights "$weights" --classes "$root/data/imagenet_classes.txt" \
-    --prior-mu 0 --prior-sigma 1 --posterior-mu-init 0 --posterior-rho-init -3 --type reparameterization \
+    --prior-mu 0 --prior-sigma 1 --posterior-mu-init 0 --posterior-rho-init -3 --estimator reparameterization \
     --moped --moped-delta 0.5 -o "$folder/resnet18.h5"
 
 step "Steps 3 and 4: resize to 256, crop 224, normalise: the tensor batch_t that the network sees"
@@ -43,7 +43,7 @@ credence preprocess "$folder/resnet18.h5" "$image" -o "$folder/batch_t.h5"
 credence inspect "$folder/batch_t.h5" --datasets
 
 step "Step 5: inference with the deterministic network (out_nn): the five closest classes"
-credence predict "$folder/resnet18.h5" "$image" --mean --topk 5
+credence predict "$folder/resnet18.h5" "$image" --deterministic --topk 5
 
 step "Step 7: inference with the BNN: every drawn network says something else (out_bnn, twice)"
 credence predict "$folder/resnet18.h5" "$image" --draws 2 --show-draws --topk 1

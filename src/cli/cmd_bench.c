@@ -191,8 +191,8 @@ crd_status crd_cmd_bench(const crd_cli *cli)
                     !(values[CRD_OPT_BENCH_ARCH].given || values[CRD_OPT_BAYESIAN].given),
                 CRD_ERR_USAGE, "a posterior file or --%s, not both", both);
     CRD_TRY(crd_comm_agree(cli->comm, prepare(&posterior, &model, &mu, &sigma, given)));
-    options.estimator =
-        values[CRD_OPT_TYPE].text != NULL ? values[CRD_OPT_TYPE].text : posterior->conversion.type;
+    options.estimator = values[CRD_OPT_ESTIMATOR].text != NULL ? values[CRD_OPT_ESTIMATOR].text
+                                                               : posterior->conversion.type;
     if (values[CRD_OPT_VERBOSE].integer)
         CRD_TRY(
             crd_comm_agree(cli->comm, crd_alloc_zeroed((void **)&measured.ops, model.network->n_ops,

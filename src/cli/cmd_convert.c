@@ -58,9 +58,9 @@ static crd_status make_preprocessing(crd_preprocessing *out, const crd_convert_s
         out->interpolation =
             strcmp(values[CRD_OPT_INTERPOLATION].text, "bicubic") == 0 ? CRD_BICUBIC : CRD_BILINEAR;
     crd_status status =
-        set_channels(out->mean, &values[CRD_OPT_CHANNEL_MEAN], out->channels, "--mean");
+        set_channels(out->mean, &values[CRD_OPT_CHANNEL_MEAN], out->channels, "--channel-mean");
     if (status == CRD_OK)
-        status = set_channels(out->sd, &values[CRD_OPT_CHANNEL_SD], out->channels, "--sd");
+        status = set_channels(out->sd, &values[CRD_OPT_CHANNEL_SD], out->channels, "--channel-sd");
     return status == CRD_OK ? crd_preprocessing_check(out) : status;
 }
 
@@ -94,23 +94,19 @@ static crd_conversion make_conversion(const crd_options *options)
     conversion.moped_prior = values[CRD_OPT_MOPED_PRIOR].integer != 0;
     conversion.sigma_min = values[CRD_OPT_SIGMA_MIN].number;
     conversion.seed = (uint64_t)values[CRD_OPT_SEED].integer;
-    snprintf(conversion.type, sizeof conversion.type, "%s", values[CRD_OPT_CONVERT_TYPE].text);
+    snprintf(conversion.type, sizeof conversion.type, "%s", values[CRD_OPT_CONVERT_ESTIMATOR].text);
     return conversion;
 }
 
-static crd_status check_usage(const crd_options *options)
+/** MOPED is also what --weights alone means, which the table of options cannot say. */
+static crd_status check_moped(const crd_options *options)
 {
-    const crd_option_value *values = options->values;
     static const crd_option_id of_moped[] = {CRD_OPT_MOPED_DELTA, CRD_OPT_MOPED_PRIOR,
                                              CRD_OPT_SIGMA_MIN};
-    if (!values[CRD_OPT_OUTPUT].given)
-        return CRD_FAIL(CRD_ERR_USAGE, "convert needs --output FILE");
     for (size_t i = 0; i < sizeof of_moped / sizeof *of_moped; i++)
-        if (values[of_moped[i]].given && !is_moped(options))
-            return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --moped",
+        if (crd_opt_given(options, of_moped[i]) && !is_moped(options))
+            return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --moped or --weights",
                             crd_option_table()[of_moped[i]].name);
-    if (values[CRD_OPT_MOPED].given && values[CRD_OPT_NO_MOPED].given)
-        return CRD_FAIL(CRD_ERR_USAGE, "--moped and --no-moped exclude each other");
     return CRD_OK;
 }
 
@@ -220,7 +216,7 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     crd_convert_source source = {0};
     crd_posterior *posterior = NULL;
     crd_provenance_store store;
-    CRD_TRY(check_usage(cli->options));
+    CRD_TRY(check_moped(cli->options));
     CRD_TRY(crd_convert_source_init(&source, cli->options));
     crd_preprocessing preprocessing;
     CRD_TRY(make_preprocessing(&preprocessing, &source, cli->options));

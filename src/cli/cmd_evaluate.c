@@ -74,7 +74,8 @@ static void close_data(judged *data)
 static crd_status open_files(inputs *in, shared_facts *facts, const crd_options *given)
 {
     crd_status status = CRD_OK;
-    const char *ood = given->values[CRD_OPT_OOD].text, *type = given->values[CRD_OPT_TYPE].text;
+    const char *ood = given->values[CRD_OPT_OOD].text,
+               *type = given->values[CRD_OPT_ESTIMATOR].text;
     CRD_TRY(crd_posterior_read(&in->posterior, given->arguments[0]));
     CRD_TRY(crd_classes_require(in->posterior, given->arguments[0]));
     CRD_REQUIRE(in->posterior->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_INPUT,
@@ -197,15 +198,14 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
     const crd_option_value *values = cli->options->values;
-    int is_first = crd_comm_rank(cli->comm) == 0, is_mean = values[CRD_OPT_MEAN].integer != 0;
+    int is_first = crd_comm_rank(cli->comm) == 0,
+        is_mean = values[CRD_OPT_DETERMINISTIC].integer != 0;
     int is_quiet = values[CRD_OPT_QUIET].integer != 0;
     double start_s = crd_clock_now_s();
     inputs in = {.known.units = "units of the images",
                  .unknown.units = "units of the --ood images"};
     shared_facts facts = {0};
     crd_shared_model *shared = NULL;
-    CRD_REQUIRE(!is_mean || (!values[CRD_OPT_DRAWS].given && !values[CRD_OPT_TYPE].given),
-                CRD_ERR_USAGE, "--mean makes no draws: --draws and --type have no meaning");
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&in, &facts, cli->options) : CRD_OK));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     CRD_TRY(crd_images_share(&in.known.images, cli->comm, cli->options->arguments + 1,

@@ -1,3 +1,5 @@
+/* credence export: a posterior as a state dict of bayesian-torch, in a container that torch or numpy
+ * loads. */
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -30,7 +32,6 @@ crd_status crd_cmd_export(const crd_cli *cli)
     crd_posterior *posterior = NULL;
     const char *path = values[CRD_OPT_OUTPUT].text;
     crd_state_format format = (crd_state_format)values[CRD_OPT_TO].integer;
-    CRD_REQUIRE(values[CRD_OPT_OUTPUT].given, CRD_ERR_USAGE, "export needs --output FILE");
     CRD_TRY(crd_posterior_read(&posterior, cli->options->arguments[0]));
     CRD_TRY(write_file(path, posterior, format));
     if (values[CRD_OPT_JSON].integer)

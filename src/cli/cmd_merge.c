@@ -134,7 +134,6 @@ crd_status crd_cmd_merge(const crd_cli *cli)
     int n = given->n_arguments;
     source *sources = NULL;
     crd_prediction_file *file = NULL;
-    CRD_REQUIRE(given->values[CRD_OPT_OUTPUT].given, CRD_ERR_USAGE, "merge needs -o FILE");
     CRD_ALLOC(&sources, n, "parts");
     for (int i = 0; i < n; i++) {
         sources[i].path = given->arguments[i];

@@ -88,7 +88,7 @@ static crd_status open_files(planning *p, shared_facts *facts)
 {
     crd_status status = CRD_OK;
     const crd_options *given = p->cli->options;
-    const char *type = given->values[CRD_OPT_TYPE].text;
+    const char *type = given->values[CRD_OPT_ESTIMATOR].text;
     CRD_TRY(crd_images_open(&p->images, given->arguments + 1, given->n_arguments - 1,
                             given->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, given->arguments[0]));
@@ -166,14 +166,10 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
         (long long)(minutes / 60), (long long)(minutes % 60));
     for (int i = 0; i < given->n_arguments && used < size; i++)
         used = append_word(out, used, size, given->arguments[i]);
-    static const crd_option_id passed[] = {
-        CRD_OPT_DRAWS,     CRD_OPT_TYPE,  CRD_OPT_ANTITHETIC, CRD_OPT_UNTIL_MCSE,
-        CRD_OPT_MIN_DRAWS, CRD_OPT_BATCH, CRD_OPT_DRAW_BLOCK, CRD_OPT_TOPK,
-        CRD_OPT_SKIP_BAD,  CRD_OPT_SEED,  CRD_OPT_PRECISION};
-    for (size_t i = 0; i < sizeof passed / sizeof *passed && used < size; i++) {
-        const crd_option *option = &crd_option_table()[passed[i]];
-        const crd_option_value *value = &given->values[passed[i]];
-        if (value->given)
+    for (int id = 0; id < CRD_N_OPTIONS && used < size; id++) {
+        const crd_option *option = &crd_option_table()[id];
+        const crd_option_value *value = &given->values[id];
+        if (value->given && option->plan == CRD_PLAN_PASSES)
             used += (size_t)snprintf(out + used, size - used, " --%s%s%s", option->name,
                                      option->placeholder != NULL ? " " : "",
                                      option->placeholder != NULL ? value->text : "");

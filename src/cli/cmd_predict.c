@@ -143,7 +143,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     CRD_TRY(crd_classes_require(p->posterior, path));
     crd_images_prepare(&p->images, &p->posterior->preprocessing);
     int64_t n_images = p->images.n_images, n_classes = p->posterior->n_classes;
-    const char *type = value_of(p, CRD_OPT_TYPE)->text;
+    const char *type = value_of(p, CRD_OPT_ESTIMATOR)->text;
     CRD_TRY(find_estimator(&facts->i_estimator, type != NULL ? type : p->posterior->conversion.type,
                            path));
     facts->n_images = n_images;
@@ -249,21 +249,9 @@ static crd_status check_pairs(const crd_option_value *values)
     return CRD_OK;
 }
 
-/** What goes with stopping images. */
+/** What the table of options cannot say about stopping images. */
 static crd_status check_stopping(const crd_option_value *values)
 {
-    const crd_option_id not_with[] = {CRD_OPT_MEAN, CRD_OPT_IMPORT_EPS, CRD_OPT_SAVE_DRAWS,
-                                      CRD_OPT_SHOW_DRAWS};
-    if (!values[CRD_OPT_UNTIL_MCSE].given)
-        return values[CRD_OPT_MIN_DRAWS].given
-                   ? CRD_FAIL(CRD_ERR_USAGE, "--min-draws has a meaning only with --until-mcse")
-                   : CRD_OK;
-    for (size_t i = 0; i < sizeof not_with / sizeof *not_with; i++)
-        if (values[not_with[i]].given)
-            return CRD_FAIL(
-                CRD_ERR_USAGE,
-                "--until-mcse stops images at different numbers of draws: not with --%s",
-                crd_option_table()[not_with[i]].name);
     if (values[CRD_OPT_MIN_DRAWS].given &&
         values[CRD_OPT_MIN_DRAWS].integer > values[CRD_OPT_DRAWS].integer)
         return CRD_FAIL(CRD_ERR_USAGE, "--min-draws: %lld is more than --draws %lld",
@@ -276,17 +264,10 @@ static crd_status check_stopping(const crd_option_value *values)
 static crd_status take_part(crd_predict_options *out, const crd_option_value *values)
 {
     crd_status status = CRD_OK;
-    const crd_option_id not_with[] = {CRD_OPT_MEAN, CRD_OPT_IMPORT_EPS, CRD_OPT_SAVE_DRAWS,
-                                      CRD_OPT_SHOW_DRAWS, CRD_OPT_UNTIL_MCSE};
     const char *text = values[CRD_OPT_PART].text, *slash = strchr(text, '/');
     int64_t block = out->sampler.draw_block, n_blocks = (out->n_draws + block - 1) / block;
     int64_t i = 0, n = 0;
     char first[24] = "";
-    for (size_t k = 0; k < sizeof not_with / sizeof *not_with; k++)
-        CRD_REQUIRE(!values[not_with[k]].given, CRD_ERR_USAGE,
-                    "--part does a part of the draws, of which only sums are joined: not with --%s",
-                    crd_option_table()[not_with[k]].name);
-    CRD_REQUIRE(values[CRD_OPT_OUTPUT].given, CRD_ERR_USAGE, "--part needs -o FILE");
     CRD_REQUIRE(slash != NULL && slash - text < (int)sizeof first, CRD_ERR_USAGE,
                 "--part: '%s' is not I/N, as in 2/8", text);
     memcpy(first, text, (size_t)(slash - text));
@@ -304,31 +285,16 @@ cleanup:
 static crd_status make_options(crd_predict_options *out, const crd_options *options)
 {
     const crd_option_value *values = options->values;
-    int is_mean = values[CRD_OPT_MEAN].integer != 0, is_eps = values[CRD_OPT_IMPORT_EPS].given;
+    int is_mean = values[CRD_OPT_DETERMINISTIC].integer != 0,
+        is_eps = values[CRD_OPT_IMPORT_EPS].given;
     int is_antithetic = values[CRD_OPT_ANTITHETIC].integer != 0;
     int is_adaptive = values[CRD_OPT_UNTIL_MCSE].given;
-    if (is_mean &&
-        (values[CRD_OPT_DRAWS].given || values[CRD_OPT_TYPE].given || is_eps || is_antithetic))
-        return CRD_FAIL(CRD_ERR_USAGE, "--mean makes no draws: --draws, --type, --antithetic and "
-                                       "--import-eps have no meaning");
-    if (is_eps && is_antithetic)
-        return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --antithetic draws pairs");
     if (is_antithetic && check_pairs(values) != CRD_OK)
         return CRD_ERR_USAGE;
     if (check_stopping(values) != CRD_OK)
         return CRD_ERR_USAGE;
     if (is_eps && values[CRD_OPT_DRAWS].given && values[CRD_OPT_DRAWS].integer != 1)
         return CRD_FAIL(CRD_ERR_USAGE, "--import-eps holds one draw: --draws must be 1");
-    if (values[CRD_OPT_SAVE_DRAWS].integer && !values[CRD_OPT_OUTPUT].given)
-        return CRD_FAIL(CRD_ERR_USAGE, "--save-draws needs -o FILE");
-    static const crd_option_id of_output[] = {CRD_OPT_CHECKPOINT_INTERVAL, CRD_OPT_MAX_TIME,
-                                              CRD_OPT_RESUME};
-    for (size_t i = 0; i < sizeof of_output / sizeof *of_output; i++)
-        if (values[of_output[i]].given && !values[CRD_OPT_OUTPUT].given)
-            return CRD_FAIL(CRD_ERR_USAGE, "--%s needs -o FILE: its checkpoint lies beside it",
-                            crd_option_table()[of_output[i]].name);
-    if (values[CRD_OPT_SHOW_DRAWS].integer && values[CRD_OPT_JSON].integer)
-        return CRD_FAIL(CRD_ERR_USAGE, "--show-draws prints lines of text: not with --json");
     *out = (crd_predict_options){
         .sampler = {.mean = is_mean,
                     .seed = (uint64_t)values[CRD_OPT_SEED].integer,

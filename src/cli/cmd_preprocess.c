@@ -32,7 +32,6 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
     int8_t *skipped = NULL;
     const char **names = NULL;
     crd_provenance_store store;
-    CRD_REQUIRE(output != NULL, CRD_ERR_USAGE, "preprocess needs -o FILE");
     CRD_TRY(crd_images_open(&source, options->arguments + 1, options->n_arguments - 1,
                             options->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&posterior, options->arguments[0]));

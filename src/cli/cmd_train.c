@@ -233,7 +233,7 @@ cleanup:
 static crd_predict_options validation_options(const training *t, const char *estimator,
                                               int64_t n_images)
 {
-    int is_mean = value_of(t, CRD_OPT_TRAIN_MEAN)->integer != 0;
+    int is_mean = value_of(t, CRD_OPT_TRAIN_DETERMINISTIC)->integer != 0;
     int64_t n_draws = is_mean ? 1 : value_of(t, CRD_OPT_VALIDATE_DRAWS)->integer;
     /* Another key than training's: the draws must be new ones. */
     return (crd_predict_options){.sampler = {.estimator = estimator,
@@ -304,7 +304,7 @@ crd_status crd_cmd_train(const crd_cli *cli)
         options.teacher = crd_shared_model_view(teacher);
     }
     CRD_TRY(crd_train_state_share(&t.state, &t.resumed, cli->comm));
-    const char *type = cli->options->values[CRD_OPT_TYPE].text;
+    const char *type = cli->options->values[CRD_OPT_ESTIMATOR].text;
     options.gradient.estimator = type != NULL ? type : t.state.posterior->conversion.type;
     t.validation.options = validation_options(&t, options.gradient.estimator, facts.n_validation);
 

@@ -1,6 +1,6 @@
-/** What a command is and what it gets. To add one: a file cmd_<name>.c with its function, a row in
- * the table of commands.c, a bit in options.h, and the bit in the options it takes.
- */
+/** What a command is and what it gets. To add one: a file cmd_<name>.c with its function, its name
+ * in CRD_EACH_COMMAND (options.h), a row in the table of commands.c, and its bit in the options it
+ * takes. */
 #ifndef CRD_CLI_COMMAND_H
 #define CRD_CLI_COMMAND_H
 
@@ -17,7 +17,6 @@ typedef struct crd_cli {
 
 typedef struct crd_command {
     const char *name;
-    unsigned bit; /**< in crd_option.commands */
     crd_status (*run)(const crd_cli *cli);
     int is_parallel; /**< 1: runs on all ranks; 0: on rank 0, the others wait for its status */
     const char *arguments; /**< as usage shows them */
@@ -26,10 +25,12 @@ typedef struct crd_command {
     const char *example; /**< one command line that works, or NULL */
 } crd_command;
 
-/** The i-th command, or NULL behind the last. Static. */
+/** The i-th command, or NULL after the last. Static. */
 const crd_command *crd_command_get(int i);
-/** By name, or NULL. */
-const crd_command *crd_command_find(const char *name);
+/** By name. Errors: CRD_ERR_USAGE, with the nearest name. */
+crd_status crd_command_find(const crd_command **out, const char *name);
+/** Its bit in crd_option.commands. */
+unsigned crd_command_bit(const crd_command *command);
 
 /* cmd_<name>.c */
 crd_status crd_cmd_convert(const crd_cli *cli);
@@ -44,13 +45,11 @@ crd_status crd_cmd_inspect(const crd_cli *cli);
 crd_status crd_cmd_models(const crd_cli *cli);
 crd_status crd_cmd_bench(const crd_cli *cli);
 crd_status crd_cmd_selftest(const crd_cli *cli);
+crd_status crd_cmd_version(const crd_cli *cli);
 crd_status crd_cmd_help(const crd_cli *cli);
 
-/** Help of one command, and of the program, on stdout. */
+/** Help of one command, and of the program, on stdout, wrapped at the terminal's width. */
 void crd_help_command(const crd_command *command);
 void crd_help_program(void);
-
-/** Version of the program and of what it runs on, on stdout. */
-void crd_version_print(void);
 
 #endif

@@ -118,16 +118,9 @@ crd_status crd_convert_source_init(crd_convert_source *source, const crd_options
 {
     crd_status status = CRD_OK;
     const crd_option_value *values = options->values;
-    static const crd_option_id of_random[] = {CRD_OPT_CHANNELS, CRD_OPT_N_CLASSES};
     const char *path = values[CRD_OPT_WEIGHTS].text;
     int64_t image_size = values[CRD_OPT_CROP].integer;
     *source = (crd_convert_source){0};
-    CRD_REQUIRE(path != NULL || !values[CRD_OPT_WEIGHTS_KEY].given, CRD_ERR_USAGE,
-                "--weights-key has a meaning only with --weights");
-    for (size_t i = 0; i < sizeof of_random / sizeof *of_random; i++)
-        CRD_REQUIRE(path == NULL || !values[of_random[i]].given, CRD_ERR_USAGE,
-                    "--%s has a meaning only without --weights, which tell it",
-                    crd_option_table()[of_random[i]].name);
     if (path != NULL && crd_file_is_hdf5(path))
         CRD_TRY(crd_posterior_read(&source->posterior, path));
     CRD_TRY(find_arch(source, values));

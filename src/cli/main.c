@@ -12,6 +12,7 @@
 #include "cli/process.h"
 #include "cli/signals.h"
 #include "credence/files.h"
+#include "credence/log.h"
 #include "io/output_lock.h"
 #include "kernels/kernels.h"
 
@@ -25,18 +26,6 @@ static crd_status join_words(char **out, int argc, char *const *argv)
     for (int i = 0; status == CRD_OK && i < argc; i++)
         used += (size_t)snprintf(*out + used, size - used, "%s%s", i > 0 ? " " : "", argv[i]);
     return status;
-}
-
-static crd_status unknown_command(const char *name)
-{
-    const char *names[16];
-    int n = 0;
-    for (; crd_command_get(n) != NULL; n++)
-        names[n] = crd_command_get(n)->name;
-    const char *nearest = crd_nearest_name(name, names, n);
-    if (nearest == NULL)
-        return CRD_FAIL(CRD_ERR_USAGE, "unknown command '%s' (see credence -h)", name);
-    return CRD_FAIL(CRD_ERR_USAGE, "unknown command '%s'; did you mean %s?", name, nearest);
 }
 
 /** Runs the command with parsed options. All ranks come to the same status. */
@@ -101,24 +90,28 @@ static crd_status run_program(crd_comm *comm, const crd_process *process, int ar
     char *command_line = NULL;
     int is_first = crd_comm_rank(comm) == 0;
     const char *word = argc > 1 ? argv[1] : "";
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
-        if (is_first && word[2] == 'v')
-            crd_version_print();
-        else if (is_first)
+    const crd_command *command = NULL;
+    if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
+        if (is_first)
             crd_help_program();
         return crd_comm_agree(comm, end_printing(process, &(crd_option_value){0}));
     }
     CRD_REQUIRE(*word != '\0', CRD_ERR_USAGE, "a command is missing (see credence -h)");
-    const crd_command *command = crd_command_find(word);
-    CRD_REQUIRE(command != NULL, CRD_ERR_USAGE, "%s",
-                (unknown_command(word), crd_status_message()));
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        word = "version";
+    CRD_TRY(crd_command_find(&command, word));
     /* What can be wrong on all ranks alike is found before anything is said between them. */
-    CRD_TRY(crd_options_parse(&options, command->bit, argc - 2, argv + 2));
+    CRD_TRY(crd_options_parse(&options, crd_command_bit(command), argc - 2, argv + 2));
+    if (!crd_opt_flag(&options, CRD_OPT_HELP))
+        CRD_TRY(crd_options_check(&options, crd_command_bit(command)));
     CRD_TRY(crd_kernels_check());
     CRD_TRY(crd_comm_agree(comm, join_words(&command_line, argc, argv)));
     CRD_TRY(crd_comm_agree(comm, is_first ? take_output(&lock, &options) : CRD_OK));
     CRD_TRY(run_command(&(crd_cli){command, &options, comm, command_line}));
     CRD_TRY(crd_comm_agree(comm, end_printing(process, &options.values[CRD_OPT_OUTPUT])));
+    if (is_first && crd_opt_given(&options, CRD_OPT_OUTPUT) &&
+        !crd_opt_flag(&options, CRD_OPT_HELP))
+        crd_log(CRD_LOG_INFO, "written to %s", crd_opt_text(&options, CRD_OPT_OUTPUT));
 cleanup:
     crd_output_lock_release(lock);
     crd_free(command_line);

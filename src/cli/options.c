@@ -1,3 +1,5 @@
+/* Reads a command line by the table of options, and checks what goes together. What the table
+ * cannot say (a sum, a relation of two numbers) the commands check. */
 #include "cli/options.h"
 
 #include <float.h>
@@ -39,6 +41,11 @@ static crd_status unknown_option(unsigned command, const char *word, size_t leng
     return CRD_FAIL(CRD_ERR_USAGE, "unknown option '%s'; did you mean --%s?", name, nearest);
 }
 
+static int is_name(const char *name, const char *word, size_t length)
+{
+    return name != NULL && strlen(name) == length && memcmp(name, word, length) == 0;
+}
+
 /** Row of "--name[=value]" or "-x", or -1. */
 static int find_option(unsigned command, const char *word, size_t length)
 {
@@ -50,8 +57,9 @@ static int find_option(unsigned command, const char *word, size_t length)
         if (length == 2 && word[1] != '-') {
             if (option->letter != 0 && word[1] == option->letter)
                 return id;
-        } else if (strncmp(word, "--", 2) == 0 && strlen(option->name) == length - 2 &&
-                   memcmp(option->name, word + 2, length - 2) == 0) {
+        } else if (strncmp(word, "--", 2) == 0 &&
+                   (is_name(option->name, word + 2, length - 2) ||
+                    is_name(option->old_name, word + 2, length - 2))) {
             return id;
         }
     }
@@ -175,7 +183,7 @@ static crd_status set_value(crd_option_value *value, const crd_option *option, c
     return status;
 }
 
-/** A number behind the value of a list: "--mean 0.5 0.5 0.5", as argparse would take it. */
+/** A number behind the value of a list: "--channel-mean 0.5 0.5 0.5", as argparse would take it. */
 static crd_status check_list(const crd_option *option, const char *text, const char *next)
 {
     double number;
@@ -236,6 +244,104 @@ crd_status crd_options_parse(crd_options *out, unsigned command, int argc, char 
     }
 cleanup:
     return status;
+}
+
+/** Has the option a value that the need is content with? */
+static int is_met(const crd_option_need *need, const crd_options *options)
+{
+    const crd_option_value *value = &options->values[need->option];
+    if (need->values[0] == NULL)
+        return value->given;
+    for (int i = 0; need->values[i] != NULL; i++)
+        if (value->text != NULL && strcmp(value->text, need->values[i]) == 0)
+            return 1;
+    return 0;
+}
+
+void crd_option_form(char out[CRD_FORM_SIZE], const crd_option *option)
+{
+    char letter[8] = "";
+    if (option->letter != 0)
+        snprintf(letter, sizeof letter, "-%c, ", option->letter);
+    snprintf(out, CRD_FORM_SIZE, "%s--%s%s%s", letter, option->name,
+             option->placeholder != NULL ? " " : "",
+             option->placeholder != NULL ? option->placeholder : "");
+}
+
+size_t crd_option_need_text(char *out, size_t size, const crd_option_need *need)
+{
+    const crd_option *needed = &crd_option_table()[need->option];
+    size_t used = needed->letter != 0 ? (size_t)snprintf(out, size, "-%c", needed->letter)
+                                      : (size_t)snprintf(out, size, "--%s", needed->name);
+    for (int i = 0; need->values[i] != NULL && used < size; i++)
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : " ", need->values[i]);
+    return used < size ? used : size - 1;
+}
+
+static crd_status check_row(const crd_option *option, const crd_options *options)
+{
+    const crd_option *table = crd_option_table();
+    for (int i = 0; i < CRD_OPTION_MAX_NEEDS && option->needs[i].option != CRD_OPT_NONE; i++) {
+        const crd_option_need *need = &option->needs[i];
+        const char *placeholder = table[need->option].placeholder;
+        char text[128];
+        crd_option_need_text(text, sizeof text, need);
+        if (!is_met(need, options))
+            return CRD_FAIL(CRD_ERR_USAGE, "--%s needs %s%s%s", option->name, text,
+                            need->values[0] == NULL && placeholder != NULL ? " " : "",
+                            need->values[0] == NULL && placeholder != NULL ? placeholder : "");
+    }
+    for (int i = 0; i < CRD_OPTION_MAX_EXCLUDES && option->excludes[i] != CRD_OPT_NONE; i++)
+        if (options->values[option->excludes[i]].given)
+            return CRD_FAIL(CRD_ERR_USAGE, "--%s and --%s exclude each other: %s", option->name,
+                            table[option->excludes[i]].name, option->why_not);
+    return CRD_OK;
+}
+
+crd_status crd_options_check(const crd_options *options, unsigned command)
+{
+    for (int id = 0; id < CRD_N_OPTIONS; id++) {
+        const crd_option *option = &crd_option_table()[id];
+        crd_status status = options->values[id].given ? check_row(option, options) : CRD_OK;
+        if (status != CRD_OK)
+            return status;
+        char form[CRD_FORM_SIZE];
+        crd_option_form(form, option);
+        if ((option->required & command) && !options->values[id].given)
+            return CRD_FAIL(CRD_ERR_USAGE, "%s is missing", form);
+    }
+    return CRD_OK;
+}
+
+int crd_opt_given(const crd_options *options, crd_option_id id)
+{
+    return options->values[id].given;
+}
+
+int crd_opt_flag(const crd_options *options, crd_option_id id)
+{
+    return options->values[id].integer != 0;
+}
+
+int64_t crd_opt_int(const crd_options *options, crd_option_id id)
+{
+    return options->values[id].integer;
+}
+
+double crd_opt_number(const crd_options *options, crd_option_id id)
+{
+    return options->values[id].number;
+}
+
+int crd_opt_choice(const crd_options *options, crd_option_id id)
+{
+    return (int)options->values[id].integer;
+}
+
+const char *crd_opt_text(const crd_options *options, crd_option_id id)
+{
+    return options->values[id].text;
 }
 
 void crd_options_clear(crd_options *options)

@@ -1,6 +1,6 @@
-/** The one table of options. It makes the parser, the help of every command, the option table of
- * README.md and the options that a file's provenance records.
- */
+/** The one table of options. It makes the parser, the checks of what goes together, help, man pages
+ * and completion, the table of README.md, the options that a file's provenance and a checkpoint's
+ * key record, and those that `plan` hands to predict. */
 #ifndef CRD_CLI_OPTIONS_H
 #define CRD_CLI_OPTIONS_H
 
@@ -9,23 +9,30 @@
 
 #include "credence/status.h"
 
-/** Commands as bits, so that an option can say which of them take it. */
-enum {
-    CRD_CONVERT = 1 << 0,
-    CRD_PREDICT = 1 << 1,
-    CRD_PREPROCESS = 1 << 2,
-    CRD_INSPECT = 1 << 3,
-    CRD_MODELS = 1 << 4,
-    CRD_BENCH = 1 << 5,
-    CRD_SELFTEST = 1 << 6,
-    CRD_HELP = 1 << 7,
-    CRD_TRAIN = 1 << 8,
-    CRD_EVALUATE = 1 << 9,
-    CRD_MERGE = 1 << 10,
-    CRD_PLAN = 1 << 11,
-    CRD_EXPORT = 1 << 12,
-    CRD_EVERY = (1 << 13) - 1
-};
+/** The commands, in the order in which help lists them. */
+#define CRD_EACH_COMMAND(X)                                                                        \
+    X(CONVERT)                                                                                     \
+    X(PREDICT)                                                                                     \
+    X(TRAIN)                                                                                       \
+    X(EVALUATE)                                                                                    \
+    X(MERGE)                                                                                       \
+    X(PLAN)                                                                                        \
+    X(PREPROCESS)                                                                                  \
+    X(INSPECT)                                                                                     \
+    X(EXPORT)                                                                                      \
+    X(MODELS)                                                                                      \
+    X(BENCH)                                                                                       \
+    X(SELFTEST)                                                                                    \
+    X(VERSION)                                                                                     \
+    X(HELP)
+
+/** Rows of the table of commands: CRD_COMMAND_PREDICT. */
+#define CRD_ID_OF_COMMAND(name) CRD_COMMAND_##name,
+typedef enum crd_command_id { CRD_EACH_COMMAND(CRD_ID_OF_COMMAND) CRD_N_COMMANDS } crd_command_id;
+
+/** Commands as bits, so that an option can say which of them take it: CRD_PREDICT. */
+#define CRD_BIT_OF_COMMAND(name) CRD_##name = 1 << CRD_COMMAND_##name,
+enum { CRD_EACH_COMMAND(CRD_BIT_OF_COMMAND) CRD_EVERY = (1 << CRD_N_COMMANDS) - 1 };
 
 typedef enum crd_option_type {
     CRD_OPTION_FLAG,   /**< no value */
@@ -41,6 +48,7 @@ typedef enum crd_option_type {
 
 /** Row numbers of the table. A name that means different things to two commands has two rows. */
 typedef enum crd_option_id {
+    CRD_OPT_NONE, /**< no option: ends lists of them */
     CRD_OPT_OUTPUT,
     /* convert */
     CRD_OPT_ARCH,
@@ -56,7 +64,7 @@ typedef enum crd_option_id {
     CRD_OPT_PRIOR_SIGMA2,
     CRD_OPT_POSTERIOR_MU_INIT,
     CRD_OPT_POSTERIOR_RHO_INIT,
-    CRD_OPT_CONVERT_TYPE,
+    CRD_OPT_CONVERT_ESTIMATOR,
     CRD_OPT_MOPED,
     CRD_OPT_NO_MOPED,
     CRD_OPT_MOPED_DELTA,
@@ -72,8 +80,8 @@ typedef enum crd_option_id {
     CRD_OPT_INTERPOLATION,
     /* predict */
     CRD_OPT_DRAWS,
-    CRD_OPT_MEAN,
-    CRD_OPT_TYPE,
+    CRD_OPT_DETERMINISTIC,
+    CRD_OPT_ESTIMATOR,
     CRD_OPT_PRECISION,
     CRD_OPT_ANTITHETIC,
     CRD_OPT_UNTIL_MCSE,
@@ -105,7 +113,7 @@ typedef enum crd_option_id {
     CRD_OPT_BATCH_SIZE,
     CRD_OPT_MICRO_BATCH,
     CRD_OPT_TRAIN_DRAWS,
-    CRD_OPT_TRAIN_MEAN,
+    CRD_OPT_TRAIN_DETERMINISTIC,
     CRD_OPT_OPTIMIZER,
     CRD_OPT_LR,
     CRD_OPT_MOMENTUM,
@@ -152,21 +160,77 @@ typedef enum crd_option_id {
     CRD_N_OPTIONS
 } crd_option_id;
 
+/** Headings of help and man pages, in their order. Every option has one. */
+typedef enum crd_option_group {
+    CRD_GROUP_NONE,
+    CRD_GROUP_OUTPUT,
+    CRD_GROUP_NETWORK,
+    CRD_GROUP_POSTERIOR,
+    CRD_GROUP_IMAGES,
+    CRD_GROUP_DRAWS,
+    CRD_GROUP_WORK,
+    CRD_GROUP_LOSS,
+    CRD_GROUP_OPTIMIZER,
+    CRD_GROUP_VALIDATION,
+    CRD_GROUP_CHECKPOINTS,
+    CRD_GROUP_GENERAL,
+    CRD_N_GROUPS
+} crd_option_group;
+
+/** What another value does to a run's result, and so to the key of its checkpoint. Every option has
+ * one. */
+typedef enum crd_option_effect {
+    CRD_EFFECT_MISSING,
+    CRD_EFFECT_NONE,     /**< the same result */
+    CRD_EFFECT_RESULT,   /**< another result: part of the key */
+    CRD_EFFECT_BY_DIGEST /**< another result; the key holds a digest of what the option names */
+} crd_option_effect;
+
+/** What `plan` does with an option that predict takes too. Every such option has one. */
+typedef enum crd_option_plan {
+    CRD_PLAN_MISSING,
+    CRD_PLAN_PASSES, /**< its line for predict has the option */
+    CRD_PLAN_KEEPS   /**< it means plan itself */
+} crd_option_plan;
+
+#define CRD_OPTION_MAX_NEEDS 2
+#define CRD_OPTION_MAX_EXCLUDES 6
+
+typedef struct crd_option_need {
+    crd_option_id option;  /**< must be given, or have one of `values` */
+    const char *values[4]; /**< NULL-terminated; none: any */
+} crd_option_need;
+
 typedef struct crd_option {
     const char *name;        /**< without the dashes */
+    const char *old_name;    /**< understood too, but shown nowhere; NULL: none */
     char letter;             /**< short form, or 0 */
     const char *placeholder; /**< of the value in help: "N"; NULL for a flag */
     crd_option_type type;
     const char *default_text;            /**< parsed as if it had been given; NULL: none */
     const char *default_note;            /**< what holds where there is no default_text, for help */
     double min, max;                     /**< of numbers */
-    const char *const *(*choices)(void); /**< names, NULL behind the last */
+    const char *const *(*choices)(void); /**< names, NULL-terminated */
     unsigned commands;                   /**< bits of the commands that take it */
-    const char *help;                    /**< one line, no final period */
+    unsigned required;                   /**< bits of those that cannot do without */
+    crd_option_group group;
+    crd_option_effect effect;
+    crd_option_plan plan;
+    crd_option_need needs[CRD_OPTION_MAX_NEEDS];     /**< ends at CRD_OPT_NONE */
+    crd_option_id excludes[CRD_OPTION_MAX_EXCLUDES]; /**< ends at CRD_OPT_NONE */
+    const char *why_not;                             /**< reason of `excludes` */
+    const char *help; /**< one line, no final period; what it needs is said before it */
 } crd_option;
 
-/** The table, CRD_N_OPTIONS rows by crd_option_id. */
+/** The table, CRD_N_OPTIONS rows by crd_option_id; the first one, CRD_OPT_NONE, is empty. */
 const crd_option *crd_option_table(void);
+#define CRD_FORM_SIZE 64
+/** "-o, --output FILE", or "--draws N". */
+void crd_option_form(char out[CRD_FORM_SIZE], const crd_option *option);
+/** Writes "--optimizer sgd", or "-o" where a letter is enough; returns its length. */
+size_t crd_option_need_text(char *out, size_t size, const crd_option_need *need);
+/** Heading of a group. */
+const char *crd_option_group_title(crd_option_group group);
 
 #define CRD_OPTION_MAX_NUMBERS 16
 
@@ -188,12 +252,27 @@ typedef struct crd_options {
     int n_arguments;
 } crd_options;
 
-/** Parses argv[0 .. argc), the words behind the command's name, for the command of that bit.
+/** Parses argv[0 .. argc), the words after the command's name, for the command of that bit.
  * Options may stand anywhere before "--"; "--name value" and "--name=value" mean the same; the last
  * of a repeated option holds. `argv` is borrowed until crd_options_clear. Errors: CRD_ERR_USAGE:
  * unknown option (the nearest is named), missing or wrong value. Clear it in any case. */
 crd_status crd_options_parse(crd_options *out, unsigned command, int argc, char *const *argv);
 void crd_options_clear(crd_options *options);
+
+/** Checks what the table says of options that go together. Errors: CRD_ERR_USAGE: an option is
+ * given without one that it needs, or with one that it excludes, or a required one is not. */
+crd_status crd_options_check(const crd_options *options, unsigned command);
+
+/** A value after defaults. Which accessor fits an option is checked against the table by
+ * tests/lint/rooms.py. */
+int crd_opt_given(const crd_options *options, crd_option_id id);
+int crd_opt_flag(const crd_options *options, crd_option_id id);      /**< FLAG */
+int64_t crd_opt_int(const crd_options *options, crd_option_id id);   /**< INT64 */
+double crd_opt_number(const crd_options *options, crd_option_id id); /**< DOUBLE, DURATION in s */
+/** CHOICE: its place among the choices. */
+int crd_opt_choice(const crd_options *options, crd_option_id id);
+/** TEXT, CHOICE. NULL: not given and no default. */
+const char *crd_opt_text(const crd_options *options, crd_option_id id);
 
 /** Value of option `id` after defaults as text: what provenance records. NULL: not given and no
  * default. Lists are joined by blanks in `buffer`. */

@@ -15,7 +15,7 @@ crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store,
     int n = 0;
     const crd_option *table = crd_option_table();
     for (int id = 0; id < CRD_N_OPTIONS; id++) {
-        if (!(table[id].commands & cli->command->bit) || id == CRD_OPT_HELP)
+        if (!(table[id].commands & crd_command_bit(cli->command)) || id == CRD_OPT_HELP)
             continue;
         const char *value = crd_option_text(store->lists[id], sizeof store->lists[id], cli->options,
                                             (crd_option_id)id);

@@ -10,20 +10,6 @@
 #include "credence/version.h"
 #include "kernels/kernels.h"
 
-/** Options without a say in the result, or whose say is in a digest. */
-static int is_left_out(int id)
-{
-    static const crd_option_id free_ones[] = {
-        CRD_OPT_OUTPUT,     CRD_OPT_RESUME,       CRD_OPT_CHECKPOINT_INTERVAL,
-        CRD_OPT_MAX_TIME,   CRD_OPT_HANG_TIMEOUT, CRD_OPT_JSON,
-        CRD_OPT_QUIET,      CRD_OPT_HELP,         CRD_OPT_VALIDATE,
-        CRD_OPT_SHOW_DRAWS, CRD_OPT_CHECKPOINTS,  CRD_OPT_ALL_IMAGES};
-    for (size_t i = 0; i < sizeof free_ones / sizeof *free_ones; i++)
-        if ((int)free_ones[i] == id)
-            return 1;
-    return 0;
-}
-
 /** Value of an option such that equal values are equal texts (1e-3 is 0.001), and others are not. */
 static const char *plain_text(char *buffer, size_t size, const crd_options *options,
                               crd_option_id id)
@@ -88,7 +74,8 @@ crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, crd_
     crd_run_key_add(out, "git=%s", CRD_GIT_HASH);
     for (int id = 0; id < CRD_N_OPTIONS; id++) {
         const crd_option *option = &crd_option_table()[id];
-        if (!(option->commands & cli->command->bit) || is_left_out(id))
+        if (!(option->commands & crd_command_bit(cli->command)) ||
+            option->effect != CRD_EFFECT_RESULT)
             continue;
         crd_run_key_add(out, "--%s=%s", option->name,
                         plain_text(list, sizeof list, cli->options, (crd_option_id)id));

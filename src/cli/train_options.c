@@ -1,3 +1,5 @@
+/* The options of `train` as the engine takes them, and what a training must share with another to go
+ * on from its checkpoint. */
 #include "cli/train_options.h"
 
 #include <inttypes.h>
@@ -6,50 +8,6 @@
 #include <string.h>
 
 enum { MICRO_BATCH = 32 }; /* unless it is given */
-
-/** Options that mean something only with another one, or with certain values of it. */
-static const struct {
-    crd_option_id option, needed;
-    const char *values[3];
-} needs[] = {
-    {CRD_OPT_CALIBRATION_BETA, CRD_OPT_CALIBRATION, {NULL}},
-    {CRD_OPT_UNCERTAINTY_THRESHOLD, CRD_OPT_CALIBRATION, {NULL}},
-    {CRD_OPT_ERROR_THRESHOLD, CRD_OPT_CALIBRATION, {"eau", "eac"}},
-    {CRD_OPT_MOMENTUM, CRD_OPT_OPTIMIZER, {"sgd"}},
-    {CRD_OPT_NESTEROV, CRD_OPT_OPTIMIZER, {"sgd"}},
-    {CRD_OPT_GAMMA, CRD_OPT_SCHEDULER, {"exponential", "step", "multistep"}},
-    {CRD_OPT_STEP_SIZE, CRD_OPT_SCHEDULER, {"step"}},
-    {CRD_OPT_MILESTONES, CRD_OPT_SCHEDULER, {"multistep"}},
-    {CRD_OPT_T_MAX, CRD_OPT_SCHEDULER, {"cosine"}},
-};
-
-static crd_status check_needs(const crd_option_value *values)
-{
-    const crd_option *table = crd_option_table();
-    static const crd_option_id of_draws[] = {CRD_OPT_TRAIN_DRAWS, CRD_OPT_TYPE, CRD_OPT_KL,
-                                             CRD_OPT_KL_WEIGHT, CRD_OPT_KL_ANNEAL};
-    if (!values[CRD_OPT_OUTPUT].given)
-        return CRD_FAIL(CRD_ERR_USAGE, "train needs -o FILE");
-    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
-        const char *text = values[needs[i].needed].text;
-        if (!values[needs[i].option].given)
-            continue;
-        if (text == NULL)
-            return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --%s",
-                            table[needs[i].option].name, table[needs[i].needed].name);
-        int fits = needs[i].values[0] == NULL;
-        for (int k = 0; k < 3 && needs[i].values[k] != NULL; k++)
-            fits |= strcmp(text, needs[i].values[k]) == 0;
-        if (!fits)
-            return CRD_FAIL(CRD_ERR_USAGE, "--%s has no meaning with --%s %s",
-                            table[needs[i].option].name, table[needs[i].needed].name, text);
-    }
-    for (size_t i = 0; i < sizeof of_draws / sizeof *of_draws; i++)
-        if (values[of_draws[i]].given && values[CRD_OPT_TRAIN_MEAN].integer)
-            return CRD_FAIL(CRD_ERR_USAGE, "--mean makes no draws: --%s has no meaning",
-                            table[of_draws[i]].name);
-    return CRD_OK;
-}
 
 static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_value *values)
 {
@@ -90,8 +48,6 @@ static crd_status make_calibration(crd_train_options *out, const crd_option_valu
     const char *name = values[CRD_OPT_CALIBRATION].text;
     if (name == NULL)
         return CRD_OK;
-    if (!values[CRD_OPT_UNCERTAINTY_THRESHOLD].given)
-        return CRD_FAIL(CRD_ERR_USAGE, "--calibration %s needs --uncertainty-threshold", name);
     if (strcmp(name, "avuc") != 0 && !values[CRD_OPT_ERROR_THRESHOLD].given)
         return CRD_FAIL(CRD_ERR_USAGE, "--calibration %s needs --error-threshold", name);
     snprintf(out->calibration, sizeof out->calibration, "%s", name);
@@ -115,11 +71,10 @@ static int has_validation(const crd_option_value *values)
     return values[CRD_OPT_VALIDATE].given || values[CRD_OPT_VALIDATE_SHARE].given;
 }
 
+/** A need of one or the other, which the table of options cannot say. */
 static crd_status check_validation(const crd_option_value *values)
 {
     static const crd_option_id of_validation[] = {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE_DRAWS};
-    if (values[CRD_OPT_VALIDATE].given && values[CRD_OPT_VALIDATE_SHARE].given)
-        return CRD_FAIL(CRD_ERR_USAGE, "--validate and --validate-share exclude each other");
     for (size_t i = 0; i < sizeof of_validation / sizeof *of_validation; i++)
         if (values[of_validation[i]].given && !has_validation(values))
             return CRD_FAIL(CRD_ERR_USAGE,
@@ -146,14 +101,13 @@ crd_status crd_train_options_make(crd_train_options *out, const crd_options *opt
     crd_status status = CRD_OK;
     const crd_option_value *values = options->values;
     int is_sum = strcmp(values[CRD_OPT_KL].text, "sum") == 0;
-    CRD_TRY(check_needs(values));
     CRD_TRY(check_validation(values));
     CRD_TRY(check_checkpoints(values));
     *out = (crd_train_options){
         .gradient = {.seed = (uint64_t)values[CRD_OPT_SEED].integer,
                      .micro_batch = micro_batch(values),
                      .batch_norm_train = strcmp(values[CRD_OPT_BATCH_NORM].text, "train") == 0,
-                     .mean = values[CRD_OPT_TRAIN_MEAN].integer != 0},
+                     .mean = values[CRD_OPT_TRAIN_DETERMINISTIC].integer != 0},
         .n_images = n_images,
         .batch_size = values[CRD_OPT_BATCH_SIZE].integer,
         .n_draws = values[CRD_OPT_TRAIN_DRAWS].integer,

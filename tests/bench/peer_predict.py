@@ -52,7 +52,7 @@ def run_peers(options, estimator, batch):
 
 def run_bench(options, estimator, batch):
     block = {1: 8, 8: 8}.get(batch, 4)
-    words = [options.program, "bench", "--arch", options.arch, "--type", estimator, "--batch", batch, "--precision", options.precision,
+    words = [options.program, "bench", "--arch", options.arch, "--estimator", estimator, "--batch", batch, "--precision", options.precision,
              "--repeats", 3, "--draws",
              block * max(1, int(options.seconds / 3 * 400 / (20 * batch) / block)), "--draw-block", block, "--json"]
     done = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True)
@@ -66,7 +66,7 @@ def run_ranks(options, estimator, batch, files):
     few = 16
     for draws in (few, few + 8 * max(2, int(options.seconds * 50 / batch / 8))):
         words = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", options.ranks, options.program, "predict",
-                 files["posterior"], files[batch], "--type", estimator, "--precision", options.precision,
+                 files["posterior"], files[batch], "--estimator", estimator, "--precision", options.precision,
                  "--batch", batch, "--draws", draws, "--json", "--quiet"]
         done = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True)
         seconds.append((draws, json.loads(done.stdout)["seconds"]))

@@ -57,4 +57,4 @@ with tempfile.TemporaryDirectory() as name:
     run("convert", "--arch", "resnet18", "--moped", "--moped-delta", "0.1", "-o", random)
     for title, source in (("quickstart", DATA / "quickstart.h5"), ("resnet18", random)):
         compare(f"{title}, {DRAWS} draws", place, source, "--draws", DRAWS)
-        compare(f"{title}, mean network", place, source, "--mean")
+        compare(f"{title}, mean network", place, source, "--deterministic")

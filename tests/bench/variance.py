@@ -36,8 +36,8 @@ def show(what, gain):
 
 
 def antithetic(folder, estimator):
-    cost, plain = predict(folder / "plain.h5", DATA / "quickstart.h5", "--type", estimator)
-    paired_cost, paired = predict(folder / "paired.h5", DATA / "quickstart.h5", "--type", estimator, "--antithetic")
+    cost, plain = predict(folder / "plain.h5", DATA / "quickstart.h5", "--estimator", estimator)
+    paired_cost, paired = predict(folder / "paired.h5", DATA / "quickstart.h5", "--estimator", estimator, "--antithetic")
     top = plain["predictive_top/top_class"][DOUBTFUL, 0]
     rows = numpy.arange(len(top))
     print(f"{estimator}: {DRAWS} draws, {cost:.1f} s; antithetic {paired_cost:.1f} s")
@@ -53,7 +53,7 @@ def common_numbers(folder):
     """Difference of the top class's probability under two posteriors: sigma 5 % and 4 % of the weights."""
     other = folder / "other.h5"
     seconds_of("convert", "--arch", "cifar_resnet8", "--weights", DATA / "quickstart_weights.pth", "--moped",
-               "--moped-delta", "0.04", "--crop", "28", "--mean", "0.2860", "--sd", "0.3530", "-o", other)
+               "--moped-delta", "0.04", "--crop", "28", "--channel-mean", "0.2860", "--channel-sd", "0.3530", "-o", other)
     _, first = predict(folder / "first.h5", DATA / "quickstart.h5", "--save-draws", "--batch", "10")
     _, second = predict(folder / "second.h5", other, "--save-draws", "--batch", "10")
     top = first["predictive_top/top_class"][DOUBTFUL, 0]

@@ -33,8 +33,8 @@ class Adaptive(program.Case):
     def test_antithetic_pairs(self):
         options = ("--draws", 24, "--draw-block", 6, "--save-draws")
         for estimator in ("reparameterization", "flipout"):
-            paired = self.predict("p.h5", *options, "--antithetic", "--type", estimator)
-            plain = self.predict("q.h5", *options, "--type", estimator)
+            paired = self.predict("p.h5", *options, "--antithetic", "--estimator", estimator)
+            plain = self.predict("q.h5", *options, "--estimator", estimator)
             with h5py.File(paired) as p, h5py.File(plain) as q:
                 logits, others = p["predictions/logits"][0], q["predictions/logits"][0]
                 self.assertTrue((logits[0::2] == others[0::2]).all())
@@ -61,7 +61,7 @@ class Adaptive(program.Case):
                        "--draws", 33, "-o", "out.h5", ranks=ranks)
         self.fails(USAGE, ["--draw-block must be even, not 5"], "predict", self.posterior, IMAGES, "--antithetic",
                    "--draw-block", 5, "-o", "out.h5")
-        self.fails(USAGE, ["--mean", "--antithetic"], "predict", self.posterior, IMAGES, "--antithetic", "--mean")
+        self.fails(USAGE, ["--deterministic", "--antithetic"], "predict", self.posterior, IMAGES, "--antithetic", "--deterministic")
 
     def test_half_widths(self):
         wide = self.predict("p.h5", "--draws", 64)
@@ -131,7 +131,7 @@ class Adaptive(program.Case):
         predict = ("predict", self.posterior, IMAGES, "--until-mcse", 0.01, "-o", "out.h5")
         for ranks in (1, 3):
             self.fails(USAGE, ["--until-mcse", "--save-draws"], *predict, "--save-draws", ranks=ranks)
-        self.fails(USAGE, ["--until-mcse", "--mean"], *predict, "--mean")
+        self.fails(USAGE, ["--until-mcse", "--deterministic"], *predict, "--deterministic")
         self.fails(USAGE, ["--min-draws: 50 is more than --draws 40"], *predict, "--draws", 40, "--min-draws", 50)
         self.fails(USAGE, ["--min-draws", "--until-mcse"], "predict", self.posterior, IMAGES, "--min-draws", 50)
 

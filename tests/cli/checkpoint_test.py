@@ -107,7 +107,7 @@ class Checkpoint(program.Case):
     def test_other_runs_are_refused_by_name(self):
         self.stop("--max-time", "0.001s")
         for words, options in ((["--draws", "96", "170"], ("--draws", 170)), (["--seed", "0", "3"], ("--seed", 3)),
-                               (["--type", "default", "flipout"], ("--type", "flipout")), (["--batch", "8", "4"], ("--batch", 4)),
+                               (["--estimator", "default", "flipout"], ("--estimator", "flipout")), (["--batch", "8", "4"], ("--batch", 4)),
                                (["--precision", "fp32", "bf16"], ("--precision", "bf16")),
                                (["images", "20", "21"], (IMAGES / "00_t-shirt_top.jpg",))):
             for ranks in (1, 2) if words[0] == "--draws" else (1,):

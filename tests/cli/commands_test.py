@@ -73,7 +73,7 @@ class Commands(program.Case):
         self.succeed("convert", "--weights", self.posterior, "--moped", "--moped-delta", "0.05", "-o", "again.h5")
         self.assertEqual(self.succeed("inspect", "again.h5", "--datasets"),
                          self.succeed("inspect", self.posterior, "--datasets"))
-        self.succeed("convert", "--weights", self.posterior, "--moped", "--mean", "0.5", "--crop", 32, "-o", "other.h5")
+        self.succeed("convert", "--weights", self.posterior, "--moped", "--channel-mean", "0.5", "--crop", 32, "-o", "other.h5")
         self.assertIn("crop 32; mean 0.5, sd 0.353", self.succeed("inspect", "other.h5"))
 
     def test_convert_keeps_the_rest_fixed(self):
@@ -170,16 +170,16 @@ class Commands(program.Case):
         self.assertRegex(shown[0], r"^draw 0: 0, T-shirt/top 99\.\d\d %$")
 
     def test_predict_mean_is_certain(self):
-        out = self.succeed("predict", self.posterior, SHIRT, "--mean")
+        out = self.succeed("predict", self.posterior, SHIRT, "--deterministic")
         self.assertIn("deterministic network", out)
         self.assertNotIn("±", out)
-        self.assertEqual(len(set(re.sub(r"\d+\.\d s", "", self.succeed("predict", self.posterior, SHIRT, "--mean",
+        self.assertEqual(len(set(re.sub(r"\d+\.\d s", "", self.succeed("predict", self.posterior, SHIRT, "--deterministic",
                                                                        "--seed", seed)) for seed in (1, 2))), 1)
 
     def test_estimators(self):
         answers = {}
         for name in ("reparameterization", "flipout", "flipout-pixel", "local-reparameterization"):
-            answer = json.loads(self.succeed("predict", self.posterior, IMAGES / "10_t-shirt_top.jpg", "--type", name,
+            answer = json.loads(self.succeed("predict", self.posterior, IMAGES / "10_t-shirt_top.jpg", "--estimator", name,
                                              "--json", "--draws", 64))
             self.assertEqual(answer["estimator"], name)
             answers[name] = answer["images"][0]["top"][0]["probs_mean"]
@@ -200,7 +200,7 @@ class Commands(program.Case):
         self.succeed("convert", "--arch", "cifar_resnet8", "--channels", 1, "--crop", 28, "--moped", "-o", "random.h5")
         for type_ in ("reparameterization", "flipout", "flipout-pixel", "local-reparameterization"):
             for batch in (1, 8):
-                self.succeed("predict", "random.h5", "spot.h5", "--draws", 4, "--type", type_, "--batch", batch)
+                self.succeed("predict", "random.h5", "spot.h5", "--draws", 4, "--estimator", type_, "--batch", batch)
 
     def test_answer_does_not_depend_on_ranks(self):
         alone = self.datasets()
@@ -357,7 +357,7 @@ class Commands(program.Case):
         self.assertAlmostEqual(found["predictive_entropy"]["value"], known.mean(), places=8)
         self.assertAlmostEqual(found["ood"]["predictive_entropy"]["auroc"]["value"],
                                (unknown[:, None] > known).mean(), places=8)
-        text = self.succeed("evaluate", self.posterior, images, "--mean")
+        text = self.succeed("evaluate", self.posterior, images, "--deterministic")
         self.assertRegex(text, r"40 images, 1 draw, .*\n  accuracy .* % ± ")
         self.assertNotIn("epistemic", text)
 

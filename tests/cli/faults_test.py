@@ -105,7 +105,7 @@ class Faults(program.Case):
     def test_evaluation(self):
         self.fails(INPUT, ["label"], "evaluate", self.posterior, SHIRT)
         self.fails(INPUT, ["none.h5"], "evaluate", "none.h5", DATA / "images")
-        self.fails(USAGE, ["--mean"], "evaluate", self.posterior, DATA / "images", "--mean", "--draws", 3, ranks=(1,))
+        self.fails(USAGE, ["--deterministic"], "evaluate", self.posterior, DATA / "images", "--deterministic", "--draws", 3, ranks=(1,))
         labelled = self.folder / "labelled.h5"
         with h5py.File(labelled, "w") as file:
             file["images"] = np.zeros((2, 1, 28, 28), np.uint8)
@@ -158,7 +158,7 @@ class Faults(program.Case):
         self.fails(INPUT, ["missing.h5"], "export", "missing.h5", "-o", "out.npz")
         self.fails(USAGE, ["--output"], "export", self.posterior)
         self.fails(IO, ["no_folder"], "export", self.posterior, "-o", self.folder / "no_folder" / "x")
-        self.fails(USAGE, ["--sd", "3", "1"], *convert, "--sd", "0.1,0.2,0.3", ranks=(1,))
+        self.fails(USAGE, ["--channel-sd", "3", "1"], *convert, "--channel-sd", "0.1,0.2,0.3", ranks=(1,))
 
     def test_pipes_and_devices_are_refused_wherever_a_file_is_named(self):
         """None is waited for and none is read: it would have no end."""
@@ -203,9 +203,9 @@ class Faults(program.Case):
         self.fails(USAGE, ["few"], "predict", self.posterior, ranks=(1,))
         self.fails(USAGE, ["many"], "inspect", "a", "b", ranks=(1,))
         self.fails(USAGE, ["--draws", "N"], "predict", self.posterior, SHIRT, "--draws", ranks=(1,))
-        self.fails(USAGE, ["--mean"], "predict", self.posterior, SHIRT, "--mean=1", ranks=(1,))
+        self.fails(USAGE, ["--deterministic"], "predict", self.posterior, SHIRT, "--deterministic=1", ranks=(1,))
         self.fails(USAGE, ["resnet17", "resnet18"], "convert", "--arch", "resnet17", "--weights", "x", "-o", "y")
-        self.fails(USAGE, ["--type", "flipout-pixel"], "predict", self.posterior, SHIRT, "--type", "flip", ranks=(1,))
+        self.fails(USAGE, ["--estimator", "flipout-pixel"], "predict", self.posterior, SHIRT, "--estimator", "flip", ranks=(1,))
         self.fails(USAGE, ["--output"], "convert", "--arch", "resnet18", ranks=(1,))
         self.fails(USAGE, ["--arch"], "convert", "-o", "y", ranks=(1,))
         self.fails(USAGE, ["lenet", "cifar_resnet8"], "convert", "--arch", "lenet", "--weights", self.posterior, "-o", "y",

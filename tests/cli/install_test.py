@@ -89,8 +89,10 @@ class Install(unittest.TestCase):
         for _, prefix in self.prefixes.items():
             names = {path.name for path in prefix.rglob("*") if path.is_file()}
             for name in ("credence", "predict.h", "version.h", "credence.pc", "credenceConfig.cmake", "LICENSE", "README.md",
-                         "FORMATS.md", "imagenet_classes.txt", "slurm.sh", "predict.sbatch", "train.sbatch", "study-array.sbatch"):
+                         "FORMATS.md", "imagenet_classes.txt", "slurm.sh", "predict.sbatch", "train.sbatch", "study-array.sbatch", "credence.1", "credence-predict.1", "_credence"):
                 self.assertIn(name, names)
+            for name in ("man/man1/credence.1", "bash-completion/completions/credence", "zsh/site-functions/_credence"):
+                self.assertTrue((prefix / "share" / name).is_file(), name)
 
     def test_what_the_readme_names_is_installed(self):
         """Below share/credence, or it is of the source tree, which README.md says."""

@@ -28,7 +28,7 @@ class Labels(program.Case):
         return folder
 
     def evaluate(self, names, ranks=1):
-        return run("evaluate", DATA / "quickstart.h5", self.folder_of(names), "--mean", "--json", ranks=ranks, folder=self.work)
+        return run("evaluate", DATA / "quickstart.h5", self.folder_of(names), "--deterministic", "--json", ranks=ranks, folder=self.work)
 
     def test_sub_folders_are_classes_by_name_or_by_number(self):
         names = [name.replace("/", "_") for name in CLASSES]
@@ -56,7 +56,7 @@ class Labels(program.Case):
 
     def test_predict_says_that_labels_are_not_recorded(self):
         folder = self.folder_of(["Trousers" if name == "Trouser" else name.replace("/", "_") for name in CLASSES])
-        result = run("predict", DATA / "quickstart.h5", folder, "--mean", "-o", "p.h5", folder=self.work)
+        result = run("predict", DATA / "quickstart.h5", folder, "--deterministic", "-o", "p.h5", folder=self.work)
         self.assertEqual(result.codes, [0])
         self.assertIn("warning: no labels are recorded: sub-folder 'Trousers'", result.err)
 
@@ -74,7 +74,7 @@ class Labels(program.Case):
         trained = run("train", "plain.h5", folder, "--epochs", 1, "-o", "new.h5", folder=self.work)
         self.assertEqual(trained.codes, [0], trained.err)
         self.assertIn("sorted order; 'kind 9', the last of 10, is class 9", trained.err)
-        self.assertIn("kind 9", run("predict", "new.h5", IMAGES[0], "--mean", "--topk", 10, folder=self.work).out)
+        self.assertIn("kind 9", run("predict", "new.h5", IMAGES[0], "--deterministic", "--topk", 10, folder=self.work).out)
         (folder / "kind 3").rename(folder / "kind3")
         result = run("evaluate", "new.h5", folder, folder=self.work)
         self.assertEqual(result.codes, [INPUT])
@@ -137,10 +137,10 @@ class Fit(program.Case):
     """What the transform does to images is said where a user may not expect it."""
 
     def said(self, posterior, *data, command="predict", ranks=1):
-        options = ("--mean",) if command != "preprocess" else ("-o", "t.h5")
+        options = ("--deterministic",) if command != "preprocess" else ("-o", "t.h5")
         result = run(command, posterior, *data, *options, ranks=ranks, folder=self.work)
         self.assertEqual(result.codes, [0] * ranks, result.err)
-        return result.err
+        return result.err.replace("credence: written to t.h5\n", "")
 
     def photograph(self, width, height, mode="RGB"):
         path = self.work / f"{width}x{height}{mode}.jpg"

@@ -87,7 +87,7 @@ def wait_for(condition, process=None):
 def convert(output, *options):
     """The quickstart's posterior."""
     return run("convert", "--arch", "cifar_resnet8", "--weights", DATA / "quickstart_weights.pth", "--moped",
-               "--moped-delta", "0.05", "--crop", "28", "--mean", "0.2860", "--sd", "0.3530", "--classes",
+               "--moped-delta", "0.05", "--crop", "28", "--channel-mean", "0.2860", "--channel-sd", "0.3530", "--classes",
                DATA / "fashion_mnist_classes.txt", *options, "-o", output)
 
 

@@ -258,7 +258,8 @@ class Train(program.Case):
                                 (["--uncertainty-threshold"], "--calibration", "avuc"),
                                 (["--error-threshold"], "--calibration", "eau", "--uncertainty-threshold", 1),
                                 (["--calibration"], "--calibration-beta", 2),
-                                (["--error-threshold", "avuc"], "--calibration", "avuc", "--error-threshold", 1),
+                                (["--error-threshold", "eau, eac"], "--calibration", "avuc", "--uncertainty-threshold", 1,
+                                 "--error-threshold", 1),
                                 (["cross-entropy"], "--calibration", "avuc", "--uncertainty-threshold", 1, "--loss",
                                  "mse-distill")):
             self.fails(USAGE, words, self.posterior, labelled, *options)
@@ -271,7 +272,7 @@ class Train(program.Case):
     def test_regression(self):
         values, narrow = self.folder / "values.h5", self.folder / "narrow.h5"
         # The untrained network: data term and validation are the same figure, found on two ways.
-        still = ["--mean", "--lr", 0, "--epochs", 1, "--batch-norm", "eval", "--micro-batch", 7]
+        still = ["--deterministic", "--lr", 0, "--epochs", 1, "--batch-norm", "eval", "--micro-batch", 7]
         for loss, data, figure in (("mse", values, "validation_mse"), ("gaussian-nll", narrow, "validation_nll")):
             epoch, = self.history(data, "--validate", data, "--loss", loss, *still)
             self.assertAlmostEqual(epoch["data_term"] / epoch[figure], 1, 5)
@@ -346,7 +347,7 @@ class Train(program.Case):
 
     def test_no_divergence_where_there_is_none(self):
         self.assertIn("nats at temperature 1", self.train("k.h5").out)
-        for options in (("--kl-weight", 0), ("--mean",)):
+        for options in (("--kl-weight", 0), ("--deterministic",)):
             result = run("train", self.posterior, self.folder / "labelled.h5", "--epochs", 1, *options, "-o", "k.h5",
                          folder=self.work)
             self.assertEqual(result.codes, [0], result.err)
@@ -356,7 +357,7 @@ class Train(program.Case):
 
     def test_share_is_held_out_by_the_seed(self):
         """What is trained on and what is held out are all images: their figures at fixed weights add up to the whole's."""
-        still = [self.posterior, self.folder / "labelled.h5", "--mean", "--lr", 0, "--epochs", 1, "--batch-norm", "eval",
+        still = [self.posterior, self.folder / "labelled.h5", "--deterministic", "--lr", 0, "--epochs", 1, "--batch-norm", "eval",
                  "--micro-batch", 8, "--batch-size", 8, "-o", "s.h5", "--json"]
 
         def epoch(*options, ranks=1):
@@ -437,7 +438,7 @@ class Train(program.Case):
         result = run("train", self.posterior, DATA / "images" / "00_t-shirt_top.jpg", "--loss", "mse-distill", "--kl-weight",
                      0, "--batch-norm", "eval", "--epochs", 2, "-o", "distilled.h5", folder=self.work)
         self.assertEqual(result.codes, [0], result.err)
-        result = run("train", self.posterior, self.folder / "labelled.h5", "--mean", "--epochs", 1, "--optimizer", "sgd",
+        result = run("train", self.posterior, self.folder / "labelled.h5", "--deterministic", "--epochs", 1, "--optimizer", "sgd",
                      "--momentum", "0.9", "--scheduler", "cosine", "-o", "mean.h5", folder=self.work)
         self.assertEqual(result.codes, [0], result.err)
 

@@ -48,7 +48,7 @@ class Words(program.Case):
         counts = np.bincount([image["top"][0]["class"] for image in found], minlength=10)
         self.assertIn(f" in {counts.max()}", short[23])
         self.assertRegex(short[24], "^130 images, 10 draws, 1 rank")
-        self.assertEqual(len(self.succeed("predict", self.posterior, self.images(100), "--mean").splitlines()), 102)
+        self.assertEqual(len(self.succeed("predict", self.posterior, self.images(100), "--deterministic").splitlines()), 102)
 
     def test_an_error_from_few_draws_is_remarked(self):
         for draws, text in ((2, "± comes from 2 draws only: it is itself uncertain by about 71 %"), (9, "about 25 %"), (10, None)):
@@ -72,14 +72,14 @@ class Words(program.Case):
     def test_numbers_are_read_whole(self):
         convert = ("convert", "--arch", "lenet", "--moped", "-o", "new.h5")
         zeros = "0.5" + 60 * "0"
-        self.assertEqual(run(*convert, "--mean", zeros, folder=self.work).codes, [0])
-        self.fails(USAGE, "is too long for a number", *convert, "--mean", zeros + " garbage")
-        self.fails(USAGE, "is too long for a number", *convert, "--mean", "0.5,0." + 70 * "5" + ",0.5", ranks=(1,))
+        self.assertEqual(run(*convert, "--channel-mean", zeros, folder=self.work).codes, [0])
+        self.fails(USAGE, "is too long for a number", *convert, "--channel-mean", zeros + " garbage")
+        self.fails(USAGE, "is too long for a number", *convert, "--channel-mean", "0.5,0." + 70 * "5" + ",0.5", ranks=(1,))
         self.fails(USAGE, "is not a duration", "train", self.posterior, "x", "-o", "y.h5", "--max-time", 70 * "0" + "1s")
-        self.fails(USAGE, "'garbage' is not a number", *convert, "--mean", "0.5,garbage", ranks=(1,))
+        self.fails(USAGE, "'garbage' is not a number", *convert, "--channel-mean", "0.5,garbage", ranks=(1,))
 
     def test_numbers_of_a_list_stand_in_one_word(self):
-        self.fails(USAGE, "--mean 0.5,0.5", "convert", "--arch", "resnet18", "--mean", "0.5", "0.5", "0.5", "-o", "new.h5")
+        self.fails(USAGE, "--channel-mean 0.5,0.5", "convert", "--arch", "resnet18", "--channel-mean", "0.5", "0.5", "0.5", "-o", "new.h5")
         self.fails(USAGE, "--ranks 1,2", "plan", self.posterior, SHIRT, "--ranks", "1", "2", ranks=(1,))
 
     def test_arguments_in_the_wrong_order(self):
@@ -93,9 +93,9 @@ class Words(program.Case):
                    self.posterior, data)
 
     def test_spellings_of_bayesian_torch(self):
-        self.succeed("convert", "--weights", self.posterior, "--moped", "--type", "Flipout", "-o", "flipout.h5")
+        self.succeed("convert", "--weights", self.posterior, "--moped", "--estimator", "Flipout", "-o", "flipout.h5")
         self.assertIn("flipout", self.succeed("inspect", "flipout.h5"))
-        same = [json.loads(self.succeed("predict", "flipout.h5", SHIRT, "--type", name, "--draws", 3, "--json"))["images"]
+        same = [json.loads(self.succeed("predict", "flipout.h5", SHIRT, "--estimator", name, "--draws", 3, "--json"))["images"]
                 for name in ("Reparameterization", "reparameterization")]
         self.assertEqual(*same)
         self.assertNotEqual(same[0], json.loads(self.succeed("predict", "flipout.h5", SHIRT, "--draws", 3, "--json"))["images"])

@@ -4,6 +4,7 @@ import pathlib
 import signal
 import stat
 import subprocess
+import sys
 
 import program
 
@@ -103,6 +104,18 @@ class Hosts:
         names = list(map(self.namespace, NAMES))
         call("ip", "-n", names[0], "link", "set", "cable", "up")
         program.wait_for(lambda: all(" UP " in call("ip", "-n", name, "-br", "link", "show", "cable") for name in names))
+        # An address that nobody answered for counts as unreachable for a while.
+        program.wait_for(lambda: all(self.reaches(name, i) for i, name in zip((2, 1), names)))
+
+    @staticmethod
+    def reaches(name, i):
+        """Does the host hear from the i-th one? A refused connection is an answer."""
+        script = ("import socket, sys\n"
+                  "try:\n    socket.create_connection((sys.argv[1], 9), 1)\n"
+                  "except ConnectionRefusedError:\n    pass\n"
+                  "except OSError:\n    sys.exit(1)\n")
+        done = subprocess.run(["ip", "netns", "exec", name, sys.executable, "-c", script, f"{NETWORK}.{i}"], check=False)
+        return done.returncode == 0
 
     def set_retries(self, n=15):
         """How often TCP sends again, with growing pauses, before it gives a connection up; Linux: 15, which are 15 minutes."""

@@ -211,6 +211,28 @@ def check_readme():
             fault(ROOT / "README.md", f"{command} -h does not show its usage")
 
 
+# What of a value may be read, by the type of the option.
+READ_AS = {"FLAG": {"integer", "crd_opt_flag"}, "INT64": {"integer", "crd_opt_int"}, "DOUBLE": {"number", "crd_opt_number"},
+           "DURATION": {"number", "crd_opt_number"}, "INT64S": {"numbers", "n_numbers"}, "DOUBLES": {"numbers", "n_numbers"},
+           "TEXT": {"text", "crd_opt_text"}, "TEXTS": {"texts", "n_texts"},
+           "CHOICE": {"integer", "text", "crd_opt_choice", "crd_opt_text"}}
+
+
+def check_option_types():
+    """No option is read as another type than the table gives it: the fields of a value would silently be 0."""
+    table = ROOT / "src/cli/option_table.c"
+    if not table.exists():
+        return
+    types = dict(re.findall(r"\[(CRD_OPT_\w+)\] = \{.*?\.type\s*=\s*CRD_OPTION_(\w+)", table.read_text(encoding="utf-8"), re.S))
+    for path in sorted((ROOT / "src/cli").glob("*.c")):
+        for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            reads = [(option, field) for option, field in re.findall(r"(CRD_OPT_\w+)(?:\]\.|\)->)(\w+)", text)]
+            reads += [(option, name) for name, option in re.findall(r"(crd_opt_(?!given)\w+)\([^()]*?(CRD_OPT_\w+)\)", text)]
+            for option, field in reads:
+                if field != "given" and field not in READ_AS[types[option]]:
+                    fault(path, f"{option} is a {types[option]}, and not read by {field}", line)
+
+
 def check_limits():
     """No test has a time limit of its own: each would be too short on some machine. See tests/CMakeLists.txt and program.py."""
     for path in sorted((ROOT / "tests").rglob("*")):
@@ -223,8 +245,8 @@ def check_limits():
                 fault(path, "a time limit of its own", line)
 
 
-for check in (check_includes, check_calls, check_operators, check_private_headers, check_names, check_documented, check_headers_alone, check_text, check_limits,
-              check_readme):
+for check in (check_includes, check_calls, check_operators, check_private_headers, check_names, check_documented,
+              check_headers_alone, check_text, check_limits, check_option_types, check_readme):
     check()
 print("\n".join(faults) if faults else "no fault found")
 sys.exit(1 if faults else 0)

@@ -36,7 +36,7 @@ N_SIGMA, MAX_CHI_SQUARE = 4.0, 2.0  # 40 epochs: the mean chi-square has an sd o
 class Quickstart:
     """The small network that comes with Credence, and one of its images."""
     arch = "cifar_resnet8"
-    options = ("--crop", 28, "--mean", 0.2860, "--sd", 0.3530)
+    options = ("--crop", 28, "--channel-mean", 0.2860, "--channel-sd", 0.3530)
     image = ROOT / "data" / "images" / "13_shirt.jpg"
     weights = ROOT / "data" / "quickstart_weights.pth"
 

@@ -111,9 +111,9 @@ def check_resnets(session, archs):
     x = imagenet_batch(session.images)
     for arch in archs:
         net = random_resnet.make(arch, seed=1)
-        # One Bayesian layer keeps the file small; --mean uses mu only.
+        # One Bayesian layer keeps the file small; --deterministic uses mu only.
         posterior = session.convert(arch, net.state_dict(), "--moped", "--bayesian", "fc")
-        session.check_logits(f"{arch}: deterministic logits", session.logits(posterior, session.images, "--mean")[0],
+        session.check_logits(f"{arch}: deterministic logits", session.logits(posterior, session.images, "--deterministic")[0],
                              forward(net, x))
         posterior.unlink()
 
@@ -207,8 +207,8 @@ def check_statistics(session, _, n_draws=2000, delta=0.2):
     pixels = np.stack([np.asarray(Image.open(path), np.float32) for path in images])
     x = (torch.from_numpy(pixels)[:, None] / 255 - make_quickstart.MEAN) / make_quickstart.SD
     state = clone(make_quickstart.load_net())
-    posterior = session.convert("cifar_resnet8", state, "--moped", "--moped-delta", delta, "--crop", 28, "--mean",
-                                make_quickstart.MEAN, "--sd", make_quickstart.SD)
+    posterior = session.convert("cifar_resnet8", state, "--moped", "--moped-delta", delta, "--crop", 28, "--channel-mean",
+                                make_quickstart.MEAN, "--channel-sd", make_quickstart.SD)
     cases = (("reparameterization", "Reparameterization", None), ("flipout-pixel", "Flipout", None),
              ("flipout", "Flipout", make_bayes.channel_signs))
     for estimator, kind, patch in cases:
@@ -216,7 +216,7 @@ def check_statistics(session, _, n_draws=2000, delta=0.2):
         net = make_bayes.convert(make_quickstart.CifarResNet8, state, moped_delta=delta, type=kind)
         with patch() if patch else torch.no_grad():
             theirs = torch.stack([forward(net, x) for _ in range(n_draws)])
-        ours = session.logits(posterior, images, "--draws", n_draws, "--type", estimator, "--seed", 8)
+        ours = session.logits(posterior, images, "--draws", n_draws, "--estimator", estimator, "--seed", 8)
         for name, (a, a_se), (b, b_se) in zip(("means", "sds"), moments(ours), moments(theirs)):
             z = (a - b).abs() / (a_se**2 + b_se**2).sqrt()
             session.check(f"quickstart network, {estimator}: largest of {z.numel()} deviations of {name} over "
