@@ -68,9 +68,7 @@ const char *crd_network_op_kind(const crd_network *network, int64_t op);
 const crd_shape *crd_network_op_shape(const crd_network *network, int64_t op);
 /** 1 if the op has a parameter that can have a posterior. */
 int crd_network_op_may_be_random(const crd_network *network, int64_t op);
-/** 1 if the op differs from draw to draw without random parameters: MC dropout. */
-int crd_network_op_is_stochastic(const crd_network *network, int64_t op);
-/** 1 if any op is so. */
+/** 1 if any op differs from draw to draw without random parameters: MC dropout. */
 int crd_network_is_stochastic(const crd_network *network);
 
 /** First parameter of an op, its weight where it has one; -1: none. */

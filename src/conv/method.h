@@ -100,14 +100,10 @@ const float *crd_conv_panel_rows(float *room, const crd_conv *conv, const crd_co
                                  int64_t group, int64_t panel);
 void crd_conv_turn_rows(float *out, float *room, const float *rows, const crd_conv *conv,
                         int64_t panel, int64_t first, int64_t n);
-
-/** Both at once: a whole panel. */
-void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const crd_conv_args *args,
-                         int64_t group, int64_t panel);
 int64_t crd_conv_panel_room(const crd_conv *conv);
 
-/** The same in words of a format, [word of channels][kernel pixel][16]; channels that a last word
- * lacks are 0. `room` has crd_conv_words_room floats. */
+/** A whole panel in words of a format, [word of channels][kernel pixel][16]; channels that a last
+ * word lacks are 0. `room` has crd_conv_words_room floats. */
 void crd_conv_make_words(void *out, float *room, const crd_conv *conv, const crd_format *format,
                          const crd_conv_args *args, int64_t group, int64_t panel);
 int64_t crd_conv_words_room(const crd_conv *conv, const crd_format *format);

@@ -97,8 +97,8 @@ void crd_conv_turn_rows(float *out, float *room, const float *rows, const crd_co
                                       n * kernel_pixels(conv), n_lanes);
 }
 
-void crd_conv_make_panel(float *out, float *room, const crd_conv *conv, const crd_conv_args *args,
-                         int64_t group, int64_t panel)
+static void make_panel(float *out, float *room, const crd_conv *conv, const crd_conv_args *args,
+                       int64_t group, int64_t panel)
 {
     const float *rows = crd_conv_panel_rows(room, conv, args, group, panel);
     crd_conv_turn_rows(out, room, rows, conv, panel, 0, conv->n_in);
@@ -114,7 +114,7 @@ void crd_conv_make_words(void *out, float *room, const crd_conv *conv, const crd
                          const crd_conv_args *args, int64_t group, int64_t panel)
 {
     if (format->round == NULL) {
-        crd_conv_make_panel(out, room, conv, args, group, panel);
+        make_panel(out, room, conv, args, group, panel);
         return;
     }
     uint32_t *words = out;

@@ -263,11 +263,6 @@ int crd_network_op_may_be_random(const crd_network *network, int64_t op)
     return crd_op_may_be_random(&network->ops[op]);
 }
 
-int crd_network_op_is_stochastic(const crd_network *network, int64_t op)
-{
-    return crd_op_is_stochastic(&network->ops[op]);
-}
-
 int crd_network_is_stochastic(const crd_network *network)
 {
     for (int64_t i = 0; i < network->n_ops; i++)

@@ -182,8 +182,6 @@ struct crd_op {
 const crd_op *crd_op_find(const char *name);
 /** The one that is a graph's input; not in the registry. */
 extern const crd_op crd_op_input;
-/** All others, in the order of the registry; NULL beyond. */
-const crd_op *crd_op_get(int64_t i);
 
 /** Fills op->attrs, which it allocates, from a list by name (NULL: empty) and the fallbacks, and
  * checks all. Errors: CRD_ERR_INPUT naming op and attribute: unknown, missing, of another type, out

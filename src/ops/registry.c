@@ -38,11 +38,6 @@ OPERATORS(DECLARE)
 static const crd_op *const operators[] = {OPERATORS(ENTER)};
 enum { N_OPERATORS = sizeof operators / sizeof *operators };
 
-const crd_op *crd_op_get(int64_t i)
-{
-    return i >= 0 && i < N_OPERATORS ? operators[i] : NULL;
-}
-
 const crd_op *crd_op_find(const char *name)
 {
     for (int i = 0; i < N_OPERATORS; i++)

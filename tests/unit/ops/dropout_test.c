@@ -69,8 +69,8 @@ static void draws_are_masked(void **state)
     static float logits[DRAWS][IMAGES][PIXELS], again[DRAWS][IMAGES][PIXELS];
     crd_network *network = make_network(1);
     assert_true(crd_network_is_stochastic(network));
-    assert_int_equal(crd_network_op_is_stochastic(network, DROPOUT), 1);
-    assert_int_equal(crd_network_op_is_stochastic(network, DROPOUT + 1), 0);
+    assert_int_equal(crd_op_is_stochastic(&network->ops[DROPOUT]), 1);
+    assert_int_equal(crd_op_is_stochastic(&network->ops[DROPOUT + 1]), 0);
     run(logits[0][0], network, 0, FIRST, DRAWS, DRAWS);
     for (int64_t d = 0; d < DRAWS; d++)
         for (int64_t i = 0; i < IMAGES; i++)
