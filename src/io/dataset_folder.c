@@ -238,7 +238,10 @@ crd_status crd_source_open_file(crd_source **out, const char *path)
 {
     crd_status status = CRD_OK;
     file_list *list = NULL;
+    int fd = -1;
     *out = NULL;
+    CRD_TRY(crd_file_open(&fd, NULL, path, CRD_IMAGE_MAX_FILE_BYTES)); /* before hours of work */
+    close(fd);
     CRD_TRY(create(&list));
     CRD_TRY(add_image(list, path, -1));
     crd_free(list->source.labels);
