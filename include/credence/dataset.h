@@ -57,6 +57,8 @@ int crd_dataset_is_labelled(const crd_dataset *dataset);
 crd_status crd_dataset_match(int64_t *labels, crd_dataset *dataset, const char *const *class_names,
                              int64_t n_classes);
 
+/** 1 if every image has targets, as many of each. */
+int crd_dataset_has_targets(const crd_dataset *dataset);
 /** The values of image i, targets[n_values], which regression is to give; borrowed, finite. Only of data sets
  * that crd_dataset_check_targets accepts. */
 const float *crd_dataset_target(const crd_dataset *dataset, int64_t i);

@@ -54,19 +54,21 @@ crd_status crd_posterior_read(crd_posterior **out, const char *path);
 /** What a prediction file of a part of the draws says of the whole, besides the accumulators in its rows. */
 typedef struct crd_part_facts {
     int64_t first_draw, end_draw, all_draws; /**< draws first_draw .. end_draw - 1 of all_draws */
-    int64_t is_paired;                       /**< crd_summary.is_paired */
+    int64_t is_paired;                       /**< crd_reduction.is_paired */
     double confidence;                       /**< of the half-widths of the whole */
     const char *fingerprint;                 /**< KEY=VALUE lines that parts of one run share */
 } crd_part_facts;
 
 /** What a prediction file holds besides its rows. All borrowed. */
 typedef struct crd_prediction_meta {
-    int64_t n_images, n_classes, n_draws, n_top;
-    const char *const *image_names; /**< [n_images] */
-    const char *const *class_names; /**< [n_classes] or NULL: their numbers */
-    const int64_t *labels;          /**< [n_images] true classes (-1 unknown), or NULL: no labels */
-    const crd_part_facts *part;     /**< NULL: all draws */
-    int save_draws; /**< 1: the file also holds every draw's logits and probabilities */
+    const crd_reduction *reduction; /**< of the rows */
+    int64_t n_images, n_draws;
+    const char *const *image_names;  /**< [n_images] */
+    const char *const *output_names; /**< [outputs of a row]: class names, or NULL: their numbers */
+    const int64_t *labels;      /**< [n_images] true classes (-1 unknown), or NULL: no labels */
+    const float *targets;       /**< [n_images][outputs of a row] true values, or NULL: none */
+    const crd_part_facts *part; /**< NULL: all draws */
+    int save_draws; /**< 1: the file also holds what every draw says (crd_reduction_draw_fields) */
 } crd_prediction_meta;
 
 typedef struct crd_prediction_file crd_prediction_file;
@@ -78,10 +80,10 @@ crd_status crd_prediction_create(crd_prediction_file **out, const char *path,
 /** Writes the rows of summary as images [first_image, + summary->n_images). */
 crd_status crd_prediction_write_summary(crd_prediction_file *file, const crd_summary *summary,
                                         int64_t first_image);
-/** Writes draws: logits and probs are [n_draws][n_images][n_classes]. Only with meta.save_draws. */
-crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *logits,
-                                      const float *probs, int64_t first_draw, int64_t n_draws,
-                                      int64_t first_image, int64_t n_images);
+/** Writes draws from their outputs[n_draws][n_images][n_outputs]. Only with meta.save_draws. */
+crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *outputs,
+                                      int64_t first_draw, int64_t n_draws, int64_t first_image,
+                                      int64_t n_images);
 /** Writes checksums, seals, syncs and renames into place; frees `file` in any case. */
 crd_status crd_prediction_finish(crd_prediction_file *file);
 /** Gives up: removes the temporary file, frees. NULL is allowed. */
@@ -109,7 +111,7 @@ crd_status crd_prediction_keep(crd_prediction_file *file, const char *path,
                                const crd_predict_state *state, const char *fingerprint,
                                const crd_provenance *provenance);
 /** Reads such a state back; rows of finished images go to `rows`, in order, unless it is NULL. *state is empty (n_images 0) if there is no
- * checkpoint. `meta` is this run's: n_images, n_classes, n_top count. Generations, `fingerprint` and errors as
+ * checkpoint. `meta` is this run's: reduction and n_images count. Generations, `fingerprint` and errors as
  * crd_checkpoint_read, and those of `rows`. Clear the state. */
 typedef crd_status crd_prediction_rows(const crd_summary *summary, int64_t first_image,
                                        void *payload);

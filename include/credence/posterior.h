@@ -9,6 +9,7 @@
 
 #include "credence/image.h"
 #include "credence/network.h"
+#include "credence/outputs.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -65,13 +66,6 @@ typedef struct crd_conversion {
 /** dnn_to_bnn's usual values: prior N(0, 1) (as a mixture: pi 0.5, sigma2 exp(-6)), mu 0, rho -3, reparameterization, no MOPED, delta 0.5.
  */
 crd_conversion crd_conversion_defaults(void);
-
-/** What the outputs of the network are. */
-typedef enum crd_output_kind {
-    CRD_OUTPUT_LOGITS, /**< of classes */
-    CRD_OUTPUT_MEANS,  /**< regression: values, nothing known of their noise */
-    CRD_OUTPUT_NORMALS /**< regression: means of normal distributions, then as many log variances */
-} crd_output_kind;
 
 /** Names for files, NULL behind the last: "logits", "means", "normals". */
 const char *const *crd_output_kind_names(void);

@@ -31,15 +31,16 @@ const crd_model *crd_shared_model_view(const crd_shared_model *shared);
 
 typedef struct crd_predict_options {
     crd_sampler_options sampler; /**< estimator, seed, batch and draw_block (the shape of a unit) */
+    crd_output_kind outputs;     /**< the posterior's: says which reducer makes the rows */
     int64_t n_draws;             /**< 1 .. CRD_MAX_DRAWS; 1 with sampler.mean */
     int64_t first_draw;          /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
-    /** Stops images whose row is precise (crd_summary_is_precise) at a look; 0: every image gets n_draws. Looks:
+    /** Stops images whose crd_summary_error is below this at a look; 0: every image gets n_draws. Looks:
      * {min_draws, n_draws, sampler.draw_block}. A stopped image's row stays as it is; a batch of stopped images is
      * not computed any more. Not with want_draws or first_draw. */
     double until_mcse;
     int64_t min_draws;
-    double confidence; /**< of crd_summary.probs_half_width at all looks together, in [0, 1) */
-    int64_t n_top;     /**< classes in crd_summary.top_class */
+    double confidence; /**< of half-widths at all looks together, in [0, 1) */
+    int64_t n_top;     /**< classes in top_class */
     int keep_sums;     /**< 1: summaries hold their accumulators (crd_summary_keep_sums) */
     int want_draws;    /**< 1: the sink's draws() is called */
     int64_t n_images;
@@ -70,8 +71,8 @@ typedef struct crd_predict_source {
 typedef struct crd_predict_sink {
     /** Images [first_image, + summary->n_images), in order, all draws done. */
     crd_status (*summary)(const crd_summary *summary, int64_t first_image, void *payload);
-    /** logits[n_draws][n_images][n_classes] of a unit; between two checkpoints the units of a window come in order. */
-    crd_status (*draws)(const float *logits, int64_t first_draw, int64_t n_draws,
+    /** outputs[n_draws][n_images][n_outputs] of a unit; between two checkpoints the units of a window come in order. */
+    crd_status (*draws)(const float *outputs, int64_t first_draw, int64_t n_draws,
                         int64_t first_image, int64_t n_images, void *payload);
     /** Keeps the state. Draws and summaries before it have been handed on. An error is reported by the hook and does not end the
      * run. With this hook the run heeds options.checkpoint_s, max_time_s and crd_request_post on any rank. */

@@ -1,4 +1,4 @@
-/** What a prediction carries from unit to unit: what its checkpoint holds. Room: stats. */
+/** What a prediction carries from unit to unit: what its checkpoint holds. Room: reduce. */
 #ifndef CREDENCE_PREDICT_STATE_H
 #define CREDENCE_PREDICT_STATE_H
 
@@ -16,8 +16,8 @@ typedef struct crd_predict_state {
         n_blocks;               /**< draw blocks of the round in work; those before it are done */
     int64_t n_units;            /**< of the round */
     uint64_t *done;             /**< [(n_units + 63) / 64] unit i: bit i % 64 of word i / 64 */
-    int64_t *sums;              /**< [n_images][crd_accumulator_n_sums] over the draws done */
-    int64_t *maxima;            /**< [n_images][crd_accumulator_n_maxima] */
+    int64_t *sums;              /**< [n_images][crd_reduction_n_sums] over the draws done */
+    int64_t *maxima;            /**< [n_images][crd_reduction_n_maxima] */
     const crd_summary *summary; /**< the window's rows over the draws done; not read on resuming */
     int64_t n_units_done, n_units_all; /**< of the run; not read on resuming */
 } crd_predict_state;

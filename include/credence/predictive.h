@@ -1,19 +1,13 @@
-/** Predictive distributions: order-free accumulation over draws, and what is said of them with its error.
+/** Predictive distributions: what the outputs of many drawn networks say of an image, with its Monte Carlo error.
  *
- * A draw of an image gives probabilities p_c (softmax of its logits, in double), their entropy H and a vote.
- * These are accumulated as integers, so that sums over draws, ranks and restarts are exact in any order:
+ * A reducer makes them: it adds every draw's outputs to integers, and makes columns of figures of these. Integers are added and
+ * maximised exactly in any order, over draws, ranks and restarts, so the columns never depend on who computed
+ * what. Which reducer serves which outputs:
  *
- *   q = round(p * 2^36)   sums of up to 2^26 draws fit int64
- *   q^2, exactly          low 36 bits and the rest apart, each sum fits int64; so variances are exact
- *   round(H * 2^32)       H < 32: sums of up to 2^26 draws fit int64
- *   votes, draws          counts
+ *   classification   logits            probabilities, entropies, votes      src/reduce/classification.c
+ *   regression       means, normals    means, deviations, quantiles         src/reduce/regression.c
  *
- * Draw d belongs to group d % CRD_N_GROUPS; q, H and draws are summed by group, and the scatter between the groups
- * gives the Monte Carlo errors of what is no mean (entropy of the mean, mutual information).
- *
- * Antithetic draws 2k and 2k + 1 are a pair: not independent of each other, so only the pair's mean counts as one
- * observation. A pair belongs to group k % CRD_N_GROUPS, and (q_2k - q_2k+1)^2 is summed too, as q^2 is:
- * with it the variance of pair means is exact, sum (a + b)^2 = 2 sum a^2 + 2 sum b^2 - sum (a - b)^2. Room: stats.
+ * Each of these files describes its integers, and why none of them overflows. All functions: Collective: no. Room: reduce.
  */
 #ifndef CREDENCE_PREDICTIVE_H
 #define CREDENCE_PREDICTIVE_H
@@ -21,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "credence/outputs.h"
 #include "credence/status.h"
 
 #ifdef __cplusplus
@@ -29,35 +24,152 @@ extern "C" {
 
 /** Most draws of a run: what keeps every sum below 2^63. */
 #define CRD_MAX_DRAWS (INT64_C(1) << 26)
-/** Groups of draws. */
-#define CRD_N_GROUPS 32
+/** Most columns of a reducer. */
+#define CRD_MAX_FIELDS 32
+
+typedef struct crd_reducer crd_reducer;
+
+/** Axes of a field behind the images. The first two are the reducer's own; sums and maxima are what all have. */
+typedef enum crd_field_axis {
+    CRD_AXIS_NONE,
+    CRD_AXIS_OUTPUT, /**< what the network says: classes, values */
+    CRD_AXIS_DETAIL, /**< of classification the most probable classes, of regression quantiles */
+    CRD_AXIS_SUM,
+    CRD_AXIS_MAXIMUM,
+    CRD_N_AXES
+} crd_field_axis;
+
+/** A reducer with its sizes: what follows from a network's outputs and the options, equal on all ranks. */
+typedef struct crd_reduction {
+    const crd_reducer *reducer;
+    crd_output_kind outputs;
+    int64_t n_outputs;           /**< floats of a draw's output row */
+    int64_t extents[CRD_N_AXES]; /**< of the axes; CRD_AXIS_NONE: 1 */
+    int is_paired;               /**< draws 2k and 2k + 1 are an antithetic pair: one observation */
+    double miss; /**< probability that a half-width may be too small: crd_looks_miss */
+} crd_reduction;
+
+/** n_top: classes in top_class, cut to the number of classes. Single draws, miss 0.05. Errors: CRD_ERR_INPUT: outputs of that
+ * kind cannot be so many. */
+crd_status crd_reduction_init(crd_reduction *out, crd_output_kind outputs, int64_t n_outputs,
+                              int64_t n_top);
+/** "classification", ... Static. */
+const char *crd_reduction_name(const crd_reduction *reduction);
 
 /** Accumulator of one image: two flat arrays of int64, to be summed and maximised over ranks. */
-int64_t crd_accumulator_n_sums(int64_t n_classes);
-int64_t crd_accumulator_n_maxima(int64_t n_classes);
-/** Resets: sums to 0, maxima to "nothing seen". */
-void crd_accumulator_reset(int64_t *sums, int64_t *maxima, int64_t n_classes);
-/** Adds draw `draw` with its logits[n_classes]. Logits must be finite. Equal logits: the vote goes to the
- * lowest class. */
-void crd_accumulator_add(int64_t *sums, int64_t *maxima, const float *logits, int64_t n_classes,
-                         int64_t draw);
-/** Adds the antithetic draws 2 pair and 2 pair + 1. An accumulator takes pairs or single draws, not both. */
-void crd_accumulator_add_pair(int64_t *sums, int64_t *maxima, const float *first,
-                              const float *second, int64_t n_classes, int64_t pair);
-
+int64_t crd_reduction_n_sums(const crd_reduction *reduction);
+int64_t crd_reduction_n_maxima(const crd_reduction *reduction);
+/** Resets: sums to 0, maxima to "nothing seen" (INT64_MIN). */
+void crd_reduction_reset(const crd_reduction *reduction, int64_t *sums, int64_t *maxima);
+/** Adds draws first_draw .. + n_draws - 1 of the image: their output rows, finite, lie `step` floats apart. A pair is added as
+ * one: then n_draws and first_draw are even. */
+void crd_reduction_add(const crd_reduction *reduction, int64_t *sums, int64_t *maxima,
+                       const float *outputs, int64_t step, int64_t first_draw, int64_t n_draws);
 /** Draws added so far. */
-int64_t crd_accumulator_n_draws(const int64_t *sums, int64_t n_classes);
+int64_t crd_reduction_n_draws(const crd_reduction *reduction, const int64_t *sums);
 
-/** probs[n_classes] = softmax of logits[n_classes], evaluated in double. */
-void crd_softmax(float *probs, const float *logits, int64_t n_classes);
+/** Element types of fields. */
+typedef enum crd_field_type { CRD_FLOAT32, CRD_FLOAT64, CRD_INT64, CRD_BOOL8 } crd_field_type;
 
-/** What is said of a batch of images. Rows that were skipped, or of which no draw is there yet, hold NaN (votes and
- * top classes: -1, n_draws: 0). */
+/** One line a column: the table that files, JSON and reports are made from. Rows are images. */
+typedef struct crd_field {
+    const char *name; /**< of the dataset */
+    crd_field_type type;
+    crd_field_axis axes[2]; /**< of an image's elements; CRD_AXIS_NONE where there is none */
+    size_t offset;          /**< of its pointer in the reducer's rows: crd_class_rows, ... */
+    const char *units;      /**< "1", "nat"; NULL: that of the targets */
+    const char *long_name;  /**< one line */
+    const char *title;      /**< in tables for people; NULL: it stands in none */
+    const char *error;      /**< the field with its Monte Carlo error, or NULL */
+} crd_field;
+
+/** All fields of a reducer, in file order; *n gets their number. Static. */
+const crd_field *crd_reduction_fields(const crd_reduction *reduction, int *n);
+/** Elements of a field in a row: the product of its axes' extents. */
+int64_t crd_field_width(const crd_reduction *reduction, const crd_field *field);
+/** Name of an axis for files ("class"), NULL: the reducer has none. Static. */
+const char *crd_reduction_axis_name(const crd_reduction *reduction, crd_field_axis axis);
+/** 1 if CRD_AXIS_DETAIL ranks the outputs, as the most probable classes do. */
+int crd_reduction_is_ranked(const crd_reduction *reduction);
+/** The number that element i of an axis stands for (a quantile's probability); i itself where there is no other. */
+double crd_reduction_coordinate(const crd_reduction *reduction, crd_field_axis axis, int64_t i);
+/** 1 if the axis has coordinates of its own, which are no whole numbers. */
+int crd_reduction_has_coordinates(const crd_reduction *reduction, crd_field_axis axis);
+
+/** What is said of a batch of images. Rows that were skipped, or of which no draw is there yet, hold NaN (integers: -1,
+ * n_draws: 0). */
 typedef struct crd_summary {
+    crd_reduction reduction;
+    int64_t n_images;
+    int keeps_sums;                /**< 1: crd_summary_keep_sums */
+    void *columns[CRD_MAX_FIELDS]; /**< [image][axes...] in the order of the field table; owned */
+    /* Columns that all reducers have, once more: */
+    int64_t *n_draws; /**< draws behind the row */
+    int8_t *skipped;  /**< 1: the image could not be read */
+    int64_t *sums,
+        *maxima; /**< the row's accumulator, so that rows of other draws can be added; NULL unless kept */
+} crd_summary;
+
+/** Allocates the columns. Errors: out of memory. Clear it. */
+crd_status crd_summary_init(crd_summary *summary, const crd_reduction *reduction, int64_t n_images);
+/** Makes room for the accumulators of the rows: crd_summary_finish keeps them from now on. */
+crd_status crd_summary_keep_sums(crd_summary *summary);
+void crd_summary_clear(crd_summary *summary);
+
+/** Computes row `image` from an accumulator, over whichever draws it has seen. */
+void crd_summary_finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima);
+/** Marks row `image` as one of which no draw is there yet. */
+void crd_summary_miss(crd_summary *summary, int64_t image);
+/** Marks row `image` as skipped. */
+void crd_summary_skip(crd_summary *summary, int64_t image);
+/** What the stopping rule compares with its limit: classification: the largest standard error of the top classes'
+ * probabilities; regression: that of the means, each in units of its predictive deviation. NaN: it is not known yet; 0 of
+ * skipped rows. */
+double crd_summary_error(const crd_summary *summary, int64_t image);
+/** How much doubt there is about row `image`, which has draws: classification: the predictive entropy; regression: the largest
+ * predictive deviation of its values. */
+double crd_summary_doubt(const crd_summary *summary, int64_t image);
+/** Copies a row between summaries of one reduction; the accumulator only where both keep theirs. */
+void crd_summary_copy_row(crd_summary *to, int64_t to_row, const crd_summary *from, int64_t row);
+/** Elements of a field in a row of this summary; 0: the summary has no such field. */
+int64_t crd_summary_width(const crd_summary *summary, const crd_field *field);
+
+/** What is recorded of every single draw, beside its outputs. */
+typedef struct crd_draw_field {
+    const char *name, *units, *long_name;
+    unsigned outputs; /**< kinds of outputs that it is of: bits 1 << crd_output_kind */
+} crd_draw_field;
+/** Static; *n gets their number. Each is a float an element of CRD_AXIS_OUTPUT. */
+const crd_draw_field *crd_reduction_draw_fields(const crd_reduction *reduction, int *n);
+/** values[extents[CRD_AXIS_OUTPUT]] of draw field `field`, of one output row. */
+void crd_reduction_describe_draw(float *values, const crd_reduction *reduction, int field,
+                                 const float *outputs);
+
+/** What an image is in truth. */
+typedef struct crd_truth {
+    int64_t label;        /**< classification */
+    const float *targets; /**< regression: [values] */
+} crd_truth;
+
+/** Mean over images of how good their rows are, with its standard error over images, which says nothing of the draws. */
+typedef struct crd_figure {
+    const char *key, *title; /**< for JSON, and for people; static */
+    const char *units;       /**< "%": a share; NULL: that of the targets */
+    double value, se;        /**< NaN without images, or where the reducer cannot tell */
+} crd_figure;
+
+/** Integers of the figures, which add up in any order. 0: the reducer has no figures. */
+int64_t crd_reduction_n_scores(const crd_reduction *reduction);
+/** Adds image `image` of a summary that keeps its sums. */
+void crd_reduction_judge(int64_t *scores, const crd_summary *summary, int64_t image,
+                         const crd_truth *truth);
+/** Figures from finished scores; returns their number, at most CRD_MAX_FIELDS. */
+int crd_reduction_figures(crd_figure out[CRD_MAX_FIELDS], const crd_reduction *reduction,
+                          const int64_t *scores);
+
+/** Rows of classification: pointers into a summary, as long as it lives. Entropies in nats. */
+typedef struct crd_class_rows {
     int64_t n_images, n_classes, n_top;
-    int64_t n_sums, n_maxima; /**< of an image; 0 unless crd_summary_keep_sums */
-    int is_paired;            /**< the draws are antithetic pairs */
-    double miss; /**< probability that probs_half_width may be too small: crd_looks_miss */
     /* [image][class] */
     float *probs_mean; /**< predictive distribution: mean of the draws' probabilities */
     float *probs_sd;   /**< standard deviation over draws (n - 1); NaN for one draw */
@@ -66,7 +178,7 @@ typedef struct crd_summary {
     float *probs_half_width;      /**< crd_half_width of probs_mean */
     float *probs_min, *probs_max; /**< smallest and largest draw */
     int64_t *votes;               /**< draws in which the class has the largest probability */
-    /* [image], nats */
+    /* [image] */
     double *predictive_entropy; /**< H(mean p), plug-in: biased low by finite n_draws */
     double
         *predictive_entropy_debiased; /**< + sum_c Var(p_c) / (2 n_draws mean p_c): delta method */
@@ -76,57 +188,39 @@ typedef struct crd_summary {
     double *mutual_information; /**< difference of the two, plug-in: the model's, epistemic */
     double *mutual_information_debiased; /**< may be slightly negative where the truth is 0 */
     double *mutual_information_mcse;
-    int64_t *n_draws; /**< draws behind the row */
-    int8_t *skipped;  /**< 1: the image could not be read */
-    int64_t *sums,
-        *maxima; /**< [image][..] the row's accumulator, so that rows of other draws can be added */
-    /* [image][top]: the n_top most probable classes, ties to the lower class */
-    int64_t *top_class;
-} crd_summary;
+    int64_t *n_draws;
+    int8_t *skipped;
+    int64_t *top_class; /**< [image][top]: the most probable classes, ties to the lower class */
+    int64_t *sums, *maxima;
+} crd_class_rows;
 
-/** Allocates a summary; n_top is cut to n_classes; single draws, miss 0.05. Clear it. */
-crd_status crd_summary_init(crd_summary *summary, int64_t n_images, int64_t n_classes,
-                            int64_t n_top);
-/** Makes room for the accumulators of the rows: crd_summary_finish keeps them from now on. */
-crd_status crd_summary_keep_sums(crd_summary *summary);
-void crd_summary_clear(crd_summary *summary);
-
-/** Computes row `image` from an accumulator, over whichever draws it has seen.
- * Errors of entropies: the linearised statistic's variance from the scatter of the group means
+/** Errors of entropies: the linearised statistic's variance from the scatter of the group means
  * (batch means); NaN below 2 observations. */
-void crd_summary_finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima);
-/** 1 if every top class of row `image` has a probs_mcse below `mcse`. */
-int crd_summary_is_precise(const crd_summary *summary, int64_t image, double mcse);
-/** Marks row `image` as one of which no draw is there yet. */
-void crd_summary_miss(crd_summary *summary, int64_t image);
-/** Marks row `image` as skipped. */
-void crd_summary_skip(crd_summary *summary, int64_t image);
+crd_class_rows crd_class_rows_view(const crd_summary *summary);
 
-/** Element types of summary fields. */
-typedef enum crd_field_type { CRD_FLOAT32, CRD_FLOAT64, CRD_INT64, CRD_BOOL8 } crd_field_type;
-/** Second dimension of a field: rows are images. */
-typedef enum crd_field_dim {
-    CRD_DIM_NONE,
-    CRD_DIM_CLASS,
-    CRD_DIM_TOP,
-    CRD_DIM_SUM,
-    CRD_DIM_MAXIMUM
-} crd_field_dim;
+/** Rows of regression, likewise. All in the unit of the targets; NaN where there is no such figure: errors of one draw,
+ * the noise of outputs that do not tell it. */
+typedef struct crd_value_rows {
+    int64_t n_images, n_values, n_quantiles;
+    /* [image][value] */
+    double *mean, *mean_mcse;                   /**< of the draws' means, and its standard error */
+    double *predictive_sd, *predictive_sd_mcse; /**< of the predictive distribution: both parts */
+    double *aleatoric_sd, *aleatoric_sd_mcse;   /**< root of the mean variance: the noise */
+    double *epistemic_sd, *epistemic_sd_mcse;   /**< of the draws' means: the posterior's doubt */
+    float *draws_min, *draws_max;               /**< smallest and largest mean of any draw */
+    /* [image][value][quantile] */
+    double *quantiles, *quantiles_mcse; /**< of the predictive distribution, noise included */
+    /* [image] */
+    int64_t *n_draws;
+    int8_t *skipped;
+    int64_t *sums, *maxima;
+} crd_value_rows;
 
-/** One line a field: the table that files, JSON and reports are made from. */
-typedef struct crd_field {
-    const char *name; /**< of the member and of the dataset */
-    crd_field_type type;
-    crd_field_dim dim;
-    size_t offset;         /**< of the pointer in crd_summary */
-    const char *units;     /**< "1" or "nat" */
-    const char *long_name; /**< one line */
-} crd_field;
+/** Errors: deviations by the scatter of the draws' squares; a quantile by that of the draws' shares below it. */
+crd_value_rows crd_value_rows_view(const crd_summary *summary);
 
-/** All fields, in file order; *n gets their number. Static. */
-const crd_field *crd_summary_fields(int *n);
-/** Extent of a field's second dimension; 1 where there is none; 0 where the summary has no such field. */
-int64_t crd_summary_columns(const crd_summary *summary, const crd_field *field);
+/** probs[n_classes] = softmax of logits[n_classes], evaluated in double. */
+void crd_softmax(float *probs, const float *logits, int64_t n_classes);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/names.h"
 #include "kernels/kernels.h"
 
 enum { N_ESTIMATORS = 4, FLOATS_PER_LINE = 16 };
@@ -28,17 +29,10 @@ const char *const *crd_estimator_names(void)
 
 crd_status crd_estimator_find(const crd_estimator **out, const char *name, const char *key)
 {
-    *out = NULL;
-    for (int i = 0; i < N_ESTIMATORS; i++)
-        if (strcmp(names[i], name) == 0)
-            *out = estimators[i];
-    if (*out != NULL)
-        return CRD_OK;
-    char allowed[256] = "";
-    for (int i = 0; i < N_ESTIMATORS; i++)
-        snprintf(allowed + strlen(allowed), sizeof allowed - strlen(allowed), "%s%s",
-                 i == 0 ? "" : ", ", names[i]);
-    return CRD_FAIL(CRD_ERR_USAGE, "%s: '%s' is not one of %s", key, name, allowed);
+    int i;
+    crd_status status = crd_names_require(&i, names, name, key, CRD_ERR_USAGE);
+    *out = status == CRD_OK ? estimators[i] : NULL;
+    return status;
 }
 
 crd_extent crd_extent_make(const crd_shape *shape, int64_t n_images)

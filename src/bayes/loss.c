@@ -2,8 +2,10 @@
 #include "credence/loss.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
+#include <stddef.h>
+
+#include "base/names.h"
+#include "base/softmax.h"
 
 /* torch's floor of the variance in gaussian_nll_loss. */
 static const double variance_min = 1e-6;
@@ -18,7 +20,7 @@ struct crd_loss {
     loss_eval *eval;
 };
 
-/* -log softmax(logits)[label]. The largest logit is taken out before exp: nothing overflows. */
+/* -log softmax(logits)[label]. */
 static double cross_entropy(float *dlogits, const float *logits, const int64_t *labels,
                             const float *values, int64_t n, int64_t n_outputs)
 {
@@ -27,13 +29,8 @@ static double cross_entropy(float *dlogits, const float *logits, const int64_t *
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
         const float *row = logits + i * n_outputs;
-        float largest = row[0]; /* in double, this loop is gcc 12's end on AArch64 */
-        for (int64_t c = 1; c < n_outputs; c++)
-            largest = fmaxf(largest, row[c]);
-        double total = 0;
-        for (int64_t c = 0; c < n_outputs; c++)
-            total += exp((double)row[c] - (double)largest);
-        double log_total = (double)largest + log(total);
+        crd_softmax_law law = crd_softmax_law_of(row, n_outputs);
+        double log_total = law.largest + log(law.total);
         sum += log_total - (double)row[labels[i]];
         for (int64_t c = 0; dlogits != NULL && c < n_outputs; c++)
             dlogits[i * n_outputs + c] =
@@ -103,17 +100,10 @@ const char *const *crd_loss_names(void)
 
 crd_status crd_loss_find(const crd_loss **out, const char *name)
 {
-    char allowed[256] = "";
-    *out = NULL;
-    for (int i = 0; i < N_LOSSES; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *out = &losses[i];
-            return CRD_OK;
-        }
-        snprintf(allowed + strlen(allowed), sizeof allowed - strlen(allowed), "%s%s",
-                 i == 0 ? "" : ", ", names[i]);
-    }
-    return CRD_FAIL(CRD_ERR_USAGE, "loss: '%s' is not one of %s", name, allowed);
+    int i;
+    crd_status status = crd_names_require(&i, names, name, "loss", CRD_ERR_USAGE);
+    *out = status == CRD_OK ? &losses[i] : NULL;
+    return status;
 }
 
 crd_target crd_loss_target(const crd_loss *loss)

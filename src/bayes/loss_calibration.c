@@ -15,6 +15,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/names.h"
+#include "base/softmax.h"
 #include "credence/loss.h"
 
 static const double eps = 1e-10;
@@ -68,15 +70,8 @@ typedef struct softmax {
 
 static softmax softmax_of(const float *row, int64_t n_outputs)
 {
-    softmax s = {0};
-    double total = 0;
-    for (int64_t c = 1; c < n_outputs; c++)
-        if (row[c] > row[s.top])
-            s.top = c;
-    for (int64_t c = 0; c < n_outputs; c++)
-        total += exp((double)row[c] - (double)row[s.top]);
-    s.log_total = (double)row[s.top] + log(total);
-    return s;
+    crd_softmax_law law = crd_softmax_law_of(row, n_outputs);
+    return (softmax){law.largest + log(law.total), law.top};
 }
 
 static measures of_image(const softmax *s, const float *row, int64_t label, int64_t n_outputs)
@@ -196,12 +191,10 @@ const char *const *crd_calibration_loss_names(void)
 
 static crd_status find(term *out, const char *name)
 {
-    for (int i = AVUC; i <= EAC; i++) {
-        *out = (term)i;
-        if (strcmp(names[i], name) == 0)
-            return CRD_OK;
-    }
-    return CRD_FAIL(CRD_ERR_USAGE, "calibration: '%s' is not one of avuc, eau, eac", name);
+    int i;
+    crd_status status = crd_names_require(&i, names, name, "calibration", CRD_ERR_USAGE);
+    *out = (term)i;
+    return status;
 }
 
 crd_status crd_calibration_loss_check(const char *name, const crd_loss *loss)

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/compare.h"
 #include "base/integers.h"
 
 /* One kind of run, drawn or deterministic. */
@@ -65,12 +66,6 @@ static crd_status repeat(bench *b, crd_benchmark_op *ops)
     return CRD_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Seconds a draw: all ranks begin a repeat together, and the last one ends it. */
 static crd_status measure(double *draw_s, bench *b, crd_benchmark *shares)
 {
@@ -92,7 +87,7 @@ static crd_status measure(double *draw_s, bench *b, crd_benchmark *shares)
     }
     if (status != CRD_OK)
         return status;
-    qsort(b->seconds, (size_t)b->n_repeats, sizeof *b->seconds, by_value);
+    qsort(b->seconds, (size_t)b->n_repeats, sizeof *b->seconds, crd_compare_double);
     *draw_s = b->seconds[b->n_repeats / 2] / (double)b->n_draws;
     if (shares == NULL)
         return CRD_OK;

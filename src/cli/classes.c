@@ -206,11 +206,3 @@ cleanup:
     clear_names(&list);
     return status;
 }
-
-crd_status crd_classes_require(const crd_posterior *posterior, const char *path)
-{
-    if (posterior->outputs == CRD_OUTPUT_LOGITS)
-        return CRD_OK;
-    return CRD_FAIL(CRD_ERR_INPUT,
-                    "%s: was trained for regression: its outputs are no logits of classes", path);
-}

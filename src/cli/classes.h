@@ -11,7 +11,5 @@
 crd_status crd_classes_read(crd_posterior *posterior, const char *path);
 /** The number of names in the file. Errors: as above; a file without any. */
 crd_status crd_classes_count(int64_t *n, const char *path);
-/** Fails if the outputs of the posterior at `path` are no logits of classes. Errors: CRD_ERR_INPUT. */
-crd_status crd_classes_require(const crd_posterior *posterior, const char *path);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "cli/classes.h"
 #include "cli/command.h"
 #include "cli/evaluation.h"
 #include "cli/images.h"
@@ -16,7 +15,8 @@
 /** A data set and what the networks say of it. Rank 0 only. */
 typedef struct judged {
     crd_image_source images;
-    int64_t *labels;              /* NULL: not needed */
+    int64_t *labels;              /* of classes; NULL: not needed */
+    int64_t *scores_of_rows;      /* of a reducer that judges its rows; NULL: not needed */
     double *scores[CRD_N_SCORES]; /* [image] */
     double *expected_entropies;
     int8_t *is_right;
@@ -29,11 +29,13 @@ typedef struct judged {
 typedef struct shared_facts {
     int64_t n_known, n_unknown;
     char estimator[32];
+    int32_t outputs; /* crd_output_kind */
 } shared_facts;
 
 /** Rank 0's files. */
 typedef struct inputs {
     crd_posterior *posterior;
+    crd_reduction reduction;
     judged known, unknown;
 } inputs;
 
@@ -53,6 +55,13 @@ static crd_status open_data(judged *out, const crd_posterior *posterior,
     CRD_ALLOC(&out->is_right, n_images, "scores");
     if (!needs_labels)
         return CRD_OK;
+    if (posterior->outputs != CRD_OUTPUT_LOGITS) {
+        crd_reduction r;
+        CRD_TRY(crd_reduction_init(&r, posterior->outputs, posterior->n_classes, 1));
+        CRD_TRY(crd_dataset_check_targets(out->images.dataset, r.extents[CRD_AXIS_OUTPUT]));
+        CRD_ALLOC(&out->scores_of_rows, crd_reduction_n_scores(&r), "scores");
+        return CRD_OK;
+    }
     CRD_ALLOC(&out->labels, n_images, "labels");
     CRD_TRY(crd_dataset_match(out->labels, out->images.dataset,
                               (const char *const *)posterior->classes, posterior->n_classes));
@@ -69,6 +78,7 @@ static void close_data(judged *data)
         crd_free(data->scores[k]);
     crd_free(data->expected_entropies);
     crd_free(data->is_right);
+    crd_free(data->scores_of_rows);
 }
 
 static crd_status open_files(inputs *in, shared_facts *facts, const crd_options *given)
@@ -77,24 +87,39 @@ static crd_status open_files(inputs *in, shared_facts *facts, const crd_options 
     const char *ood = given->values[CRD_OPT_OOD].text,
                *type = given->values[CRD_OPT_ESTIMATOR].text;
     CRD_TRY(crd_posterior_read(&in->posterior, given->arguments[0]));
-    CRD_TRY(crd_classes_require(in->posterior, given->arguments[0]));
-    CRD_REQUIRE(in->posterior->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_INPUT,
-                "%s: was trained for regression: its outputs are no logits of classes",
+    CRD_REQUIRE(ood == NULL || in->posterior->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_USAGE,
+                "--ood: %s was trained for regression; images of another kind are told by the "
+                "probabilities of classes",
                 given->arguments[0]);
+    CRD_TRY(
+        crd_reduction_init(&in->reduction, in->posterior->outputs, in->posterior->n_classes, 1));
     CRD_TRY(open_data(&in->known, in->posterior, given->arguments + 1, given->n_arguments - 1, 1));
     if (ood != NULL)
         CRD_TRY(open_data(&in->unknown, in->posterior, &ood, 1, 0));
     facts->n_known = in->known.images.n_images;
     facts->n_unknown = in->unknown.images.n_images;
+    facts->outputs = (int32_t)in->posterior->outputs;
     snprintf(facts->estimator, sizeof facts->estimator, "%s",
              type != NULL ? type : in->posterior->conversion.type);
 cleanup:
     return status;
 }
 
-static crd_status take_summary(const crd_summary *s, int64_t first_image, void *payload)
+static crd_status take_values(const crd_summary *summary, int64_t first_image, judged *data)
+{
+    for (int64_t i = 0; i < summary->n_images; i++) {
+        crd_truth truth = {.targets = crd_dataset_target(data->images.dataset, first_image + i)};
+        crd_reduction_judge(data->scores_of_rows, summary, i, &truth);
+    }
+    return CRD_OK;
+}
+
+static crd_status take_summary(const crd_summary *summary, int64_t first_image, void *payload)
 {
     judged *data = payload;
+    if (data->scores_of_rows != NULL)
+        return take_values(summary, first_image, data);
+    const crd_class_rows rows = crd_class_rows_view(summary), *s = &rows;
     for (int64_t i = 0; i < s->n_images; i++) {
         const float *probs = s->probs_mean + i * s->n_classes;
         int64_t image = first_image + i, top = s->top_class[i * s->n_top];
@@ -186,7 +211,12 @@ cleanup:
 static crd_status judge(crd_evaluation *out, inputs *in, int as_json)
 {
     crd_status status = CRD_OK;
-    CRD_TRY(judge_known(out, &in->known));
+    out->n_images = in->known.images.n_images;
+    if (in->known.scores_of_rows != NULL)
+        out->n_figures =
+            crd_reduction_figures(out->figures, &in->reduction, in->known.scores_of_rows);
+    else
+        CRD_TRY(judge_known(out, &in->known));
     if (out->n_unknown > 0)
         CRD_TRY(judge_unknown(out, &in->known, &in->unknown));
     CRD_TRY(crd_evaluation_print(out, as_json));
@@ -220,6 +250,8 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
                     .seed = (uint64_t)values[CRD_OPT_SEED].integer,
                     .batch = values[CRD_OPT_BATCH].integer,
                     .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .outputs = (crd_output_kind)facts.outputs,
+        .keep_sums = facts.outputs != CRD_OUTPUT_LOGITS,
         .n_draws = is_mean ? 1 : values[CRD_OPT_DRAWS].integer,
         .n_top = 1};
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, in.posterior, NULL));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/compare.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/train_report.h"
@@ -65,12 +66,6 @@ static crd_status show_datasets(json_t *root, const char *path)
     return status;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /** Quantile of sorted values: the nearest one below. */
 static double quantile(const double *sorted, int64_t n, double q)
 {
@@ -93,13 +88,13 @@ static tensor_facts measure_tensor(double *sorted, const crd_posterior *posterio
     tensor_facts facts;
     for (int64_t i = 0; i < n; i++)
         sorted[i] = crd_sigma_of_rho((double)rho[i]);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    qsort(sorted, (size_t)n, sizeof *sorted, crd_compare_double);
     facts.sigma_min = sorted[0];
     facts.sigma_median = quantile(sorted, n, 0.5);
     facts.sigma_max = sorted[n - 1];
     for (int64_t i = 0; i < n; i++)
         sorted[i] = fabs((double)mu[i]) / crd_sigma_of_rho((double)rho[i]);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    qsort(sorted, (size_t)n, sizeof *sorted, crd_compare_double);
     facts.snr_5 = quantile(sorted, n, 0.05);
     facts.snr_50 = quantile(sorted, n, 0.5);
     facts.snr_95 = quantile(sorted, n, 0.95);

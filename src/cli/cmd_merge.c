@@ -62,9 +62,9 @@ static crd_status add_rows(crd_summary *sum, const crd_summary *more, int64_t fi
         CRD_REQUIRE(sum->skipped[i] == more->skipped[i], CRD_ERR_INPUT,
                     "%s: image %" PRId64 " was read in one part and not in another", path,
                     first + i);
-    for (int64_t i = 0; i < sum->n_images * sum->n_sums; i++)
+    for (int64_t i = 0; i < sum->n_images * crd_reduction_n_sums(&sum->reduction); i++)
         sum->sums[i] += more->sums[i];
-    for (int64_t i = 0; i < sum->n_images * sum->n_maxima; i++)
+    for (int64_t i = 0; i < sum->n_images * crd_reduction_n_maxima(&sum->reduction); i++)
         if (more->maxima[i] > sum->maxima[i])
             sum->maxima[i] = more->maxima[i];
 cleanup:
@@ -74,13 +74,14 @@ cleanup:
 /** Rows of the whole, from rows with added sums. */
 static void finish_rows(crd_summary *rows, const crd_summary *sum)
 {
+    int64_t n_sums = crd_reduction_n_sums(&sum->reduction);
+    int64_t n_maxima = crd_reduction_n_maxima(&sum->reduction);
     rows->n_images = sum->n_images;
     for (int64_t i = 0; i < sum->n_images; i++)
         if (sum->skipped[i])
             crd_summary_skip(rows, i);
         else
-            crd_summary_finish(rows, i, sum->sums + i * sum->n_sums,
-                               sum->maxima + i * sum->n_maxima);
+            crd_summary_finish(rows, i, sum->sums + i * n_sums, sum->maxima + i * n_maxima);
 }
 
 static crd_status join(crd_prediction_file *file, const source *sources, int n)
@@ -88,15 +89,13 @@ static crd_status join(crd_prediction_file *file, const source *sources, int n)
     crd_status status = CRD_OK;
     const crd_prediction_meta *meta = crd_part_meta(sources[0].part);
     crd_summary sum = {0}, more = {0}, rows = {0};
-    int64_t image_bytes = 8 * crd_accumulator_n_sums(meta->n_classes);
+    int64_t image_bytes = 8 * crd_reduction_n_sums(meta->reduction);
     int64_t chunk = CHUNK_BYTES / image_bytes + 1;
-    CRD_TRY(crd_summary_init(&sum, chunk, meta->n_classes, meta->n_top));
-    CRD_TRY(crd_summary_init(&more, chunk, meta->n_classes, meta->n_top));
-    CRD_TRY(crd_summary_init(&rows, chunk, meta->n_classes, meta->n_top));
+    CRD_TRY(crd_summary_init(&sum, meta->reduction, chunk));
+    CRD_TRY(crd_summary_init(&more, meta->reduction, chunk));
+    CRD_TRY(crd_summary_init(&rows, meta->reduction, chunk));
     CRD_TRY(crd_summary_keep_sums(&sum));
     CRD_TRY(crd_summary_keep_sums(&more));
-    rows.is_paired = (int)meta->part->is_paired;
-    rows.miss = 1 - meta->part->confidence;
     for (int64_t first = 0; first < meta->n_images; first += chunk) {
         int64_t n_left = meta->n_images - first;
         sum.n_images = more.n_images = n_left < chunk ? n_left : chunk;

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "cli/classes.h"
+#include "base/compare.h"
 #include "cli/command.h"
 #include "cli/images.h"
 #include "cli/output.h"
@@ -42,6 +42,7 @@ typedef struct planning {
 typedef struct shared_facts {
     int64_t n_images;
     char estimator[32];
+    int32_t outputs; /* crd_output_kind */
 } shared_facts;
 
 /** Image i of the sample is image i n_images / n_sample of the run. */
@@ -66,22 +67,12 @@ static crd_status take_summary(const crd_summary *s, int64_t first_image, void *
     planning *p = payload;
     (void)first_image;
     for (int64_t i = 0; i < s->n_images; i++) {
-        double worst = 0;
-        for (int64_t t = 0; t < s->n_top; t++) {
-            int64_t k = s->skipped[i] ? -1 : s->top_class[i * s->n_top + t];
-            worst = k < 0 ? worst : fmax(worst, (double)s->probs_mcse[i * s->n_classes + k]);
-        }
+        double error = fmax(crd_summary_error(s, i), 0); /* of one draw there is none */
         p->stops[p->n_stops++] =
-            p->until_mcse > 0 ? crd_forecast_stop(&p->looks, s->n_draws[i], worst, p->until_mcse)
+            p->until_mcse > 0 ? crd_forecast_stop(&p->looks, s->n_draws[i], error, p->until_mcse)
                               : p->looks.max_draws;
     }
     return CRD_OK;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
 }
 
 static crd_status open_files(planning *p, shared_facts *facts)
@@ -92,10 +83,10 @@ static crd_status open_files(planning *p, shared_facts *facts)
     CRD_TRY(crd_images_open(&p->images, given->arguments + 1, given->n_arguments - 1,
                             given->values[CRD_OPT_SKIP_BAD].integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, given->arguments[0]));
-    CRD_TRY(crd_classes_require(p->posterior, given->arguments[0]));
     p->images.preprocessing = p->posterior->preprocessing;
     p->image_floats = crd_images_floats(&p->images);
     facts->n_images = p->images.n_images;
+    facts->outputs = (int32_t)p->posterior->outputs;
     snprintf(facts->estimator, sizeof facts->estimator, "%s",
              type != NULL ? type : p->posterior->conversion.type);
 cleanup:
@@ -237,6 +228,7 @@ static crd_predict_options sample_options(const crd_option_value *values, const 
                     .antithetic = values[CRD_OPT_ANTITHETIC].integer != 0,
                     .batch = values[CRD_OPT_BATCH].integer,
                     .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
+        .outputs = (crd_output_kind)facts->outputs,
         .n_draws = least < SAMPLE_DRAWS ? least : SAMPLE_DRAWS,
         .n_top = values[CRD_OPT_TOPK].integer,
         .n_images = p->n_sample};
@@ -270,7 +262,7 @@ crd_status crd_cmd_plan(const crd_cli *cli)
     CRD_TRY(
         crd_predict(&report, cli->comm, crd_shared_model_view(shared), &options, &source, &sink));
     if (is_first) {
-        qsort(p.stops, (size_t)p.n_sample, sizeof *p.stops, by_value);
+        qsort(p.stops, (size_t)p.n_sample, sizeof *p.stops, crd_compare_int64);
         crd_sampler_times t = report.times;
         p.run = options;
         p.run.n_images = facts.n_images;

@@ -4,8 +4,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/names.h"
 #include "base/text.h"
-#include "cli/classes.h"
 #include "cli/command.h"
 #include "cli/images.h"
 #include "cli/keeper.h"
@@ -24,8 +24,10 @@ typedef struct prediction {
     crd_posterior *posterior;
     crd_image_source images;
     float *eps;
+    crd_reduction reduction;
     int64_t *labels;
-    float *probs; /* of one unit: [draw][image][class] */
+    float *targets; /* [image][value], or NULL */
+    float *drawn;   /* what a draw says of an image: [output] */
     crd_provenance_store store;
     crd_provenance provenance;
     crd_prediction_file *file;
@@ -46,6 +48,7 @@ typedef struct prediction {
 typedef struct shared_facts {
     int64_t n_images;
     int32_t i_estimator; /* into crd_estimator_names */
+    int32_t outputs;     /* crd_output_kind */
 } shared_facts;
 
 static const crd_option_value *value_of(const prediction *p, crd_option_id id)
@@ -55,10 +58,9 @@ static const crd_option_value *value_of(const prediction *p, crd_option_id id)
 
 static crd_status find_estimator(int32_t *index, const char *name, const char *path)
 {
-    const char *const *names = crd_estimator_names();
-    for (*index = 0; names[*index] != NULL; (*index)++)
-        if (strcmp(names[*index], name) == 0)
-            return CRD_OK;
+    *index = crd_names_find(crd_estimator_names(), name);
+    if (*index >= 0)
+        return CRD_OK;
     return CRD_FAIL(CRD_ERR_INPUT, "%s: type '%s' is not an estimator of this Credence", path,
                     name);
 }
@@ -95,28 +97,50 @@ static crd_status describe_part(prediction *p, const crd_predict_options *option
     return status;
 }
 
+/** What the images are in truth, as far as the data say it in the posterior's terms. */
+static crd_status find_truth(prediction *p, crd_prediction_meta *meta)
+{
+    crd_status status = CRD_OK;
+    crd_dataset *data = p->images.dataset;
+    int64_t n_values = p->reduction.extents[CRD_AXIS_OUTPUT];
+    if (p->posterior->outputs != CRD_OUTPUT_LOGITS) {
+        if (!crd_dataset_has_targets(data))
+            return CRD_OK;
+        if (crd_dataset_check_targets(data, n_values) != CRD_OK) {
+            crd_log(CRD_LOG_WARN, "no targets are recorded: %s", crd_status_message());
+            return CRD_OK;
+        }
+        CRD_ALLOC(&p->targets, p->images.n_images * n_values, "targets");
+        for (int64_t i = 0; i < p->images.n_images; i++)
+            memcpy(p->targets + i * n_values, crd_dataset_target(data, i),
+                   (size_t)n_values * sizeof *p->targets);
+        meta->targets = p->targets;
+    } else if (crd_dataset_is_labelled(data)) {
+        CRD_ALLOC(&p->labels, p->images.n_images, "labels");
+        if (crd_dataset_match(p->labels, data, meta->output_names, n_values) == CRD_OK)
+            meta->labels = p->labels;
+        else
+            crd_log(CRD_LOG_WARN, "no labels are recorded: %s", crd_status_message());
+    }
+cleanup:
+    return status;
+}
+
 static crd_status open_output(prediction *p, const crd_predict_options *options)
 {
     const crd_option_value *output = value_of(p, CRD_OPT_OUTPUT);
     if (!output->given)
         return CRD_OK;
-    const char *const *classes = (const char *const *)p->posterior->classes;
-    int has_labels = crd_dataset_is_labelled(p->images.dataset);
-    if (has_labels && crd_dataset_match(p->labels, p->images.dataset, classes,
-                                        p->posterior->n_classes) != CRD_OK) {
-        crd_log(CRD_LOG_WARN, "no labels are recorded: %s", crd_status_message());
-        has_labels = 0;
-    }
-    crd_prediction_meta meta = {.n_images = p->images.n_images,
-                                .n_classes = p->posterior->n_classes,
+    crd_prediction_meta meta = {.reduction = &p->reduction,
+                                .n_images = p->images.n_images,
                                 .n_draws = options->n_draws,
-                                .n_top = options->n_top,
                                 .image_names = (const char *const *)p->images.names,
-                                .class_names = classes,
-                                .labels = has_labels ? p->labels : NULL,
+                                .output_names = (const char *const *)p->posterior->classes,
                                 .save_draws = value_of(p, CRD_OPT_SAVE_DRAWS)->integer != 0};
-    crd_status status = crd_provenance_make(&p->provenance, &p->store, p->cli,
-                                            p->cli->options->arguments[0], p->images.dataset);
+    crd_status status = find_truth(p, &meta);
+    if (status == CRD_OK)
+        status = crd_provenance_make(&p->provenance, &p->store, p->cli,
+                                     p->cli->options->arguments[0], p->images.dataset);
     if (status == CRD_OK && options->keep_sums) {
         status = describe_part(p, options);
         meta.n_draws = options->n_draws - options->first_draw;
@@ -130,6 +154,19 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
     return status;
 }
 
+/** Options that mean something to classes only. */
+static crd_status check_outputs(const crd_option_value *values, crd_output_kind outputs,
+                                const char *path)
+{
+    const crd_option_id of_classes[] = {CRD_OPT_TOPK, CRD_OPT_CONFIDENCE};
+    for (size_t i = 0; i < sizeof of_classes / sizeof *of_classes; i++)
+        if (outputs != CRD_OUTPUT_LOGITS && values[of_classes[i]].given)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "--%s: %s was trained for regression: its outputs are no classes",
+                            crd_option_table()[of_classes[i]].name, path);
+    return CRD_OK;
+}
+
 /** Rank 0's half of the start: all files are opened here, so that what is wrong with them is found
  * before any work is done. */
 static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_options *options)
@@ -140,28 +177,27 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     CRD_TRY(crd_images_open(&p->images, given->arguments + 1, given->n_arguments - 1,
                             value_of(p, CRD_OPT_SKIP_BAD)->integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, path));
-    CRD_TRY(crd_classes_require(p->posterior, path));
+    crd_output_kind outputs = p->posterior->outputs;
+    CRD_TRY(crd_reduction_init(&p->reduction, outputs, p->posterior->n_classes, options->n_top));
+    CRD_TRY(check_outputs(p->cli->options->values, outputs, path));
     crd_images_prepare(&p->images, &p->posterior->preprocessing);
-    int64_t n_images = p->images.n_images, n_classes = p->posterior->n_classes;
+    int64_t n_images = p->images.n_images;
     const char *type = value_of(p, CRD_OPT_ESTIMATOR)->text;
     CRD_TRY(find_estimator(&facts->i_estimator, type != NULL ? type : p->posterior->conversion.type,
                            path));
     facts->n_images = n_images;
-    if (options->n_top > n_classes)
-        options->n_top = n_classes;
+    facts->outputs = (int32_t)outputs;
     if (value_of(p, CRD_OPT_IMPORT_EPS)->given) {
         CRD_ALLOC(&p->eps, p->posterior->network->params.n_floats, "eps");
         CRD_TRY(crd_eps_read(p->eps, value_of(p, CRD_OPT_IMPORT_EPS)->text, p->posterior));
     }
-    CRD_ALLOC(&p->labels, n_images, "labels");
-    CRD_ALLOC(&p->probs, options->sampler.draw_block * options->sampler.batch * n_classes,
-              "probabilities");
+    CRD_ALLOC(&p->drawn, p->reduction.extents[CRD_AXIS_OUTPUT], "a draw");
     p->view = (crd_prediction_view){
         .image_names = (const char *const *)p->images.names,
         .n_images = n_images,
+        .reduction = &p->reduction,
         .n_draws = options->n_draws - options->first_draw,
-        .n_classes = n_classes,
-        .class_names = (const char *const *)p->posterior->classes,
+        .output_names = (const char *const *)p->posterior->classes,
         .posterior = path,
         .estimator = options->sampler.mean ? "mean" : crd_estimator_names()[facts->i_estimator],
         .precision = value_of(p, CRD_OPT_PRECISION)->text,
@@ -175,7 +211,7 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
     crd_prediction_view_measure(&p->view);
     p->is_summed = n_images > CRD_UNCERTAIN_FROM && !value_of(p, CRD_OPT_ALL_IMAGES)->integer;
     if (p->is_summed)
-        CRD_TRY(crd_uncertain_init(&p->uncertain, n_classes, options->n_top));
+        CRD_TRY(crd_uncertain_init(&p->uncertain, &p->reduction));
     if (value_of(p, CRD_OPT_JSON)->integer)
         p->rows = json_array();
     CRD_TRY(open_output(p, options));
@@ -183,33 +219,22 @@ cleanup:
     return status;
 }
 
-static crd_status take_draws(const float *logits, int64_t first_draw, int64_t n_draws,
+static crd_status take_draws(const float *outputs, int64_t first_draw, int64_t n_draws,
                              int64_t first_image, int64_t n_images, void *payload)
 {
     prediction *p = payload;
-    int64_t n_classes = p->posterior->n_classes;
     int is_shown = value_of(p, CRD_OPT_SHOW_DRAWS)->integer != 0;
     crd_progress_end(&p->progress);
-    for (int64_t row = 0; row < n_draws * n_images; row++) {
-        float *probs = p->probs + row * n_classes;
-        crd_softmax(probs, logits + row * n_classes, n_classes);
-        if (!is_shown)
-            continue;
-        int64_t top = 0;
-        for (int64_t k = 1; k < n_classes; k++)
-            top = probs[k] > probs[top] ? k : top;
-        crd_draw_print(p->view.n_images > 1 ? p->images.names[first_image + row % n_images] : NULL,
-                       first_draw + row / n_images, top,
-                       p->view.class_names != NULL ? p->view.class_names[top] : NULL,
-                       (double)probs[top]);
-    }
+    for (int64_t row = 0; is_shown && row < n_draws * n_images; row++)
+        crd_draw_print(&p->view, first_image + row % n_images, first_draw + row / n_images,
+                       outputs + row * p->reduction.n_outputs, p->drawn);
     if (p->file == NULL || !value_of(p, CRD_OPT_SAVE_DRAWS)->integer)
         return CRD_OK;
     crd_status status =
-        crd_keeper_draws(&p->keeper, logits, first_draw, n_draws, first_image, n_images);
+        crd_keeper_draws(&p->keeper, outputs, first_draw, n_draws, first_image, n_images);
     if (status == CRD_OK)
-        status = crd_prediction_write_draws(p->file, logits, p->probs, first_draw, n_draws,
-                                            first_image, n_images);
+        status = crd_prediction_write_draws(p->file, outputs, first_draw, n_draws, first_image,
+                                            n_images);
     return status;
 }
 
@@ -380,8 +405,8 @@ crd_status crd_cmd_predict(const crd_cli *cli)
                              cli->options->n_arguments - 1,
                              value_of(&p, CRD_OPT_SKIP_BAD)->integer != 0));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
-    crd_comm_broadcast(cli->comm, &options.n_top, sizeof options.n_top);
     options.n_images = facts.n_images;
+    options.outputs = (crd_output_kind)facts.outputs;
     options.sampler.estimator = crd_estimator_names()[facts.i_estimator];
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, p.eps));
     status = run_engine(&p, crd_shared_model_view(shared), &options);
@@ -399,7 +424,8 @@ cleanup:
     crd_keeper_close(&p.keeper, is_done);
     json_decref(p.rows);
     crd_uncertain_clear(&p.uncertain);
-    crd_free(p.probs);
+    crd_free(p.drawn);
+    crd_free(p.targets);
     crd_free(p.labels);
     crd_free(p.eps);
     crd_images_close(&p.images);

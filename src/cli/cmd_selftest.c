@@ -124,14 +124,15 @@ static crd_status load_pattern(float *tensors, int8_t *skipped, int64_t first, i
 }
 
 /** Sum over classes of an image's mean probabilities. */
-static crd_status take_sum(const crd_summary *summary, int64_t first_image, void *payload)
+static crd_status take_sum(const crd_summary *rows, int64_t first_image, void *payload)
 {
+    const crd_class_rows s = crd_class_rows_view(rows);
     (void)first_image;
     (void)payload;
-    for (int64_t i = 0; i < summary->n_images; i++) {
+    for (int64_t i = 0; i < s.n_images; i++) {
         double sum = 0;
-        for (int64_t k = 0; k < summary->n_classes; k++)
-            sum += (double)summary->probs_mean[i * summary->n_classes + k];
+        for (int64_t k = 0; k < s.n_classes; k++)
+            sum += (double)s.probs_mean[i * s.n_classes + k];
         if (!(fabs(sum - 1) < 1e-5))
             return CRD_FAIL(CRD_ERR_INTERNAL, "probabilities sum to %g", sum);
     }

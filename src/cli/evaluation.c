@@ -1,6 +1,7 @@
 #include "cli/evaluation.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/output.h"
 
@@ -31,14 +32,33 @@ static void print_entropies(const crd_evaluation *e)
     putchar('\n');
 }
 
+/** Those that the reducer can tell of these outputs. */
+static void print_figures(const crd_evaluation *e)
+{
+    for (int i = 0; i < e->n_figures; i++) {
+        const crd_figure *f = &e->figures[i];
+        if (f->value != f->value)
+            continue;
+        if (f->units != NULL && strcmp(f->units, "%") == 0)
+            print_percent(f->title, f->value, f->se);
+        else
+            printf("  %-14s %.4g ± %.2g%s%s\n", f->title, f->value, f->se,
+                   f->units != NULL ? " " : "", f->units != NULL ? f->units : "");
+    }
+}
+
 static void print_text(const crd_evaluation *e)
 {
     const crd_metrics *m = &e->metrics;
     const crd_selection *s = &e->selection;
     crd_print_clean(e->posterior);
     printf(": %lld images, %lld draw%s, %d rank%s, %.1f s; ± is one standard error over images\n",
-           (long long)m->n_images, (long long)e->n_draws, e->n_draws == 1 ? "" : "s", e->n_ranks,
+           (long long)e->n_images, (long long)e->n_draws, e->n_draws == 1 ? "" : "s", e->n_ranks,
            e->n_ranks == 1 ? "" : "s", e->seconds);
+    if (e->n_figures > 0) {
+        print_figures(e);
+        return;
+    }
     print_percent("accuracy", m->accuracy, m->accuracy_se);
     printf("  %-14s %.4f ± %.4f nats\n", "NLL", m->nll, m->nll_se);
     printf("  %-14s %.4f ± %.4f\n", "Brier score", m->brier, m->brier_se);
@@ -100,7 +120,11 @@ static json_t *to_json(const crd_evaluation *e)
         json_pack("{s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:f}", "posterior",
                   crd_json_text(e->posterior), "estimator", e->estimator, "precision", e->precision,
                   "seed", (json_int_t)e->seed, "n_draws", (json_int_t)e->n_draws, "n_images",
-                  (json_int_t)m->n_images, "n_ranks", e->n_ranks, "seconds", e->seconds);
+                  (json_int_t)e->n_images, "n_ranks", e->n_ranks, "seconds", e->seconds);
+    for (int i = 0; i < e->n_figures; i++)
+        set_estimate(root, e->figures[i].key, e->figures[i].value, e->figures[i].se);
+    if (e->n_figures > 0)
+        return root;
     set_estimate(root, "accuracy", m->accuracy, m->accuracy_se);
     set_estimate(root, "nll", m->nll, m->nll_se);
     set_estimate(root, "brier", m->brier, m->brier_se);
@@ -124,6 +148,6 @@ crd_status crd_evaluation_print(const crd_evaluation *evaluation, int as_json)
     if (as_json)
         return crd_json_print(to_json(evaluation));
     print_text(evaluation);
-    crd_remark_few(evaluation->metrics.n_images, "images");
+    crd_remark_few(evaluation->n_images, "images");
     return CRD_OK;
 }

@@ -3,6 +3,7 @@
 #define CRD_CLI_EVALUATION_H
 
 #include "credence/metrics.h"
+#include "credence/predictive.h"
 #include "credence/ranking.h"
 
 /** Scores of a single image: a high one asks for doubt. */
@@ -17,10 +18,14 @@ enum {
 typedef struct crd_evaluation {
     const char *posterior, *estimator; /**< "mean" for the deterministic network */
     const char *precision;
-    int64_t n_classes, n_draws, n_unknown; /**< images of --ood; 0: none were given */
+    int64_t n_images, n_classes, n_draws;
+    int64_t n_unknown; /**< images of --ood; 0: none were given */
     int n_ranks;
     uint64_t seed;
     double seconds;
+    crd_figure
+        figures[CRD_MAX_FIELDS]; /**< of a reducer that judges its rows; the rest is of classes */
+    int n_figures;               /**< 0: classes */
     crd_metrics metrics;
     crd_metrics_bin bins[CRD_METRICS_N_BINS];
     crd_estimate entropy, aleatoric, epistemic; /**< means over images, nats */

@@ -26,16 +26,6 @@ static int64_t n_blocks(const crd_keeper *k)
     return crd_divide_up(k->n_draws, k->block);
 }
 
-/** Puts a unit's draws into the output. */
-static crd_status write_draws(crd_keeper *k, const float *logits, float *probs, int64_t first_draw,
-                              int64_t n_draws, int64_t first_image, int64_t n_images)
-{
-    for (int64_t row = 0; row < n_draws * n_images; row++)
-        crd_softmax(probs + row * k->n_classes, logits + row * k->n_classes, k->n_classes);
-    return crd_prediction_write_draws(k->file, logits, probs, first_draw, n_draws, first_image,
-                                      n_images);
-}
-
 /** 1 if the state says that the unit of this batch and draw block is done; both counted in the run. */
 static int is_done(const crd_keeper *k, int64_t batch, int64_t block)
 {
@@ -56,10 +46,9 @@ static int is_done(const crd_keeper *k, int64_t batch, int64_t block)
 static crd_status replay_draws(crd_keeper *k)
 {
     crd_status status = CRD_OK;
-    float *logits = NULL, *probs = NULL;
+    float *outputs = NULL;
     int64_t n_batches = crd_divide_up(k->n_images, k->batch);
-    CRD_ALLOC(&logits, k->batch * k->block * k->n_classes, "logits");
-    CRD_ALLOC(&probs, k->batch * k->block * k->n_classes, "probabilities");
+    CRD_ALLOC(&outputs, k->batch * k->block * k->n_outputs, "outputs");
     for (int64_t batch = 0; batch < n_batches; batch++)
         for (int64_t block = 0; block < n_blocks(k); block++) {
             if (!is_done(k, batch, block))
@@ -67,13 +56,12 @@ static crd_status replay_draws(crd_keeper *k)
             int64_t image = batch * k->batch, draw = block * k->block;
             int64_t n = crd_smaller(k->batch, k->n_images - image);
             int64_t n_draws = crd_smaller(k->block, k->n_draws - draw);
-            CRD_TRY(crd_draws_read(logits, k->draws, batch * n_blocks(k) + block,
-                                   n * n_draws * k->n_classes));
-            CRD_TRY(write_draws(k, logits, probs, draw, n_draws, image, n));
+            CRD_TRY(crd_draws_read(outputs, k->draws, batch * n_blocks(k) + block,
+                                   n * n_draws * k->n_outputs));
+            CRD_TRY(crd_prediction_write_draws(k->file, outputs, draw, n_draws, image, n));
         }
 cleanup:
-    crd_free(logits);
-    crd_free(probs);
+    crd_free(outputs);
     return status;
 }
 
@@ -83,7 +71,7 @@ static crd_status open_draws(crd_keeper *k, int is_new)
     if (is_new)
         crd_atomic_guard(k->draws_path); /* nobody asks for them before there is a checkpoint */
     return crd_draws_open(&k->draws, k->draws_path, n_batches * n_blocks(k),
-                          k->batch * k->block * k->n_classes, k->key, is_new);
+                          k->batch * k->block * k->n_outputs, k->key, is_new);
 }
 
 /** Takes the checkpoint's draws over. Without them it is of no use: the run begins anew then. */
@@ -119,7 +107,7 @@ crd_status crd_keeper_open(crd_keeper *k, const crd_cli *cli, crd_prediction_fil
                       .block = options->sampler.draw_block,
                       .n_draws = options->n_draws,
                       .n_images = meta->n_images,
-                      .n_classes = meta->n_classes,
+                      .n_outputs = meta->reduction->n_outputs,
                       .n_kept = -1};
     CRD_TRY(make_paths(k, values[CRD_OPT_OUTPUT].text));
     CRD_TRY(crd_run_key_make(k->key, cli, data));
@@ -141,11 +129,11 @@ cleanup:
     return status;
 }
 
-crd_status crd_keeper_draws(crd_keeper *k, const float *logits, int64_t first_draw, int64_t n_draws,
-                            int64_t first_image, int64_t n_images)
+crd_status crd_keeper_draws(crd_keeper *k, const float *outputs, int64_t first_draw,
+                            int64_t n_draws, int64_t first_image, int64_t n_images)
 {
     return crd_draws_write(k->draws, first_image / k->batch * n_blocks(k) + first_draw / k->block,
-                           logits, n_draws * n_images * k->n_classes);
+                           outputs, n_draws * n_images * k->n_outputs);
 }
 
 void crd_keeper_keep(crd_keeper *k, const crd_predict_state *state)

@@ -14,7 +14,7 @@ typedef struct crd_keeper {
     const crd_provenance *provenance;
     crd_draws_file *draws; /**< NULL without --save-draws */
     int64_t batch, block, n_draws;
-    int64_t n_images, n_classes;
+    int64_t n_images, n_outputs;
     int64_t n_kept; /**< units in the newest checkpoint; -1: there is none */
     int has_failed; /**< 1: the last attempt to write one */
 } crd_keeper;
@@ -25,8 +25,8 @@ crd_status crd_keeper_open(crd_keeper *keeper, const crd_cli *cli, crd_predictio
                            const crd_prediction_meta *meta, const crd_provenance *provenance,
                            crd_dataset *data, const crd_predict_options *options,
                            crd_prediction_rows *rows, void *payload);
-/** A unit's logits, as a crd_predict_sink gets them. */
-crd_status crd_keeper_draws(crd_keeper *keeper, const float *logits, int64_t first_draw,
+/** A unit's outputs, as a crd_predict_sink gets them. */
+crd_status crd_keeper_draws(crd_keeper *keeper, const float *outputs, int64_t first_draw,
                             int64_t n_draws, int64_t first_image, int64_t n_images);
 /** Writes a checkpoint; a failure is a warning. */
 void crd_keeper_keep(crd_keeper *keeper, const crd_predict_state *state);

@@ -260,8 +260,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .excludes = {CRD_OPT_DETERMINISTIC, CRD_OPT_IMPORT_EPS, CRD_OPT_SAVE_DRAWS,
             CRD_OPT_SHOW_DRAWS},
         .why_not = "images stop at different numbers of draws",
-        .help = "stop an image once the standard errors of its --topk probabilities are below E "
-                "(0.01: one percent); --draws is the most"},
+        .help = "stop an image once the standard errors of its --topk probabilities (regression: of its means, in "
+                "units of their predictive deviation) are below E (0.01: one percent); --draws is the most"},
     [CRD_OPT_MIN_DRAWS] = {
         .name = "min-draws", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "32", .min = 2, .max = (double)CRD_MAX_DRAWS,
@@ -322,7 +322,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_PREDICT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_RESULT,
         .needs = {{.option = CRD_OPT_OUTPUT}},
-        .help = "record the logits and probabilities of every draw"},
+        .help = "record what every draw says: logits and probabilities, or values"},
     [CRD_OPT_IMPORT_EPS] = {
         .name = "import-eps", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .commands = CRD_PREDICT,

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/names.h"
 #include "base/text.h"
 
 const char *crd_nearest_name(const char *word, const char *const *names, int n)
@@ -69,18 +70,16 @@ static int find_option(unsigned command, const char *word, size_t length)
 /** The choice that *text names, capitals counting as small letters: bayesian-torch writes "Flipout". */
 static crd_status find_choice(int64_t *index, const crd_option *option, const char **text)
 {
-    char allowed[256] = "";
+    char key[64];
+    int found;
     const char *const *choices = option->choices();
-    for (*index = 0; choices[*index] != NULL; (*index)++) {
+    for (*index = 0; choices[*index] != NULL; (*index)++)
         if (strcasecmp(choices[*index], *text) == 0) {
             *text = choices[*index];
             return CRD_OK;
         }
-        size_t used = strlen(allowed);
-        snprintf(allowed + used, sizeof allowed - used, "%s%s", used > 0 ? ", " : "",
-                 choices[*index]);
-    }
-    return CRD_FAIL(CRD_ERR_USAGE, "--%s: '%s' is not one of %s", option->name, *text, allowed);
+    snprintf(key, sizeof key, "--%s", option->name);
+    return crd_names_require(&found, choices, *text, key, CRD_ERR_USAGE);
 }
 
 static crd_status set_numbers(crd_option_value *value, const crd_option *option, const char *key,

@@ -53,10 +53,11 @@ crd_status crd_json_print_line(json_t *object);
 /** What a prediction's output shows besides its summaries. All borrowed. */
 typedef struct crd_prediction_view {
     const char *const *image_names; /**< [n_images] */
-    int64_t n_images, n_draws, n_classes;
-    const char *const *class_names; /**< [n_classes]; NULL: numbers */
-    const char *posterior;          /**< its path */
-    const char *estimator;          /**< "mean" for the deterministic network */
+    const crd_reduction *reduction;
+    int64_t n_images, n_draws;
+    const char *const *output_names; /**< of classes, values; NULL: numbers */
+    const char *posterior;           /**< its path */
+    const char *estimator;           /**< "mean" for the deterministic network */
     const char *precision;
     int list_classes;     /**< 1: list the top classes even of several images */
     double confidence;    /**< of the half-widths */
@@ -67,8 +68,8 @@ typedef struct crd_prediction_view {
     int n_ranks;
     uint64_t seed;
     /* Set by crd_prediction_view_measure. */
-    size_t folder;               /**< length of the folders that all names have in common */
-    int name_width, class_width; /**< of a line for each image */
+    size_t folder;                /**< length of the folders that all names have in common */
+    int name_width, output_width; /**< of a line for each image */
 } crd_prediction_view;
 
 /** Measures names and classes, once for all that is printed. */
@@ -90,8 +91,8 @@ void crd_prediction_append_json(json_t *images, const crd_prediction_view *view,
 /** The whole as one JSON object on stdout. Takes `images` over. */
 crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
                                      double seconds, const crd_predict_report *report);
-/** Top class of one draw: "draw 0: 868, tray 13.47 %". `name` NULL: the class has no name. */
-void crd_draw_print(const char *image, int64_t draw, int64_t class_index, const char *name,
-                    double probability);
+/** What one draw says of an image, from its outputs: "draw 0: 868, tray 13.47 %", or its values. `room` holds a draw field. */
+void crd_draw_print(const crd_prediction_view *view, int64_t image, int64_t draw,
+                    const float *outputs, float *room);
 
 #endif

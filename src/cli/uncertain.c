@@ -6,12 +6,13 @@
 
 #include "base/alloc.h"
 
-crd_status crd_uncertain_init(crd_uncertain *uncertain, int64_t n_classes, int64_t n_top)
+crd_status crd_uncertain_init(crd_uncertain *uncertain, const crd_reduction *reduction)
 {
     crd_status status = CRD_OK;
     *uncertain = (crd_uncertain){0};
-    CRD_TRY(crd_summary_init(&uncertain->rows, CRD_UNCERTAIN_LISTED, n_classes, n_top));
-    CRD_ALLOC(&uncertain->votes, n_classes, "top classes");
+    CRD_TRY(crd_summary_init(&uncertain->rows, reduction, CRD_UNCERTAIN_LISTED));
+    CRD_TRY(crd_summary_init(&uncertain->shown, reduction, 1));
+    CRD_ALLOC(&uncertain->votes, reduction->extents[CRD_AXIS_OUTPUT], "top classes");
 cleanup:
     return status;
 }
@@ -19,49 +20,9 @@ cleanup:
 void crd_uncertain_clear(crd_uncertain *uncertain)
 {
     crd_summary_clear(&uncertain->rows);
+    crd_summary_clear(&uncertain->shown);
     crd_free(uncertain->votes);
     *uncertain = (crd_uncertain){0};
-}
-
-static size_t element_size(crd_field_type type)
-{
-    return type == CRD_FLOAT32 ? sizeof(float) : type == CRD_BOOL8 ? sizeof(int8_t) : 8;
-}
-
-static char **field_pointer(crd_summary *summary, const crd_field *field)
-{
-    return (char **)(void *)((char *)summary + field->offset);
-}
-
-/* A summary of one row that lies in another. A view. */
-static void view_row(crd_summary *view, const crd_summary *rows, int64_t row)
-{
-    int n;
-    const crd_field *fields = crd_summary_fields(&n);
-    *view = *rows;
-    view->n_images = 1;
-    for (int f = 0; f < n; f++) {
-        int64_t columns = crd_summary_columns(rows, &fields[f]);
-        if (columns > 0)
-            *field_pointer(view, &fields[f]) +=
-                (size_t)(row * columns) * element_size(fields[f].type);
-    }
-}
-
-/* What the list needs of a row; not the sums of parts. */
-static void copy_row(const crd_summary *to, int64_t to_row, const crd_summary *from, int64_t row)
-{
-    int n;
-    const crd_field *fields = crd_summary_fields(&n);
-    crd_summary target, source;
-    view_row(&target, to, to_row);
-    view_row(&source, from, row);
-    for (int f = 0; f < n; f++) {
-        int64_t columns = crd_summary_columns(to, &fields[f]);
-        if (columns > 0)
-            memcpy(*field_pointer(&target, &fields[f]), *field_pointer(&source, &fields[f]),
-                   (size_t)columns * element_size(fields[f].type));
-    }
 }
 
 /* Is place a of the list more uncertain than (score, image)? */
@@ -86,7 +47,18 @@ static void consider(crd_uncertain *u, const crd_summary *s, int64_t row, int64_
     }
     u->scores[place] = score;
     u->images[place] = image;
-    copy_row(&u->rows, place, s, row);
+    crd_summary_copy_row(&u->rows, place, s, row);
+}
+
+/** Adds a row to the means over classes. */
+static void add_classes(crd_uncertain *u, const crd_class_rows *s, int64_t row, double entropy)
+{
+    int64_t top = s->top_class[row * s->n_top];
+    u->votes[top]++;
+    u->probability += (double)s->probs_mean[row * s->n_classes + top];
+    u->entropy += entropy;
+    u->aleatoric += s->expected_entropy[row];
+    u->epistemic += s->n_draws[row] > 1 ? s->mutual_information_debiased[row] : 0;
 }
 
 void crd_uncertain_add(crd_uncertain *u, const crd_summary *s, int64_t first_image)
@@ -94,17 +66,13 @@ void crd_uncertain_add(crd_uncertain *u, const crd_summary *s, int64_t first_ima
     for (int64_t row = 0; row < s->n_images; row++) {
         if (s->skipped[row])
             continue;
-        int is_random = s->n_draws[row] > 1;
-        int64_t top = s->top_class[row * s->n_top];
-        double entropy =
-            is_random ? s->predictive_entropy_debiased[row] : s->predictive_entropy[row];
-        consider(u, s, row, first_image + row, entropy);
+        double doubt = crd_summary_doubt(s, row);
+        consider(u, s, row, first_image + row, doubt);
         u->n_done++;
-        u->votes[top]++;
-        u->probability += (double)s->probs_mean[row * s->n_classes + top];
-        u->entropy += entropy;
-        u->aleatoric += s->expected_entropy[row];
-        u->epistemic += is_random ? s->mutual_information_debiased[row] : 0;
+        if (crd_reduction_is_ranked(&s->reduction)) {
+            crd_class_rows rows = crd_class_rows_view(s);
+            add_classes(u, &rows, row, doubt);
+        }
     }
 }
 
@@ -115,7 +83,7 @@ static void print_top_classes(const crd_uncertain *u, const crd_prediction_view 
     printf("  most frequent classes:");
     for (; n_shown < MOST; n_shown++) {
         int64_t best = -1;
-        for (int64_t k = 0; k < view->n_classes; k++) {
+        for (int64_t k = 0; k < view->reduction->extents[CRD_AXIS_OUTPUT]; k++) {
             int is_new = 1;
             for (int64_t i = 0; i < n_shown; i++)
                 is_new &= shown[i] != k;
@@ -127,8 +95,8 @@ static void print_top_classes(const crd_uncertain *u, const crd_prediction_view 
         shown[n_shown] = best;
         char count[32];
         printf("%s ", n_shown > 0 ? ";" : "");
-        if (view->class_names != NULL)
-            crd_print_clean(view->class_names[best]);
+        if (view->output_names != NULL)
+            crd_print_clean(view->output_names[best]);
         else
             printf("%lld", (long long)best);
         printf(" in %s", crd_grouped(count, u->votes[best]));
@@ -136,11 +104,11 @@ static void print_top_classes(const crd_uncertain *u, const crd_prediction_view 
     putchar('\n');
 }
 
-void crd_uncertain_print(const crd_uncertain *u, const crd_prediction_view *view)
+void crd_uncertain_print(crd_uncertain *u, const crd_prediction_view *view)
 {
     int is_printed[CRD_UNCERTAIN_LISTED] = {0};
     double n = (double)u->n_done;
-    int64_t n_classes = view->n_classes;
+    int64_t n_classes = view->reduction->extents[CRD_AXIS_OUTPUT];
     char count[32];
     crd_prediction_print_head(view);
     for (int64_t i = 0; i < u->n_listed; i++) {
@@ -149,13 +117,12 @@ void crd_uncertain_print(const crd_uncertain *u, const crd_prediction_view *view
             if (!is_printed[a] && (best < 0 || is_before(u, a, u->scores[best], u->images[best])))
                 best = a;
         is_printed[best] = 1;
-        crd_summary row;
-        view_row(&row, &u->rows, best);
-        crd_prediction_print(view, &row, u->images[best], 0);
+        crd_summary_copy_row(&u->shown, 0, &u->rows, best);
+        crd_prediction_print(view, &u->shown, u->images[best], 0);
     }
     printf("these %lld of %s images are the most uncertain; --all-images lists all\n",
            (long long)u->n_listed, crd_grouped(count, view->n_images));
-    if (u->n_done == 0)
+    if (u->n_done == 0 || !crd_reduction_is_ranked(view->reduction))
         return;
     printf("  mean over images: probability %.2f %%, entropy %.3f nats", 100 * u->probability / n,
            crd_printed_nats(u->entropy / n, n_classes));

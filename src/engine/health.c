@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/compare.h"
 #include "kernels/kernels.h"
 
 int64_t crd_health_digest(const void *values, int64_t n_bytes)
@@ -16,12 +17,6 @@ int64_t crd_health_digest(const void *values, int64_t n_bytes)
         digest = (digest ^ bits) * UINT64_C(0x100000001b3);
     }
     return (int64_t)digest;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
 }
 
 /* The most frequent of sorted values[n]; of equally frequent ones `favourite`, if it is one of them. */
@@ -51,7 +46,7 @@ crd_status crd_health_compare(crd_comm *comm, int64_t digest)
     crd_comm_sum_begin(comm, all, size);
     crd_comm_sum_end(comm);
     int64_t of_rank_0 = all[0];
-    qsort(all, (size_t)size, sizeof *all, by_value);
+    qsort(all, (size_t)size, sizeof *all, crd_compare_int64);
     if (digest != most_frequent(all, size, of_rank_0, &n_agreeing))
         status = CRD_FAIL(CRD_ERR_INTERNAL,
                           "rank %d (host %s, kernels %s, BLAS core %s) computes other bits than %d "

@@ -48,12 +48,19 @@ static crd_status check_options(const crd_predict_options *o)
     return CRD_OK;
 }
 
-static void set_looks(crd_predict_run *r)
+/* The looks at which images may stop, and the reducer of the outputs. */
+static crd_status set_rules(crd_predict_run *r, const crd_network *network)
 {
     const crd_predict_options *o = r->options;
+    crd_reduction *reduction = &r->totals.reduction;
     int64_t first = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
-    r->looks = (crd_looks){first, o->n_draws, o->sampler.draw_block};
-    r->n_blocks = crd_divide_up(o->n_draws, o->sampler.draw_block);
+    r->place.looks = (crd_looks){first, o->n_draws, o->sampler.draw_block};
+    r->plan.n_blocks = crd_divide_up(o->n_draws, o->sampler.draw_block);
+    crd_status status =
+        crd_reduction_init(reduction, o->outputs, crd_network_n_outputs(network), o->n_top);
+    reduction->is_paired = o->sampler.antithetic;
+    reduction->miss = crd_looks_miss(&r->place.looks, o->confidence);
+    return status;
 }
 
 /* How many things fit that take so many bytes of a node and so many of each of its ranks; `wanted` of them if that is more
@@ -79,9 +86,13 @@ static int64_t first_look_blocks(const crd_predict_options *o)
 int64_t crd_predict_window_images(const crd_network *network, const crd_predict_options *o,
                                   int n_ranks)
 {
-    int64_t n_classes = crd_network_n_outputs(network), batch = o->sampler.batch;
+    int64_t batch = o->sampler.batch;
     int64_t floats = crd_shape_count(crd_network_input_shape(network));
-    int64_t n_sums = crd_accumulator_n_sums(n_classes) + crd_accumulator_n_maxima(n_classes);
+    crd_reduction reduction;
+    if (crd_reduction_init(&reduction, o->outputs, crd_network_n_outputs(network), o->n_top) !=
+        CRD_OK)
+        return batch;
+    int64_t n_sums = crd_reduction_n_sums(&reduction) + crd_reduction_n_maxima(&reduction);
     int64_t node_bytes = batch * 2 * floats * (int64_t)sizeof(float);
     int64_t rank_bytes = batch * n_sums * (int64_t)sizeof(int64_t);
     int64_t wanted = crd_divide_up((int64_t)n_ranks * UNITS_PER_RANK, first_look_blocks(o));
@@ -95,82 +106,86 @@ static void plan_run(crd_predict_run *r, const crd_model *model, const crd_predi
     const crd_predict_options *o = r->options;
     int64_t batch = o->sampler.batch, block = o->sampler.draw_block,
             n_ranks = crd_comm_size(r->comm);
-    r->image_floats = crd_shape_count(crd_network_input_shape(model->network));
-    r->n_classes = crd_network_n_outputs(model->network);
-    r->n_sums = crd_accumulator_n_sums(r->n_classes);
-    r->n_maxima = crd_accumulator_n_maxima(r->n_classes);
-    r->unit_floats = batch * block * r->n_classes;
-    r->window_size = crd_predict_window_images(model->network, o, (int)n_ranks);
-    int64_t n_batches = r->window_size / batch, round_units = ROUND_UNITS;
+    r->plan.image_floats = crd_shape_count(crd_network_input_shape(model->network));
+    r->plan.unit_floats = batch * block * r->totals.reduction.n_outputs;
+    r->plan.window_size = crd_predict_window_images(model->network, o, (int)n_ranks);
+    int64_t n_batches = r->plan.window_size / batch, round_units = ROUND_UNITS;
     if (o->want_draws)
-        round_units =
-            buffer_holds(o, r->unit_floats * (int64_t)sizeof(float), 0, n_ranks * UNITS_PER_RANK);
-    r->round_blocks = crd_smaller(r->n_blocks, crd_larger(round_units / n_batches, 1));
-    r->most_images = crd_larger(r->window_size, crd_divide_up(start->n_images, batch) * batch);
-    r->most_units = crd_larger(n_batches * r->round_blocks, start->n_units);
+        round_units = buffer_holds(o, r->plan.unit_floats * (int64_t)sizeof(float), 0,
+                                   n_ranks * UNITS_PER_RANK);
+    r->plan.round_blocks = crd_smaller(r->plan.n_blocks, crd_larger(round_units / n_batches, 1));
+    r->plan.most_images =
+        crd_larger(r->plan.window_size, crd_divide_up(start->n_images, batch) * batch);
+    r->plan.most_units = crd_larger(n_batches * r->plan.round_blocks, start->n_units);
 }
 
 /* This rank's own memory; no communication. */
 static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
 {
     crd_status status = CRD_OK;
-    CRD_TRY(crd_sampler_create(&r->sampler, model, &r->options->sampler));
-    CRD_ALLOC(&r->node_begin, crd_comm_n_nodes(r->comm) + 1, "units of nodes");
-    CRD_ALLOC(&r->sums, r->most_images * r->n_sums, "sums");
-    CRD_ALLOC(&r->maxima, r->most_images * r->n_maxima, "maxima");
-    CRD_ALLOC(&r->logits, r->unit_floats, "logits");
-    CRD_ALLOC(&r->stopped, r->most_images, "stopped images");
-    CRD_ALLOC(&r->active, r->most_images / r->options->sampler.batch, "batches");
-    CRD_TRY(crd_unit_set_init(&r->units, r->most_units));
-    CRD_ALLOC(&r->news, crd_unit_set_words(r->most_units) + 1, "units done");
+    CRD_TRY(crd_sampler_create(&r->means.sampler, model, &r->options->sampler));
+    CRD_ALLOC(&r->means.node_begin, crd_comm_n_nodes(r->comm) + 1, "units of nodes");
+    const crd_reduction *reduction = &r->totals.reduction;
+    CRD_ALLOC(&r->totals.sums, r->plan.most_images * crd_reduction_n_sums(reduction), "sums");
+    CRD_ALLOC(&r->totals.maxima, r->plan.most_images * crd_reduction_n_maxima(reduction), "maxima");
+    CRD_ALLOC(&r->means.logits, r->plan.unit_floats, "logits");
+    CRD_ALLOC(&r->place.stopped, r->plan.most_images, "stopped images");
+    CRD_ALLOC(&r->place.active, r->plan.most_images / r->options->sampler.batch, "batches");
+    CRD_TRY(crd_unit_set_init(&r->place.units, r->plan.most_units));
+    CRD_ALLOC(&r->totals.news, crd_unit_set_words(r->plan.most_units) + 1, "units done");
     if (crd_comm_rank(r->comm) == 0) {
-        CRD_TRY(crd_summary_init(&r->summary, r->most_images, r->n_classes, r->options->n_top));
+        CRD_TRY(crd_summary_init(&r->totals.summary, reduction, r->plan.most_images));
         if (r->options->keep_sums)
-            CRD_TRY(crd_summary_keep_sums(&r->summary));
-        r->summary.is_paired = r->options->sampler.antithetic;
-        r->summary.miss = crd_looks_miss(&r->looks, r->options->confidence);
+            CRD_TRY(crd_summary_keep_sums(&r->totals.summary));
     }
 cleanup:
     return status;
 }
 
+int8_t *crd_predict_skipped(const crd_predict_run *r, int64_t window)
+{
+    float *tensors = crd_shared_data(r->means.images[window % 2]);
+    return (int8_t *)(tensors + r->plan.most_images * r->plan.image_floats);
+}
+
 static int64_t images_bytes(const crd_predict_run *r, int64_t n)
 {
-    return n * r->image_floats * (int64_t)sizeof(float);
+    return n * r->plan.image_floats * (int64_t)sizeof(float);
 }
 
 static crd_status allocate_shared(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
     for (int i = 0; i < 2; i++)
-        CRD_TRY(crd_shared_create(&r->images[i], r->comm,
-                                  images_bytes(r, r->most_images) + r->most_images));
+        CRD_TRY(crd_shared_create(&r->means.images[i], r->comm,
+                                  images_bytes(r, r->plan.most_images) + r->plan.most_images));
     if (r->options->want_draws)
-        CRD_TRY(crd_shared_create(&r->draws, r->comm,
-                                  r->most_units * r->unit_floats * (int64_t)sizeof(float)));
-    CRD_TRY(crd_counter_create(&r->counter, r->comm));
-    CRD_TRY(crd_alarm_create(&r->alarm, r->comm));
+        CRD_TRY(
+            crd_shared_create(&r->means.draws, r->comm,
+                              r->plan.most_units * r->plan.unit_floats * (int64_t)sizeof(float)));
+    CRD_TRY(crd_counter_create(&r->means.counter, r->comm));
+    CRD_TRY(crd_alarm_create(&r->means.alarm, r->comm));
 cleanup:
     return status;
 }
 
 static void release(crd_predict_run *r)
 {
-    crd_alarm_destroy(r->alarm);
-    crd_counter_destroy(r->counter);
-    crd_shared_destroy(r->draws);
+    crd_alarm_destroy(r->means.alarm);
+    crd_counter_destroy(r->means.counter);
+    crd_shared_destroy(r->means.draws);
     for (int i = 1; i >= 0; i--)
-        crd_shared_destroy(r->images[i]);
-    crd_summary_clear(&r->summary);
-    crd_free(r->news);
-    crd_unit_set_clear(&r->units);
-    crd_free(r->active);
-    crd_free(r->stopped);
-    crd_free(r->logits);
-    crd_free(r->maxima);
-    crd_free(r->sums);
-    crd_free(r->node_begin);
-    crd_sampler_destroy(r->sampler);
+        crd_shared_destroy(r->means.images[i]);
+    crd_summary_clear(&r->totals.summary);
+    crd_free(r->totals.news);
+    crd_unit_set_clear(&r->place.units);
+    crd_free(r->place.active);
+    crd_free(r->place.stopped);
+    crd_free(r->means.logits);
+    crd_free(r->totals.maxima);
+    crd_free(r->totals.sums);
+    crd_free(r->means.node_begin);
+    crd_sampler_destroy(r->means.sampler);
 }
 
 /* Images [first, + n) of window number `window` are read into their place: by rank 0, or by all ranks of its node. Not
@@ -183,7 +198,8 @@ static crd_status load_window(crd_predict_run *r, int64_t window, int64_t first,
     if (crd_comm_node(r->comm) != 0 || rank >= n_readers)
         return CRD_OK;
     int64_t begin = n * rank / n_readers, n_own = n * (rank + 1) / n_readers - begin;
-    float *tensors = (float *)crd_shared_data(r->images[window % 2]) + begin * r->image_floats;
+    float *tensors =
+        (float *)crd_shared_data(r->means.images[window % 2]) + begin * r->plan.image_floats;
     int8_t *skipped = crd_predict_skipped(r, window) + begin;
     if (n_own == 0)
         return CRD_OK;
@@ -192,62 +208,47 @@ static crd_status load_window(crd_predict_run *r, int64_t window, int64_t first,
     crd_status status = r->source->load(tensors, skipped, first + begin, n_own, r->source->payload);
     for (int64_t i = 0; status == CRD_OK && i < n_own; i++)
         if (skipped[i])
-            memset(tensors + i * r->image_floats, 0, (size_t)r->image_floats * sizeof *tensors);
+            memset(tensors + i * r->plan.image_floats, 0,
+                   (size_t)r->plan.image_floats * sizeof *tensors);
     return status;
 }
 
 static crd_unit unit_of(const crd_predict_run *r, int64_t i)
 {
-    int64_t n_blocks = r->n_blocks_round;
-    int64_t i_of_all = r->active[i / n_blocks] * n_blocks + i % n_blocks;
-    return crd_partition_unit(i_of_all, r->n_images, r->options->sampler.batch, r->first_block,
-                              n_blocks, r->options->sampler.draw_block, r->options->n_draws);
-}
-
-/* A pair lies within one unit, as blocks are even. */
-static void accumulate(crd_predict_run *r, const crd_unit *unit, const float *logits)
-{
-    int64_t step = r->options->sampler.antithetic ? 2 : 1, row = unit->n_images * r->n_classes;
-    for (int64_t d = 0; d < unit->n_draws; d += step)
-        for (int64_t k = 0; k < unit->n_images; k++) {
-            int64_t image = unit->first_image + k, draw = unit->first_draw + d;
-            int64_t *sums = r->sums + image * r->n_sums, *maxima = r->maxima + image * r->n_maxima;
-            const float *own = logits + d * row + k * r->n_classes;
-            if (r->stopped[image])
-                continue;
-            if (step == 2)
-                crd_accumulator_add_pair(sums, maxima, own, own + row, r->n_classes, draw / 2);
-            else
-                crd_accumulator_add(sums, maxima, own, r->n_classes, draw);
-        }
+    int64_t n_blocks = r->place.n_blocks_round;
+    int64_t i_of_all = r->place.active[i / n_blocks] * n_blocks + i % n_blocks;
+    return crd_partition_unit(i_of_all, r->place.n_images, r->options->sampler.batch,
+                              r->place.first_block, n_blocks, r->options->sampler.draw_block,
+                              r->options->n_draws);
 }
 
 /* Unit i of the round; its logits go to `logits`, its draws into the sums. */
 static crd_status compute_unit(crd_predict_run *r, int64_t i, float *logits)
 {
     crd_unit unit = unit_of(r, i);
-    const float *images = crd_shared_data(r->images[r->window % 2]);
+    const float *images = crd_shared_data(r->means.images[r->place.window % 2]);
     crd_comm_note(r->comm, "computing image %lld, draw %lld and on",
-                  (long long)(r->first_image + unit.first_image), (long long)unit.first_draw);
+                  (long long)(r->place.first_image + unit.first_image), (long long)unit.first_draw);
     crd_status status = crd_sampler_run(
-        logits, r->sampler, images + unit.first_image * r->image_floats, unit.n_images,
-        r->first_image + unit.first_image, unit.first_draw, unit.n_draws);
+        logits, r->means.sampler, images + unit.first_image * r->plan.image_floats, unit.n_images,
+        r->place.first_image + unit.first_image, unit.first_draw, unit.n_draws);
     if (status != CRD_OK)
         return status;
-    accumulate(r, &unit, logits);
-    r->news[i / 64] = (int64_t)((uint64_t)r->news[i / 64] | UINT64_C(1) << i % 64);
-    r->news[r->units.n_words]++;
-    r->n_computed++;
+    crd_predict_accumulate(r, &unit, logits);
+    r->totals.news[i / 64] = (int64_t)((uint64_t)r->totals.news[i / 64] | UINT64_C(1) << i % 64);
+    r->totals.news[r->place.units.n_words]++;
+    r->means.n_computed++;
     return CRD_OK;
 }
 
 /* Looks whether this rank knows a reason to meet, and gives the highest that any rank has told. */
 static int listen(crd_predict_run *r)
 {
-    crd_request asked = r->sink->checkpoint != NULL ? crd_pace_ask(&r->pace) : CRD_REQUEST_NONE;
+    crd_request asked =
+        r->sink->checkpoint != NULL ? crd_pace_ask(&r->means.pace) : CRD_REQUEST_NONE;
     if (asked != CRD_REQUEST_NONE)
-        crd_alarm_raise(r->alarm, (int)asked);
-    return crd_alarm_get(r->alarm);
+        crd_alarm_raise(r->means.alarm, (int)asked);
+    return crd_alarm_get(r->means.alarm);
 }
 
 /* Takes units until none is left on this node, or the alarm calls. */
@@ -255,16 +256,16 @@ static crd_status take_units(crd_predict_run *r, int64_t n_left)
 {
     crd_status status = CRD_OK;
     int node = crd_comm_node(r->comm);
-    int64_t begin = r->node_begin[node], end = r->node_begin[node + 1], ticket;
+    int64_t begin = r->means.node_begin[node], end = r->means.node_begin[node + 1], ticket;
     int64_t n_done = crd_predict_n_units_done(r);
     /* One unit at least before the first look: a run with too little time for more still gets on. */
-    while (status == CRD_OK && (ticket = crd_counter_next(r->counter)) < end) {
+    while (status == CRD_OK && (ticket = crd_counter_next(r->means.counter)) < end) {
         int64_t k = begin + crd_partition_shuffle(ticket - begin, end - begin, r->options->shuffle);
-        float *logits = r->logits;
+        float *logits = r->means.logits;
         if (r->options->want_draws)
-            logits = (float *)crd_shared_data(r->draws) + k * r->unit_floats;
-        status = compute_unit(r, crd_unit_set_nth(&r->units, k), logits);
-        crd_shared_progress(r->images[(r->window + 1) % 2]);
+            logits = (float *)crd_shared_data(r->means.draws) + k * r->plan.unit_floats;
+        status = compute_unit(r, crd_unit_set_nth(&r->place.units, k), logits);
+        crd_shared_progress(r->means.images[(r->place.window + 1) % 2]);
         if (crd_comm_rank(r->comm) == 0 && r->sink->progress != NULL) {
             double share = (double)(crd_smaller(ticket + 1, end) - begin) / (double)(end - begin);
             r->sink->progress(n_done + (int64_t)(share * (double)n_left), crd_predict_n_units(r),
@@ -282,18 +283,19 @@ static crd_status deliver_draws(crd_predict_run *r, int64_t n_left)
 {
     crd_status status = CRD_OK;
     for (int k = 0; k <= crd_comm_n_nodes(r->comm); k++)
-        r->node_begin[k] *= r->unit_floats * (int64_t)sizeof(float);
-    crd_shared_gather(r->draws, r->node_begin);
+        r->means.node_begin[k] *= r->plan.unit_floats * (int64_t)sizeof(float);
+    crd_shared_gather(r->means.draws, r->means.node_begin);
     if (crd_comm_rank(r->comm) != 0 || r->sink->draws == NULL)
         return CRD_OK;
     for (int64_t k = 0; k < n_left; k++) {
-        int64_t i = crd_unit_set_nth(&r->units, k);
-        if (((uint64_t)r->news[i / 64] >> i % 64 & 1) == 0)
+        int64_t i = crd_unit_set_nth(&r->place.units, k);
+        if (((uint64_t)r->totals.news[i / 64] >> i % 64 & 1) == 0)
             continue;
         crd_unit u = unit_of(r, i);
-        const float *logits = (const float *)crd_shared_data(r->draws) + k * r->unit_floats;
-        CRD_TRY(r->sink->draws(logits, u.first_draw, u.n_draws, r->first_image + u.first_image,
-                               u.n_images, r->sink->payload));
+        const float *logits =
+            (const float *)crd_shared_data(r->means.draws) + k * r->plan.unit_floats;
+        CRD_TRY(r->sink->draws(logits, u.first_draw, u.n_draws,
+                               r->place.first_image + u.first_image, u.n_images, r->sink->payload));
     }
 cleanup:
     return status;
@@ -304,16 +306,17 @@ cleanup:
 static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
 {
     crd_status status = CRD_OK;
-    int64_t n_left = crd_unit_set_left(&r->units);
-    crd_partition_nodes(r->node_begin, crd_comm_node_sizes(r->comm), crd_comm_n_nodes(r->comm),
-                        n_left);
-    crd_counter_reset(r->counter, r->node_begin[crd_comm_node(r->comm)]);
+    int64_t n_left = crd_unit_set_left(&r->place.units);
+    crd_partition_nodes(r->means.node_begin, crd_comm_node_sizes(r->comm),
+                        crd_comm_n_nodes(r->comm), n_left);
+    crd_counter_reset(r->means.counter, r->means.node_begin[crd_comm_node(r->comm)]);
     status = pending == CRD_OK ? take_units(r, n_left) : pending;
     if (status != CRD_OK)
-        crd_alarm_raise(r->alarm, CRD_ALARM_FAILED); /* the others need not go on for nothing */
-    while (!crd_alarm_arrived(r->alarm))
+        crd_alarm_raise(r->means.alarm,
+                        CRD_ALARM_FAILED); /* the others need not go on for nothing */
+    while (!crd_alarm_arrived(r->means.alarm))
         listen(r);
-    int level = crd_alarm_settle(r->alarm);
+    int level = crd_alarm_settle(r->means.alarm);
     CRD_TRY(crd_comm_agree(r->comm, status));
     crd_predict_exchange(r);
     if (r->options->want_draws)
@@ -330,11 +333,12 @@ static crd_status finish_look(crd_predict_run *r)
     crd_status status = CRD_OK;
     int64_t expected = crd_predict_look_draws(r);
     crd_predict_collect(r);
-    for (int64_t i = 0; crd_comm_rank(r->comm) == 0 && i < r->n_images; i++) {
-        int64_t n = crd_accumulator_n_draws(r->sums + i * r->n_sums, r->n_classes);
-        if (n != expected && !r->stopped[i])
-            status = CRD_FAIL(CRD_ERR_INTERNAL, "image %lld has seen %lld draws, not %lld",
-                              (long long)(r->first_image + i), (long long)n, (long long)expected);
+    for (int64_t i = 0; crd_comm_rank(r->comm) == 0 && i < r->place.n_images; i++) {
+        int64_t n = crd_predict_n_draws(r, i);
+        if (n != expected && !r->place.stopped[i])
+            status =
+                CRD_FAIL(CRD_ERR_INTERNAL, "image %lld has seen %lld draws, not %lld",
+                         (long long)(r->place.first_image + i), (long long)n, (long long)expected);
     }
     return crd_comm_agree(r->comm, status);
 }
@@ -343,18 +347,18 @@ static crd_status finish_look(crd_predict_run *r)
 static crd_status next_round(crd_predict_run *r, int *is_over)
 {
     crd_status status = CRD_OK;
-    int64_t block = r->first_block + r->n_blocks_round;
-    if (block == r->look_end) {
+    int64_t block = r->place.first_block + r->place.n_blocks_round;
+    if (block == r->place.look_end) {
         CRD_TRY(finish_look(r));
-        *is_over = block == r->n_blocks;
+        *is_over = block == r->plan.n_blocks;
         if (*is_over)
             return CRD_OK;
         crd_predict_set_look(r, block);
         crd_predict_choose(r);
     }
-    r->first_block = block;
+    r->place.first_block = block;
     crd_predict_begin_round(r);
-    *is_over = r->n_active == 0;
+    *is_over = r->place.n_active == 0;
 cleanup:
     return status;
 }
@@ -364,14 +368,12 @@ static crd_status finish_window(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
     if (crd_comm_rank(r->comm) == 0) {
-        int64_t first = r->first_image;
+        int64_t first = r->place.first_image;
         crd_comm_note(r->comm, "writing image %lld and on", (long long)first);
         crd_predict_summarize(r);
         if (r->sink->summary != NULL)
-            status = r->sink->summary(&r->summary, first, r->sink->payload);
-        for (int64_t i = 0; i < r->n_images; i++)
-            crd_accumulator_reset(r->sums + i * r->n_sums, r->maxima + i * r->n_maxima,
-                                  r->n_classes);
+            status = r->sink->summary(&r->totals.summary, first, r->sink->payload);
+        crd_predict_reset_sums(r, r->place.n_images);
     }
     return crd_comm_agree(r->comm, status);
 }
@@ -380,13 +382,14 @@ static crd_status finish_window(crd_predict_run *r)
 static crd_status compute_window(crd_predict_run *r, int64_t n_next)
 {
     crd_status status = CRD_OK, pending = CRD_OK;
-    crd_shared *next = r->images[(r->window + 1) % 2];
+    crd_shared *next = r->means.images[(r->place.window + 1) % 2];
     if (n_next > 0) {
-        pending = load_window(r, r->window + 1, r->first_image + r->n_images, n_next);
+        pending =
+            load_window(r, r->place.window + 1, r->place.first_image + r->place.n_images, n_next);
         crd_shared_begin(next, images_bytes(r, n_next));
     }
     for (int is_over = 0; status == CRD_OK && !is_over;) {
-        while (status == CRD_OK && crd_unit_set_left(&r->units) > 0)
+        while (status == CRD_OK && crd_unit_set_left(&r->place.units) > 0)
             status = compute_until_meeting(r, pending);
         if (status == CRD_OK)
             status = next_round(r, &is_over);
@@ -403,9 +406,9 @@ cleanup:
 
 static void next_window(crd_predict_run *r, int64_t n_images)
 {
-    r->window++;
-    r->first_image += r->n_images;
-    r->n_images = n_images;
+    r->place.window++;
+    r->place.first_image += r->place.n_images;
+    r->place.n_images = n_images;
     crd_predict_set_look(r, r->options->first_draw / r->options->sampler.draw_block);
     crd_predict_choose(r);
     crd_predict_begin_round(r);
@@ -415,7 +418,8 @@ static crd_status compute_windows(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
     for (int64_t n_next = 1; n_next > 0;) {
-        n_next = crd_smaller(r->window_size, r->options->n_images - r->first_image - r->n_images);
+        n_next = crd_smaller(r->plan.window_size,
+                             r->options->n_images - r->place.first_image - r->place.n_images);
         CRD_TRY(compute_window(r, n_next));
         if (n_next > 0)
             next_window(r, n_next);
@@ -428,13 +432,15 @@ cleanup:
 static crd_status check_ranks(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
-    int64_t n = crd_smaller(r->options->sampler.batch, r->n_images), digest = 0;
+    int64_t n = crd_smaller(r->options->sampler.batch, r->place.n_images), digest = 0;
     if (crd_comm_size(r->comm) == 1)
         return CRD_OK;
-    status = crd_sampler_run(r->logits, r->sampler, crd_shared_data(r->images[r->window % 2]), n,
-                             r->first_image, 0, 1);
+    status = crd_sampler_run(r->means.logits, r->means.sampler,
+                             crd_shared_data(r->means.images[r->place.window % 2]), n,
+                             r->place.first_image, 0, 1);
     if (status == CRD_OK)
-        digest = crd_health_digest(r->logits, n * r->n_classes * (int64_t)sizeof *r->logits);
+        digest = crd_health_digest(r->means.logits, n * r->totals.reduction.n_outputs *
+                                                        (int64_t)sizeof *r->means.logits);
     CRD_TRY(crd_comm_agree(r->comm, status));
     CRD_TRY(crd_health_compare(r->comm, digest));
 cleanup:
@@ -445,11 +451,11 @@ cleanup:
 static void write_report(crd_predict_report *report, crd_predict_run *r, double start,
                          crd_comm_cost before)
 {
-    crd_sampler_times t = crd_sampler_get_times(r->sampler);
+    crd_sampler_times t = crd_sampler_get_times(r->means.sampler);
     crd_comm_cost cost = crd_comm_get_cost(r->comm);
     int64_t sums[7] = {(int64_t)(1e9 * t.draw_s), (int64_t)(1e9 * t.weighted_s),
                        (int64_t)(1e9 * t.rest_s), (int64_t)(1e9 * (cost.seconds - before.seconds)),
-                       cost.bytes - before.bytes, r->n_computed,
+                       cost.bytes - before.bytes, r->means.n_computed,
                        cost.calls - before.calls};
     crd_comm_reduce_sum(r->comm, sums, 7);
     *report = (crd_predict_report){0};
@@ -473,16 +479,17 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     crd_comm_cost before = crd_comm_get_cost(comm);
     crd_predict_run r = {.comm = comm, .options = options, .source = source, .sink = sink};
     CRD_TRY(crd_comm_agree(comm, check_options(options)));
-    r.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
+    r.means.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     crd_predict_start at;
-    set_looks(&r);
+    CRD_TRY(crd_comm_agree(comm, set_rules(&r, model->network)));
     CRD_TRY(crd_predict_find_start(&at, &r));
     plan_run(&r, model, &at);
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r, model)));
     CRD_TRY(allocate_shared(&r));
     crd_predict_place(&r, &at);
-    CRD_TRY(crd_comm_agree(comm, load_window(&r, r.window, r.first_image, r.n_images)));
-    crd_shared_broadcast(r.images[r.window % 2], images_bytes(&r, r.n_images));
+    CRD_TRY(crd_comm_agree(comm,
+                           load_window(&r, r.place.window, r.place.first_image, r.place.n_images)));
+    crd_shared_broadcast(r.means.images[r.place.window % 2], images_bytes(&r, r.place.n_images));
     CRD_TRY(crd_predict_take_up(&r, &at));
     CRD_TRY(check_ranks(&r));
     status = compute_windows(&r);

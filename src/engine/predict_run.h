@@ -1,4 +1,5 @@
-/** A prediction under way: what predict.c (windows, rounds, units) and predict_keep.c (checkpoints) share. */
+/** A prediction under way: what predict.c (windows, rounds, units), predict_schedule.c (where it stands), predict_totals.c (sums)
+ * and predict_checkpoint.c share. */
 #ifndef CRD_ENGINE_PREDICT_RUN_H
 #define CRD_ENGINE_PREDICT_RUN_H
 
@@ -6,46 +7,67 @@
 #include "credence/looks.h"
 #include "credence/predict.h"
 #include "engine/pace.h"
+#include "engine/partition.h"
 #include "engine/unit_set.h"
 
 /** Levels of the alarm: requests, and above them a failure. */
 enum { CRD_ALARM_FAILED = CRD_REQUEST_STOP + 1 };
+
+/** Sizes that follow from model, options, ranks and checkpoint; the same on all ranks. */
+typedef struct crd_predict_sizes {
+    int64_t image_floats, unit_floats; /**< of an image; outputs of a full unit */
+    int64_t n_blocks;                  /**< draw blocks up to the last draw */
+    int64_t window_size;  /**< images of a window that this run begins: a multiple of the batch */
+    int64_t round_blocks; /**< most draw blocks of a round that it begins */
+    int64_t most_images, most_units; /**< in a window and a round, those of a checkpoint too */
+} crd_predict_sizes;
+
+/** Where the run is: the same on all ranks. */
+typedef struct crd_predict_position {
+    crd_looks looks;                     /**< where images may stop; one look if they may not */
+    int64_t window;                      /**< windows begun by this call */
+    int64_t first_image, n_images;       /**< of the window */
+    int64_t first_block, n_blocks_round; /**< of the round */
+    int64_t look_begin, look_end; /**< draw blocks at the looks before and after first_block */
+    int8_t *stopped;              /**< [most_images] 1: the image gets no more draws */
+    int64_t *active;              /**< [n_active] batches of the window that have other images */
+    int64_t n_active;
+    crd_unit_set units; /**< of the round, as known at the last meeting */
+} crd_predict_position;
+
+/** Draws done in this window. Rank 0: those of all ranks up to the last exchange, and its own later ones. Other ranks: their own
+ * since that exchange. */
+typedef struct crd_predict_totals {
+    crd_reduction reduction;
+    int64_t *sums, *maxima; /**< [most_images] accumulators */
+    crd_summary summary;    /**< rank 0 */
+    int64_t *
+        news; /**< [words + 1] this rank's units since the last exchange as bits, and their number */
+} crd_predict_totals;
+
+/** What computes, and what goes between ranks. */
+typedef struct crd_predict_means {
+    crd_sampler *sampler;
+    crd_shared *images
+        [2]; /**< [most_images][image_floats] and then, on rank 0's node, [most_images] bytes: skipped */
+    crd_shared *draws; /**< [unit][unit_floats] of a round, if wanted */
+    float *logits;     /**< of a unit */
+    crd_counter *counter;
+    crd_alarm *alarm;
+    crd_pace pace;
+    int64_t *node_begin; /**< [n_nodes + 1] */
+    int64_t n_computed;  /**< units, by this rank in this call */
+} crd_predict_means;
 
 typedef struct crd_predict_run {
     crd_comm *comm;
     const crd_predict_options *options;
     const crd_predict_source *source;
     const crd_predict_sink *sink;
-    crd_sampler *sampler;
-    int64_t image_floats, n_classes, n_sums, n_maxima;
-    crd_looks looks;      /* where images may stop; one look if they may not */
-    int64_t n_blocks;     /* draw blocks up to the last draw */
-    int64_t window_size;  /* images of a window that this run begins: a multiple of the batch */
-    int64_t round_blocks; /* most draw blocks of a round that it begins */
-    int64_t most_images, most_units; /* in a window and a round, those of a checkpoint too */
-    int64_t unit_floats;             /* logits of a full unit */
-    crd_shared *images
-        [2]; /* [most_images][image_floats] and behind them, on rank 0's node, [most_images] bytes: skipped */
-    crd_shared *draws; /* [unit][unit_floats] of a round, if wanted */
-    crd_counter *counter;
-    crd_alarm *alarm;
-    crd_pace pace;
-    int64_t *node_begin; /* [n_nodes + 1] */
-    /* Draws done in this window: rank 0 holds those up to the last meeting, and its own; others their own since then. */
-    int64_t *sums, *maxima;
-    float *logits;       /* of a unit */
-    crd_summary summary; /* rank 0 */
-    /* Where the run is: the same on all ranks. */
-    int64_t window;                      /* windows begun by this call */
-    int64_t first_image, n_images;       /* of the window */
-    int64_t first_block, n_blocks_round; /* of the round */
-    int64_t look_begin, look_end;        /* draw blocks at the looks before and after first_block */
-    int8_t *stopped;                     /* [most_images] 1: the image gets no more draws */
-    int64_t *active; /* [n_active] batches of the window that have other images */
-    int64_t n_active;
-    crd_unit_set units; /* of the round, as known at the last meeting */
-    int64_t *news;      /* [words + 1] this rank's units since then as bits, and their number */
-    int64_t n_computed; /* by this rank in this call */
+    crd_predict_sizes plan;
+    crd_predict_position place;
+    crd_predict_totals totals;
+    crd_predict_means means;
 } crd_predict_run;
 
 /** Of the images of a window; on rank 0's node. */
@@ -65,6 +87,18 @@ void crd_predict_choose(crd_predict_run *r);
 /** A round of as many blocks up to the look as fit; none of its units is done. */
 void crd_predict_begin_round(crd_predict_run *r);
 
+/** Draws begin in this block. */
+int64_t crd_predict_begin_block(const crd_predict_run *r);
+
+/** The accumulators of the window's first n images begin anew; or as a checkpoint has them. */
+void crd_predict_reset_sums(crd_predict_run *r, int64_t n_images);
+void crd_predict_take_sums(crd_predict_run *r, const crd_predict_state *state);
+/** A unit's outputs [draw][image][output] go into the sums of its images. */
+void crd_predict_accumulate(crd_predict_run *r, const crd_unit *unit, const float *logits);
+/** Draws in the sums of an image of the window. */
+int64_t crd_predict_n_draws(const crd_predict_run *r, int64_t image);
+/** Its sums become its row. Rank 0 only. */
+void crd_predict_finish_row(crd_predict_run *r, int64_t image);
 /** Rank 0 gets all ranks' accumulators; the others begin anew. Collective. */
 void crd_predict_collect(crd_predict_run *r);
 /** All ranks learn each other's news. Collective. */

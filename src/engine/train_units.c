@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/softmax.h"
 #include "credence/watch.h"
 #include "engine/health.h"
 #include "engine/train_run.h"
@@ -21,12 +22,7 @@ static void count_right(crd_train_run *r, const int64_t *labels, int64_t n)
 {
     int64_t *extra = r->extra;
     for (int64_t i = 0; i < n; i++) {
-        const float *logits = r->logits + i * r->n_outputs;
-        int64_t top = 0;
-        for (int64_t c = 1; c < r->n_outputs; c++)
-            if (logits[c] > logits[top])
-                top = c;
-        extra[SUM_RIGHT] += labels[i] == top;
+        extra[SUM_RIGHT] += labels[i] == crd_argmax(r->logits + i * r->n_outputs, r->n_outputs);
         extra[SUM_LABELS] += labels[i] >= 0;
     }
 }

@@ -244,6 +244,15 @@ const float *crd_dataset_target(const crd_dataset *dataset, int64_t i)
     return source->targets + within * source->n_targets;
 }
 
+int crd_dataset_has_targets(const crd_dataset *dataset)
+{
+    int64_t n_values = dataset->sources[0]->n_targets;
+    for (int64_t i = 0; i < dataset->n_sources; i++)
+        if (dataset->sources[i]->targets == NULL || dataset->sources[i]->n_targets != n_values)
+            return 0;
+    return 1;
+}
+
 crd_status crd_dataset_check_targets(crd_dataset *dataset, int64_t n_values)
 {
     for (int64_t k = 0; k < dataset->n_sources; k++) {

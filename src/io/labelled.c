@@ -2,6 +2,15 @@
 
 #include "base/alloc.h"
 
+static crd_status write_values(crd_h5 *h5, const char *path, const double *values, int64_t extent)
+{
+    crd_shape shape = crd_shape_make(1, extent);
+    crd_status status = crd_h5_dataset_create(h5, path, CRD_H5_FLOAT64, &shape);
+    if (status == CRD_OK)
+        status = crd_h5_write(h5, path, CRD_H5_FLOAT64, values, NULL, NULL);
+    return status;
+}
+
 static crd_status write_numbers(crd_h5 *h5, const char *path, int64_t extent)
 {
     crd_status status = CRD_OK;
@@ -30,10 +39,12 @@ crd_status crd_labelled_group(crd_writer *writer, const char *group, const crd_a
     for (int i = 0; i < n_axes; i++) {
         const crd_axis *axis = axes[i];
         CRD_TRY(crd_h5_join(path, group, axis->name));
-        if (axis->labels == NULL)
-            CRD_TRY(write_numbers(h5, path, axis->extent));
-        else
+        if (axis->labels != NULL)
             CRD_TRY(crd_h5_strings_write(h5, path, axis->labels, axis->extent));
+        else if (axis->values != NULL)
+            CRD_TRY(write_values(h5, path, axis->values, axis->extent));
+        else
+            CRD_TRY(write_numbers(h5, path, axis->extent));
         CRD_TRY(crd_h5_scale_set(h5, path));
         /* netCDF-4 numbers the scales that it adds to a file, and misreads those without a
          * number. */

@@ -9,7 +9,8 @@
 typedef struct crd_axis {
     const char *name;
     int64_t extent;
-    const char *const *labels; /**< [extent]; NULL: the numbers from 0 */
+    const char *const *labels; /**< [extent] */
+    const double *values;      /**< [extent], where there are no labels; NULL: the numbers from 0 */
 } crd_axis;
 
 /** Creates a group at top level with the coordinates of `axes`. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/names.h"
 #include "io/history.h"
 #include "io/known.h"
 #include "io/posterior_file.h"
@@ -236,13 +237,10 @@ static crd_status read_choice(int *out, crd_h5 *h5, const char *group, const cha
                               const char *const *names)
 {
     crd_status status = CRD_OK;
-    char *found = NULL, allowed[256] = "";
+    char *found = NULL, place[CRD_H5_PATH_SIZE];
     CRD_TRY(crd_h5_attr_get_text(&found, h5, group, key));
-    for (*out = 0; names[*out] != NULL && strcmp(names[*out], found) != 0; ++*out)
-        snprintf(allowed + strlen(allowed), sizeof allowed - strlen(allowed), "%s%s",
-                 *out == 0 ? "" : " or ", names[*out]);
-    CRD_REQUIRE(names[*out] != NULL, CRD_ERR_INPUT, "%s: %s: %s '%s' is not known; it must be %s",
-                crd_h5_name(h5), group, key, found, allowed);
+    snprintf(place, sizeof place, "%s: %s: %s", crd_h5_name(h5), group, key);
+    CRD_TRY(crd_names_require(out, names, found, place, CRD_ERR_INPUT));
 cleanup:
     crd_free(found);
     return status;

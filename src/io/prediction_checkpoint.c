@@ -38,7 +38,8 @@ typedef struct array_place {
     const char *long_name;
 } array_place;
 
-static void place_arrays(array_place out[N_ARRAYS], crd_predict_state *state, int64_t n_classes)
+static void place_arrays(array_place out[N_ARRAYS], crd_predict_state *state,
+                         const crd_reduction *reduction)
 {
     out[0] = (array_place){"done",
                            CRD_H5_UINT64,
@@ -49,15 +50,15 @@ static void place_arrays(array_place out[N_ARRAYS], crd_predict_state *state, in
     out[1] = (array_place){"sums",
                            CRD_H5_INT64,
                            state->n_images,
-                           crd_accumulator_n_sums(n_classes),
+                           crd_reduction_n_sums(reduction),
                            (void **)&state->sums,
                            "sums over the draws done, in fixed point"};
     out[2] = (array_place){"maxima",
                            CRD_H5_INT64,
                            state->n_images,
-                           crd_accumulator_n_maxima(n_classes),
+                           crd_reduction_n_maxima(reduction),
                            (void **)&state->maxima,
-                           "largest and smallest probability, in fixed point"};
+                           "largest and smallest of the draws, as integers"};
 }
 
 static crd_status add_state(crd_prediction_file *file, crd_predict_state *state,
@@ -67,7 +68,7 @@ static crd_status add_state(crd_prediction_file *file, crd_predict_state *state,
     number_place numbers[N_NUMBERS];
     array_place arrays[N_ARRAYS];
     place_numbers(numbers, state);
-    place_arrays(arrays, state, file->meta.n_classes);
+    place_arrays(arrays, state, file->meta.reduction);
     const crd_axis word = {.name = "word", .extent = arrays[0].rows},
                    image = {.name = "window_image", .extent = state->n_images},
                    sum = {.name = "sum", .extent = arrays[1].columns},
@@ -93,7 +94,7 @@ static crd_status copy_rows(crd_prediction_file *to, crd_prediction_file *from,
     crd_status status = CRD_OK;
     crd_summary chunk = {0};
     int64_t n_images = to->meta.n_images, done = state->first_image;
-    CRD_TRY(crd_summary_init(&chunk, CHUNK, to->meta.n_classes, to->top.extent));
+    CRD_TRY(crd_summary_init(&chunk, to->meta.reduction, CHUNK));
     if (to->meta.part != NULL)
         CRD_TRY(crd_summary_keep_sums(&chunk));
     for (int64_t first = 0; first < done; first += chunk.n_images) {
@@ -124,7 +125,7 @@ crd_status crd_prediction_keep(crd_prediction_file *file, const char *path,
     array_place arrays[N_ARRAYS];
     int64_t bytes = 0;
     meta.save_draws = 0; /* they have a file of their own */
-    place_arrays(arrays, &state, meta.n_classes);
+    place_arrays(arrays, &state, meta.reduction);
     for (int i = 0; i < N_ARRAYS; i++)
         bytes += arrays[i].rows * (arrays[i].columns == 0 ? 1 : arrays[i].columns) * 8;
     CRD_TRY(crd_prediction_begin(&kept, path, &meta, provenance, bytes, 0));
@@ -167,7 +168,7 @@ static crd_status read_state(crd_predict_state *state, crd_h5 *h5, const reading
                 "%s: %s: images %" PRId64 " to %" PRId64 " and %" PRId64 " units cannot be",
                 crd_h5_name(h5), group, state->first_image, state->first_image + state->n_images,
                 state->n_units);
-    place_arrays(arrays, state, r->meta->n_classes);
+    place_arrays(arrays, state, r->meta->reduction);
     for (int i = 0; i < N_ARRAYS; i++) {
         crd_shape shape = arrays[i].columns == 0
                               ? crd_shape_make(1, arrays[i].rows)
@@ -186,17 +187,17 @@ static crd_status replay_rows(crd_h5 *h5, const reading *r)
     crd_status status = CRD_OK;
     crd_summary chunk = {0};
     int n;
-    const crd_field *fields = crd_summary_fields(&n);
+    const crd_field *fields = crd_reduction_fields(r->meta->reduction, &n);
     char path[CRD_H5_PATH_SIZE];
     int64_t done = r->state->first_image;
     for (int i = 0; i < n; i++) {
-        int is_of_part = fields[i].dim == CRD_DIM_SUM || fields[i].dim == CRD_DIM_MAXIMUM;
+        int is_of_part = fields[i].axes[0] == CRD_AXIS_SUM || fields[i].axes[0] == CRD_AXIS_MAXIMUM;
         if (is_of_part && r->meta->part == NULL)
             continue;
         CRD_TRY(crd_field_path(path, h5, &fields[i]));
         CRD_TRY(crd_reader_check(h5, path));
     }
-    CRD_TRY(crd_summary_init(&chunk, CHUNK, r->meta->n_classes, r->meta->n_top));
+    CRD_TRY(crd_summary_init(&chunk, r->meta->reduction, CHUNK));
     if (r->meta->part != NULL)
         CRD_TRY(crd_summary_keep_sums(&chunk));
     for (int64_t first = 0; first < done; first += chunk.n_images) {

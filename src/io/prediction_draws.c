@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/softmax.h"
 #include "credence/rng.h"
 #include "io/prediction_private.h"
 
@@ -41,19 +42,35 @@ static crd_status add_likelihood(crd_prediction_file *file)
     return status;
 }
 
+int crd_prediction_is_observed(const crd_prediction_meta *meta)
+{
+    return meta->labels != NULL || meta->targets != NULL;
+}
+
+/* Labels are drawn, and have a likelihood, where the outputs are classes. */
+static int has_labels(const crd_prediction_meta *meta)
+{
+    return crd_reduction_is_ranked(meta->reduction);
+}
+
 crd_status crd_prediction_add_draws(crd_prediction_file *file)
 {
     crd_status status = CRD_OK;
-    const crd_axis *const axes[] = {&file->chain, &file->draw, &file->image, &file->class_axis};
+    const crd_axis *const axes[] = {&file->chain, &file->draw, &file->image,
+                                    &file->axes[CRD_AXIS_OUTPUT]};
+    int n;
+    const crd_draw_field *fields = crd_reduction_draw_fields(file->meta.reduction, &n);
     /* What is predicted for new images is no posterior predictive of observed data. */
-    file->samples = file->meta.labels != NULL ? "/posterior_predictive" : "/predictions";
+    file->samples =
+        crd_prediction_is_observed(&file->meta) ? "/posterior_predictive" : "/predictions";
     CRD_TRY(crd_labelled_group(&file->writer, file->samples, axes, 4));
-    CRD_TRY(crd_labelled_array(&file->writer, file->samples, "logits", CRD_H5_FLOAT32, axes, 4, "1",
-                               "output of the drawn network"));
-    CRD_TRY(crd_labelled_array(&file->writer, file->samples, "probs", CRD_H5_FLOAT32, axes, 4, "1",
-                               "probability of the class under the drawn network"));
-    CRD_TRY(crd_labelled_numbers(&file->writer, file->samples, "label", axes, 3,
-                                 "number of a class, drawn with these probabilities; -1: no draw"));
+    for (int i = 0; i < n; i++)
+        CRD_TRY(crd_labelled_array(&file->writer, file->samples, fields[i].name, CRD_H5_FLOAT32,
+                                   axes, 4, fields[i].units, fields[i].long_name));
+    if (has_labels(&file->meta))
+        CRD_TRY(crd_labelled_numbers(&file->writer, file->samples, "label", axes, 3,
+                                     "number of a class, drawn with these probabilities; -1: no "
+                                     "draw"));
     CRD_TRY(add_networks(file));
     if (file->meta.labels != NULL)
         CRD_TRY(add_likelihood(file));
@@ -63,7 +80,10 @@ cleanup:
 
 int64_t crd_prediction_draw_bytes(const crd_prediction_meta *meta)
 {
-    return meta->n_classes * (int64_t)sizeof(float) * 2 + (int64_t)sizeof(int64_t) +
+    int n;
+    crd_reduction_draw_fields(meta->reduction, &n);
+    return meta->reduction->extents[CRD_AXIS_OUTPUT] * (int64_t)sizeof(float) * n +
+           (has_labels(meta) ? (int64_t)sizeof(int64_t) : 0) +
            (meta->labels != NULL ? (int64_t)sizeof(double) : 0);
 }
 
@@ -75,7 +95,7 @@ static int64_t sample_label(const crd_prediction_file *file, const float *probs,
     const uint32_t key[2] = {(uint32_t)file->seed, (uint32_t)(file->seed >> 32)};
     uint32_t words[4];
     double total = 0, sum = 0;
-    int64_t k = 0, last = file->meta.n_classes - 1;
+    int64_t k = 0, last = file->meta.reduction->n_outputs - 1;
     for (int64_t c = 0; c <= last; c++)
         total += (double)probs[c];
     if (isnan(total))
@@ -89,21 +109,17 @@ static int64_t sample_label(const crd_prediction_file *file, const float *probs,
 
 static double log_probability(const float *logits, int64_t n, int64_t label)
 {
-    double most = -INFINITY, sum = 0;
     if (label < 0)
         return NAN;
-    for (int64_t c = 0; c < n; c++)
-        most = (double)logits[c] > most ? (double)logits[c] : most;
-    for (int64_t c = 0; c < n; c++)
-        sum += exp((double)logits[c] - most);
-    return (double)logits[label] - most - log(sum);
+    crd_softmax_law law = crd_softmax_law_of(logits, n);
+    return (double)logits[label] - law.largest - log(law.total);
 }
 
 static crd_status write_labels(crd_prediction_file *file, const float *logits, const float *probs,
                                const int64_t start[3], const int64_t count[3])
 {
     crd_status status = CRD_OK;
-    int64_t n_classes = file->meta.n_classes, n = count[1] * count[2], *labels = NULL;
+    int64_t n_classes = file->meta.reduction->n_outputs, n = count[1] * count[2], *labels = NULL;
     int64_t first = file->meta.part != NULL ? file->meta.part->first_draw : 0;
     double *likelihood = NULL;
     CRD_ALLOC(&labels, n, "labels of draws");
@@ -126,23 +142,35 @@ cleanup:
     return status;
 }
 
-crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *logits,
-                                      const float *probs, int64_t first_draw, int64_t n_draws,
-                                      int64_t first_image, int64_t n_images)
+crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *outputs,
+                                      int64_t first_draw, int64_t n_draws, int64_t first_image,
+                                      int64_t n_images)
 {
     crd_status status = CRD_OK;
-    int64_t start[4] = {0, first_draw, first_image, 0};
-    int64_t count[4] = {1, n_draws, n_images, file->class_axis.extent};
+    const crd_reduction *r = file->meta.reduction;
+    int64_t width = r->extents[CRD_AXIS_OUTPUT], n_rows = n_draws * n_images;
+    int64_t start[4] = {0, first_draw, first_image, 0}, count[4] = {1, n_draws, n_images, width};
+    int n;
+    const crd_draw_field *fields = crd_reduction_draw_fields(r, &n);
     CRD_REQUIRE(file->samples != NULL && first_draw >= 0 && first_image >= 0 &&
                     first_draw + n_draws <= file->draw.extent &&
                     first_image + n_images <= file->image.extent,
                 CRD_ERR_INTERNAL, "%s: draws that do not fit the file",
                 crd_h5_name(file->writer.h5));
-    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "logits", CRD_H5_FLOAT32, logits,
-                               start, count));
-    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "probs", CRD_H5_FLOAT32, probs, start,
-                               count));
-    CRD_TRY(write_labels(file, logits, probs, start, count));
+    if (n_rows * width > file->n_drawn) {
+        CRD_TRY(crd_alloc_grow((void **)&file->drawn, file->n_drawn, n_rows * width,
+                               sizeof *file->drawn, "draws"));
+        file->n_drawn = n_rows * width;
+    }
+    for (int k = 0; k < n; k++) {
+        for (int64_t row = 0; row < n_rows; row++)
+            crd_reduction_describe_draw(file->drawn + row * width, r, k,
+                                        outputs + row * r->n_outputs);
+        CRD_TRY(crd_labelled_write(&file->writer, file->samples, fields[k].name, CRD_H5_FLOAT32,
+                                   file->drawn, start, count));
+    }
+    if (has_labels(&file->meta)) /* the last field is the probabilities */
+        CRD_TRY(write_labels(file, outputs, file->drawn, start, count));
 cleanup:
     return status;
 }

@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/names.h"
 #include "io/fingerprint.h"
 #include "io/prediction_private.h"
+#include "reduce/reducer.h"
 
-static const char group[] = "/part", fingerprint_path[] = "/part/fingerprint";
+static const char group[] = "/part", fingerprint_path[] = "/part/fingerprint",
+                  outputs_path[] = "/part/outputs";
 
 enum { N_NUMBERS = 4 };
 
@@ -23,10 +26,10 @@ static void place_numbers(const char *keys[N_NUMBERS], int64_t *values[N_NUMBERS
     }
 }
 
-crd_status crd_part_add(crd_writer *writer, const crd_part_facts *given)
+crd_status crd_part_add(crd_writer *writer, const crd_prediction_meta *meta)
 {
     crd_status status = CRD_OK;
-    crd_part_facts facts = *given;
+    crd_part_facts facts = *meta->part;
     const char *keys[N_NUMBERS];
     int64_t *values[N_NUMBERS];
     place_numbers(keys, values, &facts);
@@ -34,6 +37,8 @@ crd_status crd_part_add(crd_writer *writer, const crd_part_facts *given)
     for (int i = 0; i < N_NUMBERS; i++)
         CRD_TRY(crd_h5_attr_put(writer->h5, group, keys[i], CRD_H5_INT64, values[i], 1));
     CRD_TRY(crd_h5_attr_put(writer->h5, group, "confidence", CRD_H5_FLOAT64, &facts.confidence, 1));
+    CRD_TRY(crd_h5_strings_write(writer->h5, outputs_path,
+                                 &crd_output_kind_names()[meta->reduction->outputs], 0));
     CRD_TRY(crd_h5_strings_write(writer->h5, fingerprint_path, &facts.fingerprint, 0));
 cleanup:
     return status;
@@ -42,11 +47,13 @@ cleanup:
 struct crd_part {
     crd_h5 *h5;
     crd_part_facts facts;
+    crd_reduction reduction;
     crd_prediction_meta meta;
     crd_provenance provenance;
-    char **fingerprint, **images, **classes;
-    int64_t n_fingerprints;
+    char **fingerprint, **images, **outputs;
+    int64_t n_fingerprints, n_outputs;
     int64_t *labels;
+    float *targets;
     char *command, **keys, **values; /* [provenance.n_pairs] */
     crd_status status;               /* of the visit of attributes */
 };
@@ -116,7 +123,6 @@ cleanup:
 static const char *const image_names[] = {"/constant_data/image_path",
                                           "/predictions_constant_data/image_path",
                                           "/predictive/image", NULL};
-static const char *const class_names[] = {"/predictive/class", NULL};
 
 static crd_status read_names(char ***out, int64_t *n, crd_h5 *h5, const char *const *places)
 {
@@ -131,30 +137,94 @@ cleanup:
     return status;
 }
 
+/* Kind of the outputs. Parts of before there were others than logits do not name it. */
+static crd_status read_outputs(crd_output_kind *out, crd_part *p)
+{
+    crd_status status = CRD_OK;
+    const char *const *kinds = crd_output_kind_names();
+    int is_named, kind = CRD_OUTPUT_LOGITS;
+    char **names = NULL;
+    int64_t n = 0;
+    CRD_TRY(crd_h5_exists(&is_named, p->h5, outputs_path));
+    if (is_named) {
+        CRD_TRY(crd_reader_check(p->h5, outputs_path));
+        CRD_TRY(crd_h5_strings_read(&names, &n, p->h5, outputs_path));
+        kind = n == 1 ? crd_names_find(kinds, names[0]) : -1;
+        CRD_REQUIRE(kind >= 0, CRD_ERR_INPUT, "%s: %s: not a kind of outputs", crd_h5_name(p->h5),
+                    outputs_path);
+    }
+    *out = (crd_output_kind)kind;
+cleanup:
+    crd_h5_strings_free(names, n);
+    return status;
+}
+
+/* The reducer, with the sizes that the coordinates of its axes have. */
+static crd_status read_reduction(crd_part *p)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    crd_output_kind kind = CRD_OUTPUT_LOGITS;
+    crd_shape details;
+    int there;
+    crd_reduction *r = &p->reduction;
+    CRD_TRY(read_outputs(&kind, p));
+    CRD_TRY(crd_reduction_init(r, kind, 2, 1)); /* for the names of its axes */
+    CRD_TRY(crd_h5_join(path, "/predictive", crd_reduction_axis_name(r, CRD_AXIS_OUTPUT)));
+    CRD_TRY(crd_reader_check(p->h5, path));
+    CRD_TRY(crd_h5_strings_read(&p->outputs, &p->n_outputs, p->h5, path));
+    CRD_TRY(crd_h5_join(path, "/predictive", crd_reduction_axis_name(r, CRD_AXIS_DETAIL)));
+    CRD_TRY(crd_h5_exists(&there, p->h5, path));
+    if (!there)
+        CRD_TRY(crd_h5_join(path, "/predictive_top", crd_reduction_axis_name(r, CRD_AXIS_DETAIL)));
+    CRD_TRY(crd_h5_dataset_info(NULL, &details, p->h5, path));
+    CRD_REQUIRE(details.n_dims == 1 && p->n_outputs > 0, CRD_ERR_INPUT,
+                "%s: /predictive has no rows", crd_h5_name(p->h5));
+    CRD_TRY(crd_reduction_init(
+        r, kind, kind == CRD_OUTPUT_NORMALS ? 2 * p->n_outputs : p->n_outputs, details.dims[0]));
+    r->is_paired = (int)p->facts.is_paired;
+    r->miss = 1 - p->facts.confidence;
+cleanup:
+    return status;
+}
+
+/* What the images are in truth, where the part knows it. */
+static crd_status read_observed(crd_part *p)
+{
+    crd_status status = CRD_OK;
+    static const char label[] = "/observed_data/label", target[] = "/observed_data/target";
+    int has_labels, has_targets = 0;
+    crd_shape shape;
+    CRD_TRY(crd_h5_exists(&has_labels, p->h5, label));
+    if (!has_labels)
+        CRD_TRY(crd_h5_exists(&has_targets, p->h5, target));
+    if (has_labels) {
+        shape = crd_shape_make(1, p->meta.n_images);
+        CRD_ALLOC(&p->labels, p->meta.n_images, "labels");
+        CRD_TRY(crd_reader_numbers(p->labels, p->h5, label, CRD_H5_INT64, &shape));
+    } else if (has_targets) {
+        shape = crd_shape_make(2, p->meta.n_images, p->n_outputs);
+        CRD_ALLOC(&p->targets, p->meta.n_images * p->n_outputs, "targets");
+        CRD_TRY(crd_reader_numbers(p->targets, p->h5, target, CRD_H5_FLOAT32, &shape));
+    }
+cleanup:
+    return status;
+}
+
 static crd_status read_meta(crd_part *p)
 {
     crd_status status = CRD_OK;
-    static const crd_field top_field = {.name = "top_class", .dim = CRD_DIM_TOP};
-    crd_shape top, label;
-    int has_labels;
-    char path[CRD_H5_PATH_SIZE];
     CRD_TRY(read_names(&p->images, &p->meta.n_images, p->h5, image_names));
-    CRD_TRY(read_names(&p->classes, &p->meta.n_classes, p->h5, class_names));
-    CRD_TRY(crd_field_path(path, p->h5, &top_field));
-    CRD_TRY(crd_h5_dataset_info(NULL, &top, p->h5, path));
-    CRD_REQUIRE(top.n_dims == 2 && p->meta.n_images > 0 && p->meta.n_classes > 0, CRD_ERR_INPUT,
-                "%s: /predictive has no rows", crd_h5_name(p->h5));
-    CRD_TRY(crd_h5_exists(&has_labels, p->h5, "/observed_data/label"));
-    if (has_labels) {
-        label = crd_shape_make(1, p->meta.n_images);
-        CRD_ALLOC(&p->labels, p->meta.n_images, "labels");
-        CRD_TRY(crd_reader_numbers(p->labels, p->h5, "/observed_data/label", CRD_H5_INT64, &label));
-    }
+    CRD_REQUIRE(p->meta.n_images > 0, CRD_ERR_INPUT, "%s: /predictive has no rows",
+                crd_h5_name(p->h5));
+    CRD_TRY(read_reduction(p));
+    CRD_TRY(read_observed(p));
+    p->meta.reduction = &p->reduction;
     p->meta.n_draws = p->facts.end_draw - p->facts.first_draw;
-    p->meta.n_top = top.dims[1];
     p->meta.image_names = (const char *const *)p->images;
-    p->meta.class_names = (const char *const *)p->classes;
+    p->meta.output_names = (const char *const *)p->outputs;
     p->meta.labels = p->labels;
+    p->meta.targets = p->targets;
     p->meta.part = &p->facts;
 cleanup:
     return status;
@@ -166,16 +236,12 @@ static crd_status check_rows(const crd_part *p)
     crd_status status = CRD_OK;
     char path[CRD_H5_PATH_SIZE];
     int n;
-    const crd_field *fields = crd_summary_fields(&n);
-    const int64_t columns[] = {[CRD_DIM_NONE] = 0,
-                               [CRD_DIM_CLASS] = p->meta.n_classes,
-                               [CRD_DIM_TOP] = p->meta.n_top,
-                               [CRD_DIM_SUM] = crd_accumulator_n_sums(p->meta.n_classes),
-                               [CRD_DIM_MAXIMUM] = crd_accumulator_n_maxima(p->meta.n_classes)};
+    const crd_field *fields = crd_reduction_fields(&p->reduction, &n);
     for (int i = 0; i < n; i++) {
-        int64_t width = columns[fields[i].dim];
-        crd_shape shape, expected = width == 0 ? crd_shape_make(1, p->meta.n_images)
-                                               : crd_shape_make(2, p->meta.n_images, width);
+        crd_shape shape, expected = crd_shape_make(1, p->meta.n_images);
+        for (int k = 0; k < 2; k++)
+            if (fields[i].axes[k] != CRD_AXIS_NONE)
+                expected.dims[expected.n_dims++] = p->reduction.extents[fields[i].axes[k]];
         CRD_TRY(crd_field_path(path, p->h5, &fields[i]));
         CRD_TRY(crd_h5_dataset_info(NULL, &shape, p->h5, path));
         CRD_REQUIRE(crd_shape_equal(&shape, &expected), CRD_ERR_INPUT,
@@ -214,29 +280,55 @@ cleanup:
     return status;
 }
 
+/* The reducer whose outputs the rows are of. */
+static crd_status find_reducer(const crd_reducer **out, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    char path[CRD_H5_PATH_SIZE];
+    *out = NULL;
+    for (int k = 0, there; crd_reducers[k] != NULL && *out == NULL; k++) {
+        CRD_TRY(crd_h5_join(path, "/predictive", crd_reducers[k]->axes[CRD_AXIS_OUTPUT]));
+        CRD_TRY(crd_h5_exists(&there, h5, path));
+        if (there)
+            *out = crd_reducers[k];
+    }
+    CRD_REQUIRE(*out != NULL, CRD_ERR_INPUT, "%s: /predictive has no rows", crd_h5_name(h5));
+cleanup:
+    return status;
+}
+
+static crd_status check_field(crd_h5 *h5, const crd_field *field, int64_t n_images)
+{
+    crd_status status = CRD_OK;
+    crd_h5_facts facts;
+    char path[CRD_H5_PATH_SIZE];
+    int n_dims = 1 + (field->axes[0] != CRD_AXIS_NONE) + (field->axes[1] != CRD_AXIS_NONE);
+    CRD_TRY(crd_field_path(path, h5, field));
+    CRD_TRY(crd_h5_dataset_facts(&facts, h5, path));
+    CRD_REQUIRE(facts.type == crd_field_h5_type(field), CRD_ERR_INPUT,
+                "%s: %s: type %s; it must be %s", crd_h5_name(h5), path, facts.type_name,
+                crd_h5_type_name(crd_field_h5_type(field)));
+    CRD_REQUIRE(facts.shape.n_dims == n_dims && facts.shape.dims[0] == n_images, CRD_ERR_INPUT,
+                "%s: %s: its shape does not fit the images", crd_h5_name(h5), path);
+cleanup:
+    return status;
+}
+
 crd_status crd_prediction_check(int *is_part, const char *path)
 {
     crd_status status = CRD_OK;
     crd_h5 *h5 = NULL;
     crd_file_kind kind;
-    crd_h5_facts image, facts;
-    int n;
-    const crd_field *fields = crd_summary_fields(&n);
-    char field[CRD_H5_PATH_SIZE];
+    crd_h5_facts image;
+    const crd_reducer *reducer;
     CRD_TRY(crd_reader_open(&h5, &kind, path));
     CRD_TRY(crd_h5_exists(is_part, h5, group));
     CRD_TRY(crd_h5_dataset_facts(&image, h5, "/predictive/image"));
-    for (int i = 0; i < n; i++) {
-        if (!*is_part && (fields[i].dim == CRD_DIM_SUM || fields[i].dim == CRD_DIM_MAXIMUM))
-            continue;
-        CRD_TRY(crd_field_path(field, h5, &fields[i]));
-        CRD_TRY(crd_h5_dataset_facts(&facts, h5, field));
-        CRD_REQUIRE(facts.type == crd_field_h5_type(&fields[i]), CRD_ERR_INPUT,
-                    "%s: %s: type %s; it must be %s", path, field, facts.type_name,
-                    crd_h5_type_name(crd_field_h5_type(&fields[i])));
-        CRD_REQUIRE(facts.shape.n_dims == (fields[i].dim == CRD_DIM_NONE ? 1 : 2) &&
-                        facts.shape.dims[0] == image.shape.dims[0],
-                    CRD_ERR_INPUT, "%s: %s: its shape does not fit the images", path, field);
+    CRD_TRY(find_reducer(&reducer, h5));
+    for (int i = 0; i < reducer->n_fields; i++) {
+        const crd_field *field = &reducer->fields[i];
+        if (*is_part || (field->axes[0] != CRD_AXIS_SUM && field->axes[0] != CRD_AXIS_MAXIMUM))
+            CRD_TRY(check_field(h5, field, image.shape.dims[0]));
     }
 cleanup:
     crd_h5_discard(h5);
@@ -261,10 +353,12 @@ crd_status crd_part_match(const crd_part *part, const crd_part *first)
     if (crd_fingerprint_check(name, part->facts.fingerprint, first->facts.fingerprint, "this part",
                               other) != CRD_OK)
         return crd_status_set(CRD_ERR_INPUT, "%s", crd_status_message());
-    CRD_REQUIRE(a->n_images == b->n_images && a->n_classes == b->n_classes && a->n_top == b->n_top,
+    const int64_t *x = a->reduction->extents, *y = b->reduction->extents;
+    CRD_REQUIRE(a->n_images == b->n_images && a->reduction->outputs == b->reduction->outputs &&
+                    memcmp(x, y, sizeof a->reduction->extents) == 0,
                 CRD_ERR_INPUT,
-                "%s: %" PRId64 " images, %" PRId64 " classes; %s has %" PRId64 ", %" PRId64, name,
-                a->n_images, a->n_classes, other, b->n_images, b->n_classes);
+                "%s: %" PRId64 " images, %" PRId64 " outputs; %s has %" PRId64 ", %" PRId64, name,
+                a->n_images, x[CRD_AXIS_OUTPUT], other, b->n_images, y[CRD_AXIS_OUTPUT]);
     for (int64_t i = 0; i < a->n_images; i++)
         CRD_REQUIRE(strcmp(a->image_names[i], b->image_names[i]) == 0, CRD_ERR_INPUT,
                     "%s: image %" PRId64 " is %s, in %s it is %s", name, i, a->image_names[i],
@@ -290,7 +384,8 @@ void crd_part_close(crd_part *p)
     crd_free(p->values);
     crd_free(p->command);
     crd_free(p->labels);
-    crd_h5_strings_free(p->classes, p->meta.n_classes);
+    crd_free(p->targets);
+    crd_h5_strings_free(p->outputs, p->n_outputs);
     crd_h5_strings_free(p->images, p->meta.n_images);
     crd_h5_strings_free(p->fingerprint, p->n_fingerprints);
     crd_h5_discard(p->h5);

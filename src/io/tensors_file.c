@@ -6,7 +6,7 @@ crd_status crd_tensors_write(const char *path, const float *images, int64_t n_im
 {
     crd_status status = CRD_OK;
     crd_writer writer = {.h5 = NULL};
-    const crd_axis image = {"image", n_images, image_names},
+    const crd_axis image = {.name = "image", .extent = n_images, .labels = image_names},
                    channel = {.name = "channel", .extent = channels},
                    row = {.name = "height", .extent = height},
                    column = {.name = "width", .extent = width};

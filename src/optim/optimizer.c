@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "credence/optim.h"
 #include "kernels/kernels.h"
 #include "optim/adam.h"
@@ -28,14 +29,14 @@ const char *const *crd_optimizer_names(void)
 
 crd_status crd_optimizer_defaults(crd_optimizer_options *out, const char *name)
 {
-    for (int i = 0; i < N_OPTIMIZERS; i++) {
-        if (strcmp(optimizers[i].name, name) != 0)
-            continue;
-        *out = optimizers[i].defaults;
-        snprintf(out->name, sizeof out->name, "%s", name);
-        return CRD_OK;
-    }
-    return CRD_FAIL(CRD_ERR_USAGE, "optimizer: '%s' is not one of sgd, adam, adamw", name);
+    int i;
+    crd_status status =
+        crd_names_require(&i, crd_optimizer_names(), name, "optimizer", CRD_ERR_USAGE);
+    if (status != CRD_OK)
+        return status;
+    *out = optimizers[i].defaults;
+    snprintf(out->name, sizeof out->name, "%s", name);
+    return CRD_OK;
 }
 
 static crd_status check_range(const char *key, double value, double below)

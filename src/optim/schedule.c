@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "credence/optim.h"
 
 static const double pi = 3.14159265358979323846;
@@ -102,31 +103,23 @@ const char *const *crd_schedule_names(void)
     return names;
 }
 
-static const schedule_kind *find(const char *name)
-{
-    for (int i = 0; i < N_KINDS; i++)
-        if (strcmp(kinds[i].name, name) == 0)
-            return &kinds[i];
-    return NULL;
-}
-
 crd_status crd_schedule_check(const crd_schedule *schedule)
 {
-    const schedule_kind *kind = find(schedule->name);
-    if (kind == NULL)
-        return CRD_FAIL(
-            CRD_ERR_USAGE,
-            "schedule: '%s' is not one of constant, exponential, step, multistep, cosine",
-            schedule->name);
+    int kind;
+    crd_status status =
+        crd_names_require(&kind, crd_schedule_names(), schedule->name, "schedule", CRD_ERR_USAGE);
+    if (status != CRD_OK)
+        return status;
     if (schedule->warmup < 0)
         return CRD_FAIL(CRD_ERR_USAGE, "warmup: %lld epochs; it must not be negative",
                         (long long)schedule->warmup);
-    return kind->check(schedule);
+    return kinds[kind].check(schedule);
 }
 
 double crd_schedule_lr(const crd_schedule *schedule, double base_lr, int64_t epoch)
 {
     if (epoch < schedule->warmup)
         return base_lr * (double)(epoch + 1) / (double)schedule->warmup;
-    return find(schedule->name)->lr(schedule, base_lr, epoch - schedule->warmup);
+    return kinds[crd_names_find(crd_schedule_names(), schedule->name)].lr(schedule, base_lr,
+                                                                          epoch - schedule->warmup);
 }

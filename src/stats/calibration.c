@@ -2,6 +2,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "base/softmax.h"
 #include "credence/metrics.h"
 
 /* The largest square, that of an NLL of 87.4 nats, is below 2^13: 2^24 images of it below 2^63. */
@@ -34,13 +35,11 @@ static double real(int64_t sum)
 void crd_metrics_add(int64_t sums[CRD_METRICS_N_SUMS], const float *probs, int64_t n_classes,
                      int64_t label)
 {
-    int64_t top = 0;
+    int64_t top = crd_argmax(probs, n_classes);
     double brier = 0, nll = -log(fmax((double)probs[label], (double)FLT_MIN));
     for (int64_t c = 0; c < n_classes; c++) {
         double error = (double)probs[c] - (c == label);
         brier += error * error;
-        if (probs[c] > probs[top])
-            top = c;
     }
     /* Rounding may have carried a softmax slightly past 1. */
     double confidence = fmin((double)probs[top], 1);

@@ -113,7 +113,9 @@ class Commands(program.Case):
         self.assertEqual(facts["training"], {"step": 77, "epoch": 3, "batch": 0, "best_nll": None})
         self.assertEqual(facts["posterior"]["arch"], "cifar_resnet20")
         text = self.succeed("inspect", "checkpoint.h5")
-        self.assertIn("77 steps: 3 epochs and 0 batches of the next\n  loss of the last epoch 22\n", text)
+        self.assertIn("77 steps: 3 epochs and 0 batches of the next\n", text)
+        self.assertIn("history of 3 epochs\n       1  loss 20 ", text)
+        self.assertIn("\n       3  loss 22 ", text)
         self.assertIn("/optimizer/1/rho", self.succeed("inspect", "checkpoint.h5", "--datasets"))
 
     def test_inspect_posterior(self):

@@ -286,10 +286,6 @@ class Train(program.Case):
                 one, three = ({**line, "seconds": 0, "validation_seconds": 0} for line in both)
                 self.assertEqual(one, three)
             self.assertLess(learnt[0][-1][figure], 0.5 * epoch[figure])
-            for command, ranks in (("predict", 1), ("predict", 3), ("evaluate", 3), ("plan", 3)):
-                result = run(command, "r.h5", self.folder / "labelled.h5", ranks=ranks, folder=self.work)
-                self.assertEqual(result.codes, [INPUT] * ranks, command)
-                self.assertIn("r.h5: was trained for regression", result.err)
         self.history(narrow, "--loss", "gaussian-nll", "--calibration", "eac", "--uncertainty-threshold", 0.5,
                      "--error-threshold", 0.5, "--epochs", 1)
         for data, words in (("labelled", ["no target"]), ("narrow", ["5 targets", "10 values"]),

@@ -32,7 +32,7 @@ TABLE = HERE / "digests.txt"
 PROGRAM, RESEAL = os.environ["CREDENCE_PROGRAM"], os.environ["CREDENCE_RESEAL"]
 SETS = ("ref", "avx2", "avx512", "neon")
 ESTIMATORS = ("reparameterization", "flipout", "flipout-pixel", "local-reparameterization")
-ESTIMATOR, DETERMINISTIC = "--type", "--mean"
+ESTIMATOR, DETERMINISTIC = "--estimator", "--deterministic"
 STOPPED = 75
 
 COLUMNS = {"probs_mean", "probs_sd", "probs_mcse", "probs_half_width", "probs_min", "probs_max", "votes", "predictive_entropy",

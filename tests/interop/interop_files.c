@@ -95,17 +95,17 @@ cleanup:
 }
 
 /* Element i of field f of image n is 100 f + 10 n + i; skipped rows hold what skipped rows hold. */
-static crd_status write_summary(crd_prediction_file *file)
+static crd_status write_summary(crd_prediction_file *file, const crd_reduction *reduction)
 {
     crd_status status = CRD_OK;
     crd_summary summary = {0};
     int n_fields;
-    const crd_field *fields = crd_summary_fields(&n_fields);
+    const crd_field *fields = crd_reduction_fields(reduction, &n_fields);
     for (int64_t n = N_IMAGES - 1; n >= 0; n--) { /* any order of batches */
-        CRD_TRY(crd_summary_init(&summary, 1, N_CLASSES, N_TOP));
+        CRD_TRY(crd_summary_init(&summary, reduction, 1));
         for (int f = 0; f < n_fields; f++) {
-            void *row = *(void **)(void *)((char *)&summary + fields[f].offset);
-            int64_t columns = crd_summary_columns(&summary, &fields[f]);
+            void *row = summary.columns[f];
+            int64_t columns = crd_summary_width(&summary, &fields[f]);
             for (int i = 0; i < (int)columns; i++) {
                 int value = 100 * f + 10 * (int)n + i;
                 if (fields[f].type == CRD_FLOAT32)
@@ -126,23 +126,20 @@ cleanup:
     return status;
 }
 
-/* logits of (draw d, image n, class c) are 100 d + 10 n + c, probs a thousandth; two draws at a
+/* logits of (draw d, image n, class c) are 100 d + 10 n + c, probs their softmax; two draws at a
  * time, image 2 never. */
 static crd_status write_draws(crd_prediction_file *file)
 {
     crd_status status = CRD_OK;
-    float logits[2][1][N_CLASSES], probs[2][1][N_CLASSES];
+    float logits[2][1][N_CLASSES];
     for (int first = 0; first < N_DRAWS; first += 2)
         for (int n = 0; n < N_IMAGES; n++) {
             if (n == SKIPPED)
                 continue;
             for (int d = 0; d < 2; d++)
-                for (int c = 0; c < N_CLASSES; c++) {
+                for (int c = 0; c < N_CLASSES; c++)
                     logits[d][0][c] = (float)(100 * (first + d) + 10 * n + c);
-                    probs[d][0][c] = logits[d][0][c] / 1000;
-                }
-            CRD_TRY(crd_prediction_write_draws(file, &logits[0][0][0], &probs[0][0][0], first, 2, n,
-                                               1));
+            CRD_TRY(crd_prediction_write_draws(file, &logits[0][0][0], first, 2, n, 1));
         }
 cleanup:
     return status;
@@ -153,16 +150,17 @@ static crd_status write_prediction(const char *path, int labelled)
     crd_status status = CRD_OK;
     const int64_t labels[N_IMAGES] = {3, 0, -1, 9};
     crd_prediction_file *file = NULL;
-    crd_prediction_meta meta = {.n_images = N_IMAGES,
-                                .n_classes = N_CLASSES,
+    crd_reduction reduction;
+    CRD_TRY(crd_reduction_init(&reduction, CRD_OUTPUT_LOGITS, N_CLASSES, N_TOP));
+    crd_prediction_meta meta = {.reduction = &reduction,
+                                .n_images = N_IMAGES,
                                 .n_draws = N_DRAWS,
-                                .n_top = N_TOP,
                                 .image_names = image_names,
-                                .class_names = labelled ? class_names : NULL,
+                                .output_names = labelled ? class_names : NULL,
                                 .labels = labelled ? labels : NULL,
                                 .save_draws = 1};
     CRD_TRY(crd_prediction_create(&file, path, &meta, &provenance));
-    CRD_TRY(write_summary(file));
+    CRD_TRY(write_summary(file, &reduction));
     CRD_TRY(write_draws(file));
     status = crd_prediction_finish(file);
     file = NULL;

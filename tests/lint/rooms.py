@@ -25,12 +25,13 @@ MAY_USE = {
     "image": LOW,
     "bayes": LOW + NETWORK + ["image"],
     "stats": LOW,
+    "reduce": LOW + ["stats"],
     "optim": LOW,
     "comm": ["base"],
-    "engine": LOW + NETWORK + ["zoo", "bayes", "stats", "image", "optim", "comm"],
-    "io": LOW + NETWORK + ["zoo", "bayes", "stats", "image"],
-    "import": LOW + NETWORK + ["zoo", "bayes", "stats", "image"],
-    "cli": LOW + NETWORK + ["zoo", "bayes", "stats", "image", "optim", "comm", "engine", "io", "import"],
+    "engine": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image", "optim", "comm"],
+    "io": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image"],
+    "import": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image"],
+    "cli": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import"],
 }
 # Headers of libraries, and the only places that may include them.
 ONLY_IN = {

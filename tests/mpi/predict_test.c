@@ -38,8 +38,9 @@ typedef struct result {
     int64_t failing_sink; /* first image of the call that fails, or -1 */
 } result;
 
-static crd_status take_summary(const crd_summary *s, int64_t first_image, void *payload)
+static crd_status take_summary(const crd_summary *summary, int64_t first_image, void *payload)
 {
+    const crd_class_rows rows = crd_class_rows_view(summary), *s = &rows;
     result *r = payload;
     if (r->failing_sink == first_image)
         return CRD_FAIL(CRD_ERR_IO, "the disk is full");
@@ -134,9 +135,9 @@ static void keep(const crd_predict_state *state, void *payload)
     crd_predict_state old = k->state;
     k->state = *state;
     k->state.done = copy(old.done, state->done, (state->n_units + 63) / 64);
-    k->state.sums = copy(old.sums, state->sums, state->n_images * crd_accumulator_n_sums(CLASSES));
-    k->state.maxima =
-        copy(old.maxima, state->maxima, state->n_images * crd_accumulator_n_maxima(CLASSES));
+    const crd_reduction *r = &state->summary->reduction;
+    k->state.sums = copy(old.sums, state->sums, state->n_images * crd_reduction_n_sums(r));
+    k->state.maxima = copy(old.maxima, state->maxima, state->n_images * crd_reduction_n_maxima(r));
     k->n_kept++;
 }
 

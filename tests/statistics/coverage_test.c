@@ -106,8 +106,9 @@ typedef struct shares {
     int n_images;
 } shares;
 
-static crd_status take(const crd_summary *s, int64_t first, void *payload)
+static crd_status take(const crd_summary *summary, int64_t first, void *payload)
 {
+    const crd_class_rows rows = crd_class_rows_view(summary), *s = &rows;
     shares *found = payload;
     for (int64_t i = 0; i < s->n_images; i++) {
         int64_t at = i * s->n_classes + 1;

@@ -30,12 +30,12 @@ static uint64_t add_bytes(uint64_t digest, const void *bytes, int64_t n)
 static uint64_t add_rows(uint64_t digest, const crd_summary *rows)
 {
     int n;
-    const crd_field *fields = crd_summary_fields(&n);
+    const crd_field *fields = crd_reduction_fields(&rows->reduction, &n);
     for (int i = 0; i < n; i++) {
-        int64_t columns = crd_summary_columns(rows, &fields[i]);
+        int64_t columns = crd_summary_width(rows, &fields[i]);
         int64_t size = fields[i].type == CRD_BOOL8 ? 1 : fields[i].type == CRD_FLOAT32 ? 4 : 8;
-        const void *values = *(void *const *)((const char *)rows + fields[i].offset);
-        digest = add_bytes(digest, values, rows->n_images * columns * size);
+        if (columns > 0)
+            digest = add_bytes(digest, rows->columns[i], rows->n_images * columns * size);
     }
     return digest;
 }
@@ -43,19 +43,19 @@ static uint64_t add_rows(uint64_t digest, const crd_summary *rows)
 /* Rows of images with five draws each. */
 static void make_rows(crd_summary *rows, int64_t n, int keep_sums)
 {
-    assert_ok(crd_summary_init(rows, n, IO_N_CLASSES, IO_N_TOP));
+    assert_ok(crd_summary_init(rows, &io_reduction, n));
     if (keep_sums)
         assert_ok(crd_summary_keep_sums(rows));
-    int64_t *sums = calloc((size_t)crd_accumulator_n_sums(IO_N_CLASSES), sizeof *sums);
-    int64_t *maxima = calloc((size_t)crd_accumulator_n_maxima(IO_N_CLASSES), sizeof *maxima);
+    int64_t *sums = calloc((size_t)crd_reduction_n_sums(&io_reduction), sizeof *sums);
+    int64_t *maxima = calloc((size_t)crd_reduction_n_maxima(&io_reduction), sizeof *maxima);
     assert_true(sums != NULL && maxima != NULL);
     for (int64_t i = 0; i < n; i++) {
-        crd_accumulator_reset(sums, maxima, IO_N_CLASSES);
+        crd_reduction_reset(&io_reduction, sums, maxima);
         for (int64_t d = 0; d < IO_N_DRAWS; d++) {
             float logits[IO_N_CLASSES];
             for (int c = 0; c < IO_N_CLASSES; c++)
                 logits[c] = (float)((i + 2 * d + 3 * c) % 5);
-            crd_accumulator_add(sums, maxima, logits, IO_N_CLASSES, d);
+            crd_reduction_add(&io_reduction, sums, maxima, logits, IO_N_CLASSES, d, 1);
         }
         crd_summary_finish(rows, i, sums, maxima);
     }
@@ -137,8 +137,8 @@ static void write_prediction_checkpoint(const char *path)
     crd_summary first, window;
     uint64_t done = 5;
     int64_t sums[WINDOW * 256], maxima[WINDOW * 64];
-    int64_t n_sums = crd_accumulator_n_sums(IO_N_CLASSES);
-    int64_t n_maxima = crd_accumulator_n_maxima(IO_N_CLASSES);
+    int64_t n_sums = crd_reduction_n_sums(&io_reduction);
+    int64_t n_maxima = crd_reduction_n_maxima(&io_reduction);
     assert_true(n_sums <= 256 && n_maxima <= 64);
     for (int64_t i = 0; i < WINDOW * n_sums; i++)
         sums[i] = 1000 + i;
@@ -181,9 +181,9 @@ static crd_status read_prediction_checkpoint(uint64_t *digest)
     if (status == CRD_OK) {
         assert_int_equal(state.n_images, WINDOW);
         *digest = add_bytes(of_rows, state.done, sizeof *state.done);
-        *digest = add_bytes(*digest, state.sums, WINDOW * crd_accumulator_n_sums(IO_N_CLASSES) * 8);
+        *digest = add_bytes(*digest, state.sums, WINDOW * crd_reduction_n_sums(&io_reduction) * 8);
         *digest =
-            add_bytes(*digest, state.maxima, WINDOW * crd_accumulator_n_maxima(IO_N_CLASSES) * 8);
+            add_bytes(*digest, state.maxima, WINDOW * crd_reduction_n_maxima(&io_reduction) * 8);
         *digest = add_bytes(*digest, &state.first_image, 8);
     }
     crd_predict_state_clear(&state);
@@ -213,7 +213,7 @@ static crd_status read_part(uint64_t *digest)
     crd_summary rows = {0};
     CRD_TRY(crd_part_open(&part, victim));
     const crd_prediction_meta *meta = crd_part_meta(part);
-    CRD_TRY(crd_summary_init(&rows, meta->n_images, meta->n_classes, meta->n_top));
+    CRD_TRY(crd_summary_init(&rows, meta->reduction, meta->n_images));
     CRD_TRY(crd_summary_keep_sums(&rows));
     CRD_TRY(crd_part_read(&rows, part, 0));
     *digest = add_rows(

@@ -300,10 +300,11 @@ static void bad_priors_are_named(void **state)
     const double bad = 1.5, good = 0.5;
     set_attribute("/prior", "prior_kind", &names[0]);
     assert_fails(read_posterior(), CRD_ERR_INPUT,
-                 "/prior: prior_kind 'laplace' is not known; it must be normal or mixture");
+                 "/prior: prior_kind: 'laplace' is not one of normal, mixture");
     set_attribute("/prior", "prior_kind", &names[1]);
     set_attribute("/prior", "prior_scale", &names[2]);
-    assert_fails(read_posterior(), CRD_ERR_INPUT, "it must be fixed or fan-in or he");
+    assert_fails(read_posterior(), CRD_ERR_INPUT,
+                 "prior_scale: 'fan-out' is not one of fixed, fan-in, he");
     set_attribute("/prior", "prior_scale", &names[3]);
     assert_ok(read_posterior());
     set_attribute("/prior", "prior_pi", &bad);
@@ -378,7 +379,7 @@ static void what_was_handed_over_is_what_is_sealed(void **state)
     (void)state;
     static const char zeros[64];
     crd_summary rows;
-    assert_ok(crd_summary_init(&rows, IO_N_IMAGES, IO_N_CLASSES, IO_N_TOP));
+    assert_ok(crd_summary_init(&rows, &io_reduction, IO_N_IMAGES));
     for (int64_t i = 0; i < IO_N_IMAGES; i++)
         crd_summary_miss(&rows, i);
     crd_prediction_meta meta = io_meta;

@@ -11,8 +11,12 @@
 
 static char folder[] = "/tmp/credence-io-XXXXXX";
 
+crd_reduction io_reduction;
+
 int io_setup(void **state)
 {
+    if (crd_reduction_init(&io_reduction, CRD_OUTPUT_LOGITS, IO_N_CLASSES, IO_N_TOP) != CRD_OK)
+        return 1;
     (void)state;
     /* Other users are let in: a test drops root's rights for a moment. */
     return mkdtemp(folder) == NULL || chmod(folder, 0755) != 0;
@@ -120,10 +124,9 @@ crd_posterior *io_posterior(int bells)
 
 static const char *const image_names[IO_N_IMAGES] = {"a.jpg", "a.jpg", "b.jpg"};
 static const int64_t labels[IO_N_IMAGES] = {0, -1, 3};
-const crd_prediction_meta io_meta = {.n_images = IO_N_IMAGES,
-                                     .n_classes = IO_N_CLASSES,
+const crd_prediction_meta io_meta = {.reduction = &io_reduction,
+                                     .n_images = IO_N_IMAGES,
                                      .n_draws = IO_N_DRAWS,
-                                     .n_top = IO_N_TOP,
                                      .image_names = image_names,
                                      .labels = labels,
                                      .save_draws = 1};
@@ -133,23 +136,21 @@ crd_status io_prediction_write(const char *path, int reverse)
     crd_status status = CRD_OK;
     crd_prediction_file *file = NULL;
     crd_summary summary = {0};
-    float logits[IO_N_DRAWS][1][IO_N_CLASSES], probs[IO_N_DRAWS][1][IO_N_CLASSES];
+    float logits[IO_N_DRAWS][1][IO_N_CLASSES];
     CRD_TRY(crd_prediction_create(&file, path, &io_meta, &io_provenance));
-    CRD_TRY(crd_summary_init(&summary, 1, IO_N_CLASSES, IO_N_TOP));
+    CRD_TRY(crd_summary_init(&summary, &io_reduction, 1));
+    const crd_class_rows rows = crd_class_rows_view(&summary);
     for (int k = 0; k < IO_N_IMAGES; k++) {
         int n = reverse ? IO_N_IMAGES - 1 - k : k;
         for (int c = 0; c < IO_N_CLASSES; c++) {
-            summary.probs_mean[c] = (float)(n + 1) / (float)(c + 2);
-            summary.votes[c] = 10 * n + c;
-            for (int d = 0; d < IO_N_DRAWS; d++) {
+            rows.probs_mean[c] = (float)(n + 1) / (float)(c + 2);
+            rows.votes[c] = 10 * n + c;
+            for (int d = 0; d < IO_N_DRAWS; d++)
                 logits[d][0][c] = (float)(100 * d + 10 * n + c);
-                probs[d][0][c] = 1 / (1 + logits[d][0][c]);
-            }
         }
-        summary.predictive_entropy[0] = n;
+        rows.predictive_entropy[0] = n;
         CRD_TRY(crd_prediction_write_summary(file, &summary, n));
-        CRD_TRY(crd_prediction_write_draws(file, &logits[0][0][0], &probs[0][0][0], 0, IO_N_DRAWS,
-                                           n, 1));
+        CRD_TRY(crd_prediction_write_draws(file, &logits[0][0][0], 0, IO_N_DRAWS, n, 1));
     }
     status = crd_prediction_finish(file);
     file = NULL;

@@ -28,6 +28,7 @@ crd_posterior *io_posterior(int bells);
 #define IO_N_CLASSES 4
 #define IO_N_DRAWS 5
 #define IO_N_TOP 2
+extern crd_reduction io_reduction; /* of the classes; made by io_setup */
 extern const crd_prediction_meta io_meta;
 /** Writes the whole prediction; images in reverse order if `reverse`. */
 crd_status io_prediction_write(const char *path, int reverse);

@@ -174,24 +174,25 @@ static void prediction_keeps_its_contract(void **state)
     crd_summary summary;
     crd_prediction_meta meta = io_meta;
     float values[IO_N_DRAWS * IO_N_CLASSES] = {0};
-    assert_ok(crd_summary_init(&summary, 2, IO_N_CLASSES, IO_N_TOP));
+    assert_ok(crd_summary_init(&summary, &io_reduction, 2));
     assert_ok(crd_prediction_create(&file, path, &meta, &io_provenance));
     assert_ok(crd_prediction_write_summary(file, &summary, 0));
     assert_fails(crd_prediction_write_summary(file, &summary, 2), CRD_ERR_INTERNAL, "fit");
-    assert_fails(crd_prediction_write_draws(file, values, values, 1, IO_N_DRAWS, 0, 1),
-                 CRD_ERR_INTERNAL, "fit");
+    assert_fails(crd_prediction_write_draws(file, values, 1, IO_N_DRAWS, 0, 1), CRD_ERR_INTERNAL,
+                 "fit");
     assert_int_equal(access(path, F_OK), -1);
     assert_fails(crd_prediction_finish(file), CRD_ERR_INTERNAL, "summary of image 2");
     meta.save_draws = 0;
     assert_ok(crd_prediction_create(&file, path, &meta, &io_provenance));
-    assert_fails(crd_prediction_write_draws(file, values, values, 0, 1, 0, 1), CRD_ERR_INTERNAL,
-                 "fit");
+    assert_fails(crd_prediction_write_draws(file, values, 0, 1, 0, 1), CRD_ERR_INTERNAL, "fit");
     crd_prediction_abandon(file);
     crd_prediction_abandon(NULL);
-    meta.n_top = 1000; /* cut to the classes, as summaries are */
+    crd_reduction many; /* top classes are cut to the classes */
+    assert_ok(crd_reduction_init(&many, CRD_OUTPUT_LOGITS, IO_N_CLASSES, 1000));
+    meta.reduction = &many;
     assert_ok(crd_prediction_create(&file, path, &meta, &io_provenance));
     crd_summary_clear(&summary);
-    assert_ok(crd_summary_init(&summary, 2, IO_N_CLASSES, 1000));
+    assert_ok(crd_summary_init(&summary, &many, 2));
     assert_ok(crd_prediction_write_summary(file, &summary, 1));
     crd_prediction_abandon(file);
     meta.n_images = 0;
@@ -209,7 +210,9 @@ static void a_file_too_large_for_the_disk_is_refused_at_once(void **state)
     crd_prediction_file *file;
     crd_prediction_meta meta = io_meta;
     meta.n_draws = CRD_MAX_DRAWS;
-    meta.n_classes = 1000000;
+    crd_reduction large;
+    assert_ok(crd_reduction_init(&large, CRD_OUTPUT_LOGITS, 1000000, 1));
+    meta.reduction = &large;
     assert_fails(crd_prediction_create(&file, io_path(path, "huge.h5"), &meta, &io_provenance),
                  CRD_ERR_IO, "huge.h5: cannot be written: ");
     assert_int_equal(io_count_entries(), before);
@@ -368,7 +371,7 @@ static void lost_writes_are_noticed_and_survived(void **state)
     int before = io_count_entries();
     crd_prediction_file *file;
     crd_summary summary;
-    assert_ok(crd_summary_init(&summary, IO_N_IMAGES, IO_N_CLASSES, IO_N_TOP));
+    assert_ok(crd_summary_init(&summary, &io_reduction, IO_N_IMAGES));
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &normal), 0);
     struct rlimit none = {1, normal.rlim_max};
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);

@@ -24,17 +24,37 @@ static double normal(uint64_t *state)
 
 enum { C = 10 };
 
+/* As in reduce/classification.c. */
+enum { N_GROUPS = 32 };
+
 typedef struct study {
+    crd_reduction reduction;
     int64_t *sums, *maxima;
     crd_summary summary;
+    crd_class_rows rows; /* of the summary */
 } study;
 
 static void study_init(study *s)
 {
-    assert_ok(crd_alloc_zeroed((void **)&s->sums, crd_accumulator_n_sums(C), 8, "sums"));
-    assert_ok(crd_alloc_zeroed((void **)&s->maxima, crd_accumulator_n_maxima(C), 8, "maxima"));
-    crd_accumulator_reset(s->sums, s->maxima, C);
-    assert_ok(crd_summary_init(&s->summary, 1, C, 3));
+    crd_reduction *r = &s->reduction;
+    assert_ok(crd_reduction_init(r, CRD_OUTPUT_LOGITS, C, 3));
+    assert_string_equal(crd_reduction_name(r), "classification");
+    assert_ok(crd_alloc_zeroed((void **)&s->sums, crd_reduction_n_sums(r), 8, "sums"));
+    assert_ok(crd_alloc_zeroed((void **)&s->maxima, crd_reduction_n_maxima(r), 8, "maxima"));
+    crd_reduction_reset(r, s->sums, s->maxima);
+    assert_ok(crd_summary_init(&s->summary, r, 1));
+    s->rows = crd_class_rows_view(&s->summary);
+}
+
+/* From now on draws are antithetic pairs. */
+static void study_pair(study *s)
+{
+    s->reduction.is_paired = s->summary.reduction.is_paired = 1;
+}
+
+static void add(study *s, const float *logits, int64_t draw)
+{
+    crd_reduction_add(&s->reduction, s->sums, s->maxima, logits, C, draw, 1);
 }
 
 static void study_clear(study *s)
@@ -63,7 +83,7 @@ static void summary_equals_the_definition(void **unused)
         float logits[C];
         double sum = 0;
         logits_of(logits, 1, d, 1.5);
-        crd_accumulator_add(s.sums, s.maxima, logits, C, d);
+        add(&s, logits, d);
         for (int c = 0; c < C; c++)
             sum += exp((double)logits[c]);
         for (int c = 0; c < C; c++) {
@@ -83,24 +103,24 @@ static void summary_equals_the_definition(void **unused)
         }
         for (int d = 0; d < S; d++)
             variance += (p[d][c] - mean) * (p[d][c] - mean) / (S - 1);
-        assert_true(fabs((double)s.summary.probs_mean[c] - mean) < 1e-7);
-        assert_true(fabs((double)s.summary.probs_sd[c] - sqrt(variance)) < 1e-7);
-        assert_true(fabs((double)s.summary.probs_mcse[c] - sqrt(variance / S)) < 1e-7);
-        assert_true(fabs((double)s.summary.probs_min[c] - low) < 1e-7);
-        assert_true(fabs((double)s.summary.probs_max[c] - high) < 1e-7);
+        assert_true(fabs((double)s.rows.probs_mean[c] - mean) < 1e-7);
+        assert_true(fabs((double)s.rows.probs_sd[c] - sqrt(variance)) < 1e-7);
+        assert_true(fabs((double)s.rows.probs_mcse[c] - sqrt(variance / S)) < 1e-7);
+        assert_true(fabs((double)s.rows.probs_min[c] - low) < 1e-7);
+        assert_true(fabs((double)s.rows.probs_max[c] - high) < 1e-7);
         predictive -= mean * log(mean);
         correction += variance / mean / (2 * S);
-        votes += s.summary.votes[c];
+        votes += s.rows.votes[c];
     }
     for (int d = 0; d < S; d++)
         expected += entropy[d] / S;
     assert_int_equal(votes, S);
-    assert_true(fabs(s.summary.predictive_entropy[0] - predictive) < 1e-8);
-    assert_true(fabs(s.summary.predictive_entropy_debiased[0] - predictive - correction) < 1e-8);
-    assert_true(fabs(s.summary.expected_entropy[0] - expected) < 1e-8);
-    assert_true(fabs(s.summary.mutual_information[0] - predictive + expected) < 1e-8);
-    const float *mean = s.summary.probs_mean;
-    const int64_t *top = s.summary.top_class;
+    assert_true(fabs(s.rows.predictive_entropy[0] - predictive) < 1e-8);
+    assert_true(fabs(s.rows.predictive_entropy_debiased[0] - predictive - correction) < 1e-8);
+    assert_true(fabs(s.rows.expected_entropy[0] - expected) < 1e-8);
+    assert_true(fabs(s.rows.mutual_information[0] - predictive + expected) < 1e-8);
+    const float *mean = s.rows.probs_mean;
+    const int64_t *top = s.rows.top_class;
     assert_true(mean[top[0]] >= mean[top[1]] && mean[top[1]] >= mean[top[2]]);
     for (int c = 0; c < C; c++)
         assert_true(c == top[0] || c == top[1] || mean[c] <= mean[top[2]]);
@@ -118,15 +138,15 @@ static void sums_do_not_depend_on_order_or_partition(void **unused)
     float logits[C];
     for (int64_t d = 0; d < S; d++) {
         logits_of(logits, 2, d, 3);
-        crd_accumulator_add(all.sums, all.maxima, logits, C, d);
+        add(&all, logits, d);
         int64_t other = (d * 337 + 11) % S; /* a permutation: 337 and 1000 have no common factor */
         logits_of(logits, 2, other, 3);
         study *part = &parts[mix(&(uint64_t){(uint64_t)d}) % 3];
-        crd_accumulator_add(part->sums, part->maxima, logits, C, other);
+        add(part, logits, other);
     }
-    for (int64_t i = 0; i < crd_accumulator_n_sums(C); i++)
+    for (int64_t i = 0; i < crd_reduction_n_sums(&all.reduction); i++)
         assert_int_equal(all.sums[i], parts[0].sums[i] + parts[1].sums[i] + parts[2].sums[i]);
-    for (int64_t i = 0; i < crd_accumulator_n_maxima(C); i++) {
+    for (int64_t i = 0; i < crd_reduction_n_maxima(&all.reduction); i++) {
         int64_t most = parts[0].maxima[i];
         for (int k = 1; k < 3; k++)
             most = parts[k].maxima[i] > most ? parts[k].maxima[i] : most;
@@ -148,17 +168,19 @@ static void top_classes_are_in_order(void **unused)
                                        {FEW, 23}, {MANY, 9}, {MANY, MANY}};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         int64_t n = sizes[k][0], n_top = sizes[k][1];
+        crd_reduction r;
         crd_summary summary;
-        int64_t *sums = calloc((size_t)crd_accumulator_n_sums(n), sizeof *sums);
-        int64_t *maxima = calloc((size_t)crd_accumulator_n_maxima(n), sizeof *maxima);
+        assert_ok(crd_reduction_init(&r, CRD_OUTPUT_LOGITS, n, n_top));
+        int64_t *sums = calloc((size_t)crd_reduction_n_sums(&r), sizeof *sums);
+        int64_t *maxima = calloc((size_t)crd_reduction_n_maxima(&r), sizeof *maxima);
         for (int64_t c = 0; c < n; c++) /* each of n / 5 values five times */
             logits[c] = (float)(mix(&(uint64_t){(uint64_t)c}) % (uint64_t)(n / 5)) * 10 / (float)n;
-        crd_accumulator_reset(sums, maxima, n);
-        crd_accumulator_add(sums, maxima, logits, n, 0);
-        assert_ok(crd_summary_init(&summary, 1, n, n_top));
+        crd_reduction_reset(&r, sums, maxima);
+        crd_reduction_add(&r, sums, maxima, logits, n, 0, 1);
+        assert_ok(crd_summary_init(&summary, &r, 1));
         crd_summary_finish(&summary, 0, sums, maxima);
-        const float *probs = summary.probs_mean;
-        const int64_t *top = summary.top_class;
+        const float *probs = crd_class_rows_view(&summary).probs_mean;
+        const int64_t *top = crd_class_rows_view(&summary).top_class;
         int64_t n_before = 0, last = top[n_top - 1];
         for (int64_t i = 1; i < n_top; i++)
             assert_true(probs[top[i]] < probs[top[i - 1]] ||
@@ -180,16 +202,16 @@ static void certain_and_extreme_draws_are_exact(void **unused)
     study_init(&s);
     float logits[C] = {3e38f, -3e38f, 0, 1, 2, 3, 4, 5, 6, 3e38f};
     for (int64_t d = 0; d < 1000; d++)
-        crd_accumulator_add(s.sums, s.maxima, logits, C, d);
+        add(&s, logits, d);
     crd_summary_finish(&s.summary, 0, s.sums, s.maxima);
-    assert_true(s.summary.probs_mean[0] == 0.5f && s.summary.probs_mean[9] == 0.5f);
-    assert_true(s.summary.probs_sd[0] == 0 && s.summary.probs_mcse[0] == 0);
-    assert_int_equal(s.summary.votes[0], 1000);
-    assert_int_equal(s.summary.top_class[0], 0);
-    assert_int_equal(s.summary.top_class[1], 9);
-    assert_true(fabs(s.summary.predictive_entropy[0] - log(2)) < 1e-9);
-    assert_true(s.summary.mutual_information[0] < 1e-9);
-    assert_true(s.summary.mutual_information_mcse[0] < 1e-9);
+    assert_true(s.rows.probs_mean[0] == 0.5f && s.rows.probs_mean[9] == 0.5f);
+    assert_true(s.rows.probs_sd[0] == 0 && s.rows.probs_mcse[0] == 0);
+    assert_int_equal(s.rows.votes[0], 1000);
+    assert_int_equal(s.rows.top_class[0], 0);
+    assert_int_equal(s.rows.top_class[1], 9);
+    assert_true(fabs(s.rows.predictive_entropy[0] - log(2)) < 1e-9);
+    assert_true(s.rows.mutual_information[0] < 1e-9);
+    assert_true(s.rows.mutual_information_mcse[0] < 1e-9);
     study_clear(&s);
 }
 
@@ -200,14 +222,14 @@ static void one_draw_has_no_error_figure(void **unused)
     float logits[C];
     study_init(&s);
     logits_of(logits, 3, 0, 1);
-    crd_accumulator_add(s.sums, s.maxima, logits, C, 0);
+    add(&s, logits, 0);
     crd_summary_finish(&s.summary, 0, s.sums, s.maxima);
-    assert_true(isnan(s.summary.probs_sd[0]) && isnan(s.summary.probs_mcse[0]));
-    assert_true(isnan(s.summary.predictive_entropy_mcse[0]) != 0);
-    assert_true(!isnan(s.summary.predictive_entropy[0]));
+    assert_true(isnan(s.rows.probs_sd[0]) && isnan(s.rows.probs_mcse[0]));
+    assert_true(isnan(s.rows.predictive_entropy_mcse[0]) != 0);
+    assert_true(!isnan(s.rows.predictive_entropy[0]));
     crd_summary_skip(&s.summary, 0);
-    assert_true(isnan(s.summary.probs_mean[5]) && s.summary.votes[5] == -1);
-    assert_true(s.summary.skipped[0] == 1);
+    assert_true(isnan(s.rows.probs_mean[5]) && s.rows.votes[5] == -1);
+    assert_true(s.rows.skipped[0] == 1);
     study_clear(&s);
 }
 
@@ -222,21 +244,20 @@ static void errors_and_corrections_are_honest(void **unused)
     study_init(&s);
     uint64_t state = 5;
     for (int r = 0; r < R; r++) {
-        crd_accumulator_reset(s.sums, s.maxima, C);
+        crd_reduction_reset(&s.reduction, s.sums, s.maxima);
         for (int64_t d = 0; d < S; d++) {
             float logits[C];
             for (int c = 0; c < C; c++)
                 logits[c] = (float)normal(&state);
-            crd_accumulator_add(s.sums, s.maxima, logits, C, d);
+            add(&s, logits, d);
         }
         crd_summary_finish(&s.summary, 0, s.sums, s.maxima);
-        plug_in += s.summary.mutual_information[0] / R;
-        debiased += s.summary.mutual_information_debiased[0] / R;
-        double value[4] = {(double)s.summary.probs_mean[0], s.summary.predictive_entropy[0],
-                           s.summary.expected_entropy[0], s.summary.mutual_information[0]};
-        double error[4] = {(double)s.summary.probs_mcse[0], s.summary.predictive_entropy_mcse[0],
-                           s.summary.expected_entropy_mcse[0],
-                           s.summary.mutual_information_mcse[0]};
+        plug_in += s.rows.mutual_information[0] / R;
+        debiased += s.rows.mutual_information_debiased[0] / R;
+        double value[4] = {(double)s.rows.probs_mean[0], s.rows.predictive_entropy[0],
+                           s.rows.expected_entropy[0], s.rows.mutual_information[0]};
+        double error[4] = {(double)s.rows.probs_mcse[0], s.rows.predictive_entropy_mcse[0],
+                           s.rows.expected_entropy_mcse[0], s.rows.mutual_information_mcse[0]};
         for (int k = 0; k < 4; k++) {
             sum[k] += value[k] / R;
             square[k] += value[k] * value[k] / R;
@@ -265,16 +286,15 @@ static void predictive_entropy_error_matches_its_scatter(void **unused)
     study_init(&s);
     uint64_t state = 6;
     for (int r = 0; r < R; r++) {
-        crd_accumulator_reset(s.sums, s.maxima, C);
+        crd_reduction_reset(&s.reduction, s.sums, s.maxima);
         for (int64_t d = 0; d < S; d++) {
             float logits[C];
             for (int c = 0; c < C; c++)
                 logits[c] = (float)(normal(&state) + 0.5 * c);
-            crd_accumulator_add(s.sums, s.maxima, logits, C, d);
+            add(&s, logits, d);
         }
         crd_summary_finish(&s.summary, 0, s.sums, s.maxima);
-        double value = s.summary.predictive_entropy[0],
-               error = s.summary.predictive_entropy_mcse[0];
+        double value = s.rows.predictive_entropy[0], error = s.rows.predictive_entropy_mcse[0];
         sum += value / R;
         square += value * value / R;
         claimed += error * error / R;
@@ -292,18 +312,18 @@ static void pairs_are_one_observation(void **unused)
     static float probs[S][C];
     study s;
     study_init(&s);
-    s.summary.is_paired = 1;
+    study_pair(&s);
     for (int64_t k = 0; k < PAIRS; k++) {
         float logits[2][C];
         logits_of(logits[0], 4, k, 1.5);
         for (int c = 0; c < C; c++)
             logits[1][c] = 2 * 0.2f * (float)c - logits[0][c];
-        crd_accumulator_add_pair(s.sums, s.maxima, logits[0], logits[1], C, k);
+        crd_reduction_add(&s.reduction, s.sums, s.maxima, logits[0], C, 2 * k, 2);
         for (int i = 0; i < 2; i++)
             crd_softmax(probs[2 * k + i], logits[i], C);
     }
     crd_summary_finish(&s.summary, 0, s.sums, s.maxima);
-    assert_int_equal(s.summary.n_draws[0], S);
+    assert_int_equal(s.rows.n_draws[0], S);
     double linear[PAIRS] = {0}, total = 0, square = 0;
     for (int c = 0; c < C; c++) {
         double mean = 0, of_draws = 0, of_pairs = 0;
@@ -316,21 +336,21 @@ static void pairs_are_one_observation(void **unused)
             of_pairs += (pair - mean) * (pair - mean) / (PAIRS - 1);
             linear[k] -= pair * log(mean);
         }
-        assert_true(fabs((double)s.summary.probs_mean[c] - mean) < 1e-7);
-        assert_true(fabs((double)s.summary.probs_sd[c] - sqrt(of_draws)) < 1e-7);
-        assert_true(fabs((double)s.summary.probs_mcse[c] - sqrt(of_pairs / PAIRS)) < 1e-7);
+        assert_true(fabs((double)s.rows.probs_mean[c] - mean) < 1e-7);
+        assert_true(fabs((double)s.rows.probs_sd[c] - sqrt(of_draws)) < 1e-7);
+        assert_true(fabs((double)s.rows.probs_mcse[c] - sqrt(of_pairs / PAIRS)) < 1e-7);
         assert_true(of_pairs < of_draws / 2); /* the pairs are antithetic indeed */
     }
     /* The first PAIRS - 32 groups hold two pairs, the others one. */
     for (int k = 0; k < PAIRS; k++)
         total += linear[k] / PAIRS;
-    for (int g = 0; g < CRD_N_GROUPS; g++) {
-        int m = g + CRD_N_GROUPS < PAIRS ? 2 : 1;
-        double sum = linear[g] + (m == 2 ? linear[g + CRD_N_GROUPS] : 0);
+    for (int g = 0; g < N_GROUPS; g++) {
+        int m = g + N_GROUPS < PAIRS ? 2 : 1;
+        double sum = linear[g] + (m == 2 ? linear[g + N_GROUPS] : 0);
         square += m * (sum / m - total) * (sum / m - total);
     }
-    double error = sqrt(square / (CRD_N_GROUPS - 1) / PAIRS);
-    assert_true(fabs(s.summary.predictive_entropy_mcse[0] / error - 1) < 1e-5);
+    double error = sqrt(square / (N_GROUPS - 1) / PAIRS);
+    assert_true(fabs(s.rows.predictive_entropy_mcse[0] / error - 1) < 1e-5);
     study_clear(&s);
 }
 
@@ -341,12 +361,12 @@ static void extreme_pairs_are_exact(void **unused)
     const float ends[2][C] = {{200}, {-200}};
     study s;
     study_init(&s);
-    s.summary.is_paired = 1;
+    study_pair(&s);
     for (int64_t k = 0; k < 100; k++)
-        crd_accumulator_add_pair(s.sums, s.maxima, ends[0], ends[1], C, k);
+        crd_reduction_add(&s.reduction, s.sums, s.maxima, ends[0], C, 2 * k, 2);
     crd_summary_finish(&s.summary, 0, s.sums, s.maxima);
-    assert_true(s.summary.probs_mean[0] == 0.5f && s.summary.probs_mcse[0] == 0);
-    assert_true(fabs((double)s.summary.probs_sd[0] - sqrt(0.25 * 200 / 199)) < 1e-7);
+    assert_true(s.rows.probs_mean[0] == 0.5f && s.rows.probs_mcse[0] == 0);
+    assert_true(fabs((double)s.rows.probs_sd[0] - sqrt(0.25 * 200 / 199)) < 1e-7);
     study_clear(&s);
 }
 
@@ -400,29 +420,32 @@ static coverage measure_coverage(double mean, double sd, double mcse, const crd_
     enum { R = 2000 };
     const double truth = logit_normal_mean(mean, sd);
     coverage share = {0};
+    crd_reduction reduction;
     crd_summary summary;
-    int64_t sums[CRD_N_GROUPS * 4 + 10] = {0}, maxima[4];
-    assert_true(crd_accumulator_n_sums(2) == sizeof sums / sizeof *sums);
-    assert_ok(crd_summary_init(&summary, 1, 2, 1));
-    summary.miss = crd_looks_miss(looks, 0.95);
+    int64_t sums[N_GROUPS * 4 + 10] = {0}, maxima[4];
+    assert_ok(crd_reduction_init(&reduction, CRD_OUTPUT_LOGITS, 2, 1));
+    assert_true(crd_reduction_n_sums(&reduction) == sizeof sums / sizeof *sums);
+    reduction.miss = crd_looks_miss(looks, 0.95);
+    assert_ok(crd_summary_init(&summary, &reduction, 1));
+    const crd_class_rows rows = crd_class_rows_view(&summary);
     uint64_t state = 12;
     for (int r = 0; r < R; r++) {
         int usual = 1, anytime = 1, usual_all = 1, anytime_all = 1, stops = 0;
         int64_t n = 0;
-        crd_accumulator_reset(sums, maxima, 2);
+        crd_reduction_reset(&reduction, sums, maxima);
         while (!stops) {
             int64_t next = crd_looks_next(looks, n);
             for (; n < next; n++) {
                 const float logits[2] = {(float)(mean + sd * normal(&state)), 0};
-                crd_accumulator_add(sums, maxima, logits, 2, n);
+                crd_reduction_add(&reduction, sums, maxima, logits, 2, n, 1);
             }
             crd_summary_finish(&summary, 0, sums, maxima);
-            double error = fabs((double)summary.probs_mean[0] - truth);
-            usual = error <= 1.959964 * (double)summary.probs_mcse[0];
-            anytime = error <= (double)summary.probs_half_width[0];
+            double error = fabs((double)rows.probs_mean[0] - truth);
+            usual = error <= 1.959964 * (double)rows.probs_mcse[0];
+            anytime = error <= (double)rows.probs_half_width[0];
             usual_all &= usual;
             anytime_all &= anytime;
-            stops = n == looks->max_draws || crd_summary_is_precise(&summary, 0, mcse);
+            stops = n == looks->max_draws || crd_summary_error(&summary, 0) < mcse;
         }
         share.usual += (double)usual / R;
         share.anytime += (double)anytime / R;
