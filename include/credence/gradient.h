@@ -84,7 +84,7 @@ crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_targ
 crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,
                                         double uncertainty_threshold, double error_threshold);
 
-/** Can batch norm in training take so many images in a call? Errors: CRD_ERR_USAGE naming the node that would
+/** Can batch norm in training take so many images in a call? Errors: CRD_ERR_USAGE naming the op that would
  * have one value a channel. Collective: no. */
 crd_status crd_gradient_check_images(const crd_network *network, int64_t n_images);
 

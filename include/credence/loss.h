@@ -1,4 +1,4 @@
-/** Data terms: what a draw's logits cost, and the gradient. Room: nn.
+/** Data terms: what a draw's logits cost, and the gradient. Room: bayes.
  *
  * All are means over the images given, in nats where they are likelihoods; evaluated in double. dlogits is the
  * gradient of that mean.

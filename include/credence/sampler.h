@@ -7,6 +7,7 @@
 #define CREDENCE_SAMPLER_H
 
 #include "credence/posterior.h"
+#include "credence/precision.h"
 #include "credence/rng.h"
 
 #ifdef __cplusplus
@@ -43,7 +44,7 @@ typedef struct crd_sampler_options {
     const char *estimator; /**< one of crd_estimator_names */
     crd_precision
         precision; /**< of the products of convolutions, whose weights are the same draws */
-    int mean;      /**< 1: weights at mu, no draw: the deterministic network */
+    int mean;      /**< 1: weights at mu, no draw, no dropout: the deterministic network */
     uint64_t seed;
     int antithetic; /**< 1: draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
                        signs, with flipout); draw 2k is the same network as without */
@@ -78,13 +79,13 @@ typedef struct crd_sampler_times {
 } crd_sampler_times;
 crd_sampler_times crd_sampler_get_times(const crd_sampler *sampler);
 
-/** Seconds the last call spent at a node, all draws together; 0 for what was folded into another
- * node or taken over from the call before. */
-double crd_sampler_node_seconds(const crd_sampler *sampler, int64_t node);
+/** Seconds the last call spent at an op, all draws together; 0 for what was fused into another op
+ * or taken over from the call before. */
+double crd_sampler_op_seconds(const crd_sampler *sampler, int64_t op);
 
-/** How a node is computed in a full batch: "winograd 4x4", "direct", "gemm"; "" where there is no
+/** How an op is computed in a full batch: "winograd 4x4", "direct", "gemm"; "" where there is no
  * choice. Static text. */
-const char *crd_sampler_method(const crd_sampler *sampler, int64_t node);
+const char *crd_sampler_method(const crd_sampler *sampler, int64_t op);
 
 #ifdef __cplusplus
 }

@@ -16,6 +16,10 @@ typedef struct crd_arch {
     int64_t in_channels; /**< defaults, all changeable when building */
     int64_t image_size;
     int64_t n_classes;
+    /** The transform it was made for: short side of an image of image_size, before the crop; 0: images are
+     * taken whole. Mean and deviation of each channel, [in_channels]; NULL: pixels stay in [0, 1]. */
+    int64_t resize;
+    const float *mean, *sd;
 } crd_arch;
 
 /** The i-th architecture, or NULL behind the last. Static. Collective: no. */

@@ -70,26 +70,25 @@ static int is_bayesian_state_dict(const crd_params *weights)
 {
     for (int64_t i = 0; i < weights->n_params; i++) {
         const char *dot = strrchr(weights->entries[i].name, '.');
-        if (dot != NULL && (strcmp(dot, ".mu_kernel") == 0 || strcmp(dot, ".mu_weight") == 0))
+        if (dot != NULL && strncmp(dot, ".mu_", 4) == 0)
             return 1;
     }
     return 0;
 }
 
-/* Sets the flags of all weighted layers that a glob matches. */
+/* Sets the flags of all parameters that may be random of ops that a glob matches. */
 static crd_status choose_by_globs(crd_posterior *posterior, const char *const *globs, int n_globs)
 {
     const crd_network *network = posterior->network;
     for (int g = 0; g < n_globs; g++) {
         int n_matches = 0;
-        for (int64_t i = 0; i < network->n_nodes; i++) {
-            const crd_node *node = &network->nodes[i];
-            if (!crd_node_is_weighted(node) || fnmatch(globs[g], node->name, 0) != 0)
+        for (int64_t p = 0; p < network->params.n_params; p++) {
+            const crd_graph_op *op;
+            const crd_param_spec *spec = crd_network_param_spec(&op, network, p);
+            if (!spec->may_be_random || fnmatch(globs[g], op->name, 0) != 0)
                 continue;
             n_matches++;
-            posterior->bayesian[node->params[CRD_PARAM_WEIGHT]] = 1;
-            if (node->params[CRD_PARAM_BIAS] >= 0)
-                posterior->bayesian[node->params[CRD_PARAM_BIAS]] = 1;
+            posterior->bayesian[p] = 1;
         }
         if (n_matches == 0)
             return CRD_FAIL(CRD_ERR_USAGE,
@@ -104,17 +103,13 @@ static crd_status choose_by_state_dict(crd_posterior *posterior, const crd_param
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
-    for (int64_t i = 0; i < network->n_nodes; i++) {
-        const crd_node *node = &network->nodes[i];
-        for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
-            int64_t index = node->params[slot];
-            if (!crd_node_is_weighted(node) || index < 0)
-                continue;
-            char name[NAME_SIZE];
-            posterior->bayesian[index] = 1; /* the name depends on it */
-            CRD_TRY(full_name(name, posterior, index, 'm'));
-            posterior->bayesian[index] = crd_params_find(weights, name) >= 0;
-        }
+    for (int64_t p = 0; p < network->params.n_params; p++) {
+        char name[NAME_SIZE];
+        if (!crd_network_param_may_be_random(network, p))
+            continue;
+        posterior->bayesian[p] = 1; /* the name depends on it */
+        CRD_TRY(full_name(name, posterior, p, 'm'));
+        posterior->bayesian[p] = crd_params_find(weights, name) >= 0;
     }
 cleanup:
     return status;
@@ -129,9 +124,8 @@ typedef struct source {
 /* What to say of a misfit in the last layer: the usual one is a head of another size. */
 static const char *misfit_hint(const crd_network *network, const crd_param *param)
 {
-    const crd_node *head = &network->nodes[network->n_nodes - 1];
     int64_t index = param - network->params.entries;
-    int is_head = head->params[CRD_PARAM_WEIGHT] == index || head->params[CRD_PARAM_BIAS] == index;
+    int is_head = crd_network_param_op(network, index) == network->n_ops - 1;
     return is_head ? " (another number of classes)" : "";
 }
 

@@ -1,3 +1,5 @@
+/* What the estimators share: drawing parameters where they are used, and running the op with
+ * them. */
 #include "bayes/estimator.h"
 
 #include <math.h>
@@ -62,9 +64,10 @@ void crd_extent_store(float *out, const float *activations, const crd_extent *ex
                    (size_t)extent->pixels * sizeof *out);
 }
 
-const crd_shape *crd_estimator_in_shape(const crd_model *model, const crd_node *node)
+const crd_estimator *crd_estimator_for(const crd_estimator *estimator, const crd_graph_op *op)
 {
-    return &model->network->nodes[node->inputs[0]].shape;
+    return estimator->needs_affine && !op->kind->is_affine ? &crd_estimator_reparameterization
+                                                           : estimator;
 }
 
 int64_t crd_estimator_param_floats(const crd_model *model, int64_t index)
@@ -96,7 +99,7 @@ crd_stream crd_estimator_stream(const crd_estimator_args *args, crd_purpose purp
 static void draw_stretch(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
                          int with_mu, int64_t first, int64_t n)
 {
-    const crd_model *model = args->model;
+    const crd_model *model = args->random->model;
     const float *mu = with_mu ? crd_estimator_values(model->mu, model, index) + first : NULL;
     const float *sigma = crd_estimator_values(model->sigma, model, index) + first;
     if (model->eps != NULL) {
@@ -116,78 +119,93 @@ void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t inde
         return;
     double start_s = crd_clock_now_s();
     draw_stretch(out, args, index, draw, with_mu, 0,
-                 args->model->network->params.entries[index].count);
+                 args->random->model->network->params.entries[index].count);
     args->times->draw_s += crd_clock_now_s() - start_s;
 }
 
 const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index,
                                int64_t first, int64_t n)
 {
-    if (args->model->eps != NULL)
-        return crd_estimator_values(args->model->eps, args->model, index) + first;
+    if (args->random->model->eps != NULL)
+        return crd_estimator_values(args->random->model->eps, args->random->model, index) + first;
     const crd_stream stream =
         crd_estimator_stream(args, CRD_PURPOSE_WEIGHT, index, args->first_draw, 0);
     crd_kernels_get()->normal_fill(out, n, first, &stream);
     return out;
 }
 
-void crd_estimator_apply_backward(float *din, int adds, float *dweight, float *dbias,
-                                  const crd_estimator_args *args, const float *in,
-                                  const float *dout, const float *weight)
+void crd_estimator_apply_backward(const crd_op_grads *grads, const crd_estimator_args *args,
+                                  const float *const *in, const float *const *values)
 {
     double start_s = crd_clock_now_s();
-    const crd_layer_args layer_args = {
-        .in = {in},
-        .in_shape = {crd_estimator_in_shape(args->model, args->node)},
-        .params = {[CRD_PARAM_WEIGHT] = weight},
-        .n_images = args->n_images,
-        .scratch = args->layer_scratch};
-    const crd_layer_grads grads = {
-        .dout = dout,
-        .din = {din},
-        .adds = {adds},
-        .dparams = {[CRD_PARAM_WEIGHT] = dweight, [CRD_PARAM_BIAS] = dbias}};
-    args->node->layer->backward(args->node, &layer_args, &grads);
+    const crd_graph_op *op = args->random->op;
+    const crd_op_random random = {args->seed, args->first_draw, args->first_image, args->index};
+    crd_op_args pass = {
+        .in = in, .n_images = args->n_images, .scratch = args->op_scratch, .random = &random};
+    for (int slot = 0; slot < op->kind->n_params; slot++)
+        pass.params[slot].values = values[slot];
+    op->kind->backward(op, &pass, grads);
     args->times->weighted_s += crd_clock_now_s() - start_s;
 }
 
-const float *crd_estimator_residual(const crd_estimator_args *args, int64_t d)
+const float *const *crd_estimator_inputs(const crd_estimator_args *args, int64_t d)
 {
-    return args->residual == NULL ? NULL : args->residual + d * args->residual_step;
+    for (int k = 0; k < args->random->op->n_inputs; k++)
+        args->in_room[k] = args->in[k] + d * args->in_steps[k];
+    return args->in_room;
+}
+
+crd_epilogue crd_estimator_epilogue(const crd_estimator_args *args, int64_t d)
+{
+    crd_epilogue epilogue = args->epilogue;
+    if (epilogue.residual != NULL)
+        epilogue.residual += d * args->residual_step;
+    return epilogue;
 }
 
 void crd_estimator_finish(const crd_estimator_args *args, int64_t d)
 {
-    crd_layer_finish(args->out + d * args->out_step, crd_estimator_residual(args, d), args->relu,
-                     args->n_images * crd_shape_count(&args->node->shape));
+    const crd_epilogue epilogue = crd_estimator_epilogue(args, d);
+    crd_epilogue_apply(args->out + d * args->out_step, &epilogue,
+                       args->n_images * crd_shape_count(&args->random->op->shape));
 }
 
-/* `rest` holds what is not the same for all: weights and epilogue. */
-static void apply(float *out, const crd_estimator_args *args, const float *in, const float *bias,
-                  crd_layer_args rest)
+/* `pass` holds what is not the same for all: inputs, parameters and epilogue. */
+static void apply(float *out, const crd_estimator_args *args, int64_t draw, crd_op_args *pass)
 {
     double start_s = crd_clock_now_s(), drawn_s = args->times->draw_s;
-    rest.out = out;
-    rest.in[0] = in;
-    rest.in_shape[0] = crd_estimator_in_shape(args->model, args->node);
-    rest.params[CRD_PARAM_BIAS] = bias;
-    rest.n_images = args->n_images;
-    rest.precision = args->precision;
-    rest.scratch = args->layer_scratch;
-    args->node->layer->forward(args->node, &rest);
+    const crd_op_random random = {args->seed, draw, args->first_image, args->index};
+    pass->out = out;
+    pass->n_images = args->n_images;
+    pass->precision = args->precision;
+    pass->scratch = args->op_scratch;
+    pass->random = &random;
+    args->random->op->kind->forward(args->random->op, pass);
     args->times->weighted_s += crd_clock_now_s() - start_s - (args->times->draw_s - drawn_s);
 }
 
 void crd_estimator_apply(float *out, const crd_estimator_args *args, const float *in,
                          const float *weight, const float *bias)
 {
-    apply(out, args, in, bias, (crd_layer_args){.params = {[CRD_PARAM_WEIGHT] = weight}});
+    crd_op_args pass = {
+        .in = &in,
+        .params = {[CRD_SLOT_WEIGHT] = {.values = weight}, [CRD_SLOT_BIAS] = {.values = bias}}};
+    apply(out, args, args->first_draw, &pass);
 }
 
-/* What a source needs to know to draw a stretch. */
+int64_t crd_estimator_params_floats(const crd_random_op *random, bool is_streamed)
+{
+    int64_t n = 0;
+    for (int slot = 0; slot < random->op->kind->n_params; slot++)
+        if (random->op->kind->params[slot].is_streamed == is_streamed)
+            n += crd_estimator_param_floats(random->model, random->params[slot]);
+    return n;
+}
+
+/* What a source needs to know to draw a stretch of a parameter. */
 typedef struct drawn_weights {
     const crd_estimator_args *args;
-    int64_t draw;
+    int64_t index, draw;
     int with_mu;
     float *kept;
 } drawn_weights;
@@ -200,17 +218,32 @@ static const float *get_drawn(float *out, int64_t first, int64_t n, const void *
     if (w->kept != NULL)
         out = w->kept + first - lead;
     double start_s = crd_clock_now_s();
-    draw_stretch(out, w->args, w->args->weight, w->draw, w->with_mu, first - lead, n + lead);
+    draw_stretch(out, w->args, w->index, w->draw, w->with_mu, first - lead, n + lead);
     w->args->times->draw_s += crd_clock_now_s() - start_s;
     return out + lead;
 }
 
-void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *in,
-                              const float *bias, int64_t draw, int with_mu, float *kept,
-                              const float *residual, int relu)
+void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *const *in,
+                              int64_t draw, int with_mu, float *room, float *kept,
+                              const crd_epilogue *epilogue)
 {
-    const drawn_weights weights = {args, draw, with_mu, kept};
-    const crd_weight_source source = {get_drawn, &weights};
-    apply(out, args, in, bias,
-          (crd_layer_args){.source = &source, .residual = residual, .relu = relu});
+    const crd_op *kind = args->random->op->kind;
+    drawn_weights drawn[CRD_OP_MAX_PARAMS];
+    crd_op_args pass = {.in = in, .epilogue = *epilogue};
+    for (int slot = 0; slot < kind->n_params; slot++) {
+        int64_t index = args->random->params[slot];
+        int64_t n = crd_estimator_param_floats(args->random->model, index);
+        if (index < 0)
+            continue;
+        if (kind->params[slot].is_streamed) {
+            drawn[slot] = (drawn_weights){args, index, draw, with_mu, kept};
+            pass.params[slot] = (crd_weight_source){NULL, get_drawn, &drawn[slot]};
+            kept = kept == NULL ? NULL : kept + n;
+        } else {
+            crd_estimator_draw(room, args, index, draw, with_mu);
+            pass.params[slot].values = room;
+            room += n;
+        }
+    }
+    apply(out, args, draw, &pass);
 }

@@ -11,6 +11,8 @@
  * pooling over n pixels the deviation is too small by up to sqrt(n). For comparison only. */
 #include "bayes/estimator.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "kernels/kernels.h"
 
@@ -28,8 +30,8 @@ static void multiply_by_signs(float *out, const float *x, float *signs, const cr
     const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
     double start_s = crd_clock_now_s();
     for (int64_t n = 0; n < extent->images; n++) {
-        const crd_stream stream =
-            crd_estimator_stream(args, purpose, args->weight, draw, args->first_image + n);
+        const crd_stream stream = crd_estimator_stream(
+            args, purpose, args->random->params[CRD_SLOT_WEIGHT], draw, args->first_image + n);
         crd_kernels_get()->sign_fill(signs, n_signs(extent, per_pixel), &stream);
         for (int64_t c = 0; c < extent->channels; c++) {
             int64_t at = (c * extent->images + n) * extent->pixels;
@@ -43,43 +45,55 @@ static void multiply_by_signs(float *out, const float *x, float *signs, const cr
     args->times->draw_s += crd_clock_now_s() - start_s;
 }
 
-static int64_t scratch_floats(const crd_model *model, const crd_node *node, int64_t weight,
-                              int64_t bias, int64_t n_images)
+static crd_extent in_extent(const crd_random_op *random, int64_t n_images)
 {
-    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
-    crd_extent out = crd_extent_make(&node->shape, n_images);
+    return crd_extent_make(random->op->in, n_images);
+}
+
+static crd_extent out_extent(const crd_random_op *random, int64_t n_images)
+{
+    return crd_extent_make(&random->op->shape, n_images);
+}
+
+static int64_t scratch_floats(const crd_random_op *random, int64_t n_images)
+{
+    crd_extent in = in_extent(random, n_images), out = out_extent(random, n_images);
     int64_t signs = in.per_image > out.per_image ? in.per_image : out.per_image;
-    (void)weight;
-    return crd_estimator_param_floats(model, bias) + in.total + out.total + signs;
+    return crd_estimator_params_floats(random, false) + in.total + out.total + signs;
+}
+
+/* mu of weight or bias; NULL: none. */
+static const float *mu_of(const crd_estimator_args *args, int slot)
+{
+    const crd_model *model = args->random->model;
+    return crd_estimator_values(model->mu, model, args->random->params[slot]);
 }
 
 static void forward(const crd_estimator_args *args, int per_pixel)
 {
-    const crd_model *model = args->model;
-    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, args->node), args->n_images);
-    crd_extent out = crd_extent_make(&args->node->shape, args->n_images);
-    float *bias_room = args->scratch;
-    float *bias = args->bias < 0 ? NULL : bias_room;
-    float *signed_in = bias_room + crd_estimator_param_floats(model, args->bias);
+    const crd_epilogue nothing = {0};
+    crd_extent in = in_extent(args->random, args->n_images);
+    crd_extent out = out_extent(args->random, args->n_images);
+    float *bias = args->scratch;
+    float *signed_in = bias + crd_estimator_params_floats(args->random, false);
     float *perturbation = signed_in + in.total;
     float *signs = perturbation + out.total;
-    const float *mu = crd_estimator_values(model->mu, model, args->weight);
-    const float *mu_bias = crd_estimator_values(model->mu, model, args->bias);
+    const float *mu = mu_of(args, CRD_SLOT_WEIGHT), *mu_bias = mu_of(args, CRD_SLOT_BIAS);
     /* Where the draws share their input they share the mean too: it is computed once, into draw
      * 0's place, and draw 0 comes last. */
-    int shared = args->in_step == 0;
+    int shared = args->in_steps[0] == 0;
     if (shared)
-        crd_estimator_apply(args->out, args, args->in, mu, mu_bias);
+        crd_estimator_apply(args->out, args, args->in[0], mu, mu_bias);
     for (int64_t d = args->n_draws - 1; d >= 0; d--) {
         int64_t draw = args->first_draw + d;
-        const float *x = args->in + d * args->in_step;
+        const float *x = args->in[0] + d * args->in_steps[0];
         float *y = args->out + d * args->out_step;
         if (!shared)
             crd_estimator_apply(y, args, x, mu, mu_bias);
         const float *mean = shared ? args->out : y;
-        crd_estimator_draw(bias, args, args->bias, draw, 0);
         multiply_by_signs(signed_in, x, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN, per_pixel);
-        crd_estimator_apply_draw(perturbation, args, signed_in, bias, draw, 0, NULL, NULL, 0);
+        crd_estimator_apply_draw(perturbation, args, (const float *const[]){signed_in}, draw, 0,
+                                 bias, NULL, &nothing);
         multiply_by_signs(perturbation, perturbation, signs, &out, args, draw, CRD_PURPOSE_SIGN_OUT,
                           per_pixel);
         crd_kernels_get()->elementwise->add(y, mean, perturbation, out.total);
@@ -87,45 +101,49 @@ static void forward(const crd_estimator_args *args, int per_pixel)
     }
 }
 
-static int64_t backward_scratch_floats(const crd_model *model, const crd_node *node, int64_t weight,
-                                       int64_t bias, int64_t n_images)
+static int64_t backward_scratch_floats(const crd_random_op *random, int64_t n_images)
 {
-    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
-    return crd_estimator_param_floats(model, weight) +
-           scratch_floats(model, node, weight, bias, n_images) + in.total;
+    return crd_estimator_params_floats(random, true) + scratch_floats(random, n_images) +
+           in_extent(random, n_images).total;
+}
+
+/* Backward of the layer with this weight. */
+static void pass_back(const crd_estimator_args *args, const float *dout, float *din, bool adds,
+                      float *const dparams[CRD_OP_MAX_PARAMS], const float *in, const float *weight)
+{
+    crd_op_grads grads = {.dout = dout, .din = &din, .adds = &adds};
+    memcpy(grads.dparams, dparams, sizeof grads.dparams);
+    const float *values[CRD_OP_MAX_PARAMS] = {[CRD_SLOT_WEIGHT] = weight};
+    crd_estimator_apply_backward(&grads, args, &in, values);
 }
 
 /* The mean path gives dmu; the perturbation's, from signed input and signed dout, gives the
  * gradient at sigma * eps, that is dsigma but for eps; both give din. */
 static void backward(const crd_estimator_args *args, crd_estimator_grads *grads, int per_pixel)
 {
-    const crd_model *model = args->model;
     int64_t draw = args->first_draw;
-    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, args->node), args->n_images);
-    crd_extent out = crd_extent_make(&args->node->shape, args->n_images);
-    float *weight = args->scratch;
-    float *bias = weight + crd_estimator_param_floats(model, args->weight);
-    float *signed_in = bias + crd_estimator_param_floats(model, args->bias);
+    crd_extent in = in_extent(args->random, args->n_images);
+    crd_extent out = out_extent(args->random, args->n_images);
+    float *weight = args->scratch, *din = grads->din[0];
+    float *signed_in = weight + crd_estimator_params_floats(args->random, true) +
+                       crd_estimator_params_floats(args->random, false);
     float *signed_din = signed_in + in.total;
     float *signed_dout = signed_din + in.total;
     float *signs = signed_dout + out.total;
-    crd_estimator_apply_backward(grads->din, grads->adds, grads->dmu[CRD_PARAM_WEIGHT],
-                                 grads->dmu[CRD_PARAM_BIAS], args, args->in, grads->dout,
-                                 crd_estimator_values(model->mu, model, args->weight));
-    crd_estimator_draw(weight, args, args->weight, draw, 0);
-    multiply_by_signs(signed_in, args->in, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN, per_pixel);
+    pass_back(args, grads->dout, din, grads->adds[0], grads->dmu, args->in[0],
+              mu_of(args, CRD_SLOT_WEIGHT));
+    crd_estimator_draw(weight, args, args->random->params[CRD_SLOT_WEIGHT], draw, 0);
+    multiply_by_signs(signed_in, args->in[0], signs, &in, args, draw, CRD_PURPOSE_SIGN_IN,
+                      per_pixel);
     multiply_by_signs(signed_dout, grads->dout, signs, &out, args, draw, CRD_PURPOSE_SIGN_OUT,
                       per_pixel);
-    if (grads->din == NULL)
-        signed_din = NULL;
-    crd_estimator_apply_backward(signed_din, 0, grads->dsigma[CRD_PARAM_WEIGHT],
-                                 grads->dsigma[CRD_PARAM_BIAS], args, signed_in, signed_dout,
-                                 weight);
-    if (grads->din == NULL)
+    pass_back(args, signed_dout, din == NULL ? NULL : signed_din, false, grads->dsigma, signed_in,
+              weight);
+    if (din == NULL)
         return;
     multiply_by_signs(signed_din, signed_din, signs, &in, args, draw, CRD_PURPOSE_SIGN_IN,
                       per_pixel);
-    crd_kernels_get()->elementwise->add(grads->din, grads->din, signed_din, in.total);
+    crd_kernels_get()->elementwise->add(din, din, signed_din, in.total);
 }
 
 static void forward_channel(const crd_estimator_args *args)
@@ -151,6 +169,7 @@ static void backward_pixel(const crd_estimator_args *args, crd_estimator_grads *
 const crd_estimator crd_estimator_flipout = {
     .draws_weights = 1,
     .shares_work = 1,
+    .needs_affine = 1,
     .scratch_floats = scratch_floats,
     .forward = forward_channel,
     .backward_scratch_floats = backward_scratch_floats,
@@ -160,6 +179,7 @@ const crd_estimator crd_estimator_flipout = {
 const crd_estimator crd_estimator_flipout_pixel = {
     .draws_weights = 1,
     .shares_work = 1,
+    .needs_affine = 1,
     .scratch_floats = scratch_floats,
     .forward = forward_pixel,
     .backward_scratch_floats = backward_scratch_floats,

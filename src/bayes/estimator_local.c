@@ -7,17 +7,32 @@
  * input, as with flipout. But the pixels of a convolution share one kernel and are drawn here as if
  * they did not: as with flipout-pixel, the deviation after pooling over n pixels is too small by up
  * to sqrt(n). Exact for linear layers. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "bayes/estimator.h"
 #include "kernels/kernels.h"
 
-static int64_t scratch_floats(const crd_model *model, const crd_node *node, int64_t weight,
-                              int64_t bias, int64_t n_images)
+static crd_extent in_extent(const crd_random_op *random, int64_t n_images)
 {
-    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
-    crd_extent out = crd_extent_make(&node->shape, n_images);
-    return crd_estimator_param_floats(model, weight) + crd_estimator_param_floats(model, bias) +
-           in.total + 2 * out.total + out.per_image;
+    return crd_extent_make(random->op->in, n_images);
+}
+
+static crd_extent out_extent(const crd_random_op *random, int64_t n_images)
+{
+    return crd_extent_make(&random->op->shape, n_images);
+}
+
+static int64_t param_floats(const crd_random_op *random, int slot)
+{
+    return crd_estimator_param_floats(random->model, random->params[slot]);
+}
+
+static int64_t scratch_floats(const crd_random_op *random, int64_t n_images)
+{
+    crd_extent in = in_extent(random, n_images), out = out_extent(random, n_images);
+    return param_floats(random, CRD_SLOT_WEIGHT) + param_floats(random, CRD_SLOT_BIAS) + in.total +
+           2 * out.total + out.per_image;
 }
 
 static void square(float *out, const float *x, int64_t n)
@@ -39,8 +54,9 @@ static const float *variances(float *out, const crd_model *model, int64_t index)
 static void image_noise(float *eps, const crd_extent *extent, const crd_estimator_args *args,
                         int64_t draw, int64_t image)
 {
-    const crd_stream stream = crd_estimator_stream(args, CRD_PURPOSE_ACTIVATION, args->weight, draw,
-                                                   args->first_image + image);
+    const crd_stream stream =
+        crd_estimator_stream(args, CRD_PURPOSE_ACTIVATION, args->random->params[CRD_SLOT_WEIGHT],
+                             draw, args->first_image + image);
     crd_kernels_get()->normal_fill(eps, extent->per_image, 0, &stream);
 }
 
@@ -62,26 +78,27 @@ static void add_noise(float *y, const float *mean, const float *sd, float *eps,
 
 static void forward(const crd_estimator_args *args)
 {
-    const crd_model *model = args->model;
-    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, args->node), args->n_images);
-    crd_extent out = crd_extent_make(&args->node->shape, args->n_images);
+    const crd_random_op *random = args->random;
+    const crd_model *model = random->model;
+    const int64_t weight = random->params[CRD_SLOT_WEIGHT], bias = random->params[CRD_SLOT_BIAS];
+    crd_extent in = in_extent(random, args->n_images), out = out_extent(random, args->n_images);
     float *weight_room = args->scratch;
-    float *bias_room = weight_room + crd_estimator_param_floats(model, args->weight);
-    float *squared_in = bias_room + crd_estimator_param_floats(model, args->bias);
+    float *bias_room = weight_room + param_floats(random, CRD_SLOT_WEIGHT);
+    float *squared_in = bias_room + param_floats(random, CRD_SLOT_BIAS);
     float *mean = squared_in + in.total;
     float *sd = args->kept != NULL ? args->kept : mean + out.total;
     float *eps = mean + 2 * out.total;
     const float *weight_variance = NULL, *bias_variance = NULL;
-    int is_known = args->is_repeated && args->in_step == 0;
+    int is_known = args->is_repeated && args->in_steps[0] == 0;
     for (int64_t d = 0; d < args->n_draws; d++) {
-        const float *x = args->in + d * args->in_step;
-        if (args->in_step != 0 || (d == 0 && !is_known)) {
+        const float *x = args->in[0] + d * args->in_steps[0];
+        if (args->in_steps[0] != 0 || (d == 0 && !is_known)) {
             if (d == 0) {
-                weight_variance = variances(weight_room, model, args->weight);
-                bias_variance = variances(bias_room, model, args->bias);
+                weight_variance = variances(weight_room, model, weight);
+                bias_variance = variances(bias_room, model, bias);
             }
-            crd_estimator_apply(mean, args, x, crd_estimator_values(model->mu, model, args->weight),
-                                crd_estimator_values(model->mu, model, args->bias));
+            crd_estimator_apply(mean, args, x, crd_estimator_values(model->mu, model, weight),
+                                crd_estimator_values(model->mu, model, bias));
             square(squared_in, x, in.total);
             crd_estimator_apply(sd, args, squared_in, weight_variance, bias_variance);
             crd_kernels_get()->elementwise->deviation(sd, sd, out.total);
@@ -91,19 +108,15 @@ static void forward(const crd_estimator_args *args)
     }
 }
 
-static int64_t kept_floats(const crd_model *model, const crd_node *node, int64_t n_images)
+static int64_t kept_floats(const crd_random_op *random, int64_t n_images)
 {
-    (void)model;
-    return crd_extent_make(&node->shape, n_images).total;
+    return out_extent(random, n_images).total;
 }
 
-static int64_t backward_scratch_floats(const crd_model *model, const crd_node *node, int64_t weight,
-                                       int64_t bias, int64_t n_images)
+static int64_t backward_scratch_floats(const crd_random_op *random, int64_t n_images)
 {
-    (void)bias;
-    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, node), n_images);
-    crd_extent out = crd_extent_make(&node->shape, n_images);
-    return crd_estimator_param_floats(model, weight) + 2 * in.total + out.total + out.per_image;
+    crd_extent in = in_extent(random, n_images), out = out_extent(random, n_images);
+    return param_floats(random, CRD_SLOT_WEIGHT) + 2 * in.total + out.total + out.per_image;
 }
 
 /* dvariance = dout * eps / (2 sd). Where sd is 0 nothing random is there, and the root has no
@@ -135,35 +148,38 @@ static void multiply_by_slope(float *x, const crd_model *model, int64_t index)
 /* Through the mean, and through the variance, which is the same layer with x^2 and sigma^2. */
 static void backward(const crd_estimator_args *args, crd_estimator_grads *grads)
 {
-    const crd_model *model = args->model;
-    const float *x = args->in;
-    crd_extent in = crd_extent_make(crd_estimator_in_shape(model, args->node), args->n_images);
-    crd_extent out = crd_extent_make(&args->node->shape, args->n_images);
+    const crd_random_op *random = args->random;
+    const crd_model *model = random->model;
+    const int64_t weight = random->params[CRD_SLOT_WEIGHT], bias = random->params[CRD_SLOT_BIAS];
+    const float *x = args->in[0], *values[CRD_OP_MAX_PARAMS] = {NULL};
+    const bool overwritten = false;
+    crd_extent in = in_extent(random, args->n_images), out = out_extent(random, args->n_images);
     float *weight_variance = args->scratch;
-    float *squared_in = weight_variance + crd_estimator_param_floats(model, args->weight);
+    float *squared_in = weight_variance + param_floats(random, CRD_SLOT_WEIGHT);
     float *dsquared_in = squared_in + in.total;
     float *dvariance = dsquared_in + in.total;
     float *eps = dvariance + out.total;
-    crd_estimator_apply_backward(grads->din, grads->adds, grads->dmu[CRD_PARAM_WEIGHT],
-                                 grads->dmu[CRD_PARAM_BIAS], args, x, grads->dout,
-                                 crd_estimator_values(model->mu, model, args->weight));
+    float *din = grads->din[0], *asked = din == NULL ? NULL : dsquared_in;
+    crd_op_grads mean = {.dout = grads->dout, .din = grads->din, .adds = grads->adds};
+    crd_op_grads variance = {.dout = dvariance, .din = &asked, .adds = &overwritten};
+    memcpy(mean.dparams, grads->dmu, sizeof mean.dparams);
+    memcpy(variance.dparams, grads->dsigma, sizeof variance.dparams);
+    values[CRD_SLOT_WEIGHT] = crd_estimator_values(model->mu, model, weight);
+    crd_estimator_apply_backward(&mean, args, &x, values);
     noise_backward(dvariance, grads->dout, eps, &out, args);
     square(squared_in, x, in.total);
-    if (grads->din == NULL)
-        dsquared_in = NULL;
-    crd_estimator_apply_backward(dsquared_in, 0, grads->dsigma[CRD_PARAM_WEIGHT],
-                                 grads->dsigma[CRD_PARAM_BIAS], args, squared_in, dvariance,
-                                 variances(weight_variance, model, args->weight));
-    multiply_by_slope(grads->dsigma[CRD_PARAM_WEIGHT], model, args->weight);
-    multiply_by_slope(grads->dsigma[CRD_PARAM_BIAS], model, args->bias);
-    if (grads->din != NULL)
-        crd_kernels_get()->elementwise->add_product(grads->din, grads->din, 2, x, dsquared_in,
-                                                    in.total);
+    values[CRD_SLOT_WEIGHT] = variances(weight_variance, model, weight);
+    crd_estimator_apply_backward(&variance, args, (const float *const[]){squared_in}, values);
+    multiply_by_slope(grads->dsigma[CRD_SLOT_WEIGHT], model, weight);
+    multiply_by_slope(grads->dsigma[CRD_SLOT_BIAS], model, bias);
+    if (din != NULL)
+        crd_kernels_get()->elementwise->add_product(din, din, 2, x, dsquared_in, in.total);
 }
 
 const crd_estimator crd_estimator_local_reparameterization = {
     .draws_weights = 0,
     .shares_work = 1,
+    .needs_affine = 1,
     .scratch_floats = scratch_floats,
     .forward = forward,
     .backward_scratch_floats = backward_scratch_floats,

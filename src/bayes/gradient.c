@@ -1,6 +1,6 @@
-/* One draw forward, its data term, and backward: reverse-mode differentiation over the graph, node by
- * node in fixed memory. Parameters' gradients leave at once into the fixed-point sums, so that only
- * those of one node exist as floats. */
+/* One draw forward, its data term, and backward: reverse-mode differentiation over the graph, op by
+ * op in fixed memory. Parameters' gradients leave at once into the fixed-point sums, so that only
+ * those of one op exist as floats. */
 #include "credence/gradient.h"
 
 #include <math.h>
@@ -12,9 +12,8 @@
 #include "bayes/estimator.h"
 #include "bayes/gradient_scales.h"
 #include "bayes/gradient_sums.h"
+#include "graph/train_plan.h"
 #include "kernels/kernels.h"
-#include "nn/layer_kinds.h"
-#include "nn/train_plan.h"
 
 /* Elements whose eps is drawn again at a time, so that it is used while it is in the cache. */
 enum { PIECE = 16 * CRD_STREAM_BLOCK };
@@ -24,14 +23,19 @@ struct crd_gradient {
     const crd_estimator *estimator;
     uint64_t seed;
     int batch_norm_train;
-    uint8_t *random; /* [n_nodes] own weights are drawn */
+    uint8_t *random; /* [n_ops] own weights are drawn */
     crd_train_plan plan;
     float *arena, *grad_arena;
-    int64_t *kept_offsets; /* [n_nodes] into kept: what forward leaves for backward */
+    int64_t *kept_offsets; /* [n_ops] into kept: what forward leaves for backward; -1: nothing */
     float *kept;
-    float *layer_scratch, *estimator_scratch;
+    float *op_scratch, *estimator_scratch;
+    /* [max_inputs] of the op that runs. */
+    const float **inputs, **moved_inputs;
+    int64_t *input_steps; /* zeros: one draw */
+    float **dinputs;
+    bool *adds;
     float *sigma, *slope;     /* [n_floats] of rho; slope is dsigma/drho */
-    float *dparams, *dsigmas; /* gradients of one node's parameters, in the order of the table */
+    float *dparams, *dsigmas; /* gradients of one op's parameters, in the order of the table */
     float *logits, *dlogits, *dlogits_more; /* [micro_batch][n_outputs] */
     struct {
         char name[16]; /* "": none */
@@ -47,79 +51,103 @@ typedef struct unit {
     const crd_gradient_target *target;
 } unit;
 
-static const crd_node *node_at(const crd_gradient *gradient, int64_t index)
+static const crd_graph_op *op_at(const crd_gradient *gradient, int64_t index)
 {
-    return &gradient->model.network->nodes[index];
+    return &gradient->model.network->ops[index];
 }
 
-static const crd_param *param_at(const crd_gradient *gradient, const crd_node *node, int slot)
+static const crd_param *param_at(const crd_gradient *gradient, const crd_graph_op *op, int slot)
 {
-    return node->params[slot] < 0 ? NULL
-                                  : &gradient->model.network->params.entries[node->params[slot]];
+    return op->params[slot] < 0 ? NULL : &gradient->model.network->params.entries[op->params[slot]];
 }
 
 static int has_batch_statistics(const crd_gradient *gradient, int64_t index)
 {
-    return gradient->batch_norm_train && node_at(gradient, index)->layer == &crd_layer_batch_norm2d;
+    return gradient->batch_norm_train && op_at(gradient, index)->kind->statistics != NULL;
 }
 
-/* A node's parameters lie side by side in the table: [*first, *first + *n) of the blocks, with the
- * gap behind them. */
-static void node_range(int64_t *first, int64_t *n, const crd_gradient *gradient, int64_t index)
+/* An op's parameters are neighbours in the table: [*first, *first + *n) of the blocks, with the gap
+ * after them. */
+static void op_range(int64_t *first, int64_t *n, const crd_gradient *gradient, int64_t index)
 {
-    const crd_node *node = node_at(gradient, index);
+    const crd_graph_op *op = op_at(gradient, index);
     *first = *n = 0;
-    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
-        const crd_param *param = param_at(gradient, node, slot);
+    for (int slot = 0; slot < op->kind->n_params; slot++) {
+        const crd_param *param = param_at(gradient, op, slot);
         if (param == NULL)
             continue;
         if (*n == 0)
             *first = param->offset;
-        *n = param->offset + crd_estimator_param_floats(&gradient->model, node->params[slot]) -
-             *first;
+        *n =
+            param->offset + crd_estimator_param_floats(&gradient->model, op->params[slot]) - *first;
     }
+}
+
+static crd_random_op random_op(const crd_gradient *gradient, int64_t index)
+{
+    const crd_graph_op *op = op_at(gradient, index);
+    return (crd_random_op){&gradient->model, op, op->params};
+}
+
+static const crd_estimator *estimator_of(const crd_gradient *gradient, int64_t index)
+{
+    return crd_estimator_for(gradient->estimator, op_at(gradient, index));
 }
 
 static int64_t kept_floats(const crd_gradient *gradient, int64_t index)
 {
-    const crd_node *node = node_at(gradient, index);
+    const crd_graph_op *op = op_at(gradient, index);
     if (has_batch_statistics(gradient, index))
-        return 2 * node->shape.dims[0];
-    if (gradient->random[index] && gradient->estimator->kept_floats != NULL)
-        return gradient->estimator->kept_floats(&gradient->model, node, gradient->plan.n_images);
+        return op->kind->statistics->floats(op);
+    if (!gradient->random[index] || estimator_of(gradient, index)->kept_floats == NULL)
+        return 0;
+    const crd_random_op random = random_op(gradient, index);
+    return estimator_of(gradient, index)->kept_floats(&random, gradient->plan.n_images);
+}
+
+static int has_posterior(const crd_gradient *gradient, int64_t index)
+{
+    const crd_graph_op *op = op_at(gradient, index);
+    for (int slot = 0; slot < op->kind->n_params; slot++)
+        if (op->params[slot] >= 0 && op->kind->params[slot].may_be_random &&
+            gradient->model.bayesian[op->params[slot]])
+            return 1;
     return 0;
 }
 
-/* Finds what is random, where it keeps what, and the sizes of what all nodes use in turn. */
-static crd_status allocate_for_nodes(crd_gradient *gradient, int mean)
+/* Finds what is random, where it keeps what, and the sizes of what all ops use in turn. */
+static crd_status allocate_for_ops(crd_gradient *gradient, int mean)
 {
     crd_status status = CRD_OK;
-    const crd_model *model = &gradient->model;
-    int64_t n_nodes = model->network->n_nodes, n_images = gradient->plan.n_images;
+    int64_t n_ops = gradient->model.network->n_ops, n_images = gradient->plan.n_images;
+    int64_t max_inputs = crd_network_max_inputs(gradient->model.network);
     int64_t kept = 0, scratch = 0, params = 0;
-    CRD_ALLOC(&gradient->random, n_nodes, "random nodes");
-    CRD_ALLOC(&gradient->kept_offsets, n_nodes, "memory plan");
-    for (int64_t i = 0; i < n_nodes; i++) {
-        const crd_node *node = node_at(gradient, i);
-        int64_t weight = node->params[CRD_PARAM_WEIGHT], bias = node->params[CRD_PARAM_BIAS];
+    CRD_ALLOC(&gradient->random, n_ops, "random ops");
+    CRD_ALLOC(&gradient->kept_offsets, n_ops, "memory plan");
+    for (int64_t i = 0; i < n_ops; i++) {
         int64_t first, n;
-        node_range(&first, &n, gradient, i);
+        op_range(&first, &n, gradient, i);
         params = crd_larger(params, n);
-        gradient->random[i] = !mean && crd_node_is_weighted(node) &&
-                              (model->bayesian[weight] || (bias >= 0 && model->bayesian[bias]));
-        gradient->kept_offsets[i] = kept;
-        kept += kept_floats(gradient, i);
+        gradient->random[i] = !mean && has_posterior(gradient, i);
+        int64_t own = kept_floats(gradient, i);
+        gradient->kept_offsets[i] = own == 0 ? -1 : kept;
+        kept += own;
         if (!gradient->random[i])
             continue;
-        const crd_estimator *e = gradient->estimator;
-        scratch = crd_larger(scratch, e->scratch_floats(model, node, weight, bias, n_images));
-        scratch =
-            crd_larger(scratch, e->backward_scratch_floats(model, node, weight, bias, n_images));
+        const crd_estimator *e = estimator_of(gradient, i);
+        const crd_random_op random = random_op(gradient, i);
+        scratch = crd_larger(scratch, e->scratch_floats(&random, n_images));
+        scratch = crd_larger(scratch, e->backward_scratch_floats(&random, n_images));
     }
     CRD_ALLOC(&gradient->kept, kept, "what backward needs");
     CRD_ALLOC(&gradient->estimator_scratch, scratch, "scratch of the estimator");
-    CRD_ALLOC(&gradient->dparams, params, "gradients of a node");
-    CRD_ALLOC(&gradient->dsigmas, params, "gradients of a node");
+    CRD_ALLOC(&gradient->dparams, params, "gradients of an op");
+    CRD_ALLOC(&gradient->dsigmas, params, "gradients of an op");
+    CRD_ALLOC(&gradient->inputs, max_inputs, "inputs");
+    CRD_ALLOC(&gradient->moved_inputs, max_inputs, "inputs");
+    CRD_ALLOC(&gradient->input_steps, max_inputs, "inputs");
+    CRD_ALLOC(&gradient->dinputs, max_inputs, "inputs");
+    CRD_ALLOC(&gradient->adds, max_inputs, "inputs");
 cleanup:
     return status;
 }
@@ -144,10 +172,10 @@ crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
     gradient->model = (crd_model){
         .network = network, .bayesian = bayesian, .sigma = gradient->sigma, .eps = options->eps};
     CRD_TRY(crd_train_plan_init(&gradient->plan, network, options->micro_batch));
-    CRD_TRY(allocate_for_nodes(gradient, options->mean));
+    CRD_TRY(allocate_for_ops(gradient, options->mean));
     CRD_ALLOC(&gradient->arena, gradient->plan.arena_floats, "activations");
     CRD_ALLOC(&gradient->grad_arena, gradient->plan.grad_arena_floats, "gradients of activations");
-    CRD_ALLOC(&gradient->layer_scratch, gradient->plan.scratch_floats, "scratch of the layers");
+    CRD_ALLOC(&gradient->op_scratch, gradient->plan.scratch_floats, "scratch of the ops");
     n_logits = options->micro_batch * crd_network_n_outputs(network);
     CRD_ALLOC(&gradient->logits, n_logits, "logits");
     CRD_ALLOC(&gradient->dlogits, n_logits, "gradients of logits");
@@ -166,9 +194,14 @@ void crd_gradient_destroy(crd_gradient *gradient)
     crd_free(gradient->dlogits_more);
     crd_free(gradient->dlogits);
     crd_free(gradient->logits);
-    crd_free(gradient->layer_scratch);
+    crd_free(gradient->op_scratch);
     crd_free(gradient->grad_arena);
     crd_free(gradient->arena);
+    crd_free(gradient->adds);
+    crd_free(gradient->dinputs);
+    crd_free(gradient->input_steps);
+    crd_free(gradient->moved_inputs);
+    crd_free(gradient->inputs);
     crd_free(gradient->dsigmas);
     crd_free(gradient->dparams);
     crd_free(gradient->estimator_scratch);
@@ -238,64 +271,84 @@ void crd_gradient_scales(float **sigma, float **slope, crd_gradient *gradient)
     *slope = gradient->slope;
 }
 
-static float *activation(const crd_gradient *gradient, int64_t node)
+static float *activation(const crd_gradient *gradient, int64_t op)
 {
-    return gradient->arena + gradient->plan.offsets[node];
+    return gradient->arena + gradient->plan.offsets[op];
 }
 
 /* NULL where no gradient is asked for. */
-static float *activation_grad(const crd_gradient *gradient, int64_t node)
+static float *activation_grad(const crd_gradient *gradient, int64_t op)
 {
-    int64_t offset = gradient->plan.grad_offsets[node];
+    int64_t offset = gradient->plan.grad_offsets[op];
     return offset < 0 ? NULL : gradient->grad_arena + offset;
 }
 
-/* A node as a plain layer at mu; `training` is filled for it. */
-static crd_layer_args fixed_args(const crd_gradient *gradient, int64_t index, const unit *u,
-                                 crd_layer_training *training)
+static const float *const *inputs_of(const crd_gradient *gradient, int64_t index)
 {
-    const crd_node *node = node_at(gradient, index);
-    float *kept = gradient->kept + gradient->kept_offsets[index];
-    *training = (crd_layer_training){
-        .seed = gradient->seed, .draw = u->draw, .first_image = u->first_image, .node = index};
-    if (has_batch_statistics(gradient, index)) {
-        training->mean = kept;
-        training->variance = kept + node->shape.dims[0];
-    }
-    crd_layer_args args = {.out = activation(gradient, index),
-                           .n_images = u->n_images,
-                           .scratch = gradient->layer_scratch,
-                           .training = training};
-    for (int k = 0; k < node->n_inputs; k++) {
-        args.in[k] = activation(gradient, node->inputs[k]);
-        args.in_shape[k] = &node_at(gradient, node->inputs[k])->shape;
-    }
-    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++)
-        args.params[slot] =
-            crd_estimator_values(gradient->model.mu, &gradient->model, node->params[slot]);
+    const crd_graph_op *op = op_at(gradient, index);
+    for (int k = 0; k < op->n_inputs; k++)
+        gradient->inputs[k] = activation(gradient, op->inputs[k]);
+    return gradient->inputs;
+}
+
+static float *kept_of(const crd_gradient *gradient, int64_t index)
+{
+    int64_t offset = gradient->kept_offsets[index];
+    return offset < 0 ? NULL : gradient->kept + offset;
+}
+
+/* An op at mu; `random` is filled for it. */
+static crd_op_args fixed_args(const crd_gradient *gradient, int64_t index, const unit *u,
+                              crd_op_random *random)
+{
+    const crd_graph_op *op = op_at(gradient, index);
+    *random = (crd_op_random){
+        .seed = gradient->seed, .draw = u->draw, .first_image = u->first_image, .op = index};
+    crd_op_args args = {.out = activation(gradient, index),
+                        .in = inputs_of(gradient, index),
+                        .n_images = u->n_images,
+                        .scratch = gradient->op_scratch,
+                        .random = random};
+    if (has_batch_statistics(gradient, index))
+        args.statistics = kept_of(gradient, index);
+    for (int slot = 0; slot < op->kind->n_params; slot++)
+        args.params[slot].values =
+            crd_estimator_values(gradient->model.mu, &gradient->model, op->params[slot]);
     return args;
 }
 
-static crd_estimator_args random_args(crd_gradient *gradient, int64_t index, const unit *u)
+/* `random` outlives what is returned. */
+static crd_estimator_args random_args(crd_gradient *gradient, const crd_random_op *random,
+                                      int64_t index, const unit *u)
 {
-    const crd_node *node = node_at(gradient, index);
     return (crd_estimator_args){.out = activation(gradient, index),
-                                .in = activation(gradient, node->inputs[0]),
-                                .model = &gradient->model,
-                                .node = node,
-                                .weight = node->params[CRD_PARAM_WEIGHT],
-                                .bias = node->params[CRD_PARAM_BIAS],
+                                .in = inputs_of(gradient, index),
+                                .in_steps = gradient->input_steps,
+                                .in_room = gradient->moved_inputs,
+                                .random = random,
+                                .index = index,
                                 .seed = gradient->seed,
                                 .n_images = u->n_images,
                                 .first_image = u->first_image,
                                 .n_draws = 1,
                                 .first_draw = u->draw,
                                 .scratch = gradient->estimator_scratch,
-                                .kept = gradient->estimator->kept_floats == NULL
-                                            ? NULL
-                                            : gradient->kept + gradient->kept_offsets[index],
-                                .layer_scratch = gradient->layer_scratch,
+                                .kept = kept_of(gradient, index),
+                                .op_scratch = gradient->op_scratch,
                                 .times = &gradient->times};
+}
+
+static void forward_op(crd_gradient *gradient, int64_t index, const unit *u)
+{
+    if (gradient->random[index]) {
+        const crd_random_op random = random_op(gradient, index);
+        const crd_estimator_args args = random_args(gradient, &random, index, u);
+        estimator_of(gradient, index)->forward(&args);
+    } else {
+        crd_op_random random;
+        const crd_op_args args = fixed_args(gradient, index, u, &random);
+        op_at(gradient, index)->kind->forward(op_at(gradient, index), &args);
+    }
 }
 
 static void forward(crd_gradient *gradient, const float *images, const unit *u)
@@ -303,29 +356,21 @@ static void forward(crd_gradient *gradient, const float *images, const unit *u)
     const crd_network *network = gradient->model.network;
     crd_extent in = crd_extent_make(crd_network_input_shape(network), u->n_images);
     crd_extent_load(activation(gradient, 0), images, &in);
-    for (int64_t i = 1; i < network->n_nodes; i++) {
-        if (gradient->random[i]) {
-            const crd_estimator_args args = random_args(gradient, i, u);
-            gradient->estimator->forward(&args);
-        } else {
-            crd_layer_training training;
-            const crd_layer_args args = fixed_args(gradient, i, u, &training);
-            network->nodes[i].layer->forward(&network->nodes[i], &args);
-        }
-    }
-    int64_t last = network->n_nodes - 1;
-    crd_extent out = crd_extent_make(&network->nodes[last].shape, u->n_images);
+    for (int64_t i = 1; i < network->n_ops; i++)
+        forward_op(gradient, i, u);
+    int64_t last = network->n_ops - 1;
+    crd_extent out = crd_extent_make(&network->ops[last].shape, u->n_images);
     crd_extent_store(gradient->logits, activation(gradient, last), &out);
 }
 
-/* The data term of the logits, and its gradient as that of the last node. */
+/* The data term of the logits, and its gradient as that of the last op. */
 static crd_status evaluate(double *loss, crd_gradient *gradient, const crd_loss *data_term,
                            const int64_t *labels, const float *values, const unit *u)
 {
     crd_status status = CRD_OK;
     const crd_network *network = gradient->model.network;
-    int64_t last = network->n_nodes - 1, n_outputs = crd_network_n_outputs(network);
-    crd_extent out = crd_extent_make(&network->nodes[last].shape, u->n_images);
+    int64_t last = network->n_ops - 1, n_outputs = crd_network_n_outputs(network);
+    crd_extent out = crd_extent_make(&network->ops[last].shape, u->n_images);
     crd_loss_eval(loss, gradient->dlogits, data_term, gradient->logits, labels, values, u->n_images,
                   n_outputs);
     if (gradient->calibration.name[0] != '\0') {
@@ -346,17 +391,19 @@ cleanup:
     return status;
 }
 
-/* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at sigma. */
+/* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at
+ * sigma. */
 static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, const unit *u,
                           int slot, const float *dsigma, int64_t first, int64_t n)
 {
-    const crd_param *param = param_at(gradient, node_at(gradient, index), slot);
+    const crd_param *param = param_at(gradient, op_at(gradient, index), slot);
     float eps_room[PIECE], product[PIECE];
     const float *values = dsigma + first;
-    if (gradient->estimator->draws_weights) {
-        const crd_estimator_args args = random_args(gradient, index, u);
+    if (estimator_of(gradient, index)->draws_weights) {
+        const crd_random_op random = random_op(gradient, index);
+        const crd_estimator_args args = random_args(gradient, &random, index, u);
         const float *eps =
-            crd_estimator_eps(eps_room, &args, node_at(gradient, index)->params[slot], first, n);
+            crd_estimator_eps(eps_room, &args, op_at(gradient, index)->params[slot], first, n);
         crd_kernels_get()->elementwise->multiply(product, values, eps, n);
         values = product;
     }
@@ -371,10 +418,11 @@ static crd_status sum_piece(crd_gradient *gradient, int64_t index, const unit *u
 {
     crd_status status = CRD_OK;
     const crd_gradient_target *target = u->target;
-    const crd_node *node = node_at(gradient, index);
-    const crd_param *param = param_at(gradient, node, slot);
-    const char *what = slot < CRD_PARAM_RUNNING_MEAN ? "gradient" : "batch statistics";
-    int has_rho = gradient->random[index] && gradient->model.bayesian[node->params[slot]];
+    const crd_graph_op *op = op_at(gradient, index);
+    const crd_param *param = param_at(gradient, op, slot);
+    int is_statistic = op->kind->params[slot].role == CRD_STATISTIC;
+    const char *what = is_statistic ? "batch statistics" : "gradient";
+    int has_rho = gradient->random[index] && gradient->model.bayesian[op->params[slot]];
     int64_t room[2][PIECE], *sums[2] = {room[0], room[1]};
     for (int block = 0; target->sums != NULL && block < 2; block++)
         sums[block] =
@@ -384,119 +432,114 @@ static crd_status sum_piece(crd_gradient *gradient, int64_t index, const unit *u
     if (has_rho)
         CRD_TRY(sum_rho(sums[1], gradient, index, u, slot, dsigma, first, n));
     if (target->sums == NULL)
-        target->take(node->params[slot], first, n, sums[0], has_rho ? sums[1] : NULL,
+        target->take(op->params[slot], first, n, sums[0], has_rho ? sums[1] : NULL,
                      target->payload);
 cleanup:
     return status;
 }
 
-/* Gradients of a node's parameters, and a batch's statistics. A piece is worked on while it is in the cache. */
-static crd_status sum_node(crd_gradient *gradient, int64_t index, const unit *u, int64_t first,
-                           float *const dsigmas[2])
+/* Gradients of an op's parameters, and a batch's statistics. A piece is worked on while it is in
+ * the cache. */
+static crd_status sum_op(crd_gradient *gradient, int64_t index, const unit *u, int64_t first,
+                         float *const dsigmas[CRD_OP_MAX_PARAMS])
 {
     crd_status status = CRD_OK;
-    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
-        const crd_param *param = param_at(gradient, node_at(gradient, index), slot);
+    const crd_graph_op *op = op_at(gradient, index);
+    for (int slot = 0; slot < op->kind->n_params; slot++) {
+        const crd_param *param = param_at(gradient, op, slot);
         for (int64_t at = 0; param != NULL && at < param->count; at += PIECE)
             CRD_TRY(sum_piece(gradient, index, u, slot, gradient->dparams + param->offset - first,
-                              slot <= CRD_PARAM_BIAS ? dsigmas[slot] : NULL, at,
-                              crd_smaller(PIECE, param->count - at)));
+                              dsigmas[slot], at, crd_smaller(PIECE, param->count - at)));
     }
 cleanup:
     return status;
 }
 
-/* What the running statistics are updated with: mean, and variance divided by n - 1 as in torch. */
-static void put_statistics(float *dparams[CRD_NODE_MAX_PARAMS], const crd_node *node,
-                           const crd_layer_args *args)
-{
-    double n = (double)(args->n_images * node->shape.dims[1] * node->shape.dims[2]);
-    for (int64_t c = 0; c < node->shape.dims[0]; c++) {
-        dparams[CRD_PARAM_RUNNING_MEAN][c] = args->training->mean[c];
-        dparams[CRD_PARAM_RUNNING_VAR][c] =
-            (float)((double)args->training->variance[c] * (n / (n - 1)));
-    }
-}
-
 /* dsigmas: where to put them, and then where they are. */
-static void backward_random(crd_gradient *gradient, int64_t index, const unit *u, float *din,
-                            int adds, float *const *dparams, float *dsigmas[2])
+static void backward_random(crd_gradient *gradient, int64_t index, const unit *u,
+                            float *const dparams[CRD_OP_MAX_PARAMS],
+                            float *dsigmas[CRD_OP_MAX_PARAMS])
 {
-    const crd_estimator_args args = random_args(gradient, index, u);
-    crd_estimator_grads grads = {.dout = activation_grad(gradient, index),
-                                 .din = din,
-                                 .adds = adds,
-                                 .dmu = {dparams[CRD_PARAM_WEIGHT], dparams[CRD_PARAM_BIAS]},
-                                 .dsigma = {dsigmas[CRD_PARAM_WEIGHT], dsigmas[CRD_PARAM_BIAS]}};
-    gradient->estimator->backward(&args, &grads);
+    const crd_random_op random = random_op(gradient, index);
+    const crd_estimator_args args = random_args(gradient, &random, index, u);
+    crd_estimator_grads grads = {
+        .dout = activation_grad(gradient, index), .din = gradient->dinputs, .adds = gradient->adds};
+    memcpy(grads.dmu, dparams, sizeof grads.dmu);
+    memcpy(grads.dsigma, dsigmas, sizeof grads.dsigma);
+    estimator_of(gradient, index)->backward(&args, &grads);
     memcpy(dsigmas, grads.dsigma, sizeof grads.dsigma);
 }
 
 static void backward_fixed(crd_gradient *gradient, int64_t index, const unit *u,
-                           float *const din[CRD_NODE_MAX_INPUTS],
-                           const int adds[CRD_NODE_MAX_INPUTS], float **dparams)
+                           float *const dparams[CRD_OP_MAX_PARAMS])
 {
-    const crd_node *node = node_at(gradient, index);
-    crd_layer_training training;
-    const crd_layer_args args = fixed_args(gradient, index, u, &training);
-    crd_layer_grads grads = {.dout = activation_grad(gradient, index)};
-    memcpy(grads.din, din, sizeof grads.din);
-    memcpy(grads.adds, adds, sizeof grads.adds);
+    const crd_graph_op *op = op_at(gradient, index);
+    crd_op_random random;
+    const crd_op_args args = fixed_args(gradient, index, u, &random);
+    crd_op_grads grads = {
+        .dout = activation_grad(gradient, index), .din = gradient->dinputs, .adds = gradient->adds};
     memcpy(grads.dparams, dparams, sizeof grads.dparams);
-    node->layer->backward(node, &args, &grads);
-    if (training.mean != NULL)
-        put_statistics(dparams, node, &args);
+    op->kind->backward(op, &args, &grads);
 }
 
-/* One node: its gradient is complete; passes it on to its inputs and parameters. */
-static crd_status backward_node(crd_gradient *gradient, int64_t index, const unit *u)
+/* Where the gradients at the inputs go, and which of them others have begun. */
+static void find_input_gradients(crd_gradient *gradient, int64_t index)
 {
-    const crd_node *node = node_at(gradient, index);
-    float *din[CRD_NODE_MAX_INPUTS] = {NULL};
-    int adds[CRD_NODE_MAX_INPUTS] = {0};
-    float *dparams[CRD_NODE_MAX_PARAMS] = {NULL}, *dsigmas[CRD_NODE_MAX_PARAMS] = {NULL};
+    const crd_graph_op *op = op_at(gradient, index);
+    for (int k = 0; k < op->n_inputs; k++) {
+        int64_t input = op->inputs[k];
+        gradient->dinputs[k] = activation_grad(gradient, input);
+        gradient->adds[k] = gradient->plan.last_reader[input] != index;
+        for (int before = 0; before < k; before++)
+            gradient->adds[k] |= op->inputs[before] == input;
+    }
+}
+
+/* One op: its gradient is complete; passes it on to its inputs and parameters. */
+static crd_status backward_op(crd_gradient *gradient, int64_t index, const unit *u)
+{
+    const crd_graph_op *op = op_at(gradient, index);
+    float *dparams[CRD_OP_MAX_PARAMS] = {NULL}, *dsigmas[CRD_OP_MAX_PARAMS] = {NULL};
     int64_t first, n;
-    node_range(&first, &n, gradient, index);
-    if (node->params[CRD_PARAM_RUNNING_MEAN] >= 0) /* which have no gradient */
+    op_range(&first, &n, gradient, index);
+    if (op->kind->statistics != NULL) /* which have no gradient */
         memset(gradient->dparams, 0, (size_t)n * sizeof(float));
-    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
-        const crd_param *param = param_at(gradient, node, slot);
+    for (int slot = 0; slot < op->kind->n_params; slot++) {
+        const crd_param *param = param_at(gradient, op, slot);
         if (param == NULL)
             continue;
         dparams[slot] = gradient->dparams + param->offset - first;
         dsigmas[slot] = gradient->dsigmas + param->offset - first;
     }
-    for (int k = 0; k < node->n_inputs; k++) {
-        int64_t input = node->inputs[k];
-        din[k] = activation_grad(gradient, input);
-        adds[k] = gradient->plan.last_reader[input] != index || (k > 0 && input == node->inputs[0]);
-    }
+    find_input_gradients(gradient, index);
     if (gradient->random[index])
-        backward_random(gradient, index, u, din[0], adds[0], dparams, dsigmas);
+        backward_random(gradient, index, u, dparams, dsigmas);
     else
-        backward_fixed(gradient, index, u, din, adds, dparams);
-    return sum_node(gradient, index, u, first, dsigmas);
+        backward_fixed(gradient, index, u, dparams);
+    return sum_op(gradient, index, u, first, dsigmas);
 }
 
 /* What does not lead to the output has zeros for a gradient. */
 static crd_status backward_nothing(crd_gradient *gradient, int64_t index, const unit *u)
 {
-    float *dsigmas[2] = {gradient->dsigmas, gradient->dsigmas};
+    float *dsigmas[CRD_OP_MAX_PARAMS];
     int64_t first, n;
-    node_range(&first, &n, gradient, index);
+    op_range(&first, &n, gradient, index);
+    for (int slot = 0; slot < CRD_OP_MAX_PARAMS; slot++)
+        dsigmas[slot] = gradient->dsigmas;
     memset(gradient->dparams, 0, (size_t)n * sizeof(float));
     memset(gradient->dsigmas, 0, (size_t)n * sizeof(float));
-    return sum_node(gradient, index, u, first, dsigmas);
+    return sum_op(gradient, index, u, first, dsigmas);
 }
 
 static crd_status backward(crd_gradient *gradient, const unit *u)
 {
     crd_status status = CRD_OK;
-    for (int64_t i = gradient->model.network->n_nodes - 1; i > 0; i--) {
+    for (int64_t i = gradient->model.network->n_ops - 1; i > 0; i--) {
         int64_t first, n;
-        CRD_TRY(gradient->plan.last_reader[i] >= 0 ? backward_node(gradient, i, u)
+        CRD_TRY(gradient->plan.last_reader[i] >= 0 ? backward_op(gradient, i, u)
                                                    : backward_nothing(gradient, i, u));
-        node_range(&first, &n, gradient, i);
+        op_range(&first, &n, gradient, i);
         if (n > 0 && u->target->ready != NULL)
             u->target->ready(first, n, u->target->payload);
     }
@@ -506,17 +549,14 @@ cleanup:
 
 crd_status crd_gradient_check_images(const crd_network *network, int64_t n_images)
 {
-    for (int64_t i = 1; i < network->n_nodes; i++) {
-        const crd_node *node = &network->nodes[i];
-        if (node->layer == &crd_layer_batch_norm2d &&
-            n_images * node->shape.dims[1] * node->shape.dims[2] < 2)
-            return CRD_FAIL(CRD_ERR_USAGE,
-                            "node '%s': batch norm in training needs more than one value a "
-                            "channel, and of one image it has %lld x %lld",
-                            node->name, (long long)node->shape.dims[1],
-                            (long long)node->shape.dims[2]);
+    crd_status status = CRD_OK;
+    for (int64_t i = 1; i < network->n_ops; i++) {
+        const crd_graph_op *op = &network->ops[i];
+        if (op->kind->statistics != NULL)
+            CRD_TRY(op->kind->statistics->check(op, n_images));
     }
-    return CRD_OK;
+cleanup:
+    return status;
 }
 
 static crd_status check_call(const crd_gradient *gradient, const unit *u)

@@ -4,8 +4,9 @@
 
 #include "credence/gradient.h"
 
-/** sigma and its slope dsigma/drho, by the network's offsets, as the kernels' `scales` makes them of the rho that was set;
- * 0 where there is no posterior. Whoever changes that rho or mu in place keeps them up to date instead of setting all again. */
+/** sigma and its slope dsigma/drho, by the network's offsets, as the kernels' `scales` makes them
+ * of the rho that was set; 0 where there is no posterior. Whoever changes that rho or mu in place
+ * keeps them up to date instead of setting all again. */
 void crd_gradient_scales(float **sigma, float **slope, crd_gradient *gradient);
 
 #endif

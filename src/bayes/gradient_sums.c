@@ -1,3 +1,4 @@
+/* One pass over the values: scaled, rounded to int64, checked, by a kernel. */
 #include "bayes/gradient_sums.h"
 
 #include <math.h>

@@ -4,9 +4,10 @@
 
 #include "credence/gradient.h"
 
-/** sums[i] = round(weight * values[i] * factors[i] * 2^CRD_GRADIENT_BITS), or += if `adds`; factors NULL stands for ones. Errors:
- * CRD_ERR_NUMERIC naming what and name, and the element, the first being number `first`: values[i] * factors[i] is not finite, or
- * 2^CRD_GRADIENT_RANGE_BITS and more; sums are undefined then. */
+/** sums[i] = round(weight * values[i] * factors[i] * 2^CRD_GRADIENT_BITS), or += if `adds`; factors
+ * NULL stands for ones. Errors: CRD_ERR_NUMERIC naming what and name, and the element, the first
+ * being number `first`: values[i] * factors[i] is not finite, or 2^CRD_GRADIENT_RANGE_BITS and
+ * more; sums are undefined then. */
 crd_status crd_gradient_sums_add(int64_t *sums, int adds, const float *values, const float *factors,
                                  int64_t n, double weight, const char *what, const char *name,
                                  int64_t first);

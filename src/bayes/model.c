@@ -1,19 +1,11 @@
-/* Batch norm on running statistics is y = g x + shift with g = gamma / sqrt(var + eps) and shift =
- * beta - g mean. Behind a layer with normal weights it gives another such layer: mu' = g mu,
- * sigma' = g sigma, bias' = g bias + shift. Double arithmetic, rounded once to float32. */
-#include <math.h>
+/* A norm on running statistics is y = g x + shift for every channel (ops/op.h, crd_op_fold). After
+ * an affine op with normal weights it gives another such op: mu' = g mu, sigma' = g sigma, bias' =
+ * g bias + shift. Double arithmetic, rounded once to float32. */
 #include <string.h>
 
 #include "credence/sampler.h"
+#include "graph/graph.h"
 #include "kernels/kernels.h"
-
-/* Value of a fixed parameter of `node` for one channel. */
-static double fixed_value(const crd_posterior *posterior, const crd_node *node, int slot,
-                          int64_t channel)
-{
-    const crd_param *param = &posterior->network->params.entries[node->params[slot]];
-    return (double)posterior->mu[param->offset + channel];
-}
 
 /* Elements [first, first + n) of the block, times gain, mu plus shift. */
 static void fill_scaled(float *mu, float *sigma, const crd_posterior *posterior, int64_t first,
@@ -26,31 +18,31 @@ static void fill_scaled(float *mu, float *sigma, const crd_posterior *posterior,
 }
 
 static crd_status fold(float *mu, float *sigma, const crd_posterior *posterior,
-                       const crd_node *norm, const crd_node *target)
+                       const crd_graph_op *norm, const crd_graph_op *target)
 {
+    crd_status status = CRD_OK;
     const crd_param *params = posterior->network->params.entries;
-    int64_t weight = target->params[CRD_PARAM_WEIGHT], bias = target->params[CRD_PARAM_BIAS];
+    const crd_op_fold *map = norm->kind->fold;
+    int64_t weight = target->params[CRD_SLOT_WEIGHT], bias = target->params[CRD_SLOT_BIAS];
     int64_t n_channels = params[weight].shape.dims[0];
     int64_t per_channel = params[weight].count / n_channels;
+    const float *values[CRD_OP_MAX_PARAMS] = {NULL};
+    for (int slot = 0; slot < norm->kind->n_params; slot++)
+        if (norm->params[slot] >= 0)
+            values[slot] = posterior->mu + params[norm->params[slot]].offset;
     for (int64_t c = 0; c < n_channels; c++) {
-        double variance = fixed_value(posterior, norm, CRD_PARAM_RUNNING_VAR, c);
-        double gain = fixed_value(posterior, norm, CRD_PARAM_WEIGHT, c) /
-                      sqrt(variance + norm->attrs.batch_norm2d.eps);
-        double shift = fixed_value(posterior, norm, CRD_PARAM_BIAS, c) -
-                       gain * fixed_value(posterior, norm, CRD_PARAM_RUNNING_MEAN, c);
-        if (!isfinite(gain) || !isfinite(shift))
-            return CRD_FAIL(CRD_ERR_INPUT,
-                            "%s: running_var %g and eps %g of channel %lld cannot be divided by",
-                            norm->name, variance, norm->attrs.batch_norm2d.eps, (long long)c);
+        double gain, shift;
+        CRD_TRY(map->affine(&gain, &shift, norm, values, c));
         fill_scaled(mu, sigma, posterior, params[weight].offset + c * per_channel, per_channel,
                     posterior->bayesian[weight], gain, 0);
         if (bias >= 0)
             fill_scaled(mu, sigma, posterior, params[bias].offset + c, 1, posterior->bayesian[bias],
                         gain, shift);
         else
-            mu[params[norm->params[CRD_PARAM_BIAS]].offset + c] = (float)shift;
+            mu[params[norm->params[map->shift_slot]].offset + c] = (float)shift;
     }
-    return CRD_OK;
+cleanup:
+    return status;
 }
 
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior)
@@ -65,10 +57,10 @@ crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterio
         fill_scaled(mu, sigma, posterior, param->offset, param->count, posterior->bayesian[p], 1,
                     0);
     }
-    for (int64_t i = 0; i < network->n_nodes; i++) {
+    for (int64_t i = 0; i < network->n_ops; i++) {
         int64_t target = crd_network_fold_target(network, i);
         if (target >= 0)
-            CRD_TRY(fold(mu, sigma, posterior, &network->nodes[i], &network->nodes[target]));
+            CRD_TRY(fold(mu, sigma, posterior, &network->ops[i], &network->ops[target]));
     }
 cleanup:
     return status;

@@ -1,9 +1,11 @@
+/* The posterior as an object: its names after bayesian-torch, and whether its values are usable. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "bayes/prior.h"
+#include "graph/graph.h"
 
 enum { MODULE_SIZE = 512, LEAF_SIZE = 64 };
 
@@ -49,16 +51,6 @@ void crd_posterior_destroy(crd_posterior *posterior)
     crd_free(posterior);
 }
 
-/* Node that parameter `index` belongs to. Every parameter is made by a node, so there is one. */
-static const crd_node *owner(const crd_network *network, int64_t index)
-{
-    for (int64_t i = 0; i < network->n_nodes; i++)
-        for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++)
-            if (network->nodes[i].params[slot] == index)
-                return &network->nodes[i];
-    return NULL;
-}
-
 crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
                                     const crd_posterior *posterior, int64_t index, char which)
 {
@@ -66,26 +58,22 @@ crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf
     const crd_network *network = posterior->network;
     CRD_REQUIRE(index >= 0 && index < network->params.n_params, CRD_ERR_INTERNAL,
                 "parameter %lld: not in the table", (long long)index);
+    const crd_graph_op *op;
+    const crd_param_spec *spec = crd_network_param_spec(&op, network, index);
     const char *name = network->params.entries[index].name;
-    const char *dot = strrchr(name, '.');
-    CRD_REQUIRE(dot != NULL, CRD_ERR_INTERNAL, "%s: no module path", name);
-    const char *plain = dot + 1;
+    size_t length = strlen(op->name);
     int written;
     if (posterior->bayesian[index]) {
         CRD_REQUIRE(which == 'm' || which == 'r', CRD_ERR_INTERNAL, "%s: 'm' or 'r', not '%c'",
                     name, which);
-        /* bayesian-torch says kernel for the weight of a convolution, and for nothing else. */
-        int is_kernel = strcmp(plain, "weight") == 0 &&
-                        strstr(crd_node_kind(owner(network, index)), "Conv") != NULL;
-        written = snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho",
-                           is_kernel ? "kernel" : plain);
+        written =
+            snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho", spec->bayesian_leaf);
     } else {
-        written = snprintf(leaf, leaf_size, "%s", plain);
+        written = snprintf(leaf, leaf_size, "%s", spec->leaf);
     }
-    CRD_REQUIRE((size_t)written < leaf_size && (size_t)(dot - name) < module_size, CRD_ERR_INTERNAL,
+    CRD_REQUIRE((size_t)written < leaf_size && length < module_size, CRD_ERR_INTERNAL,
                 "%s: the name is too long", name);
-    memcpy(module, name, (size_t)(dot - name));
-    module[dot - name] = '\0';
+    memcpy(module, op->name, length + 1);
 cleanup:
     return status;
 }
@@ -102,12 +90,6 @@ static crd_status bad_value(const crd_posterior *posterior, int64_t index, char 
                     (long long)element, value, allowed);
 }
 
-static int is_running_var(const crd_network *network, int64_t index)
-{
-    const crd_node *node = owner(network, index);
-    return node != NULL && node->params[CRD_PARAM_RUNNING_VAR] == index;
-}
-
 crd_status crd_posterior_check(const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
@@ -118,7 +100,7 @@ crd_status crd_posterior_check(const crd_posterior *posterior)
         const float *rho = posterior->rho + params->entries[p].offset;
         const float *prior_mu =
             posterior->prior_mu == NULL ? NULL : posterior->prior_mu + params->entries[p].offset;
-        int is_variance = is_running_var(posterior->network, p);
+        bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
         for (int64_t i = 0; i < params->entries[p].count; i++) {
             if (!isfinite(mu[i]))
                 return bad_value(posterior, p, 'm', i, (double)mu[i], "it must be finite");

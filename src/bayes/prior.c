@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "graph/graph.h"
+
 static const double pi = 3.14159265358979323846;
 static const char *const kinds[] = {
     [CRD_PRIOR_NORMAL] = "normal", [CRD_PRIOR_MIXTURE] = "mixture", NULL};
@@ -48,25 +50,13 @@ cleanup:
     return status;
 }
 
-/* Products that are summed to one output of the layer that parameter `index` is weight or bias of. */
-static double fan_in(const crd_network *network, int64_t index)
-{
-    for (int64_t n = 0; n < network->n_nodes; n++) {
-        const int64_t *params = network->nodes[n].params;
-        if (params[CRD_PARAM_WEIGHT] != index && params[CRD_PARAM_BIAS] != index)
-            continue;
-        const crd_param *weight = &network->params.entries[params[CRD_PARAM_WEIGHT]];
-        return (double)weight->count / (double)weight->shape.dims[0];
-    }
-    return 1;
-}
-
 static double layer_scale(const crd_posterior *posterior, int64_t index)
 {
     crd_prior_scale scale = posterior->conversion.prior_scale;
     if (scale == CRD_PRIOR_SCALE_FIXED)
         return 1;
-    return sqrt((scale == CRD_PRIOR_SCALE_HE ? 2 : 1) / fan_in(posterior->network, index));
+    return sqrt((scale == CRD_PRIOR_SCALE_HE ? 2 : 1) /
+                crd_network_fan_in(posterior->network, index));
 }
 
 crd_prior crd_prior_of(const crd_posterior *posterior, int64_t index)

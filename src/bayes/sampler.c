@@ -1,8 +1,8 @@
 /* One walk over the graph for a block of draws. What no drawn weight influences is computed once;
- * behind the first random layer every activation has a copy a draw. The front of the network, large activations and
- * small weights, is walked for one draw after the other; behind it all draws go together, so that mu and sigma
- * are read once. Always one layer's call has the same shape whatever the number of draws, since the
- * last bits of a matrix product depend on it. */
+ * behind the first random layer every activation has a copy a draw. The front of the network, large
+ * activations and small weights, is walked for one draw after the other; behind it all draws go
+ * together, so that mu and sigma are read once. Always one layer's call has the same shape whatever
+ * the number of draws, since the last bits of a matrix product depend on it. */
 #include "credence/sampler.h"
 
 #include <math.h>
@@ -10,10 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/integers.h"
 #include "bayes/estimator.h"
-#include "nn/plan.h"
+#include "graph/plan.h"
 
-/* Weights that the front may have: mu and sigma of this many stay in the cache from draw to draw. */
+/* Weights that the front may have: mu and sigma of this many stay in the cache from draw to
+ * draw. */
 enum { MAX_FRONT_WEIGHTS = 1 << 20 };
 
 struct crd_sampler {
@@ -22,47 +24,74 @@ struct crd_sampler {
     uint64_t seed;
     int antithetic;
     crd_precision precision;
-    uint8_t *random; /* [n_nodes] own weights are drawn */
-    uint8_t *folded; /* [n_nodes] batch norm that is part of the layer before it */
-    int64_t *bias;   /* [n_nodes] a weighted node's bias parameter, its own or folded; -1 */
+    uint8_t *drawn;  /* [n_ops] own weights are drawn */
+    uint8_t *random; /* [n_ops] likewise, or the op is stochastic without weights */
+    uint8_t *folded; /* [n_ops] a norm that is part of the op before it */
+    /* [n_ops] parameters by slot; -1: none. Of a folded norm's target without bias that is the
+     * norm's. */
+    int64_t (*params)[CRD_OP_MAX_PARAMS];
     crd_fusion fusion;
     crd_plan plan;
     /* What no draw influences is computed once for consecutive calls on the same images. */
-    int has_fixed;      /* there is such a node behind the input */
+    int has_fixed;      /* there is such an op behind the input */
     float *last_images; /* of the call before; NULL without has_fixed */
     int64_t n_last_images;
-    int is_alone; /* but one node is random, so that its scratch is its own */
+    int is_alone; /* but one op is random, so that its scratch is its own */
     float *arena;
-    float *layer_scratch;
+    float *op_scratch;
     float *estimator_scratch;
-    double *node_s; /* [n_nodes] seconds of the last call */
+    /* [max_inputs] of the op that runs. */
+    const float **inputs, **moved_inputs;
+    int64_t *input_steps;
+    double *op_s; /* [n_ops] seconds of the last call */
     crd_sampler_times times;
 };
 
-/* Which nodes are random or folded away, and where the shift of a folded batch norm lies. */
+static const crd_graph_op *op_at(const crd_sampler *sampler, int64_t index)
+{
+    return &sampler->model.network->ops[index];
+}
+
+/* Whether any parameter of an op has a posterior. */
+static int has_posterior(const crd_sampler *sampler, int64_t index)
+{
+    const crd_graph_op *op = op_at(sampler, index);
+    for (int slot = 0; slot < op->kind->n_params; slot++)
+        if (op->params[slot] >= 0 && op->kind->params[slot].may_be_random &&
+            sampler->model.bayesian[op->params[slot]])
+            return 1;
+    return 0;
+}
+
+/* Which ops are random or folded away, and where the shift of a folded norm lies. */
 static void classify(crd_sampler *sampler, int mean)
 {
     const crd_network *network = sampler->model.network;
-    for (int64_t i = 0; i < network->n_nodes; i++) {
-        const crd_node *node = &network->nodes[i];
-        int64_t weight = node->params[CRD_PARAM_WEIGHT], bias = node->params[CRD_PARAM_BIAS];
-        sampler->bias[i] = bias;
-        if (!mean && crd_node_is_weighted(node))
-            sampler->random[i] =
-                sampler->model.bayesian[weight] || (bias >= 0 && sampler->model.bayesian[bias]);
+    for (int64_t i = 0; i < network->n_ops; i++) {
+        const crd_graph_op *op = op_at(sampler, i);
+        memcpy(sampler->params[i], op->params, sizeof op->params);
+        if (!mean) {
+            sampler->drawn[i] = has_posterior(sampler, i) != 0;
+            sampler->random[i] = sampler->drawn[i] || crd_op_is_stochastic(op);
+        }
         int64_t target = crd_network_fold_target(network, i);
         if (target < 0)
             continue;
         sampler->folded[i] = 1;
-        if (sampler->bias[target] < 0)
-            sampler->bias[target] = bias;
+        if (sampler->params[target][CRD_SLOT_BIAS] < 0)
+            sampler->params[target][CRD_SLOT_BIAS] = op->params[op->kind->fold->shift_slot];
     }
+}
+
+static crd_random_op random_op(const crd_sampler *sampler, int64_t index)
+{
+    return (crd_random_op){&sampler->model, op_at(sampler, index), sampler->params[index]};
 }
 
 static void find_fixed(crd_sampler *sampler)
 {
     int64_t n_random = 0;
-    for (int64_t i = 1; i < sampler->model.network->n_nodes; i++) {
+    for (int64_t i = 1; i < sampler->model.network->n_ops; i++) {
         n_random += sampler->random[i];
         if (!sampler->fusion.influenced[i])
             sampler->has_fixed = 1;
@@ -70,70 +99,59 @@ static void find_fixed(crd_sampler *sampler)
     sampler->is_alone = n_random == 1;
 }
 
-/* The plan asks for a full batch only; but a convolution cuts its columns evenly, so a smaller
- * batch in fewer pieces may need more. */
-static int64_t layer_scratch_floats(const crd_sampler *sampler)
+static int64_t op_scratch_floats(const crd_sampler *sampler)
 {
-    const crd_network *network = sampler->model.network;
-    int64_t most = sampler->plan.scratch_floats;
-    for (int64_t i = 0; i < network->n_nodes; i++) {
-        const crd_node *node = &network->nodes[i];
-        const crd_shape *in[CRD_NODE_MAX_INPUTS] = {NULL};
-        if (node->layer->scratch_floats == NULL || sampler->folded[i])
-            continue;
-        for (int k = 0; k < node->n_inputs; k++)
-            in[k] = &network->nodes[node->inputs[k]].shape;
-        for (int64_t n = 1; n < sampler->plan.n_images; n++) {
-            int64_t floats = node->layer->scratch_floats(node, in, n, sampler->precision);
-            most = floats > most ? floats : most;
-        }
-    }
+    int64_t most = 0;
+    for (int64_t i = 0; i < sampler->model.network->n_ops; i++)
+        if (sampler->fusion.into[i] == i)
+            most = crd_larger(most, crd_op_scratch_floats(op_at(sampler, i), sampler->plan.n_images,
+                                                          sampler->precision));
     return most;
 }
 
 static int64_t estimator_scratch_floats(const crd_sampler *sampler)
 {
-    const crd_network *network = sampler->model.network;
     int64_t most = 0;
-    for (int64_t i = 0; i < network->n_nodes; i++) {
-        if (!sampler->random[i])
+    for (int64_t i = 0; i < sampler->model.network->n_ops; i++) {
+        if (!sampler->drawn[i])
             continue;
-        const crd_node *node = &network->nodes[i];
-        int64_t floats = sampler->estimator->scratch_floats(
-            &sampler->model, node, node->params[CRD_PARAM_WEIGHT], sampler->bias[i],
-            sampler->plan.n_images);
-        most = floats > most ? floats : most;
+        const crd_random_op random = random_op(sampler, i);
+        const crd_estimator *estimator = crd_estimator_for(sampler->estimator, random.op);
+        most = crd_larger(most, estimator->scratch_floats(&random, sampler->plan.n_images));
     }
     return most;
 }
 
-static int64_t n_weights(const crd_sampler *sampler, int64_t node)
+/* Weights that are made piece by piece at an op. */
+static int64_t n_weights(const crd_sampler *sampler, int64_t index)
 {
     const crd_network *network = sampler->model.network;
-    return sampler->random[node]
-               ? network->params.entries[network->nodes[node].params[CRD_PARAM_WEIGHT]].count
-               : 0;
+    const crd_graph_op *op = op_at(sampler, index);
+    int64_t n = 0;
+    for (int slot = 0; sampler->drawn[index] && slot < op->kind->n_params; slot++)
+        if (op->params[slot] >= 0 && op->kind->params[slot].is_streamed)
+            n += network->params.entries[op->params[slot]].count;
+    return n;
 }
 
 /* Of the fronts whose weights are few enough, the one with the smallest arena. */
 static crd_status plan_memory(crd_sampler *sampler, int64_t n_images, int64_t n_draws)
 {
     const crd_network *network = sampler->model.network;
-    crd_status status =
-        crd_plan_init_fused(&sampler->plan, network, &sampler->fusion, sampler->has_fixed, 0,
-                            n_images, n_draws, sampler->precision);
+    crd_status status = crd_plan_init(&sampler->plan, network, &sampler->fusion, sampler->has_fixed,
+                                      0, n_images, n_draws);
     int64_t weights = 0;
     if (sampler->estimator->shares_work || n_draws == 1)
         return status;
-    for (int64_t at = 1; status == CRD_OK && at <= network->n_nodes; at++) {
+    for (int64_t at = 1; status == CRD_OK && at <= network->n_ops; at++) {
         crd_plan plan;
         weights += n_weights(sampler, at - 1);
         if (weights > MAX_FRONT_WEIGHTS)
             break;
         if (!crd_fusion_can_cut(&sampler->fusion, network, at))
             continue;
-        status = crd_plan_init_fused(&plan, network, &sampler->fusion, sampler->has_fixed, at,
-                                     n_images, n_draws, sampler->precision);
+        status = crd_plan_init(&plan, network, &sampler->fusion, sampler->has_fixed, at, n_images,
+                               n_draws);
         if (status == CRD_OK && plan.arena_floats < sampler->plan.arena_floats) {
             crd_plan smaller = plan;
             plan = sampler->plan;
@@ -149,7 +167,7 @@ crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
 {
     crd_status status = CRD_OK;
     crd_sampler *sampler = NULL;
-    int64_t n_nodes = model->network->n_nodes;
+    int64_t n_ops = model->network->n_ops;
     *out = NULL;
     CRD_REQUIRE(options->batch > 0, CRD_ERR_USAGE, "batch: %lld is not a positive number",
                 (long long)options->batch);
@@ -163,10 +181,14 @@ crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
     CRD_TRY(crd_estimator_find(&sampler->estimator, options->estimator, "estimator"));
     CRD_REQUIRE(model->eps == NULL || sampler->estimator->draws_weights, CRD_ERR_USAGE,
                 "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
-    CRD_ALLOC(&sampler->random, n_nodes, "random nodes");
-    CRD_ALLOC(&sampler->folded, n_nodes, "folded nodes");
-    CRD_ALLOC(&sampler->bias, n_nodes, "bias parameters");
-    CRD_ALLOC(&sampler->node_s, n_nodes, "times");
+    CRD_ALLOC(&sampler->drawn, n_ops, "random ops");
+    CRD_ALLOC(&sampler->random, n_ops, "random ops");
+    CRD_ALLOC(&sampler->folded, n_ops, "folded ops");
+    CRD_ALLOC(&sampler->params, n_ops, "parameters of ops");
+    CRD_ALLOC(&sampler->op_s, n_ops, "times");
+    CRD_ALLOC(&sampler->inputs, crd_network_max_inputs(model->network), "inputs");
+    CRD_ALLOC(&sampler->moved_inputs, crd_network_max_inputs(model->network), "inputs");
+    CRD_ALLOC(&sampler->input_steps, crd_network_max_inputs(model->network), "inputs");
     classify(sampler, options->mean);
     CRD_TRY(crd_fusion_init(&sampler->fusion, model->network, sampler->random, sampler->folded, 1));
     find_fixed(sampler);
@@ -176,7 +198,7 @@ crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
                   options->batch * crd_shape_count(crd_network_input_shape(model->network)),
                   "images of the last call");
     CRD_ALLOC(&sampler->arena, sampler->plan.arena_floats, "activations");
-    CRD_ALLOC(&sampler->layer_scratch, layer_scratch_floats(sampler), "scratch of the layers");
+    CRD_ALLOC(&sampler->op_scratch, op_scratch_floats(sampler), "scratch of the ops");
     CRD_ALLOC(&sampler->estimator_scratch, estimator_scratch_floats(sampler),
               "scratch of the estimator");
     *out = sampler;
@@ -191,15 +213,19 @@ void crd_sampler_destroy(crd_sampler *sampler)
     if (sampler == NULL)
         return;
     crd_free(sampler->estimator_scratch);
-    crd_free(sampler->layer_scratch);
+    crd_free(sampler->op_scratch);
     crd_free(sampler->arena);
     crd_free(sampler->last_images);
     crd_plan_clear(&sampler->plan);
     crd_fusion_clear(&sampler->fusion);
-    crd_free(sampler->node_s);
-    crd_free(sampler->bias);
+    crd_free(sampler->input_steps);
+    crd_free(sampler->moved_inputs);
+    crd_free(sampler->inputs);
+    crd_free(sampler->op_s);
+    crd_free(sampler->params);
     crd_free(sampler->folded);
     crd_free(sampler->random);
+    crd_free(sampler->drawn);
     crd_free(sampler);
 }
 
@@ -210,83 +236,83 @@ typedef struct pass {
     int is_repeated;                 /* same images as in the call before */
 } pass;
 
-static float *place_of(const crd_sampler *sampler, int64_t node)
+static float *place_of(const crd_sampler *sampler, int64_t op)
 {
-    return sampler->arena + sampler->plan.offsets[node];
+    return sampler->arena + sampler->plan.offsets[op];
 }
 
-/* From one draw's copy of an activation to the next; 0: there is one for all, or for one after the other. */
-static int64_t draw_step(const crd_sampler *sampler, int64_t node)
+/* From one draw's copy of an activation to the next; 0: there is one for all, or for one after the
+ * other. */
+static int64_t draw_step(const crd_sampler *sampler, int64_t op)
 {
-    return sampler->plan.n_copies[node] == 1 ? 0 : sampler->plan.floats[node];
+    return sampler->plan.n_copies[op] == 1 ? 0 : sampler->plan.floats[op];
 }
 
 /* Of the pass's first draw. */
-static float *activation(const crd_sampler *sampler, int64_t node, const pass *p)
+static float *activation(const crd_sampler *sampler, int64_t op, const pass *p)
 {
-    return place_of(sampler, node) + p->at * draw_step(sampler, node);
+    return place_of(sampler, op) + p->at * draw_step(sampler, op);
 }
 
-/* What a host adds to its output; NULL: nothing. */
-static const float *residual_of(const crd_sampler *sampler, int64_t node, const pass *p)
+/* What is done to the output of draw d of the pass. */
+static crd_epilogue epilogue_of(const crd_sampler *sampler, int64_t op, const pass *p, int64_t d)
 {
-    int64_t residual = sampler->fusion.residual[node];
-    return residual < 0 ? NULL : activation(sampler, residual, p);
+    crd_epilogue epilogue = {.activation = sampler->fusion.activation[op]};
+    int64_t residual = sampler->fusion.residual[op];
+    if (residual >= 0)
+        epilogue.residual = activation(sampler, residual, p) + d * draw_step(sampler, residual);
+    return epilogue;
 }
 
-static int64_t residual_step(const crd_sampler *sampler, int64_t node)
-{
-    int64_t residual = sampler->fusion.residual[node];
-    return residual < 0 ? 0 : draw_step(sampler, residual);
-}
-
-/* A node whose parameters are not drawn, for as many copies as its input has. */
+/* An op whose parameters are not drawn, for as many copies as its output has. */
 static void run_fixed(crd_sampler *sampler, int64_t index, const pass *p)
 {
     double start_s = crd_clock_now_s();
-    const crd_network *network = sampler->model.network;
-    const crd_node *node = &network->nodes[index];
-    crd_layer_args args = {.relu = sampler->fusion.relu[index],
-                           .n_images = p->n_images,
-                           .precision = sampler->precision,
-                           .scratch = sampler->layer_scratch};
-    const float *residual = residual_of(sampler, index, p);
-    for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++) {
-        int64_t param = slot == CRD_PARAM_BIAS ? sampler->bias[index] : node->params[slot];
-        args.params[slot] = crd_estimator_values(sampler->model.mu, &sampler->model, param);
-    }
+    const crd_graph_op *op = op_at(sampler, index);
+    crd_op_random random = {.seed = sampler->seed, .first_image = p->first_image, .op = index};
+    crd_op_args args = {.in = sampler->inputs,
+                        .n_images = p->n_images,
+                        .precision = sampler->precision,
+                        .scratch = sampler->op_scratch,
+                        .random = sampler->random[index] ? &random : NULL};
+    for (int slot = 0; slot < op->kind->n_params; slot++)
+        args.params[slot].values =
+            crd_estimator_values(sampler->model.mu, &sampler->model, sampler->params[index][slot]);
     int64_t n_copies = draw_step(sampler, index) == 0 ? 1 : p->n_draws;
     for (int64_t d = 0; d < n_copies; d++) {
         args.out = activation(sampler, index, p) + d * draw_step(sampler, index);
-        for (int k = 0; k < node->n_inputs; k++) {
-            int64_t input = node->inputs[k];
-            args.in[k] = activation(sampler, input, p) + d * draw_step(sampler, input);
-            args.in_shape[k] = &network->nodes[input].shape;
+        args.epilogue = epilogue_of(sampler, index, p, d);
+        random.draw = p->first_draw + d;
+        for (int k = 0; k < op->n_inputs; k++) {
+            int64_t input = op->inputs[k];
+            sampler->inputs[k] = activation(sampler, input, p) + d * draw_step(sampler, input);
         }
-        args.residual = residual == NULL ? NULL : residual + d * residual_step(sampler, index);
-        node->layer->forward(node, &args);
+        op->kind->forward(op, &args);
     }
-    double *spent_s =
-        crd_node_is_weighted(node) ? &sampler->times.weighted_s : &sampler->times.rest_s;
+    double *spent_s = op->kind->work != NULL ? &sampler->times.weighted_s : &sampler->times.rest_s;
     *spent_s += crd_clock_now_s() - start_s;
 }
 
-static void run_random(crd_sampler *sampler, int64_t index, const pass *p)
+static void run_drawn(crd_sampler *sampler, int64_t index, const pass *p)
 {
-    const crd_node *node = &sampler->model.network->nodes[index];
+    const crd_random_op random = random_op(sampler, index);
+    int64_t residual = sampler->fusion.residual[index];
+    for (int k = 0; k < random.op->n_inputs; k++) {
+        int64_t input = random.op->inputs[k];
+        sampler->inputs[k] = activation(sampler, input, p);
+        sampler->input_steps[k] = draw_step(sampler, input);
+    }
     const crd_estimator_args args = {
         .out = activation(sampler, index, p),
         .out_step = draw_step(sampler, index),
-        .in = activation(sampler, node->inputs[0], p),
-        .in_step = draw_step(sampler, node->inputs[0]),
-        .residual = residual_of(sampler, index, p),
-        .residual_step = residual_step(sampler, index),
-        .relu = sampler->fusion.relu[index],
+        .in = sampler->inputs,
+        .in_steps = sampler->input_steps,
+        .in_room = sampler->moved_inputs,
+        .epilogue = epilogue_of(sampler, index, p, 0),
+        .residual_step = residual < 0 ? 0 : draw_step(sampler, residual),
         .is_repeated = p->is_repeated && sampler->is_alone,
-        .model = &sampler->model,
-        .node = node,
-        .weight = node->params[CRD_PARAM_WEIGHT],
-        .bias = sampler->bias[index],
+        .random = &random,
+        .index = index,
         .seed = sampler->seed,
         .antithetic = sampler->antithetic,
         .n_images = p->n_images,
@@ -295,25 +321,25 @@ static void run_random(crd_sampler *sampler, int64_t index, const pass *p)
         .first_draw = p->first_draw,
         .precision = sampler->precision,
         .scratch = sampler->estimator_scratch,
-        .layer_scratch = sampler->layer_scratch,
+        .op_scratch = sampler->op_scratch,
         .times = &sampler->times,
     };
-    sampler->estimator->forward(&args);
+    crd_estimator_for(sampler->estimator, random.op)->forward(&args);
 }
 
-/* Nodes [begin, end). What no draw influences is there from the block's first draw on. */
-static void run_nodes(crd_sampler *sampler, int64_t begin, int64_t end, const pass *p)
+/* Ops [begin, end). What no draw influences is there from the block's first draw on. */
+static void run_ops(crd_sampler *sampler, int64_t begin, int64_t end, const pass *p)
 {
     for (int64_t i = begin; i < end; i++) {
         double start_s = crd_clock_now_s();
         int is_done = (p->is_repeated || p->at > 0) && !sampler->fusion.influenced[i];
-        if (sampler->fusion.host[i] != i || is_done)
+        if (sampler->fusion.into[i] != i || is_done)
             continue;
-        if (sampler->random[i])
-            run_random(sampler, i, p);
+        if (sampler->drawn[i])
+            run_drawn(sampler, i, p);
         else
             run_fixed(sampler, i, p);
-        sampler->node_s[i] += crd_clock_now_s() - start_s;
+        sampler->op_s[i] += crd_clock_now_s() - start_s;
     }
 }
 
@@ -377,22 +403,22 @@ crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *ima
     int is_repeated = load_images(sampler, images, n_images);
     sampler->times.rest_s += crd_clock_now_s() - start_s;
 
-    memset(sampler->node_s, 0, (size_t)network->n_nodes * sizeof *sampler->node_s);
+    memset(sampler->op_s, 0, (size_t)network->n_ops * sizeof *sampler->op_s);
     pass p = {
         .n_images = n_images, .first_image = first_image, .n_draws = 1, .is_repeated = is_repeated};
     int64_t n_front = sampler->plan.n_front;
     for (; p.at < n_draws && n_front > 0; p.at++) {
         p.first_draw = first_draw + p.at;
-        run_nodes(sampler, 1, n_front, &p);
+        run_ops(sampler, 1, n_front, &p);
     }
     p.at = 0;
     p.first_draw = first_draw;
     p.n_draws = n_draws;
-    run_nodes(sampler, n_front > 0 ? n_front : 1, network->n_nodes, &p);
+    run_ops(sampler, n_front > 0 ? n_front : 1, network->n_ops, &p);
 
     start_s = crd_clock_now_s();
-    int64_t last = network->n_nodes - 1;
-    crd_extent out = crd_extent_make(&network->nodes[last].shape, n_images);
+    int64_t last = network->n_ops - 1;
+    crd_extent out = crd_extent_make(&network->ops[last].shape, n_images);
     for (int64_t d = 0; d < n_draws; d++)
         crd_extent_store(logits + d * out.total,
                          place_of(sampler, last) + d * draw_step(sampler, last), &out);
@@ -406,19 +432,15 @@ crd_sampler_times crd_sampler_get_times(const crd_sampler *sampler)
     return sampler->times;
 }
 
-double crd_sampler_node_seconds(const crd_sampler *sampler, int64_t node)
+double crd_sampler_op_seconds(const crd_sampler *sampler, int64_t op)
 {
-    return sampler->node_s[node];
+    return sampler->op_s[op];
 }
 
-const char *crd_sampler_method(const crd_sampler *sampler, int64_t node)
+const char *crd_sampler_method(const crd_sampler *sampler, int64_t op)
 {
-    const crd_network *network = sampler->model.network;
-    const crd_node *n = &network->nodes[node];
-    const crd_shape *in[CRD_NODE_MAX_INPUTS] = {NULL};
-    for (int k = 0; k < n->n_inputs; k++)
-        in[k] = &network->nodes[n->inputs[k]].shape;
-    return n->layer->method == NULL
+    const crd_op *kind = op_at(sampler, op)->kind;
+    return kind->method == NULL
                ? ""
-               : n->layer->method(n, in, sampler->plan.n_images, sampler->precision);
+               : kind->method(op_at(sampler, op), sampler->plan.n_images, sampler->precision);
 }

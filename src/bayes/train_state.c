@@ -1,3 +1,4 @@
+/* What training keeps from step to step, allocated and freed. */
 #include "credence/train_state.h"
 
 #include <math.h>

@@ -43,16 +43,16 @@ static void clear(bench *b)
     crd_free(b->images);
 }
 
-static void keep_best(crd_benchmark_node *nodes, const bench *b, int64_t n_draws)
+static void keep_best(crd_benchmark_op *ops, const bench *b, int64_t n_draws)
 {
-    for (int64_t i = 0; nodes != NULL && i < b->network->n_nodes; i++) {
-        double now = crd_sampler_node_seconds(b->sampler, i) / (double)n_draws;
-        if (nodes[i].seconds == 0 || now < nodes[i].seconds)
-            nodes[i].seconds = now;
+    for (int64_t i = 0; ops != NULL && i < b->network->n_ops; i++) {
+        double now = crd_sampler_op_seconds(b->sampler, i) / (double)n_draws;
+        if (ops[i].seconds == 0 || now < ops[i].seconds)
+            ops[i].seconds = now;
     }
 }
 
-static crd_status repeat(bench *b, crd_benchmark_node *nodes)
+static crd_status repeat(bench *b, crd_benchmark_op *ops)
 {
     for (int64_t d = 0; d < b->n_draws; d += b->options.draw_block) {
         int64_t n = crd_smaller(b->n_draws - d, b->options.draw_block);
@@ -61,7 +61,7 @@ static crd_status repeat(bench *b, crd_benchmark_node *nodes)
             crd_sampler_run(b->logits, b->sampler, b->images, b->options.batch, 0, d, n);
         if (status != CRD_OK)
             return status;
-        keep_best(nodes, b, n);
+        keep_best(ops, b, n);
     }
     return CRD_OK;
 }
@@ -69,7 +69,7 @@ static crd_status repeat(bench *b, crd_benchmark_node *nodes)
 /* Seconds a draw: all ranks begin a repeat together, and the last one ends it. */
 static crd_status measure(double *draw_s, bench *b, crd_benchmark *shares)
 {
-    crd_benchmark_node *nodes = shares == NULL ? NULL : shares->nodes;
+    crd_benchmark_op *ops = shares == NULL ? NULL : shares->ops;
     crd_sampler_times before = {0};
     int64_t n_allocations = 0;
     crd_status status = crd_comm_agree(b->comm, repeat(b, NULL)); /* warms caches */
@@ -79,7 +79,7 @@ static crd_status measure(double *draw_s, bench *b, crd_benchmark *shares)
             n_allocations = crd_alloc_count();
         }
         double start = crd_clock_now_s();
-        crd_status local = repeat(b, nodes);
+        crd_status local = repeat(b, ops);
         int64_t spent_ns = (int64_t)(1e9 * (crd_clock_now_s() - start));
         crd_comm_reduce_max(b->comm, &spent_ns, 1);
         b->seconds[r] = 1e-9 * (double)spent_ns;
@@ -98,8 +98,8 @@ static crd_status measure(double *draw_s, bench *b, crd_benchmark *shares)
     shares->draw_share = drawn / all;
     shares->weighted_share = weighted / all;
     shares->rest_share = 1 - (drawn + weighted) / all;
-    for (int64_t i = 0; nodes != NULL && i < b->network->n_nodes; i++)
-        nodes[i].method = crd_sampler_method(b->sampler, i);
+    for (int64_t i = 0; ops != NULL && i < b->network->n_ops; i++)
+        ops[i].method = crd_sampler_method(b->sampler, i);
     return CRD_OK;
 }
 

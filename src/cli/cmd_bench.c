@@ -80,7 +80,7 @@ static double flops_of(const setting *s, int64_t macs)
     return 2 * (double)macs * (double)s->options->batch;
 }
 
-static void print_node(const char *name, const crd_benchmark_node *n, double speed, double peak)
+static void print_op(const char *name, const crd_benchmark_op *n, double speed, double peak)
 {
     printf("          %-28s %-18s %9.3f", name, n->method, 1e3 * n->seconds);
     if (speed > 0)
@@ -88,20 +88,20 @@ static void print_node(const char *name, const crd_benchmark_node *n, double spe
     putchar('\n');
 }
 
-static void show_nodes(json_t *row, const setting *s, const crd_benchmark *m)
+static void show_ops(json_t *row, const setting *s, const crd_benchmark *m)
 {
     json_t *list = row == NULL ? NULL : json_array();
     if (row == NULL)
         printf("          %-28s %-18s %9s %9s %8s\n", "layer", "method", "ms a draw", "GFLOP/s",
                "of peak");
-    for (int64_t i = 0; i < s->network->n_nodes; i++) {
-        const char *name = s->network->nodes[i].name;
-        const crd_benchmark_node *n = &m->nodes[i];
-        double speed = flops_of(s, crd_node_macs(s->network, i)) / n->seconds;
+    for (int64_t i = 0; i < s->network->n_ops; i++) {
+        const char *name = crd_network_op_name(s->network, i);
+        const crd_benchmark_op *n = &m->ops[i];
+        double speed = flops_of(s, crd_network_op_macs(s->network, i)) / n->seconds;
         if (n->seconds == 0)
             continue;
         if (row == NULL)
-            print_node(name, n, speed, s->peak);
+            print_op(name, n, speed, s->peak);
         else
             json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f}", "layer", name, "method",
                                                   n->method, "seconds", n->seconds, "peak_share",
@@ -132,8 +132,8 @@ static void show(json_t *rows, const setting *s, const crd_benchmark *m)
                         m->rest_share, "n_allocations", (json_int_t)m->n_allocations);
         json_array_append_new(rows, row);
     }
-    if (m->nodes != NULL)
-        show_nodes(row, s, m);
+    if (m->ops != NULL)
+        show_ops(row, s, m);
     fflush(stdout);
 }
 
@@ -194,9 +194,9 @@ crd_status crd_cmd_bench(const crd_cli *cli)
     options.estimator = values[CRD_OPT_ESTIMATOR].text != NULL ? values[CRD_OPT_ESTIMATOR].text
                                                                : posterior->conversion.type;
     if (values[CRD_OPT_VERBOSE].integer)
-        CRD_TRY(crd_comm_agree(cli->comm,
-                               crd_alloc_zeroed((void **)&measured.nodes, model.network->n_nodes,
-                                                sizeof *measured.nodes, "layers")));
+        CRD_TRY(
+            crd_comm_agree(cli->comm, crd_alloc_zeroed((void **)&measured.ops, model.network->n_ops,
+                                                       sizeof *measured.ops, "layers")));
     const setting s = {model.network, &options, crd_comm_size(cli->comm),
                        crd_peak_flops(options.precision == CRD_BF16, 0.5)};
     if (is_first) {
@@ -210,8 +210,8 @@ crd_status crd_cmd_bench(const crd_cli *cli)
              "rest   allocations");
     for (int b = 0; b < batches->n_numbers; b++) {
         options.batch = (int64_t)batches->numbers[b];
-        for (int64_t i = 0; measured.nodes != NULL && i < model.network->n_nodes; i++)
-            measured.nodes[i] = (crd_benchmark_node){0};
+        for (int64_t i = 0; measured.ops != NULL && i < model.network->n_ops; i++)
+            measured.ops[i] = (crd_benchmark_op){0};
         CRD_TRY(crd_benchmark_run(&measured, cli->comm, &model, &options,
                                   values[CRD_OPT_BENCH_DRAWS].integer,
                                   values[CRD_OPT_REPEATS].integer));
@@ -224,7 +224,7 @@ crd_status crd_cmd_bench(const crd_cli *cli)
     }
 cleanup:
     json_decref(root);
-    crd_free(measured.nodes);
+    crd_free(measured.ops);
     crd_free(sigma);
     crd_free(mu);
     crd_posterior_destroy(posterior);

@@ -22,21 +22,20 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const crd_option_val
     return CRD_OK;
 }
 
-/** ImageNet's for networks of its image size; else the whole of a square image, whatever its size. */
+/** That of the architecture, scaled to the image size; or the whole of a square image, whatever its size. */
 static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
-    crd_preprocessing imagenet = crd_preprocessing_imagenet();
     crd_preprocessing out = {
         .channels = input->dims[0], .resize = input->dims[1], .crop = input->dims[1]};
-    int is_imagenet = arch->image_size == imagenet.crop;
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
         out.sd[c] = 1;
-    if (is_imagenet && out.channels == imagenet.channels) {
-        memcpy(out.mean, imagenet.mean, sizeof out.mean);
-        memcpy(out.sd, imagenet.sd, sizeof out.sd);
+    for (int64_t c = 0; arch->mean != NULL && out.channels == arch->in_channels && c < out.channels;
+         c++) {
+        out.mean[c] = arch->mean[c];
+        out.sd[c] = arch->sd[c];
     }
-    if (is_imagenet)
-        out.resize = out.crop * imagenet.resize / imagenet.crop;
+    if (arch->resize > 0)
+        out.resize = out.crop * arch->resize / arch->image_size;
     return out;
 }
 
@@ -196,6 +195,20 @@ cleanup:
     return status;
 }
 
+/** Dropout that stays on in prediction. */
+static crd_status keep_dropout(crd_network *network)
+{
+    crd_status status = CRD_OK;
+    const crd_attr on = CRD_ATTR("in_prediction", 1);
+    for (int64_t i = 0; i < network->n_ops; i++)
+        if (crd_network_has_attr(network, i, on.name))
+            CRD_TRY(crd_network_set_attr(network, i, &on));
+    CRD_REQUIRE(crd_network_is_stochastic(network), CRD_ERR_USAGE,
+                "--mc-dropout: network %s has no dropout", network->arch);
+cleanup:
+    return status;
+}
+
 crd_status crd_cmd_convert(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
@@ -208,11 +221,15 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     crd_preprocessing preprocessing;
     CRD_TRY(make_preprocessing(&preprocessing, &source, cli->options));
     crd_conversion conversion = make_conversion(cli->options);
+    int is_mc = values[CRD_OPT_MC_DROPOUT].integer != 0;
+    int has_globs = !is_mc || values[CRD_OPT_BAYESIAN].given;
+    if (is_mc)
+        CRD_TRY(keep_dropout(source.network));
     crd_network *given = source.network;
     source.network = NULL; /* taken over, also on error */
     CRD_TRY(crd_posterior_convert(&posterior, given, &source.dict.params, &conversion,
                                   values[CRD_OPT_BAYESIAN].texts,
-                                  (int)values[CRD_OPT_BAYESIAN].n_texts));
+                                  has_globs ? (int)values[CRD_OPT_BAYESIAN].n_texts : 0));
     CRD_TRY(check_imported(posterior, cli->options));
     if (values[CRD_OPT_WEIGHTS].given && posterior->conversion.initial == CRD_INITIAL_RANDOM)
         posterior->conversion.initial = CRD_INITIAL_DISCARDED;

@@ -146,25 +146,24 @@ static void show_graph(json_t *root, const crd_posterior *posterior)
     const crd_network *network = posterior->network;
     json_t *list = root != NULL ? json_array() : NULL;
     if (root != NULL)
-        json_object_set_new(root, "nodes", list);
+        json_object_set_new(root, "ops", list);
     else
-        printf("graph\n  %-30s %-18s %-18s %-16s %s\n", "node", "kind", "output", "weight",
+        printf("graph\n  %-30s %-18s %-18s %-16s %s\n", "op", "kind", "output", "weight",
                "Bayesian");
-    for (int64_t i = 0; i < network->n_nodes; i++) {
-        const crd_node *node = &network->nodes[i];
-        int64_t weight = node->params[CRD_PARAM_WEIGHT];
+    for (int64_t i = 0; i < network->n_ops; i++) {
+        const char *name = crd_network_op_name(network, i), *kind = crd_network_op_kind(network, i);
+        int64_t weight = crd_network_op_param(network, i);
         char out[CRD_SHAPE_TEXT_SIZE], in[CRD_SHAPE_TEXT_SIZE] = "";
-        crd_shape_text(out, &node->shape);
+        crd_shape_text(out, crd_network_op_shape(network, i));
         if (weight >= 0)
             crd_shape_text(in, &network->params.entries[weight].shape);
         int is_bayesian = weight >= 0 && posterior->bayesian[weight];
         if (root == NULL)
-            printf("  %-30s %-18s %-18s %-16s %s\n", node->name, crd_node_kind(node), out, in,
-                   is_bayesian ? "yes" : "");
+            printf("  %-30s %-18s %-18s %-16s %s\n", name, kind, out, in, is_bayesian ? "yes" : "");
         else
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:b}", "name", node->name,
-                                                  "kind", crd_node_kind(node), "output", out,
-                                                  "weight", in, "bayesian", is_bayesian));
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:s, s:s, s:b}", "name", name, "kind", kind,
+                                            "output", out, "weight", in, "bayesian", is_bayesian));
     }
 }
 

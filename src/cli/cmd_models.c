@@ -7,10 +7,9 @@
 static int64_t count_parameters(const crd_network *network)
 {
     int64_t n = 0;
-    for (int64_t i = 0; i < network->n_nodes; i++)
-        for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++)
-            if (network->nodes[i].params[slot] >= 0)
-                n += network->params.entries[network->nodes[i].params[slot]].count;
+    for (int64_t p = 0; p < network->params.n_params; p++)
+        if (crd_network_param_is_trained(network, p))
+            n += network->params.entries[p].count;
     return n;
 }
 

@@ -166,6 +166,11 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
         .help = "with MOPED: the weight is the prior mean too"},
+    [CRD_OPT_MC_DROPOUT] = {
+        .name = "mc-dropout", .type = CRD_OPTION_FLAG,
+        .commands = CRD_CONVERT,
+        .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
+        .help = "dropout stays on in prediction; without --bayesian nothing else is random"},
     [CRD_OPT_SIGMA_MIN] = {
         .name = "sigma-min", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_text = "0", .min = 0, .max = 1e6,

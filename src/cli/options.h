@@ -69,6 +69,7 @@ typedef enum crd_option_id {
     CRD_OPT_NO_MOPED,
     CRD_OPT_MOPED_DELTA,
     CRD_OPT_MOPED_PRIOR,
+    CRD_OPT_MC_DROPOUT,
     CRD_OPT_SIGMA_MIN,
     CRD_OPT_BAYESIAN,
     CRD_OPT_CLASSES,

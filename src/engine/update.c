@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "bayes/gradient_scales.h"
 #include "bayes/prior.h"
+#include "graph/graph.h"
 #include "kernels/kernels.h"
 #include "optim/adam.h"
 
@@ -34,14 +35,17 @@ typedef struct piece {
     int64_t *sums[2];
 } piece;
 
-static void plan_node(crd_update *u, const crd_node *node)
+static void plan_op(crd_update *u, const crd_graph_op *op)
 {
-    for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++)
-        if (node->params[slot] >= 0)
-            u->trained[node->params[slot]] = 1;
-    for (int slot = CRD_PARAM_RUNNING_MEAN; slot <= CRD_PARAM_RUNNING_VAR; slot++)
-        if (node->params[slot] >= 0 && u->options->gradient.batch_norm_train)
-            u->momentum[node->params[slot]] = node->attrs.batch_norm2d.momentum;
+    const crd_op_statistics *statistics = op->kind->statistics;
+    for (int slot = 0; slot < op->kind->n_params; slot++) {
+        if (op->params[slot] < 0)
+            continue;
+        crd_param_role role = op->kind->params[slot].role;
+        u->trained[op->params[slot]] = role == CRD_TRAINED;
+        if (role == CRD_STATISTIC && u->options->gradient.batch_norm_train)
+            u->momentum[op->params[slot]] = statistics->momentum(op);
+    }
 }
 
 crd_status crd_update_create(crd_update **out, crd_train_state *state, crd_gradient *gradient,
@@ -58,8 +62,8 @@ crd_status crd_update_create(crd_update **out, crd_train_state *state, crd_gradi
     u->n_floats = network->params.n_floats;
     CRD_ALLOC(&u->trained, network->params.n_params, "update");
     CRD_ALLOC(&u->momentum, network->params.n_params, "update");
-    for (int64_t i = 0; i < network->n_nodes; i++)
-        plan_node(u, &network->nodes[i]);
+    for (int64_t i = 0; i < network->n_ops; i++)
+        plan_op(u, &network->ops[i]);
     *out = u;
     return CRD_OK;
 cleanup:

@@ -214,11 +214,12 @@ int64_t crd_state_fit_faults(const crd_state_fit *fit)
     return fit->n_missing + fit->n_misshaped + fit->n_unexpected;
 }
 
-/* Shape of a node's weight in the dict; NULL: it has none there. */
+/* Shape of an op's weight in the dict; NULL: it has none there. */
 static const crd_shape *weight_shape(const catalogue *c, const char *prefix,
-                                     const crd_network *network, const crd_node *node)
+                                     const crd_network *network, int64_t op)
 {
-    int64_t index = find(c, prefix, network->params.entries[node->params[CRD_PARAM_WEIGHT]].name);
+    const crd_param *weight = &network->params.entries[crd_network_op_param(network, op)];
+    int64_t index = find(c, prefix, weight->name);
     return index < 0 ? NULL : &c->dict->params.entries[index].shape;
 }
 
@@ -230,10 +231,10 @@ static void measure(int64_t *in_channels, int64_t *n_classes, const catalogue *c
     char prefix[CRD_STATE_NAME_SIZE];
     *in_channels = *n_classes = 0;
     find_prefix(prefix, c, &usual->params);
-    for (int64_t i = 0, is_first = 1; i < usual->n_nodes; i++) {
-        if (!crd_node_is_weighted(&usual->nodes[i]))
+    for (int64_t i = 0, is_first = 1; i < usual->n_ops; i++) {
+        if (!crd_network_op_may_be_random(usual, i))
             continue;
-        const crd_shape *shape = weight_shape(c, prefix, usual, &usual->nodes[i]);
+        const crd_shape *shape = weight_shape(c, prefix, usual, i);
         int is_usable = shape != NULL && shape->n_dims >= 2 && shape->dims[0] > 0;
         if (is_first && is_usable && shape->n_dims == 4)
             *in_channels = shape->dims[1];

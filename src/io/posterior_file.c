@@ -363,19 +363,14 @@ static crd_status find_bayesian(crd_posterior *posterior, crd_h5 *h5)
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
     tensor_place place;
-    for (int64_t n = 0; n < network->n_nodes; n++) {
-        if (!crd_node_is_weighted(&network->nodes[n]))
+    for (int64_t p = 0; p < network->params.n_params; p++) {
+        int there;
+        if (!crd_network_param_may_be_random(network, p))
             continue;
-        for (int slot = CRD_PARAM_WEIGHT; slot <= CRD_PARAM_BIAS; slot++) {
-            int64_t p = network->nodes[n].params[slot];
-            int there;
-            if (p < 0)
-                continue;
-            posterior->bayesian[p] = 1;
-            CRD_TRY(place_tensor(&place, posterior, p, "/parameters", "", 'm'));
-            CRD_TRY(crd_h5_exists(&there, h5, place.path));
-            posterior->bayesian[p] = (uint8_t)there;
-        }
+        posterior->bayesian[p] = 1;
+        CRD_TRY(place_tensor(&place, posterior, p, "/parameters", "", 'm'));
+        CRD_TRY(crd_h5_exists(&there, h5, place.path));
+        posterior->bayesian[p] = (uint8_t)there;
     }
 cleanup:
     return status;

@@ -9,13 +9,15 @@
 
 #include <stdint.h>
 
+#include "kernels/activation.h"
+
 #define CRD_LANES 16
 /** Winograd's F(4x4, 3x3): a tile of 6 x 6 pixels gives 4 x 4 outputs. */
 #define CRD_WINOGRAD_IN 6
 #define CRD_WINOGRAD_OUT 4
 #define CRD_WINOGRAD_POINTS 36
-/** Of a line: 0, +-NEAR, +-FAR and infinity. With these the products' rounding errors reach the output
- * half as large as with the usual 1 and 2; their powers are exact. */
+/** Of a line: 0, +-NEAR, +-FAR and infinity. With these the products' rounding errors reach the
+ * output half as large as with the usual 1 and 2; their powers are exact. */
 #define CRD_WINOGRAD_NEAR 0.625
 #define CRD_WINOGRAD_FAR 1.5
 
@@ -39,13 +41,6 @@ typedef struct crd_products {
     int64_t n_panels, panel_step;
 } crd_products;
 
-/** What happens to a sum on its way out. */
-typedef struct crd_epilogue {
-    const float *bias;     /**< [channel], or NULL */
-    const float *residual; /**< laid out like the output, which it may be; or NULL */
-    int relu;
-} crd_epilogue;
-
 typedef struct crd_conv_kernels {
     int max_width; /**< pixels of a piece that the registers hold best */
     void (*multiply)(const crd_products *products);
@@ -55,12 +50,12 @@ typedef struct crd_conv_kernels {
      * i < n and y < n_rows. */
     void (*copy_rows)(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
                       int64_t shift, int64_t n_rows);
-    /** out[c * plane + i] = strip[i * 16 + c] + bias[c] + residual[c * plane + i], negative ones
-     * made 0 with relu, for i < n and c < n_channels. */
+    /** out[c * plane + i] = strip[i * 16 + c] + bias[c] + residual[c * plane + i], then CRD_RELU if
+     * that is the activation, for i < n and c < n_channels. Another activation is left to do. */
     void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
                    const crd_epilogue *epilogue);
-    /** Point x of tile j of a row of tiles: points[x * step + 16 j + c], from pixels (y, 4 j + i) of
-     * a strip of rows of `pitch` pixels. */
+    /** Point x of tile j of a row of tiles: points[x * step + 16 j + c], from pixels (y, 4 j + i)
+     * of a strip of rows of `pitch` pixels. */
     void (*winograd_in)(float *points, int64_t step, const float *strip, int64_t pitch,
                         int64_t n_tiles);
     /** Back: pixels (y, x) with y < height, x < width of a strip of rows of `width` pixels, of
@@ -93,8 +88,8 @@ typedef struct crd_bf16_kernels {
      * c + 8, is points[x * step + 8 j + c]. */
     void (*winograd_in)(uint32_t *points, int64_t step, const float *strip, int64_t pitch,
                         int64_t n_tiles);
-    /** Points of 16 n_groups input channels' weights to go with them: channels i and i + 8 of group g
-     * to points[x * step + (8 g + i) * 16 + c]. */
+    /** Points of 16 n_groups input channels' weights to go with them: channels i and i + 8 of group
+     * g to points[x * step + (8 g + i) * 16 + c]. */
     void (*winograd_weights)(uint32_t *points, int64_t step, const float *panel, int64_t n_groups);
 } crd_bf16_kernels;
 

@@ -76,7 +76,7 @@ static void copy_rows(float *to, int64_t pitch, int64_t n, const float *from, in
 
 /* Up to 16 pixels; bias is added where channels still are lanes. */
 INLINE void unpack_block(float *out, int64_t plane, const float *strip, int n, int n_channels,
-                         lanes bias, const float *residual, int relu)
+                         lanes bias, const float *residual, int is_relu)
 {
     lanes block[CRD_LANES];
     for (int k = 0; k < CRD_LANES; k++)
@@ -86,7 +86,7 @@ INLINE void unpack_block(float *out, int64_t plane, const float *strip, int n, i
         lanes value = block[c];
         if (residual != NULL)
             value = lanes_add(value, lanes_load_n(residual + c * plane, n));
-        if (relu) /* of two equal or unordered ones _max takes the second: NaN stays NaN */
+        if (is_relu) /* of two equal or unordered ones _max takes the second: NaN stays NaN */
             value = lanes_max(lanes_zero(), value);
         lanes_store_n(out + c * plane, value, n);
     }
@@ -96,15 +96,16 @@ static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int
                    const crd_epilogue *epilogue)
 {
     const float *residual = epilogue->residual;
+    int is_relu = epilogue->activation.kind == CRD_RELU;
     lanes bias = epilogue->bias == NULL ? lanes_zero() : lanes_load_n(epilogue->bias, n_channels);
     int64_t n_whole = n_channels == CRD_LANES ? n - n % CRD_LANES : 0, i = 0;
     for (; i < n_whole; i += CRD_LANES)
         unpack_block(out + i, plane, strip + i * CRD_LANES, CRD_LANES, CRD_LANES, bias,
-                     residual == NULL ? NULL : residual + i, epilogue->relu);
+                     residual == NULL ? NULL : residual + i, is_relu);
     for (; i < n; i += CRD_LANES)
         unpack_block(out + i, plane, strip + i * CRD_LANES,
                      n - i < CRD_LANES ? (int)(n - i) : CRD_LANES, n_channels, bias,
-                     residual == NULL ? NULL : residual + i, epilogue->relu);
+                     residual == NULL ? NULL : residual + i, is_relu);
 }
 
 static void winograd_in(float *points, int64_t step, const float *strip, int64_t pitch,

@@ -53,7 +53,7 @@ static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int
             if (epilogue->residual != NULL)
                 value += epilogue->residual[c * plane + i];
             /* NaN stays NaN, as in torch: a broken weight must not vanish here. */
-            out[c * plane + i] = epilogue->relu && value < 0 ? 0 : value;
+            out[c * plane + i] = epilogue->activation.kind == CRD_RELU && value < 0 ? 0 : value;
         }
 }
 

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "kernels/activation.h"
+
 typedef struct crd_elementwise_kernels {
     /** out = a + b, a * b. */
     void (*add)(float *out, const float *a, const float *b, int64_t n);
@@ -37,6 +39,8 @@ typedef struct crd_elementwise_kernels {
     /** sd = root of the variance; 0 where that is negative, as a fast convolution's rounding leaves it beside
      * large ones where nothing varies. */
     void (*deviation)(float *sd, const float *variance, int64_t n);
+    crd_activate *activate;
+    crd_activate_backward *activate_backward;
     /** Sum of x; of (x - x_shift) (y - y_shift). In double, in eight lanes of every eighth element
      * and one of the rest, added in that order: exact enough for a million terms. */
     double (*sum)(const float *x, int64_t n);

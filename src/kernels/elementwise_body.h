@@ -16,6 +16,8 @@
 
 enum { SUM_LANES = 8 };
 
+#include "kernels/activation_body.h"
+
 static void add(float *out, const float *a, const float *b, int64_t n)
 {
     INDEPENDENT
@@ -179,6 +181,8 @@ const crd_elementwise_kernels ELEMENTWISE_TABLE = {
     .add_noise = add_noise,
     .noise_backward = noise_backward,
     .deviation = deviation,
+    .activate = activate,
+    .activate_backward = activate_backward,
     .sum = sum,
     .sum_products = sum_products,
 };

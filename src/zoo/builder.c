@@ -1,5 +1,7 @@
+/* The builder: every function is one request to the graph, unless there was a fault before. */
 #include "zoo/builder.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 void crd_builder_init(crd_builder *builder, const char *arch, const crd_zoo_size *size)
@@ -8,93 +10,115 @@ void crd_builder_init(crd_builder *builder, const char *arch, const crd_zoo_size
     builder->status = crd_network_create(&builder->network, arch, &input);
 }
 
-int64_t crd_builder_width(const crd_builder *builder, int64_t node)
+const char *crd_builder_path(char out[CRD_ZOO_NAME_SIZE], crd_builder *builder, const char *format,
+                             ...)
 {
-    return builder->status == CRD_OK ? builder->network->nodes[node].shape.dims[0] : 1;
+    va_list values;
+    va_start(values, format);
+    int length = vsnprintf(out, CRD_ZOO_NAME_SIZE, format, values);
+    va_end(values);
+    if (builder->status == CRD_OK && (length < 0 || length >= CRD_ZOO_NAME_SIZE))
+        builder->status =
+            CRD_FAIL(CRD_ERR_INPUT, "module path '%.40s...' has %d bytes, allowed are %d", out,
+                     length, CRD_ZOO_NAME_SIZE - 1);
+    return out;
 }
 
-static int64_t append(crd_builder *builder, const char *kind, const char *prefix, const char *name,
-                      const crd_attrs *attrs, const int64_t *inputs, int n_inputs)
+int64_t crd_builder_width(const crd_builder *builder, int64_t op)
+{
+    return builder->status == CRD_OK ? crd_network_op_shape(builder->network, op)->dims[0] : 1;
+}
+
+int64_t crd_builder_op(crd_builder *builder, const char *prefix, const crd_op_request *request)
 {
     char path[CRD_ZOO_NAME_SIZE];
     int64_t index = 0;
-    if (builder->status != CRD_OK)
-        return 0;
-    snprintf(path, sizeof path, "%s%s", prefix, name);
-    builder->status =
-        crd_network_add(&index, builder->network, kind, path, attrs, inputs, n_inputs);
-    return index;
+    crd_op_request named = *request;
+    named.name = crd_builder_path(path, builder, "%s%s", prefix, request->name);
+    if (builder->status == CRD_OK)
+        builder->status = crd_network_add(&index, builder->network, &named);
+    return builder->status == CRD_OK ? index : 0;
+}
+
+static int64_t append(crd_builder *builder, const char *kind, const char *prefix, const char *name,
+                      const crd_attr *attrs, int64_t input)
+{
+    return crd_builder_op(builder, prefix, &(crd_op_request){kind, name, attrs, &input, 1});
 }
 
 int64_t crd_builder_conv(crd_builder *builder, const char *prefix, const char *name,
                          const crd_zoo_conv *conv, int64_t input)
 {
-    crd_attrs attrs = {.conv2d = {.in_channels = crd_builder_width(builder, input),
-                                  .out_channels = conv->out_channels,
-                                  .kernel_size = {conv->kernel_size, conv->kernel_size},
-                                  .stride = {conv->stride, conv->stride},
-                                  .padding = {conv->padding, conv->padding},
-                                  .dilation = {1, 1},
-                                  .groups = conv->groups,
-                                  .bias = conv->bias}};
-    return append(builder, "Conv2d", prefix, name, &attrs, &input, 1);
+    double kernel = (double)conv->kernel_size, stride = (double)conv->stride;
+    double padding = (double)conv->padding;
+    const crd_attr attrs[] = {
+        CRD_ATTR("in_channels", (double)crd_builder_width(builder, input)),
+        CRD_ATTR("out_channels", (double)conv->out_channels),
+        CRD_ATTR("kernel_size", kernel, kernel),
+        CRD_ATTR("stride", stride, stride),
+        CRD_ATTR("padding", padding, padding),
+        CRD_ATTR("groups", (double)conv->groups),
+        CRD_ATTR("bias", conv->bias),
+        CRD_ATTR_END,
+    };
+    return append(builder, "Conv2d", prefix, name, attrs, input);
 }
 
 int64_t crd_builder_batch_norm(crd_builder *builder, const char *prefix, const char *name,
                                int64_t input)
 {
-    crd_attrs attrs = {.batch_norm2d = {.num_features = crd_builder_width(builder, input),
-                                        .eps = 1e-5,
-                                        .momentum = 0.1}};
-    return append(builder, "BatchNorm2d", prefix, name, &attrs, &input, 1);
+    const crd_attr attrs[] = {CRD_ATTR("num_features", (double)crd_builder_width(builder, input)),
+                              CRD_ATTR_END};
+    return append(builder, "BatchNorm2d", prefix, name, attrs, input);
 }
 
 int64_t crd_builder_linear(crd_builder *builder, const char *name, int64_t out_features,
                            int64_t input)
 {
-    crd_attrs attrs = {.linear = {.in_features = crd_builder_width(builder, input),
-                                  .out_features = out_features,
-                                  .bias = 1}};
-    return append(builder, "Linear", "", name, &attrs, &input, 1);
+    const crd_attr attrs[] = {CRD_ATTR("in_features", (double)crd_builder_width(builder, input)),
+                              CRD_ATTR("out_features", (double)out_features), CRD_ATTR_END};
+    return append(builder, "Linear", "", name, attrs, input);
 }
 
 int64_t crd_builder_max_pool(crd_builder *builder, const char *name, int64_t kernel_size,
                              int64_t stride, int64_t padding, int64_t input)
 {
-    crd_attrs attrs = {.pool2d = {.kernel_size = {kernel_size, kernel_size},
-                                  .stride = {stride, stride},
-                                  .padding = {padding, padding}}};
-    return append(builder, "MaxPool2d", "", name, &attrs, &input, 1);
+    const crd_attr attrs[] = {CRD_ATTR("kernel_size", (double)kernel_size, (double)kernel_size),
+                              CRD_ATTR("stride", (double)stride, (double)stride),
+                              CRD_ATTR("padding", (double)padding, (double)padding), CRD_ATTR_END};
+    return append(builder, "MaxPool2d", "", name, attrs, input);
 }
 
 int64_t crd_builder_global_pool(crd_builder *builder, const char *name, int64_t input)
 {
-    crd_attrs attrs = {.adaptive_pool2d = {.output_size = {1, 1}}};
-    return append(builder, "AdaptiveAvgPool2d", "", name, &attrs, &input, 1);
+    const crd_attr attrs[] = {CRD_ATTR("output_size", 1, 1), CRD_ATTR_END};
+    return append(builder, "AdaptiveAvgPool2d", "", name, attrs, input);
 }
 
 int64_t crd_builder_dropout(crd_builder *builder, const char *name, double p, int64_t input)
 {
-    crd_attrs attrs = {.dropout = {.p = p}};
-    return append(builder, "Dropout", "", name, &attrs, &input, 1);
+    const crd_attr attrs[] = {CRD_ATTR("p", p), CRD_ATTR_END};
+    return append(builder, "Dropout", "", name, attrs, input);
 }
 
 int64_t crd_builder_pad_shortcut(crd_builder *builder, const char *prefix, const char *name,
                                  int64_t stride, int64_t pad_channels, int64_t input)
 {
-    crd_attrs attrs = {
-        .pad_shortcut = {.stride = stride, .pad_channels = {pad_channels, pad_channels}}};
-    return append(builder, "PadShortcut", prefix, name, &attrs, &input, 1);
+    const crd_attr attrs[] = {CRD_ATTR("stride", (double)stride),
+                              CRD_ATTR("pad_channels", (double)pad_channels, (double)pad_channels),
+                              CRD_ATTR_END};
+    return append(builder, "PadShortcut", prefix, name, attrs, input);
 }
 
 int64_t crd_builder_simple(crd_builder *builder, const char *kind, const char *prefix,
                            const char *name, int64_t input)
 {
-    return append(builder, kind, prefix, name, NULL, &input, 1);
+    return append(builder, kind, prefix, name, NULL, input);
 }
 
 int64_t crd_builder_add(crd_builder *builder, const char *prefix, const char *name, int64_t a,
                         int64_t b)
 {
-    return append(builder, "Add", prefix, name, NULL, (const int64_t[]){a, b}, 2);
+    const int64_t inputs[] = {a, b};
+    return crd_builder_op(builder, prefix, &(crd_op_request){"Add", name, NULL, inputs, 2});
 }

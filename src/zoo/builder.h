@@ -1,5 +1,5 @@
-/** Builds graphs in short: square kernels, names from a format, and a fault that sticks, so that an
- * architecture reads like its definition. */
+/** Builds graphs in short: names from a format, and a fault that sticks, so that an architecture
+ * reads like its definition. */
 #ifndef CRD_ZOO_BUILDER_H
 #define CRD_ZOO_BUILDER_H
 
@@ -16,20 +16,28 @@ typedef struct crd_builder {
     crd_status status;
 } crd_builder;
 
-/** Most bytes of a module path, its final zero included. */
-#define CRD_ZOO_NAME_SIZE 64
+/** Most bytes of a module path, its final zero included. A longer one is a fault. */
+#define CRD_ZOO_NAME_SIZE 200
 
 /** Starts a network on square images. */
 void crd_builder_init(crd_builder *builder, const char *arch, const crd_zoo_size *size);
 
-/** Features of the node's output: channels, or the only extent. */
-int64_t crd_builder_width(const crd_builder *builder, int64_t node);
+/** Module path from a printf format into `out`; returns `out`. */
+const char *crd_builder_path(char out[CRD_ZOO_NAME_SIZE], crd_builder *builder, const char *format,
+                             ...) __attribute__((format(printf, 3, 4)));
 
-/** Each appends one node, module path `prefix` + `name`, and returns its index. */
+/** Features of the op's output: channels, or the only extent. */
+int64_t crd_builder_width(const crd_builder *builder, int64_t op);
+
+/** Each appends one op, module path `prefix` + `name`, and returns its index. This one: any
+ * operator on any inputs. */
+int64_t crd_builder_op(crd_builder *builder, const char *prefix, const crd_op_request *request);
+
 typedef struct crd_zoo_conv {
     int64_t out_channels, kernel_size, stride, padding, groups;
     int bias;
 } crd_zoo_conv;
+/** With a square kernel. */
 int64_t crd_builder_conv(crd_builder *builder, const char *prefix, const char *name,
                          const crd_zoo_conv *conv, int64_t input);
 /** With torch's eps 1e-5 and momentum 0.1. */

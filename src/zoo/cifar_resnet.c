@@ -1,6 +1,6 @@
 /* Residual networks for small images with parameter-free shortcuts ("option A"): He et al. 2016,
  * section 4.2; parameter names of bayesian-torch's models. */
-#include <stdio.h>
+#include <stddef.h>
 
 #include "zoo/families.h"
 
@@ -22,15 +22,17 @@ static int64_t add_block(crd_builder *b, const char *prefix, int64_t planes, int
     return crd_builder_simple(b, "ReLU", prefix, "relu2", x);
 }
 
-static void build(crd_builder *b, const crd_zoo_size *size, const crd_family_member *member)
+/* config: residual blocks of each stage. */
+static void build(crd_builder *b, const crd_zoo_size *size, const void *config)
 {
+    const int64_t *n_blocks = config;
     int64_t x = crd_builder_conv(b, "", "conv1", &(crd_zoo_conv){STEM_CHANNELS, 3, 1, 1, 1, 0}, 0);
     x = crd_builder_batch_norm(b, "", "bn1", x);
     x = crd_builder_simple(b, "ReLU", "", "relu1", x);
     for (int stage = 0; stage < N_STAGES; stage++)
-        for (int64_t block = 0; block < member->n_blocks[stage]; block++) {
+        for (int64_t block = 0; block < *n_blocks; block++) {
             char prefix[CRD_ZOO_NAME_SIZE];
-            snprintf(prefix, sizeof prefix, "layer%d.%lld.", stage + 1, (long long)block);
+            crd_builder_path(prefix, b, "layer%d.%lld.", stage + 1, (long long)block);
             int64_t stride = stage > 0 && block == 0 ? 2 : 1;
             x = add_block(b, prefix, (int64_t)STEM_CHANNELS << stage, stride, x);
         }
@@ -41,9 +43,18 @@ static void build(crd_builder *b, const crd_zoo_size *size, const crd_family_mem
 
 #define CIFAR_RESNET(depth, n)                                                                     \
     {                                                                                              \
-        {"cifar_resnet" #depth, "CIFAR ResNet-" #depth " (He et al. 2016, 4.2), bayesian-torch",   \
-         3, 32, 10},                                                                               \
-            build, {n, n, n}, 0, 1, 64                                                             \
+        .arch = {"cifar_resnet" #depth,                                                            \
+                 "CIFAR ResNet-" #depth " (He et al. 2016, 4.2), bayesian-torch",                  \
+                 3,                                                                                \
+                 32,                                                                               \
+                 10,                                                                               \
+                 0,                                                                                \
+                 NULL,                                                                             \
+                 NULL},                                                                            \
+        .build = build, .config = &(const int64_t)                                                 \
+        {                                                                                          \
+            n                                                                                      \
+        }                                                                                          \
     }
 
 const crd_family_member crd_family_cifar_resnet[] = {

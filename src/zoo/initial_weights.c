@@ -1,19 +1,17 @@
+/* Values to train from, by the rule that each parameter's specification has. */
 #include <math.h>
-#include <string.h>
 
 #include "credence/rng.h"
 #include "credence/zoo.h"
+#include "graph/graph.h"
 
-/* Vectors: scale and variance of a batch norm 1, every shift and bias 0. */
-static void fill_vector(float *values, const crd_param *param)
+static void fill_constant(float *values, const crd_param *param, float value)
 {
-    const char *leaf = strrchr(param->name, '.');
-    int is_one = strcmp(leaf, ".weight") == 0 || strcmp(leaf, ".running_var") == 0;
     for (int64_t i = 0; i < param->count; i++)
-        values[i] = is_one ? 1.0f : 0.0f;
+        values[i] = value;
 }
 
-static void fill_weight(float *values, const crd_param *param, int64_t index, uint64_t seed)
+static void fill_he(float *values, const crd_param *param, int64_t index, uint64_t seed)
 {
     double fan_in = (double)param->count / (double)param->shape.dims[0];
     float scale = (float)sqrt(2 / fan_in);
@@ -35,10 +33,11 @@ crd_status crd_zoo_initial_weights(crd_params *out, const crd_network *network, 
     CRD_TRY(crd_params_allocate(out));
     for (int64_t i = 0; i < out->n_params; i++) {
         const crd_param *param = &out->entries[i];
-        if (param->shape.n_dims < 2)
-            fill_vector(crd_params_view(out, i), param);
+        crd_init_rule rule = crd_network_param_spec(NULL, network, i)->initial;
+        if (rule == CRD_INIT_HE)
+            fill_he(crd_params_view(out, i), param, i, seed);
         else
-            fill_weight(crd_params_view(out, i), param, i, seed);
+            fill_constant(crd_params_view(out, i), param, rule == CRD_INIT_ONE ? 1 : 0);
     }
     return CRD_OK;
 cleanup:

@@ -1,3 +1,4 @@
+/* Architectures by name, over the tables of all families. */
 #include "credence/zoo.h"
 
 #include <ctype.h>
@@ -76,7 +77,7 @@ crd_status crd_zoo_build(crd_network **out, const char *name, int64_t in_channel
                          n_classes != 0 ? n_classes : member->arch.n_classes};
     crd_builder builder;
     crd_builder_init(&builder, name, &size);
-    member->build(&builder, &size, member);
+    member->build(&builder, &size, member->config);
     if (builder.status != CRD_OK) {
         crd_network_destroy(builder.network);
         return CRD_FAIL(builder.status, "%s for %lldx%lld images of %lld channels: %s", name,

@@ -77,12 +77,33 @@ class Commands(program.Case):
         self.assertIn("crop 32; mean 0.5, sd 0.353", self.succeed("inspect", "other.h5"))
 
     def test_convert_keeps_the_rest_fixed(self):
-        everything = json.loads(self.succeed("inspect", self.posterior, "--json"))["nodes"]
-        last = [node["name"] for node in everything if node["kind"] == "Linear"][-1]
+        everything = json.loads(self.succeed("inspect", self.posterior, "--json"))["ops"]
+        last = [op["name"] for op in everything if op["kind"] == "Linear"][-1]
         self.succeed("convert", "--arch", "cifar_resnet8", "--weights", DATA / "quickstart_weights.pth", "--crop", 28,
                      "--bayesian", last, "-o", "last.h5")
-        nodes = json.loads(self.succeed("inspect", "last.h5", "--json"))["nodes"]
-        self.assertEqual([node["name"] for node in nodes if node["bayesian"]], [last])
+        ops = json.loads(self.succeed("inspect", "last.h5", "--json"))["ops"]
+        self.assertEqual([op["name"] for op in ops if op["bayesian"]], [last])
+
+    def test_dropout_stays_on(self):
+        """MC dropout: the only randomness there is, the same draws on any ranks; not without dropout."""
+        self.succeed("convert", "--arch", "simple_cnn", "--mc-dropout", "--seed", 1, "-o", "mc.h5")
+        with h5py.File(self.work / "images.h5", "w") as file:
+            file["images"] = (np.arange(2 * 28 * 28) % 251).astype(np.uint8).reshape(2, 1, 28, 28)
+        for name, ranks in (("one", 1), ("three", 3)):
+            self.succeed("predict", "mc.h5", "images.h5", "--draws", 12, "-o", f"{name}.h5", ranks=ranks)
+        self.succeed("predict", "mc.h5", "images.h5", "--mean", "-o", "mean.h5")
+        with h5py.File(self.work / "one.h5") as one, h5py.File(self.work / "three.h5") as three, \
+                h5py.File(self.work / "mean.h5") as mean:
+            self.assertGreater(one["predictive/probs_sd"][...].min(), 0)
+            for name in ("probs_mean", "probs_sd", "mutual_information"):
+                self.assertTrue(np.array_equal(one[f"predictive/{name}"], three[f"predictive/{name}"]))
+            self.assertFalse(np.array_equal(one["predictive/probs_mean"], mean["predictive/probs_mean"]))
+        self.succeed("convert", "--arch", "simple_cnn", "--mc-dropout", "--bayesian", "fc*", "--moped", "-o", "both.h5")
+        self.assertIn("in 4 tensors", self.succeed("convert", "--arch", "simple_cnn", "--mc-dropout", "--bayesian", "fc*",
+                                                   "-o", "both.h5"))
+        result = run("convert", "--arch", "lenet", "--mc-dropout", "-o", "none.h5", folder=self.work, ranks=3)
+        self.assertEqual(result.codes, [2] * 3)
+        self.assertIn("--mc-dropout: network lenet has no dropout", result.err)
 
     def test_inspect_checkpoint(self):
         writer = pathlib.Path(os.environ["CREDENCE_BUILD"]) / "tests/interop/interop_files"

@@ -89,44 +89,44 @@ static inline const float *tensor_of(const golden *g, const char *prefix, const 
 
 /* A convolution and its batch norm. */
 static inline int64_t add_pair(crd_network *network, const char *conv, const char *norm,
-                               int64_t input, const crd_conv2d_attrs *conv2d)
+                               int64_t input, const conv2d_attrs *conv2d)
 {
-    const crd_attrs attrs = {.conv2d = *conv2d};
-    return add_norm(network, norm, add_node(network, "Conv2d", conv, &attrs, input),
+    const attr_list attrs = conv2d_list(*conv2d);
+    return add_norm(network, norm, add_op(network, "Conv2d", conv, &attrs, input),
                     conv2d->out_channels);
 }
 
-static inline crd_conv2d_attrs conv(int64_t in, int64_t out, int64_t side, int64_t stride,
-                                    int64_t groups, int64_t bias)
+static inline conv2d_attrs conv(int64_t in, int64_t out, int64_t side, int64_t stride,
+                                int64_t groups, int64_t bias)
 {
-    return (crd_conv2d_attrs){.in_channels = in,
-                              .out_channels = out,
-                              .kernel_size = {side, side},
-                              .stride = {stride, stride},
-                              .padding = {side / 2, side / 2},
-                              .dilation = {1, 1},
-                              .groups = groups,
-                              .bias = bias};
+    return (conv2d_attrs){.in_channels = in,
+                          .out_channels = out,
+                          .kernel_size = {side, side},
+                          .stride = {stride, stride},
+                          .padding = {side / 2, side / 2},
+                          .dilation = {1, 1},
+                          .groups = groups,
+                          .bias = bias};
 }
 
 /* Class Tiny of make_bayes.py. */
 static inline crd_network *make_tiny(void)
 {
     const crd_shape shape = crd_shape_make(3, 3, 13, 11);
-    const crd_conv2d_attrs conv1 = conv(3, 8, 3, 1, 1, 0), block1 = conv(8, 16, 3, 2, 2, 0);
-    const crd_conv2d_attrs block2 = conv(16, 16, 3, 1, 1, 1), shortcut = conv(8, 16, 1, 2, 1, 0);
-    const crd_attrs pool = {.pool2d = {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}}};
+    const conv2d_attrs conv1 = conv(3, 8, 3, 1, 1, 0), block1 = conv(8, 16, 3, 2, 2, 0);
+    const conv2d_attrs block2 = conv(16, 16, 3, 1, 1, 1), shortcut = conv(8, 16, 1, 2, 1, 0);
+    const attr_list pool = pool2d_list((pool2d_attrs){{3, 3}, {2, 2}, {1, 1}, 0});
     crd_network *n;
     assert_ok(crd_network_create(&n, "tiny", &shape));
-    int64_t x = add_node(n, "ReLU", "relu", NULL, add_pair(n, "conv1", "bn1", 0, &conv1));
-    x = add_node(n, "MaxPool2d", "maxpool", &pool, x);
+    int64_t x = add_op(n, "ReLU", "relu", NULL, add_pair(n, "conv1", "bn1", 0, &conv1));
+    x = add_op(n, "MaxPool2d", "maxpool", &pool, x);
     int64_t y = add_pair(n, "layer1.0.conv1", "layer1.0.bn1", x, &block1);
-    y = add_node(n, "ReLU", "layer1.0.relu", NULL, y);
+    y = add_op(n, "ReLU", "layer1.0.relu", NULL, y);
     y = add_pair(n, "layer1.0.conv2", "layer1.0.bn2", y, &block2);
     int64_t z = add_pair(n, "layer1.0.downsample.0", "layer1.0.downsample.1", x, &shortcut), sum;
     const int64_t both[2] = {y, z};
-    assert_ok(crd_network_add(&sum, n, "Add", "layer1.0.add", NULL, both, 2));
-    x = add_node(n, "ReLU", "layer1.0.relu2", NULL, sum);
+    assert_ok(network_add(&sum, n, "Add", "layer1.0.add", NULL, both, 2));
+    x = add_op(n, "ReLU", "layer1.0.relu2", NULL, sum);
     add_head(n, add_pool(n, x), 16, N_CLASSES);
     return n;
 }

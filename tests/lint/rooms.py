@@ -12,23 +12,26 @@ PUBLIC = sorted((ROOT / "include" / "credence").glob("*.h"))
 
 # Rooms and the rooms they may use. Never backwards, never around.
 LOW = ["base", "tensor", "rng", "kernels"]
+NETWORK = ["conv", "ops", "graph"]
 MAY_USE = {
     "base": [],
     "tensor": ["base"],
     "rng": ["base"],
     "kernels": ["base", "tensor", "rng"],
-    "nn": LOW,
-    "zoo": LOW + ["nn"],
+    "conv": LOW,
+    "ops": LOW + ["conv"],
+    "graph": LOW + ["ops"],
+    "zoo": LOW + NETWORK,
     "image": LOW,
-    "bayes": LOW + ["nn", "image"],
+    "bayes": LOW + NETWORK + ["image"],
     "stats": LOW,
     "reduce": LOW + ["stats"],
     "optim": LOW,
     "comm": ["base"],
-    "engine": LOW + ["nn", "zoo", "bayes", "reduce", "stats", "image", "optim", "comm"],
-    "io": LOW + ["nn", "zoo", "bayes", "reduce", "stats", "image"],
-    "import": LOW + ["nn", "zoo", "bayes", "reduce", "stats", "image"],
-    "cli": LOW + ["nn", "zoo", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import"],
+    "engine": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image", "optim", "comm"],
+    "io": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image"],
+    "import": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image"],
+    "cli": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import"],
 }
 # Headers of libraries, and the only places that may include them.
 ONLY_IN = {
@@ -49,7 +52,7 @@ faults = []
 
 
 def room_of_header(path):
-    """What the header's first comment says: "Room: nn."; the base where it says nothing."""
+    """What the header's first comment says: "Room: graph."; the base where it says nothing."""
     found = re.search(r"Room:[\s*]*(\w+)", path.read_text(encoding="utf-8").split("*/")[0]) if path.exists() else None
     return found.group(1) if found else "base"
 
@@ -85,7 +88,7 @@ def check_includes():
                 fault(path, f"public headers show only C11 and Credence types, not <{header}>", line)
             if quote == "<":
                 continue
-            folder, _, file = header.rpartition("/")
+            folder = header.split("/")[0]
             other = room_of_header(ROOT / "include" / header) if folder == "credence" else folder
             if other != room and other not in MAY_USE[room]:
                 fault(path, f'room {room} may not use "{header}" of room {other}', line)
@@ -103,6 +106,40 @@ def check_calls():
                 fault(path, "only the program ends or prints", line)
             if path.name != "main.c" and re.search(r"\bexit\s*\(", text):
                 fault(path, "only main.c ends the program", line)
+
+
+def check_operators():
+    """What an operator is, only src/ops knows: others neither compare operators nor read their attributes."""
+    registry = ROOT / "src" / "ops" / "registry.c"
+    operators = re.findall(r"\bX\((\w+)\)", registry.read_text(encoding="utf-8")) if registry.exists() else []
+    table = r"\bcrd_op_(" + "|".join(["", *operators]).strip("|") + r")\b"
+    op = r"(\bop|\bops\[[^]]*\]|\bop_at\([^;=]*\))(->|\.)kind\b"
+    compares = op + r"\s*[!=]=(?!\s*NULL)|[!=]=\s*" + op + r"|\bstrcmp\s*\([^;]*(kind->name|crd_network_op_kind\s*\()"
+    reads = r"(?<!kind)->attrs\b"
+    owner = "src/graph/graph.c"  # which allocates and frees them
+    for path in SOURCES:
+        name = str(path.relative_to(ROOT))
+        if name.startswith("src/ops/"):
+            continue
+        for line, text in enumerate(without_comments(path.read_text(encoding="utf-8")).splitlines(), 1):
+            if operators and re.search(table, text):
+                fault(path, "only src/ops names an operator", line)
+            if re.search(compares, text):
+                fault(path, "only src/ops compares operators: ask the table (ops/op.h)", line)
+            if name != owner and re.search(reads, text):
+                fault(path, "only src/ops reads an operator's attributes", line)
+
+
+def check_private_headers():
+    """A header that says "Private to this room" is included from its own room only."""
+    private = {str(path.relative_to(ROOT / "src")) for path in SOURCES if path.suffix == ".h"
+               and "Private to this room" in path.read_text(encoding="utf-8").split("*/")[0]}
+    for path in SOURCES:
+        room = path.relative_to(ROOT / "src").parts[0]
+        for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            found = re.match(r'\s*#\s*include\s+"(.*)"', text)
+            if found and found.group(1) in private and not found.group(1).startswith(room + "/"):
+                fault(path, f'"{found.group(1)}" is private to its room', line)
 
 
 def check_names():
@@ -209,8 +246,8 @@ def check_limits():
                 fault(path, "a time limit of its own", line)
 
 
-for check in (check_includes, check_calls, check_names, check_documented, check_headers_alone, check_text, check_limits,
-              check_option_types, check_readme):
+for check in (check_includes, check_calls, check_operators, check_private_headers, check_names, check_documented,
+              check_headers_alone, check_text, check_limits, check_option_types, check_readme):
     check()
 print("\n".join(faults) if faults else "no fault found")
 sys.exit(1 if faults else 0)

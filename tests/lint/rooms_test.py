@@ -13,8 +13,15 @@ PLANTED = {
                       ('void g(void) { printf("x"); }', "only the program ends or prints"),
                       ("void h(char *a, char *b) { strcpy(a, b); }", "banned function"),
                       ("int i; ", "blank at the end"), ("#include <assert.h>", "belongs to nowhere")],
+    "src/bayes/operators.c": [("int a = op->kind == other;", "only src/ops compares"),
+                              ("int b = other != op->kind;", "only src/ops compares"),
+                              ('int c = strcmp(op->kind->name, "Conv2d");', "only src/ops compares"),
+                              ('int d = strcmp(crd_network_op_kind(network, 0), "Conv2d");', "only src/ops compares"),
+                              ("const crd_op *e = &crd_op_conv2d;", "only src/ops names an operator"),
+                              ("double f = ((const double *)op->attrs)[0];", "only src/ops reads"),
+                              ('#include "ops/registry.h"', "is private to its room")],
     "src/cellar/b.c": [("int j;", "its room is not in")],
-    "src/nn/text.h": [("", "the name is taken")],
+    "src/graph/text.h": [("", "the name is taken")],
     "include/credence/bad.h": [("#include <stdio.h>", "show only C11"), ("void crd_bad(FILE *file);", "no contract"),
                                ("unknown_t crd_x;", "does not compile alone")],
     "src/cli/option_table.c": [("static int table[] = {[CRD_OPT_LR] = {.type = CRD_OPTION_DOUBLE}};", "")],
@@ -39,6 +46,9 @@ class Rooms(unittest.TestCase):
         made = subprocess.run([os.environ["CREDENCE_PROGRAM"], "help", "--markdown"], capture_output=True, text=True,
                               check=True).stdout
         self.put("README.md", made)
+        self.put("src/ops/registry.c", "#define OPERATORS(X) X(conv2d)\nint a = op->kind == &crd_op_conv2d;\n")
+        self.put("src/ops/registry.h", "/** Shared. Private to this room. */\n")
+        self.put("src/graph/json.c", "const void *spec = op->kind->attrs, *fold = &crd_op_input;\n")
         self.put("src/base/text.h", '/* exit(1) and "printf(" in comments and strings are no calls */\n')
         self.put("include/credence/files.h", "/** Files. Room: io. */\n\n/** Does it. */\nvoid crd_do(void);\n")
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/test_ops.h"
 #include "base/alloc.h"
 #include "credence/predict.h"
 #include "credence/train.h"
@@ -24,25 +25,24 @@ static crd_posterior *make_posterior(crd_comm *comm)
     crd_network *network;
     crd_posterior *posterior;
     crd_shape input = crd_shape_make(3, 1, SIDE, SIDE);
-    crd_attrs conv = {.conv2d = {.in_channels = 1,
-                                 .out_channels = 6,
-                                 .kernel_size = {3, 3},
-                                 .stride = {1, 1},
-                                 .padding = {1, 1},
-                                 .dilation = {1, 1},
-                                 .groups = 1}};
-    crd_attrs norm = {.batch_norm2d = {.num_features = 6, .eps = 1e-5, .momentum = 0.1}};
-    crd_attrs pool = {.adaptive_pool2d = {.output_size = {2, 2}}};
-    crd_attrs linear = {.linear = {.in_features = 24, .out_features = CLASSES, .bias = 1}};
+    attr_list conv = conv2d_list((conv2d_attrs){.in_channels = 1,
+                                                .out_channels = 6,
+                                                .kernel_size = {3, 3},
+                                                .stride = {1, 1},
+                                                .padding = {1, 1},
+                                                .dilation = {1, 1},
+                                                .groups = 1});
+    attr_list norm = batch_norm_list(6, 1e-5);
+    attr_list pool = adaptive_list(2, 2);
+    attr_list linear = linear_list(24, CLASSES, 1);
     int64_t at = 0;
     CHECK(comm, crd_network_create(&network, "tiny", &input) == CRD_OK);
-    CHECK(comm, crd_network_add(&at, network, "Conv2d", "conv", &conv, &at, 1) == CRD_OK);
-    CHECK(comm, crd_network_add(&at, network, "BatchNorm2d", "bn", &norm, &at, 1) == CRD_OK);
-    CHECK(comm, crd_network_add(&at, network, "ReLU", "relu", NULL, &at, 1) == CRD_OK);
-    CHECK(comm,
-          crd_network_add(&at, network, "AdaptiveAvgPool2d", "pool", &pool, &at, 1) == CRD_OK);
-    CHECK(comm, crd_network_add(&at, network, "Flatten", "flatten", NULL, &at, 1) == CRD_OK);
-    CHECK(comm, crd_network_add(&at, network, "Linear", "fc", &linear, &at, 1) == CRD_OK);
+    CHECK(comm, network_add(&at, network, "Conv2d", "conv", &conv, &at, 1) == CRD_OK);
+    CHECK(comm, network_add(&at, network, "BatchNorm2d", "bn", &norm, &at, 1) == CRD_OK);
+    CHECK(comm, network_add(&at, network, "ReLU", "relu", NULL, &at, 1) == CRD_OK);
+    CHECK(comm, network_add(&at, network, "AdaptiveAvgPool2d", "pool", &pool, &at, 1) == CRD_OK);
+    CHECK(comm, network_add(&at, network, "Flatten", "flatten", NULL, &at, 1) == CRD_OK);
+    CHECK(comm, network_add(&at, network, "Linear", "fc", &linear, &at, 1) == CRD_OK);
     CHECK(comm, crd_posterior_create(&posterior, network) == CRD_OK);
     posterior->conversion = crd_conversion_defaults();
     for (int64_t p = 0; p < network->params.n_params; p++) {

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../unit/test_ops.h"
 #include "credence/comm.h"
 #include "credence/predict.h"
 
@@ -25,11 +26,11 @@ static crd_posterior *make_posterior(void)
     crd_network *net;
     crd_posterior *posterior;
     crd_shape input = crd_shape_make(3, FEATURES, 1, 1);
-    crd_attrs linear = {.linear = {.in_features = FEATURES, .out_features = CLASSES, .bias = 1}};
+    attr_list linear = linear_list(FEATURES, CLASSES, 1);
     int64_t last = 0;
     assert_int_equal(crd_network_create(&net, "linear", &input), CRD_OK);
-    assert_int_equal(crd_network_add(&last, net, "Flatten", "flatten", NULL, &last, 1), CRD_OK);
-    assert_int_equal(crd_network_add(&last, net, "Linear", "fc", &linear, &last, 1), CRD_OK);
+    assert_int_equal(network_add(&last, net, "Flatten", "flatten", NULL, &last, 1), CRD_OK);
+    assert_int_equal(network_add(&last, net, "Linear", "fc", &linear, &last, 1), CRD_OK);
     assert_int_equal(crd_posterior_create(&posterior, net), CRD_OK);
     for (int64_t p = 0; p < net->params.n_params; p++) {
         const crd_param *param = &net->params.entries[p];

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "credence/sampler.h"
-#include "nn/layer.h"
+#include "test_ops.h"
 
 #define N_CLASSES 5
 
@@ -25,45 +25,45 @@ static inline void fill_any(float *out, int64_t n, uint32_t seed)
         out[i] = any_value(&seed);
 }
 
-static inline int64_t add_node(crd_network *network, const char *kind, const char *name,
-                               const crd_attrs *attrs, int64_t input)
+static inline int64_t add_op(crd_network *network, const char *kind, const char *name,
+                             const attr_list *attrs, int64_t input)
 {
     int64_t index;
-    assert_ok(crd_network_add(&index, network, kind, name, attrs, &input, 1));
+    assert_ok(network_add(&index, network, kind, name, attrs, &input, 1));
     return index;
 }
 
 static inline int64_t add_conv(crd_network *network, const char *name, int64_t input, int64_t in,
                                int64_t out, int64_t stride, int64_t groups, int64_t bias)
 {
-    const crd_attrs attrs = {.conv2d = {.in_channels = in,
-                                        .out_channels = out,
-                                        .kernel_size = {3, 3},
-                                        .stride = {stride, stride},
-                                        .padding = {1, 1},
-                                        .dilation = {1, 1},
-                                        .groups = groups,
-                                        .bias = bias}};
-    return add_node(network, "Conv2d", name, &attrs, input);
+    const attr_list attrs = conv2d_list((conv2d_attrs){.in_channels = in,
+                                                       .out_channels = out,
+                                                       .kernel_size = {3, 3},
+                                                       .stride = {stride, stride},
+                                                       .padding = {1, 1},
+                                                       .dilation = {1, 1},
+                                                       .groups = groups,
+                                                       .bias = bias});
+    return add_op(network, "Conv2d", name, &attrs, input);
 }
 
 static inline int64_t add_norm(crd_network *network, const char *name, int64_t input, int64_t n)
 {
-    const crd_attrs attrs = {.batch_norm2d = {.num_features = n, .eps = 1e-5, .momentum = 0.1}};
-    return add_node(network, "BatchNorm2d", name, &attrs, input);
+    const attr_list attrs = batch_norm_list(n, 1e-5);
+    return add_op(network, "BatchNorm2d", name, &attrs, input);
 }
 
 static inline int64_t add_pool(crd_network *network, int64_t input)
 {
-    const crd_attrs attrs = {.adaptive_pool2d = {.output_size = {1, 1}}};
-    return add_node(network, "AdaptiveAvgPool2d", "avgpool", &attrs, input);
+    const attr_list attrs = adaptive_list(1, 1);
+    return add_op(network, "AdaptiveAvgPool2d", "avgpool", &attrs, input);
 }
 
 static inline int64_t add_head(crd_network *network, int64_t input, int64_t in, int64_t out)
 {
-    const crd_attrs attrs = {.linear = {.in_features = in, .out_features = out, .bias = 1}};
-    return add_node(network, "Linear", "fc", &attrs,
-                    add_node(network, "Flatten", "flatten", NULL, input));
+    const attr_list attrs = linear_list(in, out, 1);
+    return add_op(network, "Linear", "fc", &attrs,
+                  add_op(network, "Flatten", "flatten", NULL, input));
 }
 
 /** (3, 7, 6): a convolution without bias and one with, each with its batch norm, and a shortcut
@@ -75,16 +75,16 @@ static inline crd_network *make_cnn(void)
     crd_network *n;
     assert_ok(crd_network_create(&n, "cnn", &shape));
     int64_t x = add_norm(n, "bn1", add_conv(n, "conv1", 0, 3, 4, 1, 1, 0), 4);
-    x = add_node(n, "ReLU", "relu1", NULL, x);
+    x = add_op(n, "ReLU", "relu1", NULL, x);
     int64_t y = add_norm(n, "layer.bn2", add_conv(n, "layer.conv2", x, 4, 4, 1, 2, 1), 4);
     const int64_t both[2] = {y, x};
     int64_t sum;
-    assert_ok(crd_network_add(&sum, n, "Add", "layer.add", NULL, both, 2));
-    x = add_node(n, "ReLU", "layer.relu2", NULL, sum);
+    assert_ok(network_add(&sum, n, "Add", "layer.add", NULL, both, 2));
+    x = add_op(n, "ReLU", "layer.relu2", NULL, sum);
     x = add_conv(n, "conv3", x, 4, 6, 2, 1, 1);
     const int64_t raw_and_norm[2] = {x, add_norm(n, "bn3", x, 6)};
-    assert_ok(crd_network_add(&sum, n, "Add", "add3", NULL, raw_and_norm, 2));
-    add_head(n, add_pool(n, add_node(n, "ReLU", "relu3", NULL, sum)), 6, N_CLASSES);
+    assert_ok(network_add(&sum, n, "Add", "add3", NULL, raw_and_norm, 2));
+    add_head(n, add_pool(n, add_op(n, "ReLU", "relu3", NULL, sum)), 6, N_CLASSES);
     return n;
 }
 
@@ -149,14 +149,14 @@ static inline void clear_model(owned_model *model)
     crd_free(model->sigma);
 }
 
-/** logits[n_images][classes] of a network with these values, node after node, nothing folded. */
+/** logits[n_images][classes] of a network with these values, op after op, nothing folded. */
 static inline void run_plainly(float *logits, const crd_network *network, const float *values,
                                const float *images, int64_t n_images)
 {
-    float **outs = calloc((size_t)network->n_nodes, sizeof *outs);
-    for (int64_t i = 0; i < network->n_nodes; i++) {
-        const crd_node *node = &network->nodes[i];
-        int64_t channels = node->shape.dims[0], count = crd_shape_count(&node->shape);
+    float **outs = calloc((size_t)network->n_ops, sizeof *outs);
+    for (int64_t i = 0; i < network->n_ops; i++) {
+        const crd_graph_op *op = &network->ops[i];
+        int64_t channels = op->shape.dims[0], count = crd_shape_count(&op->shape);
         int64_t pixels = count / channels;
         outs[i] = calloc((size_t)(count * n_images), sizeof **outs);
         if (i == 0) {
@@ -165,26 +165,23 @@ static inline void run_plainly(float *logits, const crd_network *network, const 
                     images[k];
             continue;
         }
-        crd_layer_args args = {.out = outs[i], .n_images = n_images};
-        for (int k = 0; k < node->n_inputs; k++) {
-            args.in[k] = outs[node->inputs[k]];
-            args.in_shape[k] = &network->nodes[node->inputs[k]].shape;
-        }
-        for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++)
-            if (node->params[slot] >= 0)
-                args.params[slot] = values + network->params.entries[node->params[slot]].offset;
-        int64_t scratch =
-            node->layer->scratch_floats == NULL
-                ? 0
-                : node->layer->scratch_floats(node, args.in_shape, n_images, CRD_FP32);
+        const float *in[8] = {NULL};
+        crd_op_args args = {.out = outs[i], .in = in, .n_images = n_images};
+        for (int k = 0; k < op->n_inputs; k++)
+            in[k] = outs[op->inputs[k]];
+        for (int slot = 0; slot < op->kind->n_params; slot++)
+            if (op->params[slot] >= 0)
+                args.params[slot].values =
+                    values + network->params.entries[op->params[slot]].offset;
+        int64_t scratch = crd_op_scratch_floats(op, n_images, CRD_FP32);
         args.scratch = calloc((size_t)scratch + 1, sizeof(float));
-        node->layer->forward(node, &args);
+        op->kind->forward(op, &args);
         free(args.scratch);
     }
-    int64_t last = network->n_nodes - 1, n_classes = crd_network_n_outputs(network);
+    int64_t last = network->n_ops - 1, n_classes = crd_network_n_outputs(network);
     for (int64_t k = 0; k < n_images * n_classes; k++)
         logits[k] = outs[last][k % n_classes * n_images + k / n_classes];
-    for (int64_t i = 0; i < network->n_nodes; i++)
+    for (int64_t i = 0; i < network->n_ops; i++)
         free(outs[i]);
     free(outs);
 }

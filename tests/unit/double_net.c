@@ -7,22 +7,26 @@
 #include "credence/posterior.h"
 #include "credence/rng.h"
 #include "kernels/kernels.h"
+#include "test_ops.h"
+
+/* Slots of a batch norm. */
+enum { RUNNING_MEAN = 2, RUNNING_VAR = 3 };
 
 static double *doubles(int64_t n)
 {
     return calloc((size_t)n + 1, sizeof(double));
 }
 
-static const crd_shape *in_shape(const double_pass *p, int64_t node)
+static const crd_shape *in_shape(const double_pass *p, int64_t op)
 {
-    return &p->network->nodes[p->network->nodes[node].inputs[0]].shape;
+    return &p->network->ops[p->network->ops[op].inputs[0]].shape;
 }
 
 static void conv(double *out, const double *x, const double *w, const double *b,
-                 const crd_node *node, const crd_shape *in, int64_t n_images)
+                 const crd_graph_op *op, const crd_shape *in, int64_t n_images)
 {
-    const crd_conv2d_attrs *a = &node->attrs.conv2d;
-    int64_t oc = node->shape.dims[0], oh = node->shape.dims[1], ow = node->shape.dims[2];
+    const conv2d_attrs attrs = conv2d_of(op), *a = &attrs;
+    int64_t oc = op->shape.dims[0], oh = op->shape.dims[1], ow = op->shape.dims[2];
     int64_t ic = in->dims[0], h = in->dims[1], width = in->dims[2];
     int64_t kh = a->kernel_size[0], kw = a->kernel_size[1], per_group = ic / a->groups;
     for (int64_t n = 0; n < n_images; n++)
@@ -51,9 +55,9 @@ static void conv(double *out, const double *x, const double *w, const double *b,
 }
 
 static void linear(double *out, const double *x, const double *w, const double *b,
-                   const crd_node *node, int64_t n_images)
+                   const crd_graph_op *op, int64_t n_images)
 {
-    int64_t n_in = node->attrs.linear.in_features, n_out = node->attrs.linear.out_features;
+    int64_t n_in = op->in->dims[0], n_out = op->shape.dims[0];
     for (int64_t n = 0; n < n_images; n++)
         for (int64_t o = 0; o < n_out; o++) {
             double sum = b == NULL ? 0 : b[o];
@@ -66,19 +70,19 @@ static void linear(double *out, const double *x, const double *w, const double *
 static void weighted(double *out, const double_pass *p, int64_t index, const double *x,
                      const double *w, const double *b)
 {
-    const crd_node *node = &p->network->nodes[index];
-    if (node->shape.n_dims == 3)
-        conv(out, x, w, b, node, in_shape(p, index), p->n_images);
+    const crd_graph_op *op = &p->network->ops[index];
+    if (op->shape.n_dims == 3)
+        conv(out, x, w, b, op, in_shape(p, index), p->n_images);
     else
-        linear(out, x, w, b, node, p->n_images);
+        linear(out, x, w, b, op, p->n_images);
 }
 
-static void batch_norm(double *out, const double_pass *p, const crd_node *node, const double *x,
+static void batch_norm(double *out, const double_pass *p, const crd_graph_op *op, const double *x,
                        const double *const *params)
 {
-    int64_t channels = node->shape.dims[0], pixels = node->shape.dims[1] * node->shape.dims[2];
+    int64_t channels = op->shape.dims[0], pixels = op->shape.dims[1] * op->shape.dims[2];
     for (int64_t c = 0; c < channels; c++) {
-        double mean = params[CRD_PARAM_RUNNING_MEAN][c], var = params[CRD_PARAM_RUNNING_VAR][c];
+        double mean = params[RUNNING_MEAN][c], var = params[RUNNING_VAR][c];
         double count = (double)(p->n_images * pixels);
         if (p->batch_norm_train) {
             mean = var = 0;
@@ -89,9 +93,9 @@ static void batch_norm(double *out, const double_pass *p, const crd_node *node, 
         }
         for (int64_t i = 0; i < p->n_images * pixels; i++) {
             int64_t at = (i / pixels * channels + c) * pixels + i % pixels;
-            out[at] = (x[at] - mean) / sqrt(var + node->attrs.batch_norm2d.eps) *
-                          params[CRD_PARAM_WEIGHT][c] +
-                      params[CRD_PARAM_BIAS][c];
+            out[at] =
+                (x[at] - mean) / sqrt(var + attr_of(op, "eps", 0)) * params[CRD_SLOT_WEIGHT][c] +
+                params[CRD_SLOT_BIAS][c];
         }
     }
 }
@@ -111,18 +115,19 @@ static double pool_window(const double *plane, int64_t width, const int64_t top_
 
 static void pool(double *out, const double_pass *p, int64_t index, const double *x)
 {
-    const crd_node *node = &p->network->nodes[index];
+    const crd_graph_op *op = &p->network->ops[index];
     const crd_shape *in = in_shape(p, index);
-    const crd_pool2d_attrs *a = &node->attrs.pool2d;
-    const char *kind = crd_node_kind(node);
+    const char *kind = op->kind->name;
+    int is_adaptive = strcmp(kind, "AdaptiveAvgPool2d") == 0;
+    const pool2d_attrs attrs = is_adaptive ? (pool2d_attrs){0} : pool2d_of(op), *a = &attrs;
     int64_t size[2] = {in->dims[1], in->dims[2]};
-    int64_t oh = node->shape.dims[1], ow = node->shape.dims[2];
-    for (int64_t i = 0; i < p->n_images * crd_shape_count(&node->shape); i++) {
+    int64_t oh = op->shape.dims[1], ow = op->shape.dims[2];
+    for (int64_t i = 0; i < p->n_images * crd_shape_count(&op->shape); i++) {
         int64_t at[2] = {i / ow % oh, i % ow}, first[2], end[2];
         double area = 1;
         for (int d = 0; d < 2; d++) {
             int64_t n_out = d == 0 ? oh : ow;
-            if (strcmp(kind, "AdaptiveAvgPool2d") == 0) {
+            if (is_adaptive) {
                 first[d] = at[d] * size[d] / n_out;
                 end[d] = ((at[d] + 1) * size[d] + n_out - 1) / n_out;
                 area *= (double)(end[d] - first[d]);
@@ -143,8 +148,8 @@ static void pool(double *out, const double_pass *p, int64_t index, const double 
 
 static void dropout(double *out, const double_pass *p, int64_t index, const double *x)
 {
-    const crd_node *node = &p->network->nodes[index];
-    int64_t n = crd_shape_count(&node->shape);
+    const crd_graph_op *op = &p->network->ops[index];
+    int64_t n = crd_shape_count(&op->shape);
     const uint32_t key[2] = {(uint32_t)p->seed, (uint32_t)(p->seed >> 32)};
     for (int64_t i = 0; i < p->n_images * n; i++) {
         int64_t e = i % n;
@@ -153,37 +158,38 @@ static void dropout(double *out, const double_pass *p, int64_t index, const doub
                                      (uint32_t)index << 8 | CRD_PURPOSE_DROPOUT};
         uint32_t words[4];
         crd_philox4x32(words, counter, key);
-        double u = (double)words[e / 16 % 4] * 0x1p-32, rate = node->attrs.dropout.p;
+        double u = (double)words[e / 16 % 4] * 0x1p-32, rate = attr_of(op, "p", 0);
         out[i] = !p->is_training ? x[i] : u < rate ? 0 : x[i] / (1 - rate);
     }
 }
 
 static void pad_shortcut(double *out, const double_pass *p, int64_t index, const double *x)
 {
-    const crd_node *node = &p->network->nodes[index];
-    const crd_pad_shortcut_attrs *a = &node->attrs.pad_shortcut;
+    const crd_graph_op *op = &p->network->ops[index];
+    int64_t stride = (int64_t)attr_of(op, "stride", 0);
     const crd_shape *in = in_shape(p, index);
-    int64_t oc = node->shape.dims[0], oh = node->shape.dims[1], ow = node->shape.dims[2];
-    for (int64_t i = 0; i < p->n_images * crd_shape_count(&node->shape); i++) {
-        int64_t c = i / (oh * ow) % oc - a->pad_channels[0], n = i / (oc * oh * ow);
+    int64_t oc = op->shape.dims[0], oh = op->shape.dims[1], ow = op->shape.dims[2];
+    for (int64_t i = 0; i < p->n_images * crd_shape_count(&op->shape); i++) {
+        int64_t c = i / (oh * ow) % oc - (int64_t)attr_of(op, "pad_channels", 0),
+                n = i / (oc * oh * ow);
         out[i] =
             c < 0 || c >= in->dims[0]
                 ? 0
-                : x[((n * in->dims[0] + c) * in->dims[1] + i / ow % oh * a->stride) * in->dims[2] +
-                    i % ow * a->stride];
+                : x[((n * in->dims[0] + c) * in->dims[1] + i / ow % oh * stride) * in->dims[2] +
+                    i % ow * stride];
     }
 }
 
 void double_layer(double *out, const double_pass *p, int64_t index, const double *const *in,
                   const double *const *params)
 {
-    const crd_node *node = &p->network->nodes[index];
-    const char *kind = crd_node_kind(node);
-    int64_t n = p->n_images * crd_shape_count(&node->shape);
-    if (crd_node_is_weighted(node))
-        weighted(out, p, index, in[0], params[CRD_PARAM_WEIGHT], params[CRD_PARAM_BIAS]);
+    const crd_graph_op *op = &p->network->ops[index];
+    const char *kind = op->kind->name;
+    int64_t n = p->n_images * crd_shape_count(&op->shape);
+    if (op->kind->is_affine)
+        weighted(out, p, index, in[0], params[CRD_SLOT_WEIGHT], params[CRD_SLOT_BIAS]);
     else if (strcmp(kind, "BatchNorm2d") == 0)
-        batch_norm(out, p, node, in[0], params);
+        batch_norm(out, p, op, in[0], params);
     else if (strstr(kind, "Pool2d") != NULL)
         pool(out, p, index, in[0]);
     else if (strcmp(kind, "Dropout") == 0)
@@ -246,15 +252,15 @@ static void sign(double *x, const double_pass *p, const crd_shape *shape, int64_
 }
 
 static void add_noise(double *out, const double *variance, const double_pass *p,
-                      const crd_node *node)
+                      const crd_graph_op *op)
 {
-    int64_t n = crd_shape_count(&node->shape);
+    int64_t n = crd_shape_count(&op->shape);
     float *eps = calloc((size_t)n, sizeof *eps);
     for (int64_t i = 0; i < p->n_images * n; i++) {
         const crd_stream stream = {.seed = p->seed,
                                    .draw = (uint32_t)p->draw,
                                    .image = (uint32_t)(p->first_image + i / n),
-                                   .tensor = (uint32_t)node->params[CRD_PARAM_WEIGHT],
+                                   .tensor = (uint32_t)op->params[CRD_SLOT_WEIGHT],
                                    .purpose = CRD_PURPOSE_ACTIVATION};
         if (i % n == 0)
             crd_normal_fill(eps, n, 0, &stream);
@@ -266,9 +272,9 @@ static void add_noise(double *out, const double *variance, const double_pass *p,
 static void estimate(double *out, const double_pass *p, int64_t index, const double *x,
                      const double *mu, const double *rho)
 {
-    const crd_node *node = &p->network->nodes[index];
+    const crd_graph_op *op = &p->network->ops[index];
     const crd_param *entries = p->network->params.entries;
-    int64_t w = node->params[CRD_PARAM_WEIGHT], b = node->params[CRD_PARAM_BIAS];
+    int64_t w = op->params[CRD_SLOT_WEIGHT], b = op->params[CRD_SLOT_BIAS];
     if (strcmp(p->estimator, "reparameterization") == 0) {
         double *weight = made(p, w, mu, rho, DRAWN), *bias = made(p, b, mu, rho, DRAWN);
         weighted(out, p, index, x, weight, bias);
@@ -281,7 +287,7 @@ static void estimate(double *out, const double_pass *p, int64_t index, const dou
     double *weight = made(p, w, mu, rho, what), *bias = made(p, b, mu, rho, what);
     const crd_shape *shape = in_shape(p, index);
     int64_t n_in = p->n_images * crd_shape_count(shape);
-    int64_t n_out = p->n_images * crd_shape_count(&node->shape);
+    int64_t n_out = p->n_images * crd_shape_count(&op->shape);
     double *changed = doubles(n_in), *second = doubles(n_out);
     for (int64_t i = 0; i < n_in; i++)
         changed[i] = is_local ? x[i] * x[i] : x[i];
@@ -290,9 +296,9 @@ static void estimate(double *out, const double_pass *p, int64_t index, const dou
     weighted(second, p, index, changed, weight, bias);
     weighted(out, p, index, x, mu + entries[w].offset, b < 0 ? NULL : mu + entries[b].offset);
     if (is_local) {
-        add_noise(out, second, p, node);
+        add_noise(out, second, p, op);
     } else {
-        sign(second, p, &node->shape, w, CRD_PURPOSE_SIGN_OUT);
+        sign(second, p, &op->shape, w, CRD_PURPOSE_SIGN_OUT);
         for (int64_t i = 0; i < n_out; i++)
             out[i] += second[i];
     }
@@ -306,19 +312,19 @@ void double_run(double *logits, const double_pass *p, const double *mu, const do
                 const float *images)
 {
     const crd_network *network = p->network;
-    double **outs = calloc((size_t)network->n_nodes, sizeof *outs);
-    for (int64_t i = 0; i < network->n_nodes; i++) {
-        const crd_node *node = &network->nodes[i];
-        int64_t n = p->n_images * crd_shape_count(&node->shape);
-        const double *in[CRD_NODE_MAX_INPUTS] = {NULL}, *params[CRD_NODE_MAX_PARAMS] = {NULL};
+    double **outs = calloc((size_t)network->n_ops, sizeof *outs);
+    for (int64_t i = 0; i < network->n_ops; i++) {
+        const crd_graph_op *op = &network->ops[i];
+        int64_t n = p->n_images * crd_shape_count(&op->shape);
+        const double *in[8] = {NULL}, *params[CRD_OP_MAX_PARAMS] = {NULL};
         int is_random = 0;
         outs[i] = doubles(n);
-        for (int k = 0; k < node->n_inputs; k++)
-            in[k] = outs[node->inputs[k]];
-        for (int slot = 0; slot < CRD_NODE_MAX_PARAMS; slot++)
-            if (node->params[slot] >= 0) {
-                params[slot] = mu + network->params.entries[node->params[slot]].offset;
-                is_random |= crd_node_is_weighted(node) && p->bayesian[node->params[slot]];
+        for (int k = 0; k < op->n_inputs; k++)
+            in[k] = outs[op->inputs[k]];
+        for (int slot = 0; slot < op->kind->n_params; slot++)
+            if (op->params[slot] >= 0) {
+                params[slot] = mu + network->params.entries[op->params[slot]].offset;
+                is_random |= op->kind->is_affine && p->bayesian[op->params[slot]];
             }
         if (i == 0)
             for (int64_t k = 0; k < n; k++)
@@ -328,9 +334,9 @@ void double_run(double *logits, const double_pass *p, const double *mu, const do
         else
             double_layer(outs[i], p, i, in, params);
     }
-    memcpy(logits, outs[network->n_nodes - 1],
+    memcpy(logits, outs[network->n_ops - 1],
            (size_t)(p->n_images * crd_network_n_outputs(network)) * sizeof *logits);
-    for (int64_t i = 0; i < network->n_nodes; i++)
+    for (int64_t i = 0; i < network->n_ops; i++)
         free(outs[i]);
     free(outs);
 }

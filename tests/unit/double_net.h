@@ -18,8 +18,8 @@ typedef struct double_pass {
     int batch_norm_train;
 } double_pass;
 
-/** One node's output by its kind, given its parameters by slot. */
-void double_layer(double *out, const double_pass *pass, int64_t node, const double *const *in,
+/** One op's output by its kind, given its parameters by slot. */
+void double_layer(double *out, const double_pass *pass, int64_t op, const double *const *in,
                   const double *const *params);
 
 /** logits[n_images][n_outputs] at mu and rho, both by the network's offsets. */

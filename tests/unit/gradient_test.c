@@ -167,30 +167,32 @@ static void check(problem *p)
 static crd_network *make_other(void)
 {
     const crd_shape shape = crd_shape_make(3, 3, 9, 8);
-    const crd_attrs dilated = {.conv2d = {.in_channels = 3,
-                                          .out_channels = 4,
-                                          .kernel_size = {3, 3},
-                                          .stride = {1, 1},
-                                          .padding = {2, 2},
-                                          .dilation = {2, 2},
-                                          .groups = 1,
-                                          .bias = 1}};
-    const crd_attrs max = {.pool2d = {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}}};
-    const crd_attrs avg = {.pool2d = {.kernel_size = {2, 2}, .stride = {1, 1}, .padding = {0, 0}}};
-    const crd_attrs drop = {.dropout = {.p = 0.3}};
-    const crd_attrs pad = {.pad_shortcut = {.stride = 2, .pad_channels = {1, 1}}};
+    const attr_list dilated = conv2d_list((conv2d_attrs){.in_channels = 3,
+                                                         .out_channels = 4,
+                                                         .kernel_size = {3, 3},
+                                                         .stride = {1, 1},
+                                                         .padding = {2, 2},
+                                                         .dilation = {2, 2},
+                                                         .groups = 1,
+                                                         .bias = 1});
+    const attr_list max =
+        pool2d_list((pool2d_attrs){.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
+    const attr_list avg =
+        pool2d_list((pool2d_attrs){.kernel_size = {2, 2}, .stride = {1, 1}, .padding = {0, 0}});
+    const attr_list drop = ATTRS(CRD_ATTR("p", 0.3));
+    const attr_list pad = pad_shortcut_list(2, 1, 1);
     crd_network *n;
     assert_ok(crd_network_create(&n, "other", &shape));
-    int64_t x = add_node(n, "ReLU", "relu", NULL, add_node(n, "Conv2d", "dilated", &dilated, 0));
-    x = add_node(n, "Dropout", "dropout", &drop, add_node(n, "MaxPool2d", "max", &max, x));
+    int64_t x = add_op(n, "ReLU", "relu", NULL, add_op(n, "Conv2d", "dilated", &dilated, 0));
+    x = add_op(n, "Dropout", "dropout", &drop, add_op(n, "MaxPool2d", "max", &max, x));
     add_norm(n, "dead.bn", add_conv(n, "dead.conv", x, 4, 2, 1, 1, 1), 2);
     const int64_t branches[2] = {add_norm(n, "bn", add_conv(n, "conv", x, 4, 6, 2, 1, 0), 6),
-                                 add_node(n, "PadShortcut", "pad", &pad, x)};
+                                 add_op(n, "PadShortcut", "pad", &pad, x)};
     int64_t sum;
-    assert_ok(crd_network_add(&sum, n, "Add", "add", NULL, branches, 2));
+    assert_ok(network_add(&sum, n, "Add", "add", NULL, branches, 2));
     const int64_t twice[2] = {sum, sum};
-    assert_ok(crd_network_add(&sum, n, "Add", "twice", NULL, twice, 2));
-    x = add_node(n, "AvgPool2d", "avg", &avg, add_conv(n, "fixed", sum, 6, 6, 1, 3, 1));
+    assert_ok(network_add(&sum, n, "Add", "twice", NULL, twice, 2));
+    x = add_op(n, "AvgPool2d", "avg", &avg, add_conv(n, "fixed", sum, 6, 6, 1, 3, 1));
     add_head(n, x, 6 * 2 * 1, N_CLASSES);
     return n;
 }
@@ -487,14 +489,14 @@ static void batch_statistics_come_with_the_gradient(void **state)
     int64_t *sums = zeros(2 * network->params.n_floats, sizeof *sums);
     crd_gradient *gradient = make_gradient(&p);
     assert_ok(add(&loss, sums, gradient, &p, 0, 4, 0.25));
-    assert_string_equal(network->nodes[1].name, "conv1"); /* its output is what bn1 sees */
+    assert_string_equal(network->ops[1].name, "conv1"); /* its output is what bn1 sees */
     const double_pass pass = {.network = network, .n_images = 4};
     int64_t channels = 4, pixels = 7 * 6, n = 4 * pixels;
     double *in = zeros(4 * 3 * pixels, sizeof *in), *out = zeros(channels * n, sizeof *out);
-    const double *ins[1] = {in}, *params[CRD_NODE_MAX_PARAMS] = {p.mu};
+    const double *ins[1] = {in}, *params[CRD_OP_MAX_PARAMS] = {p.mu};
     for (int64_t i = 0; i < 4 * 3 * pixels; i++)
         in[i] = (double)p.images[i];
-    assert_int_equal(network->params.entries[network->nodes[1].params[0]].offset, 0);
+    assert_int_equal(network->params.entries[network->ops[1].params[0]].offset, 0);
     double_layer(out, &pass, 1, ins, params);
     const crd_param *mean_slot =
         &network->params.entries[crd_params_find(&network->params, "bn1.running_mean")];
@@ -652,7 +654,7 @@ static void faults_are_named(void **state)
     init(&p, make_posterior(small, &conversion, "*"), 2, "flipout", 1);
     gradient = make_gradient(&p);
     assert_fails(add(&loss, sums, gradient, &p, 0, 1, 1), CRD_ERR_USAGE,
-                 "node 'bn': batch norm in training needs more than one value a channel");
+                 "op 'bn': batch norm in training needs more than one value a channel");
     assert_ok(add(&loss, sums, gradient, &p, 0, 2, 1));
     crd_gradient_destroy(gradient);
     free(sums);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "io/seal.h"
+#include "test_ops.h"
 
 static char folder[] = "/tmp/credence-io-XXXXXX";
 
@@ -75,13 +76,13 @@ crd_posterior *io_posterior(int bells)
     crd_shape input = crd_shape_make(3, 1, 5, 5);
     int64_t at = 0;
     assert_ok(crd_network_create(&network, "small", &input));
-    crd_attrs conv = {.conv2d = {1, 2, {3, 3}, {1, 1}, {0, 0}, {1, 1}, 1, 0}};
-    assert_ok(crd_network_add(&at, network, "Conv2d", "stem.0", &conv, &at, 1));
-    crd_attrs norm = {.batch_norm2d = {2, 1e-5, 0.1}};
-    assert_ok(crd_network_add(&at, network, "BatchNorm2d", "stem.1", &norm, &at, 1));
-    assert_ok(crd_network_add(&at, network, "Flatten", "flatten", NULL, &at, 1));
-    crd_attrs linear = {.linear = {18, IO_N_CLASSES, 1}};
-    assert_ok(crd_network_add(&at, network, "Linear", "fc", &linear, &at, 1));
+    attr_list conv = conv2d_list((conv2d_attrs){1, 2, {3, 3}, {1, 1}, {0, 0}, {1, 1}, 1, 0});
+    assert_ok(network_add(&at, network, "Conv2d", "stem.0", &conv, &at, 1));
+    attr_list norm = batch_norm_list(2, 1e-5);
+    assert_ok(network_add(&at, network, "BatchNorm2d", "stem.1", &norm, &at, 1));
+    assert_ok(network_add(&at, network, "Flatten", "flatten", NULL, &at, 1));
+    attr_list linear = linear_list(18, IO_N_CLASSES, 1);
+    assert_ok(network_add(&at, network, "Linear", "fc", &linear, &at, 1));
     assert_ok(crd_posterior_create(&posterior, network));
     posterior->preprocessing = (crd_preprocessing){1, 0, 5, CRD_BICUBIC, {0.25f}, {0.5f}};
     for (int64_t p = 0; p < network->params.n_params; p++) {

@@ -24,9 +24,9 @@ static double run_case(FILE *file, const char *arch, int64_t in_channels, int64_
     int64_t n_pixels = n_images * in_channels * size * size, n = n_images * n_classes;
     assert_ok(crd_alloc_zeroed((void **)&images, n_pixels, sizeof *images, "images"));
     assert_ok(crd_alloc_zeroed((void **)&logits, N_DRAWS * n, sizeof *logits, "logits"));
-    assert_ok(crd_alloc_zeroed((void **)&random, network->n_nodes, 1, "flags"));
+    assert_ok(crd_alloc_zeroed((void **)&random, network->n_ops, 1, "flags"));
     walker_fill(images, n_pixels, "images", 1, 0);
-    random[network->n_nodes - 1] = 1;
+    random[network->n_ops - 1] = 1;
     assert_ok(walker_run(logits, network, params, images, random, n_images, N_DRAWS));
     double error = 0, largest = 0;
     for (int64_t i = 0; i < n; i++) {

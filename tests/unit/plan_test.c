@@ -3,8 +3,8 @@
 
 #include "base/alloc.h"
 #include "credence/zoo.h"
-#include "nn/layer.h"
-#include "nn/plan.h"
+#include "test_ops.h"
+#include "walker.h"
 
 typedef struct fixture {
     crd_network *network;
@@ -16,8 +16,8 @@ typedef struct fixture {
 static void fixture_init_network(fixture *f, crd_network *network)
 {
     f->network = network;
-    assert_ok(crd_alloc_zeroed((void **)&f->random, f->network->n_nodes, 1, "flags"));
-    assert_ok(crd_alloc_zeroed((void **)&f->skip, f->network->n_nodes, 1, "flags"));
+    assert_ok(crd_alloc_zeroed((void **)&f->random, f->network->n_ops, 1, "flags"));
+    assert_ok(crd_alloc_zeroed((void **)&f->skip, f->network->n_ops, 1, "flags"));
 }
 
 static void fixture_init(fixture *f, const char *arch, int64_t image_size)
@@ -37,19 +37,19 @@ static void fixture_clear(fixture *f)
 /* As the engine has it: every weighted layer from `first` on is drawn, batch norm folded. */
 static void choose_random(fixture *f, int64_t first)
 {
-    for (int64_t i = 0; i < f->network->n_nodes; i++)
-        f->random[i] = i >= first && f->network->nodes[i].layer->is_weighted;
+    for (int64_t i = 0; i < f->network->n_ops; i++)
+        f->random[i] = i >= first && crd_op_may_be_random(&f->network->ops[i]);
 }
 
 static void choose_skip(fixture *f)
 {
-    for (int64_t i = 0; i < f->network->n_nodes; i++)
+    for (int64_t i = 0; i < f->network->n_ops; i++)
         f->skip[i] = crd_network_fold_target(f->network, i) >= 0;
 }
 
 /* One copy of a node's output is written to floats [begin, end) of the arena. */
 typedef struct written {
-    int64_t node, begin, end;
+    int64_t op, begin, end;
 } written;
 
 /* The pass so far: all that was written, in its order. */
@@ -58,13 +58,13 @@ typedef struct simulation {
     const uint8_t *influenced;
     written *log;
     int64_t n_log;
-    int64_t *latest;     /* [node][draw] in the log; that of draw 0 where all draws share it */
-    int64_t *stands_for; /* [node] whose output its place holds */
+    int64_t *latest;     /* [op][draw] in the log; that of draw 0 where all draws share it */
+    int64_t *stands_for; /* [op] whose output its place holds */
 } simulation;
 
-static int64_t *latest(const simulation *s, int64_t node, int64_t draw)
+static int64_t *latest(const simulation *s, int64_t op, int64_t draw)
 {
-    return &s->latest[node * s->f->plan.n_draws + (s->influenced[node] ? draw : 0)];
+    return &s->latest[op * s->f->plan.n_draws + (s->influenced[op] ? draw : 0)];
 }
 
 /* Nothing was written over it since. */
@@ -72,42 +72,42 @@ static void find_whole(const simulation *s, int64_t reader, int64_t input, int64
 {
     int64_t at = *latest(s, s->stands_for[input], draw);
     const written *own = &s->log[at];
-    assert_int_equal(own->node, s->stands_for[input]);
+    assert_int_equal(own->op, s->stands_for[input]);
     for (int64_t k = at + 1; k < s->n_log; k++)
         if (s->log[k].begin < own->end && own->begin < s->log[k].end)
-            fail_msg("%s: node %d finds input %d of draw %d overwritten by %d", s->f->network->arch,
-                     (int)reader, (int)input, (int)draw, (int)s->log[k].node);
+            fail_msg("%s: op %d finds input %d of draw %d overwritten by %d", s->f->network->arch,
+                     (int)reader, (int)input, (int)draw, (int)s->log[k].op);
 }
 
-/* Within a node no write may meet a read, but element upon element in place. */
+/* Within a op no write may meet a read, but element upon element in place. */
 static void find_apart(const simulation *s, int64_t i, int64_t input)
 {
     const crd_plan *plan = &s->f->plan;
-    const crd_node *node = &s->f->network->nodes[i];
+    const crd_graph_op *op = &s->f->network->ops[i];
     int64_t first = plan->offsets[i], floats = plan->floats[i] * plan->n_copies[i];
     int64_t in_first = plan->offsets[input],
             in_floats = plan->floats[input] * plan->n_copies[input];
-    int is_in_place = input == node->inputs[0] && node->layer->in_place && first == in_first &&
+    int is_in_place = input == op->inputs[0] && crd_op_can_run_in_place(op) && first == in_first &&
                       floats == in_floats;
     assert_true(first + floats <= plan->arena_floats);
     if (!is_in_place && first < in_first + in_floats && in_first < first + floats)
-        fail_msg("%s: node %d lies on its input %d", s->f->network->arch, (int)i, (int)input);
+        fail_msg("%s: op %d lies on its input %d", s->f->network->arch, (int)i, (int)input);
 }
 
-/* A node for one draw. */
+/* A op for one draw. */
 static void visit(simulation *s, int64_t i, int64_t draw)
 {
-    const crd_node *node = &s->f->network->nodes[i];
-    for (int k = 0; k < node->n_inputs; k++)
-        find_whole(s, i, node->inputs[k], draw);
+    const crd_graph_op *op = &s->f->network->ops[i];
+    for (int k = 0; k < op->n_inputs; k++)
+        find_whole(s, i, op->inputs[k], draw);
     s->stands_for[i] = i;
     if (s->f->skip[i]) {
-        assert_int_equal(s->f->plan.offsets[i], s->f->plan.offsets[node->inputs[0]]);
-        s->stands_for[i] = s->stands_for[node->inputs[0]];
+        assert_int_equal(s->f->plan.offsets[i], s->f->plan.offsets[op->inputs[0]]);
+        s->stands_for[i] = s->stands_for[op->inputs[0]];
         return;
     }
-    for (int k = 0; k < node->n_inputs; k++)
-        find_apart(s, i, node->inputs[k]);
+    for (int k = 0; k < op->n_inputs; k++)
+        find_apart(s, i, op->inputs[k]);
     const crd_plan *plan = &s->f->plan;
     int64_t begin = plan->offsets[i] + (plan->n_copies[i] == 1 ? 0 : draw * plan->floats[i]);
     assert_int_equal(plan->offsets[i] % (CRD_ALIGNMENT / (int64_t)sizeof(float)), 0);
@@ -118,7 +118,7 @@ static void visit(simulation *s, int64_t i, int64_t draw)
 static void walk(simulation *s, int is_repeated)
 {
     const crd_plan *plan = &s->f->plan;
-    int64_t n = s->f->network->n_nodes;
+    int64_t n = s->f->network->n_ops;
     for (int64_t d = 0; d < plan->n_draws; d++)
         for (int64_t i = 1; i < plan->n_front; i++)
             if (s->influenced[i] || (d == 0 && !is_repeated))
@@ -132,14 +132,14 @@ static void walk(simulation *s, int is_repeated)
 }
 
 /* Writes in the order of a pass, and of one more for the same images if the plan keeps what is fixed; checks
- * that each node finds its inputs whole. */
+ * that each op finds its inputs whole. */
 static void check_by_simulation(const fixture *f, const uint8_t *influenced, int keeps_fixed)
 {
-    int64_t n = f->network->n_nodes, n_draws = f->plan.n_draws;
+    int64_t n = f->network->n_ops, n_draws = f->plan.n_draws;
     simulation s = {.f = f, .influenced = influenced};
     assert_ok(crd_alloc_zeroed((void **)&s.log, 2 * n * n_draws, sizeof *s.log, "log"));
     assert_ok(crd_alloc_zeroed((void **)&s.latest, n * n_draws, sizeof *s.latest, "log"));
-    assert_ok(crd_alloc_zeroed((void **)&s.stands_for, n, sizeof *s.stands_for, "nodes"));
+    assert_ok(crd_alloc_zeroed((void **)&s.stands_for, n, sizeof *s.stands_for, "ops"));
     visit(&s, 0, 0);
     walk(&s, 0);
     if (keeps_fixed && influenced[n - 1])
@@ -157,8 +157,8 @@ static void plan_and_check(fixture *f, int64_t at, int keeps_fixed, int64_t n_im
     assert_ok(crd_fusion_init(&fusion, f->network, f->random, f->skip, 0));
     while (at > 0 && !crd_fusion_can_cut(&fusion, f->network, at))
         at--;
-    assert_ok(crd_plan_init_fused(&f->plan, f->network, &fusion, keeps_fixed, at, n_images, n_draws,
-                                  CRD_FP32));
+    assert_ok(crd_plan_init(&f->plan, f->network, &fusion, keeps_fixed, at, n_images, n_draws));
+
     check_by_simulation(f, fusion.influenced, keeps_fixed);
     crd_fusion_clear(&fusion);
 }
@@ -176,7 +176,7 @@ static void no_live_buffer_is_overwritten(void **state)
                 choose_skip(&f);
             /* All layers drawn, about the later half, only the last, none. */
             for (int64_t part = 0; part <= 3; part++) {
-                int64_t n = f.network->n_nodes;
+                int64_t n = f.network->n_ops;
                 choose_random(&f, (int64_t[]){0, n / 2, n - 1, n}[part]);
                 for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
                     for (int64_t third = 0; third <= 3; third++)
@@ -199,21 +199,21 @@ static void unusual_branches_are_planned(void **state)
     fixture f;
     crd_network *network;
     crd_shape input = crd_shape_make(3, 4, 5, 5);
-    crd_attrs conv = {.conv2d = {4, 4, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 0}};
+    attr_list conv = conv2d_list((conv2d_attrs){4, 4, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, 0});
     int64_t c, r, drawn, sum, x;
     assert_ok(crd_network_create(&network, "branches", &input));
-    assert_ok(crd_network_add(&c, network, "Conv2d", "c", &conv, (int64_t[]){0}, 1));
-    assert_ok(crd_network_add(&r, network, "ReLU", "r", NULL, &c, 1));
-    assert_ok(crd_network_add(NULL, network, "ReLU", "unread", NULL, &r, 1));
-    assert_ok(crd_network_add(&drawn, network, "Conv2d", "drawn", &conv, &c, 1));
-    assert_ok(crd_network_add(&sum, network, "Add", "sum", NULL, (int64_t[]){r, drawn}, 2));
-    assert_ok(crd_network_add(&x, network, "Add", "again", NULL, (int64_t[]){sum, c}, 2));
-    assert_ok(crd_network_add(&x, network, "Add", "twice", NULL, (int64_t[]){x, x}, 2));
-    assert_ok(crd_network_add(&x, network, "Add", "last", NULL, (int64_t[]){c, x}, 2));
+    assert_ok(network_add(&c, network, "Conv2d", "c", &conv, (int64_t[]){0}, 1));
+    assert_ok(network_add(&r, network, "ReLU", "r", NULL, &c, 1));
+    assert_ok(network_add(NULL, network, "ReLU", "unread", NULL, &r, 1));
+    assert_ok(network_add(&drawn, network, "Conv2d", "drawn", &conv, &c, 1));
+    assert_ok(network_add(&sum, network, "Add", "sum", NULL, (int64_t[]){r, drawn}, 2));
+    assert_ok(network_add(&x, network, "Add", "again", NULL, (int64_t[]){sum, c}, 2));
+    assert_ok(network_add(&x, network, "Add", "twice", NULL, (int64_t[]){x, x}, 2));
+    assert_ok(network_add(&x, network, "Add", "last", NULL, (int64_t[]){c, x}, 2));
     fixture_init_network(&f, network);
     for (int is_drawn = 0; is_drawn <= 1; is_drawn++) {
         f.random[drawn] = (uint8_t)is_drawn;
-        for (int64_t at = 1; at <= network->n_nodes; at++)
+        for (int64_t at = 1; at <= network->n_ops; at++)
             for (int keeps = 0; keeps <= 1; keeps++) {
                 plan_and_check(&f, at, keeps, 2, 3);
                 crd_plan_clear(&f.plan);
@@ -232,16 +232,16 @@ static void draws_multiply_only_what_they_reach(void **state)
     (void)state;
     fixture f;
     fixture_init(&f, "lenet", 0);
-    int64_t last = f.network->n_nodes - 1;
+    int64_t last = f.network->n_ops - 1;
     choose_random(&f, last);
-    assert_ok(crd_plan_init(&f.plan, f.network, f.random, NULL, 4, 10));
+    assert_ok(plan_plainly(&f.plan, f.network, f.random, 4, 10));
     for (int64_t i = 0; i < last; i++)
         assert_int_equal(f.plan.n_copies[i], 1);
     assert_int_equal(f.plan.n_copies[last], 10);
     assert_int_equal(f.plan.floats[last], 4 * 10);
     crd_plan_clear(&f.plan);
     choose_random(&f, 1);
-    assert_ok(crd_plan_init(&f.plan, f.network, f.random, NULL, 4, 10));
+    assert_ok(plan_plainly(&f.plan, f.network, f.random, 4, 10));
     assert_int_equal(f.plan.n_copies[0], 1);
     for (int64_t i = 1; i <= last; i++)
         assert_int_equal(f.plan.n_copies[i], 10);
@@ -258,8 +258,8 @@ static void a_front_saves_memory(void **state)
     fixture_init(&f, "resnet18", 0);
     choose_random(&f, 0);
     choose_skip(&f);
-    for (int64_t i = 0; i < f.network->n_nodes; i++)
-        if (strcmp(f.network->nodes[i].name, "layer3.0.conv1") == 0)
+    for (int64_t i = 0; i < f.network->n_ops; i++)
+        if (strcmp(f.network->ops[i].name, "layer3.0.conv1") == 0)
             for (int k = 0; k < 2; k++) {
                 plan_and_check(&f, k == 0 ? 0 : i, 0, 8, 8);
                 with[k] = f.plan.arena_floats;
@@ -277,14 +277,12 @@ static void impossible_batches_are_refused(void **state)
     fixture f;
     fixture_init(&f, "lenet", 0);
     choose_random(&f, 0);
-    assert_fails(crd_plan_init(&f.plan, f.network, f.random, NULL, 0, 1), CRD_ERR_USAGE,
-                 "0 images");
-    assert_fails(crd_plan_init(&f.plan, f.network, f.random, NULL, 1, -1), CRD_ERR_USAGE,
-                 "-1 draws");
-    assert_fails(crd_plan_init(&f.plan, f.network, f.random, NULL, INT64_MAX, 1), CRD_ERR_USAGE,
+    assert_fails(plan_plainly(&f.plan, f.network, f.random, 0, 1), CRD_ERR_USAGE, "0 images");
+    assert_fails(plan_plainly(&f.plan, f.network, f.random, 1, -1), CRD_ERR_USAGE, "-1 draws");
+    assert_fails(plan_plainly(&f.plan, f.network, f.random, INT64_MAX, 1), CRD_ERR_USAGE,
                  "too large");
-    assert_fails(crd_plan_init(&f.plan, f.network, f.random, NULL, 1 << 20, INT64_MAX / 2),
-                 CRD_ERR_USAGE, "too large");
+    assert_fails(plan_plainly(&f.plan, f.network, f.random, 1 << 20, INT64_MAX / 2), CRD_ERR_USAGE,
+                 "too large");
     assert_null(f.plan.offsets);
     fixture_clear(&f);
 }

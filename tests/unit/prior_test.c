@@ -20,9 +20,9 @@ static crd_posterior *small_posterior(const crd_conversion *conversion)
     int64_t at = add_conv(network, "conv", 0, 2, 4, 1, 2, 1);
     at = add_norm(network, "norm", at, 4);
     at = add_pool(network, at);
-    at = add_node(network, "Flatten", "flatten", NULL, at);
-    crd_attrs linear = {.linear = {4, 3, 1}};
-    add_node(network, "Linear", "fc", &linear, at);
+    at = add_op(network, "Flatten", "flatten", NULL, at);
+    attr_list linear = linear_list(4, 3, 1);
+    add_op(network, "Linear", "fc", &linear, at);
     assert_ok(crd_posterior_create(&posterior, network));
     posterior->conversion = *conversion;
     fill_any(posterior->mu, network->params.n_floats, 1);

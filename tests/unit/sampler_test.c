@@ -62,7 +62,7 @@ static crd_network *make_wide(void)
     crd_network *n;
     assert_ok(crd_network_create(&n, "wide", &shape));
     int64_t x = add_norm(n, "bn1", add_conv(n, "conv1", 0, 3, 32, 1, 1, 0), 32);
-    x = add_conv(n, "conv2", add_node(n, "ReLU", "relu", NULL, x), 32, 48, 1, 1, 1);
+    x = add_conv(n, "conv2", add_op(n, "ReLU", "relu", NULL, x), 32, 48, 1, 1, 1);
     add_head(n, add_pool(n, x), 48, N_CLASSES);
     return n;
 }
@@ -115,8 +115,8 @@ static void a_smaller_batch_fits_the_plan(void **state)
     const crd_conversion conversion = moped(0.5);
     crd_network *network;
     assert_ok(crd_network_create(&network, "wide", &shape));
-    add_node(network, "Flatten", "flatten", NULL,
-             add_pool(network, add_conv(network, "conv", 0, CHANNELS, 2, 1, 1, 1)));
+    add_op(network, "Flatten", "flatten", NULL,
+           add_pool(network, add_conv(network, "conv", 0, CHANNELS, 2, 1, 1, 1)));
     crd_posterior *posterior = make_posterior(network, &conversion, "*");
     owned_model model = make_model(posterior);
     const crd_sampler_options options = {
@@ -359,8 +359,8 @@ static void pooling_keeps_or_loses_the_variance_of_a_shared_kernel(void **state)
     const crd_conversion conversion = moped(0.5);
     crd_network *network;
     assert_ok(crd_network_create(&network, "pooled", &shape));
-    add_node(network, "Flatten", "flatten", NULL,
-             add_pool(network, add_conv(network, "conv", 0, IN, 1, 1, 1, 1)));
+    add_op(network, "Flatten", "flatten", NULL,
+           add_pool(network, add_conv(network, "conv", 0, IN, 1, 1, 1, 1)));
     crd_posterior *posterior = make_posterior(network, &conversion, "*");
     owned_model model = make_model(posterior);
     float image[IN * N_PIXELS];
@@ -411,7 +411,7 @@ static void flipout_is_its_formula(void **state)
     const crd_conversion conversion = moped(0.5);
     crd_network *network;
     assert_ok(crd_network_create(&network, "one", &shape));
-    add_node(network, "Flatten", "flatten", NULL, add_conv(network, "conv", 0, IN, OUT, 1, 1, 1));
+    add_op(network, "Flatten", "flatten", NULL, add_conv(network, "conv", 0, IN, OUT, 1, 1, 1));
     crd_posterior *posterior = make_posterior(network, &conversion, "*");
     owned_model model = make_model(posterior);
     const int64_t bias = network->params.entries[1].offset;
@@ -459,34 +459,34 @@ static void flipout_is_its_formula(void **state)
     crd_posterior_destroy(posterior);
 }
 
-/* Stands in for a layer's kind and counts its calls. */
-static const crd_layer *counted_layer;
+/* Stands in for an op's kind and counts its calls. */
+static const crd_op *counted;
 static int64_t n_calls;
 
-static void count_call(const crd_node *node, const crd_layer_args *args)
+static void count_call(const crd_graph_op *op, const crd_op_args *args)
 {
     n_calls++;
-    counted_layer->forward(node, args);
+    counted->forward(op, args);
 }
 
 static int64_t calls_of(crd_posterior *posterior, const char *name, int64_t n_draws)
 {
-    crd_node *node = NULL;
-    for (int64_t i = 0; i < posterior->network->n_nodes; i++)
-        if (strcmp(posterior->network->nodes[i].name, name) == 0)
-            node = &posterior->network->nodes[i];
-    assert_non_null(node);
-    crd_layer counting = *node->layer;
+    crd_graph_op *op = NULL;
+    for (int64_t i = 0; i < posterior->network->n_ops; i++)
+        if (strcmp(posterior->network->ops[i].name, name) == 0)
+            op = &posterior->network->ops[i];
+    assert_non_null(op);
+    crd_op counting = *op->kind;
     counting.forward = count_call;
-    counted_layer = node->layer;
+    counted = op->kind;
     n_calls = 0;
     owned_model model = make_model(posterior);
     crd_sampler *sampler = make_sampler(&model.view, "reparameterization", IMAGES, n_draws);
     float images[IMAGES * PIXELS], *logits = calloc((size_t)(n_draws * IMAGES * N_CLASSES), 4);
     fill_any(images, IMAGES * PIXELS, 3);
-    node->layer = &counting;
+    op->kind = &counting;
     assert_ok(crd_sampler_run(logits, sampler, images, IMAGES, 0, 0, n_draws));
-    node->layer = counted_layer;
+    op->kind = counted;
     free(logits);
     crd_sampler_destroy(sampler);
     clear_model(&model);

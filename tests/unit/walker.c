@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "nn/layer.h"
-#include "nn/plan.h"
 
 void walker_fill(float *out, int64_t n, const char *name, float scale, float offset)
 {
@@ -47,22 +45,34 @@ cleanup:
     return status;
 }
 
-static void run_node(const crd_network *network, const crd_plan *plan, const float *params,
-                     float *arena, float *scratch, int64_t index, int64_t draw)
+crd_status plan_plainly(crd_plan *plan, const crd_network *network, const uint8_t *random,
+                        int64_t n_images, int64_t n_draws)
 {
-    const crd_node *node = &network->nodes[index];
-    crd_layer_args args = {.n_images = plan->n_images, .scratch = scratch};
+    crd_fusion fusion;
+    *plan = (crd_plan){0};
+    crd_status status = crd_fusion_init(&fusion, network, random, NULL, 0);
+    if (status == CRD_OK)
+        status = crd_plan_init(plan, network, &fusion, 0, 0, n_images, n_draws);
+    crd_fusion_clear(&fusion);
+    return status;
+}
+
+static void run_op(const crd_network *network, const crd_plan *plan, const float *params,
+                   float *arena, float *scratch, int64_t index, int64_t draw)
+{
+    const crd_graph_op *op = &network->ops[index];
+    const float *inputs[8] = {NULL};
+    crd_op_args args = {.in = inputs, .n_images = plan->n_images, .scratch = scratch};
     args.out = arena + plan->offsets[index] + draw * plan->floats[index];
-    for (int k = 0; k < node->n_inputs; k++) {
-        int64_t in = node->inputs[k];
+    for (int k = 0; k < op->n_inputs; k++) {
+        int64_t in = op->inputs[k];
         int64_t copy = plan->n_copies[in] > 1 ? draw : 0;
-        args.in[k] = arena + plan->offsets[in] + copy * plan->floats[in];
-        args.in_shape[k] = &network->nodes[in].shape;
+        inputs[k] = arena + plan->offsets[in] + copy * plan->floats[in];
     }
-    for (int k = 0; k < CRD_NODE_MAX_PARAMS; k++)
-        if (node->params[k] >= 0)
-            args.params[k] = params + network->params.entries[node->params[k]].offset;
-    node->layer->forward(node, &args);
+    for (int k = 0; k < op->kind->n_params; k++)
+        if (op->params[k] >= 0)
+            args.params[k].values = params + network->params.entries[op->params[k]].offset;
+    op->kind->forward(op, &args);
 }
 
 crd_status walker_run(float *logits, const crd_network *network, const float *params,
@@ -72,24 +82,28 @@ crd_status walker_run(float *logits, const crd_network *network, const float *pa
     crd_plan plan = {0};
     float *arena = NULL, *scratch = NULL;
     uint8_t *no_random = NULL;
-    int64_t last = network->n_nodes - 1, n_outputs = crd_network_n_outputs(network);
+    int64_t last = network->n_ops - 1, n_outputs = crd_network_n_outputs(network);
     const crd_shape *shape = crd_network_input_shape(network);
     int64_t n_channels = shape->dims[0], n_pixels = shape->dims[1] * shape->dims[2];
-    CRD_ALLOC(&no_random, network->n_nodes, "flags");
-    CRD_TRY(crd_plan_init(&plan, network, random != NULL ? random : no_random, NULL, n_images,
-                          n_draws));
+    CRD_ALLOC(&no_random, network->n_ops, "flags");
+    CRD_TRY(plan_plainly(&plan, network, random != NULL ? random : no_random, n_images, n_draws));
+    int64_t scratch_floats = 0;
+    for (int64_t i = 0; i < network->n_ops; i++) {
+        int64_t n = crd_op_scratch_floats(&network->ops[i], n_images, CRD_FP32);
+        scratch_floats = n > scratch_floats ? n : scratch_floats;
+    }
     /* Exactly what the plan says, so that the address sanitizer sees every step beyond. */
     CRD_ALLOC(&arena, plan.arena_floats, "arena");
-    CRD_ALLOC(&scratch, plan.scratch_floats, "scratch");
+    CRD_ALLOC(&scratch, scratch_floats, "scratch");
     for (int64_t i = 0; i < plan.arena_floats; i++)
         arena[i] = NAN;
     for (int64_t i = 0; i < n_images; i++)
         for (int64_t c = 0; c < n_channels; c++)
             memcpy(arena + plan.offsets[0] + (c * n_images + i) * n_pixels,
                    images + (i * n_channels + c) * n_pixels, (size_t)n_pixels * sizeof *arena);
-    for (int64_t i = 1; i < network->n_nodes; i++)
+    for (int64_t i = 1; i < network->n_ops; i++)
         for (int64_t d = 0; d < plan.n_copies[i]; d++)
-            run_node(network, &plan, params, arena, scratch, i, d);
+            run_op(network, &plan, params, arena, scratch, i, d);
     for (int64_t d = 0; d < n_draws; d++) {
         int64_t copy = plan.n_copies[last] > 1 ? d : 0;
         const float *out = arena + plan.offsets[last] + copy * plan.floats[last];

@@ -1,6 +1,7 @@
 #include "crd_test.h"
 
 #include "credence/zoo.h"
+#include "zoo/builder.h"
 
 /* Trainable parameters: running statistics are none. */
 static int64_t count_parameters(const crd_params *params)
@@ -118,9 +119,8 @@ static void impossible_requests_say_what_is_wrong(void **state)
     memset(long_name, 'l', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
     assert_fails(crd_zoo_build(&network, long_name, 0, 0, 0), CRD_ERR_USAGE, "unknown");
-    assert_fails(
-        crd_zoo_build(&network, "lenet", 0, 11, 0), CRD_ERR_INPUT,
-        "lenet for 11x11 images of 1 channels: node 'pool2' (MaxPool2d): input (16, 1, 1)");
+    assert_fails(crd_zoo_build(&network, "lenet", 0, 11, 0), CRD_ERR_INPUT,
+                 "lenet for 11x11 images of 1 channels: op 'pool2' (MaxPool2d): input (16, 1, 1)");
     assert_fails(crd_zoo_build(&network, "simple_cnn", 0, 4, 0), CRD_ERR_INPUT,
                  "input (32, 2, 2) is smaller than kernel_size (3, 3)");
     assert_fails(crd_zoo_build(&network, "resnet18", -1, 0, 0), CRD_ERR_INPUT, "(-1, 224, 224)");
@@ -132,6 +132,25 @@ static void impossible_requests_say_what_is_wrong(void **state)
     assert_null(crd_zoo_get(1000));
 }
 
+/* A name is not cut: whatever is built after it is not built. */
+static void a_path_that_is_too_long_is_a_fault(void **state)
+{
+    (void)state;
+    const crd_zoo_size size = {3, 8, 10};
+    char path[CRD_ZOO_NAME_SIZE], long_name[CRD_ZOO_NAME_SIZE + 1];
+    crd_builder b;
+    memset(long_name, 'a', CRD_ZOO_NAME_SIZE);
+    long_name[CRD_ZOO_NAME_SIZE] = '\0';
+    crd_builder_init(&b, "long", &size);
+    assert_string_equal(crd_builder_path(path, &b, "layer%d.", 3), "layer3.");
+    assert_ok(b.status);
+    crd_builder_path(path, &b, "%s", long_name);
+    assert_fails(b.status, CRD_ERR_INPUT, "has 200 bytes, allowed are 199");
+    assert_int_equal(crd_builder_simple(&b, "ReLU", "", "relu", 0), 0);
+    assert_int_equal(b.network->n_ops, 1);
+    crd_network_destroy(b.network);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +159,7 @@ int main(void)
         cmocka_unit_test(every_graph_survives_its_json),
         cmocka_unit_test(sizes_can_be_chosen),
         cmocka_unit_test(impossible_requests_say_what_is_wrong),
+        cmocka_unit_test(a_path_that_is_too_long_is_a_fault),
     };
     return cmocka_run_group_tests_name("zoo", tests, NULL, NULL);
 }

@@ -1,0 +1,165 @@
+/* Two-dimensional convolution, torch's Conv2d. The algorithms are those of src/conv. */
+#include "ops/conv2d.h"
+
+#include "conv/backward.h"
+#include "ops/registry.h"
+
+typedef struct attributes {
+    int64_t in_channels, out_channels;
+    int64_t kernel_size[2], stride[2], padding[2], dilation[2]; /* height, width */
+    int64_t groups, bias;
+} attributes;
+
+#define WINDOW(name, least, ...)                                                                   \
+    {                                                                                              \
+#name, offsetof(attributes, name), 2, .min = least, .max = CRD_OP_MAX_WINDOW, __VA_ARGS__  \
+    }
+#define OPTIONAL(value) .is_optional = true, .fallback = value
+
+static const crd_attr_spec attrs[] = {
+    {"in_channels", offsetof(attributes, in_channels), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS},
+    {"out_channels", offsetof(attributes, out_channels), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS},
+    WINDOW(kernel_size, 1, .is_optional = false),
+    WINDOW(stride, 1, OPTIONAL(1)),
+    WINDOW(padding, 0, OPTIONAL(0)),
+    WINDOW(dilation, 1, OPTIONAL(1)),
+    {"groups", offsetof(attributes, groups), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS, OPTIONAL(1)},
+    {"bias", offsetof(attributes, bias), 1, .min = 0, .max = 1, OPTIONAL(1)},
+    {0},
+};
+
+static const crd_param_spec params[] = {
+    {"weight", "kernel", CRD_TRAINED, .may_be_random = true, .is_streamed = true,
+     .initial = CRD_INIT_HE},
+    {"bias", "bias", CRD_TRAINED, .may_be_random = true, .initial = CRD_INIT_ZERO},
+};
+
+static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
+{
+    crd_status status = CRD_OK;
+    const attributes *a = op->attrs;
+    const crd_shape *in = op->in;
+    char text[CRD_SHAPE_TEXT_SIZE];
+    CRD_TRY(crd_op_require_image(op));
+    if (in->dims[0] != a->in_channels)
+        CRD_TRY(CRD_OP_FAIL(op, "in_channels is %lld, but its input has %lld channels",
+                            (long long)a->in_channels, (long long)in->dims[0]));
+    if (a->in_channels % a->groups != 0 || a->out_channels % a->groups != 0)
+        CRD_TRY(CRD_OP_FAIL(op, "groups is %lld, which does not divide %lld and %lld channels",
+                            (long long)a->groups, (long long)a->in_channels,
+                            (long long)a->out_channels));
+    int64_t size[2];
+    for (int i = 0; i < 2; i++) {
+        int64_t room =
+            in->dims[1 + i] + 2 * a->padding[i] - (a->dilation[i] * (a->kernel_size[i] - 1) + 1);
+        size[i] = room < 0 ? 0 : room / a->stride[i] + 1;
+        if (size[i] < 1)
+            CRD_TRY(CRD_OP_FAIL(op, "input %s is smaller than kernel_size (%lld, %lld)",
+                                crd_shape_text(text, in), (long long)a->kernel_size[0],
+                                (long long)a->kernel_size[1]));
+    }
+    op->shape = crd_shape_make(3, a->out_channels, size[0], size[1]);
+    shapes[CRD_SLOT_WEIGHT] = crd_shape_make(4, a->out_channels, a->in_channels / a->groups,
+                                             a->kernel_size[0], a->kernel_size[1]);
+    if (a->bias)
+        shapes[CRD_SLOT_BIAS] = crd_shape_make(1, a->out_channels);
+cleanup:
+    return status;
+}
+
+crd_conv crd_conv2d_geometry(const crd_graph_op *op, int64_t n_images, crd_precision precision)
+{
+    const attributes *a = op->attrs;
+    int64_t n_in = a->in_channels / a->groups;
+    return (crd_conv){
+        .in_channels = a->in_channels,
+        .out_channels = a->out_channels,
+        .groups = a->groups,
+        .kernel_size = {a->kernel_size[0], a->kernel_size[1]},
+        .stride = {a->stride[0], a->stride[1]},
+        .padding = {a->padding[0], a->padding[1]},
+        .dilation = {a->dilation[0], a->dilation[1]},
+        .n_images = n_images,
+        .height = op->in->dims[1],
+        .width = op->in->dims[2],
+        .out_height = op->shape.dims[1],
+        .out_width = op->shape.dims[2],
+        .n_in = n_in,
+        .n_out = a->out_channels / a->groups,
+        .n_terms = n_in * a->kernel_size[0] * a->kernel_size[1],
+        .precision = precision,
+    };
+}
+
+/* Every weight is used once an output pixel. Below 2^62: see CRD_OP_MAX_ELEMENTS. */
+static int64_t work(const crd_graph_op *op)
+{
+    crd_conv conv = crd_conv2d_geometry(op, 1, CRD_FP32);
+    return crd_conv_out_plane(&conv) * conv.out_channels * conv.n_terms;
+}
+
+static int64_t scratch_floats(const crd_graph_op *op, int64_t n_images, crd_precision precision)
+{
+    crd_conv conv = crd_conv2d_geometry(op, n_images, precision);
+    return crd_conv_scratch_floats(&conv);
+}
+
+static int64_t backward_scratch_floats(const crd_graph_op *op, int64_t n_images)
+{
+    crd_conv conv = crd_conv2d_geometry(op, n_images, CRD_FP32);
+    return crd_conv_backward_scratch_floats(&conv);
+}
+
+static const char *method(const crd_graph_op *op, int64_t n_images, crd_precision precision)
+{
+    crd_conv conv = crd_conv2d_geometry(op, n_images, precision);
+    return crd_conv_choose(&conv)->name;
+}
+
+crd_conv_args crd_conv2d_args(const crd_op_args *args)
+{
+    crd_conv_args pass = {.out = args->out,
+                          .in = args->in[0],
+                          .weight = args->params[CRD_SLOT_WEIGHT],
+                          .epilogue = args->epilogue,
+                          .scratch = args->scratch};
+    pass.epilogue.bias = args->params[CRD_SLOT_BIAS].values;
+    return pass;
+}
+
+static void forward(const crd_graph_op *op, const crd_op_args *args)
+{
+    crd_conv conv = crd_conv2d_geometry(op, args->n_images, args->precision);
+    crd_conv_args pass = crd_conv2d_args(args);
+    crd_conv_forward(&conv, &pass);
+}
+
+static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_op_grads *grads)
+{
+    crd_conv conv = crd_conv2d_geometry(op, args->n_images, CRD_FP32);
+    crd_conv_args pass = crd_conv2d_args(args);
+    const crd_conv_grads wanted = {.dout = grads->dout,
+                                   .din = grads->din[0],
+                                   .adds = grads->adds[0],
+                                   .dweight = grads->dparams[CRD_SLOT_WEIGHT],
+                                   .dbias = grads->dparams[CRD_SLOT_BIAS]};
+    crd_conv_backward(&conv, &pass, &wanted);
+}
+
+const crd_op crd_op_conv2d = {.name = "Conv2d",
+                              .attrs = attrs,
+                              .attrs_size = sizeof(attributes),
+                              .min_inputs = 1,
+                              .max_inputs = 1,
+                              .params = params,
+                              .n_params = sizeof params / sizeof *params,
+                              .is_affine = true,
+                              .has_epilogue = true,
+                              .keeps_in = true,
+                              .infer = infer,
+                              .work = work,
+                              .scratch_floats = scratch_floats,
+                              .backward_scratch_floats = backward_scratch_floats,
+                              .method = method,
+                              .forward = forward,
+                              .backward = backward};

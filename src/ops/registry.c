@@ -1,0 +1,47 @@
+/* All operators. A new one is one line of the list, which declares it and puts it into the
+ * table. */
+#include <string.h>
+
+#include "ops/op.h"
+
+/* clang-format off */
+#define OPERATORS(X) \
+    X(conv2d) \
+    X(linear) \
+    X(batch_norm2d) \
+    X(layer_norm) \
+    X(max_pool2d) \
+    X(avg_pool2d) \
+    X(adaptive_avg_pool2d) \
+    X(relu) \
+    X(relu6) \
+    X(leaky_relu) \
+    X(elu) \
+    X(sigmoid) \
+    X(tanh) \
+    X(silu) \
+    X(gelu) \
+    X(hardsigmoid) \
+    X(hardswish) \
+    X(add) \
+    X(concat) \
+    X(mul) \
+    X(flatten) \
+    X(dropout) \
+    X(pad_shortcut)
+/* clang-format on */
+
+#define DECLARE(op) extern const crd_op crd_op_##op;
+OPERATORS(DECLARE)
+
+#define ENTER(op) &crd_op_##op,
+static const crd_op *const operators[] = {OPERATORS(ENTER)};
+enum { N_OPERATORS = sizeof operators / sizeof *operators };
+
+const crd_op *crd_op_find(const char *name)
+{
+    for (int i = 0; i < N_OPERATORS; i++)
+        if (strcmp(operators[i]->name, name) == 0)
+            return operators[i];
+    return NULL;
+}
