@@ -72,7 +72,9 @@ static void print_row(const crd_epoch *e, int is_best)
     printf("  %6lld  %s", (long long)e->epoch, loss_text(loss, e));
     if (!isnan(e->accuracy))
         printf(", accuracy %.2f %%", 100 * e->accuracy);
-    printf("; lr %.3g, %.1f s", e->lr, e->seconds);
+    printf("; lr %.3g", e->lr);
+    if (!isnan(e->seconds))
+        printf(", %.1f s", e->seconds);
     if (!isnan(crd_epoch_score(e)))
         printf("; validation: %s%s", validation_text(figures, e->validation),
                is_best ? "; the best" : "");

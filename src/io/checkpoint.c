@@ -141,11 +141,11 @@ crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
     CRD_TRY(crd_posterior_part_create(writer.h5, state->posterior));
     CRD_TRY(create_optimizer(writer.h5, state));
     CRD_TRY(create_progress(writer.h5, state, fingerprint));
-    CRD_TRY(crd_history_create(&writer, state->history, state->epoch));
+    CRD_TRY(crd_history_create(&writer, state->history, state->epoch, true));
     CRD_TRY(crd_writer_end_metadata(&writer));
     CRD_TRY(crd_posterior_part_write(writer.h5, state->posterior));
     CRD_TRY(visit_moments(state, writer.h5, write_moments));
-    CRD_TRY(crd_history_write(&writer, state->history, state->epoch));
+    CRD_TRY(crd_history_write(&writer, state->history, state->epoch, true));
     CRD_TRY(crd_generations_publish(&writer));
 cleanup:
     crd_writer_abandon(&writer);

@@ -1,6 +1,9 @@
+/* The history of a training run, a column for each member of crd_epoch. Times are in checkpoints only: a
+ * posterior is a function of data, options and seed, and they are not. */
 #include "io/history.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -47,6 +50,12 @@ static const struct member {
 enum { N_MEMBERS = sizeof members / sizeof members[0] };
 _Static_assert(sizeof(crd_epoch) == N_MEMBERS * MEMBER_SIZE, "a member has no place in the file");
 
+/* What a clock says. */
+static bool is_time(const struct member *member)
+{
+    return member->units != NULL && strcmp(member->units, "s") == 0;
+}
+
 int64_t crd_history_bytes(int64_t n)
 {
     return n * N_MEMBERS * MEMBER_SIZE;
@@ -80,7 +89,8 @@ static void scatter(crd_epoch *epochs, int64_t n, const struct member *member, c
         memcpy((char *)&epochs[i] + member->offset, column + i * MEMBER_SIZE, MEMBER_SIZE);
 }
 
-crd_status crd_history_create(crd_writer *writer, const crd_epoch *epochs, int64_t n)
+crd_status crd_history_create(crd_writer *writer, const crd_epoch *epochs, int64_t n,
+                              bool with_times)
 {
     crd_status status = CRD_OK;
     const crd_axis epoch = {.name = members[0].name, .extent = n};
@@ -89,14 +99,16 @@ crd_status crd_history_create(crd_writer *writer, const crd_epoch *epochs, int64
         return CRD_OK;
     CRD_TRY(crd_labelled_group(writer, group, axes, 1));
     for (int i = 1; i < N_MEMBERS; i++)
-        CRD_TRY(crd_labelled_array(writer, group, members[i].name, members[i].type, axes, 1,
-                                   members[i].units, members[i].long_name));
+        if (with_times || !is_time(&members[i]))
+            CRD_TRY(crd_labelled_array(writer, group, members[i].name, members[i].type, axes, 1,
+                                       members[i].units, members[i].long_name));
     CRD_TRY(put_best(writer, epochs, n));
 cleanup:
     return status;
 }
 
-crd_status crd_history_write(crd_writer *writer, const crd_epoch *epochs, int64_t n)
+crd_status crd_history_write(crd_writer *writer, const crd_epoch *epochs, int64_t n,
+                             bool with_times)
 {
     crd_status status = CRD_OK;
     char *column = NULL;
@@ -104,6 +116,8 @@ crd_status crd_history_write(crd_writer *writer, const crd_epoch *epochs, int64_
         return CRD_OK;
     CRD_ALLOC(&column, n * MEMBER_SIZE, "history");
     for (int i = 0; i < N_MEMBERS; i++) {
+        if (is_time(&members[i]) && !with_times)
+            continue;
         gather(column, epochs, n, &members[i]);
         CRD_TRY(crd_labelled_write(writer, group, members[i].name, members[i].type, column, NULL,
                                    NULL));
@@ -151,8 +165,8 @@ crd_status crd_history_read(crd_epoch *epochs, int64_t n, crd_h5 *h5)
         int there;
         CRD_TRY(crd_h5_join(path, group, members[i].name));
         CRD_TRY(crd_h5_exists(&there, h5, path));
-        if (!there && members[i].offset == offsetof(crd_epoch, validation_seconds))
-            fill_nan(column, n); /* files of version 1 did not always have it */
+        if (!there && is_time(&members[i]))
+            fill_nan(column, n); /* a posterior, or a checkpoint from before it was counted */
         else
             CRD_TRY(crd_reader_numbers(column, h5, path, members[i].type, &shape));
         scatter(epochs, n, &members[i], column);

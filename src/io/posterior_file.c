@@ -210,10 +210,10 @@ static crd_status write_file(const char *path, const crd_posterior *posterior,
     bytes += crd_history_bytes(n_epochs);
     CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_POSTERIOR, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
-    CRD_TRY(crd_history_create(&writer, epochs, n_epochs));
+    CRD_TRY(crd_history_create(&writer, epochs, n_epochs, false));
     CRD_TRY(crd_writer_end_metadata(&writer));
     CRD_TRY(crd_posterior_part_write(writer.h5, posterior));
-    CRD_TRY(crd_history_write(&writer, epochs, n_epochs));
+    CRD_TRY(crd_history_write(&writer, epochs, n_epochs, false));
     CRD_TRY(crd_writer_publish(&writer));
 cleanup:
     crd_writer_abandon(&writer);

@@ -138,7 +138,7 @@ class Checkpoint(program.Case):
         shutil.copy(IMAGES / "00_t-shirt_top.jpg", images)
         self.assertEqual(run(*command, folder=self.work).codes, [0])
         digests, expected = self.succeed("inspect", "p.h5", "--datasets").splitlines(), self.expected[()].splitlines()
-        self.assertEqual([new.split()[-1] for new, old in zip(digests, expected) if new != old], ["/predictions_constant_data/image", "/predictive/image"])
+        self.assertEqual([new.split()[-1] for new, old in zip(digests, expected) if new != old], ["/predictions_constant_data/image_path"])
 
     def damage(self, name):
         content = bytearray((self.work / name).read_bytes())
@@ -185,7 +185,7 @@ class Checkpoint(program.Case):
     def begins_anew(self, reason):
         """What was lost is done again: a job that always resumes is not stuck."""
         result = self.stop("--save-draws", code=0)
-        self.assertEqual(result.err, f"credence: warning: {reason}; the run begins anew\n")
+        self.assertEqual(result.err, f"credence: warning: {reason}; the run begins anew\ncredence: written to p.h5\n")
         self.assertEqual(self.succeed("inspect", "p.h5", "--datasets"), self.expected[("--save-draws",)])
         self.assertEqual(result.out.splitlines()[:-1], self.rows)
         self.clear("p.h5")

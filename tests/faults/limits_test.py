@@ -16,10 +16,10 @@ GROUP = pathlib.Path("/sys/fs/cgroup/memory" if pathlib.Path("/sys/fs/cgroup/mem
     f"credence-{os.getpid()}"
 LIMIT = GROUP / ("memory.limit_in_bytes" if "memory" in GROUP.parts else "memory.max")
 
-# Commands. LARGE is a posterior of some 90 MiB; its photograph is any JPEG.
-predict = ["predict", "large.h5", SHIRT, "--mean", "-o", "p.h5"]
+# Commands. large.h5 is a posterior of some 90 MiB for grey images.
+predict = ["predict", "large.h5", SHIRT, "--deterministic", "-o", "p.h5"]
 small = ["predict", program.DATA / "quickstart.h5", IMAGES, "--draws", "4", "-o", "p.h5"]
-convert = ["convert", "--arch", "resnet18", "-o", "p.h5"]
+convert = ["convert", "--arch", "resnet18", "--channels", "1", "-o", "p.h5"]
 selftest = ["selftest"]
 
 # What is done before the program starts, in a shell; the command; exit code; what the one line says (code 0: nothing).

@@ -67,6 +67,7 @@ class Training(Study):
     def command(self, *words):
         labelled = self.folder / "labelled"
         for jpeg in self.images.glob("*.jpg"):
-            (labelled / jpeg.stem.split("_", 1)[1]).mkdir(parents=True, exist_ok=True)
-            shutil.copy(jpeg, labelled / jpeg.stem.split("_", 1)[1])
+            folder = labelled / jpeg.stem.split("_", 1)[1].capitalize()
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(jpeg, folder)
         return ["train", POSTERIOR, labelled, "--batch-size", 5, "--micro-batch", 2, "--lr", "1e-3", *words]
