@@ -91,15 +91,16 @@ class Install(unittest.TestCase):
             for name in ("credence", "predict.h", "version.h", "credence.pc", "credenceConfig.cmake", "LICENSE", "README.md",
                          "FORMATS.md", "imagenet_classes.txt", "slurm.sh", "predict.sbatch", "train.sbatch", "study-array.sbatch", "credence.1", "credence-predict.1", "_credence"):
                 self.assertIn(name, names)
+            self.assertTrue((prefix / "include" / "credence" / "README.md").is_file())
             for name in ("man/man1/credence.1", "bash-completion/completions/credence", "zsh/site-functions/_credence"):
                 self.assertTrue((prefix / "share" / name).is_file(), name)
 
     def test_what_the_readme_names_is_installed(self):
-        """Below share/credence, or it is of the source tree, which README.md says."""
+        """Below share/credence, or it is of the source tree, which README.md says. So for the README.md of data/ and jobs/."""
         of_sources = {"jobs/quickstart.sh", "jobs/check.sh", "data/make_quickstart.py"}
         for _, prefix in self.prefixes.items():
             share = prefix / "share" / "credence"
-            for text in (next(prefix.rglob("doc/**/README.md")), share / "data" / "README.md"):
+            for text in (next(prefix.rglob("doc/**/README.md")), share / "data" / "README.md", share / "jobs" / "README.md"):
                 named = set(re.findall(r"(?<![\w/])(?:jobs|data)/[\w./-]*\w", text.read_text(encoding="utf-8")))
                 self.assertGreater(len(named), 3)
                 self.assertEqual([name for name in sorted(named - of_sources) if not (share / name).exists()], [])
