@@ -1,3 +1,6 @@
+/* Memory that is counted: how much is in use, and the peak. Large blocks are aligned, moved apart
+ * by cache lines, and put into huge pages. A control group's limit is seen before a block is asked
+ * for. It is no pool: every block comes from the system and goes back to it. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "base/alloc.h"
 

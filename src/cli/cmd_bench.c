@@ -1,3 +1,5 @@
+/* `credence bench`: makes or reads a posterior, has it measured (benchmark.c), and prints draws
+ * per second, the share of the cores' peak, and with -v a line for every op. */
 #include <stdio.h>
 
 #include "base/alloc.h"

@@ -1,3 +1,6 @@
+/* `credence convert`: a posterior from weights (convert_source.c), with the preprocessing, classes
+ * and priors that the options or the architecture give. The conversion itself is bayesian-torch's
+ * dnn_to_bnn, in bayes/convert.c. */
 #include <stdio.h>
 #include <string.h>
 

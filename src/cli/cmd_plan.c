@@ -1,3 +1,5 @@
+/* `credence plan`: predicts a sample of the images, takes the time, and forecasts by the model of
+ * credence/forecast.h what a run will cost on how many ranks. It writes no file. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

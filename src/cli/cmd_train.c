@@ -1,3 +1,5 @@
+/* `credence train`: opens posterior, data and checkpoint on rank 0, and hands them to crd_train as
+ * hooks. What it prints is in train_report.c, validation in train_validate.c. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,3 +1,5 @@
+/* Checkpoints of `predict` on rank 0: takes one up, writes one when asked, removes them at the
+ * end. Saved draws lie in a file of their own, which is replayed into the output. */
 #include "cli/keeper.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Whether an output would overwrite an input of the same command, by device and inode, and by name
+ * where a folder is read. */
 #include "cli/output_check.h"
 
 #include <limits.h>

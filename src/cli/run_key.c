@@ -1,3 +1,6 @@
+/* The run key: lines KEY=VALUE of everything that changes the result, options by the table and
+ * with exact values. Two runs with the same key may continue each other's checkpoint
+ * (io/fingerprint.c compares). */
 #include "cli/run_key.h"
 
 #include <inttypes.h>

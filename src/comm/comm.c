@@ -1,3 +1,6 @@
+/* The communicator's common half: checks, agreement, counted and watched waiting, and collective
+ * functions that cut their data into blocks. What moves the bytes is a body: comm_mpi.c, or
+ * comm_self.c for one process. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,6 @@
+/* The cost model of a prediction: units that a sample's errors ask for, and seconds on R ranks.
+ * Pure arithmetic; the terms are in jobs/README.md, "How it scales". Latency and bandwidth are not
+ * in it. */
 #include "credence/forecast.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Ranks compare a digest (FNV-1a) of the same computation. Those that differ from the most
+ * frequent one are named; on a tie rank 0 is right. */
 #include "engine/health.h"
 
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+/* The opcodes of a restricted unpickler, a row each. They drive the stack machine of
+ * pickle_machine.c; nothing is ever imported or called, and an opcode that is not in the table
+ * ends the reading. */
 #include "import/pickle.h"
 
 #include <string.h>

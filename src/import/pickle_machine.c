@@ -1,3 +1,5 @@
+/* Stack, marks, memo and values of the unpickler, in arrays of fixed size. It bounds what a file
+ * can make it do: every push, pop and length is checked. */
 #include "import/pickle_machine.h"
 
 #include "base/alloc.h"

@@ -1,3 +1,5 @@
+/* Digests of what is handed to HDF5, per dataset, as sums over records that may come in any order.
+ * Read back before the file gets its name, they show what the disk did not keep. */
 #include "io/h5_handed.h"
 
 #include <stdio.h>

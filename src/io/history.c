@@ -1,3 +1,5 @@
+/* The group /history of a posterior or a checkpoint: an array for each figure of an epoch, by one
+ * table for writing and reading. */
 #include "io/history.h"
 
 #include <math.h>

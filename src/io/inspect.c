@@ -1,3 +1,5 @@
+/* What kind of file a path is, and all its datasets and attributes, for `inspect`. It interprets
+ * nothing. */
 #include <string.h>
 #include <unistd.h>
 

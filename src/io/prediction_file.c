@@ -1,3 +1,5 @@
+/* A prediction in HDF5. Its datasets follow from the reducer's table of fields; none is named here
+ * but coordinates and what is known of the images. Layout: data/FORMATS.md. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,3 +1,5 @@
+/* Matrix products by OpenBLAS, with one thread: the only file that includes cblas.h. Sizes beyond
+ * the BLAS's int are cut. */
 #include <cblas.h>
 #include <limits.h>
 

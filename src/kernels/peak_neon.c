@@ -1,3 +1,4 @@
+/* The loop of peak.c for NEON: independent chains of fused multiply-adds in registers. */
 #include <arm_neon.h>
 
 #include "kernels/variants.h"
