@@ -231,7 +231,8 @@ cleanup:
     return status;
 }
 
-/** In pairs, whose noise is opposite: four such draws are nearer to many than eight others. An odd number makes no pairs. */
+/** In pairs, whose noise is opposite: four such draws are nearer to many than eight others. An
+ * odd number makes no pairs. */
 static crd_predict_options validation_options(const training *t, const char *estimator,
                                               int64_t n_images)
 {

@@ -217,7 +217,8 @@ void crd_shared_gather(crd_shared *shared, const int64_t *begin)
     end_waiting(shared->comm);
 }
 
-/* A lock-free int64 is address-free: processes that map the same memory may share it (C11 7.17.5). */
+/* A lock-free int64 is address-free: processes that map the same memory may share it (C11
+ * 7.17.5). */
 struct crd_counter {
     crd_shared *shared;
     _Atomic int64_t *value;
