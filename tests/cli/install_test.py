@@ -14,24 +14,8 @@ BUILD = pathlib.Path(os.environ["CREDENCE_BUILD"])
 CC = os.environ["CREDENCE_CC"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-PROGRAM = """\
-#include <stdio.h>
-#include <credence/comm.h>
-#include <credence/version.h>
-#include <credence/zoo.h>
-
-int main(void)
-{
-    crd_comm *comm;
-    crd_network *network;
-    if (crd_comm_create_world(&comm) != CRD_OK || crd_zoo_build(&network, "resnet18", 0, 0, 0) != CRD_OK)
-        return 1;
-    printf("%s %d %lld\\n", CREDENCE_VERSION, crd_comm_size(comm), (long long)crd_network_n_outputs(network));
-    crd_network_destroy(network);
-    crd_comm_destroy(comm);
-    return 0;
-}
-"""
+# The whole program in the documentation of the library.
+PROGRAM = re.search(r"```c\n(.*?)```", (ROOT / "include" / "credence" / "README.md").read_text(encoding="utf-8"), re.S).group(1)
 PROJECT = """\
 cmake_minimum_required(VERSION 3.18)
 project(outside LANGUAGES C)

@@ -213,6 +213,15 @@ def check_readme():
             fault(readme, f"{command} -h does not show its usage")
 
 
+def check_drawing():
+    """src/README.md draws every room that there is."""
+    path = ROOT / "src" / "README.md"
+    drawing = path.read_text(encoding="utf-8").partition("```")[2].partition("```")[0]
+    for room in MAY_USE:
+        if not re.search(rf"\b{room}\b", drawing):
+            fault(path, f"does not draw room {room}")
+
+
 FRONT_PAGE_LINES, FRONT_PAGE_COLUMNS = 150, 120
 
 
@@ -283,7 +292,7 @@ def check_limits():
 
 for check in (check_includes, check_calls, check_operators, check_private_headers, check_names, check_documented,
               check_headers_alone, check_text, check_comments, check_limits, check_option_types, check_readme,
-              check_front_page):
+              check_front_page, check_drawing):
     check()
 print("\n".join(faults) if faults else "no fault found")
 sys.exit(1 if faults else 0)

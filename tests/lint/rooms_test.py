@@ -32,6 +32,7 @@ PLANTED = {
     "src/stats/says_nothing.c": [("int k;", "does not open with a comment")],
     "src/stats/wide.c": [("/* Wide.\n * " + "wide " * 20 + "*/", "a comment beyond column")],
     "jobs/README.md": [("nothing", "its tables differ")],
+    "src/README.md": [("```\nbase tensor\n```", "does not draw room kernels")],
     "README.md": [("wide " * 25 + "\n" * 150, "longer than 150 lines"), ("wide " * 24 + "wide", "wider than 120 columns")],
 }
 
@@ -50,6 +51,7 @@ class Rooms(unittest.TestCase):
                               check=True).stdout
         self.put("jobs/README.md", made)
         self.put("README.md", "# Credence\n")
+        self.put("src/README.md", (LINT.parents[2] / "src" / "README.md").read_text(encoding="utf-8"))
         self.put("src/ops/registry.c", "/* All operators. */\n#define OPERATORS(X) X(conv2d)\nint a = op->kind == &crd_op_conv2d;\n")
         self.put("src/ops/registry.h", "/** Shared. Private to this room. */\n")
         self.put("src/graph/json.c", "/* JSON. */\nconst void *spec = op->kind->attrs, *fold = &crd_op_input;\n")
