@@ -1,11 +1,11 @@
-/** Credence's files (HDF5): posterior, prediction, tensors, checkpoint. data/FORMATS.md describes every
- * dataset.
+/** Credence's files (HDF5): posterior, prediction, tensors, checkpoint. data/FORMATS.md describes
+ * every dataset.
  *
  * A file is written under a temporary name beside its place, sealed, synced and renamed: it is
  * there whole or not at all. The seal is a digest of all bytes (XXH3-128), appended behind the end
- * of the HDF5 data where HDF5 readers do not look; Credence checks it first. A seal is no signature, and HDF5 may crash on
- * a file or believe it: so each file that is read is parsed in a process of its own (crd_files_start). All functions:
- * Collective: no. Room: io.
+ * of the HDF5 data where HDF5 readers do not look; Credence checks it first. A seal is no
+ * signature, and HDF5 may crash on a file or believe it: so each file that is read is parsed in a
+ * process of its own (crd_files_start). All functions: Collective: no. Room: io.
  */
 #ifndef CREDENCE_FILES_H
 #define CREDENCE_FILES_H
@@ -18,10 +18,11 @@
 extern "C" {
 #endif
 
-/** Starts the process that starts the processes that parse files: HDF5 may crash, hang or flood the memory over a file that
- * is not what it says, and so it reads each one in a small process of its own. Call it before MPI_Init and
- * before threads, where this process is small; else it happens with the first file that is read. A failure
- * shows with that file. Those processes end with this one. Collective: no, on any rank. */
+/** Starts the process that starts the processes that parse files: HDF5 may crash, hang or flood
+ * the memory over a file that is not what it says, and so it reads each one in a small process
+ * of its own. Call it before MPI_Init and before threads, where this process is small; else it
+ * happens with the first file that is read. A failure shows with that file. Those processes end
+ * with this one. Collective: no, on any rank. */
 void crd_files_start(void);
 /** Ends it and all of them, which is what the end of this process does too. */
 void crd_files_stop(void);
@@ -35,23 +36,24 @@ typedef struct crd_provenance {
     int n_pairs;
 } crd_provenance;
 
-/** Writes a posterior. Errors: CRD_ERR_IO: cannot be written; CRD_ERR_INPUT: holds values that could
- * not be read again (crd_posterior_check). Nothing is left behind. */
+/** Writes a posterior. Errors: CRD_ERR_IO: cannot be written; CRD_ERR_INPUT: holds values that
+ * could not be read again (crd_posterior_check). Nothing is left behind. */
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance);
 /** The same of a posterior in training, with the history of its epochs. */
 crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
                                        const crd_provenance *provenance);
-/** The history that a posterior or checkpoint holds: *out[*n], to be freed with crd_history_free; *n is 0 where there is none. Errors: as
- * crd_posterior_read. */
+/** The history that a posterior or checkpoint holds: *out[*n], to be freed with
+ * crd_history_free; *n is 0 where there is none. Errors: as crd_posterior_read. */
 crd_status crd_posterior_read_history(crd_epoch **out, int64_t *n, const char *path);
 void crd_history_free(crd_epoch *epochs);
-/** Reads and checks one (crd_posterior_check included), also out of a checkpoint. Errors: CRD_ERR_INPUT: missing, no HDF5
- * file, no file of ours, damaged, of a newer format, shapes that do not fit the graph, values that
- * cannot be used: file and dataset are named. */
+/** Reads and checks one (crd_posterior_check included), also out of a checkpoint. Errors:
+ * CRD_ERR_INPUT: missing, no HDF5 file, no file of ours, damaged, of a newer format, shapes
+ * that do not fit the graph, values that cannot be used: file and dataset are named. */
 crd_status crd_posterior_read(crd_posterior **out, const char *path);
 
-/** What a prediction file of a part of the draws says of the whole, besides the accumulators in its rows. */
+/** What a prediction file of a part of the draws says of the whole, besides the accumulators in
+ * its rows. */
 typedef struct crd_part_facts {
     int64_t first_draw, end_draw, all_draws; /**< draws first_draw .. end_draw - 1 of all_draws */
     int64_t is_paired;                       /**< crd_reduction.is_paired */
@@ -89,30 +91,34 @@ crd_status crd_prediction_finish(crd_prediction_file *file);
 /** Gives up: removes the temporary file, frees. NULL is allowed. */
 void crd_prediction_abandon(crd_prediction_file *file);
 
-/** A prediction file of a part of the draws, opened to be joined with others. Borrowed from it: its meta (with facts) and
- * provenance. */
+/** A prediction file of a part of the draws, opened to be joined with others. Borrowed from it:
+ * its meta (with facts) and provenance. */
 typedef struct crd_part crd_part;
 
-/** Errors: CRD_ERR_INPUT: as crd_posterior_read, or no part of a prediction, or one not complete. Close it. */
+/** Errors: CRD_ERR_INPUT: as crd_posterior_read, or no part of a prediction, or one not
+ * complete. Close it. */
 crd_status crd_part_open(crd_part **out, const char *path);
 const crd_prediction_meta *crd_part_meta(const crd_part *part);
 const crd_provenance *crd_part_provenance(const crd_part *part);
-/** Checks that `part` is of the run that `first` is of: the same images and fingerprint. Errors: CRD_ERR_INPUT naming what differs. */
+/** Checks that `part` is of the run that `first` is of: the same images and fingerprint. Errors:
+ * CRD_ERR_INPUT naming what differs. */
 crd_status crd_part_match(const crd_part *part, const crd_part *first);
 /** Rows [first, first + rows->n_images); `rows` keeps sums. */
 crd_status crd_part_read(crd_summary *rows, const crd_part *part, int64_t first);
 /** NULL is allowed. */
 void crd_part_close(crd_part *part);
 
-/** Keeps the state of a run whose rows go to `file`: PATH is a prediction file itself, with the rows of the draws done so
- * far (n_draws of each image; root attribute complete = 0), and a group `checkpoint`. Generations, `fingerprint` and errors as
- * crd_checkpoint_write. Draws are not in it: crd_draws_file. Cost: as much to write as the whole file without draws. */
+/** Keeps the state of a run whose rows go to `file`: PATH is a prediction file itself, with the
+ * rows of the draws done so far (n_draws of each image; root attribute complete = 0), and a
+ * group `checkpoint`. Generations, `fingerprint` and errors as crd_checkpoint_write. Draws are
+ * not in it: crd_draws_file. Cost: as much to write as the whole file without draws. */
 crd_status crd_prediction_keep(crd_prediction_file *file, const char *path,
                                const crd_predict_state *state, const char *fingerprint,
                                const crd_provenance *provenance);
-/** Reads such a state back; rows of finished images go to `rows`, in order, unless it is NULL. *state is empty (n_images 0) if there is no
- * checkpoint. `meta` is this run's: reduction and n_images count. Generations, `fingerprint` and errors as
- * crd_checkpoint_read, and those of `rows`. Clear the state. */
+/** Reads such a state back; rows of finished images go to `rows`, in order, unless it is NULL.
+ * *state is empty (n_images 0) if there is no checkpoint. `meta` is this run's: reduction and
+ * n_images count. Generations, `fingerprint` and errors as crd_checkpoint_read, and those of
+ * `rows`. Clear the state. */
 typedef crd_status crd_prediction_rows(const crd_summary *summary, int64_t first_image,
                                        void *payload);
 crd_status crd_prediction_resume(crd_predict_state *state, const char *path,
@@ -124,9 +130,11 @@ crd_status crd_prediction_forget(const char *path);
 /** The draws of a run that is not over yet: one record a unit, each with its own checksum. */
 typedef struct crd_draws_file crd_draws_file;
 
-/** Opens PATH for n_records records of up to n_floats numbers. is_new: a new file takes the place of what is there, without touching what a link there
- * leads to; else what is there is kept, which must be a plain file of one name. `key` says which run they belong to: records of
- * another one do not count. Disk space is taken for all of them. Errors: CRD_ERR_IO; CRD_ERR_INPUT: there is no such file. Close it. */
+/** Opens PATH for n_records records of up to n_floats numbers. is_new: a new file takes the
+ * place of what is there, without touching what a link there leads to; else what is there is
+ * kept, which must be a plain file of one name. `key` says which run they belong to: records of
+ * another one do not count. Disk space is taken for all of them. Errors: CRD_ERR_IO;
+ * CRD_ERR_INPUT: there is no such file. Close it. */
 crd_status crd_draws_open(crd_draws_file **out, const char *path, int64_t n_records,
                           int64_t n_floats, const char *key, int is_new);
 /** Writes record i, with n <= n_floats numbers. Errors: CRD_ERR_IO. */
@@ -143,27 +151,28 @@ crd_status crd_tensors_write(const char *path, const float *images, int64_t n_im
                              int64_t channels, int64_t height, int64_t width,
                              const char *const *image_names, const crd_provenance *provenance);
 
-/** Writes a checkpoint of a training run: its posterior and all else that the state holds. An intact
- * checkpoint that was there stays as "PATH.prev": whatever happens at whatever moment, one of the two
- * is whole from the first success on. `fingerprint` says which run it is of: lines KEY=VALUE of all
- * that must be equal to go on. Errors: CRD_ERR_IO: cannot be written, and the old one stays in its
- * place; CRD_ERR_INPUT: crd_posterior_check. */
+/** Writes a checkpoint of a training run: its posterior and all else that the state holds. An
+ * intact checkpoint that was there stays as "PATH.prev": whatever happens at whatever moment,
+ * one of the two is whole from the first success on. `fingerprint` says which run it is of:
+ * lines KEY=VALUE of all that must be equal to go on. Errors: CRD_ERR_IO: cannot be written,
+ * and the old one stays in its place; CRD_ERR_INPUT: crd_posterior_check. */
 crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
                                 const char *fingerprint, const crd_provenance *provenance);
 /** Bytes of the numbers that it writes. Errors: as crd_posterior_write. */
 crd_status crd_checkpoint_measure(int64_t *bytes, const crd_train_state *state);
 /** Removes "PATH.prev", if it is there. Errors: CRD_ERR_IO. */
 crd_status crd_checkpoint_remove_old(const char *path);
-/** Reads one to the bit: the state as after crd_train_state_init, with as much room for the history
- * as it had. Where PATH is missing or unusable PATH.prev is read instead, with a warning in the log.
- * Neither is there: CRD_OK and *posterior NULL: there is no checkpoint. Errors: CRD_ERR_RESUME: of
- * another run: names the first key that differs and both values (fingerprint NULL: not checked);
- * CRD_ERR_INPUT: neither can be used: names both. Destroy the posterior, clear the state. */
+/** Reads one to the bit: the state as after crd_train_state_init, with as much room for the
+ * history as it had. Where PATH is missing or unusable PATH.prev is read instead, with a
+ * warning in the log. Neither is there: CRD_OK and *posterior NULL: there is no checkpoint.
+ * Errors: CRD_ERR_RESUME: of another run: names the first key that differs and both values
+ * (fingerprint NULL: not checked); CRD_ERR_INPUT: neither can be used: names both. Destroy the
+ * posterior, clear the state. */
 crd_status crd_checkpoint_read(crd_posterior **posterior, crd_train_state *state, const char *path,
                                const char *fingerprint);
 
-/** Can a file be written at `path`? For runs that write it at their end. Errors: CRD_ERR_IO as of writing it, but for the
- * room on the disk. Nothing is left behind. */
+/** Can a file be written at `path`? For runs that write it at their end. Errors: CRD_ERR_IO as
+ * of writing it, but for the room on the disk. Nothing is left behind. */
 crd_status crd_file_check_place(const char *path);
 
 /** 1 if a file that can be read begins as HDF5 files do, ours or not; else 0. */
@@ -182,9 +191,10 @@ typedef enum crd_file_kind {
 /** Checks the seal and says what a file is. Errors as crd_posterior_read. */
 crd_status crd_file_identify(crd_file_kind *out, const char *path);
 
-/** Makes a sealed copy of a file of ours that another program has changed (FORMATS.md: a changed file has no seal): with the
- * checksums of what it now holds, and a root attribute resealed_at. `path` may be `new_path`. Errors: CRD_ERR_INPUT: not of
- * ours, or no command could read it (all of it is read); CRD_ERR_IO: cannot be written. Nothing is left behind. */
+/** Makes a sealed copy of a file of ours that another program has changed (FORMATS.md: a changed
+ * file has no seal): with the checksums of what it now holds, and a root attribute resealed_at.
+ * `path` may be `new_path`. Errors: CRD_ERR_INPUT: not of ours, or no command could read it
+ * (all of it is read); CRD_ERR_IO: cannot be written. Nothing is left behind. */
 crd_status crd_file_reseal(const char *new_path, const char *path);
 
 /** Bytes of a file's digest as text: 32 hexadecimal digits and a zero. */

@@ -1,4 +1,5 @@
-/** What a prediction will cost, from a short run of a sample of its images. Pure arithmetic. Room: engine. */
+/** What a prediction will cost, from a short run of a sample of its images. Pure arithmetic.
+ * Room: engine. */
 #ifndef CREDENCE_FORECAST_H
 #define CREDENCE_FORECAST_H
 
@@ -18,16 +19,18 @@ typedef struct crd_forecast {
     int64_t node_ranks;      /**< ranks of a node: those of rank 0's read the images */
 } crd_forecast;
 
-/** The look at which an image's standard error falls below `target`, if it was `mcse` after n_draws draws: it falls with the root
- * of their number. */
+/** The look at which an image's standard error falls below `target`, if it was `mcse` after
+ * n_draws draws: it falls with the root of their number. */
 int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, double target);
 
-/** Expected units of work. A batch is computed until its last image stops, and batches are taken for random draws from the sample. */
+/** Expected units of work. A batch is computed until its last image stops, and batches are taken
+ * for random draws from the sample. */
 double crd_forecast_units(const crd_forecast *forecast);
 
-/** Expected seconds on n_ranks ranks that meet after every window_images images (crd_predict_window_images) and at every look:
- * in between the units are shared out, and the ranks wait for the last one. Rank 0's node reads the images: those of the first
- * window before all else, those of the next one before its share of this one. Communication is not counted. */
+/** Expected seconds on n_ranks ranks that meet after every window_images images
+ * (crd_predict_window_images) and at every look: in between the units are shared out, and the
+ * ranks wait for the last one. Rank 0's node reads the images: those of the first window before
+ * all else, those of the next one before its share of this one. Communication is not counted. */
 double crd_forecast_seconds(const crd_forecast *forecast, int64_t n_ranks, int64_t window_images);
 
 #ifdef __cplusplus

@@ -52,8 +52,8 @@ crd_status crd_image_read(crd_image *out, const char *path, int64_t channels);
 crd_status crd_image_decode(crd_image *out, const uint8_t *bytes, size_t n_bytes, int64_t channels,
                             const char *name);
 
-/** Size of a JPEG file from its header, without pixels; channels 1 or 3. Errors: CRD_ERR_INPUT, CRD_ERR_IO: it
- * is not found. */
+/** Size of a JPEG file from its header, without pixels; channels 1 or 3. Errors: CRD_ERR_INPUT,
+ * CRD_ERR_IO: it is not found. */
 crd_status crd_image_measure(crd_image *out, const char *path);
 
 /** Pillow's Image.resize((width, height)) with its antialiasing filter. */

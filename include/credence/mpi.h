@@ -10,8 +10,8 @@
 extern "C" {
 #endif
 
-/** A communicator of the processes of `mpi_comm`, which is duplicated; MPI stays initialised when it is destroyed.
- * Collective: on mpi_comm. */
+/** A communicator of the processes of `mpi_comm`, which is duplicated; MPI stays initialised
+ * when it is destroyed. Collective: on mpi_comm. */
 crd_status crd_comm_create_mpi(crd_comm **out, MPI_Comm mpi_comm);
 
 #ifdef __cplusplus

@@ -18,27 +18,32 @@ extern "C" {
 /** Distribution of the prior about its mean. */
 typedef enum crd_prior_kind {
     CRD_PRIOR_NORMAL, /**< N(mean, sigma^2) */
-    CRD_PRIOR_MIXTURE /**< pi N(mean, sigma^2) + (1 - pi) N(mean, sigma2^2): Blundell et al., "Weight uncertainty in neural networks", 2015 */
+    /** pi N(mean, sigma^2) + (1 - pi) N(mean, sigma2^2): Blundell et al., "Weight uncertainty in
+     * neural networks", 2015 */
+    CRD_PRIOR_MIXTURE
 } crd_prior_kind;
 
-/** What the prior's sigmas are multiplied with, layer by layer: a sum over fan_in inputs of weights of a fixed width grows
- * with fan_in; these keep it. The bias goes with its layer's weight. */
+/** What the prior's sigmas are multiplied with, layer by layer: a sum over fan_in inputs of
+ * weights of a fixed width grows with fan_in; these keep it. The bias goes with its layer's
+ * weight. */
 typedef enum crd_prior_scale {
     CRD_PRIOR_SCALE_FIXED,  /**< 1: bayesian-torch's */
     CRD_PRIOR_SCALE_FAN_IN, /**< sqrt(1 / fan_in) */
     CRD_PRIOR_SCALE_HE      /**< sqrt(2 / fan_in): He et al. 2015, for ReLU */
 } crd_prior_scale;
 
-/** Names for options and files, NULL behind the last: "normal", "mixture"; "fixed", "fan-in", "he". */
+/** Names for options and files, NULL behind the last: "normal", "mixture"; "fixed", "fan-in",
+ * "he". */
 const char *const *crd_prior_kind_names(void);
 const char *const *crd_prior_scale_names(void);
 
 /** Where the first mu and rho of a posterior come from. */
 typedef enum crd_initial_kind {
-    CRD_INITIAL_RANDOM,    /**< drawn, and no weights were given */
-    CRD_INITIAL_DISCARDED, /**< drawn, although weights were given: bayesian-torch's without MOPED */
-    CRD_INITIAL_MOPED,     /**< about the weights */
-    CRD_INITIAL_IMPORTED   /**< taken as they are from a state dict of bayesian-torch */
+    CRD_INITIAL_RANDOM, /**< drawn, and no weights were given */
+    /** drawn, although weights were given: bayesian-torch's without MOPED */
+    CRD_INITIAL_DISCARDED,
+    CRD_INITIAL_MOPED,   /**< about the weights */
+    CRD_INITIAL_IMPORTED /**< taken as they are from a state dict of bayesian-torch */
 } crd_initial_kind;
 
 /** Names for files, NULL behind the last: "random", "discarded", "moped", "imported". */
@@ -63,7 +68,8 @@ typedef struct crd_conversion {
                                  RANDOM */
 } crd_conversion;
 
-/** dnn_to_bnn's usual values: prior N(0, 1) (as a mixture: pi 0.5, sigma2 exp(-6)), mu 0, rho -3, reparameterization, no MOPED, delta 0.5.
+/** dnn_to_bnn's usual values: prior N(0, 1) (as a mixture: pi 0.5, sigma2 exp(-6)), mu 0, rho -3,
+ * reparameterization, no MOPED, delta 0.5.
  */
 crd_conversion crd_conversion_defaults(void);
 
@@ -104,19 +110,20 @@ crd_status crd_posterior_convert(crd_posterior **out, crd_network *network,
  * negative, keys of the prior in their ranges. Errors: CRD_ERR_INPUT naming tensor and element. */
 crd_status crd_posterior_check(const crd_posterior *posterior);
 
-/** KL(posterior || prior) in nats. *sum: over all weights (the ELBO's); *mean: the sum over tensors
- * of each tensor's mean (bayesian-torch's get_kl_loss). Either may be NULL. Evaluated in double.
- * Closed form for a normal prior, quadrature for a mixture (48 nodes a weight: exact to 1e-6 nats a weight for sigmas that differ by up to
- * e^8). */
+/** KL(posterior || prior) in nats. *sum: over all weights (the ELBO's); *mean: the sum over
+ * tensors of each tensor's mean (bayesian-torch's get_kl_loss). Either may be NULL. Evaluated
+ * in double. Closed form for a normal prior, quadrature for a mixture (48 nodes a weight: exact
+ * to 1e-6 nats a weight for sigmas that differ by up to e^8). */
 void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior);
 /** The same of one Bayesian parameter: the sum over its elements. */
 double crd_posterior_kl_tensor(const crd_posterior *posterior, int64_t index);
 
 typedef enum crd_kl_reduction { CRD_KL_SUM, CRD_KL_MEAN } crd_kl_reduction;
 
-/** dmu[n], drho[n] += weight * gradient of that sum or mean by the elements [first, first + n) of the flat blocks mu and rho; elements
- * without a posterior are left alone. sigma and slope: of posterior->rho, by the same offsets. Elementwise: ranges may be evaluated apart, on any rank, with the same
- * bits. Cost: 0.2 ns an element, 0.7 us for a mixture. */
+/** dmu[n], drho[n] += weight * gradient of that sum or mean by the elements [first, first + n)
+ * of the flat blocks mu and rho; elements without a posterior are left alone. sigma and slope:
+ * of posterior->rho, by the same offsets. Elementwise: ranges may be evaluated apart, on any
+ * rank, with the same bits. Cost: 0.2 ns an element, 0.7 us for a mixture. */
 void crd_posterior_kl_gradient(float *dmu, float *drho, const crd_posterior *posterior,
                                const float *sigma, const float *slope, int64_t first, int64_t n,
                                crd_kl_reduction reduction, double weight);

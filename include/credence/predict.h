@@ -1,9 +1,9 @@
 /** The prediction engine: units of (image batch, draw block) over all ranks, reduced without order.
  *
- * The result is a function of (model, images, options) bit for bit, never of the number of ranks, of nodes, or of who
- * computed what: a unit's shape comes from the options only, draws are addressed by number, sums are integers.
- * The engine opens no file and prints nothing: images come from a source, results go to a sink, both on
- * rank 0. Room: engine.
+ * The result is a function of (model, images, options) bit for bit, never of the number of ranks,
+ * of nodes, or of who computed what: a unit's shape comes from the options only, draws are
+ * addressed by number, sums are integers. The engine opens no file and prints nothing: images come
+ * from a source, results go to a sink, both on rank 0. Room: engine.
  */
 #ifndef CREDENCE_PREDICT_H
 #define CREDENCE_PREDICT_H
@@ -19,9 +19,10 @@ extern "C" {
 /** A model on all ranks, one copy of its numbers a node. */
 typedef struct crd_shared_model crd_shared_model;
 
-/** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). On other ranks `posterior` and `eps`
- * are ignored. eps: imported noise (crd_model.eps), or NULL. Collective: on comm; all ranks fail together.
- * Cost: one broadcast of 2 (3 with eps) numbers a parameter to every node. */
+/** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). On other ranks
+ * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. Collective:
+ * on comm; all ranks fail together. Cost: one broadcast of 2 (3 with eps) numbers a parameter
+ * to every node. */
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
                                    const crd_posterior *posterior, const float *eps);
 /** Collective: on its comm. */
@@ -34,9 +35,10 @@ typedef struct crd_predict_options {
     crd_output_kind outputs;     /**< the posterior's: says which reducer makes the rows */
     int64_t n_draws;             /**< 1 .. CRD_MAX_DRAWS; 1 with sampler.mean */
     int64_t first_draw;          /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
-    /** Stops images whose crd_summary_error is below this at a look; 0: every image gets n_draws. Looks:
-     * {min_draws, n_draws, sampler.draw_block}. A stopped image's row stays as it is; a batch of stopped images is
-     * not computed any more. Not with want_draws or first_draw. */
+    /** Stops images whose crd_summary_error is below this at a look; 0: every image gets
+     * n_draws. Looks: {min_draws, n_draws, sampler.draw_block}. A stopped image's row stays as
+     * it is; a batch of stopped images is not computed any more. Not with want_draws or
+     * first_draw. */
     double until_mcse;
     int64_t min_draws;
     double confidence; /**< of half-widths at all looks together, in [0, 1) */
@@ -44,12 +46,12 @@ typedef struct crd_predict_options {
     int keep_sums;     /**< 1: summaries hold their accumulators (crd_summary_keep_sums) */
     int want_draws;    /**< 1: the sink's draws() is called */
     int64_t n_images;
-    /** What the images of a window with their sums, and saved draws between two writes, may take each; 0: 64 MiB, and
-     * up to 1 GiB of a node and 64 MiB of a rank where many ranks would else wait for each other. Bounds memory, does not
-     * change results. */
+    /** What the images of a window with their sums, and saved draws between two writes, may take
+     * each; 0: 64 MiB, and up to 1 GiB of a node and 64 MiB of a rank where many ranks would
+     * else wait for each other. Bounds memory, does not change results. */
     int64_t buffer_bytes;
-    /** Where the sink keeps checkpoints: seconds between two, 0: none by the clock; and seconds after which the run stops with
-     * one, 0: no limit. Measured on rank 0. */
+    /** Where the sink keeps checkpoints: seconds between two, 0: none by the clock; and seconds
+     * after which the run stops with one, 0: no limit. Measured on rank 0. */
     double checkpoint_s, max_time_s;
     /** 0: units in order; else they are taken in an order made from this: for tests. */
     uint64_t shuffle;
@@ -57,9 +59,9 @@ typedef struct crd_predict_options {
 
 /** Where images come from, and where the run begins. */
 typedef struct crd_predict_source {
-    /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1 leaves image i
-     * out: its row is marked. Called on rank 0 only, or, if is_shared, on every rank of its node for a part of each
-     * window; in order, every image once. */
+    /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1
+     * leaves image i out: its row is marked. Called on rank 0 only, or, if is_shared, on every
+     * rank of its node for a part of each window; in order, every image once. */
     crd_status (*load)(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload);
     void *payload;
     int is_shared; /**< equal on all ranks */
@@ -71,18 +73,21 @@ typedef struct crd_predict_source {
 typedef struct crd_predict_sink {
     /** Images [first_image, + summary->n_images), in order, all draws done. */
     crd_status (*summary)(const crd_summary *summary, int64_t first_image, void *payload);
-    /** outputs[n_draws][n_images][n_outputs] of a unit; between two checkpoints the units of a window come in order. */
+    /** outputs[n_draws][n_images][n_outputs] of a unit; between two checkpoints the units of a
+     * window come in order. */
     crd_status (*draws)(const float *outputs, int64_t first_draw, int64_t n_draws,
                         int64_t first_image, int64_t n_images, void *payload);
-    /** Keeps the state. Draws and summaries before it have been handed on. An error is reported by the hook and does not end the
-     * run. With this hook the run heeds options.checkpoint_s, max_time_s and crd_request_post on any rank. */
+    /** Keeps the state. Draws and summaries before it have been handed on. An error is reported
+     * by the hook and does not end the run. With this hook the run heeds options.checkpoint_s,
+     * max_time_s and crd_request_post on any rank. */
     void (*checkpoint)(const crd_predict_state *state, void *payload);
     /** Units done of the run, as far as rank 0 knows, and all; after each unit of rank 0. */
     void (*progress)(int64_t n_done, int64_t n_units, void *payload);
     void *payload;
 } crd_predict_sink;
 
-/** What a run cost, summed over ranks (rank 0 only; zero elsewhere); also of one that was stopped. */
+/** What a run cost, summed over ranks (rank 0 only; zero elsewhere); also of one that was
+ * stopped. */
 typedef struct crd_predict_report {
     int64_t n_units;         /**< computed in this call */
     double wall_s;           /**< on rank 0 */
@@ -96,10 +101,13 @@ typedef struct crd_predict_report {
 int64_t crd_predict_window_images(const crd_network *network, const crd_predict_options *options,
                                   int n_ranks);
 
-/** Runs the prediction. Collective: on comm; model and options equal on all ranks; all ranks return the same
- * status. All ranks first compute the same draw of the first images, and what they get must be equal. Errors: the source's and sink's; CRD_ERR_USAGE: options out of range; CRD_ERR_NUMERIC: a logit is not finite;
- * CRD_ERR_INTERNAL: a rank computes other bits: it is named, with host and kernels; CRD_ERR_RESUME: the state does not fit the options. CRD_STOPPED: stopped as asked, with a checkpoint.
- * Memory a rank: the sampler's, and twice options.buffer_bytes (more if one batch needs more). */
+/** Runs the prediction. Collective: on comm; model and options equal on all ranks; all ranks
+ * return the same status. All ranks first compute the same draw of the first images, and what
+ * they get must be equal. Errors: the source's and sink's; CRD_ERR_USAGE: options out of range;
+ * CRD_ERR_NUMERIC: a logit is not finite; CRD_ERR_INTERNAL: a rank computes other bits: it is
+ * named, with host and kernels; CRD_ERR_RESUME: the state does not fit the options.
+ * CRD_STOPPED: stopped as asked, with a checkpoint. Memory a rank: the sampler's, and twice
+ * options.buffer_bytes (more if one batch needs more). */
 crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_model *model,
                        const crd_predict_options *options, const crd_predict_source *source,
                        const crd_predict_sink *sink);

@@ -8,8 +8,9 @@
 extern "C" {
 #endif
 
-/** How far a run has come, between two units: what a checkpoint holds. It follows from the options and from the units
- * done, never from the ranks. A run goes through the images in windows, and through the draws of a window in rounds. */
+/** How far a run has come, between two units: what a checkpoint holds. It follows from the
+ * options and from the units done, never from the ranks. A run goes through the images in
+ * windows, and through the draws of a window in rounds. */
 typedef struct crd_predict_state {
     int64_t first_image, n_images; /**< the window in work; the images before it are finished */
     int64_t first_block,

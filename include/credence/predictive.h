@@ -1,13 +1,16 @@
-/** Predictive distributions: what the outputs of many drawn networks say of an image, with its Monte Carlo error.
+/** Predictive distributions: what the outputs of many drawn networks say of an image, with its
+ * Monte Carlo error.
  *
- * A reducer makes them: it adds every draw's outputs to integers, and makes columns of figures of these. Integers are added and
- * maximised exactly in any order, over draws, ranks and restarts, so the columns never depend on who computed
- * what. Which reducer serves which outputs:
+ * A reducer makes them: it adds every draw's outputs to integers, and makes columns of figures of
+ * these. Integers are added and maximised exactly in any order, over draws, ranks and restarts, so
+ * the columns never depend on who computed what. Which reducer serves which outputs:
  *
- *   classification   logits            probabilities, entropies, votes      src/reduce/classification.c
+ *   classification   logits            probabilities, entropies, votes
+ *                    src/reduce/classification.c
  *   regression       means, normals    means, deviations, quantiles         src/reduce/regression.c
  *
- * Each of these files describes its integers, and why none of them overflows. All functions: Collective: no. Room: reduce.
+ * Each of these files describes its integers, and why none of them overflows. All functions:
+ * Collective: no. Room: reduce.
  */
 #ifndef CREDENCE_PREDICTIVE_H
 #define CREDENCE_PREDICTIVE_H
@@ -29,7 +32,8 @@ extern "C" {
 
 typedef struct crd_reducer crd_reducer;
 
-/** Axes of a field behind the images. The first two are the reducer's own; sums and maxima are what all have. */
+/** Axes of a field behind the images. The first two are the reducer's own; sums and maxima are
+ * what all have. */
 typedef enum crd_field_axis {
     CRD_AXIS_NONE,
     CRD_AXIS_OUTPUT, /**< what the network says: classes, values */
@@ -39,7 +43,8 @@ typedef enum crd_field_axis {
     CRD_N_AXES
 } crd_field_axis;
 
-/** A reducer with its sizes: what follows from a network's outputs and the options, equal on all ranks. */
+/** A reducer with its sizes: what follows from a network's outputs and the options, equal on all
+ * ranks. */
 typedef struct crd_reduction {
     const crd_reducer *reducer;
     crd_output_kind outputs;
@@ -49,8 +54,8 @@ typedef struct crd_reduction {
     double miss; /**< probability that a half-width may be too small: crd_looks_miss */
 } crd_reduction;
 
-/** n_top: classes in top_class, cut to the number of classes. Single draws, miss 0.05. Errors: CRD_ERR_INPUT: outputs of that
- * kind cannot be so many. */
+/** n_top: classes in top_class, cut to the number of classes. Single draws, miss 0.05. Errors:
+ * CRD_ERR_INPUT: outputs of that kind cannot be so many. */
 crd_status crd_reduction_init(crd_reduction *out, crd_output_kind outputs, int64_t n_outputs,
                               int64_t n_top);
 /** "classification", ... Static. */
@@ -61,8 +66,8 @@ int64_t crd_reduction_n_sums(const crd_reduction *reduction);
 int64_t crd_reduction_n_maxima(const crd_reduction *reduction);
 /** Resets: sums to 0, maxima to "nothing seen" (INT64_MIN). */
 void crd_reduction_reset(const crd_reduction *reduction, int64_t *sums, int64_t *maxima);
-/** Adds draws first_draw .. + n_draws - 1 of the image: their output rows, finite, lie `step` floats apart. A pair is added as
- * one: then n_draws and first_draw are even. */
+/** Adds draws first_draw .. + n_draws - 1 of the image: their output rows, finite, lie `step`
+ * floats apart. A pair is added as one: then n_draws and first_draw are even. */
 void crd_reduction_add(const crd_reduction *reduction, int64_t *sums, int64_t *maxima,
                        const float *outputs, int64_t step, int64_t first_draw, int64_t n_draws);
 /** Draws added so far. */
@@ -91,13 +96,14 @@ int64_t crd_field_width(const crd_reduction *reduction, const crd_field *field);
 const char *crd_reduction_axis_name(const crd_reduction *reduction, crd_field_axis axis);
 /** 1 if CRD_AXIS_DETAIL ranks the outputs, as the most probable classes do. */
 int crd_reduction_is_ranked(const crd_reduction *reduction);
-/** The number that element i of an axis stands for (a quantile's probability); i itself where there is no other. */
+/** The number that element i of an axis stands for (a quantile's probability); i itself where
+ * there is no other. */
 double crd_reduction_coordinate(const crd_reduction *reduction, crd_field_axis axis, int64_t i);
 /** 1 if the axis has coordinates of its own, which are no whole numbers. */
 int crd_reduction_has_coordinates(const crd_reduction *reduction, crd_field_axis axis);
 
-/** What is said of a batch of images. Rows that were skipped, or of which no draw is there yet, hold NaN (integers: -1,
- * n_draws: 0). */
+/** What is said of a batch of images. Rows that were skipped, or of which no draw is there yet,
+ * hold NaN (integers: -1, n_draws: 0). */
 typedef struct crd_summary {
     crd_reduction reduction;
     int64_t n_images;
@@ -106,8 +112,8 @@ typedef struct crd_summary {
     /* Columns that all reducers have, once more: */
     int64_t *n_draws; /**< draws behind the row */
     int8_t *skipped;  /**< 1: the image could not be read */
-    int64_t *sums,
-        *maxima; /**< the row's accumulator, so that rows of other draws can be added; NULL unless kept */
+    /** The row's accumulator, so that rows of other draws can be added; NULL unless kept. */
+    int64_t *sums, *maxima;
 } crd_summary;
 
 /** Allocates the columns. Errors: out of memory. Clear it. */
@@ -122,12 +128,12 @@ void crd_summary_finish(crd_summary *summary, int64_t image, int64_t *sums, int6
 void crd_summary_miss(crd_summary *summary, int64_t image);
 /** Marks row `image` as skipped. */
 void crd_summary_skip(crd_summary *summary, int64_t image);
-/** What the stopping rule compares with its limit: classification: the largest standard error of the top classes'
- * probabilities; regression: that of the means, each in units of its predictive deviation. NaN: it is not known yet; 0 of
- * skipped rows. */
+/** What the stopping rule compares with its limit: classification: the largest standard error of
+ * the top classes' probabilities; regression: that of the means, each in units of its
+ * predictive deviation. NaN: it is not known yet; 0 of skipped rows. */
 double crd_summary_error(const crd_summary *summary, int64_t image);
-/** How much doubt there is about row `image`, which has draws: classification: the predictive entropy; regression: the largest
- * predictive deviation of its values. */
+/** How much doubt there is about row `image`, which has draws: classification: the predictive
+ * entropy; regression: the largest predictive deviation of its values. */
 double crd_summary_doubt(const crd_summary *summary, int64_t image);
 /** Copies a row between summaries of one reduction; the accumulator only where both keep theirs. */
 void crd_summary_copy_row(crd_summary *to, int64_t to_row, const crd_summary *from, int64_t row);
@@ -151,7 +157,8 @@ typedef struct crd_truth {
     const float *targets; /**< regression: [values] */
 } crd_truth;
 
-/** Mean over images of how good their rows are, with its standard error over images, which says nothing of the draws. */
+/** Mean over images of how good their rows are, with its standard error over images, which says
+ * nothing of the draws. */
 typedef struct crd_figure {
     const char *key, *title; /**< for JSON, and for people; static */
     const char *units;       /**< "%": a share; NULL: that of the targets */
@@ -198,8 +205,8 @@ typedef struct crd_class_rows {
  * (batch means); NaN below 2 observations. */
 crd_class_rows crd_class_rows_view(const crd_summary *summary);
 
-/** Rows of regression, likewise. All in the unit of the targets; NaN where there is no such figure: errors of one draw,
- * the noise of outputs that do not tell it. */
+/** Rows of regression, likewise. All in the unit of the targets; NaN where there is no such
+ * figure: errors of one draw, the noise of outputs that do not tell it. */
 typedef struct crd_value_rows {
     int64_t n_images, n_values, n_quantiles;
     /* [image][value] */
@@ -216,7 +223,8 @@ typedef struct crd_value_rows {
     int64_t *sums, *maxima;
 } crd_value_rows;
 
-/** Errors: deviations by the scatter of the draws' squares; a quantile by that of the draws' shares below it. */
+/** Errors: deviations by the scatter of the draws' squares; a quantile by that of the draws'
+ * shares below it. */
 crd_value_rows crd_value_rows_view(const crd_summary *summary);
 
 /** probs[n_classes] = softmax of logits[n_classes], evaluated in double. */

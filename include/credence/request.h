@@ -1,8 +1,8 @@
 /** Asking a run from outside to keep its state or to stop: from a signal handler or another thread.
  *
- * A request waits in the process until the run next looks, between two units of work; it is
- * enough that one rank is asked. Runs that keep checkpoints look: crd_predict with a checkpoint in its sink, crd_train.
- * Room: base.
+ * A request waits in the process until the run next looks, between two units of work; it is enough
+ * that one rank is asked. Runs that keep checkpoints look: crd_predict with a checkpoint in its
+ * sink, crd_train. Room: base.
  */
 #ifndef CREDENCE_REQUEST_H
 #define CREDENCE_REQUEST_H

@@ -1,10 +1,12 @@
-/** The training engine: local gradients of micro-batches and draws, summed without order, one update for all ranks.
+/** The training engine: local gradients of micro-batches and draws, summed without order, one
+ * update for all ranks.
  *
- * A step takes a batch of images; it is cut into micro-batches, and each is run with each of the step's draws: these are the
- * units, and they follow from the options only. Their gradients are summed in fixed point, so the posterior after a step is
- * the same, bit for bit, for every number of ranks. With local_steps > 1 each rank takes that many steps on its own share of the batches
- * and the parameter updates are averaged then (local SGD): that depends on the number of ranks. The engine opens no file and prints
- * nothing. Room: engine.
+ * A step takes a batch of images; it is cut into micro-batches, and each is run with each of the
+ * step's draws: these are the units, and they follow from the options only. Their gradients are
+ * summed in fixed point, so the posterior after a step is the same, bit for bit, for every number
+ * of ranks. With local_steps > 1 each rank takes that many steps on its own share of the batches
+ * and the parameter updates are averaged then (local SGD): that depends on the number of ranks. The
+ * engine opens no file and prints nothing. Room: engine.
  */
 #ifndef CREDENCE_TRAIN_H
 #define CREDENCE_TRAIN_H
@@ -35,8 +37,9 @@ typedef struct crd_train_options {
     crd_optimizer_options optimizer;
     crd_schedule schedule;
     double clip_norm; /**< largest norm of the gradient; 0: no clipping */
-    int keep_gradients; /**< 1: a step's gradient is the sum of all so far, as when zero_grad() is never
-                               called; with KL weight 0 and local_steps 1 only */
+    /** 1: a step's gradient is the sum of all so far, as when zero_grad() is never called; with
+     * KL weight 0 and local_steps 1 only */
+    int keep_gradients;
     int64_t local_steps;    /**< 1: every step is averaged */
     int64_t validate_every; /**< epochs; 0: never */
     double checkpoint_s;    /**< seconds between checkpoints; 0: none */
@@ -45,12 +48,14 @@ typedef struct crd_train_options {
 
 /** What the engine asks for; called on rank 0 only, except where said. */
 typedef struct crd_train_hooks {
-    /** Images at places [first, first + n) of epoch `epoch`: images[n][channels][height][width], labels[n] (-1: none), and, where
-     * the loss compares with values of the data set, values[n][..]. Called in a thread of its own, one call at a time; must not call MPI. */
+    /** Images at places [first, first + n) of epoch `epoch`: images[n][channels][height][width],
+     * labels[n] (-1: none), and, where the loss compares with values of the data set,
+     * values[n][..]. Called in a thread of its own, one call at a time; must not call MPI. */
     crd_status (*load)(float *images, int64_t *labels, float *values, int64_t epoch, int64_t first,
                        int64_t n, void *payload);
-    /** Keeps the state; called between steps. An error is reported by the hook and does not end the run. With this hook (on all
-     * ranks alike) the run heeds checkpoint_s, max_time_s and crd_request_post on any rank. */
+    /** Keeps the state; called between steps. An error is reported by the hook and does not end
+     * the run. With this hook (on all ranks alike) the run heeds checkpoint_s, max_time_s and
+     * crd_request_post on any rank. */
     void (*checkpoint)(const crd_train_state *state, void *payload);
     /** An epoch is over and in the history. May be NULL. */
     void (*epoch)(const crd_train_state *state, void *payload);
@@ -69,25 +74,29 @@ typedef struct crd_train_report {
     int64_t n_steps; /**< made in this call */
     int64_t n_ranks;
     double wall_s; /**< this rank's */
-    /** Seconds of a rank inside communication: exchanging and waiting for others. What moves on while it
-     * computes is not in it. Mean and most over the ranks. */
+    /** Seconds of a rank inside communication: exchanging and waiting for others. What moves on
+     * while it computes is not in it. Mean and most over the ranks. */
     double comm_s_mean, comm_s_max;
-    /** Bytes that a rank has handed over for others: sums, broadcasts, batches. An MPI library sends them
-     * about twice for a sum over many ranks. */
+    /** Bytes that a rank has handed over for others: sums, broadcasts, batches. An MPI library
+     * sends them about twice for a sum over many ranks. */
     int64_t comm_bytes_mean, comm_bytes_max;
 } crd_train_report;
 
-/** Trains from `state` on until options->n_epochs are done; nothing is done if they are. Collective: on comm; options equal on
- * all ranks, state equal on all ranks (crd_train_state_share) and equal afterwards. One rank with a unit a step makes its updates
+/** Trains from `state` on until options->n_epochs are done; nothing is done if they are.
+ * Collective: on comm; options equal on all ranks, state equal on all ranks
+ * (crd_train_state_share) and equal afterwards. One rank with a unit a step makes its updates
  * while the gradient is on its way, without sums. With keep_gradients the state has room for
- * them (crd_train_state_keep_gradients), and always for the history of n_epochs (crd_train_state_reserve). Returns CRD_STOPPED when max_time_s was reached, after a
- * checkpoint. Errors: CRD_ERR_NUMERIC: the loss is not finite: message with step; the state is that of the step before if the
- * loss is at fault, and not to be used if a gradient, a parameter or a kept sum is. */
+ * them (crd_train_state_keep_gradients), and always for the history of n_epochs
+ * (crd_train_state_reserve). Returns CRD_STOPPED when max_time_s was reached, after a
+ * checkpoint. Errors: CRD_ERR_NUMERIC: the loss is not finite: message with step; the state is
+ * that of the step before if the loss is at fault, and not to be used if a gradient, a
+ * parameter or a kept sum is. */
 crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *state,
                      const crd_train_options *options, const crd_train_hooks *hooks);
 
-/** Brings rank 0's posterior and state (moments, counters, history) to all ranks; there *posterior and *state are made.
- * Collective: on comm; all ranks fail together. Destroy the posterior, clear the state. */
+/** Brings rank 0's posterior and state (moments, counters, history) to all ranks; there
+ * *posterior and *state are made. Collective: on comm; all ranks fail together. Destroy the
+ * posterior, clear the state. */
 crd_status crd_train_state_share(crd_train_state *state, crd_posterior **posterior, crd_comm *comm);
 
 #ifdef __cplusplus

@@ -24,8 +24,8 @@ typedef struct crd_epoch {
     double data_term;    /**< mean over the epoch's images and draws */
     /** Nats, at the end of the epoch; NaN: not in the loss. */
     double kl_sum, kl_mean;
-    double
-        temperature; /**< weight of the KL against the true ELBO's: 1 is Bayes; 0: not in the loss */
+    /** weight of the KL against the true ELBO's: 1 is Bayes; 0: not in the loss */
+    double temperature;
     double lr;
     double accuracy; /**< of the epoch's draws on its images; NaN without labels */
     double seconds;  /**< of its steps */
@@ -39,12 +39,12 @@ typedef struct crd_train_state {
     int n_states;             /**< moment vectors of the optimizer: 0, 1 or 2 */
     /** Moments: [2 * n_floats] each, mu block, then rho block. Owned. */
     float *states[2];
-    float *
-        kept; /**< [2 * n_floats] sum of the gradients of all steps, where it is kept; else NULL. Owned. */
+    /** [2 * n_floats] sum of the gradients of all steps, where it is kept; else NULL. Owned. */
+    float *kept;
     int64_t step;         /**< steps done */
     int64_t epoch, batch; /**< epochs done; batches done of the running one */
-    double sums
-        [4]; /**< of the running epoch: data term * rows, right rows, rows (images * draws), labelled rows */
+    /** of the running epoch: data term * rows, right rows, rows (images * draws), labelled rows */
+    double sums[4];
     crd_epoch *history; /**< [history_capacity], of which `epoch` are over; owned */
     int64_t history_capacity;
     double best; /**< smallest validation NLL, or MSE where there is none, so far; NaN: none */
@@ -52,7 +52,8 @@ typedef struct crd_train_state {
 
 /** What the best epoch has least of: the validation NLL, else MSE; NaN: not validated. */
 double crd_epoch_score(const crd_epoch *epoch);
-/** The epoch in epochs[n] with the smallest score, the first of equals; NULL: none was validated. */
+/** The epoch in epochs[n] with the smallest score, the first of equals; NULL: none was
+ * validated. */
 const crd_epoch *crd_epoch_best(const crd_epoch *epochs, int64_t n);
 
 /** A state before the first step: zeroed moments and history. `posterior` is borrowed. */

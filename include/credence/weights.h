@@ -25,16 +25,17 @@ typedef struct crd_state_dict {
     int64_t n_others;
 } crd_state_dict;
 
-/** Reads the state dict of a torch .pth file (the zip form, and the stacked form of torch before 1.6)
- * or of a safetensors file. float16, bfloat16 and float64 become float32. What torch puts before
- * names is taken off ("module." of DataParallel if all have it, "_orig_mod." of torch.compile) and
- * that is logged. The dict may be the object itself or lie under `key`; without `key` (NULL) under
- * "state_dict", "model" ... or under the only key that leads to tensors; other things beside are passed
- * over. Errors: CRD_ERR_INPUT with one line saying what is wrong and, for other containers, how to
- * re-save; `out` is empty then. Nothing in the file is ever called; every length is checked against
- * the file; CRCs too, where there are some. Limits: 8192 tensors of 8 dimensions. Collective: no.
- * Cost: at most twice the file's size and 64 MB in memory; files whose tensors share so much that they
- * would need more are refused. `out` is owned by the caller. */
+/** Reads the state dict of a torch .pth file (the zip form, and the stacked form of torch before
+ * 1.6) or of a safetensors file. float16, bfloat16 and float64 become float32. What torch puts
+ * before names is taken off ("module." of DataParallel if all have it, "_orig_mod." of
+ * torch.compile) and that is logged. The dict may be the object itself or lie under `key`;
+ * without `key` (NULL) under "state_dict", "model" ... or under the only key that leads to
+ * tensors; other things beside are passed over. Errors: CRD_ERR_INPUT with one line saying what
+ * is wrong and, for other containers, how to re-save; `out` is empty then. Nothing in the file
+ * is ever called; every length is checked against the file; CRCs too, where there are some.
+ * Limits: 8192 tensors of 8 dimensions. Collective: no. Cost: at most twice the file's size and
+ * 64 MB in memory; files whose tensors share so much that they would need more are refused.
+ * `out` is owned by the caller. */
 crd_status crd_state_dict_read(crd_state_dict *out, const char *path, const char *key);
 
 /** Frees all; a zeroed one is allowed. */
@@ -71,8 +72,8 @@ const char *crd_state_fit_text(char out[CRD_STATE_TEXT_SIZE], const crd_state_fi
 crd_status crd_state_dict_network(crd_network **out, const crd_state_dict *dict, const char *arch,
                                   int64_t image_size);
 
-/** The architecture of the zoo that the largest share of the tensors fits, the first of several, and
- * how. Errors: CRD_ERR_INPUT: none takes images of that size. */
+/** The architecture of the zoo that the largest share of the tensors fits, the first of several,
+ * and how. Errors: CRD_ERR_INPUT: none takes images of that size. */
 crd_status crd_state_dict_guess(const crd_arch **out, crd_state_fit *fit,
                                 const crd_state_dict *dict, int64_t image_size);
 
@@ -83,9 +84,9 @@ typedef enum crd_state_format { CRD_STATE_SAFETENSORS, CRD_STATE_NPZ } crd_state
 const char *const *crd_state_format_names(void);
 
 /** Writes the posterior to the open descriptor as the state dict of the network that
- * bayesian-torch's dnn_to_bnn makes of the same architecture, all names of it: mu_kernel, rho_kernel
- * ...; batch norm's num_batches_tracked is 0. `path` is for messages. Errors: CRD_ERR_IO;
- * CRD_ERR_USAGE: above 4 GiB, as npz. */
+ * bayesian-torch's dnn_to_bnn makes of the same architecture, all names of it: mu_kernel,
+ * rho_kernel ...; batch norm's num_batches_tracked is 0. `path` is for messages. Errors:
+ * CRD_ERR_IO; CRD_ERR_USAGE: above 4 GiB, as npz. */
 crd_status crd_state_dict_export(int fd, const crd_posterior *posterior, crd_state_format format,
                                  const char *path);
 

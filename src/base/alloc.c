@@ -1,3 +1,6 @@
+/* Memory that is counted: how much is in use, and the peak. Large blocks are aligned, moved apart
+ * by cache lines, and put into huge pages. A control group's limit is seen before a block is asked
+ * for. It is no pool: every block comes from the system and goes back to it. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "base/alloc.h"
 
@@ -8,8 +11,8 @@
 
 #include "base/memory.h"
 
-/* Every block is preceded by one alignment unit, which holds its size, so that freeing can be counted, and where
- * its memory begins. */
+/* Every block is preceded by one alignment unit, which holds its size, so that freeing can be
+ * counted, and where its memory begins. */
 typedef struct header {
     char *raw;
     size_t bytes;
@@ -17,8 +20,9 @@ typedef struct header {
 
 static _Atomic int64_t n_allocations, n_large, bytes_now, bytes_peak;
 
-/* Large blocks come from the system at the same place of a page. Loops over the same elements of many arrays would have them
- * all in the same few sets of the cache, so they are moved apart by whole cache lines. */
+/* Large blocks come from the system at the same place of a page. Loops over the same elements
+ * of many arrays would have them all in the same few sets of the cache, so they are moved apart
+ * by whole cache lines. */
 static size_t take_shift(size_t bytes)
 {
     enum { LARGE = 1 << 20, N_SHIFTS = 8, SHIFT = 9 * CRD_ALIGNMENT };
@@ -33,7 +37,8 @@ static void count_bytes(int64_t change)
     }
 }
 
-/* A large block in pages of 2 MiB takes a small part of the page faults. Advice: nothing depends on it. */
+/* A large block in pages of 2 MiB takes a small part of the page faults. Advice: nothing
+ * depends on it. */
 static void ask_for_huge_pages(char *raw, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
@@ -48,7 +53,8 @@ static void ask_for_huge_pages(char *raw, size_t bytes)
 #endif
 }
 
-/* The kernel ends a process that takes more than its control group leaves. Small blocks are not worth the look. */
+/* The kernel ends a process that takes more than its control group leaves. Small blocks are not
+ * worth the look. */
 static crd_status check_group(size_t bytes, const char *what)
 {
     enum { LARGE = 8 << 20 };

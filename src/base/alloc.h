@@ -19,8 +19,8 @@ crd_status crd_alloc_zeroed(void **out, int64_t count, size_t size, const char *
 #define CRD_ALLOC(out, count, what)                                                                \
     CRD_TRY(crd_alloc_zeroed((void **)(out), (int64_t)(count), sizeof **(out), (what)))
 
-/** Are so many bytes to be had? Asked for, and given back, before a library takes them that does not survive a refusal. Errors: CRD_ERR_INTERNAL:
- * `what` names it. Collective: no. */
+/** Are so many bytes to be had? Asked for, and given back, before a library takes them that does
+ * not survive a refusal. Errors: CRD_ERR_INTERNAL: `what` names it. Collective: no. */
 crd_status crd_alloc_probe(int64_t bytes, const char *what);
 
 /** Grows *block from `old_count` to `new_count` elements; new elements are zero. On error *block is

@@ -1,3 +1,5 @@
+/* Time from the system's clocks: seconds for measuring, by a clock that never jumps, and a UTC
+ * timestamp for files. */
 #include "base/clock.h"
 
 #include <time.h>

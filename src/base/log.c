@@ -1,3 +1,5 @@
+/* The log. A line is formatted here and handed to the sink that the program has set. Nothing is
+ * printed and nothing is kept; without a sink the line is dropped. */
 #include "credence/log.h"
 
 #include <stdarg.h>

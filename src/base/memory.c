@@ -1,5 +1,6 @@
-/* What a control group (a batch job's, a container's) leaves this process: beyond it the kernel ends the process without a word. Of
- * cgroup 2 and of the memory controller of cgroup 1; pages of files count as free, as the kernel gives them up first. */
+/* What a control group (a batch job's, a container's) leaves this process: beyond it the kernel
+ * ends the process without a word. Of cgroup 2 and of the memory controller of cgroup 1; pages
+ * of files count as free, as the kernel gives them up first. */
 #include "base/memory.h"
 
 #include <inttypes.h>

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/** Bytes that the control groups of this process leave it now; INT64_MAX without a limit. Others of the group take from the same. Cost: reads a few small
- * files. */
+/** Bytes that the control groups of this process leave it now; INT64_MAX without a limit. Others
+ * of the group take from the same. Cost: reads a few small files. */
 int64_t crd_memory_left(void);
 
 #endif

@@ -1,3 +1,5 @@
+/* Requests from outside, one word for the process. A stop outranks a checkpoint, and serving one
+ * clears what it covers. Nothing is done here: a run looks between two units of work. */
 #include "credence/request.h"
 
 #include <stdatomic.h>

@@ -7,7 +7,8 @@
 /** Place of the largest; of equal ones the first. n >= 1. */
 int64_t crd_argmax(const float *values, int64_t n);
 
-/** p_c = exp(logits[c] - largest) / total, in double: taken out before exp, the largest logit lets nothing overflow. */
+/** p_c = exp(logits[c] - largest) / total, in double: taken out before exp, the largest logit
+ * lets nothing overflow. */
 typedef struct crd_softmax_law {
     int64_t top;
     double largest, total;

@@ -1,3 +1,5 @@
+/* The error record of each thread: code and one line of text. Control characters become '?', so
+ * that a file's name cannot write to the terminal. */
 #include "credence/status.h"
 
 #include <stdarg.h>

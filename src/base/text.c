@@ -1,3 +1,5 @@
+/* Numbers from text, read whole or not at all; the edit distance by which a near miss is
+ * suggested; and the folders that paths share. */
 #include "base/text.h"
 
 #include <errno.h>

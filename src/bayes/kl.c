@@ -1,13 +1,14 @@
-/* KL divergence of independent normals to their priors, tensor by tensor: cross entropy less entropy. For a normal prior
- * KL = log(sigma_p / sigma_q) + (sigma_q^2 + (mu_q - mu_p)^2) / (2 sigma_p^2) - 1/2, a kernel.
- * Source: Kingma and Welling, "Auto-encoding variational Bayes", 2014, appendix B, for any
- * prior. */
+/* KL divergence of independent normals to their priors, tensor by tensor: cross entropy less
+ * entropy. For a normal prior KL = log(sigma_p / sigma_q) + (sigma_q^2 + (mu_q - mu_p)^2) / (2
+ * sigma_p^2) - 1/2, a kernel. Source: Kingma and Welling, "Auto-encoding variational Bayes",
+ * 2014, appendix B, for any prior. */
 #include <math.h>
 
 #include "bayes/prior.h"
 #include "kernels/kernels.h"
 
-/* Below this rho sigma is e^rho to the last bit of a double, and e^rho would underflow long before rho leaves the floats. */
+/* Below this rho sigma is e^rho to the last bit of a double, and e^rho would underflow long
+ * before rho leaves the floats. */
 static const double rho_small = -37;
 
 static double log_sigma(double rho)
@@ -73,7 +74,8 @@ void crd_posterior_kl(double *sum, double *mean, const crd_posterior *posterior)
         *mean = total_of_means;
 }
 
-/* Elements [begin, end) of a tensor. dsigma/drho is the logistic function; divided by sigma it goes to 1 where both underflow. */
+/* Elements [begin, end) of a tensor. dsigma/drho is the logistic function; divided by sigma it
+ * goes to 1 where both underflow. */
 static void mixture_gradient(float *dmu, float *drho, const crd_prior *prior, const float *mu,
                              const float *rho, int64_t begin, int64_t end, double weight)
 {

@@ -54,8 +54,8 @@ static double mse(float *dlogits, const float *logits, const int64_t *labels, co
     return sum * scale;
 }
 
-/* A row holds the means and then the log variances. The floor of the variance changes the value but, as in torch,
- * lets the gradient of the variance through. */
+/* A row holds the means and then the log variances. The floor of the variance changes the value
+ * but, as in torch, lets the gradient of the variance through. */
 static double gaussian_nll(float *dlogits, const float *logits, const int64_t *labels,
                            const float *values, int64_t n, int64_t n_outputs)
 {

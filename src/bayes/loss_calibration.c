@@ -1,5 +1,6 @@
-/* Calibration terms. All three have one form. An image (or a value) has a quality Q and a certainty C in [0, 1], and
- * belongs to one of four groups by two hard masks: good or bad, certain or not. It counts
+/* Calibration terms. All three have one form. An image (or a value) has a quality Q and a
+ * certainty C in [0, 1], and belongs to one of four groups by two hard masks: good or bad, certain
+ * or not. It counts
  *   w = (good ? Q : 1 - Q) (certain ? C : 1 - C)
  * and is consistent if it is good and certain, or bad and uncertain:
  *   A = sum of the consistent w / (sum of all w + eps),  loss = -beta log(A + eps).
@@ -9,9 +10,10 @@
  *   eau    1 - tanh(e), if e <= th.   1 - tanh(u), if u <= threshold
  *   eac    1 - tanh(e), if e <= th.   confidence, if confidence > threshold
  *
- * The masks have no gradient. Source: Krishnan and Tickoo, "Improving model calibration with accuracy versus uncertainty
- * optimization", NeurIPS 2020 (avuc); Kose et al., "Reliable multimodal trajectory prediction via error aligned uncertainty
- * optimization", ECCV workshops 2022 (eau). */
+ * The masks have no gradient. Source: Krishnan and Tickoo, "Improving model calibration with
+ * accuracy versus uncertainty optimization", NeurIPS 2020 (avuc); Kose et al., "Reliable
+ * multimodal trajectory prediction via error aligned uncertainty optimization", ECCV workshops
+ * 2022 (eau). */
 #include <math.h>
 #include <string.h>
 
@@ -23,7 +25,8 @@ static const double eps = 1e-10;
 
 typedef enum term { AVUC, EAU, EAC } term;
 
-/* Both measures of an image or value. `error` is no distance where there is a label: 1 - probability of that class. */
+/* Both measures of an image or value. `error` is no distance where there is a label: 1 -
+ * probability of that class. */
 typedef struct measures {
     double error, uncertainty, confidence;
     int correct;
@@ -107,8 +110,8 @@ static void image_backward(float *drow, const float *row, const softmax *s, int6
     }
 }
 
-/* A predicted normal distribution: the distance of its mean, its standard deviation, and a confidence that falls
- * from 1 to 0 as that grows. */
+/* A predicted normal distribution: the distance of its mean, its standard deviation, and a
+ * confidence that falls from 1 to 0 as that grows. */
 static measures of_value(double mean, double log_variance, double value)
 {
     double sd = exp(0.5 * log_variance);

@@ -1,4 +1,5 @@
-/* Priors: a normal distribution or a scale mixture of two, of one width or of one for each layer. */
+/* Priors: a normal distribution or a scale mixture of two, of one width or of one for each
+ * layer. */
 #include "bayes/prior.h"
 
 #include <math.h>
@@ -88,10 +89,11 @@ double crd_posterior_prior_sigma(const crd_posterior *posterior, int64_t index)
     return c->prior_sigma * layer_scale(posterior, index);
 }
 
-/* E[log(1 + exp(log - rate x^2))] for x ~ N(distance, sigma^2), what the narrow component adds. The integrand vanishes with all its
- * derivatives at both ends of the interval where bump and density overlap, so the trapezoidal rule converges
- * exponentially; with these nodes it is exact to 1e-6 nats for width ratios up to e^8. Equal steps also mean that exponentials
- * of a quadratic follow from one node to the next by two multiplications. */
+/* E[log(1 + exp(log - rate x^2))] for x ~ N(distance, sigma^2), what the narrow component adds.
+ * The integrand vanishes with all its derivatives at both ends of the interval where bump and
+ * density overlap, so the trapezoidal rule converges exponentially; with these nodes it is
+ * exact to 1e-6 nats for width ratios up to e^8. Equal steps also mean that exponentials of a
+ * quadratic follow from one node to the next by two multiplications. */
 static crd_cross_entropy bump(const crd_prior *prior, double distance, double sigma)
 {
     /* In what is left out the density is below e^-32, or the bump below e^-20. */

@@ -8,8 +8,9 @@
 /** Checks the keys of the prior. Errors: `code` naming the key. */
 crd_status crd_prior_check(const crd_conversion *conversion, crd_status code);
 
-/** N(mean, sigma^2) unless `is_mixture`, then a mixture of that, the wider component, with a narrower one of the same mean, by
- * log p(x) = log N(x) + log(share) + log(1 + exp(bump_log - bump_rate (x - mean)^2)). */
+/** N(mean, sigma^2) unless `is_mixture`, then a mixture of that, the wider component, with a
+ * narrower one of the same mean, by log p(x) = log N(x) + log(share) + log(1 + exp(bump_log -
+ * bump_rate (x - mean)^2)). */
 typedef struct crd_prior {
     const float *means; /**< [count] of the tensor; NULL: `mean` for all */
     double mean;
@@ -21,12 +22,13 @@ typedef struct crd_prior {
 /** Prior of parameter `index`, which has a posterior. */
 crd_prior crd_prior_of(const crd_posterior *posterior, int64_t index);
 
-/** The normal prior of parameter `index` from its element `first` on, as the kernels take it; its factor makes `weight` times
- * the KL's sum or mean. Returns 0 if it is a mixture. */
+/** The normal prior of parameter `index` from its element `first` on, as the kernels take it;
+ * its factor makes `weight` times the KL's sum or mean. Returns 0 if it is a mixture. */
 int crd_prior_normal(crd_kl_normal *out, const crd_posterior *posterior, int64_t index,
                      int64_t first, crd_kl_reduction reduction, double weight);
 
-/** Cross entropy -E[log p(w)] of w ~ N(mean + distance, sigma^2), without log(2 pi) / 2, and its derivatives. */
+/** Cross entropy -E[log p(w)] of w ~ N(mean + distance, sigma^2), without log(2 pi) / 2, and its
+ * derivatives. */
 typedef struct crd_cross_entropy {
     double value, dmu, dsigma;
 } crd_cross_entropy;

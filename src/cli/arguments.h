@@ -4,7 +4,8 @@
 
 #include "cli/command.h"
 
-/** Finds a posterior that stands behind its data: "predict IMAGE.jpg POSTERIOR.h5". Errors: CRD_ERR_USAGE. */
+/** Finds a posterior that stands behind its data: "predict IMAGE.jpg POSTERIOR.h5". Errors:
+ * CRD_ERR_USAGE. */
 crd_status crd_arguments_check(const crd_options *options, const crd_command *command);
 
 #endif

@@ -1,3 +1,5 @@
+/* What Slurm's environment says of this job, and warnings about ranks that share cores or leave
+ * some idle. Only warnings: no job is refused for it. */
 #include "cli/batch_job.h"
 
 #include <stdlib.h>

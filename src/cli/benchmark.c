@@ -1,3 +1,6 @@
+/* Seconds of a draw, and of a deterministic pass, on all ranks at once. Ranks begin a repeat
+ * together, and the slowest one ends it; the median over repeats counts, for a single op its best
+ * time. */
 #include "cli/benchmark.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* `credence bench`: makes or reads a posterior, has it measured (benchmark.c), and prints draws
+ * per second, the share of the cores' peak, and with -v a line for every op. */
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -10,7 +12,8 @@
 #include "credence/sampler.h"
 #include "kernels/kernels.h"
 
-/** Nanoseconds of a drawn weight, mu + sigma eps, with this table, from numbers in the first cache. */
+/** Nanoseconds of a drawn weight, mu + sigma eps, with this table, from numbers in the first
+ * cache. */
 static double measure_normal_ns(const crd_kernels *kernels)
 {
     enum { N = 2048 };
@@ -137,7 +140,8 @@ static void show(json_t *rows, const setting *s, const crd_benchmark *m)
     fflush(stdout);
 }
 
-/** Rank 0's posterior, or random weights; every rank makes or reads its own: nothing else is measured here. */
+/** Rank 0's posterior, or random weights; every rank makes or reads its own: nothing else is
+ * measured here. */
 static crd_status load(crd_posterior **out, const crd_options *given)
 {
     const crd_option_value *values = given->values;

@@ -1,3 +1,6 @@
+/* `credence convert`: a posterior from weights (convert_source.c), with the preprocessing, classes
+ * and priors that the options or the architecture give. The conversion itself is bayesian-torch's
+ * dnn_to_bnn, in bayes/convert.c. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +25,8 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const crd_option_val
     return CRD_OK;
 }
 
-/** That of the architecture, scaled to the image size; or the whole of a square image, whatever its size. */
+/** That of the architecture, scaled to the image size; or the whole of a square image, whatever
+ * its size. */
 static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
     crd_preprocessing out = {
@@ -64,7 +68,8 @@ static crd_status make_preprocessing(crd_preprocessing *out, const crd_convert_s
     return status == CRD_OK ? crd_preprocessing_check(out) : status;
 }
 
-/** A file of weights is a trained network, as a rule: what is made of it should still be that network. */
+/** A file of weights is a trained network, as a rule: what is made of it should still be that
+ * network. */
 static int is_moped(const crd_options *options)
 {
     const crd_option_value *values = options->values;

@@ -1,3 +1,5 @@
+/* `credence evaluate`: predicts labelled images, and those of --ood, keeps what is needed of each
+ * image, and has the figures made (credence/metrics.h, ranking.h) and printed (evaluation.c). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

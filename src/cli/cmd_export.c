@@ -1,5 +1,5 @@
-/* credence export: a posterior as a state dict of bayesian-torch, in a container that torch or numpy
- * loads. */
+/* credence export: a posterior as a state dict of bayesian-torch, in a container that torch or
+ * numpy loads. */
 #include <stdio.h>
 
 #include "cli/command.h"

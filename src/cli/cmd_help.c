@@ -1,5 +1,5 @@
 /* Help of the program and of each command, wrapped at the terminal's width, and the tables of
- * README.md. */
+ * jobs/README.md. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

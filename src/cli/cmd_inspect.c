@@ -1,3 +1,5 @@
+/* `credence inspect`: what a file holds, by its kind, as text or JSON: provenance, graph, tensors,
+ * history, datasets. It only reads; --reseal, which writes a copy, is io/reseal.c. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* `credence merge`: joins the parts of a prediction. Sums are added as integers and rows made of
+ * them anew, so the file is the one that a single run would have written. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

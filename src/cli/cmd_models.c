@@ -1,3 +1,5 @@
+/* `credence models`: builds every architecture of the zoo at its own size and prints its
+ * parameters and multiply-adds. */
 #include <stdio.h>
 
 #include "cli/command.h"

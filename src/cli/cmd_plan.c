@@ -1,3 +1,5 @@
+/* `credence plan`: predicts a sample of the images, takes the time, and forecasts by the model of
+ * credence/forecast.h what a run will cost on how many ranks. It writes no file. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +146,8 @@ static size_t append_word(char *out, size_t used, size_t size, const char *word)
     return used < size ? used : size;
 }
 
-/** An sbatch line with half as much time again and a quarter more memory; what the user gave to plan goes on to predict. */
+/** An sbatch line with half as much time again and a quarter more memory; what the user gave to
+ * plan goes on to predict. */
 static void make_sbatch(char *out, size_t size, const planning *p, const crd_forecast *f,
                         int64_t n_ranks, int64_t bytes)
 {

@@ -1,3 +1,6 @@
+/* `credence predict`: opens posterior, images, output and checkpoint on rank 0, hands them to
+ * crd_predict as source and sink, and prints what comes out. The engine knows no files, and this
+ * file no arithmetic. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

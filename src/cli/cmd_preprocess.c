@@ -1,3 +1,5 @@
+/* `credence preprocess`: images to the tensors that the network sees, in one HDF5 file. One
+ * process; with --skip-bad images that cannot be read are left out. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,6 @@
+/* `credence selftest`: published values, every kernel set against the reference, a prediction over
+ * all ranks, and a file written and read again. It asks whether this installation is right, not
+ * whether the code is: that is what tests/ is for. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

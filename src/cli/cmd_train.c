@@ -1,3 +1,5 @@
+/* `credence train`: opens posterior, data and checkpoint on rank 0, and hands them to crd_train as
+ * hooks. What it prints is in train_report.c, validation in train_validate.c. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -229,7 +231,8 @@ cleanup:
     return status;
 }
 
-/** In pairs, whose noise is opposite: four such draws are nearer to many than eight others. An odd number makes no pairs. */
+/** In pairs, whose noise is opposite: four such draws are nearer to many than eight others. An
+ * odd number makes no pairs. */
 static crd_predict_options validation_options(const training *t, const char *estimator,
                                               int64_t n_images)
 {

@@ -29,7 +29,8 @@ static void print_bash_options(FILE *out)
     }
 }
 
-/** A branch for each option that takes a value, with the words it may be; none: a file, a number. */
+/** A branch for each option that takes a value, with the words it may be; none: a file, a
+ * number. */
 static void print_bash_values(FILE *out)
 {
     for (int id = 0; id < CRD_N_OPTIONS; id++) {

@@ -1,3 +1,5 @@
+/* Where `convert` gets its network: a state dict whose architecture is found by names and shapes,
+ * the mean network of a posterior, or random weights (He et al. 2015). */
 #include "cli/convert_source.h"
 
 #include <stdio.h>

@@ -14,8 +14,9 @@ typedef struct crd_convert_source {
     crd_posterior *posterior; /**< whose means the weights are; NULL: of a state dict, or random */
 } crd_convert_source;
 
-/** Opens --weights, or makes random ones where it is not given, and builds the network as these, --arch, --crop, --channels,
- * --n-classes and --classes have it. Errors: CRD_ERR_USAGE: options that contradict each other; those of the files. Clear it in any case. */
+/** Opens --weights, or makes random ones where it is not given, and builds the network as these,
+ * --arch, --crop, --channels, --n-classes and --classes have it. Errors: CRD_ERR_USAGE: options
+ * that contradict each other; those of the files. Clear it in any case. */
 crd_status crd_convert_source_init(crd_convert_source *source, const crd_options *options);
 void crd_convert_source_clear(crd_convert_source *source);
 

@@ -1,3 +1,5 @@
+/* The figures of `evaluate` as text and as JSON, each with its error. They are computed
+ * elsewhere. */
 #include "cli/evaluation.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/** The words of an option's help, as help, man pages and the tables of README.md show them. */
+/** The words of an option's help, as help, man pages and the tables of jobs/README.md show them. */
 #ifndef CRD_CLI_HELP_TEXT_H
 #define CRD_CLI_HELP_TEXT_H
 

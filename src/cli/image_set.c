@@ -1,5 +1,6 @@
-/* Training reads the same images epoch after epoch. Without augmentation their tensors are the same each time: those
- * of a small set are decoded once. What is held out is the front of a shuffled order, which no epoch has. */
+/* Training reads the same images epoch after epoch. Without augmentation their tensors are the
+ * same each time: those of a small set are decoded once. What is held out is the front of a
+ * shuffled order, which no epoch has. */
 #include "cli/image_set.h"
 
 #include <math.h>

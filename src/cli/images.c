@@ -1,3 +1,5 @@
+/* Images of the command line as tensors. Rank 0 opens and checks them; the other ranks of its node
+ * open the same ones and get its digests, so that an image that changes meanwhile ends the run. */
 #include "cli/images.h"
 
 #include <string.h>

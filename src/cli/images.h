@@ -19,9 +19,10 @@ crd_status crd_images_open(crd_image_source *out, const char *const *arguments, 
                            int skip_bad);
 /** Sets the preprocessing and logs how the images fit it. */
 void crd_images_prepare(crd_image_source *source, const crd_preprocessing *preprocessing);
-/** Opens the same on the other ranks of rank 0's node, where rank 0 has opened it and set its preprocessing, so that they can
- * share the reading, and what its digests say that they must find. Collective: on comm; arguments and skip_bad equal on all ranks. Errors: also CRD_ERR_INPUT if the images are not the same
- * any more. Close it on all ranks. */
+/** Opens the same on the other ranks of rank 0's node, where rank 0 has opened it and set its
+ * preprocessing, so that they can share the reading, and what its digests say that they must
+ * find. Collective: on comm; arguments and skip_bad equal on all ranks. Errors: also
+ * CRD_ERR_INPUT if the images are not the same any more. Close it on all ranks. */
 crd_status crd_images_share(crd_image_source *source, crd_comm *comm, const char *const *arguments,
                             int n, int skip_bad);
 void crd_images_close(crd_image_source *source);
@@ -29,13 +30,14 @@ void crd_images_close(crd_image_source *source);
 /** Numbers in one image's tensor. */
 int64_t crd_images_floats(const crd_image_source *source);
 
-/** Fills tensors[n][channels][crop][crop] with images [first, first + n); skipped[i] = 1 where image
- * i could not be read, its tensor is zero then. `payload` is a crd_image_source. Errors: of
- * crd_dataset_load, unless bad images are skipped. */
+/** Fills tensors[n][channels][crop][crop] with images [first, first + n); skipped[i] = 1 where
+ * image i could not be read, its tensor is zero then. `payload` is a crd_image_source. Errors:
+ * of crd_dataset_load, unless bad images are skipped. */
 crd_status crd_images_load(float *tensors, int8_t *skipped, int64_t first, int64_t n,
                            void *payload);
 
-/** Warns of the skipped ones of images [first, + n), and why each cannot be read. Returns their number. */
+/** Warns of the skipped ones of images [first, + n), and why each cannot be read. Returns their
+ * number. */
 int64_t crd_images_warn(crd_image_source *source, const int8_t *skipped, int64_t first, int64_t n);
 
 #endif

@@ -1,3 +1,5 @@
+/* Checkpoints of `predict` on rank 0: takes one up, writes one when asked, removes them at the
+ * end. Saved draws lie in a file of their own, which is replayed into the output. */
 #include "cli/keeper.h"
 
 #include <stdio.h>
@@ -26,7 +28,8 @@ static int64_t n_blocks(const crd_keeper *k)
     return crd_divide_up(k->n_draws, k->block);
 }
 
-/** 1 if the state says that the unit of this batch and draw block is done; both counted in the run. */
+/** 1 if the state says that the unit of this batch and draw block is done; both counted in the
+ * run. */
 static int is_done(const crd_keeper *k, int64_t batch, int64_t block)
 {
     const crd_predict_state *s = &k->state;

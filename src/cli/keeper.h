@@ -1,4 +1,5 @@
-/** The checkpoints of a prediction: OUTPUT.ckpt, the one before it, and with --save-draws OUTPUT.ckpt.draws. Rank 0 only. */
+/** The checkpoints of a prediction: OUTPUT.ckpt, the one before it, and with --save-draws
+ * OUTPUT.ckpt.draws. Rank 0 only. */
 #ifndef CRD_CLI_KEEPER_H
 #define CRD_CLI_KEEPER_H
 
@@ -19,8 +20,8 @@ typedef struct crd_keeper {
     int has_failed; /**< 1: the last attempt to write one */
 } crd_keeper;
 
-/** Opens them for the run whose rows go to `file`. With --resume, rows of finished images go to `rows`, and draws that are there into the
- * file. Close it in any case. */
+/** Opens them for the run whose rows go to `file`. With --resume, rows of finished images go to
+ * `rows`, and draws that are there into the file. Close it in any case. */
 crd_status crd_keeper_open(crd_keeper *keeper, const crd_cli *cli, crd_prediction_file *file,
                            const crd_prediction_meta *meta, const crd_provenance *provenance,
                            crd_dataset *data, const crd_predict_options *options,

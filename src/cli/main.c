@@ -70,8 +70,8 @@ static crd_status take_output(crd_output_lock **lock, const crd_options *options
     return status == CRD_OK ? crd_output_lock_take(lock, output->text) : status;
 }
 
-/** Has all that was printed arrived? A full disk shows only when the last of it is written. To a stdout that was closed from the start nothing
- * need be printed where there is an output. */
+/** Has all that was printed arrived? A full disk shows only when the last of it is written. To a
+ * stdout that was closed from the start nothing need be printed where there is an output. */
 static crd_status end_printing(const crd_process *process, const crd_option_value *output)
 {
     if ((fflush(stdout) == 0 && !ferror(stdout)) || (process->has_no_stdout && output->given))

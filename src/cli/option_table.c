@@ -670,7 +670,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "markdown", .type = CRD_OPTION_FLAG,
         .commands = CRD_HELP,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
-        .help = "commands and options as the tables of README.md"},
+        .help = "commands and options as the tables of jobs/README.md"},
 };
 /* clang-format on */
 

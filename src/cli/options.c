@@ -67,7 +67,8 @@ static int find_option(unsigned command, const char *word, size_t length)
     return -1;
 }
 
-/** The choice that *text names, capitals counting as small letters: bayesian-torch writes "Flipout". */
+/** The choice that *text names, capitals counting as small letters: bayesian-torch writes
+ * "Flipout". */
 static crd_status find_choice(int64_t *index, const crd_option *option, const char **text)
 {
     char key[64];

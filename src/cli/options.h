@@ -1,6 +1,6 @@
-/** The one table of options. It makes the parser, the checks of what goes together, help, man pages
- * and completion, the table of README.md, the options that a file's provenance and a checkpoint's
- * key record, and those that `plan` hands to predict. */
+/** The one table of options. It makes the parser, the checks of what goes together, help, man
+ * pages and completion, the table of jobs/README.md, the options that a file's provenance and a
+ * checkpoint's key record, and those that `plan` hands to predict. */
 #ifndef CRD_CLI_OPTIONS_H
 #define CRD_CLI_OPTIONS_H
 

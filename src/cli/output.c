@@ -1,3 +1,5 @@
+/* How the program speaks: the log and the progress on stderr, JSON on stdout, columns by the width
+ * of UTF-8 text. What comes from files is printed without control characters. */
 #include "cli/output.h"
 
 #include <math.h>

@@ -34,8 +34,9 @@ int crd_text_width(const char *text);
 /** 11689512 as "11,689,512". */
 const char *crd_grouped(char out[32], int64_t number);
 
-/** An entropy or mutual information as it is printed: from 0 to the logarithm of the number of classes, between
- * which the truth lies. A debiased estimate may lie outside; files and JSON hold it as it is. */
+/** An entropy or mutual information as it is printed: from 0 to the logarithm of the number of
+ * classes, between which the truth lies. A debiased estimate may lie outside; files and JSON
+ * hold it as it is. */
 double crd_printed_nats(double nats, int64_t n_classes);
 /** Says of how little worth a standard error over few things is: "2 draws". Nothing from 10 on. */
 void crd_remark_few(int64_t n, const char *what);
@@ -79,19 +80,21 @@ void crd_prediction_view_measure(crd_prediction_view *view);
 void crd_prediction_view_add(crd_prediction_view *view, const crd_summary *summary);
 /** The head of the lines that several images get. */
 void crd_prediction_print_head(const crd_prediction_view *view);
-/** One image: the notebook's list with errors. Several: a line each, or lists if asked for. The rows
- * of `summary` are images [first_image, + summary->n_images). */
+/** One image: the notebook's list with errors. Several: a line each, or lists if asked for. The
+ * rows of `summary` are images [first_image, + summary->n_images). */
 void crd_prediction_print(const crd_prediction_view *view, const crd_summary *summary,
                           int64_t first_image, double seconds);
 /** The last line, for several images. */
 void crd_prediction_print_end(const crd_prediction_view *view, double seconds);
-/** Appends the images of `summary` to a JSON array: all figures of an image, and its top classes. */
+/** Appends the images of `summary` to a JSON array: all figures of an image, and its top
+ * classes. */
 void crd_prediction_append_json(json_t *images, const crd_prediction_view *view,
                                 const crd_summary *summary, int64_t first_image);
 /** The whole as one JSON object on stdout. Takes `images` over. */
 crd_status crd_prediction_print_json(const crd_prediction_view *view, json_t *images,
                                      double seconds, const crd_predict_report *report);
-/** What one draw says of an image, from its outputs: "draw 0: 868, tray 13.47 %", or its values. `room` holds a draw field. */
+/** What one draw says of an image, from its outputs: "draw 0: 868, tray 13.47 %", or its values.
+ * `room` holds a draw field. */
 void crd_draw_print(const crd_prediction_view *view, int64_t image, int64_t draw,
                     const float *outputs, float *room);
 

@@ -1,3 +1,5 @@
+/* Whether an output would overwrite an input of the same command, by device and inode, and by name
+ * where a folder is read. */
 #include "cli/output_check.h"
 
 #include <limits.h>
@@ -14,7 +16,8 @@ static int is_same_file(const char *path, const struct stat *output)
            input.st_ino == output->st_ino;
 }
 
-/** Does the output, which is there, lie below `folder`, with a name that makes it an image or a batch? */
+/** Does the output, which is there, lie below `folder`, with a name that makes it an image or a
+ * batch? */
 static int is_member(const char *folder, const char *output, const char *const *endings)
 {
     char below[PATH_MAX], file[PATH_MAX];

@@ -1,4 +1,5 @@
-/* How predictions of a reducer are shown by its table of fields: those with a title, each with its error. */
+/* How predictions of a reducer are shown by its table of fields: those with a title, each with
+ * its error. */
 #include <stdio.h>
 #include <string.h>
 
@@ -50,7 +51,8 @@ static const crd_field *error_of(const crd_summary *s, const crd_field *field)
     return NULL;
 }
 
-/** "1.25 ± 0.01"; one network has no error. NaN is what the reducer cannot tell of these outputs. */
+/** "1.25 ± 0.01"; one network has no error. NaN is what the reducer cannot tell of these
+ * outputs. */
 static void format(char out[64], const crd_summary *s, const crd_field *field, int64_t row,
                    int64_t at)
 {

@@ -1,4 +1,5 @@
-/* A prediction as people read it, and as JSON. Which figures there are is said by the reducer's table of fields. */
+/* A prediction as people read it, and as JSON. Which figures there are is said by the reducer's
+ * table of fields. */
 #include <stdio.h>
 #include <string.h>
 
@@ -150,7 +151,8 @@ static json_t *field_value(const crd_summary *summary, const crd_field *field, i
     return json_null();
 }
 
-/** Sets all fields whose first axis is this one: element `at` of it; a list where there is another axis. */
+/** Sets all fields whose first axis is this one: element `at` of it; a list where there is
+ * another axis. */
 static void set_fields(json_t *object, const crd_summary *summary, crd_field_axis axis, int64_t at)
 {
     int n;

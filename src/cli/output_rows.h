@@ -1,4 +1,5 @@
-/** How the rows of a reducer are printed: classes have a form of their own, all others are printed by their fields. */
+/** How the rows of a reducer are printed: classes have a form of their own, all others are
+ * printed by their fields. */
 #ifndef CRD_CLI_OUTPUT_ROWS_H
 #define CRD_CLI_OUTPUT_ROWS_H
 

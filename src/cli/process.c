@@ -1,5 +1,6 @@
-/* What the process needs before MPI and BLAS have their say: descriptors, limits, threads. Functions of .preinit_array run before the
- * libraries' own starts, where the C library has them; without them OpenBLAS keeps its idle threads. */
+/* What the process needs before MPI and BLAS have their say: descriptors, limits, threads.
+ * Functions of .preinit_array run before the libraries' own starts, where the C library has
+ * them; without them OpenBLAS keeps its idle threads. */
 #define _GNU_SOURCE /* sched_getaffinity: Linux's own */
 #include "cli/process.h"
 
@@ -15,9 +16,10 @@
 #include "base/alloc.h"
 
 #ifdef __GLIBC__
-/* As it is loaded, OpenBLAS starts a thread for every core but one, and each takes 128 MiB of addresses, or ends the process (SIGINT), or
- * tries for ever where a limit leaves none. We use one thread a rank. It counts the cores that the process may use, so for that
- * moment it may use one. */
+/* As it is loaded, OpenBLAS starts a thread for every core but one, and each takes 128 MiB of
+ * addresses, or ends the process (SIGINT), or tries for ever where a limit leaves none. We use
+ * one thread a rank. It counts the cores that the process may use, so for that moment it may
+ * use one. */
 static struct {
     cpu_set_t all;
     int is_narrowed;
@@ -50,8 +52,9 @@ static void widen_cores(void)
 }
 #endif
 
-/* A closed descriptor would be the next file's, or a pipe's of MPI, and results would go there. What is opened in its place
- * cannot be used, so that reading and writing it go on to fail. Returns 1 if it was closed. */
+/* A closed descriptor would be the next file's, or a pipe's of MPI, and results would go there.
+ * What is opened in its place cannot be used, so that reading and writing it go on to fail.
+ * Returns 1 if it was closed. */
 static int fill_descriptor(int fd, int flags)
 {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)

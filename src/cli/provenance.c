@@ -1,3 +1,5 @@
+/* What a file says of how it was made: the command line, every option after defaults, versions,
+ * compiler, kernels, digests of posterior and data, job. */
 #include "cli/provenance.h"
 
 #include <inttypes.h>

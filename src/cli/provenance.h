@@ -22,8 +22,9 @@ typedef struct crd_provenance_store {
     const char *keys[CRD_PROVENANCE_MAX], *values[CRD_PROVENANCE_MAX];
 } crd_provenance_store;
 
-/** Fills *store from the command line and, unless they are NULL, with the digests of the posterior's file, and of the data: names and labels,
- * and stored images. The result borrows the store and the options. Errors: the posterior cannot be read. */
+/** Fills *store from the command line and, unless they are NULL, with the digests of the
+ * posterior's file, and of the data: names and labels, and stored images. The result borrows
+ * the store and the options. Errors: the posterior cannot be read. */
 crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store, const crd_cli *cli,
                                const char *posterior, crd_dataset *data);
 

@@ -1,3 +1,4 @@
+/* A posterior about random weights, for `bench` and `selftest`, which have no file. */
 #include "cli/random_posterior.h"
 
 #include "credence/zoo.h"

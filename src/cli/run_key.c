@@ -1,3 +1,6 @@
+/* The run key: lines KEY=VALUE of everything that changes the result, options by the table and
+ * with exact values. Two runs with the same key may continue each other's checkpoint
+ * (io/fingerprint.c compares). */
 #include "cli/run_key.h"
 
 #include <inttypes.h>
@@ -10,7 +13,8 @@
 #include "credence/version.h"
 #include "kernels/kernels.h"
 
-/** Value of an option such that equal values are equal texts (1e-3 is 0.001), and others are not. */
+/** Value of an option such that equal values are equal texts (1e-3 is 0.001), and others are
+ * not. */
 static const char *plain_text(char *buffer, size_t size, const crd_options *options,
                               crd_option_id id)
 {

@@ -7,9 +7,9 @@
 
 #define CRD_RUN_KEY_SIZE 16384
 
-/** The options that have a say in the result, their numbers exact; version, commit, kernels and BLAS
- * core; digests of the posterior (the first argument) and of the data. Errors: the posterior cannot
- * be read. */
+/** The options that have a say in the result, their numbers exact; version, commit, kernels and
+ * BLAS core; digests of the posterior (the first argument) and of the data. Errors: the
+ * posterior cannot be read. */
 crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, crd_dataset *data);
 /** Takes the line of an option out. */
 void crd_run_key_remove(char key[CRD_RUN_KEY_SIZE], crd_option_id option);

@@ -1,3 +1,5 @@
+/* What signals do. USR1 and USR2 only leave a request; those that end the process first remove
+ * what is half written. Handlers call async-signal-safe functions only. */
 #include "cli/signals.h"
 
 #include <signal.h>

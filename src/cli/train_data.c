@@ -31,8 +31,8 @@ cleanup:
     return status;
 }
 
-/** Classes without names get those of the sub-folders that they were learned from: what is evaluated later
- * must lie in folders of the same names. Only if every class has its folder. */
+/** Classes without names get those of the sub-folders that they were learned from: what is
+ * evaluated later must lie in folders of the same names. Only if every class has its folder. */
 static crd_status name_classes(crd_posterior *p, const crd_train_data *data)
 {
     crd_status status = CRD_OK;
@@ -59,7 +59,8 @@ cleanup:
     return status;
 }
 
-/** Labels to train on, -1 where there are none: without any the deterministic network can still be the teacher. */
+/** Labels to train on, -1 where there are none: without any the deterministic network can still
+ * be the teacher. */
 static crd_status match_labels(crd_train_data *data, crd_posterior *posterior, int is_distilling)
 {
     crd_status status = CRD_OK;

@@ -1,4 +1,5 @@
-/** What a training run reads: images to train on with their labels or targets, and images to validate on. Rank 0 only. */
+/** What a training run reads: images to train on with their labels or targets, and images to
+ * validate on. Rank 0 only. */
 #ifndef CRD_CLI_TRAIN_DATA_H
 #define CRD_CLI_TRAIN_DATA_H
 
@@ -17,11 +18,13 @@ typedef struct crd_train_data {
     uint64_t seed;
 } crd_train_data;
 
-/** Opens the data sets of the command line and holds out what is to be held out; `posterior` gives the preprocessing and must
- * outlive it. Close it in any case. Errors: of crd_dataset_open; CRD_ERR_USAGE. */
+/** Opens the data sets of the command line and holds out what is to be held out; `posterior`
+ * gives the preprocessing and must outlive it. Close it in any case. Errors: of
+ * crd_dataset_open; CRD_ERR_USAGE. */
 crd_status crd_train_data_open(crd_train_data *out, crd_validation *validation,
                                const crd_options *options, const crd_preprocessing *preprocessing);
-/** Matches labels, or checks targets, of both for the outputs that `posterior` has now; classes without names get the sub-folders'. Errors: CRD_ERR_INPUT naming the image. */
+/** Matches labels, or checks targets, of both for the outputs that `posterior` has now; classes
+ * without names get the sub-folders'. Errors: CRD_ERR_INPUT naming the image. */
 crd_status crd_train_data_match(crd_train_data *data, crd_validation *validation,
                                 const crd_options *options, crd_posterior *posterior);
 void crd_train_data_close(crd_train_data *data);

@@ -1,5 +1,5 @@
-/* The options of `train` as the engine takes them, and what a training must share with another to go
- * on from its checkpoint. */
+/* The options of `train` as the engine takes them, and what a training must share with another
+ * to go on from its checkpoint. */
 #include "cli/train_options.h"
 
 #include <inttypes.h>
@@ -146,7 +146,8 @@ static int64_t fewest_images(int64_t n_images, int64_t batch_size, int64_t micro
     return fewest;
 }
 
-/** The nearest larger batch size that leaves no image alone, its micro-batches following it; 0: none is near. */
+/** The nearest larger batch size that leaves no image alone, its micro-batches following it; 0:
+ * none is near. */
 static int64_t better_batch_size(int64_t n_images, int64_t batch_size)
 {
     for (int64_t batch = batch_size + 1; batch < batch_size + 64; batch++)

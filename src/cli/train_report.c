@@ -1,3 +1,5 @@
+/* Epochs and the end of a training, as a line for the log, a table, or JSON. It prints what the
+ * state holds, and computes nothing. */
 #include "cli/train_report.h"
 
 #include <math.h>

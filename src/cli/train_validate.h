@@ -16,8 +16,8 @@ typedef struct crd_validation {
 
 void crd_validation_clear(crd_validation *validation);
 
-/** Fills in the figures of the predictive distribution; those without a meaning for the posterior's outputs are
- * NaN. Collective: on comm, equal on all ranks. Errors: of crd_predict. */
+/** Fills in the figures of the predictive distribution; those without a meaning for the
+ * posterior's outputs are NaN. Collective: on comm, equal on all ranks. Errors: of crd_predict. */
 crd_status crd_validation_run(double out[CRD_N_VALIDATIONS], crd_validation *validation,
                               crd_comm *comm, const crd_posterior *posterior);
 

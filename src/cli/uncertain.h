@@ -1,4 +1,5 @@
-/** What is said of many images instead of a line each: the most uncertain ones, and a summary of all. */
+/** What is said of many images instead of a line each: the most uncertain ones, and a summary of
+ * all. */
 #ifndef CRD_CLI_UNCERTAIN_H
 #define CRD_CLI_UNCERTAIN_H
 
@@ -22,7 +23,8 @@ typedef struct crd_uncertain {
 
 crd_status crd_uncertain_init(crd_uncertain *uncertain, const crd_reduction *reduction);
 void crd_uncertain_clear(crd_uncertain *uncertain);
-/** Takes images [first_image, + summary->n_images). The same images in any order give the same list. */
+/** Takes images [first_image, + summary->n_images). The same images in any order give the same
+ * list. */
 void crd_uncertain_add(crd_uncertain *uncertain, const crd_summary *summary, int64_t first_image);
 /** Prints the list, the most uncertain first, and the summary. */
 void crd_uncertain_print(crd_uncertain *uncertain, const crd_prediction_view *view);

@@ -1,6 +1,7 @@
-/* The alarm between nodes. The nodes' leaders are a tree in which each knows its parent and its children; a level that is new to a
- * leader goes to all of them. Every leader always has one receive open for each neighbour; when the alarm is settled
- * an end mark follows the levels, so that none is left under way. */
+/* The alarm between nodes. The nodes' leaders are a tree in which each knows its parent and its
+ * children; a level that is new to a leader goes to all of them. Every leader always has one
+ * receive open for each neighbour; when the alarm is settled an end mark follows the levels, so
+ * that none is left under way. */
 #include <time.h>
 
 #include "base/alloc.h"
@@ -114,7 +115,8 @@ int crd_mpi_alarm_arrived(crd_alarm *alarm)
     return done;
 }
 
-/* Takes what is under way from a neighbour, up to its end mark. All ranks know the highest level by now. */
+/* Takes what is under way from a neighbour, up to its end mark. All ranks know the highest
+ * level by now. */
 static void drain(crd_alarm *alarm, int i)
 {
     mpi_alarm *a = alarm->body;

@@ -1,3 +1,6 @@
+/* The communicator's common half: checks, agreement, counted and watched waiting, and collective
+ * functions that cut their data into blocks. What moves the bytes is a body: comm_mpi.c, or
+ * comm_self.c for one process. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,7 +217,8 @@ void crd_shared_gather(crd_shared *shared, const int64_t *begin)
     end_waiting(shared->comm);
 }
 
-/* A lock-free int64 is address-free: processes that map the same memory may share it (C11 7.17.5). */
+/* A lock-free int64 is address-free: processes that map the same memory may share it (C11
+ * 7.17.5). */
 struct crd_counter {
     crd_shared *shared;
     _Atomic int64_t *value;

@@ -262,7 +262,8 @@ static crd_status create(crd_comm **out, MPI_Comm mpi_comm, int owns_mpi)
     crd_comm *comm = NULL;
     crd_mpi_body *body = NULL;
     *out = NULL;
-    /* Too little memory for a handful of words cannot be agreed on without the communicator it was for. */
+    /* Too little memory for a handful of words cannot be agreed on without the communicator it
+     * was for. */
     if (crd_alloc_zeroed((void **)&comm, 1, sizeof *comm, "communicator") != CRD_OK ||
         crd_alloc_zeroed((void **)&body, 1, sizeof *body, "communicator") != CRD_OK)
         MPI_Abort(mpi_comm, CRD_ERR_INTERNAL);

@@ -24,7 +24,8 @@ static inline crd_mpi_body *crd_mpi_body_of(const crd_comm *comm)
     return comm->body;
 }
 
-/* Counts operations begun, bytes handed over (a rank alone sends none) and the time since start_s. */
+/* Counts operations begun, bytes handed over (a rank alone sends none) and the time since
+ * start_s. */
 static inline void crd_mpi_count(crd_comm *comm, int64_t calls, int64_t n_bytes, double start_s)
 {
     comm->cost.calls += comm->size > 1 ? calls : 0;

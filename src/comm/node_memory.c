@@ -1,6 +1,8 @@
-/* A file without a name (Linux's memfd), made by the node's leader and opened by the others through /proc: it takes no room in /dev/shm, which
- * containers keep at 64 MiB, what it takes is there at once or refused, and nothing of it is left whatever ends the ranks. Where that does not work, a window of
- * MPI, after a look at the room in /dev/shm: Open MPI's ranks wait for ever for a leader that found none. */
+/* A file without a name (Linux's memfd), made by the node's leader and opened by the others
+ * through /proc: it takes no room in /dev/shm, which containers keep at 64 MiB, what it takes
+ * is there at once or refused, and nothing of it is left whatever ends the ranks. Where that
+ * does not work, a window of MPI, after a look at the room in /dev/shm: Open MPI's ranks wait
+ * for ever for a leader that found none. */
 #define _GNU_SOURCE /* memfd_create */
 #include "comm/node_memory.h"
 
@@ -28,7 +30,8 @@ static void *map(int fd, int64_t n_bytes)
     return data == MAP_FAILED ? NULL : data;
 }
 
-/* The leader's half: the file with all its pages. Returns its descriptor, -1 with errno after a failure. */
+/* The leader's half: the file with all its pages. Returns its descriptor, -1 with errno after a
+ * failure. */
 static int make_file(void **data, file_note *note, int64_t n_bytes)
 {
 #ifdef MFD_CLOEXEC
@@ -123,7 +126,8 @@ static int is_one_place(MPI_Comm node)
     return ends[0] == ~ends[1];
 }
 
-/* The leader owns all of the node's copy. Whether the memory is there is told by the return code. */
+/* The leader owns all of the node's copy. Whether the memory is there is told by the return
+ * code. */
 static int share_window(crd_node_memory *out, const crd_comm *comm)
 {
     MPI_Comm node = crd_mpi_body_of(comm)->node;

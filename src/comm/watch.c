@@ -1,6 +1,8 @@
-/* The watch. Every rank tells in its node's shared memory what it does; a thread on every rank counts for how many of its own ticks each
- * rank of the node has told nothing new. Ticks, not clocks: while a whole job is suspended, or a clock jumps, nothing is counted. A rank
- * that waits for others is not at fault, unless its process stands still, or all of a node wait for twice as long. */
+/* The watch. Every rank tells in its node's shared memory what it does; a thread on every rank
+ * counts for how many of its own ticks each rank of the node has told nothing new. Ticks, not
+ * clocks: while a whole job is suspended, or a clock jumps, nothing is counted. A rank that
+ * waits for others is not at fault, unless its process stands still, or all of a node wait for
+ * twice as long. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -64,7 +66,8 @@ static void end_job(crd_watch *w, const char *line)
     crd_comm_abort(w->comm, CRD_ERR_HANG);
 }
 
-/* For how many seconds a number of a rank's has been the same; `last` is the rank's place in *seen. */
+/* For how many seconds a number of a rank's has been the same; `last` is the rank's place in
+ * *seen. */
 static double still_s(const crd_watch *w, last_seen *last, uint64_t now)
 {
     last->n_ticks = now == last->value ? last->n_ticks + 1 : 0;

@@ -1,3 +1,5 @@
+/* Batches of a training run in every node's shared memory. Rank 0 reads ahead in a thread
+ * (prefetch.c); the batch of the next step is broadcast while this one computes. */
 #include "engine/batches.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-/** The batches of a training run on every node: read by rank 0 ahead of need, broadcast one step ahead.
+/** The batches of a training run on every node: read by rank 0 ahead of need, broadcast one step
+ * ahead.
  */
 #ifndef CRD_ENGINE_BATCHES_H
 #define CRD_ENGINE_BATCHES_H
@@ -36,7 +37,8 @@ void crd_batches_destroy(crd_batches *batches);
 /** Number of batches that are still to come. */
 int64_t crd_batches_left(const crd_batches *batches);
 
-/** The next batch; the one behind it begins to travel. Errors: the load hook's, on all ranks. Collective: on its comm. */
+/** The next batch; the one behind it begins to travel. Errors: the load hook's, on all ranks.
+ * Collective: on its comm. */
 crd_status crd_batches_next(crd_batch *out, crd_batches *batches);
 
 #endif

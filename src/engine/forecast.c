@@ -1,3 +1,6 @@
+/* The cost model of a prediction: units that a sample's errors ask for, and seconds on R ranks.
+ * Pure arithmetic; the terms are in jobs/README.md, "How it scales". Latency and bandwidth are not
+ * in it. */
 #include "credence/forecast.h"
 
 #include <math.h>
@@ -13,7 +16,8 @@ int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, 
     return look;
 }
 
-/* Batches of n_images that are still computed behind a look: those of which not all images have stopped there. */
+/* Batches of n_images that are still computed behind a look: those of which not all images have
+ * stopped there. */
 static double batches_after(const crd_forecast *f, int64_t look, int64_t n_images)
 {
     int64_t n_stopped = 0, n_batches = crd_divide_up(n_images, f->batch);
@@ -24,7 +28,8 @@ static double batches_after(const crd_forecast *f, int64_t look, int64_t n_image
     return (double)n_batches * (1 - pow(share, in_batch));
 }
 
-/* Sum over the stretches between looks of the units that a rank of n_ranks computes in turn; 0: all units. */
+/* Sum over the stretches between looks of the units that a rank of n_ranks computes in turn; 0:
+ * all units. */
 static double count(const crd_forecast *f, int64_t n_ranks, int64_t n_images)
 {
     double sum = 0;
@@ -49,7 +54,8 @@ static double read_s(const crd_forecast *f, int64_t n_ranks, int64_t n_images)
     return f->image_s * (double)n_images / (double)crd_smaller(n_ranks, f->node_ranks);
 }
 
-/* A window, before whose units rank 0's node reads n_next images: the units are dealt to the nodes before. */
+/* A window, before whose units rank 0's node reads n_next images: the units are dealt to the
+ * nodes before. */
 static double window_s(const crd_forecast *f, int64_t n_ranks, int64_t n_images, int64_t n_next)
 {
     return read_s(f, n_ranks, n_next) + f->unit_s * count(f, n_ranks, n_images);

@@ -1,3 +1,5 @@
+/* Ranks compare a digest (FNV-1a) of the same computation. Those that differ from the most
+ * frequent one are named; on a tie rank 0 is right. */
 #include "engine/health.h"
 
 #include <stdlib.h>
@@ -19,7 +21,8 @@ int64_t crd_health_digest(const void *values, int64_t n_bytes)
     return (int64_t)digest;
 }
 
-/* The most frequent of sorted values[n]; of equally frequent ones `favourite`, if it is one of them. */
+/* The most frequent of sorted values[n]; of equally frequent ones `favourite`, if it is one of
+ * them. */
 static int64_t most_frequent(const int64_t *values, int n, int64_t favourite, int *count)
 {
     int64_t best = values[0];

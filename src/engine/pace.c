@@ -1,3 +1,5 @@
+/* When to keep a checkpoint and when to stop: the clock of rank 0, and requests of any rank. It
+ * only says so; the run does it. */
 #include "engine/pace.h"
 
 #include "base/clock.h"

@@ -1,4 +1,5 @@
-/** When a run keeps its state and when it stops: rank 0's clock, and what is asked of any rank from outside. */
+/** When a run keeps its state and when it stops: rank 0's clock, and what is asked of any rank
+ * from outside. */
 #ifndef CRD_ENGINE_PACE_H
 #define CRD_ENGINE_PACE_H
 

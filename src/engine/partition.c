@@ -1,3 +1,5 @@
+/* Who computes which units: shares of nodes in proportion to their ranks, a shuffled order for
+ * tests, and the images and draws of unit i. No communication. */
 #include "engine/partition.h"
 
 #include "base/integers.h"

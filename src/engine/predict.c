@@ -1,7 +1,8 @@
-/* A run is a sequence of windows of images; a window is computed in rounds of draw blocks; a round is a set of units
- * that the ranks take from their node's counter. Images of the next window travel while this one is
- * computed. Ranks meet at the end of a round and of a window (sums), and in between only where an alarm calls them: when a
- * checkpoint is due, when the run is to stop, when a rank has failed. After that what is left of the round is dealt anew. */
+/* A run is a sequence of windows of images; a window is computed in rounds of draw blocks; a
+ * round is a set of units that the ranks take from their node's counter. Images of the next
+ * window travel while this one is computed. Ranks meet at the end of a round and of a window
+ * (sums), and in between only where an alarm calls them: when a checkpoint is due, when the run
+ * is to stop, when a rank has failed. After that what is left of the round is dealt anew. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,8 +15,9 @@
 
 /* Most units of a round, which bounds the memory for their bits. */
 enum { ROUND_UNITS = 1 << 22 };
-/* What the buffers take by default: this much anyway, and up to the larger size of a node where that gives every rank so many
- * units between two meetings that the wait for the last one does not count. */
+/* What the buffers take by default: this much anyway, and up to the larger size of a node where
+ * that gives every rank so many units between two meetings that the wait for the last one does
+ * not count. */
 enum { BUFFER_BYTES = 64 << 20, LARGE_BUFFER_BYTES = 1 << 30, UNITS_PER_RANK = 16 };
 
 static crd_status check_options(const crd_predict_options *o)
@@ -63,8 +65,8 @@ static crd_status set_rules(crd_predict_run *r, const crd_network *network)
     return status;
 }
 
-/* How many things fit that take so many bytes of a node and so many of each of its ranks; `wanted` of them if that is more
- * and memory allows. */
+/* How many things fit that take so many bytes of a node and so many of each of its ranks;
+ * `wanted` of them if that is more and memory allows. */
 static int64_t buffer_holds(const crd_predict_options *o, int64_t node_bytes, int64_t rank_bytes,
                             int64_t wanted)
 {
@@ -188,8 +190,8 @@ static void release(crd_predict_run *r)
     crd_sampler_destroy(r->means.sampler);
 }
 
-/* Images [first, + n) of window number `window` are read into their place: by rank 0, or by all ranks of its node. Not
- * collective. The lowest rank that fails has the first bad image. */
+/* Images [first, + n) of window number `window` are read into their place: by rank 0, or by all
+ * ranks of its node. Not collective. The lowest rank that fails has the first bad image. */
 static crd_status load_window(crd_predict_run *r, int64_t window, int64_t first, int64_t n)
 {
     int64_t rank = crd_comm_node_rank(r->comm), n_readers = 1;
@@ -258,7 +260,8 @@ static crd_status take_units(crd_predict_run *r, int64_t n_left)
     int node = crd_comm_node(r->comm);
     int64_t begin = r->means.node_begin[node], end = r->means.node_begin[node + 1], ticket;
     int64_t n_done = crd_predict_n_units_done(r);
-    /* One unit at least before the first look: a run with too little time for more still gets on. */
+    /* One unit at least before the first look: a run with too little time for more still gets
+     * on. */
     while (status == CRD_OK && (ticket = crd_counter_next(r->means.counter)) < end) {
         int64_t k = begin + crd_partition_shuffle(ticket - begin, end - begin, r->options->shuffle);
         float *logits = r->means.logits;
@@ -277,8 +280,8 @@ static crd_status take_units(crd_predict_run *r, int64_t n_left)
     return status;
 }
 
-/* Rank 0's node gets all draws of the units done since the last meeting; rank 0 hands them on unit by unit. The k-th
- * unit that was left then lies in place k. */
+/* Rank 0's node gets all draws of the units done since the last meeting; rank 0 hands them on
+ * unit by unit. The k-th unit that was left then lies in place k. */
 static crd_status deliver_draws(crd_predict_run *r, int64_t n_left)
 {
     crd_status status = CRD_OK;
@@ -301,8 +304,8 @@ cleanup:
     return status;
 }
 
-/* Deals what is left of the round, computes it, and meets: all of it is done then, or the alarm has called.
- * `pending` is this rank's failure to load the next window. */
+/* Deals what is left of the round, computes it, and meets: all of it is done then, or the alarm
+ * has called. `pending` is this rank's failure to load the next window. */
 static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
 {
     crd_status status = CRD_OK;
@@ -327,7 +330,8 @@ cleanup:
     return status;
 }
 
-/* Rank 0 gets the sums up to a look, and counts: every image that was not stopped before has seen all draws. */
+/* Rank 0 gets the sums up to a look, and counts: every image that was not stopped before has
+ * seen all draws. */
 static crd_status finish_look(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
@@ -428,7 +432,8 @@ cleanup:
     return status;
 }
 
-/* Every rank computes draw 0 of the first images, in the shape of a unit: what they get must be equal. */
+/* Every rank computes draw 0 of the first images, in the shape of a unit: what they get must be
+ * equal. */
 static crd_status check_ranks(crd_predict_run *r)
 {
     crd_status status = CRD_OK;

@@ -1,4 +1,5 @@
-/* Checkpoints of a prediction: the state is put together at rank 0, kept, and taken up again on any number of ranks. */
+/* Checkpoints of a prediction: the state is put together at rank 0, kept, and taken up again on
+ * any number of ranks. */
 #include <string.h>
 
 #include "credence/watch.h"

@@ -1,5 +1,5 @@
-/** A prediction under way: what predict.c (windows, rounds, units), predict_schedule.c (where it stands), predict_totals.c (sums)
- * and predict_checkpoint.c share. */
+/** A prediction under way: what predict.c (windows, rounds, units), predict_schedule.c (where it
+ * stands), predict_totals.c (sums) and predict_checkpoint.c share. */
 #ifndef CRD_ENGINE_PREDICT_RUN_H
 #define CRD_ENGINE_PREDICT_RUN_H
 
@@ -35,21 +35,21 @@ typedef struct crd_predict_position {
     crd_unit_set units; /**< of the round, as known at the last meeting */
 } crd_predict_position;
 
-/** Draws done in this window. Rank 0: those of all ranks up to the last exchange, and its own later ones. Other ranks: their own
- * since that exchange. */
+/** Draws done in this window. Rank 0: those of all ranks up to the last exchange, and its own
+ * later ones. Other ranks: their own since that exchange. */
 typedef struct crd_predict_totals {
     crd_reduction reduction;
     int64_t *sums, *maxima; /**< [most_images] accumulators */
     crd_summary summary;    /**< rank 0 */
-    int64_t *
-        news; /**< [words + 1] this rank's units since the last exchange as bits, and their number */
+    /** [words + 1] this rank's units since the last exchange as bits, and their number */
+    int64_t *news;
 } crd_predict_totals;
 
 /** What computes, and what goes between ranks. */
 typedef struct crd_predict_means {
     crd_sampler *sampler;
-    crd_shared *images
-        [2]; /**< [most_images][image_floats] and then, on rank 0's node, [most_images] bytes: skipped */
+    /** [most_images][image_floats] and then, on rank 0's node, [most_images] bytes: skipped */
+    crd_shared *images[2];
     crd_shared *draws; /**< [unit][unit_floats] of a round, if wanted */
     float *logits;     /**< of a unit */
     crd_counter *counter;
@@ -74,7 +74,8 @@ typedef struct crd_predict_run {
 int8_t *crd_predict_skipped(const crd_predict_run *r, int64_t window);
 /** Batches of the window in work. */
 int64_t crd_predict_n_batches(const crd_predict_run *r);
-/** Most units of the whole run; those that are done or not wanted any more, as known at the last meeting. */
+/** Most units of the whole run; those that are done or not wanted any more, as known at the last
+ * meeting. */
 int64_t crd_predict_n_units(const crd_predict_run *r);
 int64_t crd_predict_n_units_done(const crd_predict_run *r);
 
@@ -103,12 +104,15 @@ void crd_predict_finish_row(crd_predict_run *r, int64_t image);
 void crd_predict_collect(crd_predict_run *r);
 /** All ranks learn each other's news. Collective. */
 void crd_predict_exchange(crd_predict_run *r);
-/** They are done now. After the exchange; the same on all ranks. Errors: a unit was computed twice. */
+/** They are done now. After the exchange; the same on all ranks. Errors: a unit was computed
+ * twice. */
 crd_status crd_predict_mark(crd_predict_run *r);
 void crd_predict_clear_news(crd_predict_run *r);
-/** Keeps the state if that is what was asked for. Collective. Returns CRD_STOPPED after CRD_REQUEST_STOP. */
+/** Keeps the state if that is what was asked for. Collective. Returns CRD_STOPPED after
+ * CRD_REQUEST_STOP. */
 crd_status crd_predict_keep(crd_predict_run *r, crd_request asked);
-/** What a checkpoint makes of the run: its window and its round may be those of another number of ranks. */
+/** What a checkpoint makes of the run: its window and its round may be those of another number
+ * of ranks. */
 typedef struct crd_predict_start {
     int64_t first_image, n_images;          /**< the window; n_images 0: there is no checkpoint */
     int64_t first_block, n_blocks, n_units; /**< the round */
@@ -117,7 +121,8 @@ typedef struct crd_predict_start {
 crd_status crd_predict_find_start(crd_predict_start *out, crd_predict_run *r);
 /** Puts the run there, or at its beginning; sums too. Collective. */
 void crd_predict_place(crd_predict_run *r, const crd_predict_start *start);
-/** Then, with the window's images there, begins its round and takes over the units that are done. Collective. */
+/** Then, with the window's images there, begins its round and takes over the units that are
+ * done. Collective. */
 crd_status crd_predict_take_up(crd_predict_run *r, const crd_predict_start *start);
 /** Rows of the window's images, as far as they are. Rank 0 only. */
 void crd_predict_summarize(crd_predict_run *r);

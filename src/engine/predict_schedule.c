@@ -1,5 +1,6 @@
-/* Where a prediction stands: the look that the draws go up to, the images that need more of them, the round of units in
- * work. All of it follows from the options and from rank 0's sums; nothing here computes or writes. */
+/* Where a prediction stands: the look that the draws go up to, the images that need more of
+ * them, the round of units in work. All of it follows from the options and from rank 0's sums;
+ * nothing here computes or writes. */
 #include <string.h>
 
 #include "engine/predict_run.h"
@@ -49,8 +50,9 @@ int64_t crd_predict_look_draws(const crd_predict_run *r)
     return end - r->options->first_draw;
 }
 
-/* Whether an image needs no draws from look_begin on. It follows from its sums, wherever in the round they stand, so that a
- * resumed run finds the same: who was stopped before has fewer draws, who has more was not stopped. */
+/* Whether an image needs no draws from look_begin on. It follows from its sums, wherever in the
+ * round they stand, so that a resumed run finds the same: who was stopped before has fewer
+ * draws, who has more was not stopped. */
 static int8_t has_enough(crd_predict_run *r, int64_t image)
 {
     int64_t n = crd_predict_n_draws(r, image);

@@ -1,5 +1,5 @@
-/* Sums of a prediction: each rank adds to its own, rank 0 gets them all and makes rows of them; and the news of which units are
- * in them. What the integers mean the reducer knows. */
+/* Sums of a prediction: each rank adds to its own, rank 0 gets them all and makes rows of them;
+ * and the news of which units are in them. What the integers mean the reducer knows. */
 #include <string.h>
 
 #include "engine/predict_run.h"
@@ -70,7 +70,8 @@ void crd_predict_collect(crd_predict_run *r)
 
 void crd_predict_exchange(crd_predict_run *r)
 {
-    /* Each unit is a bit of one rank, so adding the words joins the sets; the count tells if that does not hold. */
+    /* Each unit is a bit of one rank, so adding the words joins the sets; the count tells if
+     * that does not hold. */
     crd_comm_sum_begin(r->comm, r->totals.news, r->place.units.n_words + 1);
     crd_comm_sum_end(r->comm);
 }

@@ -1,3 +1,6 @@
+/* A ring of batches, filled in order by one background thread and taken by the run. The thread
+ * takes no signals and calls no MPI; its failure is kept and returned with the batch that it
+ * belongs to. */
 #include "engine/prefetch.h"
 
 #include <pthread.h>

@@ -1,3 +1,5 @@
+/* Rank 0's posterior on all ranks. The graph travels as JSON, so that every rank checks it; mu,
+ * sigma and eps lie once per node in shared memory. */
 #include "credence/predict.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
-/* Training over ranks: checks, memory, the loop over batches, checkpoints between steps. A batch is in every node's shared
- * memory; the next one is loaded and broadcast meanwhile. What a step does is in train_step.c. */
+/* Training over ranks: checks, memory, the loop over batches, checkpoints between steps. A
+ * batch is in every node's shared memory; the next one is loaded and broadcast meanwhile. What
+ * a step does is in train_step.c. */
 #include "credence/train.h"
 
 #include <math.h>
@@ -101,7 +102,8 @@ static crd_request ask_all(crd_train_run *r)
                              : CRD_REQUEST_NONE;
 }
 
-/* Between steps: is the state to be kept, is the run to stop? With local steps only an averaged state may be kept. */
+/* Between steps: is the state to be kept, is the run to stop? With local steps only an averaged
+ * state may be kept. */
 static crd_status look_around(crd_train_run *r, int finished)
 {
     if ((crd_train_is_local(r) && r->local_images != 0) || r->hooks->checkpoint == NULL)

@@ -1,11 +1,13 @@
-/* After the last step of an epoch: its figures, the validation, and what the caller does with them. */
+/* After the last step of an epoch: its figures, the validation, and what the caller does with
+ * them. */
 #include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "engine/train_run.h"
 
-/* The KL divergence in the loss of the epoch that is over, if it has one. It costs a pass over all parameters. */
+/* The KL divergence in the loss of the epoch that is over, if it has one. It costs a pass over
+ * all parameters. */
 static void measure_kl(crd_epoch *e, const crd_train_run *r)
 {
     const crd_train_options *o = r->options;

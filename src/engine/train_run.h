@@ -1,5 +1,6 @@
-/** A training run under way: what its files share. train.c has the options, the memory and the loop; train_units.c the gradients of
- * units; train_sums.c the messages; train_step.c the ways of making a step; train_epoch.c what follows an epoch. */
+/** A training run under way: what its files share. train.c has the options, the memory and the
+ * loop; train_units.c the gradients of units; train_sums.c the messages; train_step.c the ways
+ * of making a step; train_epoch.c what follows an epoch. */
 #ifndef CRD_ENGINE_TRAIN_RUN_H
 #define CRD_ENGINE_TRAIN_RUN_H
 
@@ -9,11 +10,12 @@
 #include "engine/pace.h"
 #include "engine/update.h"
 
-/* What a step adds up beside the gradient. Loss in units of 2^-24: up to 2^38 over all images and draws. */
+/* What a step adds up beside the gradient. Loss in units of 2^-24: up to 2^38 over all images
+ * and draws. */
 enum { SUM_LOSS, SUM_RIGHT, SUM_ROWS, SUM_LABELS, N_EXTRA, LOSS_BITS = 24 };
 
-/* Sums that travel together: [first, first + n) of the mu block and, from the first to the last parameter with a
- * posterior, [rho_first, rho_first + n_rho) of the rho block. */
+/* Sums that travel together: [first, first + n) of the mu block and, from the first to the last
+ * parameter with a posterior, [rho_first, rho_first + n_rho) of the rho block. */
 typedef struct crd_train_bucket {
     int64_t first, n, rho_first, n_rho;
 } crd_train_bucket;
@@ -55,21 +57,23 @@ void crd_train_set_base(crd_train_run *r);
 
 /** Units (micro-batch, draw) of a batch. */
 int64_t crd_train_count_units(const crd_train_run *r, int64_t n_images);
-/** Images that go through the network together: of a small data set all, and memory is for no more. */
+/** Images that go through the network together: of a small data set all, and memory is for no
+ * more. */
 int64_t crd_train_most_images(const crd_train_run *r);
 crd_status crd_train_run_unit(crd_train_run *r, const crd_batch *batch, int64_t unit,
                               const crd_gradient_target *target);
-/** Units `first`, `first` + `step`, ... of a batch, added up: the first begins the sums, and the last one's may travel as they
- * get ready. */
+/** Units `first`, `first` + `step`, ... of a batch, added up: the first begins the sums, and the
+ * last one's may travel as they get ready. */
 crd_status crd_train_run_units(crd_train_run *r, const crd_batch *batch, int64_t first,
                                int64_t step, crd_gradient_ready *ready);
-/** Every rank computes the gradient of the run's first micro-batch: what they get must be equal. Collective. */
+/** Every rank computes the gradient of the run's first micro-batch: what they get must be equal.
+ * Collective. */
 crd_status crd_train_check_ranks(crd_train_run *r, const crd_batch *batch);
 
 /** Cuts the parameters, last first, at tensors' borders into stretches worth a message. */
 crd_status crd_train_plan_buckets(crd_train_run *r, const crd_posterior *posterior);
-/** Sums of all stretches from `first` on are final: they may travel. All ranks begin the same messages in the
- * same order, whether they had work or not. */
+/** Sums of all stretches from `first` on are final: they may travel. All ranks begin the same
+ * messages in the same order, whether they had work or not. */
 void crd_train_begin_sums(crd_train_run *r, int64_t first);
 crd_gradient_ready crd_train_on_ready; /**< payload: the run */
 

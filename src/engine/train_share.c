@@ -1,3 +1,5 @@
+/* Rank 0's training state on all ranks, each with a copy of its own, since every rank makes the
+ * same update. */
 #include "credence/train.h"
 
 #include <string.h>

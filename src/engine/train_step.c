@@ -1,5 +1,5 @@
-/* One step: the ranks compute their units' gradients, agree, and all make the same update on their own copies; or, with local
- * steps, each on its own until the next average. */
+/* One step: the ranks compute their units' gradients, agree, and all make the same update on
+ * their own copies; or, with local steps, each on its own until the next average. */
 #include <math.h>
 #include <string.h>
 
@@ -18,8 +18,8 @@ int64_t crd_train_group(const crd_train_run *r)
     return crd_train_is_local(r) ? crd_comm_size(r->comm) : 1;
 }
 
-/* A step of one unit on one rank has no use for sums: each piece of the gradient makes its update while it is in
- * the cache. */
+/* A step of one unit on one rank has no use for sums: each piece of the gradient makes its
+ * update while it is in the cache. */
 int crd_train_is_at_once(const crd_train_run *r, int64_t n_images)
 {
     const crd_train_options *o = r->options;
@@ -58,7 +58,8 @@ static crd_status compute_together(crd_train_run *r, const crd_batch *batch, dou
     return agree_on_step(r, status);
 }
 
-/* One step of this rank alone, on its batch of the group; a rank without one waits for the average. */
+/* One step of this rank alone, on its batch of the group; a rank without one waits for the
+ * average. */
 static crd_status compute_alone(crd_train_run *r, const crd_batch *group, double lr,
                                 double kl_weight)
 {
@@ -92,7 +93,8 @@ cleanup:
     return agree_on_step(r, status);
 }
 
-/* values[n_floats] = base + mean over ranks, by images, of (values - base); base NULL stands for zeros. */
+/* values[n_floats] = base + mean over ranks, by images, of (values - base); base NULL stands
+ * for zeros. */
 static void average(crd_train_run *r, float *values, float *base, int64_t n_images)
 {
     const double unit = ldexp(1, -AVERAGE_BITS);
@@ -174,8 +176,8 @@ static crd_status average_when_due(crd_train_run *r)
     return done % r->options->local_steps == 0 || done == per_epoch ? average_all(r) : CRD_OK;
 }
 
-/* The ways of making a step: the first that fits is taken. They differ in where the sums go and who makes the update, and all but
- * local steps give the same bits. */
+/* The ways of making a step: the first that fits is taken. They differ in where the sums go and
+ * who makes the update, and all but local steps give the same bits. */
 typedef struct step_mode {
     int (*fits)(const crd_train_run *r, int64_t n_images);
     /* Collective: gradients, and what is counted beside them, of all ranks. */

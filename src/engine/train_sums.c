@@ -1,5 +1,5 @@
-/* Sums of gradients travel in stretches of whole tensors, the output's side first, so that the averaging of one overlaps with
- * the backward pass of those before it. */
+/* Sums of gradients travel in stretches of whole tensors, the output's side first, so that the
+ * averaging of one overlaps with the backward pass of those before it. */
 #include "base/alloc.h"
 #include "engine/train_run.h"
 

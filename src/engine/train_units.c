@@ -1,5 +1,5 @@
-/* The units of a step are the pairs of a micro-batch and a draw. They follow from the options only; which rank runs one is no part
- * of the result. */
+/* The units of a step are the pairs of a micro-batch and a draw. They follow from the options
+ * only; which rank runs one is no part of the result. */
 #include <math.h>
 #include <string.h>
 

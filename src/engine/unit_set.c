@@ -1,3 +1,5 @@
+/* A set of units as bits, with counts by word, so that the k-th one that is left is found by
+ * bisection. */
 #include "engine/unit_set.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-/** Which units of a round are done: a bit each, and the k-th one that is not, so that what is left can be dealt anew. */
+/** Which units of a round are done: a bit each, and the k-th one that is not, so that what is
+ * left can be dealt anew. */
 #ifndef CRD_ENGINE_UNIT_SET_H
 #define CRD_ENGINE_UNIT_SET_H
 
@@ -20,7 +21,8 @@ void crd_unit_set_clear(crd_unit_set *set);
 void crd_unit_set_begin(crd_unit_set *set, int64_t n);
 /** Words for n units. */
 int64_t crd_unit_set_words(int64_t n);
-/** The units of `bits` [n_words] are done too. Returns how many of them were done before, or are no units. */
+/** The units of `bits` [n_words] are done too. Returns how many of them were done before, or are
+ * no units. */
 int64_t crd_unit_set_add(crd_unit_set *set, const uint64_t *bits);
 /** Number of units that are not done. */
 int64_t crd_unit_set_left(const crd_unit_set *set);

@@ -1,5 +1,6 @@
-/* A step goes over the parameters once, in pieces that stay in the cache: sums to gradient, divergence, optimizer, and
- * sigma of the new rho. No vector of gradients exists; a norm to clip by takes the gradients twice. */
+/* A step goes over the parameters once, in pieces that stay in the cache: sums to gradient,
+ * divergence, optimizer, and sigma of the new rho. No vector of gradients exists; a norm to
+ * clip by takes the gradients twice. */
 #include "engine/update.h"
 
 #include <math.h>
@@ -19,7 +20,8 @@ struct crd_update {
     crd_gradient *gradient;
     const crd_train_options *options;
     int64_t n_floats;
-    /* [n_params] weights and biases are trained; running statistics follow the data, with a momentum that is not 0. */
+    /* [n_params] weights and biases are trained; running statistics follow the data, with a
+     * momentum that is not 0. */
     uint8_t *trained;
     double *momentum;
     /* Of the step that is under way. */
@@ -28,7 +30,8 @@ struct crd_update {
     crd_status status;
 };
 
-/* Elements [first, first + n) of the blocks, of one parameter, and their sums by mu and, where there is one, rho. */
+/* Elements [first, first + n) of the blocks, of one parameter, and their sums by mu and, where
+ * there is one, rho. */
 typedef struct piece {
     int64_t param, first, n;
     int n_blocks;
@@ -161,7 +164,8 @@ static int step_part(const crd_update *u, const piece *p)
     return finite;
 }
 
-/* Fills in a step of all elements in one pass, if there is a kernel for it: for Adam and a normal prior. */
+/* Fills in a step of all elements in one pass, if there is a kernel for it: for Adam and a
+ * normal prior. */
 static int plan_at_once(crd_posterior_step *step, const crd_update *u, const piece *p)
 {
     float *states[2];
@@ -245,8 +249,8 @@ static crd_status not_kept(const crd_update *u, const piece *p, const float *kep
                     param_of(u, p->param)->name, (double)kept[i]);
 }
 
-/* Adds at most PIECE sums to those of all steps before and puts the totals in their place. They add up in float, as
- * torch's .grad does. */
+/* Adds at most PIECE sums to those of all steps before and puts the totals in their place. They
+ * add up in float, as torch's .grad does. */
 static crd_status keep_part(const crd_update *u, const piece *p)
 {
     const double unit = ldexp(1, CRD_GRADIENT_BITS);

@@ -1,6 +1,6 @@
-/* torchvision's RandomResizedCrop, RandomCrop and RandomHorizontalFlip on random numbers of our own.
- * Every image has one stream an epoch; which counter serves what is fixed here, so that switching one
- * change on leaves the others as they were. */
+/* torchvision's RandomResizedCrop, RandomCrop and RandomHorizontalFlip on random numbers of our
+ * own. Every image has one stream an epoch; which counter serves what is fixed here, so that
+ * switching one change on leaves the others as they were. */
 #include "image/augment.h"
 
 #include <math.h>

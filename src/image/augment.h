@@ -18,7 +18,8 @@ typedef struct crd_visit {
  * and left. */
 crd_window crd_crop_window(int64_t width, int64_t height, const double uniforms[CRD_CROP_TRIES][4]);
 
-/** RandomResizedCrop(side): a random part of `in`, resized to side x side. *out is empty on error. */
+/** RandomResizedCrop(side): a random part of `in`, resized to side x side. *out is empty on
+ * error. */
 crd_status crd_image_crop_random(crd_image *out, const crd_image *in, int64_t side,
                                  crd_interpolation interpolation, const crd_visit *visit);
 

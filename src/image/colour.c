@@ -1,3 +1,5 @@
+/* Colours as Pillow converts them: ITU-R 601 luma in integers, and Adobe's inverted CMYK. Profiles
+ * are not applied, as Pillow does not apply them either. */
 #include "image/colour.h"
 
 #include <string.h>

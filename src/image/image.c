@@ -1,3 +1,4 @@
+/* An image from a file: reads it whole, within a limit of size, and has it decoded (jpeg.c). */
 #include "credence/image.h"
 
 #include "base/alloc.h"

@@ -1,6 +1,6 @@
-/* A posterior as the state dict of the network that bayesian-torch's dnn_to_bnn makes: its names, all
- * of them, so that load_state_dict(strict=True) takes it. Batch norm's counters, which a posterior does
- * not have and running statistics do not need, are 0. */
+/* A posterior as the state dict of the network that bayesian-torch's dnn_to_bnn makes: its
+ * names, all of them, so that load_state_dict(strict=True) takes it. Batch norm's counters,
+ * which a posterior does not have and running statistics do not need, are 0. */
 #include "import/export.h"
 
 #include <errno.h>

@@ -107,9 +107,9 @@ static int split_prefix(char out[CRD_STATE_NAME_SIZE], const char *tensor, const
     return 1;
 }
 
-/* The prefix under which most of the network's names lie; of several the first in the dict. Candidates
- * are what stands before its first name wherever that occurs; the empty one holds where none does
- * better. */
+/* The prefix under which most of the network's names lie; of several the first in the dict.
+ * Candidates are what stands before its first name wherever that occurs; the empty one holds
+ * where none does better. */
 static void find_prefix(char out[CRD_STATE_NAME_SIZE], const catalogue *c,
                         const crd_params *network)
 {

@@ -1,3 +1,5 @@
+/* Strided views of a torch storage to contiguous float32, from pieces of the storage as they are
+ * read. It knows torch's floating types; a view that leaves its storage is refused before. */
 #include "import/gather.h"
 
 #include <string.h>

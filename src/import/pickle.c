@@ -1,3 +1,6 @@
+/* The opcodes of a restricted unpickler, a row each. They drive the stack machine of
+ * pickle_machine.c; nothing is ever imported or called, and an opcode that is not in the table
+ * ends the reading. */
 #include "import/pickle.h"
 
 #include <string.h>
@@ -7,8 +10,8 @@
 
 enum { MAX_TEXT = 1 << 16, MAX_GLOBAL_TEXT = 256 };
 
-/* The opcodes that torch.save writes for state dicts and training checkpoints, protocols 2 to 5, and
- * what Python adds for other objects. */
+/* The opcodes that torch.save writes for state dicts and training checkpoints, protocols 2 to
+ * 5, and what Python adds for other objects. */
 enum {
     OP_MARK = '(',
     OP_STOP = '.',
@@ -92,7 +95,8 @@ static crd_status push_opaque(crd_machine *m, const char *name)
     return status;
 }
 
-/* LONG1: a signed little-endian integer of up to 255 bytes. Those beyond 8 are no number of ours. */
+/* LONG1: a signed little-endian integer of up to 255 bytes. Those beyond 8 are no number of
+ * ours. */
 static crd_status push_long(crd_machine *m)
 {
     crd_status status;
@@ -279,7 +283,8 @@ cleanup:
     return status;
 }
 
-/* REDUCE, NEWOBJ: callee and arguments. NEWOBJ_EX: named arguments on top, which classes of the table do not have. */
+/* REDUCE, NEWOBJ: callee and arguments. NEWOBJ_EX: named arguments on top, which classes of the
+ * table do not have. */
 static crd_status reduce(crd_machine *m, int has_keywords)
 {
     crd_status status;

@@ -27,7 +27,8 @@ typedef enum crd_pickle_kind {
     CRD_PICKLE_GLOBAL,
     CRD_PICKLE_PERSISTENT, /**< a persistent id; items are those of its tuple */
     CRD_PICKLE_CALL,       /**< a call that was asked for and not made; items are its arguments */
-    CRD_PICKLE_OPAQUE /**< a class, function or object that is not in the table: its name, no more */
+    /** a class, function or object that is not in the table: its name, no more */
+    CRD_PICKLE_OPAQUE
 } crd_pickle_kind;
 
 /** The globals that mean something. */
@@ -81,10 +82,10 @@ typedef struct crd_pickle {
     const crd_pickle_value *root;
 } crd_pickle;
 
-/** Parses the pickle (protocols 2 to 5) that starts at `bytes`. *n_used (may be NULL) is its length;
- * NULL: it must be all n_bytes. `bytes` must outlive `out`; release with crd_pickle_clear. Errors:
- * CRD_ERR_INPUT with the byte position and what is wrong there; `out` is empty then. Cost: linear in
- * n_bytes; at most 40 MB of memory, whatever the bytes are. */
+/** Parses the pickle (protocols 2 to 5) that starts at `bytes`. *n_used (may be NULL) is its
+ * length; NULL: it must be all n_bytes. `bytes` must outlive `out`; release with
+ * crd_pickle_clear. Errors: CRD_ERR_INPUT with the byte position and what is wrong there; `out`
+ * is empty then. Cost: linear in n_bytes; at most 40 MB of memory, whatever the bytes are. */
 crd_status crd_pickle_parse(crd_pickle *out, int64_t *n_used, const void *bytes, int64_t n_bytes);
 
 /** Frees what crd_pickle_parse made. */
@@ -110,8 +111,9 @@ const char *crd_pickle_opaque_name(char out[CRD_PRINTABLE_SIZE], const crd_pickl
 /** 1 if an opaque value's module is one of a network's code: then only Python can rebuild it. */
 int crd_pickle_is_module(const crd_pickle_value *value);
 
-/** Makes `out` the global `module`.`name`, neither of them terminated: one of the table, or an opaque
- * value that borrows both. Errors: CRD_ERR_INPUT naming the global if only an attack would call it. */
+/** Makes `out` the global `module`.`name`, neither of them terminated: one of the table, or an
+ * opaque value that borrows both. Errors: CRD_ERR_INPUT naming the global if only an attack
+ * would call it. */
 crd_status crd_pickle_find_global(crd_pickle_value *out, const char *module, int64_t module_bytes,
                                   const char *name, int64_t name_bytes);
 

@@ -1,3 +1,5 @@
+/* Stack, marks, memo and values of the unpickler, in arrays of fixed size. It bounds what a file
+ * can make it do: every push, pop and length is checked. */
 #include "import/pickle_machine.h"
 
 #include "base/alloc.h"
@@ -145,7 +147,8 @@ crd_status crd_machine_make_tuple_from_mark(crd_machine *m)
     return status == CRD_OK ? make_tuple(m, first) : status;
 }
 
-/* Moves stack[first ..] into the container below them: keys and values of a dict, items of a list. */
+/* Moves stack[first ..] into the container below them: keys and values of a dict, items of a
+ * list. */
 static crd_status extend(crd_machine *m, int64_t first, crd_pickle_kind kind, const char *operation)
 {
     crd_status status;

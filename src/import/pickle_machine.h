@@ -47,8 +47,9 @@ crd_status crd_machine_make_tuple(crd_machine *m, int n);
 crd_status crd_machine_make_tuple_from_mark(crd_machine *m);
 /** Drops all values above the innermost MARK, and the MARK. */
 crd_status crd_machine_drop_from_mark(crd_machine *m);
-/** Moves the last n values into the container below them, which must be a `kind`: keys and values of
- * a dict, items of a list or set; an opaque value swallows them. `operation` names it in errors. */
+/** Moves the last n values into the container below them, which must be a `kind`: keys and
+ * values of a dict, items of a list or set; an opaque value swallows them. `operation` names it
+ * in errors. */
 crd_status crd_machine_extend_by(crd_machine *m, int n, crd_pickle_kind kind,
                                  const char *operation);
 /** The same with all values above the innermost MARK. */

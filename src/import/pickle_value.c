@@ -1,3 +1,5 @@
+/* What an unpickler's values are and how they are named in messages; and the table of globals that
+ * mean something, beside those that only an attack would name. */
 #include <string.h>
 
 #include "import/pickle.h"

@@ -1,5 +1,6 @@
-/* The header is parsed by jansson, whose tree is some 25 times as large as the text: hence its limit.
- * Tensors must cover the rest of the file without holes or overlaps, as the reference demands. */
+/* The header is parsed by jansson, whose tree is some 25 times as large as the text: hence its
+ * limit. Tensors must cover the rest of the file without holes or overlaps, as the reference
+ * demands. */
 #include "import/safetensors.h"
 
 #include <stdlib.h>

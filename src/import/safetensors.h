@@ -9,8 +9,8 @@
 int crd_safetensors_fits(const uint8_t *bytes, int64_t n, int64_t file_bytes);
 
 /** Lists the tensors of the open file, which stays the caller's, and the places of their bytes;
- * `path` is borrowed by *storages. Errors: CRD_ERR_INPUT: any length or place that is wrong, holes and
- * overlaps; both are empty then. */
+ * `path` is borrowed by *storages. Errors: CRD_ERR_INPUT: any length or place that is wrong,
+ * holes and overlaps; both are empty then. */
 crd_status crd_safetensors_list(crd_tensor_list *out, crd_storages **storages, int fd,
                                 int64_t file_bytes, const char *path);
 

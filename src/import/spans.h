@@ -1,4 +1,5 @@
-/** Storages that lie one behind the other in a plain file: of the stacked form and of safetensors. */
+/** Storages that lie one behind the other in a plain file: of the stacked form and of
+ * safetensors. */
 #ifndef CRD_IMPORT_SPANS_H
 #define CRD_IMPORT_SPANS_H
 
@@ -11,8 +12,8 @@
  * for messages. Room for n_spans of them. Close with crd_storages_close. */
 crd_status crd_spans_create(crd_storages **out, int fd, const char *path, int64_t n_spans);
 
-/** Adds a storage of n_bytes from `offset` on, which the caller has checked against the file's size.
- * Its number is how many there were before. `key` may be NULL. */
+/** Adds a storage of n_bytes from `offset` on, which the caller has checked against the file's
+ * size. Its number is how many there were before. `key` may be NULL. */
 void crd_spans_add(crd_storages *storages, const char *key, int64_t offset, int64_t n_bytes);
 
 #endif

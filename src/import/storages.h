@@ -18,8 +18,8 @@ typedef struct crd_storages_kind {
     crd_status (*begin)(crd_storages *storages, int64_t member);
     /** The next n bytes of the open storage, all of them. */
     crd_status (*read)(void *out, crd_storages *storages, int64_t n);
-    /** Closes the open storage, which must end here and be sound. Until this has succeeded, what was
-     * read may be damaged. */
+    /** Closes the open storage, which must end here and be sound. Until this has succeeded, what
+     * was read may be damaged. */
     crd_status (*end)(crd_storages *storages);
     void (*close)(crd_storages *storages);
 } crd_storages_kind;

@@ -1,4 +1,5 @@
-/** The tensors of a weight file, as its reader finds them: names, views and storages, no values yet. */
+/** The tensors of a weight file, as its reader finds them: names, views and storages, no values
+ * yet. */
 #ifndef CRD_IMPORT_TENSOR_LIST_H
 #define CRD_IMPORT_TENSOR_LIST_H
 

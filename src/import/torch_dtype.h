@@ -1,5 +1,5 @@
-/** Element types of tensors in weight files. Only floating ones of 16 to 64 bits become weights; the
- * others are told apart so that they can be named. */
+/** Element types of tensors in weight files. Only floating ones of 16 to 64 bits become weights;
+ * the others are told apart so that they can be named. */
 #ifndef CRD_IMPORT_TORCH_DTYPE_H
 #define CRD_IMPORT_TORCH_DTYPE_H
 

@@ -1,4 +1,5 @@
-/* The tree is what crd_pickle_parse gives: nothing has been called, tensors are calls to be read. */
+/* The tree is what crd_pickle_parse gives: nothing has been called, tensors are calls to be
+ * read. */
 #include "import/torch_tree.h"
 
 #include <string.h>
@@ -153,8 +154,8 @@ static void tell_averages(const crd_pickle_value *dict, const crd_pickle_value *
                     crd_pickle_printable(shown, c->value->as.text, c->value->n_items), shown);
 }
 
-/* The dict under one of the usual keys; NULL: there is none. Tensors beside it are of something else:
- * a random number generator's state, say. */
+/* The dict under one of the usual keys; NULL: there is none. Tensors beside it are of something
+ * else: a random number generator's state, say. */
 static const crd_pickle_value *find_usual(const crd_pickle_value *dict)
 {
     static const char *const places[] = {"state_dict", "model_state_dict", "model",   "module",
@@ -277,8 +278,8 @@ static crd_status find_tensor_call(const crd_pickle_value **out, const crd_pickl
     return CRD_OK;
 }
 
-/* A storage of the stacked form may be a part of another: (key, offset, elements). Such files are of
- * 2016 and 2017. */
+/* A storage of the stacked form may be a part of another: (key, offset, elements). Such files
+ * are of 2016 and 2017. */
 static crd_status check_whole(const crd_pickle_value *call)
 {
     const crd_pickle_value *storage = crd_pickle_item(call, 0);

@@ -1,3 +1,5 @@
+/* The zip form of torch.save. libzip reads the archive; names, sizes, CRCs and the number of
+ * members are checked first, since no length in a file is trusted. */
 #include "import/torch_zip.h"
 
 #include <errno.h>

@@ -121,8 +121,8 @@ static crd_status read_safetensors(content *out, const source *s)
     return crd_safetensors_list(&out->list, &out->storages, s->fd, s->n_bytes, s->path);
 }
 
-/* The containers that are told from each other; the first that fits counts. Without a reader: what to
- * do. */
+/* The containers that are told from each other; the first that fits counts. Without a reader:
+ * what to do. */
 static const struct {
     int (*fits)(const source *);
     crd_status (*read)(content *, const source *);

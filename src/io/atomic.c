@@ -1,5 +1,6 @@
-/* A file under a temporary name, renamed when it is whole. Six letters of that name are chance and six are a digest of the rest, so that
- * what a killed process has left is told from what a user has named alike. */
+/* A file under a temporary name, renamed when it is whole. Six letters of that name are chance
+ * and six are a digest of the rest, so that what a killed process has left is told from what a
+ * user has named alike. */
 #include "io/atomic.h"
 
 #include <dirent.h>
@@ -22,7 +23,8 @@ enum { MAX_ATTEMPTS = 100, MAX_NAME_PART = 200, MAX_LINKS = 40, N_LETTERS = 6 };
 /* Of the end of a temporary name, ".XXXXXXYYYYYY.tmp", its final zero included. */
 enum { SUFFIX_SIZE = 2 * N_LETTERS + 6 };
 
-/* Temporary files of this process, for the signal that ends it; more than these stay behind then. */
+/* Temporary files of this process, for the signal that ends it; more than these stay behind
+ * then. */
 enum { MAX_LIVE = 8 };
 static _Atomic(char *) live[MAX_LIVE];
 
@@ -74,7 +76,8 @@ static int folder_length(const char *path)
     return slash == NULL ? 0 : (int)(slash - path + 1);
 }
 
-/* The folder of a path, on the stack: where it is asked for, too little memory must not be what fails. */
+/* The folder of a path, on the stack: where it is asked for, too little memory must not be what
+ * fails. */
 static void folder_name(char out[PATH_MAX], const char *path)
 {
     int length = folder_length(path);

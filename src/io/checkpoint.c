@@ -1,3 +1,6 @@
+/* A training run's checkpoint: a posterior (posterior_file.c), the optimizer's moments, counters,
+ * history and the fingerprint of the run. Written through generations.c, so one good checkpoint is
+ * always there. */
 #include <inttypes.h>
 #include <stdio.h>
 

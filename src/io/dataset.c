@@ -1,3 +1,6 @@
+/* A data set of one or more sources (dataset_*.c), each one a table of functions: images by
+ * number, labels in the posterior's classes, digests of stored bytes. Images are read when they
+ * are asked for, so memory is bounded. */
 #include "credence/dataset.h"
 #include "credence/files.h"
 

@@ -1,6 +1,7 @@
-/* An HDF5 file with `images` and perhaps `labels` or `targets`. Contiguous uint8 and float32 images are read from
- * their place in the file, row by row on demand; others (chunked, compressed, of another byte order or
- * width, packed as netCDF packs) are read at once and held in memory. */
+/* An HDF5 file with `images` and perhaps `labels` or `targets`. Contiguous uint8 and float32
+ * images are read from their place in the file, row by row on demand; others (chunked,
+ * compressed, of another byte order or width, packed as netCDF packs) are read at once and held
+ * in memory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -141,7 +142,8 @@ static int is_whole(const crd_h5_facts *facts)
            facts->nearest == CRD_H5_BOOL; /* which is int8 */
 }
 
-/* All values as float32, whatever their type. What is missing becomes NaN, which no reader takes. */
+/* All values as float32, whatever their type. What is missing becomes NaN, which no reader
+ * takes. */
 static crd_status read_floats(float *out, crd_h5 *file, const char *path, int64_t n,
                               const packing *p)
 {

@@ -1,6 +1,6 @@
-/* IDX, the format of MNIST and its family: two zero bytes, the type of the elements (8: uint8), the
- * number of dimensions, each extent in 4 bytes, big endian; then the elements. zlib reads it gzipped
- * or plain alike. */
+/* IDX, the format of MNIST and its family: two zero bytes, the type of the elements (8: uint8),
+ * the number of dimensions, each extent in 4 bytes, big endian; then the elements. zlib reads
+ * it gzipped or plain alike. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +68,8 @@ static crd_status read_bytes(uint8_t *out, gzFile file, int64_t n, const char *p
     return CRD_OK;
 }
 
-/* Behind the elements there must be nothing. Asking for more makes zlib compare its checksum too. */
+/* Behind the elements there must be nothing. Asking for more makes zlib compare its checksum
+ * too. */
 static crd_status check_end(gzFile file, const char *path)
 {
     uint8_t byte;

@@ -1,8 +1,9 @@
 /* A shuffled order without a table: a balanced Feistel network is a bijection of the numbers of
- * 2 * half bits whatever its round function is (Luby and Rackoff 1988); here that is Philox, so that
- * seed and epoch choose the bijection. Cycle walking (Black and Rogaway 2002) restricts it to the
- * numbers below n: from one of them, applied again and again, it comes back to one of them. The
- * network's range is below 4 n (16 at the least), so four steps are enough on average. */
+ * 2 * half bits whatever its round function is (Luby and Rackoff 1988); here that is Philox, so
+ * that seed and epoch choose the bijection. Cycle walking (Black and Rogaway 2002) restricts it
+ * to the numbers below n: from one of them, applied again and again, it comes back to one of
+ * them. The network's range is below 4 n (16 at the least), so four steps are enough on
+ * average. */
 #include "credence/dataset.h"
 #include "credence/rng.h"
 

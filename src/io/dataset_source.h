@@ -1,4 +1,5 @@
-/** One source of a data set: a folder, a file, a set of files. dataset.c joins them; one file a kind. */
+/** One source of a data set: a folder, a file, a set of files. dataset.c joins them; one file a
+ * kind. */
 #ifndef CRD_IO_DATASET_SOURCE_H
 #define CRD_IO_DATASET_SOURCE_H
 
@@ -57,7 +58,8 @@ crd_status crd_source_image(crd_image *out, const uint8_t *planes, int64_t n_pla
                             int64_t height, int64_t channels);
 /** "PATH[i]". */
 void crd_source_number_name(char out[CRD_SOURCE_NAME_SIZE], const char *path, int64_t i);
-/** `digest` chained with n_bytes of a file from `offset` on, or with the reason why they cannot be read; n_bytes < 0: to its end. */
+/** `digest` chained with n_bytes of a file from `offset` on, or with the reason why they cannot
+ * be read; n_bytes < 0: to its end. */
 uint64_t crd_source_digest_file(uint64_t digest, int fd, int64_t offset, int64_t n_bytes);
 /** One image named `path` that cannot be loaded: the error record says why. */
 crd_status crd_source_open_broken(crd_source **out, const char *path);

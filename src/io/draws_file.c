@@ -1,5 +1,6 @@
-/* Records of one size, each at its place: a checksum, then the numbers. Writing one again gives the same bytes, so a record is either
- * not there yet (zeros, another run's, torn by a crash: the checksum tells) or right. */
+/* Records of one size, each at its place: a checksum, then the numbers. Writing one again gives
+ * the same bytes, so a record is either not there yet (zeros, another run's, torn by a crash:
+ * the checksum tells) or right. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -30,7 +31,8 @@ static crd_status failed(const crd_draws_file *file, int error)
     return CRD_FAIL(CRD_ERR_IO, "%s: cannot be written: %s", file->path, strerror(error));
 }
 
-/* A run that begins makes a file of its own: what is there under the name may be a link to something else. */
+/* A run that begins makes a file of its own: what is there under the name may be a link to
+ * something else. */
 static int open_new(const char *path)
 {
     if (unlink(path) != 0 && errno != ENOENT)

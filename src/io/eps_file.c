@@ -1,3 +1,5 @@
+/* Imported normals: eps of every Bayesian parameter from an HDF5 file with bayesian-torch's buffer
+ * names. For parity checks only. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

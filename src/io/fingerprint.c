@@ -1,3 +1,5 @@
+/* Compares two run keys, line by line and in any order, and names the first difference with both
+ * values. */
 #include "io/fingerprint.h"
 
 #include <string.h>

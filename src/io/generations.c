@@ -1,3 +1,5 @@
+/* A file that is renewed, and the one before it (.prev). A damaged file never takes the place of a
+ * good one; reading falls back to the older one, and says so. */
 #include "io/generations.h"
 
 #include <errno.h>

@@ -1,3 +1,6 @@
+/* HDF5 files and datasets: creating, opening, writing. Every return code is checked, closing too,
+ * and HDF5's deepest message becomes part of ours. Attributes and strings are in h5_text.c; files
+ * to be read are parsed in another process (h5_process.c). */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>

@@ -1,11 +1,11 @@
 /** HDF5, thin and checked: everything by path name, no identifiers outside.
  *
- * Files that are read are parsed in a process of their own (h5_process.c): what makes HDF5 crash, hang or flood the memory
- * is an error CRD_ERR_INPUT here. Files are written by HDF5 in this process. Only h5*.c include hdf5.h. Objects are opened and closed
- * within each call and every return code is checked, closing included (HDF5 reports lost data
- * there). HDF5's own error printing is switched off for the process; its deepest message becomes
- * part of ours. Codes of errors: CRD_ERR_INPUT for a file opened to be read, CRD_ERR_IO for one
- * that is written.
+ * Files that are read are parsed in a process of their own (h5_process.c): what makes HDF5 crash,
+ * hang or flood the memory is an error CRD_ERR_INPUT here. Files are written by HDF5 in this
+ * process. Only h5*.c include hdf5.h. Objects are opened and closed within each call and every
+ * return code is checked, closing included (HDF5 reports lost data there). HDF5's own error
+ * printing is switched off for the process; its deepest message becomes part of ours. Codes of
+ * errors: CRD_ERR_INPUT for a file opened to be read, CRD_ERR_IO for one that is written.
  *
  * Files are written so that netCDF-4 readers open and can extend them: creation order tracked
  * on the file, groups and datasets, strings of variable length in UTF-8, no object time stamps;
@@ -39,11 +39,11 @@ int64_t crd_h5_type_size(crd_h5_type type);
 
 /** Creates the file at `path`, replacing it; messages call it `name`. */
 crd_status crd_h5_create(crd_h5 **out, const char *path, const char *name);
-/** Opens a file to be read. Errors: CRD_ERR_INPUT: missing, no regular file, or HDF5 cannot open it; CRD_ERR_IO: also if no
- * process can be started. */
+/** Opens a file to be read. Errors: CRD_ERR_INPUT: missing, no regular file, or HDF5 cannot open
+ * it; CRD_ERR_IO: also if no process can be started. */
 crd_status crd_h5_open(crd_h5 **out, const char *path);
-/** The same of a copy that only this process knows, open for reading and writing as `fd` (which stays the caller's), for
- * crd_h5_stamp. */
+/** The same of a copy that only this process knows, open for reading and writing as `fd` (which
+ * stays the caller's), for crd_h5_stamp. */
 crd_status crd_h5_open_copy(crd_h5 **out, int fd, const char *name);
 /** Sets a text attribute of an object of such a copy; one that is there must be a text as long. */
 crd_status crd_h5_stamp(crd_h5 *file, const char *path, const char *key, const char *text);
@@ -74,16 +74,17 @@ typedef struct crd_h5_facts {
     int64_t value_bytes;
     char type_name[32]; /**< for messages: "uint16", "big-endian float32", "bool", ... */
     int64_t offset;     /**< as crd_h5_offset */
-    char fault
-        [CRD_MESSAGE_SIZE]; /**< not empty: why its values must not be read: what is not in the file would be made
-                                     up (never written, sources or filters missing) */
+    /** not empty: why its values must not be read: what is not in the file would be made up
+     * (never written, sources or filters missing) */
+    char fault[CRD_MESSAGE_SIZE];
 } crd_h5_facts;
 /** Errors: CRD_ERR_INPUT: also a link into another file. */
 crd_status crd_h5_describe(crd_h5_facts *out, crd_h5 *file, const char *path);
 /** The same of what must be a dataset. */
 crd_status crd_h5_dataset_facts(crd_h5_facts *out, crd_h5 *file, const char *path);
 
-/** Checks that a dataset's values are in the file, before memory is taken for them. Errors: CRD_ERR_INPUT. */
+/** Checks that a dataset's values are in the file, before memory is taken for them. Errors:
+ * CRD_ERR_INPUT. */
 crd_status crd_h5_check_values(crd_h5 *file, const char *path);
 
 /** *out = 1 if there is an object at the absolute path. */

@@ -1,6 +1,6 @@
-/* What is asked of a file, answered with HDF5. Runs in the process that writes the file, or in one of
- * its own that reads it (h5_process.c). Whatever reads as zeros without being in the file, or lies in
- * another file that the user did not name, is refused here. */
+/* What is asked of a file, answered with HDF5. Runs in the process that writes the file, or in
+ * one of its own that reads it (h5_process.c). Whatever reads as zeros without being in the
+ * file, or lies in another file that the user did not name, is refused here. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -26,7 +26,8 @@ struct crd_h5 {
     char *folder;           /**< where virtual datasets look for their sources */
 };
 
-/** Reads n bytes of a dataset's values at `offset`. Errors: also that the file has become shorter. */
+/** Reads n bytes of a dataset's values at `offset`. Errors: also that the file has become
+ * shorter. */
 crd_status crd_h5_read_place(void *data, const crd_h5 *file, const char *path, int64_t offset,
                              int64_t n);
 

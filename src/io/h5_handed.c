@@ -1,3 +1,5 @@
+/* Digests of what is handed to HDF5, per dataset, as sums over records that may come in any order.
+ * Read back before the file gets its name, they show what the disk did not keep. */
 #include "io/h5_handed.h"
 
 #include <stdio.h>
@@ -9,8 +11,9 @@
 
 enum { PIECE_BYTES = 1 << 20, MAX_VALUE = 8 };
 
-/* A dataset. Until all of it is known at once, as a sum over its records (rows of the last axis, or elements if blocks divide
- * rows), which may come in any order: each adds the digest of its bytes, seeded with its number. */
+/* A dataset. Until all of it is known at once, as a sum over its records (rows of the last
+ * axis, or elements if blocks divide rows), which may come in any order: each adds the digest
+ * of its bytes, seeded with its number. */
 typedef struct dataset {
     char *path;
     crd_h5_type type;
@@ -244,7 +247,8 @@ static int is_fill(const dataset *d, const char *record)
     return 1;
 }
 
-/* Adds the records of a piece to the sum of those that were handed over; 0: another one has changed. */
+/* Adds the records of a piece to the sum of those that were handed over; 0: another one has
+ * changed. */
 static int add_records(uint64_t *sum, const dataset *d, const char *piece, int64_t first, int64_t n)
 {
     for (int64_t k = 0; k < n; k++) {
@@ -258,8 +262,8 @@ static int add_records(uint64_t *sum, const dataset *d, const char *piece, int64
     return 1;
 }
 
-/* Digest of all values as the file gives them back, and whether they are what was handed over: found in one pass,
- * over the same bytes. */
+/* Digest of all values as the file gives them back, and whether they are what was handed over:
+ * found in one pass, over the same bytes. */
 static crd_status check_numbers(uint64_t *digest, int *is_right, const dataset *d, crd_h5 *from)
 {
     crd_status status = CRD_OK;

@@ -36,8 +36,8 @@ crd_h5_type crd_h5_type_find(hid_t id);
 
 /** Opens a dataset; virtual ones look for their sources beside the file. */
 hid_t crd_h5_dataset_open(const crd_h5 *file, const char *path);
-/** The block of extents `count` at `start` in the dataset's space, and a space in memory for it; both stay H5S_ALL
- * without `start`. */
+/** The block of extents `count` at `start` in the dataset's space, and a space in memory for it;
+ * both stay H5S_ALL without `start`. */
 crd_status crd_h5_select(hid_t *space, hid_t *block, const crd_h5 *file, const char *path,
                          hid_t dataset, const int64_t *start, const int64_t *count);
 /** Closes a space, unless it is H5S_ALL. */

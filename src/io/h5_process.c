@@ -1,8 +1,9 @@
-/* Processes that read HDF5 files for this one. HDF5 crashes, hangs or fills the memory over damaged files, and no seal says
- * that a file is harmless; so each file is parsed in a child with limits of memory and time, which is asked over a
- * socket. Children come from a launcher: a child that was forked early, before MPI, whose image is small and
- * clean, and that forks one reader a file. All of them end when their socket closes. This is no sandbox
- * against code that takes the child over. */
+/* Processes that read HDF5 files for this one. HDF5 crashes, hangs or fills the memory over
+ * damaged files, and no seal says that a file is harmless; so each file is parsed in a child
+ * with limits of memory and time, which is asked over a socket. Children come from a launcher:
+ * a child that was forked early, before MPI, whose image is small and clean, and that forks one
+ * reader a file. All of them end when their socket closes. This is no sandbox against code that
+ * takes the child over. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -209,7 +210,8 @@ static void close_all_but(int kept)
         close(null);
 }
 
-/* What the parent, MPI or the user's terminal do with signals is no business of ours: we end with our socket. */
+/* What the parent, MPI or the user's terminal do with signals is no business of ours: we end
+ * with our socket. */
 static void reset_signals(void)
 {
     static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
@@ -439,8 +441,9 @@ static int is_asleep(pid_t pid)
     return end != NULL && end[1] == ' ' && end[2] == 'S';
 }
 
-/* Waits until there is something to read; 0: the reader waits for something that does not come. Loops are
- * ended by its limit of processor time, so a loaded machine or a slow disk is never taken for a hang. */
+/* Waits until there is something to read; 0: the reader waits for something that does not come.
+ * Loops are ended by its limit of processor time, so a loaded machine or a slow disk is never
+ * taken for a hang. */
 static int wait_for(const crd_h5_reader *reader)
 {
     struct pollfd p = {.fd = reader->fd, .events = POLLIN};

@@ -1,6 +1,6 @@
-/* Reading, as callers see it: each question becomes a request (h5_request.h), and its answer is checked, for it comes from a
- * process that the file may have led astray. Values that lie in the file as they are wanted are read
- * from their place, without HDF5. */
+/* Reading, as callers see it: each question becomes a request (h5_request.h), and its answer is
+ * checked, for it comes from a process that the file may have led astray. Values that lie in
+ * the file as they are wanted are read from their place, without HDF5. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -249,7 +249,8 @@ crd_status crd_h5_read_place(void *data, const crd_h5 *file, const char *path, i
     return CRD_OK;
 }
 
-/* Whether a block is whole rows, so that its values lie one behind the other; *first: elements before it. */
+/* Whether a block is whole rows, so that its values lie one behind the other; *first: elements
+ * before it. */
 static int is_rows(int64_t *first, const crd_shape *shape, const int64_t *start,
                    const int64_t *count)
 {

@@ -1,3 +1,5 @@
+/* Strings and attributes of HDF5: written directly; read in the reader's process and sent as
+ * answers. Strings have variable length, since netCDF-C 4.9.0 crashes on others. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

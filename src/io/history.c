@@ -1,5 +1,6 @@
-/* The history of a training run, a column for each member of crd_epoch. Times are in checkpoints only: a
- * posterior is a function of data, options and seed, and they are not. */
+/* The group /history of a posterior or a checkpoint: an array for each figure of an epoch, by one
+ * table for writing and reading. Times are in checkpoints only: a posterior is a function of data,
+ * options and seed, and they are not. */
 #include "io/history.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* What kind of file a path is, and all its datasets and attributes, for `inspect`. It interprets
+ * nothing. */
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +24,8 @@ static int holds(const char *path, const char *bytes, size_t n, int64_t offset)
 
 int crd_file_is_hdf5(const char *path)
 {
-    /* A block of the user's may lie before it, of 512 bytes (MATLAB) or that doubled so many times. */
+    /* A block of the user's may lie before it, of 512 bytes (MATLAB) or that doubled so many
+     * times. */
     enum { FIRST = 512, LAST = 1 << 16 };
     static const char signature[] = "\x89HDF\r\n\x1a\n";
     for (int64_t at = 0; at <= LAST; at = at == 0 ? FIRST : 2 * at)

@@ -1,3 +1,5 @@
+/* The list of datasets that a reader knows. Others are refused by name, since a misspelt one would
+ * pass for a missing one. */
 #include "io/known.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
-/* Which class of a network a folder of images means: by name, by number, or else by its place in
- * sorted order. A label must never be wrong without a word: what only resembles a class is refused. */
+/* Which class of a network a folder of images means: by name, by number, or else by its place
+ * in sorted order. A label must never be wrong without a word: what only resembles a class is
+ * refused. */
 #include "io/label_rule.h"
 
 #include <ctype.h>
@@ -41,7 +42,8 @@ static int is_number(const char *name)
     return name[0] != '\0' && name[strspn(name, "0123456789")] == '\0';
 }
 
-/* Are they equal where "_" in the folder stands for a blank or what a file name cannot hold, or a blank for "_"? */
+/* Are they equal where "_" in the folder stands for a blank or what a file name cannot hold, or
+ * a blank for "_"? */
 static int is_spelled(const char *folder, const char *name)
 {
     for (; *folder != '\0' && *name != '\0'; folder++, name++)

@@ -1,3 +1,5 @@
+/* Arrays with named axes in HDF5, attached as dimension scales, so that xarray, netCDF-4 and ArviZ
+ * see coordinates. What the arrays mean, the callers know. */
 #include "io/labelled.h"
 
 #include "base/alloc.h"

@@ -22,7 +22,8 @@ crd_status crd_labelled_array(crd_writer *writer, const char *group, const char 
                               crd_h5_type type, const crd_axis *const *axes, int n_axes,
                               const char *units, const char *long_name);
 
-/** Creates an array of numbers of things (int64) over `axes`: -1, for none, until they are written. */
+/** Creates an array of numbers of things (int64) over `axes`: -1, for none, until they are
+ * written. */
 crd_status crd_labelled_numbers(crd_writer *writer, const char *group, const char *name,
                                 const crd_axis *const *axes, int n_axes, const char *long_name);
 

@@ -1,4 +1,5 @@
-/* The lock is on an open file, so the kernel gives it back at the end of its process; what the file says is only for messages. */
+/* The lock is on an open file, so the kernel gives it back at the end of its process; what the
+ * file says is only for messages. */
 #include "io/output_lock.h"
 
 #include <errno.h>

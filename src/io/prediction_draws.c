@@ -1,5 +1,6 @@
-/* What a prediction file holds of single draws, in ArviZ's groups: outputs and sampled labels (posterior_predictive, or predictions
- * where there are no labels), and with labels their log likelihood, so that az.loo and az.plot_ppc find what they need. */
+/* What a prediction file holds of single draws, in ArviZ's groups: outputs and sampled labels
+ * (posterior_predictive, or predictions where there are no labels), and with labels their log
+ * likelihood, so that az.loo and az.plot_ppc find what they need. */
 #include <math.h>
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* A prediction in HDF5. Its datasets follow from the reducer's table of fields; none is named here
+ * but coordinates and what is known of the images. Layout: data/FORMATS.md. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -51,7 +53,8 @@ int crd_field_place(int64_t start[3], int64_t count[3], const crd_summary *summa
     return crd_summary_width(summary, field) > 0 ? n : 0;
 }
 
-/* Classes in order of probability have a group of their own: as a table, a group is the product of its axes. */
+/* Classes in order of probability have a group of their own: as a table, a group is the product
+ * of its axes. */
 const char *crd_field_group(const crd_field *field)
 {
     return field->axes[0] == CRD_AXIS_DETAIL ? "/predictive_top" : "/predictive";

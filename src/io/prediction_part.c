@@ -1,5 +1,5 @@
-/* A part of the draws of a prediction: a prediction file whose rows keep their accumulators, and a group that says which
- * part it is. Parts that share a fingerprint add up to the whole. */
+/* A part of the draws of a prediction: a prediction file whose rows keep their accumulators,
+ * and a group that says which part it is. Parts that share a fingerprint add up to the whole. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -119,7 +119,8 @@ cleanup:
     return status;
 }
 
-/* Where names are: the first place that is there. Whole paths came later than names without them. */
+/* Where names are: the first place that is there. Whole paths came later than names without
+ * them. */
 static const char *const image_names[] = {"/constant_data/image_path",
                                           "/predictions_constant_data/image_path",
                                           "/predictive/image", NULL};

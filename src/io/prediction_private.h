@@ -1,4 +1,5 @@
-/** What prediction_file.c and prediction_checkpoint.c share: a checkpoint of a prediction is a prediction file too. */
+/** What prediction_file.c and prediction_checkpoint.c share: a checkpoint of a prediction is a
+ * prediction file too. */
 #ifndef CRD_IO_PREDICTION_PRIVATE_H
 #define CRD_IO_PREDICTION_PRIVATE_H
 
@@ -21,7 +22,8 @@ struct crd_prediction_file {
     uint8_t *written; /**< [n_images] 1: its summary is written */
 };
 
-/** Creates the file up to, and without, the end of its metadata. `complete` 0: some images lack draws. */
+/** Creates the file up to, and without, the end of its metadata. `complete` 0: some images lack
+ * draws. */
 crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
                                 const crd_prediction_meta *meta, const crd_provenance *provenance,
                                 int64_t extra_bytes, int complete);
@@ -29,8 +31,8 @@ crd_status crd_prediction_begin(crd_prediction_file **out, const char *path,
 /** Writes what a part says of the whole, into a group of its own (prediction_part.c). */
 crd_status crd_part_add(crd_writer *writer, const crd_prediction_meta *meta);
 
-/** Checks that all fields of a prediction's rows are there, of their types and as many as images; *is_part: crd_part_open checks
- * more. */
+/** Checks that all fields of a prediction's rows are there, of their types and as many as
+ * images; *is_part: crd_part_open checks more. */
 crd_status crd_prediction_check(int *is_part, const char *path);
 
 /** 1 if the file says what the images are in truth. */
@@ -47,7 +49,8 @@ crd_status crd_field_path(char out[CRD_H5_PATH_SIZE], crd_h5 *h5, const crd_fiel
 crd_h5_type crd_field_h5_type(const crd_field *field);
 /** Dimensions of a field in the file, images included: 1 to 3. 0: the file has no such field. */
 int crd_field_axes(const crd_axis *out[3], const crd_prediction_file *file, const crd_field *field);
-/** Place of rows [first, + n) of a field of a summary; returns the number of dimensions, 0: there is no such field. */
+/** Place of rows [first, + n) of a field of a summary; returns the number of dimensions, 0:
+ * there is no such field. */
 int crd_field_place(int64_t start[3], int64_t count[3], const crd_summary *summary,
                     const crd_field *field, int64_t first);
 /** Reads rows [first, + summary->n_images) of all fields of the summary. */

@@ -1,5 +1,6 @@
-/* A sealed copy of a file of ours that another program has changed: copied, its datasets' checksums made anew, sealed, and read
- * as a whole before it gets its name. HDF5 changes the copy in a process of its own, for nothing vouches for what it holds. */
+/* A sealed copy of a file of ours that another program has changed: copied, its datasets'
+ * checksums made anew, sealed, and read as a whole before it gets its name. HDF5 changes the
+ * copy in a process of its own, for nothing vouches for what it holds. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

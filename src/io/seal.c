@@ -1,3 +1,5 @@
+/* The seal of a file, a record with XXH3-128 of all bytes before it: appended when a file is
+ * complete, and verified before anything in it is believed. It finds damage; it is no signature. */
 #include "io/seal.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The file that `preprocess` writes: images as float32 tensors, with their names. */
 #include "io/labelled.h"
 
 crd_status crd_tensors_write(const char *path, const float *images, int64_t n_images,

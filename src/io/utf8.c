@@ -1,3 +1,5 @@
+/* Replaces what is not valid UTF-8 (RFC 3629), because HDF5 does not check it and Python refuses
+ * it. */
 #include "io/utf8.h"
 
 #include "base/alloc.h"

@@ -1,3 +1,6 @@
+/* How each of our files comes to be: temporary name, provenance, checksums, seal, read back,
+ * rename; and how it is opened again: seal, kind, version, checksums. What is in it, others
+ * know. */
 #include "io/writer.h"
 
 #include <inttypes.h>

@@ -23,8 +23,8 @@ crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind 
 /** Ends the metadata: gives every dataset a place for its checksum, flushes, and makes sure that
  * the seal will find its place too. What follows is data only. */
 crd_status crd_writer_end_metadata(crd_writer *writer);
-/** Checksums, close, seal, sync, reading back, rename. The writer is released in any case; after a failure
- * nothing is left. */
+/** Checksums, close, seal, sync, reading back, rename. The writer is released in any case; after
+ * a failure nothing is left. */
 crd_status crd_writer_publish(crd_writer *writer);
 /** Gives up; harmless after _publish. */
 void crd_writer_abandon(crd_writer *writer);

@@ -1,5 +1,5 @@
-/** The loops of convolution in bf16 over `lanes`; beside what kernels/conv_body.h asks for, the file
- * that includes this one defines lanes_of_word (a pair in all lanes), lanes_step (see
+/** The loops of convolution in bf16 over `lanes`; beside what kernels/conv_body.h asks for, the
+ * file that includes this one defines lanes_of_word (a pair in all lanes), lanes_step (see
  * crd_bf16_kernels), lanes_pair (the pairs of two numbers each) and lanes_store_pairs (those of
  * channels c and c + 8); and BF16_TABLE.
  */

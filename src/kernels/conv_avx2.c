@@ -1,5 +1,5 @@
-/* The loops of convolution with AVX2: 16 channels are two registers, and a tile of 6 pixels fills 12
- * of 16. */
+/* The loops of convolution with AVX2: 16 channels are two registers, and a tile of 6 pixels
+ * fills 12 of 16. */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /** The loops of convolution over `lanes`, 16 floats, which the file that includes this one defines
  * for its instruction set: the type; lanes_zero, _all (of one float), _load, _store, _load_n and
- * _store_n (the first n only, 0 elsewhere), _add, _sub, _mul, _fma (a b + c), _max; lanes_transpose;
- * lanes_load_four (to r[k], element k of each of 16 rows that are `step` apart); PANELS and MAX_WIDTH
- * (see kernels/products_body.h); and CONV_TABLE.
+ * _store_n (the first n only, 0 elsewhere), _add, _sub, _mul, _fma (a b + c), _max;
+ * lanes_transpose; lanes_load_four (to r[k], element k of each of 16 rows that are `step` apart);
+ * PANELS and MAX_WIDTH (see kernels/products_body.h); and CONV_TABLE.
  */
 #ifndef CRD_KERNELS_CONV_BODY_H
 #define CRD_KERNELS_CONV_BODY_H

@@ -57,11 +57,11 @@ static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int
         }
 }
 
-/* Source of the matrices: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR
- * 2016, section 4.3; here for the points 0, +-p, +-q and infinity. Polynomials with all points but one
- * for zeros; powers of the points; powers over the first ones' values at the point left out. A point's
- * factor OF_ may stand in any of the three: it is where it costs nothing, in the forward maps never with
- * the weights, which a draw maps for a few pixels only. */
+/* Source of the matrices: Lavin and Gray, "Fast algorithms for convolutional neural networks",
+ * CVPR 2016, section 4.3; here for the points 0, +-p, +-q and infinity. Polynomials with all
+ * points but one for zeros; powers of the points; powers over the first ones' values at the
+ * point left out. A point's factor OF_ may stand in any of the three: it is where it costs
+ * nothing, in the forward maps never with the weights, which a draw maps for a few pixels only. */
 #define P CRD_WINOGRAD_NEAR
 #define Q CRD_WINOGRAD_FAR
 #define P2 (P * P)

@@ -1,3 +1,5 @@
+/* The table of kernels of this process, chosen once by what the CPU has or by CREDENCE_KERNELS.
+ * All sets give the same draws; sums may differ in their last bits. */
 #include "kernels/variants.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-/* The draw loops with AVX-512: 16 counters to a register, so a superblock is four registers, and two
- * superblocks side by side fill the 32 there are. */
+/* The draw loops with AVX-512: 16 counters to a register, so a superblock is four registers,
+ * and two superblocks side by side fill the 32 there are. */
 #include "kernels/floats_avx512.h"
 #include "kernels/variants.h"
 #include "rng/philox.h"

@@ -1,10 +1,10 @@
 /** The draw loops over `floats` and `words`, WIDTH of them, which the file that includes this one
- * defines for its instruction set: floats_all, _load, _store, _add, _sub, _mul, _fma (a b + c), _sqrt,
- * _flip (its sign changed where the top bit of a word is set), _choose (where the top bit of a word
- * is set the first, elsewhere the second), floats_of_words (of signed ones) and words_of_bits,
- * floats_of_bits (the same bits); words_all, _count (0, 1, ...), _load, _store, _add, _sub, _and,
- * _shift (to the left); words_philox, all rounds of N_SIDE_BY_SIDE times WIDTH counters whose last
- * three words are alike. The operations are those of rng/normal.h, one by one.
+ * defines for its instruction set: floats_all, _load, _store, _add, _sub, _mul, _fma (a b + c),
+ * _sqrt, _flip (its sign changed where the top bit of a word is set), _choose (where the top bit
+ * of a word is set the first, elsewhere the second), floats_of_words (of signed ones) and
+ * words_of_bits, floats_of_bits (the same bits); words_all, _count (0, 1, ...), _load, _store,
+ * _add, _sub, _and, _shift (to the left); words_philox, all rounds of N_SIDE_BY_SIDE times WIDTH
+ * counters whose last three words are alike. The operations are those of rng/normal.h, one by one.
  *
  * A superblock of 64 elements is made from 16 counters, WIDTH at once, without a shuffle of lanes:
  * lane l of their word w is element 16 w + l.

@@ -1,5 +1,5 @@
-/* The draw loops with NEON: 8 counters at once, in twice four lanes, whose chains of multiplications
- * run side by side. */
+/* The draw loops with NEON: 8 counters at once, in twice four lanes, whose chains of
+ * multiplications run side by side. */
 #include "kernels/floats_neon.h"
 #include "rng/philox.h"
 

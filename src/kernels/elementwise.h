@@ -36,8 +36,8 @@ typedef struct crd_elementwise_kernels {
     /** dvariance = dout * eps / (2 sd), 0 where sd is 0. */
     void (*noise_backward)(float *dvariance, const float *dout, const float *eps, const float *sd,
                            int64_t n);
-    /** sd = root of the variance; 0 where that is negative, as a fast convolution's rounding leaves it beside
-     * large ones where nothing varies. */
+    /** sd = root of the variance; 0 where that is negative, as a fast convolution's rounding
+     * leaves it beside large ones where nothing varies. */
     void (*deviation)(float *sd, const float *variance, int64_t n);
     crd_activate *activate;
     crd_activate_backward *activate_backward;

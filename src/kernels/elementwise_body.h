@@ -1,5 +1,5 @@
-/** The loops of kernels/elementwise.h; the file that includes this one defines ELEMENTWISE_TABLE and
- * is compiled for its instruction set. */
+/** The loops of kernels/elementwise.h; the file that includes this one defines ELEMENTWISE_TABLE
+ * and is compiled for its instruction set. */
 #ifndef CRD_KERNELS_ELEMENTWISE_BODY_H
 #define CRD_KERNELS_ELEMENTWISE_BODY_H
 

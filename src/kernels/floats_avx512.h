@@ -1,6 +1,6 @@
-/** `floats`, 16 of them, with AVX-512: what loops over them are written with. kernels/draw_body.h,
- * param_body.h and (as `lanes`) conv_body.h say what each function does. A mask is a register of all
- * bits set or none, as with the other sets. */
+/** `floats`, 16 of them, with AVX-512: what loops over them are written with.
+ * kernels/draw_body.h, param_body.h and (as `lanes`) conv_body.h say what each function does. A
+ * mask is a register of all bits set or none, as with the other sets. */
 #ifndef CRD_KERNELS_FLOATS_AVX512_H
 #define CRD_KERNELS_FLOATS_AVX512_H
 

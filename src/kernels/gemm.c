@@ -1,3 +1,5 @@
+/* Matrix products by OpenBLAS, with one thread: the only file that includes cblas.h. Sizes beyond
+ * the BLAS's int are cut. */
 #include <cblas.h>
 #include <limits.h>
 
@@ -52,7 +54,8 @@ void crd_gemm(float *c, int64_t ldc, const float *a, int64_t lda, const float *b
 
 crd_status crd_gemm_init(void)
 {
-    /* The first product that is not small maps a buffer, which stays. OpenBLAS tries for ever if it cannot. */
+    /* The first product that is not small maps a buffer, which stays. OpenBLAS tries for ever
+     * if it cannot. */
     enum { BUFFER_BYTES = 128 << 20, SIDE = 128 };
     crd_status status = CRD_OK;
     float *matrix = NULL;

@@ -1,7 +1,7 @@
 /** The table of hot loops. One plain reference of every entry (*_ref.c), one file per instruction
- * set beside it, filled once at start by what the CPU has; CREDENCE_KERNELS=ref|avx2|avx512|avx512_bf16|neon
- * forces one by name. Pointers may be unaligned; inputs and outputs do not overlap unless they are
- * equal. Nothing allocates.
+ * set beside it, filled once at start by what the CPU has;
+ * CREDENCE_KERNELS=ref|avx2|avx512|avx512_bf16|neon forces one by name. Pointers may be unaligned;
+ * inputs and outputs do not overlap unless they are equal. Nothing allocates.
  */
 #ifndef CRD_KERNELS_KERNELS_H
 #define CRD_KERNELS_KERNELS_H
@@ -48,21 +48,23 @@ crd_status crd_kernels_check(void);
 void crd_gemm(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t ldb,
               int64_t m, int64_t n, int64_t k, float beta);
 
-/** The same with A, B or both given transposed, (k x m) and (n x k): flags of crd_transpose, added. */
+/** The same with A, B or both given transposed, (k x m) and (n x k): flags of crd_transpose,
+ * added. */
 typedef enum crd_transpose { CRD_TRANSPOSE_A = 1, CRD_TRANSPOSE_B = 2 } crd_transpose;
 void crd_gemm_transposed(float *c, int64_t ldc, const float *a, int64_t lda, const float *b,
                          int64_t ldb, int64_t m, int64_t n, int64_t k, float beta,
                          unsigned transposed);
 
-/** One BLAS thread in this process, and its buffer; called once at start by the program. Errors: CRD_ERR_INTERNAL: no room for the buffer. */
+/** One BLAS thread in this process, and its buffer; called once at start by the program. Errors:
+ * CRD_ERR_INTERNAL: no room for the buffer. */
 crd_status crd_gemm_init(void);
 
 /** Name of the OpenBLAS core in use, for provenance ("Haswell", "Cooperlake"). Static text. */
 const char *crd_gemm_core(void);
 
-/** Multiply-adds per second times two that one core reaches with independent ones in registers, by the
- * widest instruction set here, in fp32 or with the factors in bf16; measured over about `seconds`. For
- * the bench. */
+/** Multiply-adds per second times two that one core reaches with independent ones in registers,
+ * by the widest instruction set here, in fp32 or with the factors in bf16; measured over about
+ * `seconds`. For the bench. */
 double crd_peak_flops(int in_bf16, double seconds);
 
 #endif

@@ -1,5 +1,5 @@
-/** The `lanes` of kernels/conv_body.h, 16 floats, as two `floats` of 8, which the file that includes
- * this one has defined: the same functions of 8, floats_transpose of 8 x 8; and
+/** The `lanes` of kernels/conv_body.h, 16 floats, as two `floats` of 8, which the file that
+ * includes this one has defined: the same functions of 8, floats_transpose of 8 x 8; and
  * floats_load_four. */
 #ifndef CRD_KERNELS_LANES_H
 #define CRD_KERNELS_LANES_H

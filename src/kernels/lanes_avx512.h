@@ -49,8 +49,8 @@ static inline __attribute__((always_inline)) void lanes_transpose(lanes r[16])
     }
 }
 
-/* Quarters of rows 4 apart are loaded into one register each, which leaves only the transposition within
- * quarters to the shuffles. */
+/* Quarters of rows 4 apart are loaded into one register each, which leaves only the
+ * transposition within quarters to the shuffles. */
 static inline __attribute__((always_inline)) void lanes_load_four(lanes r[4], const float *from,
                                                                   int64_t step)
 {

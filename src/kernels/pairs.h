@@ -1,6 +1,6 @@
-/** What kernels/bf16_body.h asks for beside kernels/lanes.h, from the same of 8: the file that includes
- * this one defines floats_of_pair, and floats_first_half, floats_second_half (of pairs, as floats) and
- * floats_pair. */
+/** What kernels/bf16_body.h asks for beside kernels/lanes.h, from the same of 8: the file that
+ * includes this one defines floats_of_pair, and floats_first_half, floats_second_half (of
+ * pairs, as floats) and floats_pair. */
 #ifndef CRD_KERNELS_PAIRS_H
 #define CRD_KERNELS_PAIRS_H
 

@@ -29,7 +29,8 @@ typedef struct crd_adam {
         epsilon; /**< step = rate * mean / (sqrt(square) / correction + epsilon) */
 } crd_adam;
 
-/** A step of Adam on mu and rho, in that order where there are two, of elements with a normal prior. */
+/** A step of Adam on mu and rho, in that order where there are two, of elements with a normal
+ * prior. */
 typedef struct crd_posterior_step {
     float *params[2], *means[2], *squares[2];
     float *sigma, *slope;
@@ -43,15 +44,15 @@ typedef struct crd_posterior_step {
 typedef struct crd_param_kernels {
     /** sigma[i] = gain * log(1 + exp(rho[i])), evaluated in double and rounded once. */
     void (*softplus)(float *sigma, const float *rho, int64_t n, double gain);
-    /** sigma[i] = log(1 + exp(rho[i])), slope[i] = 1 / (1 + exp(-rho[i])), in float. Returns 1 if every
-     * rho is finite, else 0. */
+    /** sigma[i] = log(1 + exp(rho[i])), slope[i] = 1 / (1 + exp(-rho[i])), in float. Returns 1
+     * if every rho is finite, else 0. */
     int (*scales)(float *sigma, float *slope, const float *rho, int64_t n);
-    /** Sum of the KL of n elements with sigma = log(1 + exp(rho)), in double: that of every eighth element,
-     * then the sum of these eight. */
+    /** Sum of the KL of n elements with sigma = log(1 + exp(rho)), in double: that of every
+     * eighth element, then the sum of these eight. */
     double (*kl_value)(const float *mu, const float *rho, int64_t n, const crd_kl_normal *prior);
-    /** dmu[i], drho[i] += weight * gradient of it, in float: weight precision (mu - mean), and weight
-     * (precision sigma slope - slope / sigma) with the sigma and slope of `scales`; CRD_SIGMA_FLOOR is
-     * added to both for their ratio. */
+    /** dmu[i], drho[i] += weight * gradient of it, in float: weight precision (mu - mean), and
+     * weight (precision sigma slope - slope / sigma) with the sigma and slope of `scales`;
+     * CRD_SIGMA_FLOOR is added to both for their ratio. */
     void (*kl_gradient)(float *dmu, float *drho, const float *mu, const float *sigma,
                         const float *slope, int64_t n, const crd_kl_normal *prior);
     /** sums[i] = values[i] * factors[i] * scale, rounded to the nearest, halves away from zero, or
@@ -61,13 +62,13 @@ typedef struct crd_param_kernels {
                       double scale, float limit, int adds);
     /** values[i] = sums[i] * unit. */
     void (*read_sums)(float *values, const int64_t *sums, int64_t n, double unit);
-    /** g = grads + decay * p with p = keep * params; mean = beta1 * mean + share1 * g; square = beta2 *
-     * square + share2 * g * g; params = p + rate * mean / (sqrt(square) / correction + epsilon).
-     * Returns 1 if all of params are finite, else 0. */
+    /** g = grads + decay * p with p = keep * params; mean = beta1 * mean + share1 * g; square =
+     * beta2 * square + share2 * g * g; params = p + rate * mean / (sqrt(square) / correction +
+     * epsilon). Returns 1 if all of params are finite, else 0. */
     int (*adam)(float *params, const float *grads, float *mean, float *square, int64_t n,
                 const crd_adam *step);
-    /** read_sums of both sums; both gradients times clip; kl_gradient before that; adam of both; scales: all in one
-     * pass, to the bit. Returns 1 if all mu and rho are finite then, else 0. */
+    /** read_sums of both sums; both gradients times clip; kl_gradient before that; adam of both;
+     * scales: all in one pass, to the bit. Returns 1 if all mu and rho are finite then, else 0. */
     int (*posterior_step)(const crd_posterior_step *step, int64_t n);
 } crd_param_kernels;
 

@@ -34,8 +34,8 @@ static inline floats doubles_to_floats(doubles x)
     return _mm256_set_m128(_mm256_cvtpd_ps(x.high), _mm256_cvtpd_ps(x.low));
 }
 
-/* The halves of a number become the low bits of 2^52 and, with the sign turned into an offset, of 2^84; what
- * they stand for is exact, so that only the last addition rounds. */
+/* The halves of a number become the low bits of 2^52 and, with the sign turned into an offset,
+ * of 2^84; what they stand for is exact, so that only the last addition rounds. */
 static inline __m256d of_longs(const int64_t *from)
 {
     __m256i x = _mm256_loadu_si256((const __m256i *)from);

@@ -1,8 +1,10 @@
-/** The loops over parameters, LANES elements at a time. The file that includes this one defines for its
- * instruction set LANES, 8 or 16; `floats`, as many of them (floats_avx2.h); and `doubles`, likewise: doubles_all, _of_floats, _to_floats, _of_longs (of int64_t in memory), _add,
- * _sub, _mul, _div, _fma (a b + c), _max (b where a is no number), _abs, _if_less (x < y ? a : b), _scale (p times 2 to the low bits of `shifted`), _split (x = m 2^(k - 2^52 - 1023)
- * with m as crd_log_sigma has it), doubles_to_longs (rounded, to or onto int64_t in memory); and PARAM_TABLE. The operations are those of
- * param_ref.c and softplus.h, one by one.
+/** The loops over parameters, LANES elements at a time. The file that includes this one defines for
+ * its instruction set LANES, 8 or 16; `floats`, as many of them (floats_avx2.h); and `doubles`,
+ * likewise: doubles_all, _of_floats, _to_floats, _of_longs (of int64_t in memory), _add, _sub,
+ * _mul, _div, _fma (a b + c), _max (b where a is no number), _abs, _if_less (x < y ? a : b),
+ * _scale (p times 2 to the low bits of `shifted`), _split (x = m 2^(k - 2^52 - 1023) with m as
+ * crd_log_sigma has it), doubles_to_longs (rounded, to or onto int64_t in memory); and
+ * PARAM_TABLE. The operations are those of param_ref.c and softplus.h, one by one.
  *
  * The last elements of a vector go through a block on the stack, whose rest is zeros.
  */
@@ -16,8 +18,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* TILE: elements that go through one loop, then through the next. AHEAD: elements between what is worked on and what is
- * asked for: as many as a unit's gradient is taken at a time, so that they come while the next ones are made. */
+/* TILE: elements that go through one loop, then through the next. AHEAD: elements between what
+ * is worked on and what is asked for: as many as a unit's gradient is taken at a time, so that
+ * they come while the next ones are made. */
 enum { SUM_LANES = 8, LINE_FLOATS = 16, TILE = 64, AHEAD = 1024, TO_L2 = 2 };
 
 /* One step of a polynomial: p x + c. */
@@ -125,8 +128,8 @@ INLINE floats scales_exp(floats x)
     return floats_scale(p, shifted);
 }
 
-/* crd_scales in two loops, n a multiple of LANES, at most TILE: see posterior_step_tile. Returns whether every rho is
- * finite. */
+/* crd_scales in two loops, n a multiple of LANES, at most TILE: see posterior_step_tile.
+ * Returns whether every rho is finite. */
 INLINE floats scales_tile(float *sigma, float *slope, const float *rho, int64_t n)
 {
     float powers[TILE];
@@ -400,8 +403,9 @@ INLINE void fetch(const crd_posterior_step *s, int64_t i)
     __builtin_prefetch(s->slope + i, 0, TO_L2);
 }
 
-/* Elements [first, first + n), at most TILE, a multiple of LANES. Each loop's chains of operations are short, so that
- * those of several blocks fill the CPU's window of instructions side by side; one loop's would not. */
+/* Elements [first, first + n), at most TILE, a multiple of LANES. Each loop's chains of
+ * operations are short, so that those of several blocks fill the CPU's window of instructions
+ * side by side; one loop's would not. */
 INLINE floats posterior_step_tile(const crd_posterior_step *s, int64_t first, int64_t n,
                                   const kl_factors *k, doubles unit, int64_t ahead)
 {

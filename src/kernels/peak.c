@@ -1,3 +1,5 @@
+/* The highest rate of multiply-adds of this core, as the best of many short runs of a loop without
+ * memory (peak_<isa>.c). It is what `bench` compares with, not what a datasheet says. */
 #include "base/clock.h"
 #include "kernels/variants.h"
 

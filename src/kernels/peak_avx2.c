@@ -1,3 +1,4 @@
+/* The loop of peak.c for AVX2: independent chains of fused multiply-adds in registers. */
 #include <immintrin.h>
 
 #include "kernels/variants.h"

@@ -1,3 +1,4 @@
+/* The loop of peak.c for AVX512_BF16: independent chains of products of bf16 pairs. */
 #include <immintrin.h>
 
 #include "kernels/variants.h"

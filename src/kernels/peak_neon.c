@@ -1,3 +1,4 @@
+/* The loop of peak.c for NEON: independent chains of fused multiply-adds in registers. */
 #include <arm_neon.h>
 
 #include "kernels/variants.h"
@@ -8,8 +9,8 @@
 
 double crd_peak_loop_neon(float *sink, int64_t n_steps)
 {
-    /* The sum is what the instruction overwrites, so the chain goes through it; and the compiler must
-     * not know the product. */
+    /* The sum is what the instruction overwrites, so the chain goes through it; and the
+     * compiler must not know the product. */
     volatile float unknown = 0.5f;
     const float32x4_t half = vdupq_n_f32(unknown);
     float32x4_t sum[CHAINS];

@@ -1,3 +1,4 @@
+/* The loop of peak.c in plain C, as wide as the compiler makes it. */
 #include <math.h>
 
 #include "kernels/variants.h"

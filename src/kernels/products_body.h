@@ -1,8 +1,8 @@
 /** The products of kernels/conv.h over `lanes`, 16 of them, which the file that includes this one
- * defines for its instruction set: `word`, what a term of a pixel is; lanes_zero, _load, _store, and
- * lanes_of_word (one in all lanes) and lanes_step (the sum with the products of a word and of weights);
- * PANELS and MAX_WIDTH, how many panels and pixels of a piece a tile has; POINT_STEP, the in_step
- * beside 1.
+ * defines for its instruction set: `word`, what a term of a pixel is; lanes_zero, _load, _store,
+ * and lanes_of_word (one in all lanes) and lanes_step (the sum with the products of a word and of
+ * weights); PANELS and MAX_WIDTH, how many panels and pixels of a piece a tile has; POINT_STEP,
+ * the in_step beside 1.
  *
  * A tile is PANELS panels times 2 pieces of up to MAX_WIDTH pixels. A step of it loads
  * PANELS registers of weights and broadcasts 2 width pixels, for PANELS * 2 width multiply-adds.

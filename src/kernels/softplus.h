@@ -1,14 +1,14 @@
-/** The specification of softplus, in C: in double for prediction, where it is evaluated once, and in
- * float with its slope for training, where every step does it.
+/** The specification of softplus, in C: in double for prediction, where it is evaluated once, and
+ * in float with its slope for training, where every step does it.
  *
  * Every instruction set does these operations, in this order, each rounded once: so all give the
  * same bits, on every CPU and with every C library. Relative error for every float rho: in double
  * below 4e-14, so that rounded to float it is within 0.5001 units of the last place; in float below
  * 4e-7, and nothing is below 2^-125.
  *
- * With e = exp(-|rho|), sigma = max(rho, 0) + log(1 + e); and log(1 + e) = 2 artanh(s) with s = e / (2
- * + e), whose series keeps its relative accuracy down to the smallest e. Source: Remez' exchange for
- * the polynomials.
+ * With e = exp(-|rho|), sigma = max(rho, 0) + log(1 + e); and log(1 + e) = 2 artanh(s) with s = e /
+ * (2 + e), whose series keeps its relative accuracy down to the smallest e. Source: Remez' exchange
+ * for the polynomials.
  */
 #ifndef CRD_KERNELS_SOFTPLUS_H
 #define CRD_KERNELS_SOFTPLUS_H
@@ -17,7 +17,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/** exp(x) = 2^k exp(f): k = x / ln 2 to the nearest by adding 1.5 * 2^52, which leaves it in the low bits. */
+/** exp(x) = 2^k exp(f): k = x / ln 2 to the nearest by adding 1.5 * 2^52, which leaves it in the
+ * low bits. */
 #define CRD_EXP_PER_LN2 0x1.71547652b82fep+0
 #define CRD_EXP_ROUND 0x1.8p+52
 #define CRD_EXP_LN2_HIGH 0x1.62e42feep-1
@@ -42,7 +43,8 @@
 #define CRD_ARTANH_5 0x1.3ece7b9232c9fp-3
 #define CRD_ARTANH_6 0x1.e1e19b4758326p-4
 #define CRD_ARTANH_7 0x1.7f56e59576934p-3
-/** Bits of sqrt(1/2), so that a logarithm's mantissa is in [sqrt(1/2), sqrt(2)), and of 2^52 and 1. */
+/** Bits of sqrt(1/2), so that a logarithm's mantissa is in [sqrt(1/2), sqrt(2)), and of 2^52 and
+ * 1. */
 #define CRD_LOG_SQRT_HALF UINT64_C(0x3fe6a09e667f3bcd)
 #define CRD_LOG_TWO_52 UINT64_C(0x4330000000000000)
 #define CRD_LOG_ONE UINT64_C(0x3ff0000000000000)

@@ -7,7 +7,8 @@
 
 #include "kernels/kernels.h"
 
-/** Before a short loop over sums: gcc would unroll it too late for them to leave memory for registers. */
+/** Before a short loop over sums: gcc would unroll it too late for them to leave memory for
+ * registers. */
 #ifdef __clang__
 #define CRD_UNROLLED
 #else

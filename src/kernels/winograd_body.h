@@ -1,5 +1,6 @@
-/** The one-dimensional maps of Winograd's algorithm over `lanes`; the includer has defined those, as
- * for kernels/conv_body.h. conv_ref.c has the matrices, and says where the points' factors are. */
+/** The one-dimensional maps of Winograd's algorithm over `lanes`; the includer has defined
+ * those, as for kernels/conv_body.h. conv_ref.c has the matrices, and says where the points'
+ * factors are. */
 #ifndef CRD_KERNELS_WINOGRAD_BODY_H
 #define CRD_KERNELS_WINOGRAD_BODY_H
 

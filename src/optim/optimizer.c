@@ -76,8 +76,9 @@ int crd_optimizer_n_states(const crd_optimizer_options *options)
     return !is_sgd(options) ? 2 : options->momentum != 0 ? 1 : 0;
 }
 
-/* a b + c rounded once, as torch's vector loops have it: the product is exact in double. Unlike fmaf this is fast, and
- * the same, on every processor; from a true fused one it differs once in some 2^29 times. */
+/* a b + c rounded once, as torch's vector loops have it: the product is exact in double. Unlike
+ * fmaf this is fast, and the same, on every processor; from a true fused one it differs once in
+ * some 2^29 times. */
 static inline float multiply_add(float a, float b, float c)
 {
     return (float)((double)a * (double)b + (double)c);
@@ -103,8 +104,8 @@ static void step_sgd(float *restrict params, const float *restrict grads, float 
     }
 }
 
-/* Source: torch.optim.Adam and AdamW. `decay` is added to the gradient, `keep` multiplies the parameter: one of them is
- * idle (0 or 1). */
+/* Source: torch.optim.Adam and AdamW. `decay` is added to the gradient, `keep` multiplies the
+ * parameter: one of them is idle (0 or 1). */
 int crd_optimizer_adam(crd_adam *out, int64_t step, double lr, const crd_optimizer_options *o)
 {
     const int is_decoupled = strcmp(o->name, "adamw") == 0;

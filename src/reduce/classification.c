@@ -1,19 +1,22 @@
 /* Classification: what softmax probabilities of the draws say of an image.
  *
- * A draw of an image gives probabilities p_c (softmax of its logits, in double), their entropy H and a vote.
- * These are accumulated as integers:
+ * A draw of an image gives probabilities p_c (softmax of its logits, in double), their entropy H
+ * and a vote. These are accumulated as integers:
  *
  *   q = round(p * 2^36)   sums of up to 2^26 draws fit int64
- *   q^2, exactly          low 36 bits and the rest apart, each sum fits int64; so variances are exact
+ *   q^2, exactly          low 36 bits and the rest apart, each sum fits int64; so variances are
+ *                         exact
  *   round(H * 2^32)       H < 32: sums of up to 2^26 draws fit int64
  *   votes, draws          counts
  *
- * Draw d belongs to group d % N_GROUPS; q, H and draws are summed by group, and the scatter between the groups
- * gives the Monte Carlo errors of what is no mean (entropy of the mean, mutual information).
+ * Draw d belongs to group d % N_GROUPS; q, H and draws are summed by group, and the scatter between
+ * the groups gives the Monte Carlo errors of what is no mean (entropy of the mean, mutual
+ * information).
  *
- * Antithetic draws 2k and 2k + 1 are a pair: not independent of each other, so only the pair's mean counts as one
- * observation. A pair belongs to group k % N_GROUPS, and (q_2k - q_2k+1)^2 is summed too, as q^2 is:
- * with it the variance of pair means is exact, sum (a + b)^2 = 2 sum a^2 + 2 sum b^2 - sum (a - b)^2. */
+ * Antithetic draws 2k and 2k + 1 are a pair: not independent of each other, so only the pair's
+ * mean counts as one observation. A pair belongs to group k % N_GROUPS, and (q_2k - q_2k+1)^2 is
+ * summed too, as q^2 is: with it the variance of pair means is exact, sum (a + b)^2 = 2 sum a^2
+ * + 2 sum b^2 - sum (a - b)^2. */
 #include <math.h>
 #include <string.h>
 
@@ -24,8 +27,8 @@
 /* Groups of draws; bits behind the point. */
 enum { N_GROUPS = 32, PROB_BITS = 36, ENTROPY_BITS = 32 };
 
-/* Wide enough for sums of squares of fixed-point probabilities, single (2^26 draws * 2^26 * 2^72) or added in
- * pairs (2^25 pairs * 2^25 * 2^74). */
+/* Wide enough for sums of squares of fixed-point probabilities, single (2^26 draws * 2^26 *
+ * 2^72) or added in pairs (2^25 pairs * 2^25 * 2^74). */
 __extension__ typedef __int128 wide;
 
 /* The parts of `sums` and `maxima`; C classes. Pointers into the caller's arrays. */
@@ -93,7 +96,8 @@ static int64_t fixed_prob(const draw_law *law, float logit)
     return llrint(ldexp(exp((double)logit - law->largest) / law->sum, PROB_BITS));
 }
 
-/* Adds x^2 to the two sums: |x| < 2^37, so x^2 = high 2^36 + low is put together from the halves of x. */
+/* Adds x^2 to the two sums: |x| < 2^37, so x^2 = high 2^36 + low is put together from the
+ * halves of x. */
 static void add_square(int64_t *low_sum, int64_t *high_sum, int64_t x)
 {
     uint64_t size = (uint64_t)(x < 0 ? -x : x);
@@ -207,9 +211,10 @@ static const crd_field fields[] = {
            "largest and smallest probability of any draw, in fixed point")},
 };
 
-/* Standard error of the mean over all draws of a statistic of which the sum over each group's draws is known:
- * for independent observations the mean square between groups is unbiased for the variance of one, whatever
- * the groups' sizes (one-way analysis of variance). An observation is the sum of `n_each` draws. */
+/* Standard error of the mean over all draws of a statistic of which the sum over each group's
+ * draws is known: for independent observations the mean square between groups is unbiased for
+ * the variance of one, whatever the groups' sizes (one-way analysis of variance). An
+ * observation is the sum of `n_each` draws. */
 static double error_of_mean(const double group_sums[N_GROUPS], const int64_t group_draws[N_GROUPS],
                             int64_t n_draws, int64_t n_each)
 {
@@ -231,7 +236,8 @@ static double error_of_mean(const double group_sums[N_GROUPS], const int64_t gro
     return sqrt(square / (double)(n_groups - 1) / n) / (double)n_each;
 }
 
-/* Variance (n - 1) of n fixed-point numbers of which sum and sum of squares are known: exact, rounded once. */
+/* Variance (n - 1) of n fixed-point numbers of which sum and sum of squares are known: exact,
+ * rounded once. */
 static double variance_of(int64_t n, wide squares, int64_t sum)
 {
     double scatter = ldexp((double)((wide)n * squares - (wide)sum * sum), -2 * PROB_BITS);
@@ -281,7 +287,8 @@ static void sink(int64_t *heap, int64_t n, int64_t k, const float *probs)
     }
 }
 
-/* The first n_top of all classes: a heap of the first ones so far, which is then sorted in place. */
+/* The first n_top of all classes: a heap of the first ones so far, which is then sorted in
+ * place. */
 static void finish_top(const crd_class_rows *s, int64_t image)
 {
     const float *probs = s->probs_mean + image * s->n_classes;
@@ -312,8 +319,9 @@ static void finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *
     const int64_t n = s->n_draws[image];
     accumulator a = view(sums, maxima, n_classes);
     double entropy = 0, correction = 0, expected = 0;
-    /* cross[g]: sum over the group's draws of -sum_c p_c log(mean p_c), whose mean is the entropy of the mean
-     * and whose scatter is, to first order, that of the entropy of the mean. */
+    /* cross[g]: sum over the group's draws of -sum_c p_c log(mean p_c), whose mean is the
+     * entropy of the mean and whose scatter is, to first order, that of the entropy of the
+     * mean. */
     double cross[N_GROUPS] = {0}, own[N_GROUPS], information[N_GROUPS];
     for (int64_t c = 0; c < n_classes; c++) {
         double mean, variance = finish_class(s, r, image * n_classes + c, &a, c, &mean);

@@ -1,3 +1,5 @@
+/* Frees a state of a prediction that was read from a checkpoint. What it holds:
+ * credence/predict_state.h. */
 #include "credence/predict_state.h"
 
 #include "base/alloc.h"

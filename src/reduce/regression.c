@@ -1,21 +1,27 @@
 /* Regression: what drawn values, and their noise where the network tells it, say of an image.
  *
- * A draw gives every value of an image a mean m and, if the outputs are normals, a variance v. The predictive distribution is the
- * mixture of the draws' normals; where no noise is known it is that of the draws' means. Integers of an image:
+ * A draw gives every value of an image a mean m and, if the outputs are normals, a variance v. The
+ * predictive distribution is the mixture of the draws' normals; where no noise is known it is that
+ * of the draws' means. Integers of an image:
  *
  *   draws             a count
- *   m, m^2, v         exact sums (stats/exact_sum.h): 2^26 draws of less than 2^32 a digit stay below 2^58
- *   (m - m')^2        of antithetic pairs, an exact sum, below 2^258: with it the variance of pair means is exact
- *   slots             the outputs of the first draws as they are, bit by bit; each has a place of its own, which one
+ *   m, m^2, v         exact sums (stats/exact_sum.h): 2^26 draws of less than 2^32 a digit stay
+ *                     below 2^58
+ *   (m - m')^2        of antithetic pairs, an exact sum, below 2^258: with it the variance of pair
+ *                     means is exact
+ *   slots             the outputs of the first draws as they are, bit by bit; each has a place of
+ *                     its own, which one
  *                     addition fills
  *   extremes          largest m and -m, as integers in the order of floats
  *
- * Means and deviations are of all draws. Quantiles, the errors of deviations, and scores against a true value come from the
- * slots: of up to 512 draws all, of more the first 512 (of images with more than 64 values fewer, 32 at least). Draws are
- * alike, so the first ones are a sample, and quantiles have the error of their own number.
+ * Means and deviations are of all draws. Quantiles, the errors of deviations, and scores against a
+ * true value come from the slots: of up to 512 draws all, of more the first 512 (of images with
+ * more than 64 values fewer, 32 at least). Draws are alike, so the first ones are a sample, and
+ * quantiles have the error of their own number.
  *
- * Source of the CRPS of a mixture of normals: Grimit, Gneiting, Berrocal and Johnson, "The continuous ranked probability score for
- * circular variables and its application to mesoscale forecast ensemble verification", Q. J. R. Meteorol. Soc. 132 (2006). */
+ * Source of the CRPS of a mixture of normals: Grimit, Gneiting, Berrocal and Johnson, "The
+ * continuous ranked probability score for circular variables and its application to mesoscale
+ * forecast ensemble verification", Q. J. R. Meteorol. Soc. 132 (2006). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,7 +215,8 @@ static void read_sample(sample *s, const crd_reduction *r, const accumulator *a)
     qsort(s->sorted, (size_t)s->n, sizeof *s->sorted, crd_compare_double);
 }
 
-/* Standard deviation of the observations of x; those of a pair are averaged first. NaN below two. */
+/* Standard deviation of the observations of x; those of a pair are averaged first. NaN below
+ * two. */
 static double scatter_of(const double *x, const sample *s)
 {
     double mean = 0, square = 0;
@@ -284,8 +291,9 @@ static double mixture_quantile(const sample *s, double p)
     return x;
 }
 
-/* A quantile and its standard error. Of a mixture that is the scatter of the draws' shares below it, over the density there; of
- * values half the distance of the quantiles one standard error of p to both sides. */
+/* A quantile and its standard error. Of a mixture that is the scatter of the draws' shares
+ * below it, over the density there; of values half the distance of the quantiles one standard
+ * error of p to both sides. */
 static double quantile(double *error, const sample *s, double p)
 {
     double n = (double)(s->n / s->n_each), density, below[MOST_SLOTS];
@@ -306,7 +314,8 @@ static double quantile(double *error, const sample *s, double p)
     return x;
 }
 
-/* Standard error of the root of a mean of which `x` are draws and `n` is the number of observations. */
+/* Standard error of the root of a mean of which `x` are draws and `n` is the number of
+ * observations. */
 static double error_of_root(double root, const double *x, const sample *s, double n)
 {
     double scatter = scatter_of(x, s);

@@ -1,3 +1,5 @@
+/* Philox4x32-10, one block: the form for callers that need few numbers. The loops that draw
+ * weights are in kernels/. */
 #include "rng/philox.h"
 
 void crd_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])

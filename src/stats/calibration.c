@@ -68,7 +68,8 @@ void crd_metrics_bins(crd_metrics_bin out[CRD_METRICS_N_BINS],
     }
 }
 
-/* Standard error of a mean, from the sum of squares; rounding must not make it the root of a negative number. */
+/* Standard error of a mean, from the sum of squares; rounding must not make it the root of a
+ * negative number. */
 static double error_of(double mean, double squares, int64_t n)
 {
     if (n < 2)

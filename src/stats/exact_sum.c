@@ -1,5 +1,6 @@
-/* Exact sums: digits of a large fixed-point number, read back in double-double arithmetic (Dekker, "A floating-point technique
- * for extending the available precision", Numer. Math. 18 (1971)). */
+/* Exact sums: digits of a large fixed-point number, read back in double-double arithmetic
+ * (Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18
+ * (1971)). */
 #include "stats/exact_sum.h"
 
 #include <math.h>

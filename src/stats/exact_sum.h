@@ -1,7 +1,9 @@
-/** Sums of doubles that are exact in any order: fixed-point numbers of 512 bits, as integers that add up element by element.
+/** Sums of doubles that are exact in any order: fixed-point numbers of 512 bits, as integers that
+ * add up element by element.
  *
- * A number is cut into digits of 32 bits, from 2^-250 to 2^261; element l of a sum gets the digit of weight
- * 2^(32 l - 250). An addition adds less than 2^32 to an element, so 2^31 of them stay below 2^63. Room: stats.
+ * A number is cut into digits of 32 bits, from 2^-250 to 2^261; element l of a sum gets the digit
+ * of weight 2^(32 l - 250). An addition adds less than 2^32 to an element, so 2^31 of them stay
+ * below 2^63. Room: stats.
  */
 #ifndef CRD_STATS_EXACT_SUM_H
 #define CRD_STATS_EXACT_SUM_H
@@ -20,8 +22,8 @@ typedef struct crd_moments {
     double mean, variance; /**< NaN without numbers; variance (n - 1) NaN below two */
 } crd_moments;
 
-/** Of n numbers of which sum and sum of squares are known. In twice the precision of a double: numbers of 24 bits that differ
- * in their last bit only have their true variance. */
+/** Of n numbers of which sum and sum of squares are known. In twice the precision of a double:
+ * numbers of 24 bits that differ in their last bit only have their true variance. */
 crd_moments crd_exact_moments(int64_t n, const int64_t sum[CRD_EXACT_SIZE],
                               const int64_t squares[CRD_EXACT_SIZE]);
 

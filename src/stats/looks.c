@@ -1,3 +1,6 @@
+/* When a sampling run looks at its errors, and how wide an interval is that holds at all looks
+ * together: the empirical Bernstein bound (Maurer and Pontil 2009), its error shared by the
+ * looks. */
 #include "credence/looks.h"
 
 #include <math.h>

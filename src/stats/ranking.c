@@ -71,7 +71,8 @@ static void detection(double figures[MAX_FIGURES], const item *items, const uint
     figures[2] = is_defined ? fpr95 : NAN;
 }
 
-/* Scores are negated doubts, flagged items right ones. Among equal scores the wrong ones are spread evenly. */
+/* Scores are negated doubts, flagged items right ones. Among equal scores the wrong ones are
+ * spread evenly. */
 static void selection(double figures[MAX_FIGURES], const item *items, const uint8_t *weights,
                       int64_t n)
 {

@@ -1,3 +1,5 @@
+/* The parameter table: names and shapes with offsets into one flat block, which is allocated once
+ * the table is complete. */
 #include <string.h>
 
 #include "base/alloc.h"

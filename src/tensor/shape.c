@@ -1,3 +1,4 @@
+/* Shapes: from numbers, their product without overflow, comparison, text. */
 #include "credence/tensor.h"
 
 #include <inttypes.h>

@@ -19,7 +19,7 @@ DOCUMENTS = pathlib.Path(os.environ["CREDENCE_BUILD"]) / "src" / "cli" / "docume
 
 
 def tables():
-    """Commands, and for each its options, by the tables of README.md."""
+    """Commands, and for each its options, by the tables of jobs/README.md."""
     done = program.run("help", "--markdown")
     assert done.codes == [0], done.err
     commands, options = (re.findall(pattern, done.out, re.M) for pattern in

@@ -14,24 +14,8 @@ BUILD = pathlib.Path(os.environ["CREDENCE_BUILD"])
 CC = os.environ["CREDENCE_CC"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-PROGRAM = """\
-#include <stdio.h>
-#include <credence/comm.h>
-#include <credence/version.h>
-#include <credence/zoo.h>
-
-int main(void)
-{
-    crd_comm *comm;
-    crd_network *network;
-    if (crd_comm_create_world(&comm) != CRD_OK || crd_zoo_build(&network, "resnet18", 0, 0, 0) != CRD_OK)
-        return 1;
-    printf("%s %d %lld\\n", CREDENCE_VERSION, crd_comm_size(comm), (long long)crd_network_n_outputs(network));
-    crd_network_destroy(network);
-    crd_comm_destroy(comm);
-    return 0;
-}
-"""
+# The whole program in the documentation of the library.
+PROGRAM = re.search(r"```c\n(.*?)```", (ROOT / "include" / "credence" / "README.md").read_text(encoding="utf-8"), re.S).group(1)
 PROJECT = """\
 cmake_minimum_required(VERSION 3.18)
 project(outside LANGUAGES C)
@@ -91,15 +75,16 @@ class Install(unittest.TestCase):
             for name in ("credence", "predict.h", "version.h", "credence.pc", "credenceConfig.cmake", "LICENSE", "README.md",
                          "FORMATS.md", "imagenet_classes.txt", "slurm.sh", "predict.sbatch", "train.sbatch", "study-array.sbatch", "credence.1", "credence-predict.1", "_credence"):
                 self.assertIn(name, names)
+            self.assertTrue((prefix / "include" / "credence" / "README.md").is_file())
             for name in ("man/man1/credence.1", "bash-completion/completions/credence", "zsh/site-functions/_credence"):
                 self.assertTrue((prefix / "share" / name).is_file(), name)
 
     def test_what_the_readme_names_is_installed(self):
-        """Below share/credence, or it is of the source tree, which README.md says."""
+        """Below share/credence, or it is of the source tree, which README.md says. So for the README.md of data/ and jobs/."""
         of_sources = {"jobs/quickstart.sh", "jobs/check.sh", "data/make_quickstart.py"}
         for _, prefix in self.prefixes.items():
             share = prefix / "share" / "credence"
-            for text in (next(prefix.rglob("doc/**/README.md")), share / "data" / "README.md"):
+            for text in (next(prefix.rglob("doc/**/README.md")), share / "data" / "README.md", share / "jobs" / "README.md"):
                 named = set(re.findall(r"(?<![\w/])(?:jobs|data)/[\w./-]*\w", text.read_text(encoding="utf-8")))
                 self.assertGreater(len(named), 3)
                 self.assertEqual([name for name in sorted(named - of_sources) if not (share / name).exists()], [])

@@ -24,7 +24,7 @@ class Ranks(program.Case):
     def test_train(self):
         labelled = self.folder / "labelled"
         for jpeg in (DATA / "images").iterdir():
-            name = jpeg.stem.split("_", 1)[1]
+            name = jpeg.stem.split("_", 1)[1].capitalize()
             (labelled / name).mkdir(parents=True, exist_ok=True)
             shutil.copy(jpeg, labelled / name)
         self.same("train", self.posterior, labelled, "--batch-size", 20, "--micro-batch", 1, "--draws", 4, "--lr", "1e-3",

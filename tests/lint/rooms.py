@@ -1,4 +1,4 @@
-"""The rules of the house that a compiler does not check, README.md's tables among them: rooms.py [ROOT]. A line a fault."""
+"""The rules of the house that a compiler does not check, the tables of jobs/README.md among them: rooms.py [ROOT]. A line a fault."""
 import os
 import pathlib
 import re
@@ -198,18 +198,44 @@ def check_text():
 
 
 def check_readme():
-    """The tables of README.md are the program's own; every command answers -h."""
+    """The tables of jobs/README.md are the program's own; every command answers -h."""
+    readme = ROOT / "jobs" / "README.md"
     program = os.environ.get("CREDENCE_PROGRAM")
     if not program:
-        fault(pathlib.Path("README.md"), "not checked: CREDENCE_PROGRAM is not set")
+        fault(readme, "not checked: CREDENCE_PROGRAM is not set")
         return
     made = subprocess.run([program, "help", "--markdown"], capture_output=True, text=True, check=True).stdout
-    if made.strip() not in (ROOT / "README.md").read_text(encoding="utf-8"):
-        fault(ROOT / "README.md", "its tables differ from `credence help --markdown`: paste them anew")
+    if made.strip() not in readme.read_text(encoding="utf-8"):
+        fault(readme, "its tables differ from `credence help --markdown`: paste them anew")
     for command in re.findall(r"^\| `(\w+)", made.split("\n\n")[0], re.M):
         done = subprocess.run([program, command, "-h"], capture_output=True, text=True, check=False)
         if done.returncode != 0 or f"usage: credence {command}" not in done.stdout:
-            fault(ROOT / "README.md", f"{command} -h does not show its usage")
+            fault(readme, f"{command} -h does not show its usage")
+
+
+def check_drawing():
+    """src/README.md draws every room that there is."""
+    path = ROOT / "src" / "README.md"
+    drawing = path.read_text(encoding="utf-8").partition("```")[2].partition("```")[0]
+    for room in MAY_USE:
+        if not re.search(rf"\b{room}\b", drawing):
+            fault(path, f"does not draw room {room}")
+
+
+FRONT_PAGE_LINES, FRONT_PAGE_COLUMNS = 150, 120
+
+
+def check_front_page():
+    """README.md is read in two minutes: short, and with no line wider than its prose may be outside of what programs print."""
+    path = ROOT / "README.md"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if len(lines) > FRONT_PAGE_LINES:
+        fault(path, f"longer than {FRONT_PAGE_LINES} lines: details belong into the README.md of a folder")
+    is_code = False
+    for line, text in enumerate(lines, 1):
+        is_code ^= text.startswith("```")
+        if not is_code and len(text) > FRONT_PAGE_COLUMNS:
+            fault(path, f"wider than {FRONT_PAGE_COLUMNS} columns", line)
 
 
 # What of a value may be read, by the type of the option.
@@ -234,6 +260,24 @@ def check_option_types():
                     fault(path, f"{option} is a {types[option]}, and not read by {field}", line)
 
 
+COMMENT_COLUMNS = 100
+
+
+def check_comments():
+    """Every .c file opens with what it is; comments are within the width that is read well."""
+    for path in SOURCES + PUBLIC:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".c" and not text.startswith(("/*", "//")):
+            fault(path, "does not open with a comment that says what it is", 1)
+        lines = text.split("\n")
+        bare = re.sub(r'"(?:\\.|[^"\\\n])*"', lambda m: "\"" + " " * (len(m.group()) - 2) + "\"", text)
+        for comment in re.finditer(r"/\*.*?\*/|//[^\n]*", bare, re.S):
+            first = bare.count("\n", 0, comment.start())
+            for line in range(first, first + comment.group().count("\n") + 1):
+                if len(lines[line].rstrip("\\ ")) > COMMENT_COLUMNS:
+                    fault(path, f"a comment beyond column {COMMENT_COLUMNS}", line + 1)
+
+
 def check_limits():
     """No test has a time limit of its own: each would be too short on some machine. See tests/CMakeLists.txt and program.py."""
     for path in sorted((ROOT / "tests").rglob("*")):
@@ -247,7 +291,8 @@ def check_limits():
 
 
 for check in (check_includes, check_calls, check_operators, check_private_headers, check_names, check_documented,
-              check_headers_alone, check_text, check_limits, check_option_types, check_readme):
+              check_headers_alone, check_text, check_comments, check_limits, check_option_types, check_readme,
+              check_front_page, check_drawing):
     check()
 print("\n".join(faults) if faults else "no fault found")
 sys.exit(1 if faults else 0)

@@ -29,7 +29,11 @@ PLANTED = {
                           ("int64_t k = crd_opt_int(options, CRD_OPT_LR);", "not read by crd_opt_int")],
     "tests/late_test.py": [("run(timeout=60)", "a time limit of its own")],
     "tests/CMakeLists.txt": [("set_tests_properties(a PROPERTIES TIMEOUT 60)", "a time limit of its own")],
-    "README.md": [("nothing", "its tables differ")],
+    "src/stats/says_nothing.c": [("int k;", "does not open with a comment")],
+    "src/stats/wide.c": [("/* Wide.\n * " + "wide " * 20 + "*/", "a comment beyond column")],
+    "jobs/README.md": [("nothing", "its tables differ")],
+    "src/README.md": [("```\nbase tensor\n```", "does not draw room kernels")],
+    "README.md": [("wide " * 25 + "\n" * 150, "longer than 150 lines"), ("wide " * 24 + "wide", "wider than 120 columns")],
 }
 
 
@@ -45,10 +49,12 @@ class Rooms(unittest.TestCase):
         self.root = pathlib.Path(folder.name)
         made = subprocess.run([os.environ["CREDENCE_PROGRAM"], "help", "--markdown"], capture_output=True, text=True,
                               check=True).stdout
-        self.put("README.md", made)
-        self.put("src/ops/registry.c", "#define OPERATORS(X) X(conv2d)\nint a = op->kind == &crd_op_conv2d;\n")
+        self.put("jobs/README.md", made)
+        self.put("README.md", "# Credence\n")
+        self.put("src/README.md", (LINT.parents[2] / "src" / "README.md").read_text(encoding="utf-8"))
+        self.put("src/ops/registry.c", "/* All operators. */\n#define OPERATORS(X) X(conv2d)\nint a = op->kind == &crd_op_conv2d;\n")
         self.put("src/ops/registry.h", "/** Shared. Private to this room. */\n")
-        self.put("src/graph/json.c", "const void *spec = op->kind->attrs, *fold = &crd_op_input;\n")
+        self.put("src/graph/json.c", "/* JSON. */\nconst void *spec = op->kind->attrs, *fold = &crd_op_input;\n")
         self.put("src/base/text.h", '/* exit(1) and "printf(" in comments and strings are no calls */\n')
         self.put("include/credence/files.h", "/** Files. Room: io. */\n\n/** Does it. */\nvoid crd_do(void);\n")
 
