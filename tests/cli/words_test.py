@@ -105,7 +105,7 @@ class Words(program.Case):
         self.succeed("convert", "--arch", "resnet18", "--channels", 1, "--crop", 28, "--n-classes", 10, "--moped", "-o", "deep.h5")
         data = self.images(9, labels=np.arange(9))
         train = ("train", "deep.h5", data, "--batch-size", 8, "-o", "new.h5", "--epochs", 1)
-        self.fails(USAGE, "of 9 images in batches of 8 and micro-batches of 8 one comes alone, but node ", *train)
+        self.fails(USAGE, "of 9 images in batches of 8 and micro-batches of 8 one comes alone, but op ", *train)
         advice = re.search(r"take --batch-size (\d+), or --batch-norm eval", run(*train, folder=self.work).err).group(1)
         self.assertEqual(advice, "9")
         for better in (("--batch-size", advice), ("--batch-norm", "eval")):

@@ -22,7 +22,7 @@ class TwoHosts(program.Case):
         cls.predict = ["predict", cls.posterior, DATA / "images"]
         labelled = cls.folder / "labelled"
         for jpeg in (DATA / "images").iterdir():
-            name = jpeg.stem.split("_", 1)[1]
+            name = jpeg.stem.split("_", 1)[1].capitalize()
             (labelled / name).mkdir(parents=True, exist_ok=True)
             shutil.copy(jpeg, labelled / name)
         cls.train = ["train", cls.posterior, labelled, "--batch-size", 10, "--micro-batch", 5, "--lr", "1e-3"]
