@@ -14,8 +14,7 @@ static void say_rule(crd_label_rule rule, const char *const *folders, const int6
     static const char *const rules[] = {
         [CRD_LABELS_BY_NAME] = "the sub-folders have the names of classes",
         [CRD_LABELS_BY_NUMBER] = "the sub-folders are class numbers",
-        [CRD_LABELS_SORTED] = "no sub-folder is named like a class: they are numbered in sorted "
-                              "order"};
+        [CRD_LABELS_SORTED] = "no sub-folder is named like a class; numbered in sorted order"};
     int64_t last = n_folders - 1, k = meaning[last];
     int is_number = folders[last][strspn(folders[last], "0123456789")] == '\0';
     int is_doubtful = rule == CRD_LABELS_SORTED && (class_names != NULL || is_number);

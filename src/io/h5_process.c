@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,14 +121,16 @@ static int64_t address_space(void)
     return n == 1 ? (int64_t)pages * sysconf(_SC_PAGESIZE) : -1;
 }
 
-static void limit_soft(int resource, rlim_t value, int *is_ours)
+/* The soft limit of processor time or of address space; the hard one is the user's. *is_ours = 0: it is
+ * smaller than ours. */
+static void limit_soft(bool is_time, rlim_t value, int *is_ours)
 {
     struct rlimit now;
-    if (getrlimit(resource, &now) != 0)
+    if ((is_time ? getrlimit(RLIMIT_CPU, &now) : getrlimit(RLIMIT_AS, &now)) != 0)
         return;
     *is_ours = now.rlim_max == RLIM_INFINITY || value < now.rlim_max;
     now.rlim_cur = *is_ours ? value : now.rlim_max;
-    (void)setrlimit(resource, &now);
+    (void)(is_time ? setrlimit(RLIMIT_CPU, &now) : setrlimit(RLIMIT_AS, &now));
 }
 
 /* Before each request: what this one may take. */
@@ -138,13 +141,12 @@ static void allow(limits *l, const crd_h5_request *request)
     int64_t asked = request->n_bytes;
     getrusage(RUSAGE_SELF, &used);
     int64_t used_s = used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1;
-    limit_soft(RLIMIT_CPU, (rlim_t)(used_s + CPU_S + (l->file_bytes + asked) / CPU_BYTES_A_S),
-               &is_ours);
+    limit_soft(true, (rlim_t)(used_s + CPU_S + (l->file_bytes + asked) / CPU_BYTES_A_S), &is_ours);
 #ifndef __SANITIZE_ADDRESS__ /* it maps terabytes */
     if (l->base_bytes < 0)
         return;
     int64_t file = l->file_bytes < MAX_FILE_BYTES ? l->file_bytes : MAX_FILE_BYTES;
-    limit_soft(RLIMIT_AS, (rlim_t)(l->base_bytes + MEMORY_BYTES + file + 3 * asked), &l->is_ours);
+    limit_soft(false, (rlim_t)(l->base_bytes + MEMORY_BYTES + file + 3 * asked), &l->is_ours);
 #endif
 }
 

@@ -63,7 +63,7 @@ class Labels(program.Case):
     def test_sorted_order_is_said(self):
         result = self.evaluate(["zebra crossing", "yard", "xylem", "willow", "viaduct", "ulna", "tulip", "silo", "river", "quay"])
         self.assertEqual(result.codes, [0])
-        self.assertIn("warning: labels: no sub-folder is named like a class: they are numbered in sorted order; 'zebra crossing', "
+        self.assertIn("warning: labels: no sub-folder is named like a class; numbered in sorted order; 'zebra crossing', "
                       "the last of 10, is class 9, '9, Ankle_boot'", result.err)
 
     def test_a_network_without_names_takes_those_of_its_sub_folders(self):
