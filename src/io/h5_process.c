@@ -121,8 +121,8 @@ static int64_t address_space(void)
     return n == 1 ? (int64_t)pages * sysconf(_SC_PAGESIZE) : -1;
 }
 
-/* The soft limit of processor time or of address space; the hard one is the user's. *is_ours = 0: it is
- * smaller than ours. */
+/* Sets the soft limit of processor time or of address space; the hard one is the user's.
+ * *is_ours = 0: the user's is the smaller one. */
 static void limit_soft(bool is_time, rlim_t value, int *is_ours)
 {
     struct rlimit now;
