@@ -182,9 +182,9 @@ static crd_status announce(const training *t, const crd_train_options *options,
     crd_status status = CRD_OK;
     int64_t kept = value_of(t, CRD_OPT_CHECKPOINTS)->integer, bytes;
     char n_images[32], n_validation[32];
-    crd_log(CRD_LOG_INFO, "%s image%s, %lld epochs of %lld step%s",
+    crd_log(CRD_LOG_INFO, "%s image%s, %lld epoch%s of %lld step%s",
             crd_grouped(n_images, facts->n_images), facts->n_images == 1 ? "" : "s",
-            (long long)options->n_epochs,
+            (long long)options->n_epochs, options->n_epochs == 1 ? "" : "s",
             (long long)((facts->n_images + options->batch_size - 1) / options->batch_size),
             facts->n_images <= options->batch_size ? "" : "s");
     if (facts->n_validation > 0)

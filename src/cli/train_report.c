@@ -112,7 +112,8 @@ static void print_end(const char *path, const crd_train_state *state,
     char loss[FIGURES_SIZE];
     double n_steps = report->n_steps > 0 ? (double)report->n_steps : 1;
     crd_print_clean(path);
-    printf(": %lld epochs, %lld steps, %s\n", (long long)state->epoch, (long long)state->step,
+    printf(": %lld epoch%s, %lld step%s, %s\n", (long long)state->epoch,
+           state->epoch == 1 ? "" : "s", (long long)state->step, state->step == 1 ? "" : "s",
            loss_text(loss, &state->history[state->epoch - 1]));
     printf("%lld steps in %.1f s on %lld rank%s; %.1f %% of a rank's time in communication and "
            "waiting (at most %.1f %%), %.3f MB a rank and step (at most %.3f)\n",

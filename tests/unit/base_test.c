@@ -128,6 +128,7 @@ static void only_regular_files_are_opened(void **state)
     assert_ok(crd_file_load(&bytes, &n_bytes, path, 9));
     assert_int_equal(n_bytes, 9);
     assert_string_equal(bytes, "123456789");
+    crd_free(bytes);
     assert_fails(crd_file_load(&bytes, &n_bytes, path, 8), CRD_ERR_INPUT, "at most 8 are allowed");
     assert_null(bytes);
     assert_ok(crd_file_open(&fd, &n_bytes, path, 9));
