@@ -34,10 +34,10 @@ double crd_stopping_rule_error_probability(const crd_stopping_rule *rule, double
  * p = error_probability, whatever the distribution, for every n. At most 1. Source: Maurer and
  * Pontil, "Empirical Bernstein bounds and sample variance penalization", COLT 2009, theorem 4, for
  * both sides: sqrt(2 V ln(4 / p) / n) + 7 ln(4 / p) / (3 (n - 1)). With
- * crd_stopping_rule_error_probability it is an empirical Bernstein confidence sequence over the looks (Waudby-Smith and Ramdas, "Estimating means of bounded
- * random variables by betting", J. R. Stat. Soc. B 86 (2024) 1, equation (1)); unlike their
- * martingales it needs nothing but sums, so it is the same in every order of the draws and
- * after every resume. */
+ * crd_stopping_rule_error_probability it is an empirical Bernstein confidence sequence over the
+ * looks (Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", J. R.
+ * Stat. Soc. B 86 (2024) 1, equation (1)); unlike their martingales it needs nothing but sums, so
+ * it is the same in every order of the draws and after every resume. */
 double crd_half_width(int64_t n, double variance, double error_probability);
 
 #ifdef __cplusplus
