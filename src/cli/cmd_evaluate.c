@@ -29,7 +29,7 @@ typedef struct judged {
 
 /** What all ranks must know before they can work together. */
 typedef struct shared_facts {
-    int64_t n_known, n_unknown;
+    int64_t n_known, n_unknown, n_draws;
     char estimator[32];
     int32_t outputs; /* crd_output_kind */
 } shared_facts;
@@ -93,6 +93,9 @@ static crd_status open_files(inputs *in, shared_facts *facts, const crd_options 
                 "--ood: %s was trained for regression; images of another kind are told by the "
                 "probabilities of classes",
                 given->arguments[0]);
+    const crd_option_value *draws = &given->values[CRD_OPT_DRAWS];
+    CRD_TRY(crd_posterior_n_draws(&facts->n_draws, in->posterior, draws->integer, draws->given,
+                                  given->values[CRD_OPT_DETERMINISTIC].integer != 0));
     CRD_TRY(
         crd_reduction_init(&in->reduction, in->posterior->outputs, in->posterior->n_classes, 1));
     CRD_TRY(open_data(&in->known, in->posterior, given->arguments + 1, given->n_arguments - 1, 1));
@@ -254,7 +257,7 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
                     .draw_block = values[CRD_OPT_DRAW_BLOCK].integer},
         .outputs = (crd_output_kind)facts.outputs,
         .keep_sums = facts.outputs != CRD_OUTPUT_LOGITS,
-        .n_draws = is_mean ? 1 : values[CRD_OPT_DRAWS].integer,
+        .n_draws = facts.n_draws,
         .n_top = 1};
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, in.posterior, NULL));
     CRD_TRY(predict(&in.known, cli->comm, shared, options, facts.n_known, is_quiet));

@@ -33,6 +33,7 @@ crd_status crd_cmd_export(const crd_cli *cli)
     const char *path = values[CRD_OPT_OUTPUT].text;
     crd_state_format format = (crd_state_format)values[CRD_OPT_TO].integer;
     CRD_TRY(crd_posterior_read(&posterior, cli->options->arguments[0]));
+    CRD_TRY(crd_posterior_check_single(posterior, cli->options->arguments[0], "export"));
     CRD_TRY(write_file(path, posterior, format));
     if (values[CRD_OPT_JSON].integer)
         CRD_TRY(crd_json_print(json_pack("{s:o, s:s, s:s}", "file", crd_json_text(path), "format",

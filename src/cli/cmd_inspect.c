@@ -194,8 +194,6 @@ static void print_initial(const crd_conversion *c)
 static void show_settings(json_t *root, const crd_posterior *posterior)
 {
     const crd_conversion *c = &posterior->conversion;
-    const crd_preprocessing *p = &posterior->preprocessing;
-    const char *filter = p->interpolation == CRD_BICUBIC ? "bicubic" : "bilinear";
     double sum, mean;
     crd_posterior_kl(&sum, &mean, posterior);
     if (root != NULL) {
@@ -208,12 +206,6 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
                       c->moped_enable, "moped_delta", c->moped_delta, "moped_prior", c->moped_prior,
                       "sigma_min", c->sigma_min, "kl_sum", crd_json_real(sum), "kl_mean",
                       crd_json_real(mean)));
-        json_object_set_new(root, "preprocessing",
-                            json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels",
-                                      (json_int_t)p->channels, "resize", (json_int_t)p->resize,
-                                      "crop", (json_int_t)p->crop, "interpolation", filter, "mean",
-                                      three(p->mean, p->channels), "sd",
-                                      three(p->sd, p->channels)));
         return;
     }
     printf("posterior\n  %s, %lld classes%s, %s\n", posterior->network->arch,
@@ -226,6 +218,20 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
     print_initial(c);
     printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", sum, mean);
+}
+
+static void show_preprocessing(json_t *root, const crd_preprocessing *p)
+{
+    const char *filter = p->interpolation == CRD_BICUBIC ? "bicubic" : "bilinear";
+    if (root != NULL) {
+        json_object_set_new(root, "preprocessing",
+                            json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels",
+                                      (json_int_t)p->channels, "resize", (json_int_t)p->resize,
+                                      "crop", (json_int_t)p->crop, "interpolation", filter, "mean",
+                                      three(p->mean, p->channels), "sd",
+                                      three(p->sd, p->channels)));
+        return;
+    }
     printf("preprocessing\n  %s; resize %lld (%s), crop %lld; mean",
            p->channels == 1 ? "grey" : "RGB", (long long)p->resize, filter, (long long)p->crop);
     for (int64_t k = 0; k < p->channels; k++)
@@ -269,6 +275,39 @@ static crd_status show_history(json_t *root, const char *path)
     return CRD_OK;
 }
 
+/** Family and components of an ensemble, and what they agree in. */
+static void show_ensemble(json_t *root, const crd_posterior *posterior)
+{
+    int64_t n = posterior->n_components;
+    json_t *list = root != NULL ? json_array() : NULL;
+    if (root != NULL)
+        json_object_set_new(
+            root, "posterior",
+            json_pack("{s:s, s:I, s:s, s:s, s:I, s:o}", "arch", posterior->network->arch,
+                      "n_classes", (json_int_t)posterior->n_classes, "type",
+                      posterior->conversion.type, "family", crd_family_name(posterior->family),
+                      "n_components", (json_int_t)n, "components", list));
+    else
+        printf("ensemble: %s\n  %s, %lld classes%s\n  %lld components, in equal shares (digest, "
+               "file)\n",
+               crd_family_title(posterior->family), posterior->network->arch,
+               (long long)posterior->n_classes, posterior->classes != NULL ? " with names" : "",
+               (long long)n);
+    for (int64_t c = 0; c < n; c++) {
+        const crd_origin *origin = &posterior->origins[c];
+        if (root != NULL) {
+            json_array_append_new(list, json_pack("{s:o, s:o}", "file", crd_json_text(origin->file),
+                                                  "digest", crd_json_text(origin->digest)));
+            continue;
+        }
+        printf("  %3lld  ", (long long)c);
+        crd_print_clean(origin->digest);
+        printf("  ");
+        crd_print_clean(origin->file);
+        putchar('\n');
+    }
+}
+
 static crd_status show_posterior(json_t *root, const char *path, crd_file_kind kind)
 {
     crd_status status = CRD_OK;
@@ -281,7 +320,14 @@ static crd_status show_posterior(json_t *root, const char *path, crd_file_kind k
     } else {
         CRD_TRY(crd_posterior_read(&posterior, path));
     }
+    if (crd_family_is_ensemble(posterior->family)) {
+        show_ensemble(root, posterior);
+        show_preprocessing(root, &posterior->preprocessing);
+        show_graph(root, posterior);
+        goto cleanup;
+    }
     show_settings(root, posterior);
+    show_preprocessing(root, &posterior->preprocessing);
     CRD_TRY(show_history(root, path));
     show_graph(root, posterior);
     CRD_TRY(show_tensors(root, posterior));

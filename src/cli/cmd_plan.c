@@ -30,6 +30,7 @@ enum { SPARE_MINUTES = 10 };
 typedef struct planning {
     const crd_cli *cli;
     crd_posterior *posterior;
+    const crd_model *model;
     crd_image_source images;
     int64_t n_sample, image_floats;
     double load_s;
@@ -42,7 +43,7 @@ typedef struct planning {
 
 /** What all ranks must know. */
 typedef struct shared_facts {
-    int64_t n_images;
+    int64_t n_images, n_draws;
     char estimator[32];
     int32_t outputs; /* crd_output_kind */
 } shared_facts;
@@ -87,6 +88,8 @@ static crd_status open_files(planning *p, shared_facts *facts)
     CRD_TRY(crd_posterior_read(&p->posterior, given->arguments[0]));
     p->images.preprocessing = p->posterior->preprocessing;
     p->image_floats = crd_images_floats(&p->images);
+    const crd_option_value *draws = &given->values[CRD_OPT_DRAWS];
+    CRD_TRY(crd_posterior_n_draws(&facts->n_draws, p->posterior, draws->integer, draws->given, 0));
     facts->n_images = p->images.n_images;
     facts->outputs = (int32_t)p->posterior->outputs;
     snprintf(facts->estimator, sizeof facts->estimator, "%s",
@@ -111,7 +114,7 @@ static int64_t count_cores(void)
 
 static double seconds_on(const planning *p, const crd_cost_model *f, int64_t n_ranks)
 {
-    int64_t window = crd_predict_window_images(p->posterior->network, &p->run, (int)n_ranks);
+    int64_t window = crd_predict_window_images(p->model, &p->run, (int)n_ranks);
     return crd_cost_model_seconds(f, n_ranks, window);
 }
 
@@ -223,7 +226,7 @@ static crd_status show(const planning *p, const crd_cost_model *f, const crd_pre
 static crd_predict_options sample_options(const crd_option_value *values, const planning *p,
                                           const shared_facts *facts)
 {
-    int64_t least = values[CRD_OPT_DRAWS].integer;
+    int64_t least = facts->n_draws;
     return (crd_predict_options){
         .sampler = {.estimator = facts->estimator,
                     .seed = (uint64_t)values[CRD_OPT_SEED].integer,
@@ -246,17 +249,19 @@ crd_status crd_cmd_plan(const crd_cli *cli)
     shared_facts facts = {0};
     crd_shared_model *shared = NULL;
     double start_s = crd_clock_now_s();
-    int64_t n_draws = values[CRD_OPT_DRAWS].integer, batch = values[CRD_OPT_BATCH].integer;
+    int64_t batch = values[CRD_OPT_BATCH].integer;
     p.until_mcse = values[CRD_OPT_UNTIL_MCSE].given ? values[CRD_OPT_UNTIL_MCSE].number : 0;
+    CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts) : CRD_OK));
+    crd_comm_broadcast(cli->comm, &facts, sizeof facts);
+    int64_t n_draws = facts.n_draws;
     int64_t first_look = p.until_mcse > 0 ? values[CRD_OPT_MIN_DRAWS].integer : n_draws;
     p.rule = (crd_stopping_rule){first_look < n_draws ? first_look : n_draws, n_draws,
                                  values[CRD_OPT_DRAW_BLOCK].integer};
-    CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts) : CRD_OK));
-    crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     p.n_sample = SAMPLE_BATCHES * batch < facts.n_images ? SAMPLE_BATCHES * batch : facts.n_images;
     CRD_TRY(crd_comm_agree(cli->comm, crd_alloc_zeroed((void **)&p.stops, p.n_sample,
                                                        sizeof *p.stops, "draws of images")));
     CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, NULL));
+    p.model = crd_shared_model_view(shared);
     crd_predict_options options = sample_options(values, &p, &facts);
     crd_predict_source source = {.load = load_sample, .payload = &p};
     crd_predict_sink sink = {.summary = take_summary, .payload = &p};

@@ -216,6 +216,7 @@ static crd_status open_files(training *t, shared_facts *facts)
     crd_train_options options;
     CRD_TRY(make_paths(t));
     CRD_TRY(crd_posterior_read(&t->original, path));
+    CRD_TRY(crd_posterior_check_single(t->original, path, "train"));
     CRD_TRY(crd_train_data_open(&t->data, &t->validation, given, &t->original->preprocessing));
     facts->n_images = t->data.images.n_images;
     facts->n_validation = t->validation.images.n_images;

@@ -22,6 +22,10 @@ static const crd_command commands[CRD_N_COMMANDS] = {
         {"evaluate", crd_cmd_evaluate, 1, "POSTERIOR.h5 DATA...", 2, INT_MAX,
          "measure accuracy, calibration and uncertainty on labelled images, and against other ones",
          "mpirun -n 4 credence evaluate resnet18.h5 photos/ --draws 30 --ood paintings/"},
+    [CRD_COMMAND_ENSEMBLE] =
+        {"ensemble", crd_cmd_ensemble, 0, "POSTERIOR.h5 POSTERIOR.h5... -o ENSEMBLE.h5", 2, INT_MAX,
+         "join posteriors of one architecture into an ensemble: of networks, or a mixture",
+         "credence ensemble seed-1.h5 seed-2.h5 seed-3.h5 -o ensemble.h5"},
     [CRD_COMMAND_MERGE] =
         {"merge", crd_cmd_merge, 0, "PART.h5... -o PREDICTION.h5", 1, INT_MAX,
          "join the parts of a prediction (predict --part) into what one run would have written",

@@ -125,6 +125,8 @@ crd_status crd_convert_source_init(crd_convert_source *source, const crd_options
     *source = (crd_convert_source){0};
     if (path != NULL && crd_file_is_hdf5(path))
         CRD_TRY(crd_posterior_read(&source->posterior, path));
+    if (source->posterior != NULL)
+        CRD_TRY(crd_posterior_check_single(source->posterior, path, "convert"));
     CRD_TRY(find_arch(source, values));
     if (source->posterior != NULL)
         CRD_TRY(open_posterior(source, image_size));

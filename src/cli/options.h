@@ -15,6 +15,7 @@
     X(PREDICT)                                                                                     \
     X(TRAIN)                                                                                       \
     X(EVALUATE)                                                                                    \
+    X(ENSEMBLE)                                                                                    \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \
     X(PREPROCESS)                                                                                  \
