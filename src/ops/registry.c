@@ -8,6 +8,11 @@
 #define OPERATORS(X) \
     X(conv2d) \
     X(linear) \
+    X(in_projection) \
+    X(qkv_projection) \
+    X(attention) \
+    X(parameter) \
+    X(relative_coords) \
     X(batch_norm2d) \
     X(layer_norm) \
     X(max_pool2d) \
@@ -27,6 +32,11 @@
     X(concat) \
     X(mul) \
     X(flatten) \
+    X(reshape) \
+    X(slice) \
+    X(zero_pad2d) \
+    X(space_to_depth) \
+    X(softmax) \
     X(dropout) \
     X(pad_shortcut)
 /* clang-format on */
