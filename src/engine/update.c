@@ -296,8 +296,8 @@ void crd_update_begin(crd_update *u, double lr, double kl_weight)
     u->status = CRD_OK;
 }
 
-void crd_update_take(int64_t param, int64_t first, int64_t n, int64_t *mu_sums, int64_t *rho_sums,
-                     void *payload)
+void crd_update_apply(int64_t param, int64_t first, int64_t n, int64_t *mu_sums, int64_t *rho_sums,
+                      void *payload)
 {
     crd_update *u = payload;
     const piece p = {.param = param,

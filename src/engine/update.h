@@ -25,7 +25,7 @@ crd_status crd_update_step(crd_update *update, int64_t *sums, double lr, double 
 /** The same, to the bit, with the sums of one piece after the other: between begin and end every
  * element is taken once, in any order. Not with a norm to clip by, which needs all sums before. */
 void crd_update_begin(crd_update *update, double lr, double kl_weight);
-crd_gradient_take crd_update_take; /**< payload: the update */
+crd_gradient_update crd_update_apply; /**< payload: the update */
 crd_status crd_update_end(crd_update *update);
 
 #endif

@@ -150,7 +150,7 @@ struct crd_op {
 
     /* Traits. */
     bool is_affine; /**< one input; linear in it, and in its parameters 0 and 1, weight and bias */
-    bool has_epilogue;        /**< heeds args.epilogue */
+    bool has_epilogue;        /**< applies args.epilogue */
     bool is_sum;              /**< adds two inputs of equal shape: can be another one's residual */
     bool in_place;            /**< out may be in[0], and din[0] dout */
     bool keeps_in, keeps_out; /**< backward reads in, out */

@@ -194,7 +194,7 @@ static void compare_output(op_fixture *f)
                          f->out[i]) < 1e-4);
 }
 
-/* Gradients of inputs add to what is there, or do not heed it; those of parameters never do. */
+/* Gradients of inputs add to what is there, or replace it; those of parameters never do. */
 static void check_way(const op_case *c, bool adds)
 {
     op_fixture f;

@@ -1,6 +1,6 @@
 /* Ranks compare a digest (FNV-1a) of the same computation. Those that differ from the most
  * frequent one are named; on a tie rank 0 is right. */
-#include "engine/health.h"
+#include "engine/rank_check.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "base/compare.h"
 #include "kernels/kernels.h"
 
-int64_t crd_health_digest(const void *values, int64_t n_bytes)
+int64_t crd_rank_check_digest(const void *values, int64_t n_bytes)
 {
     /* FNV-1a by words: any flipped bit changes it. */
     uint64_t digest = UINT64_C(0xcbf29ce484222325);
@@ -38,7 +38,7 @@ static int64_t most_frequent(const int64_t *values, int n, int64_t favourite, in
     return best;
 }
 
-crd_status crd_health_compare(crd_comm *comm, int64_t digest)
+crd_status crd_rank_check_compare(crd_comm *comm, int64_t digest)
 {
     crd_status status = CRD_OK;
     int size = crd_comm_size(comm), n_agreeing;

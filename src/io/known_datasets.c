@@ -1,12 +1,12 @@
 /* The list of datasets that a reader knows. Others are refused by name, since a misspelt one would
  * pass for a missing one. */
-#include "io/known.h"
+#include "io/known_datasets.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 
-crd_status crd_known_add(crd_known *known, const char *path)
+crd_status crd_known_datasets_add(crd_known_datasets *known, const char *path)
 {
     crd_status status = CRD_OK;
     if (known->n_paths == known->capacity) {
@@ -22,7 +22,7 @@ cleanup:
 }
 
 typedef struct check_state {
-    const crd_known *known;
+    const crd_known_datasets *known;
     crd_h5 *h5;
 } check_state;
 
@@ -40,16 +40,16 @@ static crd_status check_one(const char *path, void *payload)
                     crd_h5_name(state->h5), path);
 }
 
-crd_status crd_known_check(const crd_known *known, crd_h5 *h5, const char *group)
+crd_status crd_known_datasets_check(const crd_known_datasets *known, crd_h5 *h5, const char *group)
 {
     check_state state = {known, h5};
     return crd_h5_visit_datasets(h5, group, check_one, &state);
 }
 
-void crd_known_clear(crd_known *known)
+void crd_known_datasets_clear(crd_known_datasets *known)
 {
     for (int64_t i = 0; i < known->n_paths; i++)
         crd_free(known->paths[i]);
     crd_free(known->paths);
-    *known = (crd_known){0};
+    *known = (crd_known_datasets){0};
 }

@@ -1,4 +1,4 @@
-/* The watch. Every rank tells in its node's shared memory what it does; a thread on every rank
+/* The watchdog. Every rank tells in its node's shared memory what it does; a thread on every rank
  * counts for how many of its own ticks each rank of the node has told nothing new. Ticks, not
  * clocks: while a whole job is suspended, or a clock jumps, nothing is counted. A rank that
  * waits for others is not at fault, unless its process stands still, or all of a node wait for
@@ -14,7 +14,7 @@
 
 #include "base/alloc.h"
 #include "comm/comm_body.h"
-#include "credence/watch.h"
+#include "credence/watchdog.h"
 
 enum { ABORT_S = 10 };
 
@@ -24,14 +24,14 @@ typedef struct last_seen {
     int64_t n_ticks;
 } last_seen;
 
-struct crd_watch {
+struct crd_watchdog {
     crd_comm *comm;
     crd_shared *shared;
     crd_activity *activities; /* [n] of this node's ranks */
     _Atomic int64_t *is_told; /* 1: a rank of the node has reported */
     int n;
     double tick_s, timeout_s;
-    crd_watch_report *report;
+    crd_watchdog_report *report;
     pthread_t thread;
     int has_thread;
     pthread_mutex_t mutex; /* guards must_stop */
@@ -40,7 +40,7 @@ struct crd_watch {
     last_seen *beats, *ticks; /* [n] of each rank */
 };
 
-void crd_comm_note(crd_comm *comm, const char *format, ...)
+void crd_comm_heartbeat(crd_comm *comm, const char *format, ...)
 {
     crd_activity *a = comm->activity;
     char text[CRD_ACTIVITY_SIZE] = "";
@@ -56,7 +56,7 @@ void crd_comm_note(crd_comm *comm, const char *format, ...)
 }
 
 /* Ends the job: by MPI and, should that hang too, by a signal that the process does not survive. */
-static void end_job(crd_watch *w, const char *line)
+static void end_job(crd_watchdog *w, const char *line)
 {
     int64_t nobody = 0;
     if (atomic_compare_exchange_strong(w->is_told, &nobody, 1))
@@ -68,14 +68,14 @@ static void end_job(crd_watch *w, const char *line)
 
 /* For how many seconds a number of a rank's has been the same; `last` is the rank's place in
  * *seen. */
-static double still_s(const crd_watch *w, last_seen *last, uint64_t now)
+static double still_s(const crd_watchdog *w, last_seen *last, uint64_t now)
 {
     last->n_ticks = now == last->value ? last->n_ticks + 1 : 0;
     last->value = now;
     return (double)last->n_ticks * w->tick_s;
 }
 
-static void look(crd_watch *w)
+static void look(crd_watchdog *w)
 {
     char line[256];
     double waited_s = 1e9;
@@ -103,9 +103,9 @@ static void look(crd_watch *w)
     }
 }
 
-static void *watch(void *payload)
+static void *run_watchdog(void *payload)
 {
-    crd_watch *w = payload;
+    crd_watchdog *w = payload;
     struct timespec next;
     pthread_mutex_lock(&w->mutex);
     while (!w->must_stop) {
@@ -121,7 +121,7 @@ static void *watch(void *payload)
 }
 
 /* Signals are for the main thread: its system calls are made to be interrupted. */
-static crd_status start_thread(crd_watch *w)
+static crd_status start_thread(crd_watchdog *w)
 {
     sigset_t all, before;
     pthread_condattr_t monotonic;
@@ -132,33 +132,33 @@ static crd_status start_thread(crd_watch *w)
     pthread_mutex_init(&w->mutex, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&w->thread, NULL, watch, w);
+    int code = pthread_create(&w->thread, NULL, run_watchdog, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (code != 0)
-        return CRD_FAIL(CRD_ERR_INTERNAL, "watch: no thread can be started: %s", strerror(code));
+        return CRD_FAIL(CRD_ERR_INTERNAL, "watchdog: no thread can be started: %s", strerror(code));
     w->has_thread = 1;
     return CRD_OK;
 }
 
-static crd_status allocate(crd_watch **out, crd_comm *comm)
+static crd_status allocate(crd_watchdog **out, crd_comm *comm)
 {
     crd_status status = CRD_OK;
     int n = comm->node_sizes[comm->node];
-    CRD_ALLOC(out, 1, "watch");
+    CRD_ALLOC(out, 1, "watchdog");
     (*out)->comm = comm;
     (*out)->n = n;
-    CRD_ALLOC(&(*out)->beats, n, "watch");
-    CRD_ALLOC(&(*out)->ticks, n, "watch");
+    CRD_ALLOC(&(*out)->beats, n, "watchdog");
+    CRD_ALLOC(&(*out)->ticks, n, "watchdog");
 cleanup:
     return status;
 }
 
-crd_status crd_watch_start(crd_watch **out, crd_comm *comm, double timeout_s,
-                           crd_watch_report *report)
+crd_status crd_watchdog_start(crd_watchdog **out, crd_comm *comm, double timeout_s,
+                              crd_watchdog_report *report)
 {
     enum { TICKS = 20 };
     crd_status status = CRD_OK;
-    crd_watch *w = NULL;
+    crd_watchdog *w = NULL;
     *out = NULL;
     if (timeout_s <= 0)
         return CRD_OK;
@@ -172,18 +172,18 @@ crd_status crd_watch_start(crd_watch **out, crd_comm *comm, double timeout_s,
     w->activities = (crd_activity *)(void *)((char *)crd_shared_data(w->shared) + CRD_ALIGNMENT);
     comm->activity = &w->activities[comm->node_rank];
     comm->activity->rank = comm->rank;
-    crd_comm_note(comm, "starting");
+    crd_comm_heartbeat(comm, "starting");
     CRD_TRY(crd_comm_agree(comm, start_thread(w)));
 cleanup:
     if (status != CRD_OK) {
-        crd_watch_stop(w);
+        crd_watchdog_stop(w);
         w = NULL;
     }
     *out = w;
     return status;
 }
 
-void crd_watch_stop(crd_watch *w)
+void crd_watchdog_stop(crd_watchdog *w)
 {
     if (w == NULL)
         return;

@@ -1,6 +1,6 @@
 /* A file that is renewed, and the one before it (.prev). A damaged file never takes the place of a
  * good one; reading falls back to the older one, and says so. */
-#include "io/generations.h"
+#include "io/checkpoint_rotation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "io/seal.h"
 #include "io/utf8.h"
 
-crd_status crd_generations_publish(crd_writer *writer)
+crd_status crd_rotation_publish(crd_writer *writer)
 {
     crd_status status = crd_seal_verify(writer->atomic.path);
     /* Out of memory says nothing of the file: it must not be taken for a damaged one. */
@@ -43,7 +43,7 @@ static int is_missing(const char *path)
     return access(path, F_OK) != 0 && errno == ENOENT;
 }
 
-crd_status crd_generations_remove_old(const char *path)
+crd_status crd_rotation_remove_previous(const char *path)
 {
     crd_status status = CRD_OK;
     char *old = NULL;
@@ -55,8 +55,7 @@ cleanup:
     return status;
 }
 
-crd_status crd_generations_read(int *found, const char *path, crd_generations_reader *read,
-                                void *payload)
+crd_status crd_rotation_read(int *found, const char *path, crd_rotation_reader *read, void *payload)
 {
     crd_status status = CRD_OK;
     char *old = NULL, reason[CRD_MESSAGE_SIZE];
@@ -79,11 +78,11 @@ cleanup:
     return status;
 }
 
-crd_status crd_generations_remove(const char *path)
+crd_status crd_rotation_remove(const char *path)
 {
     crd_status status = CRD_OK;
     /* The older one first: it must never pass for the newest. */
-    CRD_TRY(crd_generations_remove_old(path));
+    CRD_TRY(crd_rotation_remove_previous(path));
     CRD_REQUIRE(unlink(path) == 0 || errno == ENOENT, CRD_ERR_IO, "%s: cannot be removed: %s", path,
                 strerror(errno));
     crd_atomic_remove_stale(path);
@@ -91,7 +90,7 @@ cleanup:
     return status;
 }
 
-crd_status crd_generations_check(crd_h5 *h5, const char *dataset, const char *fingerprint)
+crd_status crd_rotation_check_fingerprint(crd_h5 *h5, const char *dataset, const char *fingerprint)
 {
     crd_status status = CRD_OK;
     char **stored = NULL, *run = NULL;

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "credence/ranking.h"
+#include "credence/detection.h"
 #include "credence/rng.h"
 
 enum { N = 400, N_REPEATS = 200 };

@@ -1,6 +1,6 @@
 /* Figures of a ranking, and their bootstrap: each is a statistic of weighted images in the order of
  * their scores, so one sort serves all resamples. */
-#include "credence/ranking.h"
+#include "credence/detection.h"
 
 #include <math.h>
 #include <stdlib.h>

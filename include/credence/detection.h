@@ -7,8 +7,8 @@
  * number. Like those of credence/metrics.h they say nothing of the draws or of training. All
  * functions: Collective: no; errors: out of memory; cost: O(n log n + 200 n). Room: stats.
  */
-#ifndef CREDENCE_RANKING_H
-#define CREDENCE_RANKING_H
+#ifndef CREDENCE_DETECTION_H
+#define CREDENCE_DETECTION_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* Checkpoints of `predict` on rank 0: takes one up, writes one when asked, removes them at the
  * end. Saved draws lie in a file of their own, which is replayed into the output. */
-#include "cli/keeper.h"
+#include "cli/checkpointer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "credence/log.h"
 #include "io/atomic.h"
 
-static crd_status make_paths(crd_keeper *k, const char *output)
+static crd_status make_paths(crd_checkpointer *k, const char *output)
 {
     crd_status status = CRD_OK;
     size_t size = strlen(output) + 16;
@@ -23,14 +23,14 @@ cleanup:
     return status;
 }
 
-static int64_t n_blocks(const crd_keeper *k)
+static int64_t n_blocks(const crd_checkpointer *k)
 {
     return crd_divide_up(k->n_draws, k->block);
 }
 
 /** 1 if the state says that the unit of this batch and draw block is done; both counted in the
  * run. */
-static int is_done(const crd_keeper *k, int64_t batch, int64_t block)
+static int is_done(const crd_checkpointer *k, int64_t batch, int64_t block)
 {
     const crd_predict_state *s = &k->state;
     int64_t window_batch = batch - s->first_image / k->batch;
@@ -46,7 +46,7 @@ static int is_done(const crd_keeper *k, int64_t batch, int64_t block)
 }
 
 /** Takes the draws of all units that are done over into the output. */
-static crd_status replay_draws(crd_keeper *k)
+static crd_status replay_draws(crd_checkpointer *k)
 {
     crd_status status = CRD_OK;
     float *outputs = NULL;
@@ -68,7 +68,7 @@ cleanup:
     return status;
 }
 
-static crd_status open_draws(crd_keeper *k, int is_new)
+static crd_status open_draws(crd_checkpointer *k, int is_new)
 {
     int64_t n_batches = crd_divide_up(k->n_images, k->batch);
     if (is_new)
@@ -78,7 +78,7 @@ static crd_status open_draws(crd_keeper *k, int is_new)
 }
 
 /** Takes the checkpoint's draws over. Without them it is of no use: the run begins anew then. */
-static crd_status resume_draws(crd_keeper *k, const crd_prediction_meta *meta)
+static crd_status resume_draws(crd_checkpointer *k, const crd_prediction_meta *meta)
 {
     crd_status status = crd_prediction_resume(&k->state, k->path, meta, k->key, NULL, NULL);
     if (status != CRD_OK || k->state.n_images == 0)
@@ -96,27 +96,27 @@ static crd_status resume_draws(crd_keeper *k, const crd_prediction_meta *meta)
     return status;
 }
 
-crd_status crd_keeper_open(crd_keeper *k, const crd_cli *cli, crd_prediction_file *file,
-                           const crd_prediction_meta *meta, const crd_provenance *provenance,
-                           crd_dataset *data, const crd_predict_options *options,
-                           crd_prediction_rows *rows, void *payload)
+crd_status crd_checkpointer_open(crd_checkpointer *k, const crd_cli *cli, crd_prediction_file *file,
+                                 const crd_prediction_meta *meta, const crd_provenance *provenance,
+                                 crd_dataset *data, const crd_predict_options *options,
+                                 crd_prediction_rows *rows, void *payload)
 {
     crd_status status = CRD_OK;
     const crd_option_value *values = cli->options->values;
     int has_draws = meta->save_draws, resumes = values[CRD_OPT_RESUME].integer != 0;
-    *k = (crd_keeper){.file = file,
-                      .provenance = provenance,
-                      .batch = options->sampler.batch,
-                      .block = options->sampler.draw_block,
-                      .n_draws = options->n_draws,
-                      .n_images = meta->n_images,
-                      .n_outputs = meta->reduction->n_outputs,
-                      .n_kept = -1};
+    *k = (crd_checkpointer){.file = file,
+                            .provenance = provenance,
+                            .batch = options->sampler.batch,
+                            .block = options->sampler.draw_block,
+                            .n_draws = options->n_draws,
+                            .n_images = meta->n_images,
+                            .n_outputs = meta->reduction->n_outputs,
+                            .n_kept = -1};
     CRD_TRY(make_paths(k, values[CRD_OPT_OUTPUT].text));
     CRD_TRY(crd_run_key_make(k->key, cli, data));
     if (!resumes && access(k->path, F_OK) == 0)
-        crd_log(CRD_LOG_WARN, "%s of an earlier run will be replaced; --resume would go on from it",
-                k->path);
+        crd_log(CRD_LOG_WARN,
+                "%s of an earlier run will be replaced; --resume would continue from it", k->path);
     if (resumes && has_draws)
         CRD_TRY(resume_draws(k, meta));
     if (resumes && (!has_draws || k->draws != NULL))
@@ -132,19 +132,19 @@ cleanup:
     return status;
 }
 
-crd_status crd_keeper_draws(crd_keeper *k, const float *outputs, int64_t first_draw,
-                            int64_t n_draws, int64_t first_image, int64_t n_images)
+crd_status crd_checkpointer_add_draws(crd_checkpointer *k, const float *outputs, int64_t first_draw,
+                                      int64_t n_draws, int64_t first_image, int64_t n_images)
 {
     return crd_draws_write(k->draws, first_image / k->batch * n_blocks(k) + first_draw / k->block,
                            outputs, n_draws * n_images * k->n_outputs);
 }
 
-void crd_keeper_keep(crd_keeper *k, const crd_predict_state *state)
+void crd_checkpointer_write(crd_checkpointer *k, const crd_predict_state *state)
 {
     /* The draws first: what a checkpoint calls done must be there. */
     crd_status status = k->draws != NULL ? crd_draws_sync(k->draws) : CRD_OK;
     if (status == CRD_OK)
-        status = crd_prediction_keep(k->file, k->path, state, k->key, k->provenance);
+        status = crd_prediction_write_checkpoint(k->file, k->path, state, k->key, k->provenance);
     k->has_failed = status != CRD_OK;
     if (status == CRD_OK) {
         k->n_kept = state->n_units_done;
@@ -154,7 +154,7 @@ void crd_keeper_keep(crd_keeper *k, const crd_predict_state *state)
     }
 }
 
-crd_status crd_keeper_conclude(const crd_keeper *k, crd_status status)
+crd_status crd_checkpointer_conclude(const crd_checkpointer *k, crd_status status)
 {
     if (k->path == NULL)
         return status;
@@ -166,7 +166,7 @@ crd_status crd_keeper_conclude(const crd_keeper *k, crd_status status)
                           (long long)k->n_kept);
 }
 
-void crd_keeper_close(crd_keeper *k, int is_done)
+void crd_checkpointer_close(crd_checkpointer *k, int is_done)
 {
     if (k->path == NULL)
         return;

@@ -1,24 +1,25 @@
 /* The cost model of a prediction: units that a sample's errors ask for, and seconds on R ranks.
  * Pure arithmetic; the terms are in jobs/README.md, "How it scales". Latency and bandwidth are not
  * in it. */
-#include "credence/forecast.h"
+#include "credence/cost_model.h"
 
 #include <math.h>
 
 #include "base/integers.h"
 
-int64_t crd_forecast_stop(const crd_looks *looks, int64_t n_draws, double mcse, double target)
+int64_t crd_cost_model_stop(const crd_stopping_rule *rule, int64_t n_draws, double mcse,
+                            double target)
 {
     double needed = (double)n_draws * (mcse / target) * (mcse / target);
-    int64_t look = crd_looks_next(looks, 0);
-    while (look < looks->max_draws && !((double)look > needed))
-        look = crd_looks_next(looks, look);
+    int64_t look = crd_stopping_rule_next(rule, 0);
+    while (look < rule->max_draws && !((double)look > needed))
+        look = crd_stopping_rule_next(rule, look);
     return look;
 }
 
 /* Batches of n_images that are still computed behind a look: those of which not all images have
  * stopped there. */
-static double batches_after(const crd_forecast *f, int64_t look, int64_t n_images)
+static double batches_after(const crd_cost_model *f, int64_t look, int64_t n_images)
 {
     int64_t n_stopped = 0, n_batches = crd_divide_up(n_images, f->batch);
     while (n_stopped < f->n_sample && f->stops[n_stopped] <= look)
@@ -30,13 +31,13 @@ static double batches_after(const crd_forecast *f, int64_t look, int64_t n_image
 
 /* Sum over the stretches between looks of the units that a rank of n_ranks computes in turn; 0:
  * all units. */
-static double count(const crd_forecast *f, int64_t n_ranks, int64_t n_images)
+static double count(const crd_cost_model *f, int64_t n_ranks, int64_t n_images)
 {
     double sum = 0;
-    for (int64_t look = 0; look < f->looks.max_draws;) {
-        int64_t next = crd_looks_next(&f->looks, look);
+    for (int64_t look = 0; look < f->rule.max_draws;) {
+        int64_t next = crd_stopping_rule_next(&f->rule, look);
         double n_blocks =
-            (double)(crd_divide_up(next, f->looks.block) - crd_divide_up(look, f->looks.block));
+            (double)(crd_divide_up(next, f->rule.block) - crd_divide_up(look, f->rule.block));
         double units = batches_after(f, look, n_images) * n_blocks;
         sum += n_ranks == 0 ? units : ceil(units / (double)n_ranks - 1e-9);
         look = next;
@@ -44,24 +45,24 @@ static double count(const crd_forecast *f, int64_t n_ranks, int64_t n_images)
     return sum;
 }
 
-double crd_forecast_units(const crd_forecast *forecast)
+double crd_cost_model_units(const crd_cost_model *forecast)
 {
     return count(forecast, 0, forecast->n_images);
 }
 
-static double read_s(const crd_forecast *f, int64_t n_ranks, int64_t n_images)
+static double read_s(const crd_cost_model *f, int64_t n_ranks, int64_t n_images)
 {
     return f->image_s * (double)n_images / (double)crd_smaller(n_ranks, f->node_ranks);
 }
 
 /* A window, before whose units rank 0's node reads n_next images: the units are dealt to the
  * nodes before. */
-static double window_s(const crd_forecast *f, int64_t n_ranks, int64_t n_images, int64_t n_next)
+static double window_s(const crd_cost_model *f, int64_t n_ranks, int64_t n_images, int64_t n_next)
 {
     return read_s(f, n_ranks, n_next) + f->unit_s * count(f, n_ranks, n_images);
 }
 
-double crd_forecast_seconds(const crd_forecast *f, int64_t n_ranks, int64_t window_images)
+double crd_cost_model_seconds(const crd_cost_model *f, int64_t n_ranks, int64_t window_images)
 {
     int64_t n_full = f->n_images / window_images, rest = f->n_images % window_images;
     double sum = f->start_s + read_s(f, n_ranks, crd_smaller(window_images, f->n_images));
