@@ -15,6 +15,8 @@
     X(relative_coords) \
     X(batch_norm2d) \
     X(layer_norm) \
+    X(filter_response_norm2d) \
+    X(layer_scale) \
     X(max_pool2d) \
     X(avg_pool2d) \
     X(adaptive_avg_pool2d) \
@@ -30,14 +32,16 @@
     X(hardswish) \
     X(add) \
     X(concat) \
+    X(narrow) \
+    X(channel_shuffle) \
     X(mul) \
     X(flatten) \
     X(reshape) \
-    X(slice) \
     X(zero_pad2d) \
     X(space_to_depth) \
     X(softmax) \
     X(dropout) \
+    X(stochastic_depth) \
     X(pad_shortcut)
 /* clang-format on */
 

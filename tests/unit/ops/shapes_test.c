@@ -1,4 +1,4 @@
-/* Operators that move numbers: Concat and Slice along any extent, Reshape, ZeroPad2d, SpaceToDepth,
+/* Operators that move numbers: Concat and Narrow along any extent, Reshape, ZeroPad2d, SpaceToDepth,
  * against a map of every output element to an input element. */
 #include "crd_test.h"
 #include "op_check.h"
@@ -38,7 +38,7 @@ static void check(const char *kind, const attr_list *attrs, element_map *map,
     }
 }
 
-static int64_t of_slice(int *k, const crd_graph_op *op, const int64_t at[3])
+static int64_t of_narrow(int *k, const crd_graph_op *op, const int64_t at[3])
 {
     (void)k;
     int64_t from[3] = {at[0], at[1], at[2]};
@@ -46,14 +46,14 @@ static int64_t of_slice(int *k, const crd_graph_op *op, const int64_t at[3])
     return element(op->in, from[0], from[1], from[2]);
 }
 
-static void slices(void **state)
+static void narrows(void **state)
 {
     (void)state;
     const crd_shape shape = crd_shape_make(3, 4, 3, 5);
     for (int dim = 1; dim <= 3; dim++)
         for (int start = 0; start < 2; start++) {
-            const attr_list attrs = ATTRS(ONE("dim", dim), ONE("start", start), ONE("end", 3));
-            check("Slice", &attrs, of_slice, &shape, 1);
+            const attr_list attrs = ATTRS(ONE("dim", dim), ONE("start", start), ONE("length", 3 - start));
+            check("Narrow", &attrs, of_narrow, &shape, 1);
         }
 }
 
@@ -148,10 +148,10 @@ static void what_does_not_fit_is_refused(void **state)
         attr_list attrs;
         const char *message;
     } cases[] = {
-        {"Slice", ATTRS(ONE("dim", 4), ONE("start", 0), ONE("end", 1)),
+        {"Narrow", ATTRS(ONE("dim", 4), ONE("start", 0), ONE("length", 1)),
          "dim is 4, but its input has shape (4, 2, 6)"},
-        {"Slice", ATTRS(ONE("dim", 3), ONE("start", 2), ONE("end", 7)),
-         "start is 2 and end 7, needed is a part of 6"},
+        {"Narrow", ATTRS(ONE("dim", 3), ONE("start", 2), ONE("length", 5)),
+         "positions [2, 7), but its input has 6"},
         {"Concat", ATTRS(ONE("dim", 4)), "which differ beyond extent 4"},
         {"Reshape", ATTRS(CRD_ATTR("shape", 2, 24)), "shape is (2, 24), but its input has"},
         {"Reshape", ATTRS(CRD_ATTR("shape", 4, 0)), "shape[1] is 0, allowed are 1 to"},
@@ -168,7 +168,7 @@ static void what_does_not_fit_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slices),   cmocka_unit_test(concats),
+        cmocka_unit_test(narrows),  cmocka_unit_test(concats),
         cmocka_unit_test(reshapes), cmocka_unit_test(pads),
         cmocka_unit_test(blocks),   cmocka_unit_test(what_does_not_fit_is_refused),
     };
