@@ -185,13 +185,16 @@ static float largest(const float *x, int64_t n)
     return most;
 }
 
+/* What is further below the largest is 0: numbers so small slow down whatever they meet. */
+#define NOTHING (-80.0F)
+
 static void softmax(float *out, const float *x, int64_t n)
 {
     float most = largest(x, n);
     INDEPENDENT
     for (int64_t i = 0; i < n; i++) {
         float below = x[i] - most;
-        out[i] = if_number(below, exp_down(below));
+        out[i] = if_number(below, pick(below > NOTHING, exp_down(below), 0));
     }
     float scale = (float)(1 / sum(out, n));
     INDEPENDENT

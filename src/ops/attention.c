@@ -141,6 +141,7 @@ typedef struct room {
     float *lengths;   /* [2][heads][tokens] of queries and keys before, if cosine */
     float *out;       /* [features][tokens]; backward: dout */
     float *probs;     /* [tokens][tokens] query, key */
+    float *mask;      /* [tokens][tokens] added to logits: tokens of two regions */
     float *bias;      /* [heads][tokens][tokens] of the image */
     float *dqkv, *dprobs, *dbias; /* backward */
     int64_t n_floats;
@@ -157,6 +158,7 @@ static room cut(const sizes *s, bool is_backward, float *base)
     r.lengths = crd_scratch_floats(&scratch, 2 * s->heads * s->tokens);
     r.out = crd_scratch_floats(&scratch, s->features * s->tokens);
     r.probs = crd_scratch_floats(&scratch, square);
+    r.mask = crd_scratch_floats(&scratch, square);
     r.bias = crd_scratch_floats(&scratch, bias);
     if (is_backward) {
         r.dqkv = crd_scratch_floats(&scratch, 3 * s->features * s->tokens);
@@ -197,8 +199,10 @@ static int64_t region(const attributes *a, const sizes *s, int i, int64_t at)
     return at < s->extent[i] - a->shift[i] ? 1 : 2;
 }
 
-static void map_window(const room *r, const attributes *a, const sizes *s, int64_t window)
+/* Whether the window's tokens are of several regions; then fills the mask. */
+static bool map_window(const room *r, const attributes *a, const sizes *s, int64_t window)
 {
+    bool is_mixed = false;
     int64_t across = s->extent[1] / s->window[1];
     for (int64_t t = 0; t < s->tokens; t++) {
         int64_t y = rolled(a, s, 0, window / across, t / s->window[1]);
@@ -206,7 +210,12 @@ static void map_window(const room *r, const attributes *a, const sizes *s, int64
         r->regions[t] = 3 * region(a, s, 0, y) + region(a, s, 1, x);
         r->places[t] =
             (y + a->shift[0]) % s->extent[0] * s->extent[1] + (x + a->shift[1]) % s->extent[1];
+        is_mixed |= r->regions[t] != r->regions[0];
     }
+    for (int64_t q = 0; is_mixed && q < s->tokens; q++)
+        for (int64_t k = 0; k < s->tokens; k++)
+            r->mask[q * s->tokens + k] = r->regions[q] == r->regions[k] ? 0 : -HIDDEN;
+    return is_mixed;
 }
 
 /* Features of an image, `step` apart, to those of the window's tokens; back; and added. */
@@ -318,16 +327,8 @@ static void load(const room *r, const crd_graph_op *op, const crd_op_args *args,
     }
 }
 
-static void hide(float *logits, const room *r, int64_t tokens)
-{
-    for (int64_t q = 0; q < tokens; q++)
-        for (int64_t k = 0; k < tokens; k++)
-            if (r->regions[q] != r->regions[k])
-                logits[q * tokens + k] -= HIDDEN;
-}
-
 /* The probabilities of a head's keys, for every query. */
-static void find_probs(const room *r, const attributes *a, const sizes *s, int64_t head)
+static void find_probs(const room *r, const sizes *s, int64_t head, bool is_mixed)
 {
     const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
     int64_t t = s->tokens, square = t * t;
@@ -336,8 +337,8 @@ static void find_probs(const room *r, const attributes *a, const sizes *s, int64
         memcpy(r->probs, r->bias + head * square, (size_t)square * sizeof *r->probs);
     crd_gemm_transposed(r->probs, t, q, t, k, t, t, t, s->width, s->table > 0 ? 1 : 0,
                         CRD_TRANSPOSE_A);
-    if (a->shift[0] + a->shift[1] > 0)
-        hide(r->probs, r, t);
+    if (is_mixed)
+        kernels->add(r->probs, r->probs, r->mask, square);
     for (int64_t row = 0; row < t; row++)
         kernels->softmax(r->probs + row * t, r->probs + row * t, t);
 }
@@ -353,11 +354,11 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
             expand_bias(&r, args->in[1] + image * s.table, args->n_images * s.table, &s,
                         a->bias_scale);
         for (int64_t window = 0; window < s.n_windows; window++) {
-            map_window(&r, a, &s, window);
+            bool is_mixed = map_window(&r, a, &s, window);
             load(&r, op, args, &s, image);
             for (int64_t head = 0; head < s.heads; head++) {
                 const float *v = r.qkv + (2 * s.heads + head) * n;
-                find_probs(&r, a, &s, head);
+                find_probs(&r, &s, head, is_mixed);
                 crd_gemm_transposed(r.out + head * n, t, v, t, r.probs, t, s.width, t, t, 0,
                                     CRD_TRANSPOSE_B);
             }
@@ -369,12 +370,12 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
 
 /* With q and k as they are multiplied: dv = dout P, dP = dout^T v, dS by the softmax, dq = k dS^T,
  * dk = q dS. */
-static void backward_head(const room *r, const attributes *a, const sizes *s, int64_t head)
+static void backward_head(const room *r, const sizes *s, int64_t head, bool is_mixed)
 {
     const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
     int64_t t = s->tokens, n = s->width * t, all = s->features * t, at = head * n;
     const float *dout = r->out + at, *q = r->qkv + at, *k = q + all, *v = k + all;
-    find_probs(r, a, s, head);
+    find_probs(r, s, head, is_mixed);
     crd_gemm(r->dqkv + 2 * all + at, t, dout, t, r->probs, t, s->width, t, t, 0);
     crd_gemm_transposed(r->dprobs, t, dout, t, v, t, t, t, s->width, 0, CRD_TRANSPOSE_A);
     for (int64_t row = 0; row < t; row++)
@@ -428,11 +429,11 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
             memset(r.dbias, 0, (size_t)(s.heads * s.tokens * s.tokens) * sizeof *r.dbias);
         }
         for (int64_t window = 0; window < s.n_windows; window++) {
-            map_window(&r, a, &s, window);
+            bool is_mixed = map_window(&r, a, &s, window);
             load(&r, op, args, &s, image);
             gather(r.out, grads->dout + image * plane, step, s.features, &r, s.tokens);
             for (int64_t head = 0; head < s.heads; head++)
-                backward_head(&r, a, &s, head);
+                backward_head(&r, &s, head, is_mixed);
             unload(&r, op, args, &s, image, dlog_scale == NULL ? NULL : dlog_scale + image);
             if (din != NULL)
                 scatter(din + image * plane, r.dqkv, step, 3 * s.features, &r, s.tokens,

@@ -23,15 +23,23 @@ static const crd_attr_spec attrs[] = {
 
 enum { N_PARAMS = 2 };
 
-#define PARAMS(prefix)                                                                             \
+#define PARAMS(prefix, by_name)                                                                    \
     {                                                                                              \
-        {prefix "weight",       prefix "weight",     CRD_TRAINED,                                  \
-         .may_be_random = true, .is_streamed = true, .initial = CRD_INIT_HE},                      \
-            {prefix "bias", prefix "bias", CRD_TRAINED, .may_be_random = true,                     \
-             .initial = CRD_INIT_ZERO},                                                            \
+        {prefix "weight",                                                                          \
+         prefix "weight",                                                                          \
+         CRD_TRAINED,                                                                              \
+         .may_be_random = true,                                                                    \
+         .is_by_name_only = by_name,                                                               \
+         .is_streamed = true,                                                                      \
+         .initial = CRD_INIT_HE},                                                                  \
+        {                                                                                          \
+            prefix "bias", prefix "bias", CRD_TRAINED,                                             \
+                .may_be_random = true, .is_by_name_only = by_name, .initial = CRD_INIT_ZERO        \
+        }                                                                                          \
     }
 
-static const crd_param_spec params[N_PARAMS] = PARAMS(""), in_params[N_PARAMS] = PARAMS("in_proj_");
+static const crd_param_spec params[N_PARAMS] = PARAMS("", false),
+                            in_params[N_PARAMS] = PARAMS("in_proj_", true);
 
 static bool lacks_key_bias(const crd_graph_op *op)
 {

@@ -1,5 +1,5 @@
-/* torch.narrow: `length` features (dim 1), or positions along an extent (dim 2, 3, ...), from `start`
- * on. dim counts the images as dim 0. */
+/* torch.narrow: `length` features (dim 1), or positions along an extent (dim 2, 3, ...), from
+ * `start` on. dim counts the images as dim 0. */
 #include "ops/registry.h"
 
 typedef struct attributes {

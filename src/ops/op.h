@@ -63,6 +63,7 @@ typedef struct crd_param_spec {
     const char *bayesian_leaf; /**< bayesian-torch's, after "mu_" and "rho_": "kernel" */
     crd_param_role role;
     bool may_be_random;   /**< can have a posterior */
+    bool is_by_name_only; /**< has none unless it is asked for: bayesian-torch leaves it as it is */
     bool is_streamed;     /**< read piece by piece through its source; else its values are whole */
     bool is_non_negative; /**< a variance */
     crd_init_rule initial;

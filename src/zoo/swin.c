@@ -1,7 +1,7 @@
-/* Swin transformers as torchvision has them. Liu et al. 2021, "Swin Transformer: hierarchical vision
- * transformer using shifted windows"; Liu et al. 2022, "Swin Transformer V2: scaling up capacity and
- * resolution", whose norms come after the attention and the perceptron, whose attention is of
- * cosines, and whose bias is made of coordinates by a perceptron. */
+/* Swin transformers as torchvision has them. Liu et al. 2021, "Swin Transformer: hierarchical
+ * vision transformer using shifted windows"; Liu et al. 2022, "Swin Transformer V2: scaling up
+ * capacity and resolution", whose norms come after the attention and the perceptron, whose
+ * attention is of cosines, and whose bias is made of coordinates by a perceptron. */
 #include "zoo/families.h"
 #include "zoo/tokens.h"
 
