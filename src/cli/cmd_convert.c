@@ -30,7 +30,10 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const crd_option_val
 static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
     crd_preprocessing out = {
-        .channels = input->dims[0], .resize = input->dims[1], .crop = input->dims[1]};
+        .channels = input->dims[0],
+        .resize = input->dims[1],
+        .crop = input->dims[1],
+        .interpolation = arch->is_bicubic ? CRD_BICUBIC : CRD_BILINEAR};
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
         out.sd[c] = 1;
     for (int64_t c = 0; arch->mean != NULL && out.channels == arch->in_channels && c < out.channels;
@@ -58,7 +61,7 @@ static crd_status make_preprocessing(crd_preprocessing *out, const crd_convert_s
         out->resize = out->crop;
     if (values[CRD_OPT_RESIZE].given)
         out->resize = values[CRD_OPT_RESIZE].integer;
-    if (values[CRD_OPT_INTERPOLATION].given || source->posterior == NULL)
+    if (values[CRD_OPT_INTERPOLATION].given)
         out->interpolation =
             strcmp(values[CRD_OPT_INTERPOLATION].text, "bicubic") == 0 ? CRD_BICUBIC : CRD_BILINEAR;
     crd_status status =

@@ -1,4 +1,5 @@
-/* A matrix product, torch's Linear, of vectors (features, images). */
+/* A matrix product, torch's Linear, of vectors (features, images), or over the channels of every
+ * position of (features, images, positions). */
 #include "base/integers.h"
 #include "kernels/kernels.h"
 #include "ops/registry.h"
@@ -24,10 +25,11 @@ static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
 {
     const attributes *a = op->attrs;
     char text[CRD_SHAPE_TEXT_SIZE];
-    if (op->in->n_dims != 1 || op->in->dims[0] != a->in_features)
+    if (op->in->n_dims < 1 || op->in->dims[0] != a->in_features)
         return CRD_OP_FAIL(op, "in_features is %lld, but its input has shape %s",
                            (long long)a->in_features, crd_shape_text(text, op->in));
-    op->shape = crd_shape_make(1, a->out_features);
+    op->shape = *op->in;
+    op->shape.dims[0] = a->out_features;
     shapes[CRD_SLOT_WEIGHT] = crd_shape_make(2, a->out_features, a->in_features);
     if (a->bias)
         shapes[CRD_SLOT_BIAS] = crd_shape_make(1, a->out_features);
@@ -37,7 +39,13 @@ static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
 static int64_t work(const crd_graph_op *op)
 {
     const attributes *a = op->attrs;
-    return a->in_features * a->out_features;
+    return crd_shape_count(op->in) * a->out_features;
+}
+
+/* Columns of the product: positions of all images. */
+static int64_t n_columns(const crd_graph_op *op, const crd_op_args *args)
+{
+    return crd_op_count(op, args) / op->shape.dims[0];
 }
 
 /* Weights are made and used in stretches of rows that stay in the cache. */
@@ -60,7 +68,7 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
 {
     const attributes *a = op->attrs;
     const float *bias = args->params[CRD_SLOT_BIAS].values;
-    int64_t n = args->n_images, step = rows_at_once(a);
+    int64_t n = n_columns(op, args), step = rows_at_once(a);
     for (int64_t row = 0; row < a->out_features; row += step) {
         int64_t rows = crd_smaller(a->out_features - row, step);
         const float *weights = crd_weight_source_get(args->scratch, &args->params[CRD_SLOT_WEIGHT],
@@ -77,7 +85,7 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
 static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_op_grads *grads)
 {
     const attributes *a = op->attrs;
-    int64_t n = args->n_images, n_in = a->in_features, n_out = a->out_features;
+    int64_t n = n_columns(op, args), n_in = a->in_features, n_out = a->out_features;
     float *dbias = grads->dparams[CRD_SLOT_BIAS], *dweight = grads->dparams[CRD_SLOT_WEIGHT];
     for (int64_t i = 0; dbias != NULL && i < n_out; i++)
         dbias[i] = (float)crd_kernels_get()->elementwise->sum(grads->dout + i * n, n);

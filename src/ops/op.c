@@ -27,6 +27,11 @@ bool crd_op_is_stochastic(const crd_graph_op *op)
     return op->kind->is_stochastic != NULL && op->kind->is_stochastic(op);
 }
 
+bool crd_op_is_idle(const crd_graph_op *op)
+{
+    return crd_op_is_view(op) || (op->kind->is_idle_in_prediction && !crd_op_is_stochastic(op));
+}
+
 bool crd_op_can_run_in_place(const crd_graph_op *op)
 {
     return op->kind->in_place || crd_op_is_view(op);

@@ -152,6 +152,7 @@ struct crd_op {
     /** Output is the input's numbers as they are: nothing runs if they share their place. Or
      * NULL. */
     bool (*is_view)(const crd_graph_op *op);
+    bool is_idle_in_prediction; /**< its output is its input there, unless it is stochastic */
     /** Differs from draw to draw without random parameters. NULL: never. */
     bool (*is_stochastic)(const crd_graph_op *op);
     /** The function of one element that it is: can be an epilogue's. NULL: it is no such
@@ -196,6 +197,8 @@ bool crd_op_may_be_random(const crd_graph_op *op);
 bool crd_op_can_run_in_place(const crd_graph_op *op);
 bool crd_op_is_view(const crd_graph_op *op);
 bool crd_op_is_stochastic(const crd_graph_op *op);
+/** Whether nothing runs in prediction if input and output share their place. */
+bool crd_op_is_idle(const crd_graph_op *op);
 
 /** Scratch of a forward, and of a backward pass over up to n_images. A convolution cuts its columns
  * evenly, so fewer images in fewer pieces may need more. */

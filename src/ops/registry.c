@@ -10,6 +10,8 @@
     X(linear) \
     X(batch_norm2d) \
     X(layer_norm) \
+    X(filter_response_norm2d) \
+    X(layer_scale) \
     X(max_pool2d) \
     X(avg_pool2d) \
     X(adaptive_avg_pool2d) \
@@ -25,9 +27,12 @@
     X(hardswish) \
     X(add) \
     X(concat) \
+    X(narrow) \
+    X(channel_shuffle) \
     X(mul) \
     X(flatten) \
     X(dropout) \
+    X(stochastic_depth) \
     X(pad_shortcut)
 /* clang-format on */
 
