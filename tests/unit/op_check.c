@@ -261,3 +261,34 @@ void op_check(const op_case *c)
         check_way(c, adds != 0);
     check_in_place(c);
 }
+
+void op_check_values(const op_case *c, const op_values *values)
+{
+    op_fixture f;
+    op_fixture_init(&f, c);
+    for (int64_t i = 0; i < f.n_in[0]; i++)
+        f.in_f[0][op_fixture_place(i, f.op->in, c->n_images)] = values->in[i];
+    for (int64_t i = 0; values->dout != NULL && i < f.n_out; i++)
+        f.dout_f[op_fixture_place(i, &f.op->shape, c->n_images)] = values->dout[i];
+    for (int slot = 0; slot < f.op->kind->n_params; slot++)
+        if (values->params[slot] != NULL)
+            memcpy(op_fixture_param(&f, f.params_f, slot), values->params[slot],
+                   (size_t)op_fixture_count(&f, slot) * sizeof(float));
+    float *din = floats(f.n_in[0]), *dins[1] = {din};
+    const bool adds = false;
+    const crd_op_args args = op_fixture_args(&f);
+    const crd_op_grads grads = {.dout = f.dout_f, .din = dins, .adds = &adds};
+    f.op->kind->forward(f.op, &args);
+    if (values->din != NULL)
+        f.op->kind->backward(f.op, &args, &grads);
+    for (int64_t i = 0; i < f.n_out; i++) {
+        double found = (double)f.out_f[op_fixture_place(i, &f.op->shape, c->n_images)];
+        assert_true(fabs(found - values->out[i]) < 1e-6 * fmax(1, fabs(values->out[i])));
+    }
+    for (int64_t i = 0; values->din != NULL && i < f.n_in[0]; i++) {
+        double found = (double)din[op_fixture_place(i, f.op->in, c->n_images)];
+        assert_true(fabs(found - values->din[i]) < 1e-6 * fmax(1, fabs(values->din[i])));
+    }
+    crd_free(din);
+    op_fixture_clear(&f);
+}
