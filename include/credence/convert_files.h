@@ -19,7 +19,7 @@ typedef struct crd_convert_files_options {
     const char *arch;        /**< architecture; NULL: the weights tell */
     int64_t channels, n_classes; /**< of random weights; 0: the architecture's */
     const char *classes;         /**< file of class names; NULL: none, or the posterior's */
-    const char *const *bayesian; /**< [n_bayesian] globs: crd_posterior_convert */
+    const char *const *bayesian; /**< [n_bayesian] globs: crd_posterior_convert; -1: its own */
     int n_bayesian;
     bool mc_dropout; /**< dropout stays on in prediction */
     crd_conversion conversion;
@@ -33,7 +33,7 @@ typedef struct crd_convert_files_options {
     crd_record record;
 } crd_convert_files_options;
 
-/** All layers Bayesian, crd_conversion_defaults, with MOPED if the caller sets it. */
+/** All layers Bayesian (n_bayesian -1), crd_conversion_defaults. */
 void crd_convert_files_options_init(crd_convert_files_options *out);
 
 /** Makes it: *out is what was written; destroy it. `check` (NULL: none) sees it before. Errors: of

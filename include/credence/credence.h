@@ -1,5 +1,5 @@
 /** All of Credence's library but MPI's types (credence/mpi.h). One header per use; read them in
- * this order, as far as you need. include/credence/README.md has two whole programs.
+ * this order, as far as you need. include/credence/README.md has two whole programs. Room: app.
  */
 #ifndef CREDENCE_H
 #define CREDENCE_H

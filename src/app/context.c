@@ -40,7 +40,7 @@ typedef struct shared_facts {
 } shared_facts;
 
 crd_status crd_context_share(crd_context *context, crd_comm *comm, crd_status local,
-                             const float *eps)
+                             const float *eps, int mean)
 {
     crd_status status = CRD_OK;
     shared_facts facts = {0};
@@ -53,7 +53,7 @@ crd_status crd_context_share(crd_context *context, crd_comm *comm, crd_status lo
     context->n_images = facts.n_images;
     context->estimator = crd_estimator_names()[facts.i_estimator];
     context->outputs = (crd_output_kind)facts.outputs;
-    CRD_TRY(crd_shared_model_create(&context->shared, comm, context->posterior, eps));
+    CRD_TRY(crd_shared_model_create(&context->shared, comm, context->posterior, eps, mean));
 cleanup:
     return status;
 }

@@ -24,10 +24,10 @@ typedef struct crd_context {
  * CRD_ERR_INPUT: the estimator is not one. Close it in any case. */
 crd_status crd_context_open(crd_context *out, const char *posterior, const char *const *inputs,
                             int n_inputs, int skip_bad, const char *estimator);
-/** Agrees on `local`, rank 0's status so far, and brings model and facts to all ranks. eps: of
- * crd_shared_model_create. Collective: on comm. */
+/** Agrees on `local`, rank 0's status so far, and brings model and facts to all ranks. eps, mean:
+ * of crd_shared_model_create. Collective: on comm. */
 crd_status crd_context_share(crd_context *context, crd_comm *comm, crd_status local,
-                             const float *eps);
+                             const float *eps, int mean);
 /** Borrowed; what crd_context_share has shared. */
 const crd_model *crd_context_model(const crd_context *context);
 /** What files say of the inputs; the posterior's digest is made with the first call. inputs: as

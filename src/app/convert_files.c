@@ -10,9 +10,7 @@
 
 void crd_convert_files_options_init(crd_convert_files_options *out)
 {
-    static const char *const all[] = {"*"};
-    *out = (crd_convert_files_options){.bayesian = all,
-                                       .n_bayesian = 1,
+    *out = (crd_convert_files_options){.n_bayesian = -1,
                                        .conversion = crd_conversion_defaults(),
                                        .resize = -1,
                                        .interpolation = -1};
@@ -33,8 +31,10 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const double *number
  * its size. */
 static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
-    crd_preprocessing out = {
-        .channels = input->dims[0], .resize = input->dims[1], .crop = input->dims[1]};
+    crd_preprocessing out = {.channels = input->dims[0],
+                             .resize = input->dims[1],
+                             .crop = input->dims[1],
+                             .interpolation = arch->is_bicubic ? CRD_BICUBIC : CRD_BILINEAR};
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
         out.sd[c] = 1;
     for (int64_t c = 0; arch->mean != NULL && out.channels == arch->in_channels && c < out.channels;

@@ -224,7 +224,7 @@ static crd_status run_files(crd_evaluation *out, run *r)
     int is_first = crd_comm_rank(r->comm) == 0;
     double start_s = crd_clock_now_s();
     status = is_first ? open_files(r) : CRD_OK;
-    CRD_TRY(crd_context_share(&r->context, r->comm, status, NULL));
+    CRD_TRY(crd_context_share(&r->context, r->comm, status, NULL, given->predict.sampler.mean));
     crd_comm_broadcast(r->comm, &r->n_unknown, sizeof r->n_unknown);
     CRD_TRY(crd_images_share(&r->context.images, r->comm, given->data, given->n_data, 0));
     if (r->n_unknown > 0)

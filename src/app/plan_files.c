@@ -155,7 +155,7 @@ static crd_status run_files(crd_plan *p, crd_comm *comm, const crd_plan_files_op
     if (is_first)
         status = crd_context_open(&p->context, given->posterior, given->inputs, given->n_inputs,
                                   given->skip_bad, given->predict.sampler.estimator);
-    CRD_TRY(crd_context_share(&p->context, comm, status, NULL));
+    CRD_TRY(crd_context_share(&p->context, comm, status, NULL, given->predict.sampler.mean));
     make_options(&options, p, given);
     CRD_TRY(crd_comm_agree(comm, crd_alloc_zeroed((void **)&p->stops, p->n_sample, sizeof *p->stops,
                                                   "draws of images")));

@@ -31,7 +31,7 @@ crd_status crd_predictor_create(crd_predictor **out, crd_comm *comm, const char 
             status = crd_reduction_init(&p->reduction, p->context.outputs,
                                         p->context.posterior->n_classes, options->n_top);
     }
-    CRD_TRY(crd_context_share(&p->context, comm, status, NULL));
+    CRD_TRY(crd_context_share(&p->context, comm, status, NULL, options->sampler.mean));
     p->options.sampler.estimator = p->context.estimator;
     p->options.outputs = p->context.outputs;
 cleanup:

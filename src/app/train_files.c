@@ -408,7 +408,7 @@ static crd_status run_files(run *r)
     crd_comm_broadcast(r->comm, &facts, sizeof facts);
     set_images(r, facts.n_images);
     if (is_distilling(r)) {
-        CRD_TRY(crd_shared_model_create(&teacher, r->comm, r->original, NULL));
+        CRD_TRY(crd_shared_model_create(&teacher, r->comm, r->original, NULL, 1));
         r->options.teacher = crd_shared_model_view(teacher);
     }
     CRD_TRY(crd_train_state_share(&r->state, &r->resumed, r->comm));

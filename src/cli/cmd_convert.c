@@ -155,7 +155,10 @@ static void make_options(crd_convert_files_options *out, const crd_options *opti
     out->classes = crd_opt_text(options, CRD_OPT_CLASSES);
     out->mc_dropout = crd_opt_flag(options, CRD_OPT_MC_DROPOUT);
     out->bayesian = bayesian->texts;
-    out->n_bayesian = !out->mc_dropout || bayesian->given ? (int)bayesian->n_texts : 0;
+    if (bayesian->given)
+        out->n_bayesian = (int)bayesian->n_texts;
+    else if (out->mc_dropout)
+        out->n_bayesian = 0;
     out->conversion = make_conversion(options);
     take_preprocessing(out, options);
     out->output = crd_opt_text(options, CRD_OPT_OUTPUT);

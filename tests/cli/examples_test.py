@@ -64,6 +64,12 @@ class Examples(unittest.TestCase):
         for name in ("predict.c", "embed.c"):
             self.assertLessEqual(len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()), MOST_LINES, name)
 
+    def test_the_umbrella_header_is_cpp_too(self):
+        if shutil.which("g++") is None:
+            self.skipTest("no g++")
+        command("g++", "-std=c++11", "-fsyntax-only", "-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-x", "c++", "-",
+                f"-I{self.folder / 'prefix' / 'include'}", input=b"#include <credence/credence.h>\nint main() { return 0; }\n")
+
     def expected(self, image):
         top = image["top"][0]
         return (f"{image['name']}: class {top['class']}, {top['name']}, probability {top['probs_mean']:.4f} +- "
