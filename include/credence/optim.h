@@ -4,6 +4,7 @@
 #ifndef CREDENCE_OPTIM_H
 #define CREDENCE_OPTIM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "credence/status.h"
@@ -16,7 +17,7 @@ typedef struct crd_optimizer_options {
     char name[16]; /**< "sgd", "adam", "adamw" */
     double lr;
     double momentum, dampening; /**< sgd */
-    int nesterov;               /**< sgd */
+    bool nesterov;              /**< sgd */
     double beta1, beta2, eps;   /**< adam, adamw */
     double weight_decay;        /**< sgd, adam: added to the gradient; adamw: decoupled */
 } crd_optimizer_options;

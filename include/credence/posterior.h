@@ -7,6 +7,8 @@
 #ifndef CREDENCE_POSTERIOR_H
 #define CREDENCE_POSTERIOR_H
 
+#include <stdbool.h>
+
 #include "credence/image.h"
 #include "credence/network.h"
 #include "credence/outputs.h"
@@ -59,9 +61,9 @@ typedef struct crd_conversion {
     double posterior_mu_init;  /**< without MOPED: mu ~ N(this, 0.1^2) */
     double posterior_rho_init; /**< without MOPED: rho ~ N(this, 0.1^2) */
     char type[32];             /**< estimator the posterior is meant for: see sampler.h */
-    int moped_enable;          /**< mu = weight, sigma = moped_delta * |weight| */
+    bool moped_enable;         /**< mu = weight, sigma = moped_delta * |weight| */
     double moped_delta;
-    int moped_prior;  /**< with MOPED: 1: prior mean = weight (utils.util.MOPED), 0: prior_mu */
+    bool moped_prior; /**< with MOPED: prior mean = weight (utils.util.MOPED); else prior_mu */
     double sigma_min; /**< with MOPED: sigma is at least this; 0 is bayesian-torch's */
     uint64_t seed;    /**< of the initial values without MOPED */
     crd_initial_kind initial; /**< set by crd_posterior_convert, which does not tell DISCARDED from

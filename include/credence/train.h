@@ -11,9 +11,13 @@
 #ifndef CREDENCE_TRAIN_H
 #define CREDENCE_TRAIN_H
 
+#include <stdbool.h>
+
 #include "credence/comm.h"
-#include "credence/gradient.h"
+#include "credence/gradient_options.h"
+#include "credence/loss.h"
 #include "credence/optim.h"
+#include "credence/sampler.h"
 #include "credence/train_state.h"
 
 #ifdef __cplusplus
@@ -37,9 +41,9 @@ typedef struct crd_train_options {
     crd_optimizer_options optimizer;
     crd_schedule schedule;
     double clip_norm; /**< largest norm of the gradient; 0: no clipping */
-    /** 1: a step's gradient is the sum of all so far, as when zero_grad() is never called; with
+    /** A step's gradient is the sum of all so far, as when zero_grad() is never called; with
      * KL weight 0 and local_steps 1 only */
-    int keep_gradients;
+    bool keep_gradients;
     int64_t local_steps;    /**< 1: every step is averaged */
     int64_t validate_every; /**< epochs; 0: never */
     double checkpoint_s;    /**< seconds between checkpoints; 0: none */

@@ -1,7 +1,7 @@
 /* One draw forward, its data term, and backward: reverse-mode differentiation over the graph, op by
  * op in fixed memory. Parameters' gradients leave at once into the fixed-point sums, so that only
  * those of one op exist as floats. */
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,33 +2,14 @@
  * per second, the share of the cores' peak, and with -v a line for every op. */
 #include <stdio.h>
 
-#include "base/alloc.h"
-#include "base/clock.h"
 #include "app/benchmark.h"
+#include "app/random_posterior.h"
+#include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "app/random_posterior.h"
 #include "credence/files.h"
 #include "credence/sampler.h"
 #include "kernels/kernels.h"
-
-/** Nanoseconds of a drawn weight, mu + sigma eps, with this table, from numbers in the first
- * cache. */
-static double measure_normal_ns(const crd_kernels *kernels)
-{
-    enum { N = 2048 };
-    float out[N], mu[N] = {0}, sigma[N] = {0};
-    crd_stream stream = {.seed = 1, .purpose = CRD_PURPOSE_WEIGHT};
-    int64_t n = 0;
-    double start = crd_clock_now_s(), seconds;
-    do {
-        kernels->draw(out, mu, sigma, N, 0, &stream);
-        stream.draw++;
-        n += N;
-        seconds = crd_clock_now_s() - start;
-    } while (seconds < 0.1);
-    return 1e9 * seconds / (double)n;
-}
 
 static void show_kernels(json_t *root)
 {
@@ -36,7 +17,7 @@ static void show_kernels(json_t *root)
     int n = crd_kernels_all(tables, 8);
     json_t *list = json_array();
     for (int i = 0; i < n; i++) {
-        double ns = measure_normal_ns(tables[i]);
+        double ns = crd_benchmark_normal_ns(tables[i]);
         int is_used = tables[i] == crd_kernels_get();
         if (root == NULL)
             printf("  %-8s %6.2f ns a drawn weight%s\n", tables[i]->name, ns,

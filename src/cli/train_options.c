@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bayes/gradient.h"
+
 enum { MICRO_BATCH = 32 }; /* unless it is given */
 
 static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_value *values)

@@ -5,6 +5,7 @@
 #define CRD_ENGINE_TRAIN_RUN_H
 
 #include "base/integers.h"
+#include "bayes/gradient.h"
 #include "credence/train.h"
 #include "engine/batches.h"
 #include "engine/checkpoint_timer.h"
