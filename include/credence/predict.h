@@ -58,6 +58,11 @@ typedef struct crd_predict_options {
     uint64_t shuffle;
 } crd_predict_options;
 
+/** 100 draws in blocks of 8, batches of 8 images, fp32, seed 0, half-widths at 95 %, looks (with
+ * until_mcse) from 32 draws on, 5 top classes, a checkpoint every 10 minutes. What depends on the
+ * run stays 0: estimator, outputs, n_images. Collective: no. */
+void crd_predict_options_init(crd_predict_options *out);
+
 /** Where images come from, and where the run begins. */
 typedef struct crd_predict_source {
     /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1

@@ -4,10 +4,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "cli/benchmark.h"
+#include "app/benchmark.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/random_posterior.h"
+#include "app/random_posterior.h"
 #include "credence/files.h"
 #include "credence/sampler.h"
 #include "kernels/kernels.h"
