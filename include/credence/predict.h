@@ -67,7 +67,7 @@ typedef struct crd_predict_source {
     void *payload;
     int is_shared; /**< equal on all ranks */
     const crd_predict_state
-        *state; /**< rank 0's: goes on from here; NULL: from the start. Borrowed */
+        *state; /**< rank 0's: continues from here; NULL: from the start. Borrowed */
 } crd_predict_source;
 
 /** Where results go; called on rank 0 only; every member may be NULL, on all ranks alike. */
@@ -79,8 +79,8 @@ typedef struct crd_predict_sink {
     crd_status (*draws)(const float *outputs, int64_t first_draw, int64_t n_draws,
                         int64_t first_image, int64_t n_images, void *payload);
     /** Keeps the state. Draws and summaries before it have been handed on. An error is reported
-     * by the hook and does not end the run. With this hook the run heeds options.checkpoint_s,
-     * max_time_s and crd_request_post on any rank. */
+     * by the hook and does not end the run. With this hook the run obeys options.checkpoint_s,
+     * max_time_s and crd_interrupt_post on any rank. */
     void (*checkpoint)(const crd_predict_state *state, void *payload);
     /** Units done of the run, as far as rank 0 knows, and all; after each unit of rank 0. */
     void (*progress)(int64_t n_done, int64_t n_units, void *payload);

@@ -34,7 +34,7 @@ typedef struct crd_model {
  * variance that cannot be divided by, naming batch norm and channel. */
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior);
 
-/** Names of the estimators, NULL behind the last: "reparameterization" (one drawn weight for the
+/** Names of the estimators, NULL-terminated: "reparameterization" (one drawn weight for the
  * batch), "flipout" (Wen et al. 2018: a sign an image and channel), "flipout-pixel"
  * (bayesian-torch's: a sign an image, channel and pixel, which understates uncertainty after
  * pooling), "local-reparameterization" (Kingma et al. 2015: the output's normal is drawn, for each

@@ -54,8 +54,8 @@ typedef struct crd_train_hooks {
     crd_status (*load)(float *images, int64_t *labels, float *values, int64_t epoch, int64_t first,
                        int64_t n, void *payload);
     /** Keeps the state; called between steps. An error is reported by the hook and does not end
-     * the run. With this hook (on all ranks alike) the run heeds checkpoint_s, max_time_s and
-     * crd_request_post on any rank. */
+     * the run. With this hook (on all ranks alike) the run obeys checkpoint_s, max_time_s and
+     * crd_interrupt_post on any rank. */
     void (*checkpoint)(const crd_train_state *state, void *payload);
     /** An epoch is over and in the history. May be NULL. */
     void (*epoch)(const crd_train_state *state, void *payload);

@@ -1,4 +1,4 @@
-/** Class names from a file: text in UTF-8, one a line, as the notebook reads
+/** Class names from a file: text in UTF-8, one per line, as the notebook reads
  * imagenet_classes.txt; a JSON list; or a JSON class index: {"0": "tench"}, {"0": ["n01440764",
  * "tench"]} (Keras) or {"tench": 0} (torchvision). */
 #ifndef CRD_CLI_CLASSES_H

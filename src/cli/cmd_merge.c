@@ -81,7 +81,7 @@ static void finish_rows(crd_summary *rows, const crd_summary *sum)
     rows->n_images = sum->n_images;
     for (int64_t i = 0; i < sum->n_images; i++)
         if (sum->skipped[i])
-            crd_summary_skip(rows, i);
+            crd_summary_mark_skipped(rows, i);
         else
             crd_summary_finish(rows, i, sum->sums + i * n_sums, sum->maxima + i * n_maxima);
 }

@@ -1,5 +1,5 @@
 /* `credence plan`: predicts a sample of the images, takes the time, and forecasts by the model of
- * credence/forecast.h what a run will cost on how many ranks. It writes no file. */
+ * credence/cost_model.h what a run will cost on how many ranks. It writes no file. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "cli/command.h"
 #include "cli/images.h"
 #include "cli/output.h"
+#include "credence/cost_model.h"
 #include "credence/files.h"
-#include "credence/forecast.h"
 #include "credence/predict.h"
 
 /* The calibration: draws enough for a standard error, images of a few batches. */
@@ -35,7 +35,7 @@ typedef struct planning {
     double load_s;
     int64_t *stops; /* [n_sample] */
     int64_t n_stops;
-    crd_looks looks;
+    crd_stopping_rule rule;
     double until_mcse;
     crd_predict_options run; /* what is planned */
 } planning;
@@ -71,8 +71,8 @@ static crd_status take_summary(const crd_summary *s, int64_t first_image, void *
     for (int64_t i = 0; i < s->n_images; i++) {
         double error = fmax(crd_summary_error(s, i), 0); /* of one draw there is none */
         p->stops[p->n_stops++] =
-            p->until_mcse > 0 ? crd_forecast_stop(&p->looks, s->n_draws[i], error, p->until_mcse)
-                              : p->looks.max_draws;
+            p->until_mcse > 0 ? crd_cost_model_stop(&p->rule, s->n_draws[i], error, p->until_mcse)
+                              : p->rule.max_draws;
     }
     return CRD_OK;
 }
@@ -109,19 +109,19 @@ static int64_t count_cores(void)
     return n > 0 ? n : 1;
 }
 
-static double seconds_on(const planning *p, const crd_forecast *f, int64_t n_ranks)
+static double seconds_on(const planning *p, const crd_cost_model *f, int64_t n_ranks)
 {
     int64_t window = crd_predict_window_images(p->posterior->network, &p->run, (int)n_ranks);
-    return crd_forecast_seconds(f, n_ranks, window);
+    return crd_cost_model_seconds(f, n_ranks, window);
 }
 
-static double efficiency_on(const planning *p, const crd_forecast *f, int64_t n_ranks)
+static double efficiency_on(const planning *p, const crd_cost_model *f, int64_t n_ranks)
 {
     return seconds_on(p, f, 1) / seconds_on(p, f, n_ranks) / (double)n_ranks;
 }
 
 /** The most ranks of the list that are used well; the fewest if none is. */
-static int64_t good_ranks(const planning *p, const crd_forecast *f, const crd_option_value *ranks)
+static int64_t good_ranks(const planning *p, const crd_cost_model *f, const crd_option_value *ranks)
 {
     int64_t best = (int64_t)ranks->numbers[0];
     for (int i = 0; i < ranks->n_numbers; i++) {
@@ -147,8 +147,8 @@ static size_t append_word(char *out, size_t used, size_t size, const char *word)
 }
 
 /** An sbatch line with half as much time again and a quarter more memory; what the user gave to
- * plan goes on to predict. */
-static void make_sbatch(char *out, size_t size, const planning *p, const crd_forecast *f,
+ * plan continues to predict. */
+static void make_sbatch(char *out, size_t size, const planning *p, const crd_cost_model *f,
                         int64_t n_ranks, int64_t bytes)
 {
     const crd_options *given = p->cli->options;
@@ -172,7 +172,7 @@ static void make_sbatch(char *out, size_t size, const planning *p, const crd_for
         snprintf(out + used, size - used, " -o prediction.h5");
 }
 
-static crd_status show(const planning *p, const crd_forecast *f, const crd_predict_report *report,
+static crd_status show(const planning *p, const crd_cost_model *f, const crd_predict_report *report,
                        double seconds)
 {
     const crd_option_value *values = p->cli->options->values, *ranks = &values[CRD_OPT_RANKS];
@@ -183,7 +183,7 @@ static crd_status show(const planning *p, const crd_forecast *f, const crd_predi
     make_sbatch(sbatch, sizeof sbatch, p, f, good_ranks(p, f, ranks), bytes);
     for (int64_t i = 0; i < f->n_sample; i++) {
         sum += f->stops[i];
-        n_most += f->stops[i] == f->looks.max_draws;
+        n_most += f->stops[i] == f->rule.max_draws;
     }
     double mean = (double)sum / (double)f->n_sample;
     if (!is_json) {
@@ -191,12 +191,12 @@ static crd_status show(const planning *p, const crd_forecast *f, const crd_predi
                "takes %.4g s, "
                "an image %.2g s, the start %.2g s\n",
                (long long)f->n_sample, (long long)f->n_images, seconds, (long long)f->batch,
-               (long long)f->looks.block, f->unit_s, f->image_s, f->start_s);
+               (long long)f->rule.block, f->unit_s, f->image_s, f->start_s);
         printf("draws of an image: %.0f on average, %lld to %lld; %.0f %% of the images need the "
                "most\n",
                mean, (long long)f->stops[0], (long long)f->stops[f->n_sample - 1],
                100 * (double)n_most / (double)f->n_sample);
-        printf("%.0f units; %.0f MB a rank\n", crd_forecast_units(f), 1e-6 * (double)bytes);
+        printf("%.0f units; %.0f MB a rank\n", crd_cost_model_units(f), 1e-6 * (double)bytes);
         puts("  ranks     seconds  efficiency");
     }
     for (int i = 0; i < ranks->n_numbers; i++) {
@@ -213,7 +213,7 @@ static crd_status show(const planning *p, const crd_forecast *f, const crd_predi
             "{s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o, s:o}", "calibration_seconds",
             seconds, "n_sample", (json_int_t)f->n_sample, "calibration_units",
             (json_int_t)report->n_units, "unit_seconds", f->unit_s, "image_seconds", f->image_s,
-            "start_seconds", f->start_s, "n_units", crd_forecast_units(f), "mean_draws", mean,
+            "start_seconds", f->start_s, "n_units", crd_cost_model_units(f), "mean_draws", mean,
             "n_images", (json_int_t)f->n_images, "bytes_per_rank", (json_int_t)bytes, "ranks", rows,
             "sbatch", crd_json_text(sbatch)));
     puts(sbatch);
@@ -249,8 +249,8 @@ crd_status crd_cmd_plan(const crd_cli *cli)
     int64_t n_draws = values[CRD_OPT_DRAWS].integer, batch = values[CRD_OPT_BATCH].integer;
     p.until_mcse = values[CRD_OPT_UNTIL_MCSE].given ? values[CRD_OPT_UNTIL_MCSE].number : 0;
     int64_t first_look = p.until_mcse > 0 ? values[CRD_OPT_MIN_DRAWS].integer : n_draws;
-    p.looks = (crd_looks){first_look < n_draws ? first_look : n_draws, n_draws,
-                          values[CRD_OPT_DRAW_BLOCK].integer};
+    p.rule = (crd_stopping_rule){first_look < n_draws ? first_look : n_draws, n_draws,
+                                 values[CRD_OPT_DRAW_BLOCK].integer};
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts) : CRD_OK));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     p.n_sample = SAMPLE_BATCHES * batch < facts.n_images ? SAMPLE_BATCHES * batch : facts.n_images;
@@ -272,16 +272,16 @@ crd_status crd_cmd_plan(const crd_cli *cli)
         p.run.n_draws = n_draws;
         p.run.until_mcse = p.until_mcse;
         p.run.min_draws = first_look;
-        crd_forecast forecast = {.n_images = facts.n_images,
-                                 .batch = batch,
-                                 .looks = p.looks,
-                                 .stops = p.stops,
-                                 .n_sample = p.n_sample,
-                                 .unit_s =
-                                     (t.draw_s + t.weighted_s + t.rest_s) / (double)report.n_units,
-                                 .start_s = ready_s,
-                                 .image_s = p.load_s / (double)p.n_sample,
-                                 .node_ranks = count_cores()};
+        crd_cost_model forecast = {.n_images = facts.n_images,
+                                   .batch = batch,
+                                   .rule = p.rule,
+                                   .stops = p.stops,
+                                   .n_sample = p.n_sample,
+                                   .unit_s = (t.draw_s + t.weighted_s + t.rest_s) /
+                                             (double)report.n_units,
+                                   .start_s = ready_s,
+                                   .image_s = p.load_s / (double)p.n_sample,
+                                   .node_ranks = count_cores()};
         status = show(&p, &forecast, &report, crd_clock_now_s() - start_s);
     }
     CRD_TRY(crd_comm_agree(cli->comm, status));

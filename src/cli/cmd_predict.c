@@ -9,16 +9,16 @@
 #include "base/clock.h"
 #include "base/names.h"
 #include "base/text.h"
+#include "cli/checkpointer.h"
 #include "cli/command.h"
 #include "cli/images.h"
-#include "cli/keeper.h"
 #include "cli/output.h"
 #include "cli/provenance.h"
 #include "cli/signals.h"
 #include "cli/uncertain.h"
 #include "credence/log.h"
 #include "credence/predict.h"
-#include "credence/watch.h"
+#include "credence/watchdog.h"
 
 /** What rank 0 holds besides the others. Elsewhere all of it stays empty. */
 typedef struct prediction {
@@ -34,8 +34,8 @@ typedef struct prediction {
     crd_provenance_store store;
     crd_provenance provenance;
     crd_prediction_file *file;
-    crd_keeper keeper;   /* open if there is a file */
-    crd_part_facts part; /* with --part, and the key that its parts share */
+    crd_checkpointer checkpointer; /* open if there is a file */
+    crd_part_facts part;           /* with --part, and the key that its parts share */
     char part_key[CRD_RUN_KEY_SIZE];
     int64_t n_skipped;
     crd_prediction_view view;
@@ -152,8 +152,8 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
     if (status == CRD_OK)
         status = crd_prediction_create(&p->file, output->text, &meta, &p->provenance);
     if (status == CRD_OK)
-        status = crd_keeper_open(&p->keeper, p->cli, p->file, &meta, &p->provenance,
-                                 p->images.dataset, options, take_summary, p);
+        status = crd_checkpointer_open(&p->checkpointer, p->cli, p->file, &meta, &p->provenance,
+                                       p->images.dataset, options, take_summary, p);
     return status;
 }
 
@@ -233,8 +233,8 @@ static crd_status take_draws(const float *outputs, int64_t first_draw, int64_t n
                        outputs + row * p->reduction.n_outputs, p->drawn);
     if (p->file == NULL || !value_of(p, CRD_OPT_SAVE_DRAWS)->integer)
         return CRD_OK;
-    crd_status status =
-        crd_keeper_draws(&p->keeper, outputs, first_draw, n_draws, first_image, n_images);
+    crd_status status = crd_checkpointer_add_draws(&p->checkpointer, outputs, first_draw, n_draws,
+                                                   first_image, n_images);
     if (status == CRD_OK)
         status = crd_prediction_write_draws(p->file, outputs, first_draw, n_draws, first_image,
                                             n_images);
@@ -245,7 +245,7 @@ static void keep(const crd_predict_state *state, void *payload)
 {
     prediction *p = payload;
     crd_progress_end(&p->progress);
-    crd_keeper_keep(&p->keeper, state);
+    crd_checkpointer_write(&p->checkpointer, state);
 }
 
 static void show_progress(int64_t n_done, int64_t n_units, void *payload)
@@ -375,17 +375,18 @@ static crd_status run_engine(prediction *p, const crd_model *model,
 {
     const crd_cli *cli = p->cli;
     int is_kept = cli->options->values[CRD_OPT_OUTPUT].given;
-    crd_predict_source source = {.load = crd_images_load,
-                                 .payload = &p->images,
-                                 .is_shared = 1,
-                                 .state = p->keeper.state.n_images > 0 ? &p->keeper.state : NULL};
+    crd_predict_source source = {
+        .load = crd_images_load,
+        .payload = &p->images,
+        .is_shared = 1,
+        .state = p->checkpointer.state.n_images > 0 ? &p->checkpointer.state : NULL};
     crd_predict_sink sink = {.summary = take_summary,
                              .draws = options->want_draws ? take_draws : NULL,
                              .checkpoint = is_kept ? keep : NULL,
                              .progress = show_progress,
                              .payload = p};
     p->progress = crd_progress_start("units", !cli->options->values[CRD_OPT_QUIET].integer);
-    p->progress.first = p->keeper.state.n_units_done;
+    p->progress.first = p->checkpointer.state.n_units_done;
     return crd_predict(&p->report, cli->comm, model, options, &source, &sink);
 }
 
@@ -397,12 +398,12 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     crd_predict_options options;
     shared_facts facts = {0};
     crd_shared_model *shared = NULL;
-    crd_watch *watch = NULL;
+    crd_watchdog *watchdog = NULL;
     CRD_TRY(make_options(&options, cli->options));
     if (cli->options->values[CRD_OPT_OUTPUT].given)
         crd_signals_heed();
-    CRD_TRY(crd_watch_start(&watch, cli->comm, cli->options->values[CRD_OPT_HANG_TIMEOUT].number,
-                            crd_report_hang));
+    CRD_TRY(crd_watchdog_start(&watchdog, cli->comm,
+                               cli->options->values[CRD_OPT_HANG_TIMEOUT].number, crd_report_hang));
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&p, &facts, &options) : CRD_OK));
     CRD_TRY(crd_images_share(&p.images, cli->comm, cli->options->arguments + 1,
                              cli->options->n_arguments - 1,
@@ -416,15 +417,15 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     if (status == CRD_OK && is_first)
         status = conclude(&p);
     if (is_first)
-        status = crd_keeper_conclude(&p.keeper, status);
+        status = crd_checkpointer_conclude(&p.checkpointer, status);
     CRD_TRY(crd_comm_agree(cli->comm, status));
     is_done = 1;
 cleanup:
     crd_progress_end(&p.progress);
     crd_shared_model_destroy(shared);
-    crd_watch_stop(watch);
+    crd_watchdog_stop(watchdog);
     crd_prediction_abandon(p.file);
-    crd_keeper_close(&p.keeper, is_done);
+    crd_checkpointer_close(&p.checkpointer, is_done);
     json_decref(p.rows);
     crd_uncertain_clear(&p.uncertain);
     crd_free(p.drawn);

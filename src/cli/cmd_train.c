@@ -15,7 +15,7 @@
 #include "cli/train_report.h"
 #include "cli/train_validate.h"
 #include "credence/log.h"
-#include "credence/watch.h"
+#include "credence/watchdog.h"
 
 /** A run. What is not marked lives on rank 0 only and stays empty elsewhere. */
 typedef struct training {
@@ -153,7 +153,8 @@ static crd_status make_state(training *t, const crd_train_options *options)
         if (status != CRD_OK)
             return status;
     } else if (access(t->checkpoint_path, F_OK) == 0) {
-        crd_log(CRD_LOG_WARN, "%s of an earlier run will be replaced; --resume would go on from it",
+        crd_log(CRD_LOG_WARN,
+                "%s of an earlier run will be replaced; --resume would continue from it",
                 t->checkpoint_path);
     }
     if (t->resumed == NULL) {
@@ -292,13 +293,13 @@ crd_status crd_cmd_train(const crd_cli *cli)
     training t = {.cli = cli, .kept_step = -1};
     shared_facts facts = {0};
     crd_shared_model *teacher = NULL;
-    crd_watch *watch = NULL;
+    crd_watchdog *watchdog = NULL;
     crd_train_options options;
     crd_train_report report;
     CRD_TRY(crd_train_options_make(&options, cli->options, 1));
     crd_signals_heed();
-    CRD_TRY(crd_watch_start(&watch, cli->comm, cli->options->values[CRD_OPT_HANG_TIMEOUT].number,
-                            crd_report_hang));
+    CRD_TRY(crd_watchdog_start(&watchdog, cli->comm,
+                               cli->options->values[CRD_OPT_HANG_TIMEOUT].number, crd_report_hang));
     CRD_TRY(crd_comm_agree(cli->comm, is_first ? open_files(&t, &facts) : CRD_OK));
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     CRD_TRY(crd_train_options_make(&options, cli->options, facts.n_images));
@@ -326,7 +327,7 @@ crd_status crd_cmd_train(const crd_cli *cli)
 cleanup:
     crd_progress_end(&t.progress);
     crd_shared_model_destroy(teacher);
-    crd_watch_stop(watch);
+    crd_watchdog_stop(watchdog);
     release(&t);
     return status;
 }

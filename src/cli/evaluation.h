@@ -2,9 +2,9 @@
 #ifndef CRD_CLI_EVALUATION_H
 #define CRD_CLI_EVALUATION_H
 
+#include "credence/detection.h"
 #include "credence/metrics.h"
 #include "credence/predictive.h"
-#include "credence/ranking.h"
 
 /** Scores of a single image: a high one asks for doubt. */
 enum {

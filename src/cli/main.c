@@ -53,7 +53,7 @@ static crd_status run_command(crd_cli *cli)
         return crd_comm_agree(cli->comm, is_first ? command->run(cli) : CRD_OK);
     status = crd_comm_agree(cli->comm, crd_gemm_init());
     if (status == CRD_OK)
-        status = crd_comm_take_long_turns(cli->comm);
+        status = crd_comm_ask_long_slices(cli->comm);
     if (status == CRD_OK)
         status = crd_batch_job_check(cli->comm);
     return status == CRD_OK ? command->run(cli) : status;
@@ -67,7 +67,7 @@ static crd_status take_output(crd_output_lock **lock, const crd_options *options
     if (!output->given || options->values[CRD_OPT_HELP].integer)
         return CRD_OK;
     crd_status status = crd_output_check(options, output->text);
-    return status == CRD_OK ? crd_output_lock_take(lock, output->text) : status;
+    return status == CRD_OK ? crd_output_lock_acquire(lock, output->text) : status;
 }
 
 /** Has all that was printed arrived? A full disk shows only when the last of it is written. To a

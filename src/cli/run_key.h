@@ -1,4 +1,4 @@
-/** What a run must share with another to go on from its checkpoint: lines KEY=VALUE. */
+/** What a run must share with another to continue from its checkpoint: lines KEY=VALUE. */
 #ifndef CRD_CLI_RUN_KEY_H
 #define CRD_CLI_RUN_KEY_H
 
@@ -7,7 +7,7 @@
 
 #define CRD_RUN_KEY_SIZE 16384
 
-/** The options that have a say in the result, their numbers exact; version, commit, kernels and
+/** The options that change the result, their numbers exact; version, commit, kernels and
  * BLAS core; digests of the posterior (the first argument) and of the data. Errors: the
  * posterior cannot be read. */
 crd_status crd_run_key_make(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli, crd_dataset *data);

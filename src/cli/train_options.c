@@ -1,5 +1,5 @@
 /* The options of `train` as the engine takes them, and what a training must share with another
- * to go on from its checkpoint. */
+ * to continue from its checkpoint. */
 #include "cli/train_options.h"
 
 #include <inttypes.h>

@@ -246,8 +246,8 @@ static void move_running(const crd_update *u, const piece *p, const int64_t *sum
     float *mu = u->state->posterior->mu + p->first;
     const double unit = 1 / (double)scale, momentum = u->momentum[p->param];
     for (int64_t i = 0; i < p->n; i++) {
-        double mean = sums == NULL ? (double)p->grads[0][i]
-                                   : (double)sums_at(u, p, sums, 0)[i] * unit;
+        double mean =
+            sums == NULL ? (double)p->grads[0][i] : (double)sums_at(u, p, sums, 0)[i] * unit;
         mu[i] = (float)((1 - momentum) * (double)mu[i] + momentum * mean);
     }
 }
@@ -310,9 +310,9 @@ void crd_update_begin(crd_update *u, double lr, double kl_weight)
     u->status = CRD_OK;
 }
 
-/* Behind a fault nothing more is changed. */
-void crd_update_take(int64_t param, int64_t first, int64_t n, float *dmu, float *drho,
-                     void *payload)
+/* After a fault nothing more is changed. */
+void crd_update_apply(int64_t param, int64_t first, int64_t n, float *dmu, float *drho,
+                      void *payload)
 {
     crd_update *u = payload;
     const piece p = {.param = param,

@@ -26,7 +26,7 @@ crd_status crd_update_step(crd_update *update, const int64_t *sums, double lr, d
  * every element is taken once, in any order. Not with a norm to clip by, which needs all of it
  * before. */
 void crd_update_begin(crd_update *update, double lr, double kl_weight);
-crd_gradient_take crd_update_take; /**< payload: the update */
+crd_gradient_update crd_update_apply; /**< payload: the update */
 crd_status crd_update_end(crd_update *update);
 
 #endif

@@ -273,7 +273,7 @@ static void keep(const crd_train_state *state, void *payload)
     }
 }
 
-/* Every step is offered as a checkpoint; from one of them all ranks go on, in the middle of an epoch. */
+/* Every step is offered as a checkpoint; from one of them all ranks continue, in the middle of an epoch. */
 static void resuming_is_exact(crd_comm *world, crd_train_options options, int64_t step)
 {
     crd_train_state whole;
