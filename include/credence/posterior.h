@@ -134,9 +134,9 @@ void crd_posterior_kl_gradient(float *dmu, float *drho, const crd_posterior *pos
 /** prior_sigma of parameter `index`, scaled to its layer. */
 double crd_posterior_prior_sigma(const crd_posterior *posterior, int64_t index);
 
-/** bayesian-torch's name of parameter `index` as "<module path>" and "<leaf>": mu_kernel,
- * rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says which), weight,
- * running_mean, ... else. */
+/** bayesian-torch's name of parameter `index` as "<module path>" (empty: the network itself) and
+ * "<leaf>": mu_kernel, rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says
+ * which), weight, running_mean, ... else. */
 crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
                                     const crd_posterior *posterior, int64_t index, char which);
 
