@@ -1,7 +1,8 @@
 /** Trains a posterior in a file on images in files: what `credence train` does.
  *
  * Rank 0 opens posterior, data and output, and keeps checkpoints "OUTPUT.ckpt"; the best posterior
- * on validation images is written beside the output, as NEW.best.h5 beside NEW.h5. Room: app.
+ * on validation images is written beside the output, as NEW.best.h5 beside NEW.h5. No two runs
+ * may write one output at a time: the program locks it, these functions do not. Room: app.
  */
 #ifndef CREDENCE_TRAIN_FILES_H
 #define CREDENCE_TRAIN_FILES_H
