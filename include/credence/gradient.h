@@ -28,6 +28,8 @@ typedef struct crd_gradient_options {
     /** 1: batch norm on the micro-batch's own statistics, 0: on running ones */
     int batch_norm_train;
     int mean; /**< 1: no draw: the deterministic twin */
+    /** 1: the rho block of the sums has the gradient at sigma instead, dL/dsigma = g eps */
+    int at_sigma;
     const float
         *eps; /**< NULL, or imported eps of every draw, by the network's offsets: parity checks */
 } crd_gradient_options;

@@ -22,7 +22,7 @@ struct crd_gradient {
     crd_model model;
     const crd_estimator *estimator;
     uint64_t seed;
-    int batch_norm_train;
+    int batch_norm_train, at_sigma;
     uint8_t *random; /* [n_ops] own weights are drawn */
     crd_train_plan plan;
     float *arena, *grad_arena;
@@ -167,6 +167,7 @@ crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
                 "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
     gradient->seed = options->seed;
     gradient->batch_norm_train = options->batch_norm_train;
+    gradient->at_sigma = options->at_sigma;
     CRD_ALLOC(&gradient->sigma, n_floats, "sigma");
     CRD_ALLOC(&gradient->slope, n_floats, "slopes of sigma");
     gradient->model = (crd_model){
@@ -391,8 +392,8 @@ cleanup:
     return status;
 }
 
-/* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at
- * sigma. */
+/* The gradient at rho, or sigma, of elements [first, first + n) of a parameter with a posterior,
+ * from that at sigma. */
 static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, const unit *u,
                           int slot, const float *dsigma, int64_t first, int64_t n)
 {
@@ -407,9 +408,10 @@ static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, 
         crd_kernels_get()->elementwise->multiply(product, values, eps, n);
         values = product;
     }
-    return crd_gradient_sums_add(sums, u->target->adds, values,
-                                 gradient->slope + param->offset + first, n, u->weight,
-                                 "gradient of rho", param->name, first);
+    return crd_gradient_sums_add(
+        sums, u->target->adds, values,
+        gradient->at_sigma ? NULL : gradient->slope + param->offset + first, n, u->weight,
+        gradient->at_sigma ? "gradient of sigma" : "gradient of rho", param->name, first);
 }
 
 /* Elements [first, first + n) of a parameter, or of a batch's statistics, to where they go. */

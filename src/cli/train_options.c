@@ -9,16 +9,30 @@
 
 enum { MICRO_BATCH = 32 }; /* unless it is given */
 
-static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_value *values)
+static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_value *values,
+                                 int64_t n_images)
 {
     crd_status status = crd_optimizer_defaults(out, values[CRD_OPT_OPTIMIZER].text);
     if (status != CRD_OK)
         return status;
-    out->lr = values[CRD_OPT_LR].number;
+    const struct {
+        crd_option_id option;
+        double *value;
+    } numbers[] = {{CRD_OPT_LR, &out->lr},
+                   {CRD_OPT_WEIGHT_DECAY, &out->weight_decay},
+                   {CRD_OPT_BETA1, &out->beta1},
+                   {CRD_OPT_BETA2, &out->beta2},
+                   {CRD_OPT_HESS_INIT, &out->hess_init},
+                   {CRD_OPT_CLIP_RADIUS, &out->clip_radius}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (values[numbers[i].option].given)
+            *numbers[i].value = values[numbers[i].option].number;
     out->momentum = values[CRD_OPT_MOMENTUM].number;
     out->nesterov = values[CRD_OPT_NESTEROV].integer != 0;
-    if (values[CRD_OPT_WEIGHT_DECAY].given)
-        out->weight_decay = values[CRD_OPT_WEIGHT_DECAY].number;
+    out->debias &= values[CRD_OPT_NO_DEBIAS].integer == 0;
+    out->rescale_lr &= values[CRD_OPT_NO_RESCALE_LR].integer == 0;
+    out->ess = values[CRD_OPT_ESS].given ? values[CRD_OPT_ESS].number
+                                         : (double)n_images / values[CRD_OPT_TEMPERATURE].number;
     return crd_optimizer_check(out);
 }
 
@@ -113,7 +127,8 @@ crd_status crd_train_options_make(crd_train_options *out, const crd_options *opt
         .n_draws = values[CRD_OPT_TRAIN_DRAWS].integer,
         .n_epochs = values[CRD_OPT_EPOCHS].integer,
         .kl = is_sum ? CRD_KL_SUM : CRD_KL_MEAN,
-        .kl_weight = 1 / (double)(is_sum ? n_images : values[CRD_OPT_BATCH_SIZE].integer),
+        .kl_weight = is_sum ? values[CRD_OPT_TEMPERATURE].number / (double)n_images
+                            : 1 / (double)values[CRD_OPT_BATCH_SIZE].integer,
         .kl_anneal_epochs = values[CRD_OPT_KL_ANNEAL].integer,
         .clip_norm = values[CRD_OPT_CLIP_NORM].number,
         .keep_gradients = values[CRD_OPT_KEEP_GRADIENTS].integer != 0,
@@ -127,7 +142,7 @@ crd_status crd_train_options_make(crd_train_options *out, const crd_options *opt
     CRD_TRY(make_calibration(out, values));
     CRD_REQUIRE(!out->keep_gradients || (out->kl_weight == 0 && out->local_steps == 1),
                 CRD_ERR_USAGE, "--keep-gradients needs --kl-weight 0, and no --local-steps");
-    CRD_TRY(make_optimizer(&out->optimizer, values));
+    CRD_TRY(make_optimizer(&out->optimizer, values, n_images));
     CRD_TRY(make_schedule(&out->schedule, values));
 cleanup:
     return status;

@@ -52,6 +52,8 @@ int crd_train_is_at_once(const crd_train_run *r, int64_t n_images);
 crd_status crd_train_make_step(crd_train_run *r, const crd_batch *batch);
 /** The posterior's values are the gradient's from now on. */
 crd_status crd_train_set_parameters(crd_train_run *r);
+/** The posterior is whole: before anybody looks at it. */
+void crd_train_finish_posterior(crd_train_run *r);
 /** Local steps: the posterior's values are those of the last average. */
 void crd_train_set_base(crd_train_run *r);
 
