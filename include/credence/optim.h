@@ -72,7 +72,7 @@ typedef struct crd_ivon_block {
  *   mu = mu - lr clip((m / (1 - beta1^step) + delta mu) / (h + delta))
  *
  * h + delta stays positive: the last term of h, that of the improved rule, sees to it. Elementwise:
- * pieces may be updated apart. float32 arithmetic in ivon-opt's order. `step`, lr and `options` as
+ * pieces may be updated apart. float32 arithmetic. `step`, lr and `options` as
  * in crd_optimizer_step. Collective: no. Returns 1 if all of mu and hess are finite now, else 0.
  *
  * VOGN (Osawa et al., "Practical deep learning with Bayesian principles", NeurIPS 2019) is its
