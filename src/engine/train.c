@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "credence/watchdog.h"
-#include "engine/ivon.h"
+#include "engine/train_ivon.h"
 #include "engine/train_run.h"
 
 static crd_status check_options(const crd_train_options *o, const crd_train_state *state)

@@ -1,6 +1,6 @@
 /** A training run under way: what its files share. train.c has the options, the memory and the
  * loop; train_units.c the gradients of units; train_sums.c the messages; train_step.c the ways
- * of making a step; train_epoch.c what follows an epoch. */
+ * of making a step; train_ivon.c what IVON has of its own; train_epoch.c what follows an epoch. */
 #ifndef CRD_ENGINE_TRAIN_RUN_H
 #define CRD_ENGINE_TRAIN_RUN_H
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/ivon.h"
+#include "engine/train_ivon.h"
 #include "engine/train_run.h"
 
 /* Local steps: parameters are averaged in units of 2^-48. */

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "bayes/gradient_scales.h"
 #include "bayes/prior.h"
-#include "engine/ivon.h"
+#include "engine/train_ivon.h"
 #include "graph/graph.h"
 #include "kernels/kernels.h"
 #include "optim/adam.h"

@@ -1,7 +1,8 @@
 /* IVON, improved variational online Newton: one step on flat vectors in float32. The Hessian is
  * changed by its difference: a beta2 as near to 1 as the usual one is off by a thousandth of 1 -
  * beta2 as a float, which would add up. Plain loops, of which the compiler makes vectors: every
- * operation is IEEE's, so that no instruction set changes a bit. Source: Shen et al., ICML 2024, algorithm 1; ivon-opt 0.1.3. */
+ * operation is IEEE's, so that no instruction set changes a bit.
+ * Source: Shen et al., ICML 2024, algorithm 1; ivon-opt 0.1.3. */
 #include "optim/ivon.h"
 
 #include <math.h>

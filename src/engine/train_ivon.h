@@ -1,8 +1,8 @@
 /** What a training by IVON has of its own. Its Hessian and not rho is what goes on from step to
  * step: rho of the posterior is up to date only after crd_train_ivon_write_rho. Private to this
  * room. */
-#ifndef CRD_ENGINE_IVON_H
-#define CRD_ENGINE_IVON_H
+#ifndef CRD_ENGINE_TRAIN_IVON_H
+#define CRD_ENGINE_TRAIN_IVON_H
 
 #include "credence/train.h"
 

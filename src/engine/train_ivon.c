@@ -1,6 +1,6 @@
 /* The ends of a training by IVON: its prior and first Hessian, sigma of the Hessian for the draws,
  * rho of it for whoever looks at the posterior. The steps between are in update.c. */
-#include "engine/ivon.h"
+#include "engine/train_ivon.h"
 
 #include <math.h>
 
