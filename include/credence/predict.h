@@ -20,11 +20,12 @@ extern "C" {
 typedef struct crd_shared_model crd_shared_model;
 
 /** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). On other ranks
- * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. Collective:
- * on comm; all ranks fail together. Cost: one broadcast of 2 (3 with eps) numbers a parameter
- * to every node. */
+ * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. mean, equal on
+ * all ranks: 1: without sigma, for samplers that draw nothing (crd_sampler_options.mean).
+ * Collective: on comm; all ranks fail together. Cost: one broadcast of 2 (1 with mean, 1 more
+ * with eps) numbers a parameter to every node. */
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
-                                   const crd_posterior *posterior, const float *eps);
+                                   const crd_posterior *posterior, const float *eps, int mean);
 /** Collective: on its comm. */
 void crd_shared_model_destroy(crd_shared_model *shared);
 /** Borrowed, valid as long as the shared model. */
@@ -56,6 +57,11 @@ typedef struct crd_predict_options {
     /** 0: units in order; else they are taken in an order made from this: for tests. */
     uint64_t shuffle;
 } crd_predict_options;
+
+/** 100 draws in blocks of 8, batches of 8 images, fp32, seed 0, half-widths at 95 %, looks (with
+ * until_mcse) from 32 draws on, 5 top classes, a checkpoint every 10 minutes. What depends on the
+ * run stays 0: estimator, outputs, n_images. Collective: no. */
+void crd_predict_options_init(crd_predict_options *out);
 
 /** Where images come from, and where the run begins. */
 typedef struct crd_predict_source {
