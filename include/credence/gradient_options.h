@@ -16,6 +16,8 @@ typedef struct crd_gradient_options {
     /** Batch norm on the micro-batch's own statistics; else on running ones. */
     bool batch_norm_train;
     bool mean; /**< no draw: the deterministic twin */
+    /** The rho block of the sums has the gradient at sigma instead, dL/dsigma = g eps. */
+    bool at_sigma;
     const float
         *eps; /**< NULL, or imported eps of every draw, by the network's offsets: parity checks */
 } crd_gradient_options;

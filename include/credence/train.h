@@ -35,9 +35,10 @@ typedef struct crd_train_options {
     int64_t batch_size; /**< images of a step; the last batch of an epoch may be short */
     int64_t n_draws;    /**< of each micro-batch, no two of a run the same: mean of their losses */
     int64_t n_epochs;
-    crd_kl_reduction kl;      /**< CRD_KL_SUM with weight 1 / n_images is the true ELBO */
-    double kl_weight;         /**< factor of the KL divergence in the loss */
+    crd_kl_reduction kl; /**< CRD_KL_SUM with weight 1 / n_images is the true ELBO */
+    double kl_weight; /**< factor of the KL divergence in the loss; ivon: 1 / ess, whatever it is */
     int64_t kl_anneal_epochs; /**< the weight grows linearly over these epochs; 0: at once */
+    /** ivon: not with gradient.mean, clip_norm, keep_gradients, local_steps above 1, CRD_KL_MEAN */
     crd_optimizer_options optimizer;
     crd_schedule schedule;
     double clip_norm; /**< largest norm of the gradient; 0: no clipping */
@@ -90,7 +91,9 @@ typedef struct crd_train_report {
     int64_t comm_bytes_mean, comm_bytes_max;
 } crd_train_report;
 
-/** Trains from `state` on until options->n_epochs are done; nothing is done if they are.
+/** Trains from `state` on until options->n_epochs are done; nothing is done if they are. By ivon
+ * the posterior gets the prior that weight decay means, N(0, 1 / (ess weight_decay)), and its
+ * sigmas come from the Hessian in the state, which begins with hess_init, and not from its rho.
  * Collective: on comm; options equal on all ranks, state equal on all ranks
  * (crd_train_state_share) and equal afterwards. One rank with a unit a step makes its updates
  * while the gradient is on its way, without sums. With keep_gradients the state has room for
