@@ -7,6 +7,8 @@
 #ifndef CREDENCE_POSTERIOR_H
 #define CREDENCE_POSTERIOR_H
 
+#include <stdbool.h>
+
 #include "credence/image.h"
 #include "credence/model.h"
 #include "credence/network.h"
@@ -60,9 +62,9 @@ typedef struct crd_conversion {
     double posterior_mu_init;  /**< without MOPED: mu ~ N(this, 0.1^2) */
     double posterior_rho_init; /**< without MOPED: rho ~ N(this, 0.1^2) */
     char type[32];             /**< estimator the posterior is meant for: see sampler.h */
-    int moped_enable;          /**< mu = weight, sigma = moped_delta * |weight| */
+    bool moped_enable;         /**< mu = weight, sigma = moped_delta * |weight| */
     double moped_delta;
-    int moped_prior;  /**< with MOPED: 1: prior mean = weight (utils.util.MOPED), 0: prior_mu */
+    bool moped_prior; /**< with MOPED: prior mean = weight (utils.util.MOPED); else prior_mu */
     double sigma_min; /**< with MOPED: sigma is at least this; 0 is bayesian-torch's */
     uint64_t seed;    /**< of the initial values without MOPED */
     crd_initial_kind initial; /**< set by crd_posterior_convert, which does not tell DISCARDED from
@@ -124,16 +126,17 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
  * and what to do: "train" its components. */
 crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
                                       const char *verb);
-/** Draws of a run: `wanted`, but of members their number unless is_given, and of every ensemble
- * its components with `mean`. Errors: CRD_ERR_USAGE: more draws than there are networks. */
+/** Draws of a run: `wanted`; 0: 100, or of an ensemble of networks their number. With `mean` one of
+ * each component, whatever is wanted. Errors: CRD_ERR_USAGE: more than there are networks. */
 crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, int64_t wanted,
-                                 int is_given, int mean);
+                                 int mean);
 
 /** dnn_to_bnn: makes the posterior from deterministic weights. globs[n_globs] are shell patterns
  * over module paths (fnmatch, "*" also matches dots); a weighted layer that any of them matches
- * becomes Bayesian. `weights` holds a state dict under the network's names; a state dict of
- * bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself what is
- * Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
+ * becomes Bayesian. n_globs -1: all that dnn_to_bnn takes, which leaves the packed projections of a
+ * MultiheadAttention as they are. `weights` holds a state dict under the network's names; a state
+ * dict of bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself
+ * what is Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
  * CRD_ERR_USAGE: a glob that matches no layer, a key out of range, moped_prior without MOPED or
  * for a state dict of bayesian-torch. Takes `network` over, also on error. Source:
  * Krishnan et al., "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"
@@ -167,9 +170,9 @@ void crd_posterior_kl_gradient(float *dmu, float *drho, const crd_posterior *pos
 /** prior_sigma of parameter `index`, scaled to its layer. */
 double crd_posterior_prior_sigma(const crd_posterior *posterior, int64_t index);
 
-/** bayesian-torch's name of parameter `index` as "<module path>" and "<leaf>": mu_kernel,
- * rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says which), weight,
- * running_mean, ... else. */
+/** bayesian-torch's name of parameter `index` as "<module path>" (empty: the network itself) and
+ * "<leaf>": mu_kernel, rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says
+ * which), weight, running_mean, ... else. */
 crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
                                     const crd_posterior *posterior, int64_t index, char which);
 

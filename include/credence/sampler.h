@@ -6,6 +6,8 @@
 #ifndef CREDENCE_SAMPLER_H
 #define CREDENCE_SAMPLER_H
 
+#include <stdbool.h>
+
 #include "credence/model.h"
 #include "credence/posterior.h"
 #include "credence/precision.h"
@@ -15,7 +17,8 @@
 extern "C" {
 #endif
 
-/** Fills mu and sigma (the caller's, as in crd_model; sigma NULL for members) from a posterior,
+/** Fills mu and sigma (the caller's, as in crd_model; sigma NULL: of members, or for samplers of
+ * the mean only) from a posterior,
  * each component on its own: sigma of rho, batch norm on its running statistics folded into the
  * layer before it: w' = g w, with g = gamma / sqrt(var + eps); the shift goes to the layer's bias,
  * or, where it has none, takes the batch norm's bias slot. Exact for normal weights. Errors:
@@ -33,12 +36,12 @@ typedef struct crd_sampler_options {
     const char *estimator; /**< one of crd_estimator_names */
     crd_precision
         precision; /**< of the products of convolutions, whose weights are the same draws */
-    int mean; /**< 1: weights at mu, no draw, no dropout: the deterministic network; of an ensemble
-                 every component at its mean, one draw each */
+    bool mean; /**< weights at mu, no draw, no dropout: the deterministic network; of an ensemble
+                  every component at its mean, one draw each */
     uint64_t seed;
-    int antithetic; /**< 1: draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
-                       signs, with flipout); draw 2k is the same network as without */
-    int64_t batch;  /**< most images in a call */
+    bool antithetic;    /**< draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
+                        signs, with flipout); draw 2k is the same network as without */
+    int64_t batch;      /**< most images in a call */
     int64_t draw_block; /**< most draws in a call */
 } crd_sampler_options;
 

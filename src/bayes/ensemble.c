@@ -9,7 +9,7 @@
 #include "graph/graph.h"
 #include "weights/family.h"
 
-enum { VALUE_SIZE = 160 };
+enum { VALUE_SIZE = 160, DEFAULT_DRAWS = 100 };
 
 static crd_status differ(const crd_component_source *a, const crd_component_source *b,
                          const char *key, const char *value_a, const char *value_b)
@@ -220,14 +220,14 @@ crd_status crd_posterior_check_single(const crd_posterior *posterior, const char
 }
 
 crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, int64_t wanted,
-                                 int is_given, int mean)
+                                 int mean)
 {
     int64_t n = crd_family_n_networks(posterior->family, posterior->n_components);
     *out = wanted;
     if (mean)
         *out = posterior->n_components;
-    else if (n > 0 && !is_given)
-        *out = n;
+    else if (wanted == 0)
+        *out = n > 0 ? n : DEFAULT_DRAWS;
     if (n > 0 && *out > n)
         return CRD_FAIL(CRD_ERR_USAGE,
                         "--draws: %lld is more than the %lld networks of the ensemble, and one of "

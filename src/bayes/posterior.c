@@ -1,9 +1,11 @@
 /* The posterior as an object: its names after bayesian-torch, and whether its values are usable. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "bayes/param_place.h"
 #include "bayes/prior.h"
 #include "graph/graph.h"
 #include "weights/family.h"
@@ -68,29 +70,47 @@ void crd_posterior_destroy(crd_posterior *posterior)
     crd_free(posterior);
 }
 
+crd_status crd_param_place_of(crd_param_place *out, const crd_network *network, int64_t index,
+                              const char *prefix)
+{
+    const crd_graph_op *op;
+    const crd_param_spec *spec = crd_network_param_spec(&op, network, index);
+    const char *dot = strrchr(op->name, '.');
+    const char *leaf = *prefix != '\0' ? spec->bayesian_leaf : spec->leaf;
+    size_t length = strlen(op->name);
+    if (spec->leaf[0] == '\0') { /* the op's own name: its last part is the leaf */
+        leaf = dot == NULL ? op->name : dot + 1;
+        length = dot == NULL ? 0 : (size_t)(dot - op->name);
+    }
+    int written = snprintf(out->leaf, sizeof out->leaf, "%s%s", prefix, leaf);
+    if ((size_t)written >= sizeof out->leaf || length >= sizeof out->module)
+        return CRD_FAIL(CRD_ERR_INTERNAL, "%s: the name is too long",
+                        network->params.entries[index].name);
+    memcpy(out->module, op->name, length);
+    out->module[length] = '\0';
+    return CRD_OK;
+}
+
 crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
                                     const crd_posterior *posterior, int64_t index, char which)
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
+    crd_param_place place;
+    const char *prefix = "";
     CRD_REQUIRE(index >= 0 && index < network->params.n_params, CRD_ERR_INTERNAL,
                 "parameter %lld: not in the table", (long long)index);
-    const crd_graph_op *op;
-    const crd_param_spec *spec = crd_network_param_spec(&op, network, index);
     const char *name = network->params.entries[index].name;
-    size_t length = strlen(op->name);
-    int written;
     if (posterior->bayesian[index]) {
         CRD_REQUIRE(which == 'm' || which == 'r', CRD_ERR_INTERNAL, "%s: 'm' or 'r', not '%c'",
                     name, which);
-        written =
-            snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho", spec->bayesian_leaf);
-    } else {
-        written = snprintf(leaf, leaf_size, "%s", spec->leaf);
+        prefix = which == 'm' ? "mu_" : "rho_";
     }
-    CRD_REQUIRE((size_t)written < leaf_size && length < module_size, CRD_ERR_INTERNAL,
-                "%s: the name is too long", name);
-    memcpy(module, op->name, length + 1);
+    CRD_TRY(crd_param_place_of(&place, network, index, prefix));
+    CRD_REQUIRE(strlen(place.leaf) < leaf_size && strlen(place.module) < module_size,
+                CRD_ERR_INTERNAL, "%s: the name is too long", name);
+    memcpy(module, place.module, strlen(place.module) + 1);
+    memcpy(leaf, place.leaf, strlen(place.leaf) + 1);
 cleanup:
     return status;
 }
@@ -115,36 +135,54 @@ static crd_status bad_value(const crd_posterior *posterior, const value_fault *f
                                                  posterior, f->param, f->which);
     if (status != CRD_OK)
         return status;
-    return CRD_FAIL(CRD_ERR_INPUT, "%s.%s: element %lld is %g; %s", module, leaf,
-                    (long long)f->element, f->value, f->allowed);
+    return CRD_FAIL(CRD_ERR_INPUT, "%s%s%s: element %lld is %g; %s", module,
+                    module[0] == '\0' ? "" : ".", leaf, (long long)f->element, f->value,
+                    f->allowed);
 }
 
-/* What the elements of a parameter must be. */
+/* In one pass without a way out; which value it is matters only where one is not. */
+static bool all_finite(const float *values, int64_t n, float least)
+{
+    int fine = 1;
+    for (int64_t i = 0; i < n; i++)
+        fine &= (values[i] >= least) & (values[i] <= FLT_MAX);
+    return fine;
+}
+
+/* Of a component's elements of a parameter; `place` says which, but for the element. */
+static crd_status check_values(const crd_posterior *posterior, const float *values,
+                               value_fault place, bool is_non_negative)
+{
+    int64_t n = posterior->network->params.entries[place.param].count;
+    if (all_finite(values, n, is_non_negative ? 0 : -FLT_MAX))
+        return CRD_OK;
+    while (isfinite(values[place.element]) && !(is_non_negative && values[place.element] < 0))
+        place.element++;
+    place.value = (double)values[place.element];
+    if (place.allowed == NULL)
+        place.allowed = !isfinite(place.value) ? "it must be finite" : "it must not be negative";
+    return bad_value(posterior, &place);
+}
+
 static crd_status check_param(const crd_posterior *posterior, int64_t component, int64_t p)
 {
+    crd_status status = CRD_OK;
     const crd_params *params = &posterior->network->params;
     int64_t first = component * params->n_floats + params->entries[p].offset;
-    const float *mu = posterior->mu + first;
-    bool is_bayesian = posterior->bayesian[component * params->n_params + p];
-    const float *rho = is_bayesian ? posterior->rho + first : NULL;
-    const float *prior_mu =
-        is_bayesian && posterior->prior_mu != NULL ? posterior->prior_mu + first : NULL;
     bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
-    for (int64_t i = 0; i < params->entries[p].count; i++) {
-        value_fault fault = {component, p, i, 'm', (double)mu[i], NULL};
-        if (!isfinite(mu[i]))
-            fault.allowed = "it must be finite";
-        else if (is_variance && mu[i] < 0)
-            fault.allowed = "it must not be negative";
-        else if (rho != NULL && !isfinite(rho[i]))
-            fault = (value_fault){component, p, i, 'r', (double)rho[i], "it must be finite"};
-        else if (prior_mu != NULL && !isfinite(prior_mu[i]))
-            fault = (value_fault){
-                component, p, i, 'm', (double)prior_mu[i], "the prior's mean must be finite"};
-        if (fault.allowed != NULL)
-            return bad_value(posterior, &fault);
+    value_fault place = {.component = component, .param = p, .which = 'm'};
+    CRD_TRY(check_values(posterior, posterior->mu + first, place, is_variance));
+    if (!posterior->bayesian[component * params->n_params + p])
+        return CRD_OK;
+    if (posterior->prior_mu != NULL) {
+        place.allowed = "the prior's mean must be finite";
+        CRD_TRY(check_values(posterior, posterior->prior_mu + first, place, false));
+        place.allowed = NULL;
     }
-    return CRD_OK;
+    place.which = 'r';
+    CRD_TRY(check_values(posterior, posterior->rho + first, place, false));
+cleanup:
+    return status;
 }
 
 crd_status crd_posterior_check(const crd_posterior *posterior)

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/tensor_facts.h"
 #include "base/alloc.h"
-#include "base/compare.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/train_report.h"
@@ -68,42 +68,6 @@ static crd_status show_datasets(json_t *root, const char *path)
     return status;
 }
 
-/** Quantile of sorted values: the nearest one below. */
-static double quantile(const double *sorted, int64_t n, double q)
-{
-    return sorted[(int64_t)(q * (double)(n - 1))];
-}
-
-/** What is said of one Bayesian tensor. */
-typedef struct tensor_facts {
-    double sigma_min, sigma_median, sigma_max;
-    double snr_5, snr_50, snr_95; /* |mu| / sigma */
-    double kl;                    /* nats */
-} tensor_facts;
-
-/** `sorted` has room for the tensor. */
-static tensor_facts measure_tensor(double *sorted, const crd_posterior *posterior, int64_t index)
-{
-    const crd_param *param = &posterior->network->params.entries[index];
-    const float *mu = posterior->mu + param->offset, *rho = posterior->rho + param->offset;
-    int64_t n = param->count;
-    tensor_facts facts;
-    for (int64_t i = 0; i < n; i++)
-        sorted[i] = crd_sigma_of_rho((double)rho[i]);
-    qsort(sorted, (size_t)n, sizeof *sorted, crd_compare_double);
-    facts.sigma_min = sorted[0];
-    facts.sigma_median = quantile(sorted, n, 0.5);
-    facts.sigma_max = sorted[n - 1];
-    for (int64_t i = 0; i < n; i++)
-        sorted[i] = fabs((double)mu[i]) / crd_sigma_of_rho((double)rho[i]);
-    qsort(sorted, (size_t)n, sizeof *sorted, crd_compare_double);
-    facts.snr_5 = quantile(sorted, n, 0.05);
-    facts.snr_50 = quantile(sorted, n, 0.5);
-    facts.snr_95 = quantile(sorted, n, 0.95);
-    facts.kl = crd_posterior_kl_tensor(posterior, index);
-    return facts;
-}
-
 static crd_status show_tensors(json_t *root, const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
@@ -123,7 +87,7 @@ static crd_status show_tensors(json_t *root, const crd_posterior *posterior)
     for (int64_t i = 0; i < params->n_params; i++) {
         if (!posterior->bayesian[i] || params->entries[i].count == 0)
             continue;
-        tensor_facts f = measure_tensor(sorted, posterior, i);
+        crd_tensor_facts f = crd_tensor_facts_of(sorted, posterior, i);
         if (root == NULL)
             printf("  %-32s %9.3g %9.3g %9.3g  %9.3g %9.3g %9.3g  %11.5g\n",
                    params->entries[i].name, f.sigma_min, f.sigma_median, f.sigma_max, f.snr_5,

@@ -166,6 +166,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
         .help = "with MOPED: the weight is the prior mean too"},
+    [CRD_OPT_CONVERT_DETERMINISTIC] = {
+        .name = "deterministic", .type = CRD_OPTION_FLAG,
+        .commands = CRD_CONVERT,
+        .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
+        .excludes = {CRD_OPT_BAYESIAN, CRD_OPT_NO_MOPED},
+        .why_not = "no layer becomes Bayesian",
+        .help = "no layer becomes Bayesian: the network as it is, to be a member of an ensemble"},
     [CRD_OPT_MC_DROPOUT] = {
         .name = "mc-dropout", .type = CRD_OPTION_FLAG,
         .commands = CRD_CONVERT,
@@ -179,7 +186,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "with MOPED: smallest sigma (weights that are 0 have sigma 1e-20 without it)"},
     [CRD_OPT_BAYESIAN] = {
         .name = "bayesian", .placeholder = "GLOB", .type = CRD_OPTION_TEXTS,
-        .default_text = "*",
+        .default_note = "all, but for the in_proj of a MultiheadAttention, as dnn_to_bnn",
         .commands = CRD_CONVERT | CRD_BENCH,
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
         .help = "layers that become Bayesian, by module path; may be repeated"},
@@ -391,6 +398,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "sum", .choices = kl_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "KL divergence: sum over all weights (the ELBO), or sum of each tensor's mean "
                 "(bayesian-torch)"},
     [CRD_OPT_KL_WEIGHT] = {
@@ -398,13 +406,24 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_note = "sum: 1 / images, mean: 1 / batch size", .min = 0, .max = 1e12,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "factor of the KL divergence in the loss"},
     [CRD_OPT_KL_ANNEAL] = {
         .name = "kl-anneal", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "the factor grows linearly over these epochs"},
+    [CRD_OPT_TEMPERATURE] = {
+        .name = "temperature", .placeholder = "T", .type = CRD_OPTION_DOUBLE,
+        .default_text = "1", .min = 1e-9, .max = 1e9,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_KL, {"sum"}}},
+        .excludes = {CRD_OPT_KL_WEIGHT, CRD_OPT_ESS, CRD_OPT_TRAIN_DETERMINISTIC},
+        .why_not = "the temperature is the weight of the KL divergence, 1 for the ELBO",
+        .help = "factor of the KL divergence against the ELBO's; below 1 the posterior is cold"},
     [CRD_OPT_EPOCHS] = {
         .name = "epochs", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "10", .min = 1, .max = 1e6,
@@ -433,6 +452,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "deterministic", .old_name = "mean", .type = CRD_OPTION_FLAG,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .excludes = {CRD_OPT_TRAIN_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_KL, CRD_OPT_KL_WEIGHT,
             CRD_OPT_KL_ANNEAL},
         .why_not = "the deterministic network makes no draws",
@@ -442,10 +462,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "adam", .choices = crd_optimizer_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
-        .help = "optimizer, with torch's defaults"},
+        .help = "optimizer, with the defaults of torch, and of ivon-opt"},
     [CRD_OPT_LR] = {
         .name = "lr", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
-        .default_text = "1e-3", .min = 0, .max = 1e38,
+        .default_note = "ivon: 0.1, else 1e-3", .min = 0, .max = 1e38,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .help = "learning rate"},
@@ -464,10 +484,57 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "Nesterov's momentum"},
     [CRD_OPT_WEIGHT_DECAY] = {
         .name = "weight-decay", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
-        .default_note = "torch's: adamw 0.01, else 0", .min = 0, .max = 1e6,
+        .default_note = "adamw 0.01, ivon 1e-4, else 0", .min = 0, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .help = "weight decay"},
+    [CRD_OPT_BETA1] = {
+        .name = "beta1", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "0.9", .min = 0, .max = 1,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"adam", "adamw", "ivon"}}},
+        .help = "decay of the momentum"},
+    [CRD_OPT_BETA2] = {
+        .name = "beta2", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "ivon 0.99999, else 0.999", .min = 0, .max = 1,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"adam", "adamw", "ivon"}}},
+        .help = "decay of the squares, or of the Hessian"},
+    [CRD_OPT_ESS] = {
+        .name = "ess", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "the images of the training set", .min = 1e-9, .max = 1e18,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "effective sample size; the temperature is images / ess"},
+    [CRD_OPT_HESS_INIT] = {
+        .name = "hess-init", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_text = "1", .min = 1e-12, .max = 1e12,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "the Hessian at the start, which with ess and weight decay makes the first sigma"},
+    [CRD_OPT_CLIP_RADIUS] = {
+        .name = "clip-radius", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "any", .min = 1e-12, .max = 1e12,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "largest step of a weight, before it is multiplied with the learning rate"},
+    [CRD_OPT_NO_DEBIAS] = {
+        .name = "no-debias", .type = CRD_OPTION_FLAG,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "the momentum is not corrected for its start at zero"},
+    [CRD_OPT_NO_RESCALE_LR] = {
+        .name = "no-rescale-lr", .type = CRD_OPTION_FLAG,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "the learning rate is not multiplied with hess-init plus weight decay"},
     [CRD_OPT_SCHEDULER] = {
         .name = "scheduler", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_text = "constant", .choices = crd_schedule_names,
@@ -513,11 +580,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "0", .min = 0, .max = 1e12,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "largest norm of the gradient; 0: any"},
     [CRD_OPT_KEEP_GRADIENTS] = {
         .name = "keep-gradients", .type = CRD_OPTION_FLAG,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "never zero the gradient: a step's is the sum of all so far, as in the notebook's "
                 "loop; needs --kl-weight 0"},
     [CRD_OPT_LOCAL_STEPS] = {
@@ -525,6 +594,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "1", .min = 1, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "each rank takes K steps on its own before parameters are averaged; above 1 the "
                 "result depends on the ranks"},
     [CRD_OPT_BATCH_NORM] = {

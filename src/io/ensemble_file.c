@@ -10,10 +10,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "graph/graph.h"
+#include "bayes/param_place.h"
 #include "io/known_datasets.h"
 
-enum { LEAF_SIZE = 72 };
 static const char group[] = "/weights", components[] = "/components", files[] = "/components/file",
                   digests[] = "/components/digest";
 
@@ -43,13 +42,13 @@ static crd_status place_stack(stack *out, const crd_posterior *posterior, int64_
                               const char *prefix)
 {
     crd_status status = CRD_OK;
-    const crd_graph_op *op;
-    const crd_param_spec *spec = crd_network_param_spec(&op, posterior->network, param);
+    crd_param_place place;
     const crd_shape *shape = &posterior->network->params.entries[param].shape;
-    char leaf[LEAF_SIZE];
-    snprintf(leaf, sizeof leaf, "%s%s", prefix, *prefix != '\0' ? spec->bayesian_leaf : spec->leaf);
-    CRD_TRY(crd_h5_join(out->group, group, op->name));
-    CRD_TRY(crd_h5_join(out->path, out->group, leaf));
+    CRD_TRY(crd_param_place_of(&place, posterior->network, param, prefix));
+    snprintf(out->group, sizeof out->group, "%s", group);
+    if (place.module[0] != '\0')
+        CRD_TRY(crd_h5_join(out->group, group, place.module));
+    CRD_TRY(crd_h5_join(out->path, out->group, place.leaf));
     CRD_REQUIRE(shape->n_dims < CRD_MAX_DIMS, CRD_ERR_INTERNAL, "%s: too many axes", out->path);
     out->param = param;
     out->is_rho = *prefix == 'r';
