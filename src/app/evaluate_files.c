@@ -35,6 +35,7 @@ void crd_evaluate_files_options_init(crd_evaluate_files_options *out)
 {
     *out = (crd_evaluate_files_options){0};
     crd_predict_options_init(&out->predict);
+    out->predict.n_draws = 0;
 }
 
 /** Room for what is kept of the open images. */

@@ -33,6 +33,7 @@ void crd_plan_files_options_init(crd_plan_files_options *out)
 {
     *out = (crd_plan_files_options){0};
     crd_predict_options_init(&out->predict);
+    out->predict.n_draws = 0;
 }
 
 void crd_plan_destroy(crd_plan *plan)

@@ -35,6 +35,7 @@ void crd_predict_files_options_init(crd_predict_files_options *out)
 {
     *out = (crd_predict_files_options){0};
     crd_predict_options_init(&out->predict);
+    out->predict.n_draws = 0;
 }
 
 static void make_room(const run *r)
