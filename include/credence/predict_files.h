@@ -35,7 +35,7 @@ typedef struct crd_predict_files_options {
     crd_record record;
 } crd_predict_files_options;
 
-/** Nothing to read or write, the posterior's number of draws in blocks of 8, batches of 8 images, 5 top classes. */
+/** Nothing to read or write, n_draws 0, blocks of 8 draws, batches of 8 images, 5 top classes. */
 void crd_predict_files_options_init(crd_predict_files_options *out);
 
 /** What rank 0 knows before work begins. All borrowed, until crd_predict_files returns. */
