@@ -90,8 +90,8 @@ const char *const *crd_state_format_names(void);
 crd_status crd_state_dict_export(int fd, const crd_posterior *posterior, crd_state_format format,
                                  const char *path);
 
-/** Takes the prefix off the names of the floating tensors, and drops those without it and those that
- * `arch` (NULL: none) passes over. */
+/** Takes the prefix off the names of the floating tensors, and drops those without it and those
+ * that `arch` (NULL: none) passes over. */
 void crd_state_dict_keep(crd_state_dict *dict, const char *prefix, const crd_arch *arch);
 
 #ifdef __cplusplus
