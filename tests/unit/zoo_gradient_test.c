@@ -128,7 +128,7 @@ static void losses_follow_their_gradients(void **state)
                                            : params->entries[(part + 1) * n / last].offset;
             double found = slope(&f, gradient, unused, first, end);
             print_message("%-20s part %d: %.4f\n", cases[k].arch, part, found);
-            assert_true(fabs(found - 1) < 0.03);
+            assert_true(fabs(found - 1) < 0.05);
         }
         crd_free(gradient);
         crd_free(unused);
