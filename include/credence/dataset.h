@@ -33,7 +33,7 @@ typedef struct crd_dataset crd_dataset;
  * At most 2^32 - 1 images. Errors: CRD_ERR_INPUT, CRD_ERR_IO naming file and reason;
  * CRD_ERR_USAGE: an unknown form, all forms named. Collective: no. */
 crd_status crd_dataset_open(crd_dataset **out, const char *const *specifications, int n);
-/** The same for runs that go on without what cannot be read: what _open would refuse with
+/** The same for runs that continue without what cannot be read: what _open would refuse with
  * CRD_ERR_INPUT is one image without a label that cannot be loaded. */
 crd_status crd_dataset_open_readable(crd_dataset **out, const char *const *specifications, int n);
 /** NULL is allowed. */

@@ -112,9 +112,9 @@ void crd_part_close(crd_part *part);
  * rows of the draws done so far (n_draws of each image; root attribute complete = 0), and a
  * group `checkpoint`. Generations, `fingerprint` and errors as crd_checkpoint_write. Draws are
  * not in it: crd_draws_file. Cost: as much to write as the whole file without draws. */
-crd_status crd_prediction_keep(crd_prediction_file *file, const char *path,
-                               const crd_predict_state *state, const char *fingerprint,
-                               const crd_provenance *provenance);
+crd_status crd_prediction_write_checkpoint(crd_prediction_file *file, const char *path,
+                                           const crd_predict_state *state, const char *fingerprint,
+                                           const crd_provenance *provenance);
 /** Reads such a state back; rows of finished images go to `rows`, in order, unless it is NULL.
  * *state is empty (n_images 0) if there is no checkpoint. `meta` is this run's: reduction and
  * n_images count. Generations, `fingerprint` and errors as crd_checkpoint_read, and those of
@@ -154,7 +154,7 @@ crd_status crd_tensors_write(const char *path, const float *images, int64_t n_im
 /** Writes a checkpoint of a training run: its posterior and all else that the state holds. An
  * intact checkpoint that was there stays as "PATH.prev": whatever happens at whatever moment,
  * one of the two is whole from the first success on. `fingerprint` says which run it is of:
- * lines KEY=VALUE of all that must be equal to go on. Errors: CRD_ERR_IO: cannot be written,
+ * lines KEY=VALUE of all that must be equal to continue. Errors: CRD_ERR_IO: cannot be written,
  * and the old one stays in its place; CRD_ERR_INPUT: crd_posterior_check. */
 crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
                                 const char *fingerprint, const crd_provenance *provenance);

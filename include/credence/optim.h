@@ -21,7 +21,7 @@ typedef struct crd_optimizer_options {
     double weight_decay;        /**< sgd, adam: added to the gradient; adamw: decoupled */
 } crd_optimizer_options;
 
-/** Names, NULL behind the last: "sgd", "adam", "adamw". */
+/** Names, NULL-terminated: "sgd", "adam", "adamw". */
 const char *const *crd_optimizer_names(void);
 /** torch.optim's defaults for that optimizer (sgd: lr 1e-3). Errors: CRD_ERR_USAGE naming all. */
 crd_status crd_optimizer_defaults(crd_optimizer_options *out, const char *name);
@@ -51,7 +51,7 @@ typedef struct crd_schedule {
     int64_t warmup; /**< epochs of linear growth from lr / warmup before; 0: none */
 } crd_schedule;
 
-/** Names, NULL behind the last. */
+/** Names, NULL-terminated. */
 const char *const *crd_schedule_names(void);
 /** Errors: CRD_ERR_USAGE naming the key. */
 crd_status crd_schedule_check(const crd_schedule *schedule);

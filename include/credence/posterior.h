@@ -32,7 +32,7 @@ typedef enum crd_prior_scale {
     CRD_PRIOR_SCALE_HE      /**< sqrt(2 / fan_in): He et al. 2015, for ReLU */
 } crd_prior_scale;
 
-/** Names for options and files, NULL behind the last: "normal", "mixture"; "fixed", "fan-in",
+/** Names for options and files, NULL-terminated: "normal", "mixture"; "fixed", "fan-in",
  * "he". */
 const char *const *crd_prior_kind_names(void);
 const char *const *crd_prior_scale_names(void);
@@ -46,7 +46,7 @@ typedef enum crd_initial_kind {
     CRD_INITIAL_IMPORTED /**< taken as they are from a state dict of bayesian-torch */
 } crd_initial_kind;
 
-/** Names for files, NULL behind the last: "random", "discarded", "moped", "imported". */
+/** Names for files, NULL-terminated: "random", "discarded", "moped", "imported". */
 const char *const *crd_initial_kind_names(void);
 
 /** How a deterministic network becomes a posterior: dnn_to_bnn's keys, and what it lacks. */
@@ -73,7 +73,7 @@ typedef struct crd_conversion {
  */
 crd_conversion crd_conversion_defaults(void);
 
-/** Names for files, NULL behind the last: "logits", "means", "normals". */
+/** Names for files, NULL-terminated: "logits", "means", "normals". */
 const char *const *crd_output_kind_names(void);
 
 typedef struct crd_posterior {
@@ -95,9 +95,10 @@ void crd_posterior_destroy(crd_posterior *posterior);
 
 /** dnn_to_bnn: makes the posterior from deterministic weights. globs[n_globs] are shell patterns
  * over module paths (fnmatch, "*" also matches dots); a weighted layer that any of them matches
- * becomes Bayesian. `weights` holds a state dict under the network's names; a state dict of
- * bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself what is
- * Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
+ * becomes Bayesian. n_globs -1: all that dnn_to_bnn takes, which leaves the packed projections of a
+ * MultiheadAttention as they are. `weights` holds a state dict under the network's names; a state
+ * dict of bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself
+ * what is Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
  * CRD_ERR_USAGE: a glob that matches no layer, a key out of range, moped_prior without MOPED or
  * for a state dict of bayesian-torch. Takes `network` over, also on error. Source:
  * Krishnan et al., "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"
@@ -131,9 +132,9 @@ void crd_posterior_kl_gradient(float *dmu, float *drho, const crd_posterior *pos
 /** prior_sigma of parameter `index`, scaled to its layer. */
 double crd_posterior_prior_sigma(const crd_posterior *posterior, int64_t index);
 
-/** bayesian-torch's name of parameter `index` as "<module path>" and "<leaf>": mu_kernel,
- * rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says which), weight,
- * running_mean, ... else. */
+/** bayesian-torch's name of parameter `index` as "<module path>" (empty: the network itself) and
+ * "<leaf>": mu_kernel, rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says
+ * which), weight, running_mean, ... else. */
 crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
                                     const crd_posterior *posterior, int64_t index, char which);
 

@@ -20,11 +20,12 @@ extern "C" {
 typedef struct crd_shared_model crd_shared_model;
 
 /** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). On other ranks
- * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. Collective:
- * on comm; all ranks fail together. Cost: one broadcast of 2 (3 with eps) numbers a parameter
- * to every node. */
+ * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. mean, equal on
+ * all ranks: 1: without sigma, for samplers that draw nothing (crd_sampler_options.mean).
+ * Collective: on comm; all ranks fail together. Cost: one broadcast of 2 (1 with mean, 1 more
+ * with eps) numbers a parameter to every node. */
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
-                                   const crd_posterior *posterior, const float *eps);
+                                   const crd_posterior *posterior, const float *eps, int mean);
 /** Collective: on its comm. */
 void crd_shared_model_destroy(crd_shared_model *shared);
 /** Borrowed, valid as long as the shared model. */
@@ -57,6 +58,11 @@ typedef struct crd_predict_options {
     uint64_t shuffle;
 } crd_predict_options;
 
+/** 100 draws in blocks of 8, batches of 8 images, fp32, seed 0, half-widths at 95 %, looks (with
+ * until_mcse) from 32 draws on, 5 top classes, a checkpoint every 10 minutes. What depends on the
+ * run stays 0: estimator, outputs, n_images. Collective: no. */
+void crd_predict_options_init(crd_predict_options *out);
+
 /** Where images come from, and where the run begins. */
 typedef struct crd_predict_source {
     /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1
@@ -66,7 +72,7 @@ typedef struct crd_predict_source {
     void *payload;
     int is_shared; /**< equal on all ranks */
     const crd_predict_state
-        *state; /**< rank 0's: goes on from here; NULL: from the start. Borrowed */
+        *state; /**< rank 0's: continues from here; NULL: from the start. Borrowed */
 } crd_predict_source;
 
 /** Where results go; called on rank 0 only; every member may be NULL, on all ranks alike. */
@@ -78,8 +84,8 @@ typedef struct crd_predict_sink {
     crd_status (*draws)(const float *outputs, int64_t first_draw, int64_t n_draws,
                         int64_t first_image, int64_t n_images, void *payload);
     /** Keeps the state. Draws and summaries before it have been handed on. An error is reported
-     * by the hook and does not end the run. With this hook the run heeds options.checkpoint_s,
-     * max_time_s and crd_request_post on any rank. */
+     * by the hook and does not end the run. With this hook the run obeys options.checkpoint_s,
+     * max_time_s and crd_interrupt_post on any rank. */
     void (*checkpoint)(const crd_predict_state *state, void *payload);
     /** Units done of the run, as far as rank 0 knows, and all; after each unit of rank 0. */
     void (*progress)(int64_t n_done, int64_t n_units, void *payload);

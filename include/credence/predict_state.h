@@ -12,9 +12,9 @@ extern "C" {
  * options and from the units done, never from the ranks. A run goes through the images in
  * windows, and through the draws of a window in rounds. */
 typedef struct crd_predict_state {
-    int64_t first_image, n_images; /**< the window in work; the images before it are finished */
+    int64_t first_image, n_images; /**< the current window; the images before it are finished */
     int64_t first_block,
-        n_blocks;               /**< draw blocks of the round in work; those before it are done */
+        n_blocks;               /**< draw blocks of the current round; those before it are done */
     int64_t n_units;            /**< of the round */
     uint64_t *done;             /**< [(n_units + 63) / 64] unit i: bit i % 64 of word i / 64 */
     int64_t *sums;              /**< [n_images][crd_reduction_n_sums] over the draws done */

@@ -51,11 +51,12 @@ typedef struct crd_reduction {
     int64_t n_outputs;           /**< floats of a draw's output row */
     int64_t extents[CRD_N_AXES]; /**< of the axes; CRD_AXIS_NONE: 1 */
     int is_paired;               /**< draws 2k and 2k + 1 are an antithetic pair: one observation */
-    double miss; /**< probability that a half-width may be too small: crd_looks_miss */
+    /** Of a half-width to be too small: crd_stopping_rule_error_probability. */
+    double error_probability;
 } crd_reduction;
 
-/** n_top: classes in top_class, cut to the number of classes. Single draws, miss 0.05. Errors:
- * CRD_ERR_INPUT: outputs of that kind cannot be so many. */
+/** n_top: classes in top_class, cut to the number of classes. Single draws, error_probability
+ * 0.05. Errors: CRD_ERR_INPUT: outputs of that kind cannot be so many. */
 crd_status crd_reduction_init(crd_reduction *out, crd_output_kind outputs, int64_t n_outputs,
                               int64_t n_top);
 /** "classification", ... Static. */
@@ -125,9 +126,9 @@ void crd_summary_clear(crd_summary *summary);
 /** Computes row `image` from an accumulator, over whichever draws it has seen. */
 void crd_summary_finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima);
 /** Marks row `image` as one of which no draw is there yet. */
-void crd_summary_miss(crd_summary *summary, int64_t image);
+void crd_summary_mark_undrawn(crd_summary *summary, int64_t image);
 /** Marks row `image` as skipped. */
-void crd_summary_skip(crd_summary *summary, int64_t image);
+void crd_summary_mark_skipped(crd_summary *summary, int64_t image);
 /** What the stopping rule compares with its limit: classification: the largest standard error of
  * the top classes' probabilities; regression: that of the means, each in units of its
  * predictive deviation. NaN: it is not known yet; 0 of skipped rows. */

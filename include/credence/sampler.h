@@ -20,20 +20,21 @@ typedef struct crd_model {
     const crd_network *network;
     const uint8_t *bayesian; /**< [n_params] */
     const float *mu;         /**< [network->params.n_floats] */
-    const float
-        *sigma; /**< likewise; 0 where fixed; may be negative after folding (the law is the same) */
+    /** Likewise; 0 where fixed; may be negative after folding (the law is the same). NULL: for
+     * samplers of the mean only. */
+    const float *sigma;
     const float *eps; /**< NULL, or imported eps of one draw, likewise: parity checks; not for
                          local-reparameterization, which draws no weights */
 } crd_model;
 
-/** Fills mu and sigma (each network->params.n_floats long, the caller's) from a posterior: sigma of
- * rho, batch norm on its running statistics folded into the layer before it: w' = g w, with g =
- * gamma / sqrt(var + eps); the shift goes to the layer's bias, or, where it has none, takes the
- * batch norm's bias slot. Exact for normal weights. Errors: CRD_ERR_INPUT: a
+/** Fills mu and sigma (each network->params.n_floats long, the caller's; sigma may be NULL) from a
+ * posterior: sigma of rho, batch norm on its running statistics folded into the layer before it:
+ * w' = g w, with g = gamma / sqrt(var + eps); the shift goes to the layer's bias, or, where it has
+ * none, takes the batch norm's bias slot. Exact for normal weights. Errors: CRD_ERR_INPUT: a
  * variance that cannot be divided by, naming batch norm and channel. */
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior);
 
-/** Names of the estimators, NULL behind the last: "reparameterization" (one drawn weight for the
+/** Names of the estimators, NULL-terminated: "reparameterization" (one drawn weight for the
  * batch), "flipout" (Wen et al. 2018: a sign an image and channel), "flipout-pixel"
  * (bayesian-torch's: a sign an image, channel and pixel, which understates uncertainty after
  * pooling), "local-reparameterization" (Kingma et al. 2015: the output's normal is drawn, for each

@@ -46,6 +46,10 @@ typedef struct crd_train_options {
     double max_time_s;      /**< stop with a checkpoint after this; 0: no limit */
 } crd_train_options;
 
+/** What credence/train_files.h says of its options, where the engine has the same: kl_weight is
+ * -1, for the caller to set; loss and n_images are too. Collective: no. */
+void crd_train_options_init(crd_train_options *out);
+
 /** What the engine asks for; called on rank 0 only, except where said. */
 typedef struct crd_train_hooks {
     /** Images at places [first, first + n) of epoch `epoch`: images[n][channels][height][width],
@@ -54,8 +58,8 @@ typedef struct crd_train_hooks {
     crd_status (*load)(float *images, int64_t *labels, float *values, int64_t epoch, int64_t first,
                        int64_t n, void *payload);
     /** Keeps the state; called between steps. An error is reported by the hook and does not end
-     * the run. With this hook (on all ranks alike) the run heeds checkpoint_s, max_time_s and
-     * crd_request_post on any rank. */
+     * the run. With this hook (on all ranks alike) the run obeys checkpoint_s, max_time_s and
+     * crd_interrupt_post on any rank. */
     void (*checkpoint)(const crd_train_state *state, void *payload);
     /** An epoch is over and in the history. May be NULL. */
     void (*epoch)(const crd_train_state *state, void *payload);

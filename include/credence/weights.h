@@ -80,7 +80,7 @@ crd_status crd_state_dict_guess(const crd_arch **out, crd_state_fit *fit,
 /** Containers that can be written. */
 typedef enum crd_state_format { CRD_STATE_SAFETENSORS, CRD_STATE_NPZ } crd_state_format;
 
-/** Names for options, NULL behind the last: "safetensors", "npz". */
+/** Names for options, NULL-terminated: "safetensors", "npz". */
 const char *const *crd_state_format_names(void);
 
 /** Writes the posterior to the open descriptor as the state dict of the network that

@@ -27,7 +27,7 @@ typedef struct crd_arch {
     const char *const *passed_over;
 } crd_arch;
 
-/** The i-th architecture, or NULL behind the last. Static. Collective: no. */
+/** The i-th architecture, or NULL-terminated. Static. Collective: no. */
 const crd_arch *crd_zoo_get(int64_t i);
 /** By name, or NULL. */
 const crd_arch *crd_zoo_find(const char *name);

@@ -13,7 +13,7 @@ static void fill_scaled(float *mu, float *sigma, const crd_posterior *posterior,
 {
     for (int64_t i = first; i < first + n; i++)
         mu[i] = (float)((double)posterior->mu[i] * gain + shift);
-    if (is_bayesian)
+    if (is_bayesian && sigma != NULL)
         crd_kernels_get()->param->softplus(sigma + first, posterior->rho + first, n, gain);
 }
 
@@ -51,7 +51,8 @@ crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterio
     const crd_network *network = posterior->network;
     /* The gaps between tensors too: the block is broadcast and digested as a whole. */
     memset(mu, 0, (size_t)network->params.n_floats * sizeof *mu);
-    memset(sigma, 0, (size_t)network->params.n_floats * sizeof *sigma);
+    if (sigma != NULL)
+        memset(sigma, 0, (size_t)network->params.n_floats * sizeof *sigma);
     for (int64_t p = 0; p < network->params.n_params; p++) {
         const crd_param *param = &network->params.entries[p];
         fill_scaled(mu, sigma, posterior, param->offset, param->count, posterior->bayesian[p], 1,

@@ -179,7 +179,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "with MOPED: smallest sigma (weights that are 0 have sigma 1e-20 without it)"},
     [CRD_OPT_BAYESIAN] = {
         .name = "bayesian", .placeholder = "GLOB", .type = CRD_OPTION_TEXTS,
-        .default_text = "*",
+        .default_note = "all, but for the in_proj of a MultiheadAttention, as dnn_to_bnn",
         .commands = CRD_CONVERT | CRD_BENCH,
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
         .help = "layers that become Bayesian, by module path; may be repeated"},
@@ -187,7 +187,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "classes", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
-        .help = "class names: one a line, a JSON list, or a JSON class index"},
+        .help = "class names: one per line, a JSON list, or a JSON class index"},
     [CRD_OPT_RESIZE] = {
         .name = "resize", .placeholder = "PIXELS", .type = CRD_OPTION_INT64,
         .default_note = "that of the architecture's weights, else the crop", .min = 0,
@@ -471,7 +471,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "constant", .choices = crd_schedule_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
-        .help = "how the learning rate goes on from epoch to epoch"},
+        .help = "how the learning rate changes from epoch to epoch"},
     [CRD_OPT_GAMMA] = {
         .name = "gamma", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_note = "exponential 0.9, else 0.1", .min = 1e-6, .max = 1000,
@@ -591,13 +591,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_PREDICT | CRD_TRAIN,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .needs = {{.option = CRD_OPT_OUTPUT}},
-        .help = "go on from the checkpoint, if there is one"},
+        .help = "continue from the checkpoint, if there is one"},
     [CRD_OPT_HANG_TIMEOUT] = {
         .name = "hang-timeout", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .default_text = "1h", .min = 0, .max = 1e9,
         .commands = CRD_PREDICT | CRD_TRAIN,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
-        .help = "end the job with exit code 7, naming the rank, when one gets on no more; 0: "
+        .help = "end the job with exit code 7, naming the rank, when one makes no progress; 0: "
                 "never"},
     [CRD_OPT_DATASETS] = {
         .name = "datasets", .type = CRD_OPTION_FLAG,
@@ -655,7 +655,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "json", .type = CRD_OPTION_FLAG,
         .commands = CRD_EVERY & ~CRD_HELP,
         .group = CRD_GROUP_GENERAL, .effect = CRD_EFFECT_NONE, .plan = CRD_PLAN_KEEPS,
-        .help = "print JSON instead of text: one object; train: one a line for each epoch, and "
+        .help = "print JSON instead of text: one object; train: one per line for each epoch, and "
                 "one at the end"},
     [CRD_OPT_QUIET] = {
         .name = "quiet", .type = CRD_OPTION_FLAG,

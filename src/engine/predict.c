@@ -8,10 +8,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/integers.h"
-#include "credence/watch.h"
-#include "engine/health.h"
+#include "credence/watchdog.h"
 #include "engine/partition.h"
 #include "engine/predict_run.h"
+#include "engine/rank_check.h"
 
 /* Most units of a round, which bounds the memory for their bits. */
 enum { ROUND_UNITS = 1 << 22 };
@@ -56,12 +56,13 @@ static crd_status set_rules(crd_predict_run *r, const crd_network *network)
     const crd_predict_options *o = r->options;
     crd_reduction *reduction = &r->totals.reduction;
     int64_t first = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
-    r->place.looks = (crd_looks){first, o->n_draws, o->sampler.draw_block};
+    r->place.rule = (crd_stopping_rule){first, o->n_draws, o->sampler.draw_block};
     r->plan.n_blocks = crd_divide_up(o->n_draws, o->sampler.draw_block);
     crd_status status =
         crd_reduction_init(reduction, o->outputs, crd_network_n_outputs(network), o->n_top);
     reduction->is_paired = o->sampler.antithetic;
-    reduction->miss = crd_looks_miss(&r->place.looks, o->confidence);
+    reduction->error_probability =
+        crd_stopping_rule_error_probability(&r->place.rule, o->confidence);
     return status;
 }
 
@@ -134,7 +135,7 @@ static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
     CRD_ALLOC(&r->place.stopped, r->plan.most_images, "stopped images");
     CRD_ALLOC(&r->place.active, r->plan.most_images / r->options->sampler.batch, "batches");
     CRD_TRY(crd_unit_set_init(&r->place.units, r->plan.most_units));
-    CRD_ALLOC(&r->totals.news, crd_unit_set_words(r->plan.most_units) + 1, "units done");
+    CRD_ALLOC(&r->totals.new_units, crd_unit_set_words(r->plan.most_units) + 1, "units done");
     if (crd_comm_rank(r->comm) == 0) {
         CRD_TRY(crd_summary_init(&r->totals.summary, reduction, r->plan.most_images));
         if (r->options->keep_sums)
@@ -179,7 +180,7 @@ static void release(crd_predict_run *r)
     for (int i = 1; i >= 0; i--)
         crd_shared_destroy(r->means.images[i]);
     crd_summary_clear(&r->totals.summary);
-    crd_free(r->totals.news);
+    crd_free(r->totals.new_units);
     crd_unit_set_clear(&r->place.units);
     crd_free(r->place.active);
     crd_free(r->place.stopped);
@@ -205,7 +206,7 @@ static crd_status load_window(crd_predict_run *r, int64_t window, int64_t first,
     int8_t *skipped = crd_predict_skipped(r, window) + begin;
     if (n_own == 0)
         return CRD_OK;
-    crd_comm_note(r->comm, "reading image %lld and on", (long long)(first + begin));
+    crd_comm_heartbeat(r->comm, "reading image %lld and on", (long long)(first + begin));
     memset(skipped, 0, (size_t)n_own);
     crd_status status = r->source->load(tensors, skipped, first + begin, n_own, r->source->payload);
     for (int64_t i = 0; status == CRD_OK && i < n_own; i++)
@@ -229,16 +230,18 @@ static crd_status compute_unit(crd_predict_run *r, int64_t i, float *logits)
 {
     crd_unit unit = unit_of(r, i);
     const float *images = crd_shared_data(r->means.images[r->place.window % 2]);
-    crd_comm_note(r->comm, "computing image %lld, draw %lld and on",
-                  (long long)(r->place.first_image + unit.first_image), (long long)unit.first_draw);
+    crd_comm_heartbeat(r->comm, "computing image %lld, draw %lld and on",
+                       (long long)(r->place.first_image + unit.first_image),
+                       (long long)unit.first_draw);
     crd_status status = crd_sampler_run(
         logits, r->means.sampler, images + unit.first_image * r->plan.image_floats, unit.n_images,
         r->place.first_image + unit.first_image, unit.first_draw, unit.n_draws);
     if (status != CRD_OK)
         return status;
     crd_predict_accumulate(r, &unit, logits);
-    r->totals.news[i / 64] = (int64_t)((uint64_t)r->totals.news[i / 64] | UINT64_C(1) << i % 64);
-    r->totals.news[r->place.units.n_words]++;
+    r->totals.new_units[i / 64] =
+        (int64_t)((uint64_t)r->totals.new_units[i / 64] | UINT64_C(1) << i % 64);
+    r->totals.new_units[r->place.units.n_words]++;
     r->means.n_computed++;
     return CRD_OK;
 }
@@ -246,9 +249,9 @@ static crd_status compute_unit(crd_predict_run *r, int64_t i, float *logits)
 /* Looks whether this rank knows a reason to meet, and gives the highest that any rank has told. */
 static int listen(crd_predict_run *r)
 {
-    crd_request asked =
-        r->sink->checkpoint != NULL ? crd_pace_ask(&r->means.pace) : CRD_REQUEST_NONE;
-    if (asked != CRD_REQUEST_NONE)
+    crd_interrupt asked = r->sink->checkpoint != NULL ? crd_checkpoint_timer_poll(&r->means.timer)
+                                                      : CRD_INTERRUPT_NONE;
+    if (asked != CRD_INTERRUPT_NONE)
         crd_alarm_raise(r->means.alarm, (int)asked);
     return crd_alarm_get(r->means.alarm);
 }
@@ -292,7 +295,7 @@ static crd_status deliver_draws(crd_predict_run *r, int64_t n_left)
         return CRD_OK;
     for (int64_t k = 0; k < n_left; k++) {
         int64_t i = crd_unit_set_nth(&r->place.units, k);
-        if (((uint64_t)r->totals.news[i / 64] >> i % 64 & 1) == 0)
+        if (((uint64_t)r->totals.new_units[i / 64] >> i % 64 & 1) == 0)
             continue;
         crd_unit u = unit_of(r, i);
         const float *logits =
@@ -315,8 +318,7 @@ static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
     crd_counter_reset(r->means.counter, r->means.node_begin[crd_comm_node(r->comm)]);
     status = pending == CRD_OK ? take_units(r, n_left) : pending;
     if (status != CRD_OK)
-        crd_alarm_raise(r->means.alarm,
-                        CRD_ALARM_FAILED); /* the others need not go on for nothing */
+        crd_alarm_raise(r->means.alarm, CRD_ALARM_FAILED); /* the others would work for nothing */
     while (!crd_alarm_arrived(r->means.alarm))
         listen(r);
     int level = crd_alarm_settle(r->means.alarm);
@@ -325,7 +327,7 @@ static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
     if (r->options->want_draws)
         CRD_TRY(crd_comm_agree(r->comm, deliver_draws(r, n_left)));
     CRD_TRY(crd_predict_mark(r));
-    CRD_TRY(crd_predict_keep(r, (crd_request)level));
+    CRD_TRY(crd_predict_write_checkpoint(r, (crd_interrupt)level));
 cleanup:
     return status;
 }
@@ -373,7 +375,7 @@ static crd_status finish_window(crd_predict_run *r)
     crd_status status = CRD_OK;
     if (crd_comm_rank(r->comm) == 0) {
         int64_t first = r->place.first_image;
-        crd_comm_note(r->comm, "writing image %lld and on", (long long)first);
+        crd_comm_heartbeat(r->comm, "writing image %lld and on", (long long)first);
         crd_predict_summarize(r);
         if (r->sink->summary != NULL)
             status = r->sink->summary(&r->totals.summary, first, r->sink->payload);
@@ -444,10 +446,10 @@ static crd_status check_ranks(crd_predict_run *r)
                              crd_shared_data(r->means.images[r->place.window % 2]), n,
                              r->place.first_image, 0, 1);
     if (status == CRD_OK)
-        digest = crd_health_digest(r->means.logits, n * r->totals.reduction.n_outputs *
-                                                        (int64_t)sizeof *r->means.logits);
+        digest = crd_rank_check_digest(r->means.logits, n * r->totals.reduction.n_outputs *
+                                                            (int64_t)sizeof *r->means.logits);
     CRD_TRY(crd_comm_agree(r->comm, status));
-    CRD_TRY(crd_health_compare(r->comm, digest));
+    CRD_TRY(crd_rank_check_compare(r->comm, digest));
 cleanup:
     return status;
 }
@@ -475,6 +477,16 @@ static void write_report(crd_predict_report *report, crd_predict_run *r, double 
         };
 }
 
+void crd_predict_options_init(crd_predict_options *out)
+{
+    *out = (crd_predict_options){.sampler = {.precision = CRD_FP32, .batch = 8, .draw_block = 8},
+                                 .n_draws = 100,
+                                 .min_draws = 32,
+                                 .confidence = 0.95,
+                                 .n_top = 5,
+                                 .checkpoint_s = 600};
+}
+
 crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_model *model,
                        const crd_predict_options *options, const crd_predict_source *source,
                        const crd_predict_sink *sink)
@@ -484,7 +496,8 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     crd_comm_cost before = crd_comm_get_cost(comm);
     crd_predict_run r = {.comm = comm, .options = options, .source = source, .sink = sink};
     CRD_TRY(crd_comm_agree(comm, check_options(options)));
-    r.means.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
+    r.means.timer =
+        crd_checkpoint_timer_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     crd_predict_start at;
     CRD_TRY(crd_comm_agree(comm, set_rules(&r, model->network)));
     CRD_TRY(crd_predict_find_start(&at, &r));
@@ -495,7 +508,7 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     CRD_TRY(crd_comm_agree(comm,
                            load_window(&r, r.place.window, r.place.first_image, r.place.n_images)));
     crd_shared_broadcast(r.means.images[r.place.window % 2], images_bytes(&r, r.place.n_images));
-    CRD_TRY(crd_predict_take_up(&r, &at));
+    CRD_TRY(crd_predict_resume(&r, &at));
     CRD_TRY(check_ranks(&r));
     status = compute_windows(&r);
     if (status == CRD_OK || status == CRD_STOPPED)

@@ -49,7 +49,7 @@ cleanup:
 }
 
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
-                                   const crd_posterior *posterior, const float *eps)
+                                   const crd_posterior *posterior, const float *eps, int mean)
 {
     crd_status status = CRD_OK;
     model_size size = {0};
@@ -62,13 +62,15 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
         size.has_eps = eps != NULL;
     }
     CRD_TRY(share_network(m, comm, posterior, &size));
-    int64_t n_bytes = (2 + size.has_eps) * size.n_floats * (int64_t)sizeof(float);
+    int64_t n_blocks = 1 + !mean;
+    int64_t n_bytes = (n_blocks + size.has_eps) * size.n_floats * (int64_t)sizeof(float);
     CRD_TRY(crd_shared_create(&m->numbers, comm, n_bytes));
     float *mu = crd_shared_data(m->numbers);
+    float *sigma = mean ? NULL : mu + size.n_floats, *own_eps = mu + n_blocks * size.n_floats;
     if (crd_comm_rank(comm) == 0) {
-        status = crd_model_fill(mu, mu + size.n_floats, posterior);
+        status = crd_model_fill(mu, sigma, posterior);
         if (eps != NULL)
-            memcpy(mu + 2 * size.n_floats, eps, (size_t)size.n_floats * sizeof *eps);
+            memcpy(own_eps, eps, (size_t)size.n_floats * sizeof *eps);
     }
     CRD_TRY(crd_comm_agree(comm, status));
     crd_shared_broadcast(m->numbers, n_bytes);
@@ -76,8 +78,8 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
         .network = m->network,
         .bayesian = m->bayesian,
         .mu = mu,
-        .sigma = mu + size.n_floats,
-        .eps = size.has_eps ? mu + 2 * size.n_floats : NULL,
+        .sigma = sigma,
+        .eps = size.has_eps ? own_eps : NULL,
     };
 cleanup:
     if (status != CRD_OK) {

@@ -7,7 +7,7 @@
 #include "base/integers.h"
 #include "credence/train.h"
 #include "engine/batches.h"
-#include "engine/pace.h"
+#include "engine/checkpoint_timer.h"
 #include "engine/update.h"
 
 /* What a step adds up beside the gradient. Loss in units of 2^-24: up to 2^38 over all images
@@ -39,7 +39,7 @@ typedef struct crd_train_run {
     float *base;            /* local steps: [2 * n_floats] mu and rho of the last average */
     int64_t local_images;   /* local steps: trained on since then by this rank */
     double start_s;
-    crd_pace pace;
+    crd_checkpoint_timer timer;
 } crd_train_run;
 
 /** 1: the ranks make steps on their own between two averages. */

@@ -85,7 +85,7 @@ static crd_status compute_at_once(crd_train_run *r, const crd_batch *batch, doub
                                   double kl_weight)
 {
     crd_status status = CRD_OK;
-    const crd_gradient_target target = {.take = crd_update_take, .payload = r->update};
+    const crd_gradient_target target = {.take = crd_update_apply, .payload = r->update};
     crd_update_begin(r->update, lr, kl_weight);
     CRD_TRY(crd_train_run_unit(r, batch, 0, &target));
     CRD_TRY(crd_update_end(r->update));

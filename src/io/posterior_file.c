@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/names.h"
 #include "io/history.h"
-#include "io/known.h"
+#include "io/known_datasets.h"
 #include "io/posterior_file.h"
 
 #define OUTPUTS "/outputs"
@@ -35,7 +35,10 @@ static crd_status place_tensor(tensor_place *place, const crd_posterior *posteri
     CRD_TRY(crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index,
                                      which));
     snprintf(name, sizeof name, "%s%s", prefix, leaf);
-    CRD_TRY(crd_h5_join(place->group, root, module));
+    if (module[0] == '\0')
+        snprintf(place->group, sizeof place->group, "%s", root);
+    else
+        CRD_TRY(crd_h5_join(place->group, root, module));
     CRD_TRY(crd_h5_join(place->path, place->group, name));
     place->param = &posterior->network->params.entries[index];
 cleanup:
@@ -388,7 +391,7 @@ static crd_status count_dataset(const char *path, void *payload)
 
 typedef struct reading {
     crd_h5 *h5;
-    crd_known known; /* datasets read so far */
+    crd_known_datasets known; /* datasets read so far */
 } reading;
 
 static crd_status read_tensor(const tensor_place *place, void *payload)
@@ -397,7 +400,7 @@ static crd_status read_tensor(const tensor_place *place, void *payload)
     reading *r = payload;
     CRD_TRY(crd_reader_numbers(place->values, r->h5, place->path, CRD_H5_FLOAT32,
                                &place->param->shape));
-    CRD_TRY(crd_known_add(&r->known, place->path));
+    CRD_TRY(crd_known_datasets_add(&r->known, place->path));
 cleanup:
     return status;
 }
@@ -412,16 +415,16 @@ static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5, crd_file_ki
     if (n_priors > 0)
         CRD_ALLOC(&posterior->prior_mu, posterior->network->params.n_floats, "prior means");
     CRD_TRY(visit_tensors(posterior, read_tensor, &r));
-    CRD_TRY(crd_known_add(&r.known, "/graph"));
-    CRD_TRY(crd_known_add(&r.known, "/classes"));
-    CRD_TRY(crd_known_add(&r.known, "/history/"));
+    CRD_TRY(crd_known_datasets_add(&r.known, "/graph"));
+    CRD_TRY(crd_known_datasets_add(&r.known, "/classes"));
+    CRD_TRY(crd_known_datasets_add(&r.known, "/history/"));
     if (kind == CRD_FILE_CHECKPOINT) {
-        CRD_TRY(crd_known_add(&r.known, "/optimizer/"));
-        CRD_TRY(crd_known_add(&r.known, "/progress/"));
+        CRD_TRY(crd_known_datasets_add(&r.known, "/optimizer/"));
+        CRD_TRY(crd_known_datasets_add(&r.known, "/progress/"));
     }
-    CRD_TRY(crd_known_check(&r.known, h5, "/"));
+    CRD_TRY(crd_known_datasets_check(&r.known, h5, "/"));
 cleanup:
-    crd_known_clear(&r.known);
+    crd_known_datasets_clear(&r.known);
     return status;
 }
 

@@ -184,7 +184,7 @@ static crd_status read_reduction(crd_part *p)
     CRD_TRY(crd_reduction_init(
         r, kind, kind == CRD_OUTPUT_NORMALS ? 2 * p->n_outputs : p->n_outputs, details.dims[0]));
     r->is_paired = (int)p->facts.is_paired;
-    r->miss = 1 - p->facts.confidence;
+    r->error_probability = 1 - p->facts.confidence;
 cleanup:
     return status;
 }

@@ -272,6 +272,7 @@ static void sum_products(float *sums, const float *in, const int64_t *terms, int
 
 const crd_conv_kernels CONV_TABLE = {
     .max_width = MAX_WIDTH,
+    .n_panels = PANELS,
     .multiply = multiply,
     .pack = pack,
     .copy_rows = copy_rows,

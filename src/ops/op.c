@@ -84,6 +84,15 @@ int64_t crd_op_features(const crd_shape *shape)
     return shape->n_dims == 0 ? 1 : shape->dims[0];
 }
 
+crd_op_runs crd_op_runs_of(const crd_shape *shape, int dim, int64_t n_images)
+{
+    crd_op_runs runs = {1, 1};
+    for (int i = 0; i < shape->n_dims; i++)
+        *(i < dim - 1 ? &runs.n_runs : &runs.run) *= shape->dims[i];
+    *(dim > 1 ? &runs.n_runs : &runs.run) *= n_images;
+    return runs;
+}
+
 float *crd_op_cleared_din(const crd_op_grads *grads, int input, int64_t n)
 {
     float *din = grads->din[input];

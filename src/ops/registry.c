@@ -8,6 +8,11 @@
 #define OPERATORS(X) \
     X(conv2d) \
     X(linear) \
+    X(in_projection) \
+    X(qkv_projection) \
+    X(attention) \
+    X(parameter) \
+    X(relative_coords) \
     X(batch_norm2d) \
     X(layer_norm) \
     X(filter_response_norm2d) \
@@ -31,6 +36,10 @@
     X(channel_shuffle) \
     X(mul) \
     X(flatten) \
+    X(reshape) \
+    X(zero_pad2d) \
+    X(space_to_depth) \
+    X(softmax) \
     X(dropout) \
     X(stochastic_depth) \
     X(pad_shortcut)

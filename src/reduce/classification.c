@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "base/softmax.h"
-#include "credence/looks.h"
+#include "credence/stopping_rule.h"
 #include "reduce/reducer.h"
 
 /* Groups of draws; bits behind the point. */
@@ -260,7 +260,7 @@ static double finish_class(const crd_class_rows *s, const crd_reduction *r, int6
     s->probs_mean[at] = (float)*mean;
     s->probs_sd[at] = (float)sqrt(of_draws);
     s->probs_mcse[at] = (float)sqrt(variance / (double)n);
-    s->probs_half_width[at] = (float)crd_half_width(n, variance, r->miss);
+    s->probs_half_width[at] = (float)crd_half_width(n, variance, r->error_probability);
     s->probs_min[at] = (float)ldexp((double)-a->max_negative[c], -PROB_BITS);
     s->probs_max[at] = (float)ldexp((double)a->max[c], -PROB_BITS);
     s->votes[at] = a->votes[c];

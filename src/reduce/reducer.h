@@ -42,7 +42,7 @@ struct crd_reducer {
                   const crd_truth *truth);
 };
 
-/** All of them, NULL behind the last. */
+/** All of them, NULL-terminated. */
 extern const crd_reducer *const crd_reducers[];
 extern const crd_reducer crd_classification, crd_regression;
 

@@ -9,7 +9,7 @@ const crd_reducer *const crd_reducers[] = {&crd_classification, &crd_regression,
 crd_status crd_reduction_init(crd_reduction *out, crd_output_kind outputs, int64_t n_outputs,
                               int64_t n_top)
 {
-    *out = (crd_reduction){.outputs = outputs, .n_outputs = n_outputs, .miss = 0.05};
+    *out = (crd_reduction){.outputs = outputs, .n_outputs = n_outputs, .error_probability = 0.05};
     out->extents[CRD_AXIS_NONE] = 1;
     for (int i = 0; crd_reducers[i] != NULL; i++)
         if (crd_reducers[i]->outputs & 1U << outputs)

@@ -23,6 +23,9 @@
     X(efficientnet_lite) \
     X(regnet) \
     X(convnext) \
+    X(vit) \
+    X(swin) \
+    X(maxvit) \
     X(cifar_resnet) \
     X(frn_resnet) \
     X(small)

@@ -1,5 +1,5 @@
 """Writes zoo_names.txt: for every architecture of the zoo "arch NAME PARAMETERS TENSORS HASH", the hash over lines
-"NAME (SHAPE)" of its tensors in the order of torch's state dict (64-bit FNV-1a).
+"NAME (SHAPE)" of its tensors in the order of torch's state dict (64-bit FNV-1a), or of a pass: zoo_models.state.
 
 Run in this folder with the program: python3 make_names.py CREDENCE
 """

@@ -118,17 +118,45 @@ def build(arch, in_channels=3, image_size=224, n_classes=1000):
         package = importlib.import_module("efficientnet_lite_pytorch")
         return package.EfficientNet.from_name(arch.replace("_", "-"), image_size=image_size, num_classes=n_classes)
     options = {"init_weights": False} if arch in ("googlenet", "inception_v3") else {}
+    if arch.startswith("vit_"):
+        options = {"image_size": image_size}
+    if arch.startswith("maxvit_"):
+        options = {"input_size": (image_size, image_size)}
     model = getattr(torchvision.models, arch)(weights=None, num_classes=n_classes, **options)
     if in_channels != 3:
         model.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
     return model
 
 
+NOT_WEIGHTS = ("num_batches_tracked", "relative_position_index", "relative_coords_table")
+# Where torch lists modules in another order than it runs them: parts of the names by pass.
+RUN_ORDER = {"SwinTransformerBlockV2": ["logit_scale", "qkv", "cpb_mlp", "proj", "norm1", "mlp", "norm2"],
+             "PatchMerging": ["norm", "reduction"]}
+
+
+def in_run_order(model):
+    """The state dict with the modules of RUN_ORDER sorted."""
+    kinds = {name + ".": RUN_ORDER[type(m).__name__] for name, m in model.named_modules()
+             if type(m).__name__ in RUN_ORDER}
+
+    def place(item):
+        at, name = item
+        for prefix, order in kinds.items():
+            if name.startswith(prefix):
+                first = firsts.setdefault(prefix, at)
+                path = name[len(prefix):].removeprefix("attn.").split(".")[0]
+                return first, order.index(path) if path in order else -1, at
+        return at, 0, 0
+    firsts, values = {}, model.state_dict()
+    return {name: values[name] for _, name in sorted(enumerate(values), key=place)}
+
+
 def state(model):
-    """Without counters and what only training runs; a layer_scale after the layers that it scales."""
+    """Without buffers that are no weights and what only training runs, in the order of a pass: a layer_scale after the
+    layers that it scales."""
     kept, held = {}, None
-    for name, value in model.state_dict().items():
-        if name.endswith("num_batches_tracked") or name.startswith(HEADS_OF_TRAINING):
+    for name, value in in_run_order(model).items():
+        if name.endswith(NOT_WEIGHTS) or name.startswith(HEADS_OF_TRAINING):
             continue
         if name.endswith("layer_scale"):
             held = name, value
@@ -156,7 +184,7 @@ def fill(name, shape, scale, offset):
 
 def fill_parameter(name, shape):
     """Of a size that keeps activations near 1: He et al. 2015 for layers, norms near the identity."""
-    leaf = name.rsplit(".", 1)[1]
+    leaf = name.rsplit(".", 1)[-1]
     if np.prod(shape[1:]) > 1:
         return fill(name, shape, np.sqrt(6.0 / np.prod(shape[1:])), 0)
     scale, offset = {"weight": (0.2, 0.7), "layer_scale": (0.2, 0.7), "running_var": (0.2, 1)}.get(leaf, (0.1, 0))

@@ -68,7 +68,8 @@ static int64_t make_input(crd_network *network, const crd_shape *shape, int k)
 static void make_op(op_fixture *f, const op_case *c)
 {
     int64_t inputs[OP_CHECK_MAX_INPUTS], index;
-    const crd_shape vector = crd_shape_make(3, c->shapes[0].dims[0], 1, 1);
+    int64_t n_features = c->shapes[0].n_dims > 0 ? c->shapes[0].dims[0] : 1;
+    const crd_shape vector = crd_shape_make(3, n_features, 1, 1);
     assert_ok(crd_network_create(&f->network, "test",
                                  c->shapes[0].n_dims == 3 ? &c->shapes[0] : &vector));
     for (; f->n_inputs < OP_CHECK_MAX_INPUTS && c->shapes[f->n_inputs].n_dims > 0; f->n_inputs++)
@@ -193,7 +194,7 @@ static void compare_output(op_fixture *f)
                          f->out[i]) < 1e-4);
 }
 
-/* Gradients of inputs add to what is there, or do not heed it; those of parameters never do. */
+/* Gradients of inputs add to what is there, or replace it; those of parameters never do. */
 static void check_way(const op_case *c, bool adds)
 {
     op_fixture f;
