@@ -59,7 +59,7 @@ static crd_status open_state_dict(crd_convert_source *source, const char *path, 
     if (fit.n_beside > 0)
         crd_log(CRD_LOG_INFO, "%s: %lld tensors beside, the first is %s, are passed over", path,
                 (long long)fit.n_beside, fit.beside);
-    crd_state_dict_keep(&source->dict, fit.prefix);
+    crd_state_dict_keep(&source->dict, fit.prefix, source->arch);
 cleanup:
     return status;
 }

@@ -190,7 +190,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "class names: one per line, a JSON list, or a JSON class index"},
     [CRD_OPT_RESIZE] = {
         .name = "resize", .placeholder = "PIXELS", .type = CRD_OPTION_INT64,
-        .default_note = "8/7 of the crop for ImageNet's networks, else the crop", .min = 0,
+        .default_note = "that of the architecture's weights, else the crop", .min = 0,
             .max = MAX_PIXELS,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
@@ -217,9 +217,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "standard deviation of each channel"},
     [CRD_OPT_INTERPOLATION] = {
         .name = "interpolation", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
-        .default_text = "bilinear", .choices = interpolation_names,
+        .choices = interpolation_names,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
+        .default_note = "as the architecture's weights",
         .help = "filter for resizing"},
     [CRD_OPT_DRAWS] = {
         .name = "draws", .placeholder = "N", .type = CRD_OPTION_INT64,
