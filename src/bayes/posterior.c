@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "bayes/prior.h"
 #include "graph/graph.h"
+#include "weights/family.h"
 
 enum { MODULE_SIZE = 512, LEAF_SIZE = 64 };
 
@@ -15,7 +16,8 @@ const char *const *crd_output_kind_names(void)
     return names;
 }
 
-crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
+crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
+                                         const crd_family *family, int64_t n_components)
 {
     crd_status status = CRD_OK;
     crd_posterior *posterior = NULL;
@@ -24,9 +26,14 @@ crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
     posterior->network = network;
     posterior->conversion = crd_conversion_defaults();
     posterior->n_classes = crd_network_n_outputs(network);
-    CRD_ALLOC(&posterior->mu, network->params.n_floats, "mu");
-    CRD_ALLOC(&posterior->rho, network->params.n_floats, "rho");
-    CRD_ALLOC(&posterior->bayesian, network->params.n_params, "Bayesian flags");
+    posterior->family = family;
+    posterior->n_components = n_components;
+    CRD_ALLOC(&posterior->mu, n_components * network->params.n_floats, "mu");
+    if (family->has_sigma)
+        CRD_ALLOC(&posterior->rho, n_components * network->params.n_floats, "rho");
+    CRD_ALLOC(&posterior->bayesian, n_components * network->params.n_params, "Bayesian flags");
+    if (family->is_ensemble)
+        CRD_ALLOC(&posterior->origins, n_components, "origins of components");
     *out = posterior;
     return CRD_OK;
 cleanup:
@@ -36,6 +43,11 @@ cleanup:
     return status;
 }
 
+crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
+{
+    return crd_posterior_create_ensemble(out, network, &crd_family_normal, 1);
+}
+
 void crd_posterior_destroy(crd_posterior *posterior)
 {
     if (posterior == NULL)
@@ -43,6 +55,11 @@ void crd_posterior_destroy(crd_posterior *posterior)
     for (int64_t i = 0; posterior->classes != NULL && i < posterior->n_classes; i++)
         crd_free(posterior->classes[i]);
     crd_free(posterior->classes);
+    for (int64_t c = 0; posterior->origins != NULL && c < posterior->n_components; c++) {
+        crd_free(posterior->origins[c].file);
+        crd_free(posterior->origins[c].digest);
+    }
+    crd_free(posterior->origins);
     crd_free(posterior->prior_mu);
     crd_free(posterior->bayesian);
     crd_free(posterior->rho);
@@ -78,43 +95,65 @@ cleanup:
     return status;
 }
 
-static crd_status bad_value(const crd_posterior *posterior, int64_t index, char which,
-                            int64_t element, double value, const char *allowed)
+/* An element that cannot be used. */
+typedef struct value_fault {
+    int64_t component, param, element;
+    char which; /* 'm' or 'r' */
+    double value;
+    const char *allowed; /* NULL: there is none */
+} value_fault;
+
+static crd_status bad_value(const crd_posterior *posterior, const value_fault *f)
 {
     char module[MODULE_SIZE], leaf[LEAF_SIZE];
-    crd_status status =
-        crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index, which);
+    if (posterior->family->is_ensemble)
+        return CRD_FAIL(CRD_ERR_INPUT, "component %lld: %s: element %lld of %s is %g; %s",
+                        (long long)f->component, posterior->network->params.entries[f->param].name,
+                        (long long)f->element, f->which == 'm' ? "mu" : "rho", f->value,
+                        f->allowed);
+    crd_status status = crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf,
+                                                 posterior, f->param, f->which);
     if (status != CRD_OK)
         return status;
     return CRD_FAIL(CRD_ERR_INPUT, "%s.%s: element %lld is %g; %s", module, leaf,
-                    (long long)element, value, allowed);
+                    (long long)f->element, f->value, f->allowed);
+}
+
+/* What the elements of a parameter must be. */
+static crd_status check_param(const crd_posterior *posterior, int64_t component, int64_t p)
+{
+    const crd_params *params = &posterior->network->params;
+    int64_t first = component * params->n_floats + params->entries[p].offset;
+    const float *mu = posterior->mu + first;
+    bool is_bayesian = posterior->bayesian[component * params->n_params + p];
+    const float *rho = is_bayesian ? posterior->rho + first : NULL;
+    const float *prior_mu =
+        is_bayesian && posterior->prior_mu != NULL ? posterior->prior_mu + first : NULL;
+    bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
+    for (int64_t i = 0; i < params->entries[p].count; i++) {
+        value_fault fault = {component, p, i, 'm', (double)mu[i], NULL};
+        if (!isfinite(mu[i]))
+            fault.allowed = "it must be finite";
+        else if (is_variance && mu[i] < 0)
+            fault.allowed = "it must not be negative";
+        else if (rho != NULL && !isfinite(rho[i]))
+            fault = (value_fault){component, p, i, 'r', (double)rho[i], "it must be finite"};
+        else if (prior_mu != NULL && !isfinite(prior_mu[i]))
+            fault = (value_fault){component, p, i, 'm', (double)prior_mu[i],
+                                  "the prior's mean must be finite"};
+        if (fault.allowed != NULL)
+            return bad_value(posterior, &fault);
+    }
+    return CRD_OK;
 }
 
 crd_status crd_posterior_check(const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
-    const crd_params *params = &posterior->network->params;
     CRD_TRY(crd_prior_check(&posterior->conversion, CRD_ERR_INPUT));
-    for (int64_t p = 0; p < params->n_params; p++) {
-        const float *mu = posterior->mu + params->entries[p].offset;
-        const float *rho = posterior->rho + params->entries[p].offset;
-        const float *prior_mu =
-            posterior->prior_mu == NULL ? NULL : posterior->prior_mu + params->entries[p].offset;
-        bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
-        for (int64_t i = 0; i < params->entries[p].count; i++) {
-            if (!isfinite(mu[i]))
-                return bad_value(posterior, p, 'm', i, (double)mu[i], "it must be finite");
-            if (is_variance && mu[i] < 0)
-                return bad_value(posterior, p, 'm', i, (double)mu[i], "it must not be negative");
-            if (!posterior->bayesian[p])
-                continue;
-            if (!isfinite(rho[i]))
-                return bad_value(posterior, p, 'r', i, (double)rho[i], "it must be finite");
-            if (prior_mu != NULL && !isfinite(prior_mu[i]))
-                return bad_value(posterior, p, 'm', i, (double)prior_mu[i],
-                                 "the prior's mean must be finite");
-        }
-    }
+    for (int64_t c = 0; c < posterior->n_components; c++)
+        for (int64_t p = 0; p < posterior->network->params.n_params; p++)
+            CRD_TRY(check_param(posterior, c, p));
 cleanup:
     return status;
 }

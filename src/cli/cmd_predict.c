@@ -35,6 +35,7 @@ typedef struct prediction {
     crd_provenance provenance;
     crd_prediction_file *file;
     crd_checkpointer checkpointer; /* open if there is a file */
+    int64_t all_draws;             /* of all parts */
     crd_part_facts part;           /* with --part, and the key that its parts share */
     char part_key[CRD_RUN_KEY_SIZE];
     int64_t n_skipped;
@@ -50,6 +51,7 @@ typedef struct prediction {
 /** What all ranks must know before they can work together. */
 typedef struct shared_facts {
     int64_t n_images;
+    int64_t n_draws; /* of the whole study */
     int32_t i_estimator; /* into crd_estimator_names */
     int32_t outputs;     /* crd_output_kind */
 } shared_facts;
@@ -91,7 +93,7 @@ static crd_status describe_part(prediction *p, const crd_predict_options *option
 {
     p->part = (crd_part_facts){.first_draw = options->first_draw,
                                .end_draw = options->n_draws,
-                               .all_draws = value_of(p, CRD_OPT_DRAWS)->integer,
+                               .all_draws = p->all_draws,
                                .is_paired = options->sampler.antithetic,
                                .confidence = options->confidence,
                                .fingerprint = p->part_key};
@@ -144,6 +146,9 @@ static crd_status open_output(prediction *p, const crd_predict_options *options)
     if (status == CRD_OK)
         status = crd_provenance_make(&p->provenance, &p->store, p->cli,
                                      p->cli->options->arguments[0], p->images.dataset);
+    if (status == CRD_OK)
+        crd_provenance_add_weights(&p->provenance, &p->store, p->posterior,
+                                   options->sampler.antithetic, options->sampler.mean);
     if (status == CRD_OK && options->keep_sums) {
         status = describe_part(p, options);
         meta.n_draws = options->n_draws - options->first_draw;
@@ -172,6 +177,9 @@ static crd_status check_outputs(const crd_option_value *values, crd_output_kind 
 
 /** Rank 0's half of the start: all files are opened here, so that what is wrong with them is found
  * before any work is done. */
+static crd_status make_options(crd_predict_options *out, const crd_options *options,
+                               int64_t n_draws);
+
 static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_options *options)
 {
     crd_status status = CRD_OK;
@@ -181,7 +189,8 @@ static crd_status open_files(prediction *p, shared_facts *facts, crd_predict_opt
                             value_of(p, CRD_OPT_SKIP_BAD)->integer != 0));
     CRD_TRY(crd_posterior_read(&p->posterior, path));
     crd_output_kind outputs = p->posterior->outputs;
-    CRD_TRY(crd_reduction_init(&p->reduction, outputs, p->posterior->n_classes, options->n_top));
+    CRD_TRY(crd_posterior_n_draws(&facts->n_draws, p->posterior, options->n_draws_wanted));
+    CRD_TRY(crd_predict_reduction(&p->reduction, p->posterior, options));
     CRD_TRY(check_outputs(p->cli->options->values, outputs, path));
     crd_images_prepare(&p->images, &p->posterior->preprocessing);
     int64_t n_images = p->images.n_images;

@@ -83,3 +83,28 @@ crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store,
                             .n_pairs = n};
     return CRD_OK;
 }
+
+void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store *store,
+                                const crd_posterior *posterior, int antithetic, int mean)
+{
+    const crd_family *family = posterior->family;
+    if (!crd_family_is_ensemble(family))
+        return;
+    snprintf(store->n_components, sizeof store->n_components, "%" PRId64, posterior->n_components);
+    const char *evidence = "every draw is another network";
+    if (mean)
+        evidence = "every draw is the mean network of another component";
+    else if (crd_family_is_random(family))
+        evidence = "draws of one component are not independent evidence about components: standard "
+                   "errors are those of the mean of the component means";
+    const char *facts[][2] = {{"weights_family", crd_family_name(family)},
+                              {"n_components", store->n_components},
+                              {"component_of_draw", antithetic
+                                                        ? "(draw div 2) mod n_components"
+                                                        : "draw mod n_components"},
+                              {"evidence", evidence}};
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        store->keys[provenance->n_pairs] = facts[i][0];
+        store->values[provenance->n_pairs++] = facts[i][1];
+    }
+}

@@ -7,7 +7,7 @@
 #include "credence/files.h"
 
 enum {
-    CRD_PROVENANCE_MAX = CRD_N_OPTIONS + 12,
+    CRD_PROVENANCE_MAX = CRD_N_OPTIONS + 16,
     CRD_PROVENANCE_KEY_SIZE = 48,
     CRD_PROVENANCE_DATA_SIZE = 4200
 };
@@ -18,7 +18,7 @@ typedef struct crd_provenance_store {
     char lists[CRD_N_OPTIONS][256];
     char posterior_digest[CRD_FILE_DIGEST_SIZE];
     char data[CRD_PROVENANCE_DATA_SIZE]; /**< the first data set, and how many more */
-    char data_digest[17], image_digest[17];
+    char data_digest[17], image_digest[17], n_components[24];
     const char *keys[CRD_PROVENANCE_MAX], *values[CRD_PROVENANCE_MAX];
 } crd_provenance_store;
 
@@ -27,5 +27,9 @@ typedef struct crd_provenance_store {
  * the store and the options. Errors: the posterior cannot be read. */
 crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store *store, const crd_cli *cli,
                                const char *posterior, crd_dataset *data);
+
+/** Adds what draws of an ensemble are, if it is one. */
+void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store *store,
+                                const crd_posterior *posterior, int antithetic, int mean);
 
 #endif
