@@ -57,15 +57,16 @@ crd_status crd_gradient_set_parameters(crd_gradient *gradient, const float *mu, 
  * rho block. The calls of one crd_gradient_add cover every element once. */
 typedef void crd_gradient_ready(int64_t first, int64_t n, void *payload);
 
-/** Takes the sums of elements [first, first + n) of parameter `param`, at mu or a running
- * statistic and, where it has a posterior, at rho (else NULL); they are valid during the call
- * and may be overwritten. May change mu and rho of these elements. The calls of one
- * crd_gradient_add cover every element of every parameter once. */
-typedef void crd_gradient_update(int64_t param, int64_t first, int64_t n, int64_t *mu_sums,
-                                 int64_t *rho_sums, void *payload);
+/** Takes the gradient of elements [first, first + n) of parameter `param`, at mu (or a running
+ * statistic) and, where it has a posterior, at rho (else NULL): what the sums of this one unit
+ * would be, times 2^-44, which floats hold exactly. Valid during the call; may be overwritten.
+ * May change mu and rho of these elements. The calls of one crd_gradient_add cover every element
+ * of every parameter once. */
+typedef void crd_gradient_update(int64_t param, int64_t first, int64_t n, float *dmu, float *drho,
+                                 void *payload);
 
-/** Where the sums of a unit go: to an array, or, if it is the only one, piece by piece to
- * whoever needs them. */
+/** Where the sums of a unit go: to an array, or, if it is the only one and has weight 1, piece by
+ * piece to whoever needs them. */
 typedef struct crd_gradient_target {
     int64_t *sums;             /**< [crd_gradient_n_sums]; NULL: `take` has them */
     int adds;                  /**< 1: to what sums hold; 0: they are overwritten */

@@ -92,7 +92,7 @@ typedef struct crd_posterior {
     float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0; NULL: members */
     uint8_t *bayesian; /**< [n_components][network->params.n_params] 1: has a posterior, 0: fixed */
     crd_origin *origins; /**< [n_components] of an ensemble; NULL: of a normal one */
-    float *prior_mu; /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
+    float *prior_mu;     /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
     /** Of an ensemble only `type` counts: the others are its components' own. */
     crd_conversion conversion;
     crd_preprocessing preprocessing;
@@ -131,9 +131,10 @@ crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, i
 
 /** dnn_to_bnn: makes the posterior from deterministic weights. globs[n_globs] are shell patterns
  * over module paths (fnmatch, "*" also matches dots); a weighted layer that any of them matches
- * becomes Bayesian. `weights` holds a state dict under the network's names; a state dict of
- * bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself what is
- * Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
+ * becomes Bayesian. n_globs -1: all that dnn_to_bnn takes, which leaves the packed projections of a
+ * MultiheadAttention as they are. `weights` holds a state dict under the network's names; a state
+ * dict of bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself
+ * what is Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
  * CRD_ERR_USAGE: a glob that matches no layer, a key out of range, moped_prior without MOPED or
  * for a state dict of bayesian-torch. Takes `network` over, also on error. Source:
  * Krishnan et al., "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"

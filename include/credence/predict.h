@@ -20,11 +20,12 @@ extern "C" {
 typedef struct crd_shared_model crd_shared_model;
 
 /** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). On other ranks
- * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. Collective:
- * on comm; all ranks fail together. Cost: one broadcast of 2 (3 with eps) numbers a parameter
- * to every node. */
+ * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. mean, equal on
+ * all ranks: 1: without sigma, for samplers that draw nothing (crd_sampler_options.mean).
+ * Collective: on comm; all ranks fail together. Cost: one broadcast of 2 (1 with mean, 1 more
+ * with eps) numbers a parameter to every node. */
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
-                                   const crd_posterior *posterior, const float *eps);
+                                   const crd_posterior *posterior, const float *eps, int mean);
 /** Collective: on its comm. */
 void crd_shared_model_destroy(crd_shared_model *shared);
 /** Borrowed, valid as long as the shared model. */
@@ -33,8 +34,8 @@ const crd_model *crd_shared_model_view(const crd_shared_model *shared);
 typedef struct crd_predict_options {
     crd_sampler_options sampler; /**< estimator, seed, batch and draw_block (the shape of a unit) */
     crd_output_kind outputs;     /**< the posterior's: says which reducer makes the rows */
-    int64_t n_draws; /**< 1 .. CRD_MAX_DRAWS; the number of components with sampler.mean */
-    int64_t first_draw;          /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
+    int64_t n_draws;    /**< 1 .. CRD_MAX_DRAWS; the number of components with sampler.mean */
+    int64_t first_draw; /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
     /** Stops images whose crd_summary_error is below this at a look; 0: every image gets
      * n_draws. Looks: {min_draws, n_draws, sampler.draw_block}. A stopped image's row stays as
      * it is; a batch of stopped images is not computed any more. Not with want_draws or

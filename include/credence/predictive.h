@@ -52,8 +52,8 @@ typedef struct crd_reduction {
     crd_output_kind outputs;
     int64_t n_outputs;           /**< floats of a draw's output row */
     int64_t extents[CRD_N_AXES]; /**< of the axes; CRD_AXIS_NONE: 1 */
-    int is_paired;    /**< draws 2k and 2k + 1 are an antithetic pair: one observation */
-    int64_t n_strata; /**< components of a mixture; 1: draws are not in strata */
+    int is_paired;               /**< draws 2k and 2k + 1 are an antithetic pair: one observation */
+    int64_t n_strata;            /**< components of a mixture; 1: draws are not in strata */
     /** Of a half-width to be too small: crd_stopping_rule_error_probability. */
     double error_probability;
 } crd_reduction;

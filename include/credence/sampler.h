@@ -15,10 +15,11 @@
 extern "C" {
 #endif
 
-/** Fills mu and sigma (the caller's, as in crd_model; sigma NULL for members) from a posterior, each
- * component on its own: sigma of rho, batch norm on its running statistics folded into the layer before it: w' = g w, with g =
- * gamma / sqrt(var + eps); the shift goes to the layer's bias, or, where it has none, takes the
- * batch norm's bias slot. Exact for normal weights. Errors: CRD_ERR_INPUT: a
+/** Fills mu and sigma (the caller's, as in crd_model; sigma may be NULL) from a posterior, each
+ * component on its own: sigma of rho, batch norm on its running statistics folded into the layer
+ * before it: w' = g w, with g = gamma / sqrt(var + eps); the shift goes to the layer's bias, or,
+ * where it has none, takes the batch norm's bias slot. Exact for normal weights. Errors:
+ * CRD_ERR_INPUT: a
  * variance that cannot be divided by, naming batch norm and channel. */
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior);
 

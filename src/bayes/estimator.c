@@ -113,10 +113,9 @@ const float *crd_estimator_draw(float *out, const crd_estimator_args *args, int6
     if (index < 0)
         return NULL;
     double start_s = crd_clock_now_s();
-    const crd_weights_request all = {
-        .param = index,
-        .n = args->random->model->network->params.entries[index].count,
-        .with_mu = with_mu};
+    const crd_weights_request all = {.param = index,
+                                     .n = args->random->model->network->params.entries[index].count,
+                                     .with_mu = with_mu};
     const float *drawn = draw_stretch(out, args, draw, all);
     args->times->draw_s += crd_clock_now_s() - start_s;
     return drawn;

@@ -104,8 +104,8 @@ crd_stream crd_estimator_stream(const crd_estimator_args *args, crd_purpose purp
 /** The parameter in draw `draw`, as the model's family has it, of normal weights mu + sigma * eps,
  * or sigma * eps where with_mu is 0: in `out` or elsewhere. NULL for index -1. eps is standard
  * normal from {seed, draw, image 0, tensor index, WEIGHT}, or the imported one. */
-const float *crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
-                        int with_mu);
+const float *crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index,
+                                int64_t draw, int with_mu);
 
 /** eps of elements [first, first + n) of a parameter in the call's first draw, the same as drawn:
  * in `out` or in place. first is a multiple of CRD_STREAM_BLOCK. */

@@ -396,10 +396,25 @@ cleanup:
     return status;
 }
 
+/* Values to where they go: a piece of an array of sums, or grads. */
+typedef struct place {
+    int64_t *sums; /* NULL: grads */
+    float grads[PIECE];
+} place;
+
+/* Elements [first, first + n) of a parameter; factors NULL stands for ones. */
+static crd_status put(place *to, const float *values, const float *factors, int64_t n,
+                      const unit *u, const char *what, const crd_param *param, int64_t first)
+{
+    if (to->sums == NULL)
+        return crd_gradient_round(to->grads, values, factors, n, what, param->name, first);
+    return crd_gradient_sums_add(to->sums, u->target->adds, values, factors, n, u->weight, what,
+                                 param->name, first);
+}
 /* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at
  * sigma. */
-static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, const unit *u,
-                          int slot, const float *dsigma, int64_t first, int64_t n)
+static crd_status put_rho(place *to, crd_gradient *gradient, int64_t index, const unit *u, int slot,
+                          const float *dsigma, int64_t first, int64_t n)
 {
     const crd_param *param = param_at(gradient, op_at(gradient, index), slot);
     float eps_room[PIECE], product[PIECE];
@@ -412,9 +427,8 @@ static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, 
         crd_kernels_get()->elementwise->multiply(product, values, eps, n);
         values = product;
     }
-    return crd_gradient_sums_add(sums, u->target->adds, values,
-                                 gradient->slope + param->offset + first, n, u->weight,
-                                 "gradient of rho", param->name, first);
+    return put(to, values, gradient->slope + param->offset + first, n, u, "gradient of rho", param,
+               first);
 }
 
 /* Elements [first, first + n) of a parameter, or of a batch's statistics, to where they go. */
@@ -428,16 +442,15 @@ static crd_status sum_piece(crd_gradient *gradient, int64_t index, const unit *u
     int is_statistic = op->kind->params[slot].role == CRD_STATISTIC;
     const char *what = is_statistic ? "batch statistics" : "gradient";
     int has_rho = gradient->random[index] && gradient->model.bayesian[op->params[slot]];
-    int64_t room[2][PIECE], *sums[2] = {room[0], room[1]};
-    for (int block = 0; target->sums != NULL && block < 2; block++)
-        sums[block] =
-            target->sums + block * gradient->model.network->params.n_floats + param->offset + first;
-    CRD_TRY(crd_gradient_sums_add(sums[0], target->adds, dparam + first, NULL, n, u->weight, what,
-                                  param->name, first));
+    int64_t at = param->offset + first, n_floats = gradient->model.network->params.n_floats;
+    place to[2];
+    to[0].sums = target->sums == NULL ? NULL : target->sums + at;
+    to[1].sums = target->sums == NULL ? NULL : target->sums + n_floats + at;
+    CRD_TRY(put(&to[0], dparam + first, NULL, n, u, what, param, first));
     if (has_rho)
-        CRD_TRY(sum_rho(sums[1], gradient, index, u, slot, dsigma, first, n));
+        CRD_TRY(put_rho(&to[1], gradient, index, u, slot, dsigma, first, n));
     if (target->sums == NULL)
-        target->take(op->params[slot], first, n, sums[0], has_rho ? sums[1] : NULL,
+        target->take(op->params[slot], first, n, to[0].grads, has_rho ? to[1].grads : NULL,
                      target->payload);
 cleanup:
     return status;
@@ -577,6 +590,8 @@ static crd_status check_call(const crd_gradient *gradient, const unit *u)
                 "images: number %lld is not from 0 to 2^32 - 1", (long long)u->first_image);
     CRD_REQUIRE(u->weight > 0 && u->weight <= 4, CRD_ERR_USAGE,
                 "weight: %g is not a positive number up to 4", u->weight);
+    CRD_REQUIRE(u->target->sums != NULL || u->weight == 1, CRD_ERR_USAGE,
+                "weight: %g; what is taken is a whole gradient, of weight 1", u->weight);
     if (gradient->batch_norm_train)
         CRD_TRY(crd_gradient_check_images(gradient->model.network, u->n_images));
 cleanup:

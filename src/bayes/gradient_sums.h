@@ -12,4 +12,9 @@ crd_status crd_gradient_sums_add(int64_t *sums, int adds, const float *values, c
                                  int64_t n, double weight, const char *what, const char *name,
                                  int64_t first);
 
+/** What these sums alone would be read as, in one pass: grads[i] = values[i] * factors[i] rounded
+ * to a multiple of 2^-CRD_GRADIENT_BITS. The rest as above, grads for sums. */
+crd_status crd_gradient_round(float *grads, const float *values, const float *factors, int64_t n,
+                              const char *what, const char *name, int64_t first);
+
 #endif

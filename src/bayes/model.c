@@ -26,13 +26,13 @@ typedef struct filling {
 static void fill_scaled(const filling *f, int64_t param, int64_t first, int64_t n, double gain,
                         double shift)
 {
-    const crd_affine_map map = {
-        .component = f->component,
-        .param = param,
-        .first = f->posterior->network->params.entries[param].offset + first,
-        .n = n,
-        .gain = gain,
-        .shift = shift};
+    const crd_affine_map map = {.component = f->component,
+                                .param = param,
+                                .first =
+                                    f->posterior->network->params.entries[param].offset + first,
+                                .n = n,
+                                .gain = gain,
+                                .shift = shift};
     f->posterior->family->map(f->mu, f->sigma, &f->weights, &map);
 }
 

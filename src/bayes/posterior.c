@@ -1,4 +1,5 @@
 /* The posterior as an object: its names after bayesian-torch, and whether its values are usable. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,32 +120,50 @@ static crd_status bad_value(const crd_posterior *posterior, const value_fault *f
                     (long long)f->element, f->value, f->allowed);
 }
 
+/* In one pass without a way out; which value it is matters only where one is not. */
+static bool all_finite(const float *values, int64_t n, float least)
+{
+    int fine = 1;
+    for (int64_t i = 0; i < n; i++)
+        fine &= (values[i] >= least) & (values[i] <= FLT_MAX);
+    return fine;
+}
+
+/* Values of a parameter of a component, from the first one on. NULL: there are none. */
+static crd_status check_values(const crd_posterior *posterior, value_fault fault,
+                               const float *values, bool is_non_negative)
+{
+    int64_t n = posterior->network->params.entries[fault.param].count;
+    if (values == NULL || all_finite(values, n, is_non_negative ? 0 : -FLT_MAX))
+        return CRD_OK;
+    while (isfinite(values[fault.element]) && !(is_non_negative && values[fault.element] < 0))
+        fault.element++;
+    fault.value = (double)values[fault.element];
+    if (isfinite(fault.value))
+        fault.allowed = "it must not be negative";
+    return bad_value(posterior, &fault);
+}
+
 /* What the elements of a parameter must be. */
 static crd_status check_param(const crd_posterior *posterior, int64_t component, int64_t p)
 {
+    crd_status status = CRD_OK;
     const crd_params *params = &posterior->network->params;
     int64_t first = component * params->n_floats + params->entries[p].offset;
-    const float *mu = posterior->mu + first;
     bool is_bayesian = posterior->bayesian[component * params->n_params + p];
-    const float *rho = is_bayesian ? posterior->rho + first : NULL;
-    const float *prior_mu =
-        is_bayesian && posterior->prior_mu != NULL ? posterior->prior_mu + first : NULL;
+    const float *prior_mu = posterior->prior_mu == NULL ? NULL : posterior->prior_mu + first;
     bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
-    for (int64_t i = 0; i < params->entries[p].count; i++) {
-        value_fault fault = {component, p, i, 'm', (double)mu[i], NULL};
-        if (!isfinite(mu[i]))
-            fault.allowed = "it must be finite";
-        else if (is_variance && mu[i] < 0)
-            fault.allowed = "it must not be negative";
-        else if (rho != NULL && !isfinite(rho[i]))
-            fault = (value_fault){component, p, i, 'r', (double)rho[i], "it must be finite"};
-        else if (prior_mu != NULL && !isfinite(prior_mu[i]))
-            fault = (value_fault){component, p, i, 'm', (double)prior_mu[i],
-                                  "the prior's mean must be finite"};
-        if (fault.allowed != NULL)
-            return bad_value(posterior, &fault);
-    }
-    return CRD_OK;
+    value_fault fault = {component, p, 0, 'm', 0, "it must be finite"};
+    CRD_TRY(check_values(posterior, fault, posterior->mu + first, is_variance));
+    if (!is_bayesian)
+        goto cleanup;
+    fault.which = 'r';
+    CRD_TRY(check_values(posterior, fault, posterior->rho + first, false));
+    fault.which = 'm';
+    fault.allowed = "the prior's mean must be finite";
+    CRD_TRY(check_values(posterior, fault, prior_mu, false));
+cleanup:
+    return status;
 }
 
 crd_status crd_posterior_check(const crd_posterior *posterior)

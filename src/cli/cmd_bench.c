@@ -149,7 +149,8 @@ static crd_status load(crd_posterior **out, const crd_options *given)
         return crd_posterior_read(out, given->arguments[0]);
     return crd_random_posterior(
         out, values[CRD_OPT_BENCH_ARCH].text, (const char *const *)values[CRD_OPT_BAYESIAN].texts,
-        (int)values[CRD_OPT_BAYESIAN].n_texts, (uint64_t)values[CRD_OPT_SEED].integer);
+        values[CRD_OPT_BAYESIAN].given ? (int)values[CRD_OPT_BAYESIAN].n_texts : -1,
+        (uint64_t)values[CRD_OPT_SEED].integer);
 }
 
 static crd_status make_model(crd_model *out, float **mu, float **sigma,

@@ -29,8 +29,10 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const crd_option_val
  * its size. */
 static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
-    crd_preprocessing out = {
-        .channels = input->dims[0], .resize = input->dims[1], .crop = input->dims[1]};
+    crd_preprocessing out = {.channels = input->dims[0],
+                             .resize = input->dims[1],
+                             .crop = input->dims[1],
+                             .interpolation = arch->is_bicubic ? CRD_BICUBIC : CRD_BILINEAR};
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
         out.sd[c] = 1;
     for (int64_t c = 0; arch->mean != NULL && out.channels == arch->in_channels && c < out.channels;
@@ -58,7 +60,7 @@ static crd_status make_preprocessing(crd_preprocessing *out, const crd_convert_s
         out->resize = out->crop;
     if (values[CRD_OPT_RESIZE].given)
         out->resize = values[CRD_OPT_RESIZE].integer;
-    if (values[CRD_OPT_INTERPOLATION].given || source->posterior == NULL)
+    if (values[CRD_OPT_INTERPOLATION].given)
         out->interpolation =
             strcmp(values[CRD_OPT_INTERPOLATION].text, "bicubic") == 0 ? CRD_BICUBIC : CRD_BILINEAR;
     crd_status status =
@@ -227,14 +229,15 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     CRD_TRY(make_preprocessing(&preprocessing, &source, cli->options));
     crd_conversion conversion = make_conversion(cli->options);
     int is_mc = values[CRD_OPT_MC_DROPOUT].integer != 0;
-    int has_globs = !is_mc || values[CRD_OPT_BAYESIAN].given;
+    const crd_option_value *globs = &values[CRD_OPT_BAYESIAN];
     if (is_mc)
         CRD_TRY(keep_dropout(source.network));
     crd_network *given = source.network;
     source.network = NULL; /* taken over, also on error */
-    CRD_TRY(crd_posterior_convert(&posterior, given, &source.dict.params, &conversion,
-                                  values[CRD_OPT_BAYESIAN].texts,
-                                  has_globs ? (int)values[CRD_OPT_BAYESIAN].n_texts : 0));
+    CRD_TRY(crd_posterior_convert(&posterior, given, &source.dict.params, &conversion, globs->texts,
+                                  globs->given ? (int)globs->n_texts
+                                  : is_mc      ? 0
+                                               : -1));
     CRD_TRY(check_imported(posterior, cli->options));
     if (values[CRD_OPT_WEIGHTS].given && posterior->conversion.initial == CRD_INITIAL_RANDOM)
         posterior->conversion.initial = CRD_INITIAL_DISCARDED;

@@ -256,7 +256,7 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
         .keep_sums = facts.outputs != CRD_OUTPUT_LOGITS,
         .n_draws = is_mean ? 1 : values[CRD_OPT_DRAWS].integer,
         .n_top = 1};
-    CRD_TRY(crd_shared_model_create(&shared, cli->comm, in.posterior, NULL));
+    CRD_TRY(crd_shared_model_create(&shared, cli->comm, in.posterior, NULL, is_mean));
     CRD_TRY(predict(&in.known, cli->comm, shared, options, facts.n_known, is_quiet));
     if (facts.n_unknown > 0 && is_first)
         crd_log(CRD_LOG_INFO, "%s is done; now --ood %s", cli->options->arguments[1],

@@ -256,7 +256,7 @@ crd_status crd_cmd_plan(const crd_cli *cli)
     p.n_sample = SAMPLE_BATCHES * batch < facts.n_images ? SAMPLE_BATCHES * batch : facts.n_images;
     CRD_TRY(crd_comm_agree(cli->comm, crd_alloc_zeroed((void **)&p.stops, p.n_sample,
                                                        sizeof *p.stops, "draws of images")));
-    CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, NULL));
+    CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, NULL, 0));
     crd_predict_options options = sample_options(values, &p, &facts);
     crd_predict_source source = {.load = load_sample, .payload = &p};
     crd_predict_sink sink = {.summary = take_summary, .payload = &p};

@@ -51,7 +51,7 @@ typedef struct prediction {
 /** What all ranks must know before they can work together. */
 typedef struct shared_facts {
     int64_t n_images;
-    int64_t n_draws; /* of the whole study */
+    int64_t n_draws;     /* of the whole study */
     int32_t i_estimator; /* into crd_estimator_names */
     int32_t outputs;     /* crd_output_kind */
 } shared_facts;
@@ -421,7 +421,7 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     options.n_images = facts.n_images;
     options.outputs = (crd_output_kind)facts.outputs;
     options.sampler.estimator = crd_estimator_names()[facts.i_estimator];
-    CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, p.eps));
+    CRD_TRY(crd_shared_model_create(&shared, cli->comm, p.posterior, p.eps, options.sampler.mean));
     status = run_engine(&p, crd_shared_model_view(shared), &options);
     if (status == CRD_OK && is_first)
         status = conclude(&p);

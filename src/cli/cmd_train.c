@@ -304,7 +304,7 @@ crd_status crd_cmd_train(const crd_cli *cli)
     crd_comm_broadcast(cli->comm, &facts, sizeof facts);
     CRD_TRY(crd_train_options_make(&options, cli->options, facts.n_images));
     if (strcmp(cli->options->values[CRD_OPT_LOSS].text, "mse-distill") == 0) {
-        CRD_TRY(crd_shared_model_create(&teacher, cli->comm, t.original, NULL));
+        CRD_TRY(crd_shared_model_create(&teacher, cli->comm, t.original, NULL, 1));
         options.teacher = crd_shared_model_view(teacher);
     }
     CRD_TRY(crd_train_state_share(&t.state, &t.resumed, cli->comm));

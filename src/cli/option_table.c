@@ -179,7 +179,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "with MOPED: smallest sigma (weights that are 0 have sigma 1e-20 without it)"},
     [CRD_OPT_BAYESIAN] = {
         .name = "bayesian", .placeholder = "GLOB", .type = CRD_OPTION_TEXTS,
-        .default_text = "*",
+        .default_note = "all, but for the in_proj of a MultiheadAttention, as dnn_to_bnn",
         .commands = CRD_CONVERT | CRD_BENCH,
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
         .help = "layers that become Bayesian, by module path; may be repeated"},

@@ -99,9 +99,8 @@ void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store
                    "errors are those of the mean of the component means";
     const char *facts[][2] = {{"weights_family", crd_family_name(family)},
                               {"n_components", store->n_components},
-                              {"component_of_draw", antithetic
-                                                        ? "(draw div 2) mod n_components"
-                                                        : "draw mod n_components"},
+                              {"component_of_draw", antithetic ? "(draw div 2) mod n_components"
+                                                               : "draw mod n_components"},
                               {"evidence", evidence}};
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
         store->keys[provenance->n_pairs] = facts[i][0];

@@ -88,7 +88,7 @@ crd_status crd_validation_run(double out[CRD_N_VALIDATIONS], crd_validation *val
     if (n_scores > 0)
         CRD_TRY(crd_comm_agree(
             comm, crd_alloc_zeroed((void **)&run.scores, n_scores, sizeof *run.scores, "scores")));
-    CRD_TRY(crd_shared_model_create(&shared, comm, posterior, NULL));
+    CRD_TRY(crd_shared_model_create(&shared, comm, posterior, NULL, options.sampler.mean));
     CRD_TRY(crd_predict(&report, comm, crd_shared_model_view(shared), &options, &source, &sink));
     if (is_first && n_scores > 0)
         finish_regression(out, &reduction, run.scores);

@@ -36,8 +36,8 @@ static crd_status check_options(const crd_predict_options *o, const crd_model *m
         return CRD_FAIL(CRD_ERR_USAGE,
                         "a deterministic network has one draw: of %lld of them not %lld",
                         (long long)n_components(model), (long long)o->n_draws);
-    int64_t n_networks = model->family == NULL ? 0 : crd_family_n_networks(model->family,
-                                                                          model->n_components);
+    int64_t n_networks =
+        model->family == NULL ? 0 : crd_family_n_networks(model->family, model->n_components);
     if (n_networks > 0 && o->n_draws > n_networks)
         return CRD_FAIL(CRD_ERR_USAGE, "number of draws: %lld is more than the %lld networks",
                         (long long)o->n_draws, (long long)n_networks);
@@ -82,9 +82,9 @@ crd_status crd_predict_reduction(crd_reduction *out, const crd_posterior *poster
 {
     crd_status status = CRD_OK;
     CRD_TRY(crd_reduction_init(out, posterior->outputs, posterior->n_classes, options->n_top));
-    CRD_TRY(crd_reduction_stratify(out,
-                                   crd_family_n_strata(posterior->family, posterior->n_components,
-                                                       options->sampler.mean)));
+    CRD_TRY(
+        crd_reduction_stratify(out, crd_family_n_strata(posterior->family, posterior->n_components,
+                                                        options->sampler.mean)));
 cleanup:
     return status;
 }
@@ -123,8 +123,7 @@ static int64_t first_look_blocks(const crd_predict_options *o)
     return crd_divide_up(end - o->first_draw, o->sampler.draw_block);
 }
 
-int64_t crd_predict_window_images(const crd_model *model, const crd_predict_options *o,
-                                  int n_ranks)
+int64_t crd_predict_window_images(const crd_model *model, const crd_predict_options *o, int n_ranks)
 {
     int64_t batch = o->sampler.batch;
     int64_t floats = crd_shape_count(crd_network_input_shape(model->network));

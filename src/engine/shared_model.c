@@ -10,7 +10,8 @@
 struct crd_shared_model {
     crd_network *network;
     uint8_t *bayesian;
-    crd_shared *numbers; /* mu, where there is one sigma and, where imported, eps, one behind the other */
+    crd_shared
+        *numbers; /* mu, where there is one sigma and, where imported, eps, one behind the other */
     crd_model view;
 };
 
@@ -51,7 +52,7 @@ cleanup:
 }
 
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
-                                   const crd_posterior *posterior, const float *eps)
+                                   const crd_posterior *posterior, const float *eps, int mean)
 {
     crd_status status = CRD_OK;
     model_size size = {0};
@@ -68,16 +69,16 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
     }
     CRD_TRY(share_network(m, comm, posterior, &size));
     const crd_family *family = crd_families[size.i_family];
-    int64_t n_blocks = 1 + family->has_sigma;
+    bool has_sigma = family->has_sigma && !mean;
+    int64_t n_blocks = 1 + has_sigma;
     int64_t n_bytes = (n_blocks + size.has_eps) * size.n_floats * (int64_t)sizeof(float);
     CRD_TRY(crd_shared_create(&m->numbers, comm, n_bytes));
-    float *mu = crd_shared_data(m->numbers), *eps_of_all = mu + n_blocks * size.n_floats;
-    float *sigma = family->has_sigma ? mu + size.n_floats : NULL;
+    float *mu = crd_shared_data(m->numbers), *own_eps = mu + n_blocks * size.n_floats;
+    float *sigma = has_sigma ? mu + size.n_floats : NULL;
     if (crd_comm_rank(comm) == 0) {
         status = crd_model_fill(mu, sigma, posterior);
         if (eps != NULL)
-            memcpy(eps_of_all, eps,
-                   (size_t)posterior->network->params.n_floats * sizeof *eps);
+            memcpy(own_eps, eps, (size_t)posterior->network->params.n_floats * sizeof *eps);
     }
     CRD_TRY(crd_comm_agree(comm, status));
     crd_shared_broadcast(m->numbers, n_bytes);
@@ -86,7 +87,7 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
         .bayesian = m->bayesian,
         .mu = mu,
         .sigma = sigma,
-        .eps = size.has_eps ? eps_of_all : NULL,
+        .eps = size.has_eps ? own_eps : NULL,
         .family = family,
         .n_components = size.n_components,
     };

@@ -212,9 +212,8 @@ cleanup:
 
 crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
 {
-    return crd_family_is_ensemble(posterior->family)
-               ? crd_ensemble_write(h5, posterior)
-               : visit_tensors(posterior, write_tensor, h5);
+    return crd_family_is_ensemble(posterior->family) ? crd_ensemble_write(h5, posterior)
+                                                     : visit_tensors(posterior, write_tensor, h5);
 }
 
 static crd_status write_file(const char *path, const crd_posterior *posterior,
@@ -227,8 +226,8 @@ static crd_status write_file(const char *path, const crd_posterior *posterior,
     CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
     bytes += crd_history_bytes(n_epochs);
     int64_t version = crd_family_is_ensemble(posterior->family) ? 2 : 1;
-    CRD_TRY(crd_writer_begin_version(&writer, path, CRD_FILE_POSTERIOR, version, bytes,
-                                     provenance));
+    CRD_TRY(
+        crd_writer_begin_version(&writer, path, CRD_FILE_POSTERIOR, version, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
     CRD_TRY(crd_history_create(&writer, epochs, n_epochs, false));
     CRD_TRY(crd_writer_end_metadata(&writer));

@@ -34,7 +34,7 @@ void crd_normal_map(float *mu, float *sigma, const crd_weights *weights, const c
 {
     int64_t first = map->component * weights->n_floats + map->first;
     crd_mean_map(mu, weights, map);
-    if (weights->bayesian[map->component * weights->n_params + map->param])
+    if (sigma != NULL && weights->bayesian[map->component * weights->n_params + map->param])
         crd_kernels_get()->param->softplus(sigma + first, weights->rho + first, map->n, map->gain);
 }
 

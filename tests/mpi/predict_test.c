@@ -242,7 +242,7 @@ static void check_deviating_rank(crd_comm *world, const crd_predict_options *opt
     crd_posterior *mine = small_net_posterior(world);
     if (rank == size - 1)
         mine->mu[0] += 0.001f;
-    CHECK(world, crd_shared_model_create(&own, self, mine, NULL) == CRD_OK);
+    CHECK(world, crd_shared_model_create(&own, self, mine, NULL, 0) == CRD_OK);
     crd_status status = run(&r, world, crd_shared_model_view(own), options, -1, -1);
     if (size == 1) {
         CHECK(world, status == CRD_OK);
@@ -283,7 +283,7 @@ static void check_not_a_number(crd_comm *world, crd_posterior *posterior,
     if (crd_comm_rank(world) == 0)
         for (int64_t i = 0; i < posterior->network->params.n_floats; i++)
             posterior->mu[i] = 1e30f; /* finite, but the product of two layers is not */
-    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL) == CRD_OK);
+    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL, 0) == CRD_OK);
     CHECK(world,
           run(&r, world, crd_shared_model_view(shared), &options, -1, -1) == CRD_ERR_NUMERIC);
     crd_shared_model_destroy(shared);
@@ -321,7 +321,7 @@ int main(void)
         return 1;
     crd_posterior *posterior = crd_comm_rank(world) == 0 ? small_net_posterior(world) : NULL;
     crd_shared_model *shared;
-    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL) == CRD_OK);
+    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL, 0) == CRD_OK);
     const crd_model *model = crd_shared_model_view(shared);
     crd_predict_options options = {
         .sampler = {.estimator = "reparameterization", .seed = 7, .batch = 4, .draw_block = 5},

@@ -347,7 +347,7 @@ static void distilling_learns(crd_comm *world, crd_train_options options)
 {
     crd_posterior *posterior = crd_comm_rank(world) == 0 ? make_posterior(world) : NULL;
     crd_shared_model *teacher;
-    CHECK(world, crd_shared_model_create(&teacher, world, posterior, NULL) == CRD_OK);
+    CHECK(world, crd_shared_model_create(&teacher, world, posterior, NULL, 1) == CRD_OK);
     CHECK(world, crd_loss_find(&options.loss, "mse-distill") == CRD_OK);
     options.teacher = crd_shared_model_view(teacher);
     options.gradient.batch_norm_train = 0;

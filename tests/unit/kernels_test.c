@@ -204,6 +204,12 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
     case 14:
         k->every_second(out, mu + 1, n);
         break;
+    case 15:
+        k->softmax(out, a, n);
+        break;
+    case 16:
+        k->softmax_backward(out, out, a, n);
+        break;
     default: {
         double sums[2] = {k->sum(a, n), k->sum_products(a, 0.1, b, 0.02, n)};
         memcpy(out, sums, sizeof sums);
@@ -214,7 +220,7 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
 static void loops_over_arrays_give_the_same_bits(void **state)
 {
     (void)state;
-    enum { N_MOST = 1000, N_LOOPS = 16 };
+    enum { N_MOST = 1000, N_LOOPS = 18 };
     const crd_kernels *tables[8];
     int n_tables = crd_kernels_all(tables, 8);
     for (int64_t n = 1; n < N_MOST; n = n < 70 ? n + 1 : n * 3)
@@ -256,6 +262,12 @@ static void loops_over_arrays_are_right(void **state)
         assert_memory_equal(out, ((const float[]){3, 6, -1, 6, 7.5F}), sizeof out);
         k->deviation(out, ((const float[]){4, 0, -1e-6F, NAN, 2.25F}), 5);
         assert_true(out[0] == 2 && out[1] == 0 && out[2] == 0 && isnan(out[3]) && out[4] == 1.5F);
+        k->softmax(out, ((const float[]){3, -INFINITY, 3, 3, -200}), 5);
+        assert_true(out[0] == out[2] && fabsf(out[3] - 1.0F / 3) < 1e-7F && out[1] < 1e-30F);
+        k->softmax(out, x, 5);
+        assert_true(isnan(out[0]) && isnan(out[3]));
+        k->softmax_backward(out, dout, ((const float[]){0, 0.5F, 0.5F, 0, 0}), 5);
+        assert_memory_equal(out, ((const float[]){-0.0F, -0.25F, 0.25F, 0, 0}), sizeof out);
         assert_true(k->sum(dout, 5) == 25 && k->sum_products(dout, 1, sd, 2, 5) == -6);
     }
 }

@@ -170,7 +170,7 @@ static void no_live_buffer_is_overwritten(void **state)
     const crd_arch *arch;
     for (int64_t a = 0; (arch = crd_zoo_get(a)) != NULL; a++) {
         fixture f;
-        fixture_init(&f, arch->name, arch->image_size > 64 ? 33 : 0);
+        fixture_init(&f, arch->name, arch->image_size > 64 ? 97 : 0);
         for (int folded = 0; folded <= 1; folded++) {
             if (folded)
                 choose_skip(&f);
