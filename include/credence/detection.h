@@ -22,6 +22,9 @@ typedef struct crd_estimate {
     double value, se; /**< NaN where there is none */
 } crd_estimate;
 
+/** Mean of values[n], n > 0, and its standard error, NaN of one. */
+crd_estimate crd_estimate_mean(const double *values, int64_t n);
+
 /** Detection of the flagged images by a high score. */
 typedef struct crd_detection {
     crd_estimate auroc; /**< probability that a flagged image has the higher score */

@@ -124,10 +124,12 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
  * and what to do: "train" its components. */
 crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
                                       const char *verb);
-/** Draws of a run: `wanted`, but of members their number unless is_given, and of every ensemble
- * its components with `mean`. Errors: CRD_ERR_USAGE: more draws than there are networks. */
+/** Draws of a run without a number of its own. */
+#define CRD_DEFAULT_DRAWS 100
+/** Draws of a run: `wanted`; 0: CRD_DEFAULT_DRAWS, or of members their number. With `mean` always
+ * one for each component. Errors: CRD_ERR_USAGE: more draws than there are networks. */
 crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, int64_t wanted,
-                                 int is_given, int mean);
+                                 int mean);
 
 /** dnn_to_bnn: makes the posterior from deterministic weights. globs[n_globs] are shell patterns
  * over module paths (fnmatch, "*" also matches dots); a weighted layer that any of them matches
@@ -168,9 +170,9 @@ void crd_posterior_kl_gradient(float *dmu, float *drho, const crd_posterior *pos
 /** prior_sigma of parameter `index`, scaled to its layer. */
 double crd_posterior_prior_sigma(const crd_posterior *posterior, int64_t index);
 
-/** bayesian-torch's name of parameter `index` as "<module path>" and "<leaf>": mu_kernel,
- * rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says which), weight,
- * running_mean, ... else. */
+/** bayesian-torch's name of parameter `index` as "<module path>" (empty: the network itself) and
+ * "<leaf>": mu_kernel, rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says
+ * which), weight, running_mean, ... else. */
 crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
                                     const crd_posterior *posterior, int64_t index, char which);
 

@@ -46,6 +46,10 @@ typedef struct crd_train_options {
     double max_time_s;      /**< stop with a checkpoint after this; 0: no limit */
 } crd_train_options;
 
+/** What credence/train_files.h says of its options, where the engine has the same: kl_weight is
+ * -1, for the caller to set; loss and n_images are too. Collective: no. */
+void crd_train_options_init(crd_train_options *out);
+
 /** What the engine asks for; called on rank 0 only, except where said. */
 typedef struct crd_train_hooks {
     /** Images at places [first, first + n) of epoch `epoch`: images[n][channels][height][width],

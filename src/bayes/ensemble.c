@@ -220,18 +220,18 @@ crd_status crd_posterior_check_single(const crd_posterior *posterior, const char
 }
 
 crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, int64_t wanted,
-                                 int is_given, int mean)
+                                 int mean)
 {
     int64_t n = crd_family_n_networks(posterior->family, posterior->n_components);
-    *out = wanted;
     if (mean)
-        *out = posterior->n_components;
-    else if (n > 0 && !is_given)
-        *out = n;
-    if (n > 0 && *out > n)
+        wanted = posterior->n_components;
+    else if (wanted == 0)
+        wanted = n > 0 ? n : CRD_DEFAULT_DRAWS;
+    *out = wanted;
+    if (n > 0 && wanted > n)
         return CRD_FAIL(CRD_ERR_USAGE,
                         "--draws: %lld is more than the %lld networks of the ensemble, and one of "
                         "them twice is no new evidence",
-                        (long long)*out, (long long)n);
+                        (long long)wanted, (long long)n);
     return CRD_OK;
 }

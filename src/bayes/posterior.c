@@ -78,20 +78,25 @@ crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf
                 "parameter %lld: not in the table", (long long)index);
     const crd_graph_op *op;
     const crd_param_spec *spec = crd_network_param_spec(&op, network, index);
-    const char *name = network->params.entries[index].name;
+    const char *name = network->params.entries[index].name, *dot = strrchr(op->name, '.');
+    const char *own = spec->leaf, *bayesian = spec->bayesian_leaf;
     size_t length = strlen(op->name);
     int written;
+    if (own[0] == '\0') { /* the op's own name: its last part is the leaf */
+        own = bayesian = dot == NULL ? op->name : dot + 1;
+        length = dot == NULL ? 0 : (size_t)(dot - op->name);
+    }
     if (posterior->bayesian[index]) {
         CRD_REQUIRE(which == 'm' || which == 'r', CRD_ERR_INTERNAL, "%s: 'm' or 'r', not '%c'",
                     name, which);
-        written =
-            snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho", spec->bayesian_leaf);
+        written = snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho", bayesian);
     } else {
-        written = snprintf(leaf, leaf_size, "%s", spec->leaf);
+        written = snprintf(leaf, leaf_size, "%s", own);
     }
     CRD_REQUIRE((size_t)written < leaf_size && length < module_size, CRD_ERR_INTERNAL,
                 "%s: the name is too long", name);
-    memcpy(module, op->name, length + 1);
+    memcpy(module, op->name, length);
+    module[length] = '\0';
 cleanup:
     return status;
 }
@@ -116,8 +121,9 @@ static crd_status bad_value(const crd_posterior *posterior, const value_fault *f
                                                  posterior, f->param, f->which);
     if (status != CRD_OK)
         return status;
-    return CRD_FAIL(CRD_ERR_INPUT, "%s.%s: element %lld is %g; %s", module, leaf,
-                    (long long)f->element, f->value, f->allowed);
+    return CRD_FAIL(CRD_ERR_INPUT, "%s%s%s: element %lld is %g; %s", module,
+                    module[0] == '\0' ? "" : ".", leaf, (long long)f->element, f->value,
+                    f->allowed);
 }
 
 /* In one pass without a way out; which value it is matters only where one is not. */

@@ -4,10 +4,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "cli/benchmark.h"
+#include "app/benchmark.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/random_posterior.h"
+#include "app/random_posterior.h"
 #include "credence/files.h"
 #include "credence/sampler.h"
 #include "kernels/kernels.h"
@@ -158,11 +158,17 @@ static crd_status make_model(crd_model *out, float **mu, float **sigma,
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
-    CRD_ALLOC(mu, network->params.n_floats, "mu");
-    CRD_ALLOC(sigma, network->params.n_floats, "sigma");
+    int64_t n_floats = posterior->n_components * network->params.n_floats;
+    CRD_ALLOC(mu, n_floats, "mu");
+    if (posterior->rho != NULL)
+        CRD_ALLOC(sigma, n_floats, "sigma");
     CRD_TRY(crd_model_fill(*mu, *sigma, posterior));
-    *out = (crd_model){
-        .network = network, .bayesian = posterior->bayesian, .mu = *mu, .sigma = *sigma};
+    *out = (crd_model){.network = network,
+                       .bayesian = posterior->bayesian,
+                       .mu = *mu,
+                       .sigma = *sigma,
+                       .family = posterior->family,
+                       .n_components = posterior->n_components};
 cleanup:
     return status;
 }

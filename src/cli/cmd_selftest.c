@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/random_posterior.h"
+#include "app/random_posterior.h"
 #include "credence/files.h"
 #include "credence/predict.h"
 #include "kernels/kernels.h"

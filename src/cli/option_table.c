@@ -44,9 +44,9 @@ static const char *const *augment_names(void)
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE | CRD_EXPORT,
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
         .required =
-            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE | CRD_EXPORT,
+            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
         .help = "file to write (HDF5, but for export); it appears whole or not at all"},
     [CRD_OPT_ARCH] = {

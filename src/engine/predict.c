@@ -512,6 +512,15 @@ static void write_report(crd_predict_report *report, crd_predict_run *r, double 
         };
 }
 
+void crd_predict_options_init(crd_predict_options *out)
+{
+    *out = (crd_predict_options){.sampler = {.precision = CRD_FP32, .batch = 8, .draw_block = 8},
+                                 .min_draws = 32,
+                                 .confidence = 0.95,
+                                 .n_top = 5,
+                                 .checkpoint_s = 600};
+}
+
 crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_model *model,
                        const crd_predict_options *options, const crd_predict_source *source,
                        const crd_predict_sink *sink)

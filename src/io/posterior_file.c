@@ -36,7 +36,10 @@ static crd_status place_tensor(tensor_place *place, const crd_posterior *posteri
     CRD_TRY(crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index,
                                      which));
     snprintf(name, sizeof name, "%s%s", prefix, leaf);
-    CRD_TRY(crd_h5_join(place->group, root, module));
+    if (module[0] == '\0')
+        snprintf(place->group, sizeof place->group, "%s", root);
+    else
+        CRD_TRY(crd_h5_join(place->group, root, module));
     CRD_TRY(crd_h5_join(place->path, place->group, name));
     place->param = &posterior->network->params.entries[index];
 cleanup:

@@ -43,6 +43,7 @@ typedef struct crd_products {
 
 typedef struct crd_conv_kernels {
     int max_width; /**< pixels of a piece that the registers hold best */
+    int n_panels;  /**< that go through a product together */
     void (*multiply)(const crd_products *products);
     /** strip[i * 16 + c] = in[c * plane + i] for i < n, and 0 for c >= n_channels. */
     void (*pack)(float *strip, const float *in, int64_t plane, int64_t n, int n_channels);
@@ -78,7 +79,7 @@ typedef struct crd_conv_kernels {
  * A step of a sum is that of AVX-512's VDPBF16PS as measured on Zen 4, alike in all variants:
  * sum = fma(first, first, fma(second, second, sum)). */
 typedef struct crd_bf16_kernels {
-    int max_width;
+    int max_width, n_panels;
     /** As that of crd_conv_kernels: `in` and `panels` are pairs, terms are pairs of terms, and all
      * indices and steps count pairs. */
     void (*multiply)(const crd_products *products);

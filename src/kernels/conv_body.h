@@ -206,6 +206,7 @@ static void winograd_weights_transposed(float *panel, const float *points, int64
 
 const crd_conv_kernels CONV_TABLE = {
     .max_width = MAX_WIDTH,
+    .n_panels = PANELS,
     .multiply = multiply,
     .pack = pack,
     .copy_rows = copy_rows,

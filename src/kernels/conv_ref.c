@@ -188,6 +188,7 @@ static void winograd_weights_transposed(float *panel, const float *points, int64
 
 const crd_conv_kernels crd_conv_kernels_ref = {
     .max_width = 7,
+    .n_panels = 2,
     .multiply = multiply,
     .pack = pack,
     .copy_rows = copy_rows,

@@ -218,3 +218,14 @@ crd_status crd_avu_eval(crd_estimate *out, const double *uncertainties, const in
 {
     return evaluate(out, 1, avu, uncertainties, -1, is_right, n, seed);
 }
+
+crd_estimate crd_estimate_mean(const double *values, int64_t n)
+{
+    double sum = 0, square = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += values[i];
+    for (int64_t i = 0; i < n; i++)
+        square += (values[i] - sum / (double)n) * (values[i] - sum / (double)n);
+    return (crd_estimate){sum / (double)n,
+                          n > 1 ? sqrt(square / (double)(n - 1) / (double)n) : NAN};
+}

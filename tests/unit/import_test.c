@@ -305,6 +305,42 @@ static void an_exported_posterior_comes_back(void **state)
     crd_posterior_destroy(second);
 }
 
+/* A token has no module. What a network makes by itself is no weight of it. */
+static void parameters_and_buffers_of_a_module(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"class_token", "attn.bias_table",
+                                        "attn.relative_coords_table"};
+    static const char *const none[] = {NULL};
+    const crd_attr attrs[] = {CRD_ATTR("shape", 1, 3, 2), CRD_ATTR("dim", 2), CRD_ATTR_END};
+    const crd_shape shape = crd_shape_make(3, 2, 3, 1);
+    char path[] = "/tmp/credence-export-XXXXXX";
+    const crd_conversion conversion = crd_conversion_defaults();
+    crd_network *network;
+    crd_params weights;
+    crd_posterior *posterior;
+    crd_state_dict dict;
+    assert_ok(crd_network_create(&network, "test", &shape));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_ok(crd_network_add(NULL, network,
+                                  &(crd_op_request){"Parameter", names[i], attrs, NULL, 0}));
+    assert_ok(crd_zoo_initial_weights(&weights, network, 5));
+    assert_ok(crd_posterior_convert(&posterior, network, &weights, &conversion, none, 0));
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_ok(crd_state_dict_export(fd, posterior, CRD_STATE_SAFETENSORS, path));
+    close(fd);
+    assert_ok(crd_state_dict_read(&dict, path, NULL));
+    assert_int_equal(dict.params.n_params, 2);
+    assert_true(crd_params_find(&dict.params, "class_token") >= 0);
+    assert_true(crd_params_find(&dict.params, "attn.bias_table") >= 0);
+    assert_string_equal(dict.others[0].name, "attn.relative_coords_table");
+    unlink(path);
+    crd_state_dict_clear(&dict);
+    crd_params_clear(&weights);
+    crd_posterior_destroy(posterior);
+}
+
 static void hostile_files_are_refused_by_name(void **state)
 {
     (void)state;
@@ -459,6 +495,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_of_torch_are_read_to_the_bit),
         cmocka_unit_test(other_things_of_torch_are_refused_with_advice),
+        cmocka_unit_test(parameters_and_buffers_of_a_module),
         cmocka_unit_test(hostile_files_are_refused_by_name),
         cmocka_unit_test(a_key_chooses_among_state_dicts),
         cmocka_unit_test(prefixes_are_found_by_what_fits),
