@@ -12,8 +12,8 @@
 
 /* Files in, files out: what the program's commands do. */
 #include "credence/convert_files.h"
-#include "credence/evaluate_files.h"
 #include "credence/ensemble_files.h"
+#include "credence/evaluate_files.h"
 #include "credence/merge_files.h"
 #include "credence/plan_files.h"
 #include "credence/predict_files.h"

@@ -51,7 +51,7 @@ typedef struct crd_model {
     /** Likewise; 0 where fixed; may be negative after folding (the law is the same). NULL:
      * members, which have none. */
     const float *sigma;
-    const float *eps; /**< NULL, or imported eps of one draw of a normal posterior, by the
+    const float *eps;         /**< NULL, or imported eps of one draw of a normal posterior, by the
                          network's offsets: parity checks; not for local-reparameterization, which
                          draws no weights */
     const crd_family *family; /**< NULL: normal */

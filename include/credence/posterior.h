@@ -7,6 +7,8 @@
 #ifndef CREDENCE_POSTERIOR_H
 #define CREDENCE_POSTERIOR_H
 
+#include <stdbool.h>
+
 #include "credence/image.h"
 #include "credence/model.h"
 #include "credence/network.h"
@@ -60,9 +62,9 @@ typedef struct crd_conversion {
     double posterior_mu_init;  /**< without MOPED: mu ~ N(this, 0.1^2) */
     double posterior_rho_init; /**< without MOPED: rho ~ N(this, 0.1^2) */
     char type[32];             /**< estimator the posterior is meant for: see sampler.h */
-    int moped_enable;          /**< mu = weight, sigma = moped_delta * |weight| */
+    bool moped_enable;         /**< mu = weight, sigma = moped_delta * |weight| */
     double moped_delta;
-    int moped_prior;  /**< with MOPED: 1: prior mean = weight (utils.util.MOPED), 0: prior_mu */
+    bool moped_prior; /**< with MOPED: prior mean = weight (utils.util.MOPED); else prior_mu */
     double sigma_min; /**< with MOPED: sigma is at least this; 0 is bayesian-torch's */
     uint64_t seed;    /**< of the initial values without MOPED */
     crd_initial_kind initial; /**< set by crd_posterior_convert, which does not tell DISCARDED from
@@ -115,10 +117,12 @@ typedef struct crd_component_source {
 } crd_component_source;
 
 /** Joins posteriors of one architecture in equal shares: members if none of them has a Bayesian
- * parameter or a stochastic op, else a mixture. Ensembles among them bring their components.
+ * parameter or a stochastic op, else a mixture. `mean`: every one without its deviations, as the
+ * network of its means. Ensembles among them bring their components.
  * Errors: CRD_ERR_USAGE: fewer than two, or too many for a mixture; CRD_ERR_INPUT: they differ in
  * graph, outputs, classes or preprocessing: names file, key and both values. */
-crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n);
+crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
+                              bool mean);
 
 /** Checks that a posterior is not an ensemble. Errors: CRD_ERR_INPUT: it is: says so of `file`,
  * and what to do: "train" its components. */

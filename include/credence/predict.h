@@ -8,13 +8,18 @@
 #ifndef CREDENCE_PREDICT_H
 #define CREDENCE_PREDICT_H
 
+#include <stdbool.h>
+
 #include "credence/comm.h"
-#include "credence/predict_state.h"
+#include "credence/predictive.h"
 #include "credence/sampler.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** How far a run has come: what its checkpoint holds (src/reduce/predict_state.h). */
+typedef struct crd_predict_state crd_predict_state;
 
 /** A model on all ranks, one copy of its numbers a node. */
 typedef struct crd_shared_model crd_shared_model;
@@ -46,8 +51,8 @@ typedef struct crd_predict_options {
     int64_t min_draws;
     double confidence; /**< of half-widths at all looks together, in [0, 1) */
     int64_t n_top;     /**< classes in top_class */
-    int keep_sums;     /**< 1: summaries hold their accumulators (crd_summary_keep_sums) */
-    int want_draws;    /**< 1: the sink's draws() is called */
+    bool keep_sums;    /**< summaries hold their accumulators (crd_summary_keep_sums) */
+    bool want_draws;   /**< the sink's draws() is called */
     int64_t n_images;
     /** What the images of a window with their sums, and saved draws between two writes, may take
      * each; 0: 64 MiB, and up to 1 GiB of a node and 64 MiB of a rank where many ranks would
@@ -72,7 +77,7 @@ typedef struct crd_predict_source {
      * rank of its node for a part of each window; in order, every image once. */
     crd_status (*load)(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload);
     void *payload;
-    int is_shared; /**< equal on all ranks */
+    bool is_shared; /**< equal on all ranks */
     const crd_predict_state
         *state; /**< rank 0's: continues from here; NULL: from the start. Borrowed */
 } crd_predict_source;

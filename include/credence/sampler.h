@@ -6,6 +6,8 @@
 #ifndef CREDENCE_SAMPLER_H
 #define CREDENCE_SAMPLER_H
 
+#include <stdbool.h>
+
 #include "credence/model.h"
 #include "credence/posterior.h"
 #include "credence/precision.h"
@@ -34,12 +36,13 @@ typedef struct crd_sampler_options {
     const char *estimator; /**< one of crd_estimator_names */
     crd_precision
         precision; /**< of the products of convolutions, whose weights are the same draws */
-    int mean; /**< 1: weights at mu, no draw, no dropout: the deterministic network; of an ensemble
-                 every component at its mean, one draw each */
+    /** Weights at mu, no draw, no dropout: the deterministic network; of an ensemble every component
+     * at its mean, one draw each. */
+    bool mean;
     uint64_t seed;
-    int antithetic; /**< 1: draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
+    bool antithetic;    /**< draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
                        signs, with flipout); draw 2k is the same network as without */
-    int64_t batch;  /**< most images in a call */
+    int64_t batch;      /**< most images in a call */
     int64_t draw_block; /**< most draws in a call */
 } crd_sampler_options;
 

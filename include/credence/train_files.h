@@ -1,7 +1,8 @@
 /** Trains a posterior in a file on images in files: what `credence train` does.
  *
  * Rank 0 opens posterior, data and output, and keeps checkpoints "OUTPUT.ckpt"; the best posterior
- * on validation images is written beside the output, as NEW.best.h5 beside NEW.h5. Room: app.
+ * on validation images is written beside the output, as NEW.best.h5 beside NEW.h5. No two runs
+ * may write one output at a time: the program locks it, these functions do not. Room: app.
  */
 #ifndef CREDENCE_TRAIN_FILES_H
 #define CREDENCE_TRAIN_FILES_H
@@ -26,8 +27,10 @@ typedef struct crd_train_files_options {
     double validate_share;  /**< or this share of the data, held out; 0: none */
     int64_t validate_draws; /**< of each of them */
     const char *loss;       /**< one of crd_loss_names */
-    /** gradient.estimator NULL: the one that the posterior is meant for. kl_weight below 0: 1 /
-     * n_images for CRD_KL_SUM (the ELBO), else 1 / batch_size. loss, teacher and n_images are
+    double temperature;     /**< 1; of what train leaves open: */
+    /** gradient.estimator NULL: the one that the posterior is meant for. kl_weight below 0:
+     * temperature / n_images for CRD_KL_SUM (at 1 the ELBO), else 1 / batch_size. optimizer.ess 0,
+     * of ivon: n_images / temperature. loss, teacher and n_images are
      * set by the run. */
     crd_train_options train;
     const char *output;    /**< posterior to write */

@@ -130,3 +130,19 @@ crd_status crd_benchmark_run(crd_benchmark *out, crd_comm *comm, const crd_model
     clear(&mean);
     return status;
 }
+
+double crd_benchmark_normal_ns(const crd_kernels *kernels)
+{
+    enum { N = 2048 };
+    float out[N], mu[N] = {0}, sigma[N] = {0};
+    crd_stream stream = {.seed = 1, .purpose = CRD_PURPOSE_WEIGHT};
+    int64_t n = 0;
+    double start = crd_clock_now_s(), seconds;
+    do {
+        kernels->draw(out, mu, sigma, N, 0, &stream);
+        stream.draw++;
+        n += N;
+        seconds = crd_clock_now_s() - start;
+    } while (seconds < 0.1);
+    return 1e9 * seconds / (double)n;
+}

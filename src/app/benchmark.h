@@ -4,6 +4,7 @@
 
 #include "credence/comm.h"
 #include "credence/sampler.h"
+#include "kernels/kernels.h"
 
 /** Of an op of the graph, on rank 0. */
 typedef struct crd_benchmark_op {
@@ -30,5 +31,9 @@ typedef struct crd_benchmark {
 crd_status crd_benchmark_run(crd_benchmark *out, crd_comm *comm, const crd_model *model,
                              const crd_sampler_options *options, int64_t n_draws,
                              int64_t n_repeats);
+
+/** Nanoseconds of a drawn weight, mu + sigma eps, with this table, from numbers in the first
+ * cache. */
+double crd_benchmark_normal_ns(const crd_kernels *kernels);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "app/run_key.h"
 #include "credence/predict.h"
+#include "io/prediction_checkpoint.h"
 
 typedef struct crd_checkpointer {
     char *path, *draws_path;

@@ -25,7 +25,7 @@ cleanup:
 }
 
 static crd_status join(crd_posterior **out, part *parts, crd_component_source *sources,
-                       const char *const *files, int n)
+                       const char *const *files, int n, bool mean)
 {
     crd_status status = CRD_OK;
     for (int i = 0; i < n; i++) {
@@ -33,13 +33,13 @@ static crd_status join(crd_posterior **out, part *parts, crd_component_source *s
         CRD_TRY(crd_file_digest(parts[i].digest, files[i]));
         sources[i] = (crd_component_source){parts[i].posterior, files[i], parts[i].digest};
     }
-    CRD_TRY(crd_posterior_join(out, sources, n));
+    CRD_TRY(crd_posterior_join(out, sources, n, mean));
 cleanup:
     return status;
 }
 
 crd_status crd_ensemble_files(crd_posterior **out, const char *output, const char *const *files,
-                              int n, const crd_record *record)
+                              int n, bool mean, const crd_record *record)
 {
     crd_status status = CRD_OK;
     part *parts = NULL;
@@ -48,7 +48,7 @@ crd_status crd_ensemble_files(crd_posterior **out, const char *output, const cha
     *out = NULL;
     CRD_ALLOC(&parts, n, "posteriors");
     CRD_ALLOC(&sources, n, "posteriors");
-    CRD_TRY(join(out, parts, sources, files, n));
+    CRD_TRY(join(out, parts, sources, files, n, mean));
     CRD_TRY(crd_posterior_check(*out));
     CRD_TRY(write(*out, output, record != NULL ? record : &none));
 cleanup:

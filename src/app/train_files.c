@@ -45,8 +45,8 @@ typedef struct shared_facts {
 
 void crd_train_files_options_init(crd_train_files_options *out)
 {
-    *out =
-        (crd_train_files_options){.validate_draws = 4, .loss = "cross-entropy", .n_checkpoints = 2};
+    *out = (crd_train_files_options){
+        .validate_draws = 4, .loss = "cross-entropy", .n_checkpoints = 2, .temperature = 1};
     crd_train_options_init(&out->train);
 }
 
@@ -196,6 +196,9 @@ static void write_settings(run *r)
     crd_settings_add(s, "optimizer", "%s %.17g %.17g %.17g %d %.17g %.17g %.17g", opt->name,
                      opt->lr, opt->weight_decay, opt->momentum, (int)opt->nesterov, opt->beta1,
                      opt->beta2, opt->eps);
+    crd_settings_add(s, "ivon", "%.17g %.17g %.17g %d %d", opt->ess, opt->hess_init,
+                     opt->clip_radius, (int)opt->debias, (int)opt->rescale_lr);
+    crd_settings_add(s, "temperature", "%.17g", given->temperature);
     crd_settings_add(s, "scheduler", "%s %.17g %lld %.17g", sched->name, sched->gamma,
                      (long long)sched->step_size, sched->lr_min);
     for (int i = 0; i < sched->n_milestones; i++)
@@ -288,7 +291,10 @@ static void set_images(run *r, int64_t n_images)
     crd_train_options *o = &r->options;
     o->n_images = n_images;
     if (o->kl_weight < 0)
-        o->kl_weight = 1 / (double)(o->kl == CRD_KL_SUM ? n_images : o->batch_size);
+        o->kl_weight = o->kl == CRD_KL_SUM ? r->given->temperature / (double)n_images
+                                           : 1 / (double)o->batch_size;
+    if (o->optimizer.ess == 0)
+        o->optimizer.ess = (double)n_images / r->given->temperature;
 }
 
 /** Rank 0's half of the start: all files are opened here, so that what is wrong with them is found

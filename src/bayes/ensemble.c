@@ -178,7 +178,8 @@ cleanup:
     return status;
 }
 
-crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n)
+crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
+                              bool mean)
 {
     crd_status status = CRD_OK;
     crd_network *network = NULL;
@@ -189,7 +190,7 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
     int is_random = crd_network_is_stochastic(sources[0].posterior->network);
     for (int i = 0; i < n; i++) {
         n_components += sources[i].posterior->n_components;
-        is_random |= has_bayesian(sources[i].posterior);
+        is_random |= !mean && has_bayesian(sources[i].posterior);
         if (i > 0)
             CRD_TRY(check_fit(&sources[0], &sources[i]));
     }
@@ -202,6 +203,9 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
     for (int i = 0; i < n; i++)
         for (int64_t c = 0; c < sources[i].posterior->n_components; c++)
             CRD_TRY(copy_component(posterior, at++, &sources[i], c));
+    if (mean)
+        memset(posterior->bayesian, 0,
+               (size_t)(n_components * posterior->network->params.n_params));
     CRD_TRY(copy_common(posterior, sources, n));
     *out = posterior;
     posterior = NULL;

@@ -1,7 +1,7 @@
 /* One draw forward, its data term, and backward: reverse-mode differentiation over the graph, op by
  * op in fixed memory. Parameters' gradients leave at once into the fixed-point sums, so that only
  * those of one op exist as floats. */
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct crd_gradient {
     crd_model model;
     const crd_estimator *estimator;
     uint64_t seed;
-    int batch_norm_train;
+    int batch_norm_train, at_sigma;
     uint8_t *random; /* [n_ops] own weights are drawn */
     crd_train_plan plan;
     float *arena, *grad_arena;
@@ -168,6 +168,7 @@ crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
                 "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
     gradient->seed = options->seed;
     gradient->batch_norm_train = options->batch_norm_train;
+    gradient->at_sigma = options->at_sigma;
     CRD_ALLOC(&gradient->sigma, n_floats, "sigma");
     CRD_ALLOC(&gradient->slope, n_floats, "slopes of sigma");
     gradient->model = (crd_model){.network = network,
@@ -411,8 +412,9 @@ static crd_status put(place *to, const float *values, const float *factors, int6
     return crd_gradient_sums_add(to->sums, u->target->adds, values, factors, n, u->weight, what,
                                  param->name, first);
 }
-/* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at
- * sigma. */
+
+/* The gradient at rho, or sigma, of elements [first, first + n) of a parameter with a posterior,
+ * from that at sigma. */
 static crd_status put_rho(place *to, crd_gradient *gradient, int64_t index, const unit *u, int slot,
                           const float *dsigma, int64_t first, int64_t n)
 {
@@ -427,6 +429,8 @@ static crd_status put_rho(place *to, crd_gradient *gradient, int64_t index, cons
         crd_kernels_get()->elementwise->multiply(product, values, eps, n);
         values = product;
     }
+    if (gradient->at_sigma)
+        return put(to, values, NULL, n, u, "gradient of sigma", param, first);
     return put(to, values, gradient->slope + param->offset + first, n, u, "gradient of rho", param,
                first);
 }

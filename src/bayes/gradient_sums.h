@@ -2,7 +2,7 @@
 #ifndef CRD_BAYES_GRADIENT_SUMS_H
 #define CRD_BAYES_GRADIENT_SUMS_H
 
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 
 /** sums[i] = round(weight * values[i] * factors[i] * 2^CRD_GRADIENT_BITS), or += if `adds`; factors
  * NULL stands for ones. Errors: CRD_ERR_NUMERIC naming what and name, and the element, the first

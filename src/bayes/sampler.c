@@ -71,7 +71,7 @@ static int has_posterior(const crd_sampler *sampler, int64_t index)
 static int differs(const crd_sampler *sampler, int64_t index)
 {
     const crd_model *model = &sampler->model;
-    for (int slot = 0; slot < CRD_OP_MAX_PARAMS; slot++) {
+    for (int slot = 0; slot < op_at(sampler, index)->kind->n_params; slot++) {
         int64_t param = sampler->params[index][slot];
         for (int64_t c = 1; param >= 0 && c < model->n_components; c++)
             if (memcmp(crd_model_values(model->mu, model, c, param, 0),

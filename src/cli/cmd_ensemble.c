@@ -14,6 +14,7 @@ crd_status crd_cmd_ensemble(const crd_cli *cli)
     crd_posterior *ensemble = NULL;
     crd_cli_record record;
     CRD_TRY(crd_ensemble_files(&ensemble, path, given->arguments, given->n_arguments,
+                               crd_opt_flag(given, CRD_OPT_DETERMINISTIC),
                                crd_cli_record_make(&record, cli)));
     if (crd_opt_flag(given, CRD_OPT_JSON)) {
         CRD_TRY(crd_json_print(json_pack("{s:o, s:s, s:I, s:s}", "output", crd_json_text(path),
@@ -22,7 +23,8 @@ crd_status crd_cmd_ensemble(const crd_cli *cli)
                                          ensemble->network->arch)));
     } else {
         crd_print_clean(path);
-        printf(": %s, %lld %s\n", ensemble->network->arch, (long long)ensemble->n_components,
+        printf(": %s, %s of %lld %s\n", ensemble->network->arch,
+               crd_family_name(ensemble->family), (long long)ensemble->n_components,
                crd_family_title(ensemble->family));
     }
 cleanup:

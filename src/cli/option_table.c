@@ -226,14 +226,15 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "100", .min = 1, .max = (double)CRD_MAX_DRAWS,
         .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
+        .default_note = "100; of an ensemble of deterministic networks all",
         .help = "networks to draw"},
     [CRD_OPT_DETERMINISTIC] = {
         .name = "deterministic", .old_name = "mean", .type = CRD_OPTION_FLAG,
-        .commands = CRD_PREDICT | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_ENSEMBLE | CRD_EVALUATE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .excludes = {CRD_OPT_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_ANTITHETIC, CRD_OPT_IMPORT_EPS},
         .why_not = "the deterministic network makes no draws",
-        .help = "no draws: the deterministic network, all weights at mu"},
+        .help = "no draws: the deterministic network, all weights at mu; of an ensemble every component's"},
     [CRD_OPT_ESTIMATOR] = {
         .name = "estimator", .old_name = "type", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_note = "the posterior's", .choices = crd_estimator_names,
@@ -388,6 +389,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "sum", .choices = kl_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "KL divergence: sum over all weights (the ELBO), or sum of each tensor's mean "
                 "(bayesian-torch)"},
     [CRD_OPT_KL_WEIGHT] = {
@@ -395,13 +397,24 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_note = "sum: 1 / images, mean: 1 / batch size", .min = 0, .max = 1e12,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "factor of the KL divergence in the loss"},
     [CRD_OPT_KL_ANNEAL] = {
         .name = "kl-anneal", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "the factor grows linearly over these epochs"},
+    [CRD_OPT_TEMPERATURE] = {
+        .name = "temperature", .placeholder = "T", .type = CRD_OPTION_DOUBLE,
+        .default_text = "1", .min = 1e-9, .max = 1e9,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_KL, {"sum"}}},
+        .excludes = {CRD_OPT_KL_WEIGHT, CRD_OPT_ESS, CRD_OPT_TRAIN_DETERMINISTIC},
+        .why_not = "the temperature is the weight of the KL divergence, 1 for the ELBO",
+        .help = "factor of the KL divergence against the ELBO's; below 1 the posterior is cold"},
     [CRD_OPT_EPOCHS] = {
         .name = "epochs", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "10", .min = 1, .max = 1e6,
@@ -430,6 +443,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "deterministic", .old_name = "mean", .type = CRD_OPTION_FLAG,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .excludes = {CRD_OPT_TRAIN_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_KL, CRD_OPT_KL_WEIGHT,
             CRD_OPT_KL_ANNEAL},
         .why_not = "the deterministic network makes no draws",
@@ -439,10 +453,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "adam", .choices = crd_optimizer_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
-        .help = "optimizer, with torch's defaults"},
+        .help = "optimizer, with the defaults of torch, and of ivon-opt"},
     [CRD_OPT_LR] = {
         .name = "lr", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
-        .default_text = "1e-3", .min = 0, .max = 1e38,
+        .default_note = "ivon: 0.1, else 1e-3", .min = 0, .max = 1e38,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .help = "learning rate"},
@@ -461,10 +475,57 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "Nesterov's momentum"},
     [CRD_OPT_WEIGHT_DECAY] = {
         .name = "weight-decay", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
-        .default_note = "torch's: adamw 0.01, else 0", .min = 0, .max = 1e6,
+        .default_note = "adamw 0.01, ivon 1e-4, else 0", .min = 0, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .help = "weight decay"},
+    [CRD_OPT_BETA1] = {
+        .name = "beta1", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "0.9", .min = 0, .max = 1,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"adam", "adamw", "ivon"}}},
+        .help = "decay of the momentum"},
+    [CRD_OPT_BETA2] = {
+        .name = "beta2", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "ivon 0.99999, else 0.999", .min = 0, .max = 1,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"adam", "adamw", "ivon"}}},
+        .help = "decay of the squares, or of the Hessian"},
+    [CRD_OPT_ESS] = {
+        .name = "ess", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "the images of the training set", .min = 1e-9, .max = 1e18,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "effective sample size; the temperature is images / ess"},
+    [CRD_OPT_HESS_INIT] = {
+        .name = "hess-init", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_text = "1", .min = 1e-12, .max = 1e12,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "the Hessian at the start, which with ess and weight decay makes the first sigma"},
+    [CRD_OPT_CLIP_RADIUS] = {
+        .name = "clip-radius", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "any", .min = 1e-12, .max = 1e12,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "largest step of a weight, before it is multiplied with the learning rate"},
+    [CRD_OPT_NO_DEBIAS] = {
+        .name = "no-debias", .type = CRD_OPTION_FLAG,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "the momentum is not corrected for its start at zero"},
+    [CRD_OPT_NO_RESCALE_LR] = {
+        .name = "no-rescale-lr", .type = CRD_OPTION_FLAG,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "the learning rate is not multiplied with hess-init plus weight decay"},
     [CRD_OPT_SCHEDULER] = {
         .name = "scheduler", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_text = "constant", .choices = crd_schedule_names,
@@ -510,11 +571,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "0", .min = 0, .max = 1e12,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "largest norm of the gradient; 0: any"},
     [CRD_OPT_KEEP_GRADIENTS] = {
         .name = "keep-gradients", .type = CRD_OPTION_FLAG,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "never zero the gradient: a step's is the sum of all so far, as in the notebook's "
                 "loop; needs --kl-weight 0"},
     [CRD_OPT_LOCAL_STEPS] = {
@@ -522,6 +585,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "1", .min = 1, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "each rank takes K steps on its own before parameters are averaged; above 1 the "
                 "result depends on the ranks"},
     [CRD_OPT_BATCH_NORM] = {

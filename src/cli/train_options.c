@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bayes/gradient.h"
+
 enum { MICRO_BATCH = 32 }; /* unless it is given */
 
 static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_value *values)
@@ -12,12 +14,27 @@ static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_va
     crd_status status = crd_optimizer_defaults(out, values[CRD_OPT_OPTIMIZER].text);
     if (status != CRD_OK)
         return status;
-    out->lr = values[CRD_OPT_LR].number;
+    const struct {
+        crd_option_id option;
+        double *value;
+    } numbers[] = {{CRD_OPT_LR, &out->lr},
+                   {CRD_OPT_WEIGHT_DECAY, &out->weight_decay},
+                   {CRD_OPT_BETA1, &out->beta1},
+                   {CRD_OPT_BETA2, &out->beta2},
+                   {CRD_OPT_ESS, &out->ess},
+                   {CRD_OPT_HESS_INIT, &out->hess_init},
+                   {CRD_OPT_CLIP_RADIUS, &out->clip_radius}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (values[numbers[i].option].given)
+            *numbers[i].value = values[numbers[i].option].number;
     out->momentum = values[CRD_OPT_MOMENTUM].number;
     out->nesterov = values[CRD_OPT_NESTEROV].integer != 0;
-    if (values[CRD_OPT_WEIGHT_DECAY].given)
-        out->weight_decay = values[CRD_OPT_WEIGHT_DECAY].number;
-    return crd_optimizer_check(out);
+    out->debias &= values[CRD_OPT_NO_DEBIAS].integer == 0;
+    out->rescale_lr &= values[CRD_OPT_NO_RESCALE_LR].integer == 0;
+    crd_optimizer_options known = *out;
+    if (known.ess == 0)
+        known.ess = 1; /* the number of images, which is not known yet */
+    return crd_optimizer_check(&known);
 }
 
 static crd_status make_schedule(crd_schedule *out, const crd_option_value *values)
@@ -139,6 +156,7 @@ static void take_files(crd_train_files_options *out, const crd_options *options)
     if (crd_opt_given(options, CRD_OPT_VALIDATE_SHARE))
         out->validate_share = crd_opt_number(options, CRD_OPT_VALIDATE_SHARE);
     out->validate_draws = crd_opt_int(options, CRD_OPT_VALIDATE_DRAWS);
+    out->temperature = crd_opt_number(options, CRD_OPT_TEMPERATURE);
     out->loss = crd_opt_text(options, CRD_OPT_LOSS);
     out->output = crd_opt_text(options, CRD_OPT_OUTPUT);
     out->n_checkpoints = crd_opt_int(options, CRD_OPT_CHECKPOINTS);

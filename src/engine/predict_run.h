@@ -9,6 +9,7 @@
 #include "engine/checkpoint_timer.h"
 #include "engine/partition.h"
 #include "engine/unit_set.h"
+#include "reduce/predict_state.h"
 
 /** Levels of the alarm: requests, and above them a failure. */
 enum { CRD_ALARM_FAILED = CRD_INTERRUPT_STOP + 1 };

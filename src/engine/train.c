@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "credence/watchdog.h"
+#include "engine/train_ivon.h"
 #include "engine/train_run.h"
 
 static crd_status check_options(const crd_train_options *o, const crd_train_state *state)
@@ -31,6 +32,14 @@ static crd_status check_options(const crd_train_options *o, const crd_train_stat
     if (o->calibration[0] != '\0')
         CRD_TRY(crd_calibration_loss_check(o->calibration, o->loss));
     CRD_TRY(crd_optimizer_check(&o->optimizer));
+    CRD_REQUIRE(
+        !crd_optimizer_is_variational(&o->optimizer) ||
+            (!o->gradient.mean && !o->keep_gradients && o->local_steps == 1 && o->clip_norm == 0 &&
+             o->kl == CRD_KL_SUM),
+        CRD_ERR_USAGE,
+        "%s: makes draws, with the KL divergence's sum; it keeps no gradients, clips no norm "
+        "and takes no local steps",
+        o->optimizer.name);
     CRD_TRY(crd_schedule_check(&o->schedule));
 cleanup:
     return status;
@@ -60,6 +69,7 @@ static crd_status allocate_own(crd_train_run *r)
         CRD_TRY(crd_loss_n_values(&r->value_floats, o->loss, r->n_outputs));
     crd_gradient_options gradient = o->gradient;
     gradient.micro_batch = crd_train_most_images(r);
+    gradient.at_sigma = crd_optimizer_is_variational(&o->optimizer);
     CRD_TRY(crd_gradient_create(&r->gradient, p->network, p->bayesian, &gradient));
     if (o->calibration[0] != '\0')
         CRD_TRY(crd_gradient_set_calibration(r->gradient, o->calibration, o->calibration_beta,
@@ -112,6 +122,7 @@ static crd_status look_around(crd_train_run *r, int finished)
     if (asked == CRD_INTERRUPT_NONE && !finished)
         return CRD_OK;
     crd_comm_heartbeat(r->comm, "writing a checkpoint");
+    crd_train_finish_posterior(r);
     if (crd_comm_rank(r->comm) == 0)
         r->hooks->checkpoint(r->state, r->hooks->payload);
     crd_status status = crd_comm_agree(r->comm, CRD_OK);
@@ -195,6 +206,8 @@ crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *
         crd_checkpoint_timer_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     CRD_TRY(crd_comm_agree(comm, check_options(options, state)));
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r)));
+    if (crd_optimizer_is_variational(&options->optimizer))
+        crd_train_ivon_begin(state, &options->optimizer);
     CRD_TRY(crd_comm_agree(comm, crd_train_set_parameters(&r)));
     if (crd_train_is_local(&r))
         crd_train_set_base(&r);

@@ -1,6 +1,6 @@
 /* A step goes over the parameters once, in pieces that stay in the cache: sums to gradient,
- * divergence, optimizer, and sigma of the new rho. No vector of gradients exists; a norm to
- * clip by reads the sums twice. */
+ * divergence, optimizer, and sigma of the new rho; or, of a variational optimizer, sigma itself
+ * (optim/ivon.c). No vector of gradients exists; a norm to clip by reads the sums twice. */
 #include "engine/update.h"
 
 #include <math.h>
@@ -10,6 +10,7 @@
 #include "base/integers.h"
 #include "bayes/gradient_scales.h"
 #include "bayes/prior.h"
+#include "engine/train_ivon.h"
 #include "graph/graph.h"
 #include "kernels/kernels.h"
 #include "optim/adam.h"
@@ -25,6 +26,7 @@ struct crd_update {
     crd_gradient *gradient;
     const crd_train_options *options;
     int64_t n_floats;
+    int is_variational;
     /* [n_params] weights and biases are trained; running statistics follow the data, with a
      * momentum that is not 0. */
     uint8_t *trained;
@@ -70,6 +72,7 @@ crd_status crd_update_create(crd_update **out, crd_train_state *state, crd_gradi
     u->gradient = gradient;
     u->options = options;
     u->n_floats = network->params.n_floats;
+    u->is_variational = crd_optimizer_is_variational(&options->optimizer);
     CRD_ALLOC(&u->trained, network->params.n_params, "update");
     CRD_ALLOC(&u->momentum, network->params.n_params, "update");
     for (int64_t i = 0; i < network->n_ops; i++)
@@ -92,6 +95,8 @@ void crd_update_destroy(crd_update *update)
 
 double crd_update_kl_weight(const crd_train_options *options, int64_t epoch)
 {
+    if (crd_optimizer_is_variational(&options->optimizer))
+        return 1 / options->optimizer.ess;
     if (epoch >= options->kl_anneal_epochs)
         return options->kl_weight;
     return options->kl_weight * (double)(epoch + 1) / (double)(options->kl_anneal_epochs + 1);
@@ -134,11 +139,27 @@ static void add_divergence(const crd_update *u, const piece *p)
                               p->n, u->options->kl, u->kl_weight);
 }
 
+/* A piece with a posterior, gradients at mu and sigma. */
+static int step_variational(const crd_update *u, const piece *p)
+{
+    float *sigma, *slope, *momentum[2];
+    crd_gradient_scales(&sigma, &slope, u->gradient);
+    const crd_ivon_block block = {.mu = block_of(momentum, u, p, 0),
+                                  .sigma = sigma + p->first,
+                                  .momentum = momentum[0],
+                                  .hess = crd_train_ivon_hessian(u->state) + p->first,
+                                  .dmu = p->grads[0],
+                                  .dsigma = p->grads[1]};
+    return crd_ivon_step(&block, p->n, u->state->step + 1, u->lr, &u->options->optimizer);
+}
+
 /* Any optimizer, any prior. Returns whether all are finite. */
 static int step_by_parts(const crd_update *u, const piece *p)
 {
     float *states[2], *sigma, *slope;
     int finite = 1;
+    if (p->n_blocks == 2 && u->is_variational)
+        return step_variational(u, p);
     crd_gradient_scales(&sigma, &slope, u->gradient);
     add_divergence(u, p);
     for (int block = 0; block < p->n_blocks; block++) {
@@ -179,13 +200,17 @@ static int plan_at_once(crd_posterior_step *step, const crd_update *u, const pie
 static crd_status not_finite(const crd_update *u, const piece *p)
 {
     const crd_param *param = param_of(u, p->param);
-    const float *mu = u->state->posterior->mu, *rho = u->state->posterior->rho;
+    const float *mu = u->state->posterior->mu, *other = u->state->posterior->rho;
+    const char *other_name = u->is_variational ? "Hessian" : "rho";
     int64_t i = p->first;
-    while (isfinite(mu[i]) && isfinite(rho[i]))
+    if (u->is_variational)
+        other = crd_train_ivon_hessian(u->state);
+    while (isfinite(mu[i]) && isfinite(other[i]))
         i++;
     int is_mu = !isfinite(mu[i]);
-    return CRD_FAIL(CRD_ERR_NUMERIC, "%s of %s: element %lld is %g", is_mu ? "mu" : "rho",
-                    param->name, (long long)(i - param->offset), (double)(is_mu ? mu[i] : rho[i]));
+    return CRD_FAIL(CRD_ERR_NUMERIC, "%s of %s: element %lld is %g", is_mu ? "mu" : other_name,
+                    param->name, (long long)(i - param->offset),
+                    (double)(is_mu ? mu[i] : other[i]));
 }
 
 static crd_status step_piece(const crd_update *u, const piece *p)
@@ -304,7 +329,7 @@ cleanup:
 void crd_update_begin(crd_update *u, double lr, double kl_weight)
 {
     u->lr = lr;
-    u->kl_weight = kl_weight;
+    u->kl_weight = u->is_variational ? 0 : kl_weight; /* its step has the prior in it */
     u->is_adam = crd_optimizer_adam(&u->adam, u->state->step + 1, lr, &u->options->optimizer);
     u->factor = 1;
     u->status = CRD_OK;

@@ -2,6 +2,7 @@
 #ifndef CRD_ENGINE_UPDATE_H
 #define CRD_ENGINE_UPDATE_H
 
+#include "bayes/gradient.h"
 #include "credence/train.h"
 
 typedef struct crd_update crd_update;

@@ -1,5 +1,7 @@
 /* A prediction's checkpoint: a prediction file of the draws done so far, with the state of the run
  * beside it. Resuming takes over the rows that are done. */
+#include "io/prediction_checkpoint.h"
+
 #include <inttypes.h>
 #include <string.h>
 

@@ -221,6 +221,8 @@ def quick_cases():
     for name, more in optimizers.items():
         optimizer = name if name in ("adam", "adamw") else "sgd"
         yield f"train.optimizer.{name}", "train", ("lenet", "grey", "--optimizer", optimizer, *more)
+    for estimator in ESTIMATORS:
+        yield f"train.ivon.{estimator}", "train", ("resnet8", "grey", ESTIMATOR, estimator, "--optimizer", "ivon", "--beta2", 0.9)
     schedulers = {"exponential": (), "step": ("--step-size", 1), "multistep": ("--milestones", "1"), "cosine": ("--warmup", 1)}
     for name, more in schedulers.items():
         yield f"train.scheduler.{name}", "train", ("lenet", "grey", "--scheduler", name, *more)

@@ -5,6 +5,7 @@
 
 #include "credence/mpi.h"
 #include "credence/predict.h"
+#include "reduce/predict_state.h"
 #include "credence/train.h"
 #include "mpi_test.h"
 #include "small_net.h"

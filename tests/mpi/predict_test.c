@@ -6,6 +6,7 @@
 
 #include "credence/interrupt.h"
 #include "credence/predict.h"
+#include "reduce/predict_state.h"
 #include "credence/stopping_rule.h"
 #include "mpi_test.h"
 #include "small_net.h"

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "credence/dataset.h"
+#include "io/prediction_checkpoint.h"
 #include "credence/log.h"
 #include "io/h5.h"
 

@@ -2,7 +2,7 @@
  * double; and what crd_gradient_add promises. */
 #include "bayes_nets.h"
 
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 #include "credence/zoo.h"
 #include "double_net.h"
 #include "walker.h"

@@ -3,34 +3,19 @@
  * dL/dmu = g and dL/drho = g eps sigmoid(rho) for reparameterization (g = dL/dw), and accordingly
  * for the other estimators. Sums over units are kept in fixed point, so that they are exact in any
  * order: a gradient counts in units of 2^-44; what does not fit |g| < 2^17 is not a number for us.
- * Room: bayes.
- */
-#ifndef CREDENCE_GRADIENT_H
-#define CREDENCE_GRADIENT_H
+ * For engine. */
+#ifndef CRD_BAYES_GRADIENT_H
+#define CRD_BAYES_GRADIENT_H
 
+#include "credence/gradient_options.h"
 #include "credence/loss.h"
 #include "credence/posterior.h"
 #include "credence/sampler.h"
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 /** Fixed point of gradient sums. */
 #define CRD_GRADIENT_BITS 44
 /** A gradient, or a batch's statistic, must be smaller than 2 to this power. */
 #define CRD_GRADIENT_RANGE_BITS 17
-
-typedef struct crd_gradient_options {
-    const char *estimator; /**< one of crd_estimator_names */
-    uint64_t seed;
-    int64_t micro_batch; /**< most images in a call */
-    /** 1: batch norm on the micro-batch's own statistics, 0: on running ones */
-    int batch_norm_train;
-    int mean; /**< 1: no draw: the deterministic twin */
-    const float
-        *eps; /**< NULL, or imported eps of every draw, by the network's offsets: parity checks */
-} crd_gradient_options;
 
 /** Buffers and plan for one network; all memory is allocated here. */
 typedef struct crd_gradient crd_gradient;
@@ -100,7 +85,4 @@ crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name
  * that would have one value a channel. Collective: no. */
 crd_status crd_gradient_check_images(const crd_network *network, int64_t n_images);
 
-#ifdef __cplusplus
-}
-#endif
 #endif
