@@ -12,6 +12,7 @@
 
 /* Files in, files out: what the program's commands do. */
 #include "credence/convert_files.h"
+#include "credence/ensemble_files.h"
 #include "credence/evaluate_files.h"
 #include "credence/merge_files.h"
 #include "credence/plan_files.h"

@@ -1,5 +1,5 @@
 /** A posterior: a network whose convolutions and linear layers have normal weights, all
- * independent.
+ * independent; or an ensemble of such posteriors, or of networks, of one architecture.
  *
  * Parameterisation (bayesian-torch's): weight ~ N(mu, sigma^2), sigma = log(1 + exp(rho)). Room:
  * bayes.
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "credence/image.h"
+#include "credence/model.h"
 #include "credence/network.h"
 #include "credence/outputs.h"
 
@@ -78,12 +79,23 @@ crd_conversion crd_conversion_defaults(void);
 /** Names for files, NULL-terminated: "logits", "means", "normals". */
 const char *const *crd_output_kind_names(void);
 
+/** Where a component of an ensemble comes from. */
+typedef struct crd_origin {
+    char *file;   /**< as it was given */
+    char *digest; /**< crd_file_digest */
+} crd_origin;
+
 typedef struct crd_posterior {
-    crd_network *network; /**< owned */
-    float *mu;  /**< [network->params.n_floats] by the table's offsets: mu, or a fixed value */
-    float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0 */
-    uint8_t *bayesian; /**< [network->params.n_params] 1: has a posterior, 0: fixed */
-    float *prior_mu;   /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
+    crd_network *network;     /**< owned */
+    const crd_family *family; /**< of its weights */
+    int64_t n_components;     /**< 1 of a normal one */
+    /** [n_components][network->params.n_floats] by the table's offsets: mu, or a fixed value */
+    float *mu;
+    float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0; NULL: members */
+    uint8_t *bayesian; /**< [n_components][network->params.n_params] 1: has a posterior, 0: fixed */
+    crd_origin *origins; /**< [n_components] of an ensemble; NULL: of a normal one */
+    float *prior_mu;     /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
+    /** Of an ensemble only `type` counts: the others are its components' own. */
     crd_conversion conversion;
     crd_preprocessing preprocessing;
     char **classes;    /**< [n_classes] names as written in the classes file, or NULL */
@@ -93,7 +105,35 @@ typedef struct crd_posterior {
 
 /** Posterior over `network` (taken over, also on error): all values zero, nothing Bayesian. */
 crd_status crd_posterior_create(crd_posterior **out, crd_network *network);
+/** Likewise an ensemble: a family's posterior of so many components, without origins. */
+crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
+                                         const crd_family *family, int64_t n_components);
 void crd_posterior_destroy(crd_posterior *posterior);
+
+/** A posterior and where it comes from, to be joined with others. Borrowed. */
+typedef struct crd_component_source {
+    const crd_posterior *posterior;
+    const char *file, *digest;
+} crd_component_source;
+
+/** Joins posteriors of one architecture in equal shares: members if none of them has a Bayesian
+ * parameter or a stochastic op, else a mixture. `mean`: every one without its deviations, as the
+ * network of its means. Ensembles among them bring their components.
+ * Errors: CRD_ERR_USAGE: fewer than two, or too many for a mixture; CRD_ERR_INPUT: they differ in
+ * graph, outputs, classes or preprocessing: names file, key and both values. */
+crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
+                              bool mean);
+
+/** Checks that a posterior is not an ensemble. Errors: CRD_ERR_INPUT: it is: says so of `file`,
+ * and what to do: "train" its components. */
+crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
+                                      const char *verb);
+/** Draws of a run without a number of its own. */
+#define CRD_DEFAULT_DRAWS 100
+/** Draws of a run: `wanted`; 0: CRD_DEFAULT_DRAWS, or of members their number. With `mean` always
+ * one for each component. Errors: CRD_ERR_USAGE: more draws than there are networks. */
+crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, int64_t wanted,
+                                 int mean);
 
 /** dnn_to_bnn: makes the posterior from deterministic weights. globs[n_globs] are shell patterns
  * over module paths (fnmatch, "*" also matches dots); a weighted layer that any of them matches

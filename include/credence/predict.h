@@ -39,8 +39,10 @@ const crd_model *crd_shared_model_view(const crd_shared_model *shared);
 typedef struct crd_predict_options {
     crd_sampler_options sampler; /**< estimator, seed, batch and draw_block (the shape of a unit) */
     crd_output_kind outputs;     /**< the posterior's: says which reducer makes the rows */
-    int64_t n_draws;             /**< 1 .. CRD_MAX_DRAWS; 1 with sampler.mean */
-    int64_t first_draw;          /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
+    /** 1 .. CRD_MAX_DRAWS; the number of components with sampler.mean. 0, but for crd_predict: as
+     * crd_posterior_n_draws has it. */
+    int64_t n_draws;
+    int64_t first_draw; /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
     /** Stops images whose crd_summary_error is below this at a look; 0: every image gets
      * n_draws. Looks: {min_draws, n_draws, sampler.draw_block}. A stopped image's row stays as
      * it is; a batch of stopped images is not computed any more. Not with want_draws or
@@ -108,8 +110,13 @@ typedef struct crd_predict_report {
     int64_t comm_bytes;      /**< handed to MPI */
 } crd_predict_report;
 
+/** The reduction of a run's rows: sampler.mean and n_top of the options count. Errors: as
+ * crd_reduction_init. Collective: no. */
+crd_status crd_predict_reduction(crd_reduction *out, const crd_posterior *posterior,
+                                 const crd_predict_options *options);
+
 /** Images between whose ends all ranks meet: a multiple of the batch. Collective: no. */
-int64_t crd_predict_window_images(const crd_network *network, const crd_predict_options *options,
+int64_t crd_predict_window_images(const crd_model *model, const crd_predict_options *options,
                                   int n_ranks);
 
 /** Runs the prediction. Collective: on comm; model and options equal on all ranks; all ranks

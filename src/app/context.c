@@ -32,9 +32,15 @@ cleanup:
     return status;
 }
 
+crd_status crd_context_set_draws(crd_context *context, const crd_predict_options *options)
+{
+    return crd_posterior_n_draws(&context->n_draws, context->posterior, options->n_draws,
+                                 options->sampler.mean);
+}
+
 /** What all ranks must know before they can work together. */
 typedef struct shared_facts {
-    int64_t n_images;
+    int64_t n_images, n_draws;
     int32_t i_estimator; /* into crd_estimator_names */
     int32_t outputs;     /* crd_output_kind */
 } shared_facts;
@@ -46,11 +52,12 @@ crd_status crd_context_share(crd_context *context, crd_comm *comm, crd_status lo
     shared_facts facts = {0};
     CRD_TRY(crd_comm_agree(comm, local));
     if (crd_comm_rank(comm) == 0)
-        facts = (shared_facts){context->n_images,
+        facts = (shared_facts){context->n_images, context->n_draws,
                                crd_names_find(crd_estimator_names(), context->estimator),
                                (int32_t)context->outputs};
     crd_comm_broadcast(comm, &facts, sizeof facts);
     context->n_images = facts.n_images;
+    context->n_draws = facts.n_draws;
     context->estimator = crd_estimator_names()[facts.i_estimator];
     context->outputs = (crd_output_kind)facts.outputs;
     CRD_TRY(crd_shared_model_create(&context->shared, comm, context->posterior, eps, mean));

@@ -120,8 +120,10 @@ crd_status crd_convert_source_init(crd_convert_source *source,
     crd_status status = CRD_OK;
     const char *path = options->weights;
     *source = (crd_convert_source){0};
-    if (path != NULL && crd_file_is_hdf5(path))
+    if (path != NULL && crd_file_is_hdf5(path)) {
         CRD_TRY(crd_posterior_read(&source->posterior, path));
+        CRD_TRY(crd_posterior_check_single(source->posterior, path, "convert"));
+    }
     CRD_TRY(find_arch(source, options));
     if (source->posterior != NULL)
         CRD_TRY(open_posterior(source, options->crop));

@@ -89,7 +89,8 @@ static crd_status open_files(run *r)
                 "--ood: %s was trained for regression; images of another kind are told by the "
                 "probabilities of classes",
                 given->posterior);
-    CRD_TRY(crd_reduction_init(&r->reduction, c->outputs, c->posterior->n_classes, 1));
+    CRD_TRY(crd_context_set_draws(c, &given->predict));
+    CRD_TRY(crd_predict_reduction(&r->reduction, c->posterior, &given->predict));
     CRD_TRY(open_data(&r->known, c->posterior, 1));
     if (given->unknown == NULL)
         return CRD_OK;
@@ -150,6 +151,7 @@ static crd_status predict(run *r, judged *data, int64_t n_images)
     crd_predict_sink sink = {.summary = take_summary, .progress = show_progress, .payload = data};
     crd_predict_report report;
     crd_predict_options options = r->given->predict;
+    options.n_draws = r->context.n_draws;
     options.sampler.estimator = r->context.estimator;
     options.outputs = r->context.outputs;
     options.keep_sums = options.outputs != CRD_OUTPUT_LOGITS;
@@ -235,7 +237,7 @@ static crd_status run_files(crd_evaluation *out, run *r)
     *out = (crd_evaluation){.estimator = r->context.estimator,
                             .n_images = r->context.n_images,
                             .n_classes = is_first ? r->context.posterior->n_classes : 0,
-                            .n_draws = given->predict.n_draws,
+                            .n_draws = r->context.n_draws,
                             .n_unknown = r->n_unknown,
                             .seconds = crd_clock_now_s() - start_s};
     CRD_TRY(crd_comm_agree(r->comm, is_first ? judge(out, r) : CRD_OK));

@@ -96,10 +96,11 @@ static void make_options(crd_predict_options *sample, crd_plan *p,
                          const crd_plan_files_options *given)
 {
     crd_predict_options *run = &p->run;
-    int64_t n_draws = given->predict.n_draws, n_images = p->context.n_images;
+    int64_t n_draws = p->context.n_draws, n_images = p->context.n_images;
     int64_t most = SAMPLE_BATCHES * given->predict.sampler.batch;
     int64_t first_look = given->predict.until_mcse > 0 ? given->predict.min_draws : n_draws;
     *run = given->predict;
+    run->n_draws = n_draws;
     run->sampler.estimator = p->context.estimator;
     run->outputs = p->context.outputs;
     run->n_images = n_images;
@@ -155,6 +156,8 @@ static crd_status run_files(crd_plan *p, crd_comm *comm, const crd_plan_files_op
     if (is_first)
         status = crd_context_open(&p->context, given->posterior, given->inputs, given->n_inputs,
                                   given->skip_bad, given->predict.sampler.estimator);
+    if (is_first && status == CRD_OK)
+        status = crd_context_set_draws(&p->context, &given->predict);
     CRD_TRY(crd_context_share(&p->context, comm, status, NULL, given->predict.sampler.mean));
     make_options(&options, p, given);
     CRD_TRY(crd_comm_agree(comm, crd_alloc_zeroed((void **)&p->stops, p->n_sample, sizeof *p->stops,
@@ -194,8 +197,11 @@ const crd_plan_facts *crd_plan_view(const crd_plan *plan)
 
 double crd_plan_seconds(const crd_plan *plan, int64_t n_ranks)
 {
-    int64_t window =
-        crd_predict_window_images(plan->context.posterior->network, &plan->run, (int)n_ranks);
+    const crd_posterior *posterior = plan->context.posterior;
+    const crd_model model = {.network = posterior->network,
+                             .family = posterior->family,
+                             .n_components = posterior->n_components};
+    int64_t window = crd_predict_window_images(&model, &plan->run, (int)n_ranks);
     return crd_cost_model_seconds(&plan->facts.model, n_ranks, window);
 }
 

@@ -99,6 +99,7 @@ static crd_status make_options(run *r)
     const crd_predict_files_options *given = r->given;
     crd_predict_options *o = &r->options;
     *o = given->predict;
+    o->n_draws = r->context.n_draws;
     o->first_draw = 0;
     o->keep_sums = given->n_parts > 0;
     o->want_draws = given->save_draws || r->hooks->draws != NULL;
@@ -122,7 +123,7 @@ static void write_settings(run *r)
 {
     const crd_predict_options *o = &r->given->predict;
     crd_settings *s = &r->settings;
-    crd_settings_add(s, "draws", "%lld", (long long)o->n_draws);
+    crd_settings_add(s, "draws", "%lld", (long long)r->context.n_draws);
     crd_settings_add(s, "estimator", "%s", r->context.estimator);
     crd_settings_add(s, "deterministic", "%d", (int)o->sampler.mean);
     crd_settings_add(s, "precision", "%s", crd_precision_names()[o->sampler.precision]);
@@ -145,7 +146,7 @@ static void describe_part(run *r)
 {
     r->part = (crd_part_facts){.first_draw = r->options.first_draw,
                                .end_draw = r->options.n_draws,
-                               .all_draws = r->given->predict.n_draws,
+                               .all_draws = r->context.n_draws,
                                .is_paired = r->options.sampler.antithetic,
                                .confidence = r->options.confidence,
                                .fingerprint = r->part_key};
@@ -200,6 +201,7 @@ static crd_status open_output(run *r)
     CRD_TRY(crd_context_inputs(&inputs, &r->context, given->inputs, given->n_inputs));
     CRD_TRY(
         crd_provenance_make(&r->provenance, &r->store, &record, r->options.sampler.seed, &inputs));
+    crd_provenance_add_weights(&r->provenance, r->store, r->context.posterior, &r->options);
     CRD_TRY(crd_run_key_make(r->key, &record, &inputs));
     if (given->n_parts > 0)
         describe_part(r);
@@ -228,8 +230,9 @@ static crd_status open_files(run *r)
                 "a posterior and images are needed");
     CRD_TRY(crd_context_open(c, given->posterior, given->inputs, given->n_inputs, given->skip_bad,
                              given->predict.sampler.estimator));
-    CRD_TRY(
-        crd_reduction_init(&r->reduction, c->outputs, c->posterior->n_classes, r->options.n_top));
+    CRD_TRY(crd_context_set_draws(c, &given->predict));
+    CRD_TRY(make_options(r));
+    CRD_TRY(crd_predict_reduction(&r->reduction, c->posterior, &r->options));
     r->info = (crd_prediction_info){.posterior = c->posterior,
                                     .reduction = &r->reduction,
                                     .estimator = c->estimator,
@@ -304,9 +307,9 @@ static crd_status run_files(run *r, crd_predict_report *report, crd_comm *comm)
     crd_status status = CRD_OK;
     const crd_predict_files_options *given = r->given;
     int is_first = crd_comm_rank(comm) == 0;
-    CRD_TRY(make_options(r));
     status = is_first ? open_files(r) : CRD_OK;
     CRD_TRY(crd_context_share(&r->context, comm, status, r->eps, r->options.sampler.mean));
+    CRD_TRY(make_options(r)); /* on rank 0 once more */
     CRD_TRY(crd_images_share(&r->context.images, comm, given->inputs, given->n_inputs,
                              given->skip_bad));
     status = run_engine(r, report, comm);

@@ -28,12 +28,14 @@ crd_status crd_predictor_create(crd_predictor **out, crd_comm *comm, const char 
     if (crd_comm_rank(comm) == 0) {
         status = crd_context_open(&p->context, path, NULL, 0, 0, options->sampler.estimator);
         if (status == CRD_OK)
-            status = crd_reduction_init(&p->reduction, p->context.outputs,
-                                        p->context.posterior->n_classes, options->n_top);
+            status = crd_context_set_draws(&p->context, options);
+        if (status == CRD_OK)
+            status = crd_predict_reduction(&p->reduction, p->context.posterior, options);
     }
     CRD_TRY(crd_context_share(&p->context, comm, status, NULL, options->sampler.mean));
     p->options.sampler.estimator = p->context.estimator;
     p->options.outputs = p->context.outputs;
+    p->options.n_draws = p->context.n_draws;
 cleanup:
     if (status != CRD_OK) {
         crd_predictor_destroy(p);

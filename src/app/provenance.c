@@ -12,12 +12,12 @@
 #include "credence/version.h"
 #include "kernels/kernels.h"
 
-enum { KEY_SIZE = 48, DATA_SIZE = 4200, N_FACTS = 12 };
+enum { KEY_SIZE = 48, DATA_SIZE = 4200, N_FACTS = 16 };
 
 struct crd_provenance_store {
     char (*names)[KEY_SIZE]; /* [n_settings] */
     char data[DATA_SIZE];    /* the first data set, and how many more */
-    char data_digest[17], image_digest[17];
+    char data_digest[17], image_digest[17], n_components[24];
     const char **keys, **values; /* [n] */
     int n;
 };
@@ -78,6 +78,27 @@ static crd_status add_dataset(crd_provenance_store *store, crd_dataset *data)
     add(store, "data_digest", store->data_digest);
     add(store, "images_digest", store->image_digest);
     return CRD_OK;
+}
+
+void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store *store,
+                                const crd_posterior *posterior, const crd_predict_options *options)
+{
+    const crd_sampler_options *o = &options->sampler;
+    if (!crd_family_is_ensemble(posterior->family))
+        return;
+    snprintf(store->n_components, sizeof store->n_components, "%" PRId64, posterior->n_components);
+    const char *evidence = "every draw is another network";
+    if (o->mean)
+        evidence = "every draw is the mean network of another component";
+    else if (crd_family_is_random(posterior->family))
+        evidence = "draws of one component are not independent evidence about components: standard "
+                   "errors are those of the mean of the component means";
+    add(store, "weights_family", crd_family_name(posterior->family));
+    add(store, "n_components", store->n_components);
+    add(store, "component_of_draw",
+        o->antithetic ? "(draw div 2) mod n_components" : "draw mod n_components");
+    add(store, "evidence", evidence);
+    provenance->n_pairs = store->n;
 }
 
 crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store **store,

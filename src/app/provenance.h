@@ -5,6 +5,7 @@
 
 #include "credence/dataset.h"
 #include "credence/files.h"
+#include "credence/predict.h"
 #include "credence/run.h"
 
 /** What a run reads. All borrowed; what is not there is NULL. */
@@ -25,6 +26,9 @@ typedef struct crd_provenance_store crd_provenance_store;
 crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store **store,
                                const crd_record *record, uint64_t seed,
                                const crd_run_inputs *inputs);
+/** Adds what draws of an ensemble are, if it is one. */
+void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store *store,
+                                const crd_posterior *posterior, const crd_predict_options *options);
 void crd_provenance_store_destroy(crd_provenance_store *store);
 
 #endif

@@ -14,6 +14,7 @@
 #include "bayes/gradient_sums.h"
 #include "graph/train_plan.h"
 #include "kernels/kernels.h"
+#include "weights/family.h"
 
 /* Elements whose eps is drawn again at a time, so that it is used while it is in the cache. */
 enum { PIECE = 16 * CRD_STREAM_BLOCK };
@@ -170,8 +171,12 @@ crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
     gradient->at_sigma = options->at_sigma;
     CRD_ALLOC(&gradient->sigma, n_floats, "sigma");
     CRD_ALLOC(&gradient->slope, n_floats, "slopes of sigma");
-    gradient->model = (crd_model){
-        .network = network, .bayesian = bayesian, .sigma = gradient->sigma, .eps = options->eps};
+    gradient->model = (crd_model){.network = network,
+                                  .bayesian = bayesian,
+                                  .sigma = gradient->sigma,
+                                  .eps = options->eps,
+                                  .family = &crd_family_normal,
+                                  .n_components = 1};
     CRD_TRY(crd_train_plan_init(&gradient->plan, network, options->micro_batch));
     CRD_TRY(allocate_for_ops(gradient, options->mean));
     CRD_ALLOC(&gradient->arena, gradient->plan.arena_floats, "activations");

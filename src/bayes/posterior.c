@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "bayes/prior.h"
 #include "graph/graph.h"
+#include "weights/family.h"
 
 enum { MODULE_SIZE = 512, LEAF_SIZE = 64 };
 
@@ -16,7 +17,8 @@ const char *const *crd_output_kind_names(void)
     return names;
 }
 
-crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
+crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
+                                         const crd_family *family, int64_t n_components)
 {
     crd_status status = CRD_OK;
     crd_posterior *posterior = NULL;
@@ -25,9 +27,14 @@ crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
     posterior->network = network;
     posterior->conversion = crd_conversion_defaults();
     posterior->n_classes = crd_network_n_outputs(network);
-    CRD_ALLOC(&posterior->mu, network->params.n_floats, "mu");
-    CRD_ALLOC(&posterior->rho, network->params.n_floats, "rho");
-    CRD_ALLOC(&posterior->bayesian, network->params.n_params, "Bayesian flags");
+    posterior->family = family;
+    posterior->n_components = n_components;
+    CRD_ALLOC(&posterior->mu, n_components * network->params.n_floats, "mu");
+    if (family->has_sigma)
+        CRD_ALLOC(&posterior->rho, n_components * network->params.n_floats, "rho");
+    CRD_ALLOC(&posterior->bayesian, n_components * network->params.n_params, "Bayesian flags");
+    if (family->is_ensemble)
+        CRD_ALLOC(&posterior->origins, n_components, "origins of components");
     *out = posterior;
     return CRD_OK;
 cleanup:
@@ -37,6 +44,11 @@ cleanup:
     return status;
 }
 
+crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
+{
+    return crd_posterior_create_ensemble(out, network, &crd_family_normal, 1);
+}
+
 void crd_posterior_destroy(crd_posterior *posterior)
 {
     if (posterior == NULL)
@@ -44,6 +56,11 @@ void crd_posterior_destroy(crd_posterior *posterior)
     for (int64_t i = 0; posterior->classes != NULL && i < posterior->n_classes; i++)
         crd_free(posterior->classes[i]);
     crd_free(posterior->classes);
+    for (int64_t c = 0; posterior->origins != NULL && c < posterior->n_components; c++) {
+        crd_free(posterior->origins[c].file);
+        crd_free(posterior->origins[c].digest);
+    }
+    crd_free(posterior->origins);
     crd_free(posterior->prior_mu);
     crd_free(posterior->bayesian);
     crd_free(posterior->rho);
@@ -84,16 +101,29 @@ cleanup:
     return status;
 }
 
-static crd_status bad_value(const crd_posterior *posterior, int64_t index, char which,
-                            int64_t element, double value, const char *allowed)
+/* An element that cannot be used. */
+typedef struct value_fault {
+    int64_t component, param, element;
+    char which; /* 'm' or 'r' */
+    double value;
+    const char *allowed; /* NULL: there is none */
+} value_fault;
+
+static crd_status bad_value(const crd_posterior *posterior, const value_fault *f)
 {
     char module[MODULE_SIZE], leaf[LEAF_SIZE];
-    crd_status status =
-        crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index, which);
+    if (posterior->family->is_ensemble)
+        return CRD_FAIL(CRD_ERR_INPUT, "component %lld: %s: element %lld of %s is %g; %s",
+                        (long long)f->component, posterior->network->params.entries[f->param].name,
+                        (long long)f->element, f->which == 'm' ? "mu" : "rho", f->value,
+                        f->allowed);
+    crd_status status = crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf,
+                                                 posterior, f->param, f->which);
     if (status != CRD_OK)
         return status;
     return CRD_FAIL(CRD_ERR_INPUT, "%s%s%s: element %lld is %g; %s", module,
-                    module[0] == '\0' ? "" : ".", leaf, (long long)element, value, allowed);
+                    module[0] == '\0' ? "" : ".", leaf, (long long)f->element, f->value,
+                    f->allowed);
 }
 
 /* In one pass without a way out; which value it is matters only where one is not. */
@@ -105,38 +135,50 @@ static bool all_finite(const float *values, int64_t n, float least)
     return fine;
 }
 
-static crd_status check_values(const crd_posterior *posterior, int64_t index, char which,
+/* Values of a parameter of a component, from the first one on. NULL: there are none. */
+static crd_status check_values(const crd_posterior *posterior, value_fault fault,
                                const float *values, bool is_non_negative)
 {
-    int64_t i = 0, n = posterior->network->params.entries[index].count;
-    if (all_finite(values, n, is_non_negative ? 0 : -FLT_MAX))
+    int64_t n = posterior->network->params.entries[fault.param].count;
+    if (values == NULL || all_finite(values, n, is_non_negative ? 0 : -FLT_MAX))
         return CRD_OK;
-    while (isfinite(values[i]) && !(is_non_negative && values[i] < 0))
-        i++;
-    return bad_value(posterior, index, which, i, (double)values[i],
-                     !isfinite(values[i]) ? "it must be finite" : "it must not be negative");
+    while (isfinite(values[fault.element]) && !(is_non_negative && values[fault.element] < 0))
+        fault.element++;
+    fault.value = (double)values[fault.element];
+    if (isfinite(fault.value))
+        fault.allowed = "it must not be negative";
+    return bad_value(posterior, &fault);
+}
+
+/* What the elements of a parameter must be. */
+static crd_status check_param(const crd_posterior *posterior, int64_t component, int64_t p)
+{
+    crd_status status = CRD_OK;
+    const crd_params *params = &posterior->network->params;
+    int64_t first = component * params->n_floats + params->entries[p].offset;
+    bool is_bayesian = posterior->bayesian[component * params->n_params + p];
+    const float *prior_mu = posterior->prior_mu == NULL ? NULL : posterior->prior_mu + first;
+    bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
+    value_fault fault = {component, p, 0, 'm', 0, "it must be finite"};
+    CRD_TRY(check_values(posterior, fault, posterior->mu + first, is_variance));
+    if (!is_bayesian)
+        goto cleanup;
+    fault.which = 'r';
+    CRD_TRY(check_values(posterior, fault, posterior->rho + first, false));
+    fault.which = 'm';
+    fault.allowed = "the prior's mean must be finite";
+    CRD_TRY(check_values(posterior, fault, prior_mu, false));
+cleanup:
+    return status;
 }
 
 crd_status crd_posterior_check(const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
-    const crd_params *params = &posterior->network->params;
     CRD_TRY(crd_prior_check(&posterior->conversion, CRD_ERR_INPUT));
-    for (int64_t p = 0; p < params->n_params; p++) {
-        int64_t offset = params->entries[p].offset;
-        bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
-        CRD_TRY(check_values(posterior, p, 'm', posterior->mu + offset, is_variance));
-        if (!posterior->bayesian[p])
-            continue;
-        CRD_TRY(check_values(posterior, p, 'r', posterior->rho + offset, false));
-        if (posterior->prior_mu == NULL)
-            continue;
-        const float *means = posterior->prior_mu + offset;
-        for (int64_t i = 0; i < params->entries[p].count; i++)
-            if (!isfinite(means[i]))
-                return bad_value(posterior, p, 'm', i, (double)means[i],
-                                 "the prior's mean must be finite");
-    }
+    for (int64_t c = 0; c < posterior->n_components; c++)
+        for (int64_t p = 0; p < posterior->network->params.n_params; p++)
+            CRD_TRY(check_param(posterior, c, p));
 cleanup:
     return status;
 }

@@ -138,11 +138,17 @@ static crd_status make_model(crd_model *out, float **mu, float **sigma,
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
-    CRD_ALLOC(mu, network->params.n_floats, "mu");
-    CRD_ALLOC(sigma, network->params.n_floats, "sigma");
+    int64_t n_floats = posterior->n_components * network->params.n_floats;
+    CRD_ALLOC(mu, n_floats, "mu");
+    if (posterior->rho != NULL)
+        CRD_ALLOC(sigma, n_floats, "sigma");
     CRD_TRY(crd_model_fill(*mu, *sigma, posterior));
-    *out = (crd_model){
-        .network = network, .bayesian = posterior->bayesian, .mu = *mu, .sigma = *sigma};
+    *out = (crd_model){.network = network,
+                       .bayesian = posterior->bayesian,
+                       .mu = *mu,
+                       .sigma = *sigma,
+                       .family = posterior->family,
+                       .n_components = posterior->n_components};
 cleanup:
     return status;
 }

@@ -51,8 +51,6 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
     options.unknown = crd_opt_text(given, CRD_OPT_OOD);
     crd_predict_options_take(&options.predict, given);
     options.predict.sampler.mean = crd_opt_flag(given, CRD_OPT_DETERMINISTIC);
-    if (options.predict.sampler.mean)
-        options.predict.n_draws = 1;
     CRD_TRY(crd_evaluate_files(&evaluation, cli->comm, &options, &hooks));
     if (crd_comm_rank(cli->comm) == 0)
         status = crd_evaluation_print(&evaluation, &options, crd_comm_size(cli->comm),

@@ -127,8 +127,11 @@ static crd_status print_end(const crd_predict_report *report, void *payload)
     if (p->is_summed)
         crd_uncertain_print(&p->uncertain, &p->view);
     crd_prediction_print_end(&p->view, seconds);
-    crd_remark_few(p->view.most_draws / (is_paired ? 2 : 1),
-                   is_paired ? "pairs of draws" : "draws");
+    if (p->view.reduction->n_strata > 1)
+        crd_remark_few(p->view.reduction->n_strata, "components");
+    else
+        crd_remark_few(p->view.most_draws / (is_paired ? 2 : 1),
+                       is_paired ? "pairs of draws" : "draws");
     return CRD_OK;
 }
 

@@ -44,9 +44,9 @@ static const char *const *augment_names(void)
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE | CRD_EXPORT,
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
         .required =
-            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE | CRD_EXPORT,
+            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
         .help = "file to write (HDF5, but for export); it appears whole or not at all"},
     [CRD_OPT_ARCH] = {
@@ -227,14 +227,15 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "100", .min = 1, .max = (double)CRD_MAX_DRAWS,
         .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
+        .default_note = "100; of an ensemble of deterministic networks all",
         .help = "networks to draw"},
     [CRD_OPT_DETERMINISTIC] = {
         .name = "deterministic", .old_name = "mean", .type = CRD_OPTION_FLAG,
-        .commands = CRD_PREDICT | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_ENSEMBLE | CRD_EVALUATE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .excludes = {CRD_OPT_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_ANTITHETIC, CRD_OPT_IMPORT_EPS},
         .why_not = "the deterministic network makes no draws",
-        .help = "no draws: the deterministic network, all weights at mu"},
+        .help = "no draws: the deterministic network, all weights at mu; of an ensemble every component's"},
     [CRD_OPT_ESTIMATOR] = {
         .name = "estimator", .old_name = "type", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_note = "the posterior's", .choices = crd_estimator_names,

@@ -14,6 +14,7 @@
     X(CONVERT)                                                                                     \
     X(PREDICT)                                                                                     \
     X(TRAIN)                                                                                       \
+    X(ENSEMBLE)                                                                                    \
     X(EVALUATE)                                                                                    \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \

@@ -49,12 +49,12 @@ cleanup:
 }
 
 /** "I/N". */
-static crd_status take_part(crd_predict_files_options *out, const char *text)
+static crd_status take_part(crd_predict_files_options *out, const char *text, int64_t n_draws)
 {
     crd_status status = CRD_OK;
     const char *slash = strchr(text, '/');
     int64_t block = out->predict.sampler.draw_block;
-    int64_t n_blocks = (out->predict.n_draws + block - 1) / block;
+    int64_t n_blocks = (n_draws + block - 1) / block;
     char first[24] = "";
     CRD_REQUIRE(slash != NULL && slash - text < (int)sizeof first, CRD_ERR_USAGE,
                 "--part: '%s' is not I/N, as in 2/8", text);
@@ -73,14 +73,14 @@ void crd_predict_options_take(crd_predict_options *out, const crd_options *optio
     out->sampler.precision = (crd_precision)crd_opt_choice(options, CRD_OPT_PRECISION);
     out->sampler.batch = crd_opt_int(options, CRD_OPT_BATCH);
     out->sampler.draw_block = crd_opt_int(options, CRD_OPT_DRAW_BLOCK);
-    out->n_draws = crd_opt_int(options, CRD_OPT_DRAWS);
+    out->n_draws = crd_opt_given(options, CRD_OPT_DRAWS) ? crd_opt_int(options, CRD_OPT_DRAWS) : 0;
 }
 
 static void take_rest(crd_predict_options *out, const crd_options *options)
 {
     out->sampler.mean = crd_opt_flag(options, CRD_OPT_DETERMINISTIC);
     out->sampler.antithetic = crd_opt_flag(options, CRD_OPT_ANTITHETIC);
-    if (out->sampler.mean || crd_opt_given(options, CRD_OPT_IMPORT_EPS))
+    if (crd_opt_given(options, CRD_OPT_IMPORT_EPS))
         out->n_draws = 1;
     if (crd_opt_given(options, CRD_OPT_UNTIL_MCSE))
         out->until_mcse = crd_opt_number(options, CRD_OPT_UNTIL_MCSE);
@@ -109,7 +109,8 @@ crd_status crd_predict_options_make(crd_predict_files_options *out, const crd_op
     out->resume = crd_opt_flag(options, CRD_OPT_RESUME);
     out->record = *record;
     if (crd_opt_given(options, CRD_OPT_PART))
-        CRD_TRY(take_part(out, crd_opt_text(options, CRD_OPT_PART)));
+        CRD_TRY(take_part(out, crd_opt_text(options, CRD_OPT_PART),
+                          crd_opt_int(options, CRD_OPT_DRAWS)));
     status = read_shuffle(&out->predict.shuffle);
 cleanup:
     return status;

@@ -20,14 +20,27 @@ enum { ROUND_UNITS = 1 << 22 };
  * not count. */
 enum { BUFFER_BYTES = 64 << 20, LARGE_BUFFER_BYTES = 1 << 30, UNITS_PER_RANK = 16 };
 
-static crd_status check_options(const crd_predict_options *o)
+_Static_assert(CRD_MAX_COMPONENTS <= CRD_MAX_STRATA, "every mixture can be reduced");
+
+static int64_t n_components(const crd_model *model)
+{
+    return crd_larger(model->n_components, 1);
+}
+
+static crd_status check_options(const crd_predict_options *o, const crd_model *model)
 {
     if (o->n_draws < 1 || o->n_draws > CRD_MAX_DRAWS)
         return CRD_FAIL(CRD_ERR_USAGE, "number of draws: %lld is not from 1 to %lld",
                         (long long)o->n_draws, (long long)CRD_MAX_DRAWS);
-    if (o->sampler.mean && o->n_draws != 1)
-        return CRD_FAIL(CRD_ERR_USAGE, "the deterministic network has one draw, not %lld",
-                        (long long)o->n_draws);
+    if (o->sampler.mean && o->n_draws != n_components(model))
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "a deterministic network has one draw: of %lld of them not %lld",
+                        (long long)n_components(model), (long long)o->n_draws);
+    int64_t n_networks =
+        model->family == NULL ? 0 : crd_family_n_networks(model->family, model->n_components);
+    if (n_networks > 0 && o->n_draws > n_networks)
+        return CRD_FAIL(CRD_ERR_USAGE, "number of draws: %lld is more than the %lld networks",
+                        (long long)o->n_draws, (long long)n_networks);
     if (o->n_images < 1 || o->n_images > UINT32_MAX)
         return CRD_FAIL(CRD_ERR_USAGE, "number of images: %lld is not from 1 to %lld",
                         (long long)o->n_images, (long long)UINT32_MAX);
@@ -50,17 +63,41 @@ static crd_status check_options(const crd_predict_options *o)
     return CRD_OK;
 }
 
-/* The looks at which images may stop, and the reducer of the outputs. */
-static crd_status set_rules(crd_predict_run *r, const crd_network *network)
+/* The reducer of the model's outputs. */
+static crd_status set_reduction(crd_reduction *out, const crd_model *model,
+                                const crd_predict_options *o)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_reduction_init(out, o->outputs, crd_network_n_outputs(model->network), o->n_top));
+    if (model->family != NULL)
+        CRD_TRY(crd_reduction_stratify(
+            out, crd_family_n_strata(model->family, model->n_components, o->sampler.mean)));
+    out->is_paired = o->sampler.antithetic;
+cleanup:
+    return status;
+}
+
+crd_status crd_predict_reduction(crd_reduction *out, const crd_posterior *posterior,
+                                 const crd_predict_options *options)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_reduction_init(out, posterior->outputs, posterior->n_classes, options->n_top));
+    CRD_TRY(
+        crd_reduction_stratify(out, crd_family_n_strata(posterior->family, posterior->n_components,
+                                                        options->sampler.mean)));
+cleanup:
+    return status;
+}
+
+/* The looks at which images may stop. */
+static crd_status set_rules(crd_predict_run *r, const crd_model *model)
 {
     const crd_predict_options *o = r->options;
     crd_reduction *reduction = &r->totals.reduction;
     int64_t first = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
     r->place.rule = (crd_stopping_rule){first, o->n_draws, o->sampler.draw_block};
     r->plan.n_blocks = crd_divide_up(o->n_draws, o->sampler.draw_block);
-    crd_status status =
-        crd_reduction_init(reduction, o->outputs, crd_network_n_outputs(network), o->n_top);
-    reduction->is_paired = o->sampler.antithetic;
+    crd_status status = set_reduction(reduction, model, o);
     reduction->error_probability =
         crd_stopping_rule_error_probability(&r->place.rule, o->confidence);
     return status;
@@ -86,14 +123,12 @@ static int64_t first_look_blocks(const crd_predict_options *o)
     return crd_divide_up(end - o->first_draw, o->sampler.draw_block);
 }
 
-int64_t crd_predict_window_images(const crd_network *network, const crd_predict_options *o,
-                                  int n_ranks)
+int64_t crd_predict_window_images(const crd_model *model, const crd_predict_options *o, int n_ranks)
 {
     int64_t batch = o->sampler.batch;
-    int64_t floats = crd_shape_count(crd_network_input_shape(network));
+    int64_t floats = crd_shape_count(crd_network_input_shape(model->network));
     crd_reduction reduction;
-    if (crd_reduction_init(&reduction, o->outputs, crd_network_n_outputs(network), o->n_top) !=
-        CRD_OK)
+    if (set_reduction(&reduction, model, o) != CRD_OK)
         return batch;
     int64_t n_sums = crd_reduction_n_sums(&reduction) + crd_reduction_n_maxima(&reduction);
     int64_t node_bytes = batch * 2 * floats * (int64_t)sizeof(float);
@@ -111,7 +146,7 @@ static void plan_run(crd_predict_run *r, const crd_model *model, const crd_predi
             n_ranks = crd_comm_size(r->comm);
     r->plan.image_floats = crd_shape_count(crd_network_input_shape(model->network));
     r->plan.unit_floats = batch * block * r->totals.reduction.n_outputs;
-    r->plan.window_size = crd_predict_window_images(model->network, o, (int)n_ranks);
+    r->plan.window_size = crd_predict_window_images(model, o, (int)n_ranks);
     int64_t n_batches = r->plan.window_size / batch, round_units = ROUND_UNITS;
     if (o->want_draws)
         round_units = buffer_holds(o, r->plan.unit_floats * (int64_t)sizeof(float), 0,
@@ -480,7 +515,6 @@ static void write_report(crd_predict_report *report, crd_predict_run *r, double 
 void crd_predict_options_init(crd_predict_options *out)
 {
     *out = (crd_predict_options){.sampler = {.precision = CRD_FP32, .batch = 8, .draw_block = 8},
-                                 .n_draws = 100,
                                  .min_draws = 32,
                                  .confidence = 0.95,
                                  .n_top = 5,
@@ -495,11 +529,11 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     double start = crd_clock_now_s();
     crd_comm_cost before = crd_comm_get_cost(comm);
     crd_predict_run r = {.comm = comm, .options = options, .source = source, .sink = sink};
-    CRD_TRY(crd_comm_agree(comm, check_options(options)));
+    CRD_TRY(crd_comm_agree(comm, check_options(options, model)));
     r.means.timer =
         crd_checkpoint_timer_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     crd_predict_start at;
-    CRD_TRY(crd_comm_agree(comm, set_rules(&r, model->network)));
+    CRD_TRY(crd_comm_agree(comm, set_rules(&r, model)));
     CRD_TRY(crd_predict_find_start(&at, &r));
     plan_run(&r, model, &at);
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r, model)));

@@ -202,8 +202,7 @@ static crd_status fit_catalogue(crd_state_fit *fit, const catalogue *c, const cr
         const char *name = c->dict->params.entries[c->names[i].index].name;
         if (starts_with(name, fit->prefix) && used[c->names[i].index])
             continue;
-        if (!starts_with(name, fit->prefix) ||
-            is_passed_over(name + strlen(fit->prefix), arch))
+        if (!starts_with(name, fit->prefix) || is_passed_over(name + strlen(fit->prefix), arch))
             note(fit->beside, &fit->n_beside, name);
         else
             note(fit->unexpected, &fit->n_unexpected, name);

@@ -23,16 +23,17 @@ MAY_USE = {
     "graph": LOW + ["ops"],
     "zoo": LOW + NETWORK,
     "image": LOW,
-    "bayes": LOW + NETWORK + ["image"],
+    "weights": LOW + NETWORK,
+    "bayes": LOW + NETWORK + ["weights", "image"],
     "stats": LOW,
     "reduce": LOW + ["stats"],
     "optim": LOW,
     "comm": ["base"],
-    "engine": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image", "optim", "comm"],
-    "io": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image"],
-    "import": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image"],
-    "app": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import"],
-    "cli": LOW + NETWORK + ["zoo", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import", "app"],
+    "engine": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm"],
+    "io": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image"],
+    "import": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image"],
+    "app": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import"],
+    "cli": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import", "app"],
 }
 # Headers of libraries, and the only places that may include them.
 ONLY_IN = {
