@@ -1,5 +1,4 @@
-/** Joins posteriors in files into an ensemble: what `credence ensemble` does. Room: app.
- */
+/** Joins posterior files into an ensemble: what `credence ensemble` does. Room: app. */
 #ifndef CREDENCE_ENSEMBLE_FILES_H
 #define CREDENCE_ENSEMBLE_FILES_H
 
@@ -10,18 +9,13 @@
 extern "C" {
 #endif
 
-/** All borrowed. */
-typedef struct crd_ensemble_files_options {
-    const char *const *posteriors; /**< [n_posteriors] files; ensembles bring their components */
-    int n_posteriors;              /**< 2 or more */
-    const char *output;            /**< posterior file to write */
-    crd_record record;
-} crd_ensemble_files_options;
-
-/** Reads, joins (crd_posterior_join) and writes; the ensemble goes to *out (may be NULL), to be
- * destroyed. Collective: no. Errors: of crd_posterior_read, crd_posterior_join and
- * crd_posterior_write. */
-crd_status crd_ensemble_files(crd_posterior **out, const crd_ensemble_files_options *options);
+/** Reads the posteriors files[n] and writes their ensemble (crd_posterior_join, which
+ * `mean` is for) to `output`. *out
+ * is the ensemble, to be destroyed; NULL after an error. Errors: of crd_posterior_read and
+ * crd_posterior_join; CRD_ERR_IO. Nothing is left of a file that failed. Collective: no. Memory:
+ * all components, and once more those of one file. */
+crd_status crd_ensemble_files(crd_posterior **out, const char *output, const char *const *files,
+                              int n, bool mean, const crd_record *record);
 
 #ifdef __cplusplus
 }

@@ -24,7 +24,7 @@ typedef struct crd_evaluate_files_options {
     crd_predict_options predict;
 } crd_evaluate_files_options;
 
-/** n_draws 0 (100, or of an ensemble of networks their number), blocks of 8, batches of 8. */
+/** 100 draws in blocks of 8, batches of 8 images. */
 void crd_evaluate_files_options_init(crd_evaluate_files_options *out);
 
 /** Scores of a single image: a high one asks for doubt. */

@@ -49,7 +49,7 @@ typedef struct crd_model {
     const uint8_t *bayesian; /**< [n_components][n_params] */
     const float *mu;         /**< [n_components][network->params.n_floats] */
     /** Likewise; 0 where fixed; may be negative after folding (the law is the same). NULL:
-     * members, which have none, and for samplers of the mean only. */
+     * members, which have none. */
     const float *sigma;
     const float *eps;         /**< NULL, or imported eps of one draw of a normal posterior, by the
                          network's offsets: parity checks; not for local-reparameterization, which

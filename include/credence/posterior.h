@@ -117,17 +117,21 @@ typedef struct crd_component_source {
 } crd_component_source;
 
 /** Joins posteriors of one architecture in equal shares: members if none of them has a Bayesian
- * parameter or a stochastic op, else a mixture. Ensembles among them bring their components.
+ * parameter or a stochastic op, else a mixture. `mean`: every one without its deviations, as the
+ * network of its means. Ensembles among them bring their components.
  * Errors: CRD_ERR_USAGE: fewer than two, or too many for a mixture; CRD_ERR_INPUT: they differ in
  * graph, outputs, classes or preprocessing: names file, key and both values. */
-crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n);
+crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
+                              bool mean);
 
 /** Checks that a posterior is not an ensemble. Errors: CRD_ERR_INPUT: it is: says so of `file`,
  * and what to do: "train" its components. */
 crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
                                       const char *verb);
-/** Draws of a run: `wanted`; 0: 100, or of an ensemble of networks their number. With `mean` one of
- * each component, whatever is wanted. Errors: CRD_ERR_USAGE: more than there are networks. */
+/** Draws of a run without a number of its own. */
+#define CRD_DEFAULT_DRAWS 100
+/** Draws of a run: `wanted`; 0: CRD_DEFAULT_DRAWS, or of members their number. With `mean` always
+ * one for each component. Errors: CRD_ERR_USAGE: more draws than there are networks. */
 crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, int64_t wanted,
                                  int mean);
 

@@ -39,7 +39,9 @@ const crd_model *crd_shared_model_view(const crd_shared_model *shared);
 typedef struct crd_predict_options {
     crd_sampler_options sampler; /**< estimator, seed, batch and draw_block (the shape of a unit) */
     crd_output_kind outputs;     /**< the posterior's: says which reducer makes the rows */
-    int64_t n_draws;    /**< 1 .. CRD_MAX_DRAWS; the number of components with sampler.mean */
+    /** 1 .. CRD_MAX_DRAWS; the number of components with sampler.mean. 0, but for crd_predict: as
+     * crd_posterior_n_draws has it. */
+    int64_t n_draws;
     int64_t first_draw; /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
     /** Stops images whose crd_summary_error is below this at a look; 0: every image gets
      * n_draws. Looks: {min_draws, n_draws, sampler.draw_block}. A stopped image's row stays as

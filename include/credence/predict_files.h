@@ -23,8 +23,7 @@ typedef struct crd_predict_files_options {
     int n_inputs;
     bool
         skip_bad; /**< images that cannot be read are marked in their rows; else they end the run */
-    /** sampler.estimator NULL: the one that the posterior is meant for. n_draws 0: 100, or of an
-     * ensemble of networks their number; with sampler.mean ignored. n_images, outputs,
+    /** sampler.estimator NULL: the one that the posterior is meant for. n_images, outputs,
      * first_draw, keep_sums and want_draws are set by the run. */
     crd_predict_options predict;
     int64_t part, n_parts;  /**< only draws of part 1 .. n_parts, in blocks; 0, 0: all draws */
@@ -35,7 +34,7 @@ typedef struct crd_predict_files_options {
     crd_record record;
 } crd_predict_files_options;
 
-/** Nothing to read or write, n_draws 0, blocks of 8 draws, batches of 8 images, 5 top classes. */
+/** Nothing to read or write, 100 draws in blocks of 8, batches of 8 images, 5 top classes. */
 void crd_predict_files_options_init(crd_predict_files_options *out);
 
 /** What rank 0 knows before work begins. All borrowed, until crd_predict_files returns. */

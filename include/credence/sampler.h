@@ -17,12 +17,12 @@
 extern "C" {
 #endif
 
-/** Fills mu and sigma (the caller's, as in crd_model; sigma NULL: of members, or for samplers of
- * the mean only) from a posterior,
- * each component on its own: sigma of rho, batch norm on its running statistics folded into the
- * layer before it: w' = g w, with g = gamma / sqrt(var + eps); the shift goes to the layer's bias,
- * or, where it has none, takes the batch norm's bias slot. Exact for normal weights. Errors:
- * CRD_ERR_INPUT: a variance that cannot be divided by, naming batch norm and channel. */
+/** Fills mu and sigma (the caller's, as in crd_model; sigma may be NULL) from a posterior, each
+ * component on its own: sigma of rho, batch norm on its running statistics folded into the layer
+ * before it: w' = g w, with g = gamma / sqrt(var + eps); the shift goes to the layer's bias, or,
+ * where it has none, takes the batch norm's bias slot. Exact for normal weights. Errors:
+ * CRD_ERR_INPUT: a
+ * variance that cannot be divided by, naming batch norm and channel. */
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior);
 
 /** Names of the estimators, NULL-terminated: "reparameterization" (one drawn weight for the
@@ -36,11 +36,12 @@ typedef struct crd_sampler_options {
     const char *estimator; /**< one of crd_estimator_names */
     crd_precision
         precision; /**< of the products of convolutions, whose weights are the same draws */
-    bool mean; /**< weights at mu, no draw, no dropout: the deterministic network; of an ensemble
-                  every component at its mean, one draw each */
+    /** Weights at mu, no draw, no dropout: the deterministic network; of an ensemble every component
+     * at its mean, one draw each. */
+    bool mean;
     uint64_t seed;
     bool antithetic;    /**< draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
-                        signs, with flipout); draw 2k is the same network as without */
+                       signs, with flipout); draw 2k is the same network as without */
     int64_t batch;      /**< most images in a call */
     int64_t draw_block; /**< most draws in a call */
 } crd_sampler_options;

@@ -15,7 +15,7 @@ static crd_status find_estimator(const char **out, const char *name, const char 
 }
 
 crd_status crd_context_open(crd_context *out, const char *posterior, const char *const *inputs,
-                            int n_inputs, int skip_bad, const crd_predict_options *predict)
+                            int n_inputs, int skip_bad, const char *estimator)
 {
     crd_status status = CRD_OK;
     *out = (crd_context){.path = posterior};
@@ -25,15 +25,17 @@ crd_status crd_context_open(crd_context *out, const char *posterior, const char 
     out->images.preprocessing = out->posterior->preprocessing;
     out->n_images = out->images.n_images;
     out->outputs = out->posterior->outputs;
-    const char *estimator = predict != NULL ? predict->sampler.estimator : NULL;
-    if (predict != NULL)
-        CRD_TRY(crd_posterior_n_draws(&out->n_draws, out->posterior, predict->n_draws,
-                                      predict->sampler.mean));
     CRD_TRY(find_estimator(&out->estimator,
                            estimator != NULL ? estimator : out->posterior->conversion.type,
                            posterior));
 cleanup:
     return status;
+}
+
+crd_status crd_context_set_draws(crd_context *context, const crd_predict_options *options)
+{
+    return crd_posterior_n_draws(&context->n_draws, context->posterior, options->n_draws,
+                                 options->sampler.mean);
 }
 
 /** What all ranks must know before they can work together. */

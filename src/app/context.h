@@ -14,18 +14,18 @@ typedef struct crd_context {
     char digest[CRD_FILE_DIGEST_SIZE]; /**< crd_context_inputs makes it */
     crd_image_source images;           /**< rank 0; all ranks of its node after crd_images_share */
     crd_shared_model *shared;          /**< owned; this and the rest after crd_context_share */
-    int64_t n_images;
-    int64_t n_draws;       /**< as asked for, or what the posterior makes of it */
+    int64_t n_images, n_draws;
     const char *estimator; /**< static */
     crd_output_kind outputs;
 } crd_context;
 
-/** Opens images (n may be 0: there are none) and posterior. Of `predict` (NULL: nothing is drawn)
- * sampler.estimator (NULL: the one that the posterior is meant for), sampler.mean and n_draws (0:
- * crd_posterior_n_draws says) count. Rank 0 only. Errors: of crd_images_open, crd_posterior_read
- * and crd_posterior_n_draws; CRD_ERR_INPUT: the estimator is not one. Close it in any case. */
+/** Opens images (n may be 0: there are none) and posterior. estimator NULL: the one that the
+ * posterior is meant for. Rank 0 only. Errors: of crd_images_open and crd_posterior_read;
+ * CRD_ERR_INPUT: the estimator is not one. Close it in any case. */
 crd_status crd_context_open(crd_context *out, const char *posterior, const char *const *inputs,
-                            int n_inputs, int skip_bad, const crd_predict_options *predict);
+                            int n_inputs, int skip_bad, const char *estimator);
+/** Draws of the run, n_draws: crd_posterior_n_draws of the options. Rank 0 only. */
+crd_status crd_context_set_draws(crd_context *context, const crd_predict_options *options);
 /** Agrees on `local`, rank 0's status so far, and brings model and facts to all ranks. eps, mean:
  * of crd_shared_model_create. Collective: on comm. */
 crd_status crd_context_share(crd_context *context, crd_comm *comm, crd_status local,

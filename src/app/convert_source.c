@@ -59,7 +59,7 @@ static crd_status open_state_dict(crd_convert_source *source, const char *path, 
     if (fit.n_beside > 0)
         crd_log(CRD_LOG_INFO, "%s: %lld tensors beside, the first is %s, are passed over", path,
                 (long long)fit.n_beside, fit.beside);
-    crd_state_dict_keep(&source->dict, fit.prefix);
+    crd_state_dict_keep(&source->dict, fit.prefix, source->arch);
 cleanup:
     return status;
 }
@@ -120,10 +120,10 @@ crd_status crd_convert_source_init(crd_convert_source *source,
     crd_status status = CRD_OK;
     const char *path = options->weights;
     *source = (crd_convert_source){0};
-    if (path != NULL && crd_file_is_hdf5(path))
+    if (path != NULL && crd_file_is_hdf5(path)) {
         CRD_TRY(crd_posterior_read(&source->posterior, path));
-    if (source->posterior != NULL)
         CRD_TRY(crd_posterior_check_single(source->posterior, path, "convert"));
+    }
     CRD_TRY(find_arch(source, options));
     if (source->posterior != NULL)
         CRD_TRY(open_posterior(source, options->crop));

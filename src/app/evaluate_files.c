@@ -35,7 +35,6 @@ void crd_evaluate_files_options_init(crd_evaluate_files_options *out)
 {
     *out = (crd_evaluate_files_options){0};
     crd_predict_options_init(&out->predict);
-    out->predict.n_draws = 0;
 }
 
 /** Room for what is kept of the open images. */
@@ -84,12 +83,14 @@ static crd_status open_files(run *r)
     crd_context *c = &r->context;
     CRD_REQUIRE(given->posterior != NULL && given->n_data > 0, CRD_ERR_USAGE,
                 "a posterior and images are needed");
-    CRD_TRY(crd_context_open(c, given->posterior, given->data, given->n_data, 0, &given->predict));
+    CRD_TRY(crd_context_open(c, given->posterior, given->data, given->n_data, 0,
+                             given->predict.sampler.estimator));
     CRD_REQUIRE(given->unknown == NULL || c->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_USAGE,
                 "--ood: %s was trained for regression; images of another kind are told by the "
                 "probabilities of classes",
                 given->posterior);
-    CRD_TRY(crd_reduction_init(&r->reduction, c->outputs, c->posterior->n_classes, 1));
+    CRD_TRY(crd_context_set_draws(c, &given->predict));
+    CRD_TRY(crd_predict_reduction(&r->reduction, c->posterior, &given->predict));
     CRD_TRY(open_data(&r->known, c->posterior, 1));
     if (given->unknown == NULL)
         return CRD_OK;
@@ -150,11 +151,11 @@ static crd_status predict(run *r, judged *data, int64_t n_images)
     crd_predict_sink sink = {.summary = take_summary, .progress = show_progress, .payload = data};
     crd_predict_report report;
     crd_predict_options options = r->given->predict;
+    options.n_draws = r->context.n_draws;
     options.sampler.estimator = r->context.estimator;
     options.outputs = r->context.outputs;
     options.keep_sums = options.outputs != CRD_OUTPUT_LOGITS;
     options.n_top = 1;
-    options.n_draws = r->context.n_draws;
     options.n_images = n_images;
     if (is_first && hooks->begin != NULL)
         hooks->begin(data == &r->unknown, hooks->payload);

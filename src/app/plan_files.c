@@ -33,7 +33,6 @@ void crd_plan_files_options_init(crd_plan_files_options *out)
 {
     *out = (crd_plan_files_options){0};
     crd_predict_options_init(&out->predict);
-    out->predict.n_draws = 0;
 }
 
 void crd_plan_destroy(crd_plan *plan)
@@ -156,7 +155,9 @@ static crd_status run_files(crd_plan *p, crd_comm *comm, const crd_plan_files_op
     crd_predict_sink sink = {.summary = take_summary, .payload = p};
     if (is_first)
         status = crd_context_open(&p->context, given->posterior, given->inputs, given->n_inputs,
-                                  given->skip_bad, &given->predict);
+                                  given->skip_bad, given->predict.sampler.estimator);
+    if (is_first && status == CRD_OK)
+        status = crd_context_set_draws(&p->context, &given->predict);
     CRD_TRY(crd_context_share(&p->context, comm, status, NULL, given->predict.sampler.mean));
     make_options(&options, p, given);
     CRD_TRY(crd_comm_agree(comm, crd_alloc_zeroed((void **)&p->stops, p->n_sample, sizeof *p->stops,
@@ -197,10 +198,10 @@ const crd_plan_facts *crd_plan_view(const crd_plan *plan)
 double crd_plan_seconds(const crd_plan *plan, int64_t n_ranks)
 {
     const crd_posterior *posterior = plan->context.posterior;
-    const crd_model sizes = {.network = posterior->network,
+    const crd_model model = {.network = posterior->network,
                              .family = posterior->family,
                              .n_components = posterior->n_components};
-    int64_t window = crd_predict_window_images(&sizes, &plan->run, (int)n_ranks);
+    int64_t window = crd_predict_window_images(&model, &plan->run, (int)n_ranks);
     return crd_cost_model_seconds(&plan->facts.model, n_ranks, window);
 }
 

@@ -14,8 +14,8 @@
 typedef struct run {
     const crd_predict_files_options *given;
     const crd_predict_files_hooks *hooks;
-    crd_predict_options options; /* n_draws: of the part */
-    crd_context context;         /* n_draws: of all parts */
+    crd_predict_options options;
+    crd_context context;
     crd_reduction reduction;
     crd_prediction_info info;
     float *eps;
@@ -35,7 +35,6 @@ void crd_predict_files_options_init(crd_predict_files_options *out)
 {
     *out = (crd_predict_files_options){0};
     crd_predict_options_init(&out->predict);
-    out->predict.n_draws = 0;
 }
 
 static void make_room(const run *r)
@@ -202,7 +201,7 @@ static crd_status open_output(run *r)
     CRD_TRY(crd_context_inputs(&inputs, &r->context, given->inputs, given->n_inputs));
     CRD_TRY(
         crd_provenance_make(&r->provenance, &r->store, &record, r->options.sampler.seed, &inputs));
-    crd_provenance_add_weights(&r->provenance, r->store, r->context.posterior, &r->options.sampler);
+    crd_provenance_add_weights(&r->provenance, r->store, r->context.posterior, &r->options);
     CRD_TRY(crd_run_key_make(r->key, &record, &inputs));
     if (given->n_parts > 0)
         describe_part(r);
@@ -230,7 +229,8 @@ static crd_status open_files(run *r)
     CRD_REQUIRE(given->posterior != NULL && given->n_inputs > 0, CRD_ERR_USAGE,
                 "a posterior and images are needed");
     CRD_TRY(crd_context_open(c, given->posterior, given->inputs, given->n_inputs, given->skip_bad,
-                             &given->predict));
+                             given->predict.sampler.estimator));
+    CRD_TRY(crd_context_set_draws(c, &given->predict));
     CRD_TRY(make_options(r));
     CRD_TRY(crd_predict_reduction(&r->reduction, c->posterior, &r->options));
     r->info = (crd_prediction_info){.posterior = c->posterior,
@@ -308,8 +308,8 @@ static crd_status run_files(run *r, crd_predict_report *report, crd_comm *comm)
     const crd_predict_files_options *given = r->given;
     int is_first = crd_comm_rank(comm) == 0;
     status = is_first ? open_files(r) : CRD_OK;
-    CRD_TRY(crd_context_share(&r->context, comm, status, r->eps, given->predict.sampler.mean));
-    CRD_TRY(make_options(r));
+    CRD_TRY(crd_context_share(&r->context, comm, status, r->eps, r->options.sampler.mean));
+    CRD_TRY(make_options(r)); /* on rank 0 once more */
     CRD_TRY(crd_images_share(&r->context.images, comm, given->inputs, given->n_inputs,
                              given->skip_bad));
     status = run_engine(r, report, comm);

@@ -26,7 +26,9 @@ crd_status crd_predictor_create(crd_predictor **out, crd_comm *comm, const char 
     p->comm = comm;
     p->options = *options;
     if (crd_comm_rank(comm) == 0) {
-        status = crd_context_open(&p->context, path, NULL, 0, 0, options);
+        status = crd_context_open(&p->context, path, NULL, 0, 0, options->sampler.estimator);
+        if (status == CRD_OK)
+            status = crd_context_set_draws(&p->context, options);
         if (status == CRD_OK)
             status = crd_predict_reduction(&p->reduction, p->context.posterior, options);
     }

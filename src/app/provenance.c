@@ -80,6 +80,27 @@ static crd_status add_dataset(crd_provenance_store *store, crd_dataset *data)
     return CRD_OK;
 }
 
+void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store *store,
+                                const crd_posterior *posterior, const crd_predict_options *options)
+{
+    const crd_sampler_options *o = &options->sampler;
+    if (!crd_family_is_ensemble(posterior->family))
+        return;
+    snprintf(store->n_components, sizeof store->n_components, "%" PRId64, posterior->n_components);
+    const char *evidence = "every draw is another network";
+    if (o->mean)
+        evidence = "every draw is the mean network of another component";
+    else if (crd_family_is_random(posterior->family))
+        evidence = "draws of one component are not independent evidence about components: standard "
+                   "errors are those of the mean of the component means";
+    add(store, "weights_family", crd_family_name(posterior->family));
+    add(store, "n_components", store->n_components);
+    add(store, "component_of_draw",
+        o->antithetic ? "(draw div 2) mod n_components" : "draw mod n_components");
+    add(store, "evidence", evidence);
+    provenance->n_pairs = store->n;
+}
+
 crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store **store,
                                const crd_record *record, uint64_t seed,
                                const crd_run_inputs *inputs)
@@ -114,25 +135,4 @@ cleanup:
     }
     *store = s;
     return status;
-}
-
-void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store *store,
-                                const crd_posterior *posterior, const crd_sampler_options *sampler)
-{
-    const crd_family *family = posterior->family;
-    const char *evidence = "every draw is another network";
-    if (!crd_family_is_ensemble(family))
-        return;
-    if (sampler->mean)
-        evidence = "every draw is the mean network of another component";
-    else if (crd_family_is_random(family))
-        evidence = "draws of one component are not independent evidence about components: standard "
-                   "errors are those of the mean of the component means";
-    snprintf(store->n_components, sizeof store->n_components, "%" PRId64, posterior->n_components);
-    add(store, "weights_family", crd_family_name(family));
-    add(store, "n_components", store->n_components);
-    add(store, "component_of_draw",
-        sampler->antithetic ? "(draw div 2) mod n_components" : "draw mod n_components");
-    add(store, "evidence", evidence);
-    provenance->n_pairs = store->n;
 }

@@ -5,8 +5,8 @@
 
 #include "credence/dataset.h"
 #include "credence/files.h"
+#include "credence/predict.h"
 #include "credence/run.h"
-#include "credence/sampler.h"
 
 /** What a run reads. All borrowed; what is not there is NULL. */
 typedef struct crd_run_inputs {
@@ -28,7 +28,7 @@ crd_status crd_provenance_make(crd_provenance *out, crd_provenance_store **store
                                const crd_run_inputs *inputs);
 /** Adds what draws of an ensemble are, if it is one. */
 void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store *store,
-                                const crd_posterior *posterior, const crd_sampler_options *sampler);
+                                const crd_posterior *posterior, const crd_predict_options *options);
 void crd_provenance_store_destroy(crd_provenance_store *store);
 
 #endif

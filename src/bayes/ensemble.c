@@ -9,7 +9,7 @@
 #include "graph/graph.h"
 #include "weights/family.h"
 
-enum { VALUE_SIZE = 160, DEFAULT_DRAWS = 100 };
+enum { VALUE_SIZE = 160 };
 
 static crd_status differ(const crd_component_source *a, const crd_component_source *b,
                          const char *key, const char *value_a, const char *value_b)
@@ -178,7 +178,8 @@ cleanup:
     return status;
 }
 
-crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n)
+crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
+                              bool mean)
 {
     crd_status status = CRD_OK;
     crd_network *network = NULL;
@@ -189,7 +190,7 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
     int is_random = crd_network_is_stochastic(sources[0].posterior->network);
     for (int i = 0; i < n; i++) {
         n_components += sources[i].posterior->n_components;
-        is_random |= has_bayesian(sources[i].posterior);
+        is_random |= !mean && has_bayesian(sources[i].posterior);
         if (i > 0)
             CRD_TRY(check_fit(&sources[0], &sources[i]));
     }
@@ -202,6 +203,9 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
     for (int i = 0; i < n; i++)
         for (int64_t c = 0; c < sources[i].posterior->n_components; c++)
             CRD_TRY(copy_component(posterior, at++, &sources[i], c));
+    if (mean)
+        memset(posterior->bayesian, 0,
+               (size_t)(n_components * posterior->network->params.n_params));
     CRD_TRY(copy_common(posterior, sources, n));
     *out = posterior;
     posterior = NULL;
@@ -223,15 +227,15 @@ crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, i
                                  int mean)
 {
     int64_t n = crd_family_n_networks(posterior->family, posterior->n_components);
-    *out = wanted;
     if (mean)
-        *out = posterior->n_components;
+        wanted = posterior->n_components;
     else if (wanted == 0)
-        *out = n > 0 ? n : DEFAULT_DRAWS;
-    if (n > 0 && *out > n)
+        wanted = n > 0 ? n : CRD_DEFAULT_DRAWS;
+    *out = wanted;
+    if (n > 0 && wanted > n)
         return CRD_FAIL(CRD_ERR_USAGE,
                         "--draws: %lld is more than the %lld networks of the ensemble, and one of "
                         "them twice is no new evidence",
-                        (long long)*out, (long long)n);
+                        (long long)wanted, (long long)n);
     return CRD_OK;
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "bayes/param_place.h"
 #include "bayes/prior.h"
 #include "graph/graph.h"
 #include "weights/family.h"
@@ -70,47 +69,34 @@ void crd_posterior_destroy(crd_posterior *posterior)
     crd_free(posterior);
 }
 
-crd_status crd_param_place_of(crd_param_place *out, const crd_network *network, int64_t index,
-                              const char *prefix)
-{
-    const crd_graph_op *op;
-    const crd_param_spec *spec = crd_network_param_spec(&op, network, index);
-    const char *dot = strrchr(op->name, '.');
-    const char *leaf = *prefix != '\0' ? spec->bayesian_leaf : spec->leaf;
-    size_t length = strlen(op->name);
-    if (spec->leaf[0] == '\0') { /* the op's own name: its last part is the leaf */
-        leaf = dot == NULL ? op->name : dot + 1;
-        length = dot == NULL ? 0 : (size_t)(dot - op->name);
-    }
-    int written = snprintf(out->leaf, sizeof out->leaf, "%s%s", prefix, leaf);
-    if ((size_t)written >= sizeof out->leaf || length >= sizeof out->module)
-        return CRD_FAIL(CRD_ERR_INTERNAL, "%s: the name is too long",
-                        network->params.entries[index].name);
-    memcpy(out->module, op->name, length);
-    out->module[length] = '\0';
-    return CRD_OK;
-}
-
 crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
                                     const crd_posterior *posterior, int64_t index, char which)
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
-    crd_param_place place;
-    const char *prefix = "";
     CRD_REQUIRE(index >= 0 && index < network->params.n_params, CRD_ERR_INTERNAL,
                 "parameter %lld: not in the table", (long long)index);
-    const char *name = network->params.entries[index].name;
+    const crd_graph_op *op;
+    const crd_param_spec *spec = crd_network_param_spec(&op, network, index);
+    const char *name = network->params.entries[index].name, *dot = strrchr(op->name, '.');
+    const char *own = spec->leaf, *bayesian = spec->bayesian_leaf;
+    size_t length = strlen(op->name);
+    int written;
+    if (own[0] == '\0') { /* the op's own name: its last part is the leaf */
+        own = bayesian = dot == NULL ? op->name : dot + 1;
+        length = dot == NULL ? 0 : (size_t)(dot - op->name);
+    }
     if (posterior->bayesian[index]) {
         CRD_REQUIRE(which == 'm' || which == 'r', CRD_ERR_INTERNAL, "%s: 'm' or 'r', not '%c'",
                     name, which);
-        prefix = which == 'm' ? "mu_" : "rho_";
+        written = snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho", bayesian);
+    } else {
+        written = snprintf(leaf, leaf_size, "%s", own);
     }
-    CRD_TRY(crd_param_place_of(&place, network, index, prefix));
-    CRD_REQUIRE(strlen(place.leaf) < leaf_size && strlen(place.module) < module_size,
-                CRD_ERR_INTERNAL, "%s: the name is too long", name);
-    memcpy(module, place.module, strlen(place.module) + 1);
-    memcpy(leaf, place.leaf, strlen(place.leaf) + 1);
+    CRD_REQUIRE((size_t)written < leaf_size && length < module_size, CRD_ERR_INTERNAL,
+                "%s: the name is too long", name);
+    memcpy(module, op->name, length);
+    module[length] = '\0';
 cleanup:
     return status;
 }
@@ -149,38 +135,39 @@ static bool all_finite(const float *values, int64_t n, float least)
     return fine;
 }
 
-/* Of a component's elements of a parameter; `place` says which, but for the element. */
-static crd_status check_values(const crd_posterior *posterior, const float *values,
-                               value_fault place, bool is_non_negative)
+/* Values of a parameter of a component, from the first one on. NULL: there are none. */
+static crd_status check_values(const crd_posterior *posterior, value_fault fault,
+                               const float *values, bool is_non_negative)
 {
-    int64_t n = posterior->network->params.entries[place.param].count;
-    if (all_finite(values, n, is_non_negative ? 0 : -FLT_MAX))
+    int64_t n = posterior->network->params.entries[fault.param].count;
+    if (values == NULL || all_finite(values, n, is_non_negative ? 0 : -FLT_MAX))
         return CRD_OK;
-    while (isfinite(values[place.element]) && !(is_non_negative && values[place.element] < 0))
-        place.element++;
-    place.value = (double)values[place.element];
-    if (place.allowed == NULL)
-        place.allowed = !isfinite(place.value) ? "it must be finite" : "it must not be negative";
-    return bad_value(posterior, &place);
+    while (isfinite(values[fault.element]) && !(is_non_negative && values[fault.element] < 0))
+        fault.element++;
+    fault.value = (double)values[fault.element];
+    if (isfinite(fault.value))
+        fault.allowed = "it must not be negative";
+    return bad_value(posterior, &fault);
 }
 
+/* What the elements of a parameter must be. */
 static crd_status check_param(const crd_posterior *posterior, int64_t component, int64_t p)
 {
     crd_status status = CRD_OK;
     const crd_params *params = &posterior->network->params;
     int64_t first = component * params->n_floats + params->entries[p].offset;
+    bool is_bayesian = posterior->bayesian[component * params->n_params + p];
+    const float *prior_mu = posterior->prior_mu == NULL ? NULL : posterior->prior_mu + first;
     bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
-    value_fault place = {.component = component, .param = p, .which = 'm'};
-    CRD_TRY(check_values(posterior, posterior->mu + first, place, is_variance));
-    if (!posterior->bayesian[component * params->n_params + p])
-        return CRD_OK;
-    if (posterior->prior_mu != NULL) {
-        place.allowed = "the prior's mean must be finite";
-        CRD_TRY(check_values(posterior, posterior->prior_mu + first, place, false));
-        place.allowed = NULL;
-    }
-    place.which = 'r';
-    CRD_TRY(check_values(posterior, posterior->rho + first, place, false));
+    value_fault fault = {component, p, 0, 'm', 0, "it must be finite"};
+    CRD_TRY(check_values(posterior, fault, posterior->mu + first, is_variance));
+    if (!is_bayesian)
+        goto cleanup;
+    fault.which = 'r';
+    CRD_TRY(check_values(posterior, fault, posterior->rho + first, false));
+    fault.which = 'm';
+    fault.allowed = "the prior's mean must be finite";
+    CRD_TRY(check_values(posterior, fault, prior_mu, false));
 cleanup:
     return status;
 }

@@ -138,10 +138,10 @@ static crd_status make_model(crd_model *out, float **mu, float **sigma,
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
-    int64_t n = posterior->n_components * network->params.n_floats;
-    CRD_ALLOC(mu, n, "mu");
-    if (crd_family_is_random(posterior->family))
-        CRD_ALLOC(sigma, n, "sigma");
+    int64_t n_floats = posterior->n_components * network->params.n_floats;
+    CRD_ALLOC(mu, n_floats, "mu");
+    if (posterior->rho != NULL)
+        CRD_ALLOC(sigma, n_floats, "sigma");
     CRD_TRY(crd_model_fill(*mu, *sigma, posterior));
     *out = (crd_model){.network = network,
                        .bayesian = posterior->bayesian,

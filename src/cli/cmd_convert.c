@@ -157,7 +157,7 @@ static void make_options(crd_convert_files_options *out, const crd_options *opti
     out->bayesian = bayesian->texts;
     if (bayesian->given)
         out->n_bayesian = (int)bayesian->n_texts;
-    else if (out->mc_dropout || crd_opt_flag(options, CRD_OPT_CONVERT_DETERMINISTIC))
+    else if (out->mc_dropout)
         out->n_bayesian = 0;
     out->conversion = make_conversion(options);
     take_preprocessing(out, options);

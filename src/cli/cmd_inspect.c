@@ -123,7 +123,9 @@ static void show_graph(json_t *root, const crd_posterior *posterior)
         crd_shape_text(out, crd_network_op_shape(network, i));
         if (weight >= 0)
             crd_shape_text(in, &network->params.entries[weight].shape);
-        int is_bayesian = weight >= 0 && posterior->bayesian[weight];
+        int is_bayesian = 0; /* in any component */
+        for (int64_t c = 0; weight >= 0 && c < posterior->n_components; c++)
+            is_bayesian |= posterior->bayesian[c * network->params.n_params + weight];
         if (root == NULL)
             printf("  %-30s %-18s %-18s %-16s %s\n", name, kind, out, in, is_bayesian ? "yes" : "");
         else
@@ -155,6 +157,55 @@ static void print_initial(const crd_conversion *c)
              "(--no-moped): before training it is a random network");
 }
 
+static void show_preprocessing(json_t *root, const crd_preprocessing *p)
+{
+    const char *filter = p->interpolation == CRD_BICUBIC ? "bicubic" : "bilinear";
+    if (root != NULL) {
+        json_object_set_new(root, "preprocessing",
+                            json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels",
+                                      (json_int_t)p->channels, "resize", (json_int_t)p->resize,
+                                      "crop", (json_int_t)p->crop, "interpolation", filter, "mean",
+                                      three(p->mean, p->channels), "sd",
+                                      three(p->sd, p->channels)));
+        return;
+    }
+    printf("preprocessing\n  %s; resize %lld (%s), crop %lld; mean",
+           p->channels == 1 ? "grey" : "RGB", (long long)p->resize, filter, (long long)p->crop);
+    for (int64_t k = 0; k < p->channels; k++)
+        printf(" %g", (double)p->mean[k]);
+    printf(", sd");
+    for (int64_t k = 0; k < p->channels; k++)
+        printf(" %g", (double)p->sd[k]);
+    putchar('\n');
+}
+
+/** Its prior, its initial values and its tensors are its components' own. */
+static void show_ensemble(json_t *root, const crd_posterior *e)
+{
+    const char *family = crd_family_name(e->family), *estimator = e->conversion.type;
+    json_t *list = root != NULL ? json_array() : NULL;
+    if (root == NULL)
+        printf("posterior\n  %s, %lld classes%s, %s: %s of %lld %s\n", e->network->arch,
+               (long long)e->n_classes, e->classes != NULL ? " with names" : "", estimator, family,
+               (long long)e->n_components, crd_family_title(e->family));
+    for (int64_t c = 0; c < e->n_components; c++) {
+        if (root == NULL) {
+            printf("  component %-4lld %s  ", (long long)c, e->origins[c].digest);
+            crd_print_clean(e->origins[c].file);
+            putchar('\n');
+        } else {
+            json_array_append_new(list,
+                                  json_pack("{s:o, s:s}", "file", crd_json_text(e->origins[c].file),
+                                            "digest", e->origins[c].digest));
+        }
+    }
+    if (root != NULL)
+        json_object_set_new(root, "posterior",
+                            json_pack("{s:s, s:I, s:s, s:s, s:o}", "arch", e->network->arch,
+                                      "n_classes", (json_int_t)e->n_classes, "type", estimator,
+                                      "family", family, "components", list));
+}
+
 static void show_settings(json_t *root, const crd_posterior *posterior)
 {
     const crd_conversion *c = &posterior->conversion;
@@ -182,28 +233,6 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
     print_initial(c);
     printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", sum, mean);
-}
-
-static void show_preprocessing(json_t *root, const crd_preprocessing *p)
-{
-    const char *filter = p->interpolation == CRD_BICUBIC ? "bicubic" : "bilinear";
-    if (root != NULL) {
-        json_object_set_new(root, "preprocessing",
-                            json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels",
-                                      (json_int_t)p->channels, "resize", (json_int_t)p->resize,
-                                      "crop", (json_int_t)p->crop, "interpolation", filter, "mean",
-                                      three(p->mean, p->channels), "sd",
-                                      three(p->sd, p->channels)));
-        return;
-    }
-    printf("preprocessing\n  %s; resize %lld (%s), crop %lld; mean",
-           p->channels == 1 ? "grey" : "RGB", (long long)p->resize, filter, (long long)p->crop);
-    for (int64_t k = 0; k < p->channels; k++)
-        printf(" %g", (double)p->mean[k]);
-    printf(", sd");
-    for (int64_t k = 0; k < p->channels; k++)
-        printf(" %g", (double)p->sd[k]);
-    putchar('\n');
 }
 
 static void show_progress(json_t *root, const crd_train_state *state)
@@ -239,39 +268,6 @@ static crd_status show_history(json_t *root, const char *path)
     return CRD_OK;
 }
 
-/** Family and components of an ensemble, and what they agree in. */
-static void show_ensemble(json_t *root, const crd_posterior *posterior)
-{
-    int64_t n = posterior->n_components;
-    json_t *list = root != NULL ? json_array() : NULL;
-    if (root != NULL)
-        json_object_set_new(
-            root, "posterior",
-            json_pack("{s:s, s:I, s:s, s:s, s:I, s:o}", "arch", posterior->network->arch,
-                      "n_classes", (json_int_t)posterior->n_classes, "type",
-                      posterior->conversion.type, "family", crd_family_name(posterior->family),
-                      "n_components", (json_int_t)n, "components", list));
-    else
-        printf("ensemble: %s\n  %s, %lld classes%s\n  %lld components, in equal shares (digest, "
-               "file)\n",
-               crd_family_title(posterior->family), posterior->network->arch,
-               (long long)posterior->n_classes, posterior->classes != NULL ? " with names" : "",
-               (long long)n);
-    for (int64_t c = 0; c < n; c++) {
-        const crd_origin *origin = &posterior->origins[c];
-        if (root != NULL) {
-            json_array_append_new(list, json_pack("{s:o, s:o}", "file", crd_json_text(origin->file),
-                                                  "digest", crd_json_text(origin->digest)));
-            continue;
-        }
-        printf("  %3lld  ", (long long)c);
-        crd_print_clean(origin->digest);
-        printf("  ");
-        crd_print_clean(origin->file);
-        putchar('\n');
-    }
-}
-
 static crd_status show_posterior(json_t *root, const char *path, crd_file_kind kind)
 {
     crd_status status = CRD_OK;
@@ -284,17 +280,15 @@ static crd_status show_posterior(json_t *root, const char *path, crd_file_kind k
     } else {
         CRD_TRY(crd_posterior_read(&posterior, path));
     }
-    if (crd_family_is_ensemble(posterior->family)) {
+    if (crd_family_is_ensemble(posterior->family))
         show_ensemble(root, posterior);
-        show_preprocessing(root, &posterior->preprocessing);
-        show_graph(root, posterior);
-        goto cleanup;
-    }
-    show_settings(root, posterior);
+    else
+        show_settings(root, posterior);
     show_preprocessing(root, &posterior->preprocessing);
     CRD_TRY(show_history(root, path));
     show_graph(root, posterior);
-    CRD_TRY(show_tensors(root, posterior));
+    if (!crd_family_is_ensemble(posterior->family))
+        CRD_TRY(show_tensors(root, posterior));
 cleanup:
     crd_train_state_clear(&state);
     crd_posterior_destroy(posterior);

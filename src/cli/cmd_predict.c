@@ -127,9 +127,8 @@ static crd_status print_end(const crd_predict_report *report, void *payload)
     if (p->is_summed)
         crd_uncertain_print(&p->uncertain, &p->view);
     crd_prediction_print_end(&p->view, seconds);
-    int64_t n_strata = p->info->reduction->n_strata;
-    if (n_strata > 1)
-        crd_remark_few(n_strata, "components");
+    if (p->view.reduction->n_strata > 1)
+        crd_remark_few(p->view.reduction->n_strata, "components");
     else
         crd_remark_few(p->view.most_draws / (is_paired ? 2 : 1),
                        is_paired ? "pairs of draws" : "draws");

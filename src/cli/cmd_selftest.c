@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/random_posterior.h"
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "app/random_posterior.h"
 #include "credence/files.h"
 #include "credence/predict.h"
 #include "kernels/kernels.h"

@@ -44,9 +44,9 @@ static const char *const *augment_names(void)
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE |
-            CRD_EXPORT,
-        .required = CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
+        .required =
+            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
         .help = "file to write (HDF5, but for export); it appears whole or not at all"},
     [CRD_OPT_ARCH] = {
@@ -166,13 +166,6 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
         .help = "with MOPED: the weight is the prior mean too"},
-    [CRD_OPT_CONVERT_DETERMINISTIC] = {
-        .name = "deterministic", .type = CRD_OPTION_FLAG,
-        .commands = CRD_CONVERT,
-        .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
-        .excludes = {CRD_OPT_BAYESIAN, CRD_OPT_NO_MOPED},
-        .why_not = "no layer becomes Bayesian",
-        .help = "no layer becomes Bayesian: the network as it is, to be a member of an ensemble"},
     [CRD_OPT_MC_DROPOUT] = {
         .name = "mc-dropout", .type = CRD_OPTION_FLAG,
         .commands = CRD_CONVERT,
@@ -197,7 +190,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "class names: one per line, a JSON list, or a JSON class index"},
     [CRD_OPT_RESIZE] = {
         .name = "resize", .placeholder = "PIXELS", .type = CRD_OPTION_INT64,
-        .default_note = "8/7 of the crop for ImageNet's networks, else the crop", .min = 0,
+        .default_note = "that of the architecture's weights, else the crop", .min = 0,
             .max = MAX_PIXELS,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
@@ -224,25 +217,25 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "standard deviation of each channel"},
     [CRD_OPT_INTERPOLATION] = {
         .name = "interpolation", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
-        .default_text = "bilinear", .choices = interpolation_names,
+        .choices = interpolation_names,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
+        .default_note = "as the architecture's weights",
         .help = "filter for resizing"},
     [CRD_OPT_DRAWS] = {
         .name = "draws", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "100", .min = 1, .max = (double)CRD_MAX_DRAWS,
         .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
-        .help = "networks to draw; of an ensemble of deterministic networks the default, and the most, is "
-                "their number"},
+        .default_note = "100; of an ensemble of deterministic networks all",
+        .help = "networks to draw"},
     [CRD_OPT_DETERMINISTIC] = {
         .name = "deterministic", .old_name = "mean", .type = CRD_OPTION_FLAG,
-        .commands = CRD_PREDICT | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_ENSEMBLE | CRD_EVALUATE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .excludes = {CRD_OPT_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_ANTITHETIC, CRD_OPT_IMPORT_EPS},
         .why_not = "the deterministic network makes no draws",
-        .help = "no draws: the deterministic network, all weights at mu; of an ensemble every component's, one "
-                "draw each"},
+        .help = "no draws: the deterministic network, all weights at mu; of an ensemble every component's"},
     [CRD_OPT_ESTIMATOR] = {
         .name = "estimator", .old_name = "type", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_note = "the posterior's", .choices = crd_estimator_names,
@@ -270,8 +263,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
             CRD_OPT_SHOW_DRAWS},
         .why_not = "images stop at different numbers of draws",
         .help = "stop an image once the standard errors of its --topk probabilities (regression: of its means, in "
-                "units of their predictive deviation) are below E (0.01: one percent); --draws is the most. Of a mixture these are the errors "
-                "about its components' mean, which more draws can lower"},
+                "units of their predictive deviation) are below E (0.01: one percent); --draws is the most"},
     [CRD_OPT_MIN_DRAWS] = {
         .name = "min-draws", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "32", .min = 2, .max = (double)CRD_MAX_DRAWS,

@@ -14,8 +14,8 @@
     X(CONVERT)                                                                                     \
     X(PREDICT)                                                                                     \
     X(TRAIN)                                                                                       \
-    X(EVALUATE)                                                                                    \
     X(ENSEMBLE)                                                                                    \
+    X(EVALUATE)                                                                                    \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \
     X(PREPROCESS)                                                                                  \
@@ -70,7 +70,6 @@ typedef enum crd_option_id {
     CRD_OPT_NO_MOPED,
     CRD_OPT_MOPED_DELTA,
     CRD_OPT_MOPED_PRIOR,
-    CRD_OPT_CONVERT_DETERMINISTIC,
     CRD_OPT_MC_DROPOUT,
     CRD_OPT_SIGMA_MIN,
     CRD_OPT_BAYESIAN,

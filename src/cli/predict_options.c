@@ -49,12 +49,11 @@ cleanup:
 }
 
 /** "I/N". */
-static crd_status take_part(crd_predict_files_options *out, const char *text, int64_t default_draws)
+static crd_status take_part(crd_predict_files_options *out, const char *text, int64_t n_draws)
 {
     crd_status status = CRD_OK;
     const char *slash = strchr(text, '/');
     int64_t block = out->predict.sampler.draw_block;
-    int64_t n_draws = out->predict.n_draws > 0 ? out->predict.n_draws : default_draws;
     int64_t n_blocks = (n_draws + block - 1) / block;
     char first[24] = "";
     CRD_REQUIRE(slash != NULL && slash - text < (int)sizeof first, CRD_ERR_USAGE,
@@ -81,7 +80,7 @@ static void take_rest(crd_predict_options *out, const crd_options *options)
 {
     out->sampler.mean = crd_opt_flag(options, CRD_OPT_DETERMINISTIC);
     out->sampler.antithetic = crd_opt_flag(options, CRD_OPT_ANTITHETIC);
-    if (out->sampler.mean || crd_opt_given(options, CRD_OPT_IMPORT_EPS))
+    if (crd_opt_given(options, CRD_OPT_IMPORT_EPS))
         out->n_draws = 1;
     if (crd_opt_given(options, CRD_OPT_UNTIL_MCSE))
         out->until_mcse = crd_opt_number(options, CRD_OPT_UNTIL_MCSE);

@@ -515,7 +515,6 @@ static void write_report(crd_predict_report *report, crd_predict_run *r, double 
 void crd_predict_options_init(crd_predict_options *out)
 {
     *out = (crd_predict_options){.sampler = {.precision = CRD_FP32, .batch = 8, .draw_block = 8},
-                                 .n_draws = 100,
                                  .min_draws = 32,
                                  .confidence = 0.95,
                                  .n_top = 5,

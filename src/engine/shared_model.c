@@ -10,7 +10,8 @@
 struct crd_shared_model {
     crd_network *network;
     uint8_t *bayesian;
-    crd_shared *numbers; /* mu, sigma (not of members), imported eps, one behind the other */
+    crd_shared
+        *numbers; /* mu, where there is one sigma and, where imported, eps, one behind the other */
     crd_model view;
 };
 
@@ -68,11 +69,12 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
     }
     CRD_TRY(share_network(m, comm, posterior, &size));
     const crd_family *family = crd_families[size.i_family];
-    int64_t n_blocks = 1 + (family->has_sigma && !mean);
+    bool has_sigma = family->has_sigma && !mean;
+    int64_t n_blocks = 1 + has_sigma;
     int64_t n_bytes = (n_blocks + size.has_eps) * size.n_floats * (int64_t)sizeof(float);
     CRD_TRY(crd_shared_create(&m->numbers, comm, n_bytes));
     float *mu = crd_shared_data(m->numbers), *own_eps = mu + n_blocks * size.n_floats;
-    float *sigma = n_blocks > 1 ? mu + size.n_floats : NULL;
+    float *sigma = has_sigma ? mu + size.n_floats : NULL;
     if (crd_comm_rank(comm) == 0) {
         status = crd_model_fill(mu, sigma, posterior);
         if (eps != NULL)

@@ -202,8 +202,7 @@ static crd_status fit_catalogue(crd_state_fit *fit, const catalogue *c, const cr
         const char *name = c->dict->params.entries[c->names[i].index].name;
         if (starts_with(name, fit->prefix) && used[c->names[i].index])
             continue;
-        if (!starts_with(name, fit->prefix) ||
-            is_passed_over(name + strlen(fit->prefix), arch))
+        if (!starts_with(name, fit->prefix) || is_passed_over(name + strlen(fit->prefix), arch))
             note(fit->beside, &fit->n_beside, name);
         else
             note(fit->unexpected, &fit->n_unexpected, name);
@@ -327,14 +326,14 @@ cleanup:
     return status;
 }
 
-void crd_state_dict_keep(crd_state_dict *dict, const char *prefix)
+void crd_state_dict_keep(crd_state_dict *dict, const char *prefix, const crd_arch *arch)
 {
     crd_params *params = &dict->params;
     size_t n_prefix = strlen(prefix);
     int64_t n = 0;
     for (int64_t i = 0; i < params->n_params; i++) {
         crd_param *entry = &params->entries[i];
-        if (!starts_with(entry->name, prefix)) {
+        if (!starts_with(entry->name, prefix) || is_passed_over(entry->name + n_prefix, arch)) {
             crd_free(entry->name);
             continue;
         }

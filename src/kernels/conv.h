@@ -55,6 +55,15 @@ typedef struct crd_conv_kernels {
      * that is the activation, for i < n and c < n_channels. Another activation is left to do. */
     void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
                    const crd_epilogue *epilogue);
+    /** out[i] = start + sum over k of in[i + terms[k]] * weights[k], k from the first to the last,
+     * for i < n. Up to 63 floats behind those of `in` are read, and behind those of `out`
+     * written. */
+    void (*sum_shifted)(float *out, float start, const float *in, int64_t n, const int64_t *terms,
+                        const float *weights, int64_t n_terms);
+    /** sums[k] += sum over i < n of in[i + terms[k]] * y[i]; up to 15 floats behind are read of
+     * both, those of y being 0. */
+    void (*sum_products)(float *sums, const float *in, const int64_t *terms, int64_t n_terms,
+                         const float *y, int64_t n);
     /** Point x of tile j of a row of tiles: points[x * step + 16 j + c], from pixels (y, 4 j + i)
      * of a strip of rows of `pitch` pixels. */
     void (*winograd_in)(float *points, int64_t step, const float *strip, int64_t pitch,

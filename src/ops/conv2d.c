@@ -55,8 +55,8 @@ static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
     int64_t size[2];
     for (int i = 0; i < 2; i++) {
         int64_t end = a->padding_end[i] == AS_PADDING ? a->padding[i] : a->padding_end[i];
-        int64_t room = in->dims[1 + i] + a->padding[i] + end -
-                       (a->dilation[i] * (a->kernel_size[i] - 1) + 1);
+        int64_t room =
+            in->dims[1 + i] + a->padding[i] + end - (a->dilation[i] * (a->kernel_size[i] - 1) + 1);
         size[i] = room < 0 ? 0 : room / a->stride[i] + 1;
         if (size[i] < 1)
             CRD_TRY(CRD_OP_FAIL(op, "input %s is smaller than kernel_size (%lld, %lld)",

@@ -18,8 +18,8 @@ typedef struct attributes {
 #define WINDOW_ATTRS                                                                               \
     {"kernel_size", offsetof(attributes, kernel_size), 2, .min = 1, .max = CRD_OP_MAX_WINDOW},     \
         {"stride", offsetof(attributes, stride), 2, .min = 1, .max = CRD_OP_MAX_WINDOW},           \
-        {"padding", offsetof(attributes, padding), 2, .min = 0, .max = CRD_OP_MAX_WINDOW,          \
-         .is_optional = true},                                                                     \
+        {"padding", offsetof(attributes, padding), 2,                                              \
+         .min = 0,  .max = CRD_OP_MAX_WINDOW,      .is_optional = true},                           \
     {                                                                                              \
         "ceil_mode", offsetof(attributes, ceil_mode), 1, .min = 0, .max = 1, .is_optional = true   \
     }

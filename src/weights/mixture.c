@@ -14,7 +14,7 @@ static const float *fill(float *out, const crd_model *model, const crd_weights_r
 
 const crd_family crd_family_mixture = {
     .name = "mixture",
-    .title = "mixture of posteriors with independent normal weights",
+    .title = "posteriors with independent normal weights",
     .has_sigma = true,
     .is_stratified = true,
     .is_ensemble = true,

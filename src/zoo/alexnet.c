@@ -6,8 +6,8 @@ static const struct {
     crd_zoo_conv conv;
     bool is_pooled;
 } layers[] = {
-    {{64, {11}, 4, {2}, .bias = true}, true},   {{192, {5}, 1, {2}, .bias = true}, true},
-    {{384, {3}, 1, {1}, .bias = true}, false},  {{256, {3}, 1, {1}, .bias = true}, false},
+    {{64, {11}, 4, {2}, .bias = true}, true},  {{192, {5}, 1, {2}, .bias = true}, true},
+    {{384, {3}, 1, {1}, .bias = true}, false}, {{256, {3}, 1, {1}, .bias = true}, false},
     {{256, {3}, 1, {1}, .bias = true}, true},
 };
 

@@ -200,8 +200,8 @@ int64_t crd_builder_drop(crd_builder *b, int64_t x, const char *kind, double p, 
     return index;
 }
 
-int64_t crd_builder_conv_block(crd_builder *b, int64_t x, crd_zoo_conv conv,
-                               const char *activation, const char *path, ...)
+int64_t crd_builder_conv_block(crd_builder *b, int64_t x, crd_zoo_conv conv, const char *activation,
+                               const char *path, ...)
 {
     size_t outside;
     ENTER(outside, b);

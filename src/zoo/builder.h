@@ -20,7 +20,7 @@ typedef struct crd_zoo_size {
 typedef struct crd_builder {
     crd_network *network;
     crd_status status;
-    char prefix[CRD_ZOO_NAME_SIZE];  /**< of the module paths of what is appended: "" or "a.b." */
+    char prefix[CRD_ZOO_NAME_SIZE]; /**< of the module paths of what is appended: "" or "a.b." */
     double norm_eps, norm_momentum; /**< of the norms to come; torch's 1e-5 and 0.1 at first */
 } crd_builder;
 

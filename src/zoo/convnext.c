@@ -44,8 +44,8 @@ static void build(crd_builder *b, const crd_zoo_size *size, const void *member)
         n_blocks += c->n_blocks[stage];
     int64_t x = 0;
     for (int stage = 0; stage < N_STAGES; stage++) {
-        const crd_zoo_conv down = {c->stem << stage, {stage == 0 ? 4 : 2}, stage == 0 ? 4 : 2,
-                                   .bias = true};
+        const crd_zoo_conv down = {
+            c->stem << stage, {stage == 0 ? 4 : 2}, stage == 0 ? 4 : 2, .bias = true};
         if (stage == 0) {
             x = crd_builder_conv(b, x, &down, "features.0.0");
             x = layer_norm(b, x, "features.0.1");

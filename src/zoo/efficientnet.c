@@ -49,8 +49,8 @@ static int64_t add_fused(crd_builder *b, int64_t x, const stage *s, int64_t out,
 static int64_t add_block(crd_builder *b, int64_t input, const stage *s, int64_t out, int64_t stride,
                          double p)
 {
-    int64_t x = s->is_fused ? add_fused(b, input, s, out, stride)
-                            : add_mbconv(b, input, s, out, stride);
+    int64_t x =
+        s->is_fused ? add_fused(b, input, s, out, stride) : add_mbconv(b, input, s, out, stride);
     if (stride != 1 || crd_builder_width(b, input) != out)
         return x;
     x = crd_builder_drop(b, x, "StochasticDepth", p, "stochastic_depth");
@@ -95,8 +95,12 @@ static const stage stages_b[] = {
     {0, 6, 5, 1, 112, 3}, {0, 6, 5, 2, 192, 4}, {0, 6, 3, 1, 320, 1}, {0},
 };
 static const stage stages_v2_s[] = {
-    {1, 1, 3, 1, 24, 2},  {1, 4, 3, 2, 48, 4},  {1, 4, 3, 2, 64, 4},
-    {0, 4, 3, 2, 128, 6}, {0, 6, 3, 1, 160, 9}, {0, 6, 3, 2, 256, 15},
+    {1, 1, 3, 1, 24, 2},
+    {1, 4, 3, 2, 48, 4},
+    {1, 4, 3, 2, 64, 4},
+    {0, 4, 3, 2, 128, 6},
+    {0, 6, 3, 1, 160, 9},
+    {0, 6, 3, 2, 256, 15},
     {0},
 };
 static const stage stages_v2_m[] = {

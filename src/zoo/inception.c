@@ -13,8 +13,8 @@ static const crd_zoo_pool three = {3, 2, 0};
 /* BasicConv2d: convolution, batch norm and ReLU. */
 static int64_t basic(crd_builder *b, int64_t x, crd_zoo_conv conv, const char *name, int number)
 {
-    size_t outside = number < 0 ? crd_builder_enter(b, "%s", name)
-                                : crd_builder_enter(b, "%s%d", name, number);
+    size_t outside =
+        number < 0 ? crd_builder_enter(b, "%s", name) : crd_builder_enter(b, "%s%d", name, number);
     x = crd_builder_conv(b, x, &conv, "conv");
     x = crd_builder_batch_norm(b, x, "bn");
     x = crd_builder_simple(b, x, "ReLU", "relu");
@@ -30,11 +30,16 @@ static const struct {
     const char *name;
     int64_t channels[6];
 } modules[] = {
-    {"inception3a", {64, 96, 128, 16, 32, 32}},   {"inception3b", {128, 128, 192, 32, 96, 64}},
-    {"maxpool3", {0}},                            {"inception4a", {192, 96, 208, 16, 48, 64}},
-    {"inception4b", {160, 112, 224, 24, 64, 64}}, {"inception4c", {128, 128, 256, 24, 64, 64}},
-    {"inception4d", {112, 144, 288, 32, 64, 64}}, {"inception4e", {256, 160, 320, 32, 128, 128}},
-    {"maxpool4", {0}},                            {"inception5a", {256, 160, 320, 32, 128, 128}},
+    {"inception3a", {64, 96, 128, 16, 32, 32}},
+    {"inception3b", {128, 128, 192, 32, 96, 64}},
+    {"maxpool3", {0}},
+    {"inception4a", {192, 96, 208, 16, 48, 64}},
+    {"inception4b", {160, 112, 224, 24, 64, 64}},
+    {"inception4c", {128, 128, 256, 24, 64, 64}},
+    {"inception4d", {112, 144, 288, 32, 64, 64}},
+    {"inception4e", {256, 160, 320, 32, 128, 128}},
+    {"maxpool4", {0}},
+    {"inception5a", {256, 160, 320, 32, 128, 128}},
     {"inception5b", {384, 192, 384, 48, 128, 128}},
 };
 
@@ -117,8 +122,16 @@ static int64_t module_b(crd_builder *b, int64_t x, int64_t unused)
     return crd_builder_concat(b, branches, 3, "cat");
 }
 
-#define ROW {1, 7}, 1, {0, 3}
-#define COLUMN {7, 1}, 1, {3, 0}
+#define ROW                                                                                        \
+    {1, 7}, 1,                                                                                     \
+    {                                                                                              \
+        0, 3                                                                                       \
+    }
+#define COLUMN                                                                                     \
+    {7, 1}, 1,                                                                                     \
+    {                                                                                              \
+        3, 0                                                                                       \
+    }
 
 static int64_t module_c(crd_builder *b, int64_t x, int64_t c)
 {
@@ -199,7 +212,10 @@ static void build_inception_v3(crd_builder *b, const crd_zoo_size *size, const v
     {                                                                                              \
         .name = (name_), .summary = (summary_), .in_channels = 3, .image_size = (size),            \
         .n_classes = 1000, .resize = (resize_), .mean = half, .sd = half,                          \
-        .passed_over = (const char *const[]) { __VA_ARGS__, NULL }                                 \
+        .passed_over = (const char *const[])                                                       \
+        {                                                                                          \
+            __VA_ARGS__, NULL                                                                      \
+        }                                                                                          \
     }
 
 const crd_family_member crd_family_inception[] = {

@@ -74,7 +74,9 @@ static void build(crd_builder *b, const crd_zoo_size *size, const void *config)
     }
 
 const crd_family_member crd_family_mnasnet[] = {
-    MNASNET("mnasnet0_5", 0.5, 256), MNASNET("mnasnet0_75", 0.75, 232),
-    MNASNET("mnasnet1_0", 1.0, 256), MNASNET("mnasnet1_3", 1.3, 232),
+    MNASNET("mnasnet0_5", 0.5, 256),
+    MNASNET("mnasnet0_75", 0.75, 232),
+    MNASNET("mnasnet1_0", 1.0, 256),
+    MNASNET("mnasnet1_3", 1.3, 232),
     {.arch = {0}},
 };

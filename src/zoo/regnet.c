@@ -7,8 +7,8 @@
 enum { MAX_BLOCKS = 32, STEM_CHANNELS = 32 };
 
 typedef struct config {
-    int depth;                 /* blocks in all */
-    double w_0, w_a, w_m;      /* width of block j before rounding: w_0 + w_a j, to powers of w_m */
+    int depth;            /* blocks in all */
+    double w_0, w_a, w_m; /* width of block j before rounding: w_0 + w_a j, to powers of w_m */
     int64_t group_width;
     bool has_se;
 } config;
@@ -31,8 +31,8 @@ static int64_t add_block(crd_builder *b, int64_t input, const config *c, int64_t
     int64_t in = crd_builder_width(b, input), shortcut = input;
     int64_t group = width < c->group_width ? width : c->group_width;
     if (stride != 1 || in != width)
-        shortcut = crd_builder_conv_block(b, input, (crd_zoo_conv){width, {1}, stride}, NULL,
-                                          "proj");
+        shortcut =
+            crd_builder_conv_block(b, input, (crd_zoo_conv){width, {1}, stride}, NULL, "proj");
     int64_t x = crd_builder_conv_block(b, input, (crd_zoo_conv){width, {1}}, "ReLU", "f.a");
     const crd_zoo_conv grouped = {width, {3}, stride, .groups = width / group};
     x = crd_builder_conv_block(b, x, grouped, "ReLU", "f.b");

@@ -19,8 +19,7 @@ static int64_t add_fire(crd_builder *b, int64_t x, int64_t channels)
         const crd_zoo_conv expand = {channels, {1 + 2 * i}, 1, {i}, .bias = true};
         int side = 1 + 2 * i;
         halves[i] = crd_builder_conv(b, x, &expand, "expand%dx%d", side, side);
-        halves[i] =
-            crd_builder_simple(b, halves[i], "ReLU", "expand%dx%d_activation", side, side);
+        halves[i] = crd_builder_simple(b, halves[i], "ReLU", "expand%dx%d_activation", side, side);
     }
     return crd_builder_concat(b, halves, 2, "cat");
 }

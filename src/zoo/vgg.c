@@ -49,9 +49,6 @@ static void build(crd_builder *b, const crd_zoo_size *size, const void *member)
     }
 
 const crd_family_member crd_family_vgg[] = {
-    VGG(11, 1, 1, 2, 2, 2),
-    VGG(13, 2, 2, 2, 2, 2),
-    VGG(16, 2, 2, 3, 3, 3),
-    VGG(19, 2, 2, 4, 4, 4),
-    {.arch = {0}},
+    VGG(11, 1, 1, 2, 2, 2), VGG(13, 2, 2, 2, 2, 2), VGG(16, 2, 2, 3, 3, 3),
+    VGG(19, 2, 2, 4, 4, 4), {.arch = {0}},
 };

@@ -188,7 +188,7 @@ static void prefixes_are_found_by_what_fits(void **state)
         assert_int_equal(crd_state_fit_faults(&fit), 0);
         assert_string_equal(fit.prefix, cases[k][2]);
         assert_int_equal(fit.n_beside, cases[k][1] != NULL);
-        crd_state_dict_keep(&dict, fit.prefix);
+        crd_state_dict_keep(&dict, fit.prefix, NULL);
         assert_int_equal(dict.params.n_params, network->params.n_params);
         assert_int_equal(crd_params_find(&dict.params, "conv1.weight"), 0);
         crd_state_dict_clear(&dict);
@@ -257,6 +257,36 @@ static void every_architecture_is_found_again(void **state)
         assert_int_equal(crd_state_fit_faults(&fit), 0);
         crd_network_destroy(network);
     }
+}
+
+/* Heads that only training runs may be there or not; they do not get into a posterior. */
+static void heads_of_training_are_passed_over(void **state)
+{
+    (void)state;
+    const crd_shape shape = crd_shape_make(1, 4);
+    crd_network *network;
+    crd_state_dict dict = {0};
+    crd_state_fit fit;
+    const crd_arch *found;
+    assert_ok(crd_zoo_build(&network, "googlenet", 0, 0, 0));
+    crd_params_init(&dict.params);
+    for (int64_t i = 0; i < network->params.n_params; i++)
+        assert_ok(crd_params_add(NULL, &dict.params, network->params.entries[i].name,
+                                 &network->params.entries[i].shape));
+    assert_ok(crd_params_add(NULL, &dict.params, "aux1.fc1.bias", &shape));
+    assert_ok(crd_params_add(NULL, &dict.params, "aux2.fc1.bias", &shape));
+    assert_ok(crd_state_dict_guess(&found, &fit, &dict, 0));
+    assert_string_equal(found->name, "googlenet");
+    assert_int_equal(crd_state_fit_faults(&fit), 0);
+    assert_int_equal(fit.n_beside, 2);
+    crd_state_dict_keep(&dict, fit.prefix, found);
+    assert_int_equal(dict.params.n_params, network->params.n_params);
+    /* Of another architecture they are too much. */
+    assert_ok(crd_params_add(NULL, &dict.params, "aux3.fc1.bias", &shape));
+    assert_ok(crd_state_dict_fit(&fit, &dict, network));
+    assert_int_equal(fit.n_unexpected, 1);
+    crd_state_dict_clear(&dict);
+    crd_network_destroy(network);
 }
 
 /* What is written as safetensors is read again, and becomes the same posterior. */
@@ -501,6 +531,7 @@ int main(void)
         cmocka_unit_test(prefixes_are_found_by_what_fits),
         cmocka_unit_test(misfits_are_counted_and_named),
         cmocka_unit_test(every_architecture_is_found_again),
+        cmocka_unit_test(heads_of_training_are_passed_over),
         cmocka_unit_test(an_exported_posterior_comes_back),
         cmocka_unit_test(truncated_files_are_refused_at_every_length),
         cmocka_unit_test(flipped_bytes_never_change_a_value),

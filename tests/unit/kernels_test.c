@@ -296,6 +296,42 @@ static void rows_are_copied_with_zeros_around(void **state)
                 }
 }
 
+/* Sums along a line, of every length, against double. */
+static void sums_of_shifted_pixels(void **state)
+{
+    (void)state;
+    enum { N_TERMS = 9, MOST = 150 };
+    const int64_t terms[N_TERMS] = {0, 1, 2, 17, 18, 19, 40, 41, 55};
+    float weights[N_TERMS], y[MOST + CRD_LANES], sums[N_TERMS];
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    for (int k = 0; k < N_TERMS; k++)
+        weights[k] = 0.25f * (float)(k - 4);
+    for (int table = 0; table < n_tables; table++)
+        for (int64_t n = 1; n <= MOST; n++) {
+            int n_terms = (int)(n % N_TERMS) + 1;
+            const crd_conv_kernels *conv = tables[table]->conv;
+            for (int64_t i = 0; i < MOST + CRD_LANES; i++)
+                y[i] = i < n ? (float)(i % 7) - 3 : 0;
+            for (int k = 0; k < N_TERMS; k++)
+                sums[k] = 1;
+            conv->sum_shifted(actual, 0.5f, mu + 3, n, terms, weights, n_terms);
+            conv->sum_products(sums, mu + 3, terms, n_terms, y, n);
+            for (int64_t i = 0; i < n; i++) {
+                double sum = 0.5;
+                for (int k = 0; k < n_terms; k++)
+                    sum += (double)mu[3 + i + terms[k]] * (double)weights[k];
+                assert_true(fabs((double)actual[i] - sum) < 1e-6);
+            }
+            for (int k = 0; k < N_TERMS; k++) {
+                double sum = 1;
+                for (int64_t i = 0; k < n_terms && i < n; i++)
+                    sum += (double)mu[3 + i + terms[k]] * (double)y[i];
+                assert_true(fabs((double)sums[k] - sum) < 1e-4);
+            }
+        }
+}
+
 static float bf16(uint32_t half)
 {
     uint32_t bits = half << 16;
@@ -598,6 +634,7 @@ int main(void)
         cmocka_unit_test(loops_over_arrays_give_the_same_bits),
         cmocka_unit_test(loops_over_arrays_are_right),
         cmocka_unit_test(rows_are_copied_with_zeros_around),
+        cmocka_unit_test(sums_of_shifted_pixels),
         cmocka_unit_test(rounding_to_bf16),
         cmocka_unit_test(products_in_bf16_give_the_same_bits),
         cmocka_unit_test(winograd_points_in_bf16_are_near),

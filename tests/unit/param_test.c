@@ -151,8 +151,8 @@ static void run(output *out, const crd_param_kernels *table, const data *d, int6
         assert_int_equal(table->accumulate(out->sums[k] + 1, d->grads + 1,
                                            k == 0 ? NULL : d->mu + 1, n, 0x1.8p44, 0x1p17F, k),
                          1);
-        assert_int_equal(table->round(out->rounded[k] + 1, d->grads + 1,
-                                      k == 0 ? NULL : d->mu + 1, n, 0x1p44F, 0x1p17F),
+        assert_int_equal(table->round(out->rounded[k] + 1, d->grads + 1, k == 0 ? NULL : d->mu + 1,
+                                      n, 0x1p44F, 0x1p17F),
                          1);
     }
     for (int64_t i = 1; i < n + 1; i++)
@@ -315,9 +315,9 @@ static void rounding_is_a_way_through_the_sums(void **state)
     enum { N = 4099, EDGES = 12 };
     static float values[N], factors[N], expected[N], found[N], kept[2][N];
     static int64_t sums[N];
-    const float edges[EDGES] = {0.5F,          0x1.fffffep-2F, 0x1.000002p-1F, 1.5F,
-                                0x1.7ffffep0F, 2.5F,           0x1.fffffep21F, 0x1.fffffep22F,
-                                0x1.000002p23F, 0x1.fffffep23F, 0,              0x1p-149F};
+    const float edges[EDGES] = {
+        0.5F,           0x1.fffffep-2F, 0x1.000002p-1F, 1.5F, 0x1.7ffffep0F, 2.5F, 0x1.fffffep21F,
+        0x1.fffffep22F, 0x1.000002p23F, 0x1.fffffep23F, 0,    0x1p-149F};
     const crd_kernels *tables[N_TABLES];
     int n_tables = crd_kernels_all(tables, N_TABLES);
     for (uint32_t i = 0; i < N; i++) {

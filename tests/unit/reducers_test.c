@@ -63,65 +63,45 @@ static void fields_are_named_once_and_their_errors_exist(void **state)
     }
 }
 
-/* Two draws, or their pair; a row, a missing and a skipped one; a row that is copied. */
-static void check_rows(crd_output_kind kind, int is_paired, int64_t n_strata)
-{
-    enum { N = 6 };
-    const float draws[2 * N] = {1, -2, 3, 0.5F, 0, 4, -1, 2, 0, 0.25F, 1, 3};
-    crd_reduction r;
-    crd_summary rows, copy;
-    assert_ok(crd_reduction_init(&r, kind, N, 2));
-    assert_ok(crd_reduction_stratify(&r, n_strata));
-    r.is_paired = is_paired;
-    int64_t *sums = malloc((size_t)crd_reduction_n_sums(&r) * sizeof *sums);
-    int64_t *maxima = malloc((size_t)crd_reduction_n_maxima(&r) * sizeof *maxima);
-    assert_true(sums != NULL && maxima != NULL);
-    crd_reduction_reset(&r, sums, maxima);
-    assert_int_equal(crd_reduction_n_draws(&r, sums), 0);
-    crd_reduction_add(&r, sums, maxima, draws, N, 0, 2);
-    assert_int_equal(crd_reduction_n_draws(&r, sums), 2);
-    assert_ok(crd_summary_init(&rows, &r, 3));
-    assert_ok(crd_summary_keep_sums(&rows));
-    crd_summary_finish(&rows, 0, sums, maxima);
-    crd_summary_mark_undrawn(&rows, 1);
-    crd_summary_mark_skipped(&rows, 2);
-    assert_int_equal(rows.n_draws[0], 2);
-    assert_int_equal(rows.n_draws[1], 0);
-    assert_true(rows.skipped[2] && !rows.skipped[0]);
-    assert_true(isnan(crd_summary_error(&rows, 1)) && crd_summary_error(&rows, 2) == 0);
-    assert_true(crd_summary_doubt(&rows, 0) > 0);
-    assert_memory_equal(rows.sums, sums, (size_t)crd_reduction_n_sums(&r) * 8);
-    assert_ok(crd_summary_init(&copy, &r, 2));
-    crd_summary_copy_row(&copy, 1, &rows, 0);
-    assert_int_equal(copy.n_draws[1], 2);
-    assert_true(crd_summary_doubt(&copy, 1) == crd_summary_doubt(&rows, 0));
-    crd_summary_clear(&copy);
-    crd_summary_clear(&rows);
-    free(sums);
-    free(maxima);
-}
-
+/* Two draws, then their pair; a row, a missing and a skipped one; a row that is copied. */
 static void every_kind_of_outputs_goes_through(void **state)
 {
     (void)state;
+    enum { N = 6 };
+    const float draws[2 * N] = {1, -2, 3, 0.5F, 0, 4, -1, 2, 0, 0.25F, 1, 3};
     for (int kind = CRD_OUTPUT_LOGITS; kind <= CRD_OUTPUT_NORMALS; kind++)
-        for (int is_paired = 0; is_paired < 2; is_paired++)
-            for (int64_t n_strata = 1; n_strata <= CRD_MAX_STRATA; n_strata *= 16)
-                check_rows((crd_output_kind)kind, is_paired, n_strata);
-}
-
-static void strata_are_from_1_to_a_limit(void **state)
-{
-    (void)state;
-    crd_reduction r;
-    int n, n_more;
-    assert_ok(crd_reduction_init(&r, CRD_OUTPUT_LOGITS, 3, 2));
-    crd_reduction_fields(&r, &n);
-    assert_ok(crd_reduction_stratify(&r, 2));
-    crd_reduction_fields(&r, &n_more);
-    assert_int_equal(n_more, n + r.reducer->n_strata_fields);
-    assert_fails(crd_reduction_stratify(&r, 0), CRD_ERR_INPUT, "0 components");
-    assert_fails(crd_reduction_stratify(&r, CRD_MAX_STRATA + 1), CRD_ERR_INPUT, "1 to 256");
+        for (int is_paired = 0; is_paired < 2; is_paired++) {
+            crd_reduction r;
+            crd_summary rows, copy;
+            assert_ok(crd_reduction_init(&r, (crd_output_kind)kind, N, 2));
+            r.is_paired = is_paired;
+            int64_t *sums = malloc((size_t)crd_reduction_n_sums(&r) * sizeof *sums);
+            int64_t *maxima = malloc((size_t)crd_reduction_n_maxima(&r) * sizeof *maxima);
+            assert_true(sums != NULL && maxima != NULL);
+            crd_reduction_reset(&r, sums, maxima);
+            assert_int_equal(crd_reduction_n_draws(&r, sums), 0);
+            crd_reduction_add(&r, sums, maxima, draws, N, 0, 2);
+            assert_int_equal(crd_reduction_n_draws(&r, sums), 2);
+            assert_ok(crd_summary_init(&rows, &r, 3));
+            assert_ok(crd_summary_keep_sums(&rows));
+            crd_summary_finish(&rows, 0, sums, maxima);
+            crd_summary_mark_undrawn(&rows, 1);
+            crd_summary_mark_skipped(&rows, 2);
+            assert_int_equal(rows.n_draws[0], 2);
+            assert_int_equal(rows.n_draws[1], 0);
+            assert_true(rows.skipped[2] && !rows.skipped[0]);
+            assert_true(isnan(crd_summary_error(&rows, 1)) && crd_summary_error(&rows, 2) == 0);
+            assert_true(crd_summary_doubt(&rows, 0) > 0);
+            assert_memory_equal(rows.sums, sums, (size_t)crd_reduction_n_sums(&r) * 8);
+            assert_ok(crd_summary_init(&copy, &r, 2));
+            crd_summary_copy_row(&copy, 1, &rows, 0);
+            assert_int_equal(copy.n_draws[1], 2);
+            assert_true(crd_summary_doubt(&copy, 1) == crd_summary_doubt(&rows, 0));
+            crd_summary_clear(&copy);
+            crd_summary_clear(&rows);
+            free(sums);
+            free(maxima);
+        }
 }
 
 int main(void)
@@ -130,7 +110,6 @@ int main(void)
         cmocka_unit_test(every_reducer_says_all_that_is_asked),
         cmocka_unit_test(fields_are_named_once_and_their_errors_exist),
         cmocka_unit_test(every_kind_of_outputs_goes_through),
-        cmocka_unit_test(strata_are_from_1_to_a_limit),
     };
     return cmocka_run_group_tests_name("reducers", tests, NULL, NULL);
 }

@@ -45,8 +45,8 @@ static void parameters_are_those_of_torch(void **state)
             own = hash_text(own, found);
         }
         snprintf(found, sizeof found, "%s %lld %lld %llx", name,
-                 (long long)count_parameters(&network->params),
-                 (long long)network->params.n_params, (unsigned long long)own);
+                 (long long)count_parameters(&network->params), (long long)network->params.n_params,
+                 (unsigned long long)own);
         snprintf(expected, sizeof expected, "%s %lld %lld %llx", name, total, n_tensors, hash);
         assert_string_equal(found, expected);
         crd_network_destroy(network);

@@ -38,9 +38,8 @@ static attr_list list(pool2d_attrs a, int counts)
 static void padding_counts_or_not(void **state)
 {
     (void)state;
-    static const pool2d_attrs cases[] = {{{3, 3}, {1, 1}, {1, 1}, 0},
-                                         {{3, 2}, {2, 2}, {1, 0}, 1},
-                                         {{2, 4}, {3, 2}, {1, 2}, 1}};
+    static const pool2d_attrs cases[] = {
+        {{3, 3}, {1, 1}, {1, 1}, 0}, {{3, 2}, {2, 2}, {1, 0}, 1}, {{2, 4}, {3, 2}, {1, 2}, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int counts = 0; counts < 2; counts++) {
             const attr_list attrs = list(cases[i], counts);

@@ -23,7 +23,8 @@ static void plain(double *out, const crd_graph_op *op, const double *const *in,
 static void channels_by_turns(void **state)
 {
     (void)state;
-    const crd_shape shapes[] = {crd_shape_make(3, 4, 3, 4), crd_shape_make(3, 6, 1, 1), crd_shape_make(3, 2, 2, 1)};
+    const crd_shape shapes[] = {crd_shape_make(3, 4, 3, 4), crd_shape_make(3, 6, 1, 1),
+                                crd_shape_make(3, 2, 2, 1)};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int64_t n_images = 1; n_images <= 3; n_images++) {
             const attr_list attrs = ATTRS(CRD_ATTR("groups", 2));
@@ -57,7 +58,8 @@ static void groups_of_unequal_size_are_refused(void **state)
     const int64_t input = 0;
     crd_network *network;
     assert_ok(crd_network_create(&network, "test", &shape));
-    assert_fails(network_add(NULL, network, "ChannelShuffle", "n", &attrs, &input, 1), CRD_ERR_INPUT,
+    assert_fails(network_add(NULL, network, "ChannelShuffle", "n", &attrs, &input, 1),
+                 CRD_ERR_INPUT,
                  "op 'n' (ChannelShuffle): groups is 2, which does not divide 3 channels");
     crd_network_destroy(network);
 }

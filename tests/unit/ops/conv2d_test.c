@@ -21,8 +21,7 @@ static void plain(double *out, const crd_graph_op *op, const double *const *in,
             int64_t c = k / (a.kernel_size[0] * a.kernel_size[1]);
             int64_t in_y = y * a.stride[0] - a.padding[0] + ky * a.dilation[0];
             int64_t in_x = x * a.stride[1] - a.padding[1] + kx * a.dilation[1];
-            int64_t channel =
-                image * a.in_channels + o / (a.out_channels / a.groups) * n_in + c;
+            int64_t channel = image * a.in_channels + o / (a.out_channels / a.groups) * n_in + c;
             if (in_y >= 0 && in_y < height && in_x >= 0 && in_x < width)
                 out[i] += params[0][o * n_in * a.kernel_size[0] * a.kernel_size[1] + k] *
                           in[0][(channel * height + in_y) * width + in_x];
@@ -67,8 +66,14 @@ static void depthwise(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int64_t *k = cases[i];
         for (int64_t n_images = 1; n_images <= 3; n_images += 2)
-            check((conv2d_attrs){k[5], k[5] * k[4], {k[0], k[0]}, {k[1], k[1]}, {k[2], k[2]},
-                                 {k[3], k[3]}, k[5], n_images == 1},
+            check((conv2d_attrs){k[5],
+                                 k[5] * k[4],
+                                 {k[0], k[0]},
+                                 {k[1], k[1]},
+                                 {k[2], k[2]},
+                                 {k[3], k[3]},
+                                 k[5],
+                                 n_images == 1},
                   NULL, 9, 8, n_images);
     }
     /* Rows and columns differ. */

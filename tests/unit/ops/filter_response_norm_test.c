@@ -15,9 +15,9 @@ static void plain(double *out, const crd_graph_op *op, const double *const *in,
         for (int64_t i = 0; i < plane; i++)
             square += x[i] * x[i] / (double)plane;
         for (int64_t i = 0; i < plane; i++)
-            out[k * plane + i] =
-                fmax(params[0][k % n_channels] * x[i] / sqrt(square + eps) + params[1][k % n_channels],
-                     params[2][k % n_channels]);
+            out[k * plane + i] = fmax(params[0][k % n_channels] * x[i] / sqrt(square + eps) +
+                                          params[1][k % n_channels],
+                                      params[2][k % n_channels]);
     }
 }
 
@@ -46,18 +46,17 @@ static void values_are_torchs(void **state)
                        .n_images = 1,
                        .reference = plain};
     op_check_values(
-        &c,
-        &(op_values){
-            .in = (const float[]){1, 2, -1, 0.5F, 0.25F, -2, 3, 1.5F},
-            .dout = (const float[]){1, -1, 2, 0.5F, 0.25F, 3, -1, 1},
-            .params = {(const float[]){1.5F, -0.5F}, (const float[]){0.1F, 0.2F},
-                       (const float[]){0, -0.25F}},
-            .out = (const double[]){1.2999996160001843, 2.4999992320003686, 0, 0.6999998080000921,
-                                    0.13611235184451465, 0.7111011852438831, -0.25,
-                                    -0.1833258889329123},
-            .din = (const double[]){1.3439994777602948, -0.911999892479963, -0.1439998617601106,
-                                    0.6719997388801474, -0.08240202298862608, -0.618536779200699,
-                                    -0.2221724979976884, -0.3666368416207857}});
+        &c, &(op_values){.in = (const float[]){1, 2, -1, 0.5F, 0.25F, -2, 3, 1.5F},
+                         .dout = (const float[]){1, -1, 2, 0.5F, 0.25F, 3, -1, 1},
+                         .params = {(const float[]){1.5F, -0.5F}, (const float[]){0.1F, 0.2F},
+                                    (const float[]){0, -0.25F}},
+                         .out = (const double[]){1.2999996160001843, 2.4999992320003686, 0,
+                                                 0.6999998080000921, 0.13611235184451465,
+                                                 0.7111011852438831, -0.25, -0.1833258889329123},
+                         .din = (const double[]){1.3439994777602948, -0.911999892479963,
+                                                 -0.1439998617601106, 0.6719997388801474,
+                                                 -0.08240202298862608, -0.618536779200699,
+                                                 -0.2221724979976884, -0.3666368416207857}});
 }
 
 static void another_number_of_channels_is_refused(void **state)
@@ -68,7 +67,8 @@ static void another_number_of_channels_is_refused(void **state)
     const int64_t input = 0;
     crd_network *network;
     assert_ok(crd_network_create(&network, "test", &shape));
-    assert_fails(network_add(NULL, network, "FilterResponseNorm2d", "n", &attrs, &input, 1), CRD_ERR_INPUT,
+    assert_fails(network_add(NULL, network, "FilterResponseNorm2d", "n", &attrs, &input, 1),
+                 CRD_ERR_INPUT,
                  "op 'n' (FilterResponseNorm2d): num_features is 4, but its input has 3 channels");
     crd_network_destroy(network);
 }

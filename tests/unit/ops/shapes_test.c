@@ -52,7 +52,8 @@ static void narrows(void **state)
     const crd_shape shape = crd_shape_make(3, 4, 3, 5);
     for (int dim = 1; dim <= 3; dim++)
         for (int start = 0; start < 2; start++) {
-            const attr_list attrs = ATTRS(ONE("dim", dim), ONE("start", start), ONE("length", 3 - start));
+            const attr_list attrs =
+                ATTRS(ONE("dim", dim), ONE("start", start), ONE("length", 3 - start));
             check("Narrow", &attrs, of_narrow, &shape, 1);
         }
 }
