@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "bayes/param_place.h"
 #include "bayes/prior.h"
 #include "graph/graph.h"
 #include "weights/family.h"
@@ -69,34 +70,47 @@ void crd_posterior_destroy(crd_posterior *posterior)
     crd_free(posterior);
 }
 
+crd_status crd_param_place_of(crd_param_place *out, const crd_network *network, int64_t index,
+                              const char *prefix)
+{
+    const crd_graph_op *op;
+    const crd_param_spec *spec = crd_network_param_spec(&op, network, index);
+    const char *dot = strrchr(op->name, '.');
+    const char *leaf = *prefix != '\0' ? spec->bayesian_leaf : spec->leaf;
+    size_t length = strlen(op->name);
+    if (spec->leaf[0] == '\0') { /* the op's own name: its last part is the leaf */
+        leaf = dot == NULL ? op->name : dot + 1;
+        length = dot == NULL ? 0 : (size_t)(dot - op->name);
+    }
+    int written = snprintf(out->leaf, sizeof out->leaf, "%s%s", prefix, leaf);
+    if ((size_t)written >= sizeof out->leaf || length >= sizeof out->module)
+        return CRD_FAIL(CRD_ERR_INTERNAL, "%s: the name is too long",
+                        network->params.entries[index].name);
+    memcpy(out->module, op->name, length);
+    out->module[length] = '\0';
+    return CRD_OK;
+}
+
 crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
                                     const crd_posterior *posterior, int64_t index, char which)
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
+    crd_param_place place;
+    const char *prefix = "";
     CRD_REQUIRE(index >= 0 && index < network->params.n_params, CRD_ERR_INTERNAL,
                 "parameter %lld: not in the table", (long long)index);
-    const crd_graph_op *op;
-    const crd_param_spec *spec = crd_network_param_spec(&op, network, index);
-    const char *name = network->params.entries[index].name, *dot = strrchr(op->name, '.');
-    const char *own = spec->leaf, *bayesian = spec->bayesian_leaf;
-    size_t length = strlen(op->name);
-    int written;
-    if (own[0] == '\0') { /* the op's own name: its last part is the leaf */
-        own = bayesian = dot == NULL ? op->name : dot + 1;
-        length = dot == NULL ? 0 : (size_t)(dot - op->name);
-    }
+    const char *name = network->params.entries[index].name;
     if (posterior->bayesian[index]) {
         CRD_REQUIRE(which == 'm' || which == 'r', CRD_ERR_INTERNAL, "%s: 'm' or 'r', not '%c'",
                     name, which);
-        written = snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho", bayesian);
-    } else {
-        written = snprintf(leaf, leaf_size, "%s", own);
+        prefix = which == 'm' ? "mu_" : "rho_";
     }
-    CRD_REQUIRE((size_t)written < leaf_size && length < module_size, CRD_ERR_INTERNAL,
-                "%s: the name is too long", name);
-    memcpy(module, op->name, length);
-    module[length] = '\0';
+    CRD_TRY(crd_param_place_of(&place, network, index, prefix));
+    CRD_REQUIRE(strlen(place.leaf) < leaf_size && strlen(place.module) < module_size,
+                CRD_ERR_INTERNAL, "%s: the name is too long", name);
+    memcpy(module, place.module, strlen(place.module) + 1);
+    memcpy(leaf, place.leaf, strlen(place.leaf) + 1);
 cleanup:
     return status;
 }

@@ -10,12 +10,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "graph/graph.h"
+#include "bayes/param_place.h"
 #include "io/known_datasets.h"
 
-enum { LEAF_SIZE = 72 };
-static const char group[] = "/weights", components[] = "/components",
-                  files[] = "/components/file", digests[] = "/components/digest";
+static const char group[] = "/weights", components[] = "/components", files[] = "/components/file",
+                  digests[] = "/components/digest";
 
 /* A dataset: mu, rho or the fixed values of a parameter, of all components. */
 typedef struct stack {
@@ -43,13 +42,13 @@ static crd_status place_stack(stack *out, const crd_posterior *posterior, int64_
                               const char *prefix)
 {
     crd_status status = CRD_OK;
-    const crd_graph_op *op;
-    const crd_param_spec *spec = crd_network_param_spec(&op, posterior->network, param);
+    crd_param_place place;
     const crd_shape *shape = &posterior->network->params.entries[param].shape;
-    char leaf[LEAF_SIZE];
-    snprintf(leaf, sizeof leaf, "%s%s", prefix, *prefix != '\0' ? spec->bayesian_leaf : spec->leaf);
-    CRD_TRY(crd_h5_join(out->group, group, op->name));
-    CRD_TRY(crd_h5_join(out->path, out->group, leaf));
+    CRD_TRY(crd_param_place_of(&place, posterior->network, param, prefix));
+    snprintf(out->group, sizeof out->group, "%s", group);
+    if (place.module[0] != '\0')
+        CRD_TRY(crd_h5_join(out->group, group, place.module));
+    CRD_TRY(crd_h5_join(out->path, out->group, place.leaf));
     CRD_REQUIRE(shape->n_dims < CRD_MAX_DIMS, CRD_ERR_INTERNAL, "%s: too many axes", out->path);
     out->param = param;
     out->is_rho = *prefix == 'r';
@@ -127,8 +126,7 @@ crd_status crd_ensemble_create(crd_h5 *h5, const crd_posterior *posterior)
     crd_status status = CRD_OK;
     CRD_TRY(crd_h5_group_create(h5, group));
     CRD_TRY(crd_h5_attr_put_text(h5, group, "family", crd_family_name(posterior->family)));
-    CRD_TRY(
-        crd_h5_attr_put(h5, group, "n_components", CRD_H5_INT64, &posterior->n_components, 1));
+    CRD_TRY(crd_h5_attr_put(h5, group, "n_components", CRD_H5_INT64, &posterior->n_components, 1));
     CRD_TRY(crd_h5_attr_put_text(h5, group, "estimator", posterior->conversion.type));
     CRD_TRY(write_origins(h5, posterior));
     CRD_TRY(visit_stacks(posterior, create_stack, h5));

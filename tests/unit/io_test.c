@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "io/h5.h"
 #include "io/utf8.h"
+#include "test_ops.h"
 
 static void posterior_comes_back_as_it_was(void **state)
 {
@@ -62,6 +63,77 @@ static void posterior_comes_back_as_it_was(void **state)
         assert_int_equal(crd_alloc_bytes(), bytes_before);
     }
     assert_int_equal(io_count_entries(), 1);
+}
+
+/* With a parameter that is an op of its own, which has no leaf below the op's name. */
+static crd_posterior *small_component(int is_bayesian)
+{
+    const crd_shape shape = crd_shape_make(3, 1, 1, 2);
+    const attr_list token =
+        ATTRS(CRD_ATTR("shape", 1, 1, 1), ONE("dim", 2), CRD_ATTR("mean", 3), CRD_ATTR("std", 0.5));
+    const attr_list dim = ATTRS(ONE("dim", 3));
+    crd_network *n;
+    crd_posterior *posterior;
+    int64_t inputs[2] = {0, 0}, at;
+    assert_ok(crd_network_create(&n, "token", &shape));
+    assert_ok(network_add(&inputs[0], n, "Parameter", "class_token", &token, NULL, 0));
+    assert_ok(network_add(&at, n, "Concat", "cat", &dim, inputs, 2));
+    assert_ok(network_add(&at, n, "Flatten", "flatten", NULL, &at, 1));
+    int64_t n_features = crd_shape_count(crd_network_op_shape(n, at));
+    const attr_list linear = linear_list(n_features, 2, 0);
+    assert_ok(network_add(&at, n, "Linear", "part.head", &linear, &at, 1));
+    assert_ok(crd_posterior_create(&posterior, n));
+    posterior->preprocessing = (crd_preprocessing){1, 0, 2, CRD_BICUBIC, {0.25F}, {0.5F}};
+    for (int64_t i = 0; i < n->params.n_floats; i++)
+        posterior->mu[i] = (float)i + (float)is_bayesian / 2;
+    for (int64_t p = 0; is_bayesian && p < n->params.n_params; p++) {
+        posterior->bayesian[p] = crd_network_param_may_be_random(n, p) != 0;
+        for (int64_t i = 0; posterior->bayesian[p] && i < n->params.entries[p].count; i++)
+            posterior->rho[n->params.entries[p].offset + i] = -(float)i;
+    }
+    return posterior;
+}
+
+static void an_ensemble_comes_back_as_it_was(void **state)
+{
+    (void)state;
+    char path[IO_PATH_SIZE];
+    int before = io_count_entries();
+    io_path(path, "ensemble.h5");
+    for (int n_bayesian = 0; n_bayesian < 3; n_bayesian++) {
+        int64_t bytes_before = crd_alloc_bytes();
+        crd_posterior *parts[2] = {small_component(n_bayesian > 1),
+                                   small_component(n_bayesian > 0)};
+        const crd_component_source sources[2] = {{parts[0], "a.h5", "0123"}, {parts[1], "b", "4"}};
+        crd_posterior *a, *b;
+        assert_ok(crd_posterior_join(&a, sources, 2, false));
+        assert_ok(crd_posterior_write(path, a, &io_provenance));
+        assert_ok(crd_posterior_read(&b, path));
+        const crd_params *params = &a->network->params;
+        assert_string_equal(crd_family_name(b->family), n_bayesian > 0 ? "mixture" : "members");
+        assert_ptr_equal(a->family, b->family);
+        assert_int_equal(b->n_components, 2);
+        assert_memory_equal(a->bayesian, b->bayesian, (size_t)(2 * params->n_params));
+        for (int64_t c = 0; c < 2; c++) {
+            for (int64_t p = 0; p < params->n_params; p++) {
+                int64_t at = c * params->n_floats + params->entries[p].offset;
+                size_t size = (size_t)params->entries[p].count * sizeof(float);
+                assert_memory_equal(a->mu + at, b->mu + at, size);
+                assert_memory_equal(a->mu + at, parts[c]->mu + params->entries[p].offset, size);
+                if (a->rho != NULL)
+                    assert_memory_equal(a->rho + at, b->rho + at, size);
+            }
+            assert_string_equal(b->origins[c].file, sources[c].file);
+            assert_string_equal(b->origins[c].digest, sources[c].digest);
+        }
+        crd_posterior_destroy(a);
+        crd_posterior_destroy(b);
+        crd_posterior_destroy(parts[0]);
+        crd_posterior_destroy(parts[1]);
+        assert_int_equal(crd_alloc_bytes(), bytes_before);
+    }
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(io_count_entries(), before);
 }
 
 static void unusable_posterior_is_not_written(void **state)
@@ -490,6 +562,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(posterior_comes_back_as_it_was),
+        cmocka_unit_test(an_ensemble_comes_back_as_it_was),
         cmocka_unit_test(unusable_posterior_is_not_written),
         cmocka_unit_test(prediction_is_listed_and_has_no_order),
         cmocka_unit_test(root_attributes_are_listed),
