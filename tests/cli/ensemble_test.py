@@ -1,15 +1,18 @@
 """`ensemble`: sets of networks and mixtures of posteriors, from their files to predictions with errors and parts of the
 epistemic uncertainty; the same whatever the ranks."""
+import os
 import shutil
+import signal
 import unittest
 
 import h5py
 import numpy as np
 
 import program
-from program import DATA, run
+from program import DATA, Job, run, wait_for
+from regression_test import write_data
 
-USAGE, INPUT = 2, 3
+USAGE, INPUT, STOPPED = 2, 3, 75
 IMAGES = DATA / "images"
 
 
@@ -95,6 +98,72 @@ class Ensembles(program.Case):
         np.testing.assert_allclose(between + within, mixture["mutual_information"], rtol=0, atol=1e-5)
         self.assertEqual(attrs["component_of_draw"], "draw mod n_components")
         self.assertIn("not independent evidence about components", attrs["evidence"])
+
+    def draws(self, *words):
+        self.succeed("predict", *words, IMAGES, "--save-draws", "-o", "d.h5")
+        with h5py.File(self.work / "d.h5") as file:
+            return file["predictions/logits"][0]
+
+    def test_draws_are_the_components_own_bit_for_bit(self):
+        for estimator in ("reparameterization", "flipout", "local-reparameterization"):
+            for antithetic in ([], ["--antithetic"]):
+                options = ["--draws", 8, "--estimator", estimator, *antithetic]
+                mixture = self.draws("mixture.h5", *options)
+                for c in (0, 1):
+                    of_c = np.flatnonzero(np.arange(8) // (2 if antithetic else 1) % 2 == c)
+                    np.testing.assert_array_equal(mixture[of_c], self.draws(f"n{c}.h5", *options)[of_c])
+        # A member in a mixture is the same network in each of its draws.
+        self.succeed("ensemble", "--deterministic", "r1.h5", "r2.h5", "-o", "two.h5")
+        self.succeed("ensemble", "n0.h5", "two.h5", "-o", "mixed.h5")
+        mixed = self.draws("mixed.h5", "--draws", 6)
+        np.testing.assert_array_equal(mixed[1], mixed[4])
+        np.testing.assert_allclose(mixed[1], self.draws("r1.h5", "--deterministic")[0], rtol=1e-5, atol=1e-6)
+        self.assertTrue((mixed[0] != mixed[3]).any())
+
+    def test_stopped_and_killed_runs_continue(self):
+        for name, draws in (("members", ()), ("mixture", ("--draws", 2000))):
+            command = ["predict", f"{name}.h5", IMAGES, *draws, "--draw-block", 1 if name == "members" else 4]
+            self.succeed(*command, "-o", "whole.h5", ranks=2)
+            for ranks in (2, 1):
+                result = run(*command, "--resume", "--max-time", "0.001s", "-o", "p.h5", ranks=ranks, folder=self.work)
+                self.assertEqual(result.codes, [STOPPED] * ranks, result.err)
+            for ranks in (3, 1) if name == "mixture" else ():
+                job = Job(*command, "--resume", "--checkpoint-interval", "0.02s", "-o", "p.h5", ranks=ranks, folder=self.work)
+                pid, kept = job.pid(ranks - 1), self.work / "p.h5.ckpt"
+                before = kept.stat().st_mtime_ns
+                wait_for(lambda: not kept.exists() or kept.stat().st_mtime_ns != before, job.process)
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass # it was done before
+                job.end()
+            self.succeed(*command, "--resume", "-o", "p.h5", ranks=3)
+            self.assertEqual(self.succeed("inspect", "p.h5", "--datasets"), self.succeed("inspect", "whole.h5", "--datasets"))
+
+    def test_regression(self):
+        data = self.work / "data.h5"
+        write_data(data, 40, 2, 1)
+        for seed in (1, 2):
+            self.succeed("convert", "--arch", "lenet", "--moped", "--moped-delta", 0.1, "--n-classes", 4, "--seed", seed, "-o", "s.h5")
+            self.succeed("train", "s.h5", data, "--loss", "gaussian-nll", "--epochs", 2, "--batch-size", 10, "--lr", "2e-3",
+                         "--kl-weight", "1e-6", "-o", f"v{seed}.h5")
+        self.succeed("ensemble", "v1.h5", "v2.h5", "-o", "values.h5")
+        command = ["predict", "values.h5", data, "--draws", 24, "--draw-block", 4]
+        self.succeed(*command, "--save-draws", "-o", "p.h5", ranks=2)
+        row, _ = self.predictive("p.h5")
+        with h5py.File(self.work / "p.h5") as file:
+            x = file["posterior_predictive/mean"][0].astype(float)
+        means = np.stack([x[c::2].mean(0) for c in (0, 1)])
+        np.testing.assert_allclose(row["mean_mcse"], means.std(0, ddof=1) / 2**0.5, rtol=1e-6)
+        np.testing.assert_allclose(row["mean_mcse_draws"], x.std(0, ddof=1) / 24**0.5, rtol=1e-6)
+        np.testing.assert_allclose(row["epistemic_sd_between"]**2 + row["epistemic_sd_within"]**2, row["epistemic_sd"]**2, rtol=1e-6)
+        within = sum(((x[c::2] - means[c])**2).sum(0) for c in (0, 1)) / 22
+        np.testing.assert_allclose(row["epistemic_sd_within"]**2, np.minimum(within, row["epistemic_sd"]**2), rtol=1e-6)
+        self.succeed(*command, "-o", "p.h5")
+        for i in (1, 2, 3):
+            self.succeed(*command, "--part", f"{i}/3", "-o", f"part{i}.h5")
+        self.succeed("merge", *(f"part{i}.h5" for i in (1, 2, 3)), "-o", "q.h5")
+        self.assertEqual(self.succeed("inspect", "q.h5", "--datasets"), self.succeed("inspect", "p.h5", "--datasets"))
 
     def test_file(self):
         with h5py.File(self.work / "mixture.h5") as file:

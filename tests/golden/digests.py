@@ -37,7 +37,8 @@ STOPPED = 75
 
 COLUMNS = {"probs_mean", "probs_sd", "probs_mcse", "probs_half_width", "probs_min", "probs_max", "votes", "predictive_entropy",
            "predictive_entropy_debiased", "expected_entropy", "mutual_information", "mutual_information_debiased",
-           "predictive_entropy_mcse", "expected_entropy_mcse", "mutual_information_mcse", "n_draws", "top_class"}
+           "predictive_entropy_mcse", "expected_entropy_mcse", "mutual_information_mcse", "n_draws", "top_class", "probs_mcse_draws",
+           "mutual_information_between", "mutual_information_between_mcse", "mutual_information_within", "mutual_information_within_mcse"}
 SUMS = {"sums", "maxima"}
 DRAWS = {"logits", "probs"}
 PARAMETERS = re.compile(r"(mu|rho)_(kernel|weight|bias)|weight|bias|running_mean|running_var")
@@ -100,7 +101,10 @@ class Inputs:
         "mixture": ["--arch", "lenet", "--moped", "--prior-kind", "mixture", "--prior-scale", "he", "--prior-pi", 0.4, "--seed", 6],
         "values": ["--arch", "lenet", "--moped", "--moped-delta", 0.1, "--n-classes", 6, "--seed", 7],
         "simple_cnn": ["--arch", "simple_cnn", "--moped", "--moped-delta", 0.1, "--seed", 8],
+        **{f"component{seed}": ["--arch", "cifar_resnet8", "--channels", 1, "--crop", 28, "--n-classes", 10, "--seed", seed]
+           for seed in (1, 2, 3)},
     }
+    ENSEMBLES = {"members": ("--deterministic", "component1", "component2", "component3"), "blend": ("component1", "component2")}
 
     def __init__(self, folder, architectures):
         self.folder, self.posteriors = folder, dict(self.POSTERIORS)
@@ -113,7 +117,10 @@ class Inputs:
 
     def posterior(self, name):
         path = self.folder / f"posterior-{name}.h5"
-        if not path.exists():
+        if not path.exists() and name in self.ENSEMBLES:
+            words = [word if word.startswith("--") else self.posterior(word) for word in self.ENSEMBLES[name]]
+            program(["ensemble", *words, "-o", path], {}, self.folder)
+        elif not path.exists():
             program(["convert", *self.posteriors[name], "-o", path], {}, self.folder)
             if name == "convolutions":
                 without_linear(path)
@@ -206,6 +213,10 @@ def quick_cases():
     for network in ("unmoped", "partly", "mixture", "simple_cnn"):
         yield f"predict.{network}", "predict", (network, "grey", *FEW)
     yield "evaluate.resnet8", "evaluate", ("resnet8", "grey", "--draws", 4)
+    yield "ensemble.members", "predict", ("members", "grey")
+    yield "ensemble.blend", "predict", ("blend", "grey", *FEW)
+    yield "ensemble.blend.flipout", "predict", ("blend", "grey", *FEW, ESTIMATOR, "flipout")
+    yield "ensemble.blend.parts", "parts", ("blend", "grey", "--draws", 40, "--antithetic")
 
     yield "train.resumed", "train_resumed", ("lenet", "grey")
     for loss in ("cross-entropy", "mse-distill"):
