@@ -1,5 +1,5 @@
 /* Where `convert` gets its network: a state dict whose architecture is found by names and shapes,
- * the mean network of a posterior, or random weights (He et al. 2015). */
+ * an ONNX model, the mean network of a posterior, or random weights (He et al. 2015). */
 #include "cli/convert_source.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include "cli/classes.h"
 #include "credence/files.h"
 #include "credence/log.h"
+#include "credence/onnx.h"
 
 /** What does not fit, and what would. */
 static crd_status refuse_misfit(const crd_convert_source *source, const crd_state_fit *fit,
@@ -64,6 +65,55 @@ cleanup:
     return status;
 }
 
+static crd_status copy_network(crd_network **out, const crd_network *network)
+{
+    char *text = NULL;
+    crd_status status = crd_network_to_json(&text, network);
+    if (status == CRD_OK)
+        status = crd_network_from_json(out, text);
+    crd_network_text_free(text);
+    return status;
+}
+
+/** An ONNX model is network and weights at once. */
+static crd_status open_onnx(crd_convert_source *source, const char *path,
+                            const crd_option_value *values)
+{
+    static const crd_option_id of_others[] = {CRD_OPT_ARCH, CRD_OPT_WEIGHTS_KEY, CRD_OPT_CROP};
+    crd_status status = CRD_OK;
+    crd_onnx_model model = {0};
+    int64_t size = values[CRD_OPT_INPUT_SIZE].integer;
+    for (size_t i = 0; i < sizeof of_others / sizeof *of_others; i++)
+        CRD_REQUIRE(!values[of_others[i]].given, CRD_ERR_USAGE,
+                    "--%s: %s is an ONNX model, which says it itself (see --input-size)",
+                    crd_option_table()[of_others[i]].name, path);
+    CRD_TRY(crd_onnx_model_read(&model, path, &(crd_onnx_options){size, size}));
+    source->network = model.network;
+    source->dict.params = model.weights;
+    source->outputs = model.outputs;
+    model.network = NULL;
+    crd_params_init(&model.weights);
+    const crd_shape *input = crd_network_input_shape(source->network);
+    CRD_REQUIRE(input->dims[1] == input->dims[2], CRD_ERR_INPUT,
+                "%s: its images are %lld x %lld; supported are square ones", path,
+                (long long)input->dims[1], (long long)input->dims[2]);
+    CRD_REQUIRE(input->dims[0] <= CRD_MAX_CHANNELS, CRD_ERR_INPUT,
+                "%s: its images have %lld channels, supported are up to %d", path,
+                (long long)input->dims[0], CRD_MAX_CHANNELS);
+    if (model.end != NULL)
+        crd_log(CRD_LOG_INFO, "%s: it ends with %s%s", path, model.end,
+                model.outputs == CRD_OUTPUT_LOGITS ? ", which is taken off: the outputs are logits"
+                                                   : ", so its outputs are values");
+    if (!values[CRD_OPT_CHANNEL_MEAN].given)
+        crd_log(CRD_LOG_INFO,
+                "%s: an ONNX model does not say how images are prepared: values in [0, 1], unless "
+                "--channel-mean, --channel-sd and --resize say so",
+                path);
+cleanup:
+    crd_onnx_model_clear(&model);
+    return status;
+}
+
 /** The mean network of a posterior; images may get another size. */
 static crd_status open_posterior(crd_convert_source *source, int64_t image_size)
 {
@@ -71,8 +121,11 @@ static crd_status open_posterior(crd_convert_source *source, int64_t image_size)
     const crd_posterior *p = source->posterior;
     const crd_params *params = &p->network->params;
     const crd_shape *input = crd_network_input_shape(p->network);
-    CRD_TRY(crd_zoo_build(&source->network, source->arch->name, input->dims[0],
-                          image_size != 0 ? image_size : input->dims[1], p->n_classes));
+    if (source->arch != NULL)
+        CRD_TRY(crd_zoo_build(&source->network, source->arch->name, input->dims[0],
+                              image_size != 0 ? image_size : input->dims[1], p->n_classes));
+    else
+        CRD_TRY(copy_network(&source->network, p->network));
     for (int64_t i = 0; i < params->n_params; i++)
         CRD_TRY(crd_params_add(NULL, &source->dict.params, params->entries[i].name,
                                &params->entries[i].shape));
@@ -105,6 +158,10 @@ static crd_status find_arch(crd_convert_source *source, const crd_option_value *
         name = source->posterior->network->arch;
     if (name == NULL && values[CRD_OPT_WEIGHTS].given)
         return CRD_OK; /* the weights will tell */
+    if (source->posterior != NULL && crd_zoo_find(name) == NULL && !values[CRD_OPT_ARCH].given)
+        return values[CRD_OPT_CROP].given
+                   ? CRD_FAIL(CRD_ERR_USAGE, "--crop: the image size of %s is fixed", name)
+                   : CRD_OK;
     if (name == NULL)
         return CRD_FAIL(CRD_ERR_USAGE, "convert needs --weights FILE or --arch NAME");
     source->arch = crd_zoo_find(name);
@@ -125,6 +182,10 @@ crd_status crd_convert_source_init(crd_convert_source *source, const crd_options
     *source = (crd_convert_source){0};
     if (path != NULL && crd_file_is_hdf5(path))
         CRD_TRY(crd_posterior_read(&source->posterior, path));
+    else if (path != NULL && crd_onnx_fits(path))
+        return open_onnx(source, path, values);
+    CRD_REQUIRE(!values[CRD_OPT_INPUT_SIZE].given, CRD_ERR_USAGE,
+                "--input-size: %s is no ONNX model; the image size is --crop", path);
     CRD_TRY(find_arch(source, values));
     if (source->posterior != NULL)
         CRD_TRY(open_posterior(source, image_size));

@@ -10,7 +10,7 @@
 #include "import/onnx/onnx_operators.h"
 #include "import/onnx/onnx_proto.h"
 
-enum { FIRST_OPSET = 6, LAST_OPSET = 21, MAX_NODES = 1 << 17, MAX_LIST = 1 << 20 };
+enum { FIRST_OPSET = 6, LAST_OPSET = 21, MAX_NODES = 1 << 15, MAX_LIST = 1 << 20 };
 
 /* A name and what has it. */
 typedef struct entry {
@@ -242,7 +242,7 @@ static crd_status build(builder *b)
     crd_onnx_graph *graph = b->graph;
     CRD_REQUIRE(p->n_sparse_initializer == 0, CRD_ERR_INPUT,
                 "has sparse tensors, which are not supported");
-    CRD_TRY(crd_alloc_string(&graph->name, text_or_empty(p->name)));
+    CRD_TRY(crd_alloc_string(&graph->name, "onnx"));
     CRD_ALLOC(&graph->inputs, p->n_input, "inputs");
     CRD_ALLOC(&graph->outputs, p->n_output, "outputs");
     CRD_TRY(define_all(b));

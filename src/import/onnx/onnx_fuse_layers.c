@@ -94,19 +94,69 @@ cleanup:
     return status;
 }
 
+/* The input of an Add that is a constant with one number a channel; -1: none. */
+static int channel_input(const crd_onnx_graph *graph, const crd_onnx_node *node)
+{
+    const crd_shape *shape = &graph->values[node->outputs[0]].shape;
+    for (int k = 0; node->n_inputs == 2 && shape->n_dims > 2 && k < 2; k++) {
+        const crd_onnx_tensor *c = crd_onnx_constant(graph, node, k);
+        int at = c == NULL ? -1 : c->shape.n_dims - shape->n_dims + 1;
+        if (at >= 0 && c->count == shape->dims[1] && c->shape.dims[at] == c->count)
+            return k;
+    }
+    return -1;
+}
+
+static int64_t n_readers(const crd_onnx_graph *graph, int64_t value)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < graph->n_outputs; i++)
+        n += graph->outputs[i] == value;
+    for (int64_t i = 0; i < graph->n_nodes; i++)
+        for (int k = 0; !graph->nodes[i].is_dead && k < graph->nodes[i].n_inputs; k++)
+            n += graph->nodes[i].inputs[k] == value;
+    return n;
+}
+
+/* Conv without a bias, read by this Add only: the Conv takes the bias, the Add is nothing more. */
+static crd_status give_conv_bias(crd_onnx_graph *graph, crd_onnx_node *node)
+{
+    crd_status status = CRD_OK;
+    int bias = channel_input(graph, node);
+    crd_onnx_node *conv = bias < 0 ? NULL : crd_onnx_maker(graph, node, 1 - bias, "Conv");
+    if (conv == NULL || conv->n_inputs != 2 || n_readers(graph, conv->outputs[0]) != 1)
+        return status;
+    int64_t vector = node->inputs[bias];
+    /* A constant that some node made later than the Conv has no maker any more: its order is free. */
+    if (graph->values[vector].producer > graph->values[conv->outputs[0]].producer)
+        graph->values[vector].producer = -1;
+    const int64_t inputs[] = {conv->inputs[0], conv->inputs[1], vector};
+    CRD_TRY(crd_onnx_become(conv, "Conv", "", inputs, 3));
+    CRD_TRY(crd_onnx_become(node, "Identity", "", conv->outputs, 1));
+cleanup:
+    return status;
+}
+
+/* MatMul with a constant: the Add becomes the product with three inputs. */
+static crd_status give_product_bias(crd_onnx_graph *graph, crd_onnx_node *node)
+{
+    int bias = vector_input(graph, node);
+    const crd_onnx_node *product =
+        bias < 0 ? NULL : crd_onnx_maker(graph, node, 1 - bias, "MatMul");
+    if (product == NULL || product->n_inputs != 2 || crd_onnx_constant(graph, product, 1) == NULL)
+        return CRD_OK;
+    const int64_t inputs[] = {product->inputs[0], product->inputs[1], node->inputs[bias]};
+    return crd_onnx_become(node, "MatMul", "", inputs, 3);
+}
+
 crd_status crd_onnx_fuse_biases(crd_onnx_graph *graph)
 {
     crd_status status = CRD_OK;
     for (int64_t n = 0; n < graph->n_nodes; n++) {
-        crd_onnx_node *node = &graph->nodes[n];
-        int bias = crd_onnx_is(node, "Add") ? vector_input(graph, node) : -1;
-        const crd_onnx_node *product =
-            bias < 0 ? NULL : crd_onnx_maker(graph, node, 1 - bias, "MatMul");
-        if (product == NULL || product->n_inputs != 2 ||
-            crd_onnx_constant(graph, product, 1) == NULL)
-            continue;
-        const int64_t inputs[] = {product->inputs[0], product->inputs[1], node->inputs[bias]};
-        CRD_TRY(crd_onnx_become(node, "MatMul", "", inputs, 3));
+        if (crd_onnx_is(&graph->nodes[n], "Add"))
+            CRD_TRY(give_product_bias(graph, &graph->nodes[n]));
+        if (crd_onnx_is(&graph->nodes[n], "Add"))
+            CRD_TRY(give_conv_bias(graph, &graph->nodes[n]));
     }
 cleanup:
     return status;

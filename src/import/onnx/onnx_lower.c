@@ -63,12 +63,18 @@ crd_status crd_onnx_emit(int64_t *op, crd_onnx_lowering *lowering, const crd_onn
 {
     crd_status status = CRD_OK;
     char name[CRD_ONNX_NAME_SIZE];
-    *op = CRD_ONNX_LACKING;
-    for (int k = 0; k < emission->n_inputs; k++)
-        if (emission->inputs[k] < 0)
-            return CRD_OK;
-    if (crd_op_find(emission->kind) == NULL)
-        return crd_onnx_lack(lowering, node, emission->kind);
+    bool is_lacking = false, is_nowhere = false;
+    for (int k = 0; k < emission->n_inputs; k++) {
+        is_lacking |= emission->inputs[k] == CRD_ONNX_LACKING;
+        is_nowhere |= emission->inputs[k] == CRD_ONNX_NOWHERE;
+    }
+    if (is_lacking || is_nowhere || crd_op_find(emission->kind) == NULL) {
+        *op = CRD_ONNX_LACKING; /* which may be one of the inputs */
+        return is_lacking ? CRD_OK
+                          : crd_onnx_lack(lowering, node,
+                                          is_nowhere ? "an input does not depend on the images"
+                                                     : emission->kind);
+    }
     crd_onnx_name(name, lowering, node, emission->weight);
     CRD_TRY(crd_network_add(op, lowering->network,
                             &(crd_op_request){.kind = emission->kind,

@@ -135,13 +135,18 @@ CRD_ONNX_LOWER(conv_transpose)
         return crd_onnx_lack(lowering, node, "its features come last");
     to_plane(&w);
     double groups = (double)crd_onnx_attr_int(node, "group", 1);
+    crd_shape image = crd_onnx_network_shape(&args[0].shape, false);
+    int64_t more[2];
+    for (int d = 0; d < 2; d++)
+        more[d] = w.size[d] - ((image.dims[1 + d] - 1) * w.stride[d] - 2 * w.before[d] +
+                               w.dilation[d] * (w.kernel[d] - 1) + 1);
     const crd_attr attrs[] = {
         CRD_ATTR("in_channels", (double)weight->dims[0]),
         CRD_ATTR("out_channels", (double)weight->dims[1] * groups),
         CRD_ATTR("kernel_size", PAIR(w.kernel)),
         CRD_ATTR("stride", PAIR(w.stride)),
         CRD_ATTR("padding", PAIR(w.before)),
-        CRD_ATTR("output_size", PAIR(w.size)),
+        CRD_ATTR("output_padding", PAIR(more)),
         CRD_ATTR("dilation", PAIR(w.dilation)),
         CRD_ATTR("groups", groups),
         CRD_ATTR("bias", is_given(node, 2)),

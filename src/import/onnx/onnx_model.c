@@ -55,6 +55,8 @@ static void take_end(const char **end, crd_onnx_graph *graph)
     static const char *const ends[] = {"Softmax", "LogSoftmax", "Sigmoid"};
     int64_t producer = graph->values[graph->outputs[0]].producer;
     crd_onnx_node *node = producer < 0 ? NULL : &graph->nodes[producer];
+    while (node != NULL && crd_onnx_is(node, "Identity"))
+        node = crd_onnx_maker(graph, node, 0, "");
     *end = NULL;
     for (int i = 0; node != NULL && i < 3; i++)
         *end = crd_onnx_is(node, ends[i]) ? ends[i] : *end;
@@ -87,7 +89,6 @@ crd_status crd_onnx_model_make(crd_onnx_model *out, crd_onnx_graph *graph, int64
     crd_status status = CRD_OK;
     crd_onnx_lowering lowering = {.graph = graph};
     crd_shape image;
-    char arch[64];
     *out = (crd_onnx_model){0};
     CRD_REQUIRE(graph->n_outputs > 0, CRD_ERR_INPUT, "%s", "it has no output");
     graph->n_outputs = 1;
@@ -100,8 +101,7 @@ crd_status crd_onnx_model_make(crd_onnx_model *out, crd_onnx_graph *graph, int64
     CRD_REQUIRE(result->constant == NULL && result->producer >= 0, CRD_ERR_INPUT,
                 "its output '%.80s' does not depend on the images", result->name);
     CRD_TRY(image_of(&image, &graph->values[input].shape));
-    snprintf(arch, sizeof arch, "onnx:%.50s", graph->name);
-    CRD_TRY(crd_network_create(&lowering.network, arch, &image));
+    CRD_TRY(crd_network_create(&lowering.network, graph->name, &image));
     CRD_TRY(crd_onnx_lower(&lowering, input));
     crd_onnx_flow end = lowering.flows[graph->outputs[0]];
     CRD_REQUIRE(end.op == lowering.network->n_ops - 1 && end.op > 0, CRD_ERR_INPUT, "%s",
@@ -118,12 +118,27 @@ cleanup:
     return status;
 }
 
+/* The network's name: the file's, without its folder. */
+static crd_status name_of_file(char **out, const char *path)
+{
+    char name[64];
+    const char *slash = strrchr(path, '/');
+    snprintf(name, sizeof name, "%s", slash == NULL ? path : slash + 1);
+    for (char *c = name; *c != '\0'; c++)
+        if (*c < '!' || *c > '~')
+            *c = '_';
+    return crd_alloc_string(out, name);
+}
+
 static crd_status read_graph(crd_onnx_model *out, const char *path,
                              const crd_onnx_options *options)
 {
     crd_status status = CRD_OK;
     crd_onnx_graph graph = {0};
     CRD_TRY(crd_onnx_graph_read(&graph, path));
+    crd_free(graph.name);
+    graph.name = NULL;
+    CRD_TRY(name_of_file(&graph.name, path));
     CRD_REQUIRE(graph.n_inputs == 1, CRD_ERR_INPUT, "it has %lld inputs, needed is 1",
                 (long long)graph.n_inputs);
     if (graph.n_outputs > 1)
