@@ -33,7 +33,8 @@ static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_sha
         .channels = input->dims[0], .resize = input->dims[1], .crop = input->dims[1]};
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
         out.sd[c] = 1;
-    for (int64_t c = 0; arch != NULL && arch->mean != NULL && out.channels == arch->in_channels && c < out.channels;
+    for (int64_t c = 0; arch != NULL && arch->mean != NULL && out.channels == arch->in_channels &&
+                        c < out.channels;
          c++) {
         out.mean[c] = arch->mean[c];
         out.sd[c] = arch->sd[c];
@@ -239,8 +240,7 @@ crd_status crd_cmd_convert(const crd_cli *cli)
     if (values[CRD_OPT_WEIGHTS].given && posterior->conversion.initial == CRD_INITIAL_RANDOM)
         posterior->conversion.initial = CRD_INITIAL_DISCARDED;
     posterior->preprocessing = preprocessing;
-    posterior->outputs =
-        source.posterior != NULL ? source.posterior->outputs : source.outputs;
+    posterior->outputs = source.posterior != NULL ? source.posterior->outputs : source.outputs;
     CRD_TRY(name_classes(posterior, &source, &values[CRD_OPT_CLASSES]));
     CRD_TRY(crd_posterior_check(posterior));
     crd_provenance provenance;

@@ -65,9 +65,8 @@ static void walk(const crd_graph_op *op, int64_t n_images, visit *each, void *st
         for (int64_t i = 0; i < n_images; i++)
             for (int64_t y = 0; y < n[1]; y++)
                 for (int64_t x = 0; x < n[2]; x++, out++) {
-                    const int64_t at[2] = {
-                        c * a.feature + i * a.image + y * a.row + x * a.column,
-                        c * b.feature + i * b.image + y * b.row + x * b.column};
+                    const int64_t at[2] = {c * a.feature + i * a.image + y * a.row + x * a.column,
+                                           c * b.feature + i * b.image + y * b.row + x * b.column};
                     each(state, out, at);
                 }
 }
@@ -83,16 +82,16 @@ typedef struct pass {
 static void visit_forward(void *state, int64_t out, const int64_t at[2])
 {
     const pass *p = state;
-    p->args->out[out] = (float)p->f->value((double)p->args->in[0][at[0]],
-                                           (double)p->args->in[1][at[1]]);
+    p->args->out[out] =
+        (float)p->f->value((double)p->args->in[0][at[0]], (double)p->args->in[1][at[1]]);
 }
 
 static void visit_backward(void *state, int64_t out, const int64_t at[2])
 {
     const pass *p = state;
-    p->din[at[p->k]] += (float)((double)p->grads->dout[out] *
-                                p->f->slope[p->k]((double)p->args->in[0][at[0]],
-                                                  (double)p->args->in[1][at[1]]));
+    p->din[at[p->k]] +=
+        (float)((double)p->grads->dout[out] *
+                p->f->slope[p->k]((double)p->args->in[0][at[0]], (double)p->args->in[1][at[1]]));
 }
 
 static void apply(const crd_graph_op *op, const crd_op_args *args, const pair *f)
@@ -145,7 +144,11 @@ OPERATOR(broadcast_add, "BroadcastAdd", a + b, 1, 1);
 OPERATOR(sub, "Sub", a - b, 1, -1);
 OPERATOR(div, "Div", a / b, 1 / b, -a / (b * b));
 /* torch.maximum halves the gradient of equal ones. */
-OPERATOR(maximum, "Maximum", a > b ? a : b, a > b ? 1 : a < b ? 0 : 0.5,
-         b > a ? 1 : b < a ? 0 : 0.5);
-OPERATOR(minimum, "Minimum", a < b ? a : b, a < b ? 1 : a > b ? 0 : 0.5,
-         b < a ? 1 : b > a ? 0 : 0.5);
+OPERATOR(maximum, "Maximum", a > b ? a : b,
+         a > b   ? 1
+         : a < b ? 0
+                 : 0.5,
+         b > a   ? 1
+         : b < a ? 0
+                 : 0.5);
+OPERATOR(minimum, "Minimum", a < b ? a : b, a<b ? 1 : a> b ? 0 : 0.5, b<a ? 1 : b> a ? 0 : 0.5);

@@ -1,6 +1,6 @@
 /* torch's ConvTranspose2d: the way back through a convolution (src/conv) taken forward. The
  * gradient at its input is that convolution, that at its weights the convolution's with input and
- * output exchanged. A negative output_padding cuts off what a padding of uneven sides leaves out. */
+ * output exchanged. A negative output_padding cuts off what uneven paddings leave out. */
 #include "base/integers.h"
 #include "conv/backward.h"
 #include "kernels/kernels.h"
@@ -53,8 +53,7 @@ static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
         size[i] = (op->in->dims[1 + i] - 1) * a->stride[i] - 2 * a->padding[i] +
                   a->dilation[i] * (a->kernel_size[i] - 1) + 1 + a->output_padding[i];
         if (size[i] < 1 || size[i] > CRD_OP_MAX_ELEMENTS)
-            CRD_TRY(CRD_OP_FAIL(op, "its output would have an extent of %lld",
-                                (long long)size[i]));
+            CRD_TRY(CRD_OP_FAIL(op, "its output would have an extent of %lld", (long long)size[i]));
     }
     op->shape = crd_shape_make(3, a->out_channels, size[0], size[1]);
     shapes[CRD_SLOT_WEIGHT] = crd_shape_make(4, a->in_channels, a->out_channels / a->groups,
@@ -114,16 +113,14 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
     crd_conv conv = geometry(op, args->n_images);
     const float *bias = args->params[CRD_SLOT_BIAS].values;
     const crd_conv_args pass = {.weight = args->params[CRD_SLOT_WEIGHT], .scratch = args->scratch};
-    crd_conv_backward(&conv, &pass,
-                      &(crd_conv_grads){.dout = args->in[0], .din = args->out});
+    crd_conv_backward(&conv, &pass, &(crd_conv_grads){.dout = args->in[0], .din = args->out});
     int64_t plane = crd_conv_in_plane(&conv);
     for (int64_t c = 0; bias != NULL && c < conv.in_channels; c++)
-        crd_kernels_get()->elementwise->scale_shift(args->out + c * plane, args->out + c * plane,
-                                                    1, bias[c], plane);
+        crd_kernels_get()->elementwise->scale_shift(args->out + c * plane, args->out + c * plane, 1,
+                                                    bias[c], plane);
 }
 
-static void input_gradient(const crd_conv *conv, const crd_op_args *args,
-                           const crd_op_grads *grads)
+static void input_gradient(const crd_conv *conv, const crd_op_args *args, const crd_op_grads *grads)
 {
     float *din = grads->din[0];
     /* The residual of the epilogue is what is there. */

@@ -77,9 +77,9 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
         find_statistics(&mean, &scale, args->in[0] + at, &g, a->eps);
         for (int64_t c = 0; c < g.channels; c++)
             for (int64_t i = at + c * g.step; i < at + c * g.step + g.n; i++)
-                args->out[i] = (float)(((double)args->in[0][i] - mean) * scale *
-                                           (double)weight[first + c] +
-                                       (double)bias[first + c]);
+                args->out[i] =
+                    (float)(((double)args->in[0][i] - mean) * scale * (double)weight[first + c] +
+                            (double)bias[first + c]);
     }
 }
 
@@ -112,8 +112,7 @@ static void group_backward(float *din, const crd_graph_op *op, const crd_op_args
     for (int64_t c = 0; din != NULL && c < g.channels; c++)
         for (int64_t i = c * g.step; i < c * g.step + g.n; i++) {
             double xhat = ((double)in[i] - mean) * scale;
-            double dx =
-                scale * ((double)weight[c] * (double)dout[i] - along_one - xhat * along_x);
+            double dx = scale * ((double)weight[c] * (double)dout[i] - along_one - xhat * along_x);
             din[at + i] = grads->adds[0] ? din[at + i] + (float)dx : (float)dx;
         }
 }

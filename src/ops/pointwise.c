@@ -51,14 +51,16 @@ static double derivative_of_mish(double x)
     }
 static const crd_attr_spec scale_shift_attrs[] = {
     NUMBER("scale", a, -1e30, 1e30, .is_optional = true, .fallback = 1),
-    NUMBER("shift", b, -1e30, 1e30, .is_optional = true), {0}};
-static const crd_attr_spec pow_attrs[] = {
-    NUMBER("exponent", a, -1e6, 1e6, .is_optional = false), {0}};
+    NUMBER("shift", b, -1e30, 1e30, .is_optional = true),
+    {0}};
+static const crd_attr_spec pow_attrs[] = {NUMBER("exponent", a, -1e6, 1e6, .is_optional = false),
+                                          {0}};
 static const crd_attr_spec celu_attrs[] = {
     NUMBER("alpha", a, 1e-6, 1e6, .is_optional = true, .fallback = 1), {0}};
 static const crd_attr_spec threshold_attrs[] = {
     NUMBER("threshold", a, -1e30, 1e30, .is_optional = false),
-    NUMBER("value", b, -1e30, 1e30, .is_optional = false), {0}};
+    NUMBER("value", b, -1e30, 1e30, .is_optional = false),
+    {0}};
 
 /* An operator by its class name, attributes (after the name, none: plain), value, derivative. */
 #define OPERATOR(op_name, class_name, value_of, slope_of, ...)                                     \
@@ -93,9 +95,9 @@ static const crd_attr_spec threshold_attrs[] = {
                                      __VA_ARGS__}
 #define WITH(list) .attrs = list, .attrs_size = sizeof(attributes)
 
-OPERATOR(scale_shift, "ScaleShift", x *p->a + p->b, p->a, WITH(scale_shift_attrs));
+OPERATOR(scale_shift, "ScaleShift", x * p->a + p->b, p->a, WITH(scale_shift_attrs));
 OPERATOR(pow, "Pow", pow(x, p->a), p->a *pow(x, p->a - 1), WITH(pow_attrs));
-OPERATOR(celu, "CELU", x > 0 ? x : p->a *expm1(x / p->a), x > 0 ? 1 : exp(x / p->a),
+OPERATOR(celu, "CELU", x > 0 ? x : p->a * expm1(x / p->a), x > 0 ? 1 : exp(x / p->a),
          WITH(celu_attrs));
 OPERATOR(threshold, "Threshold", x > p->a ? x : p->b, x > p->a, WITH(threshold_attrs));
 OPERATOR(abs, "Abs", fabs(x), (x > 0) - (x < 0), .n_params = 0);

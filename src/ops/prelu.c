@@ -12,7 +12,8 @@ static const crd_attr_spec attrs[] = {
     {0},
 };
 
-static const crd_param_spec params[] = {{"weight", "weight", CRD_TRAINED, .initial = CRD_INIT_ZERO}};
+static const crd_param_spec params[] = {
+    {"weight", "weight", CRD_TRAINED, .initial = CRD_INIT_ZERO}};
 
 static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
 {

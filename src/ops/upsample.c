@@ -23,7 +23,7 @@ static const char *const roundings[] = {"floor", "ceil", "round_prefer_floor", "
 #define WORD(name, list, n, value)                                                                 \
     {                                                                                              \
 #name, offsetof(attributes, name), 1, .max = n, .choices = list, .is_optional = true,      \
-            .fallback = value                                                                      \
+                                              .fallback = value                                    \
     }
 static const crd_attr_spec attrs[] = {
     {"size", offsetof(attributes, size), 2, .min = 1, .max = CRD_OP_MAX_ELEMENTS},
@@ -51,14 +51,18 @@ static double place_of(const crd_graph_op *op, int d, int64_t at)
     double n_in = (double)op->in->dims[1 + d], n_out = (double)a->size[d], x = (double)at;
     double scale = a->scale_factor[d] > 0 ? a->scale_factor[d] : n_out / n_in;
     switch (a->coordinates) {
-    case ALIGN_CORNERS: return n_in * scale == 1 ? 0 : x * (n_in - 1) / (n_in * scale - 1);
-    case ASYMMETRIC: return x / scale;
-    case PYTORCH_HALF_PIXEL: return n_out == 1 ? 0 : (x + 0.5) / scale - 0.5;
+    case ALIGN_CORNERS:
+        return n_in * scale == 1 ? 0 : x * (n_in - 1) / (n_in * scale - 1);
+    case ASYMMETRIC:
+        return x / scale;
+    case PYTORCH_HALF_PIXEL:
+        return n_out == 1 ? 0 : (x + 0.5) / scale - 0.5;
     case HALF_PIXEL_SYMMETRIC: {
         double adjusted = n_out / (n_in * scale);
         return n_in / 2 * (1 - adjusted) + (x + 0.5) / scale - 0.5;
     }
-    default: return (x + 0.5) / scale - 0.5;
+    default:
+        return (x + 0.5) / scale - 0.5;
     }
 }
 
@@ -71,10 +75,14 @@ typedef struct mix {
 static double round_of(double x, int64_t rule)
 {
     switch (rule) {
-    case FLOOR: return floor(x);
-    case CEIL: return ceil(x);
-    case ROUND_PREFER_FLOOR: return ceil(x - 0.5);
-    default: return floor(x + 0.5);
+    case FLOOR:
+        return floor(x);
+    case CEIL:
+        return ceil(x);
+    case ROUND_PREFER_FLOOR:
+        return ceil(x - 0.5);
+    default:
+        return floor(x + 0.5);
     }
 }
 
@@ -104,8 +112,8 @@ static void resize(const crd_graph_op *op, int64_t n_images, float *in, float *o
                 float *to = out + (plane * out_height + y) * out_width + x;
                 double sum = 0;
                 for (int k = 0; k < 4; k++) {
-                    double share = (k & 2 ? my.share : 1 - my.share) *
-                                   (k & 1 ? mx.share : 1 - mx.share);
+                    double share =
+                        (k & 2 ? my.share : 1 - my.share) * (k & 1 ? mx.share : 1 - mx.share);
                     float *pixel = from + my.at[k >> 1] * width + mx.at[k & 1];
                     if (is_backward)
                         *pixel += (float)(share * (double)*to);

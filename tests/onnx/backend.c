@@ -141,8 +141,8 @@ static crd_status as_network(test *t, bool *done, char result[64])
     snprintf(result, 64, "network");
     for (int64_t i = 0; i < n; i++)
         if (!is_close((double)got[i], crd_onnx_get(t->out[0], i))) {
-            snprintf(result, 64, "wrong: network: element %d is %g, not %g", (int)i,
-                     (double)got[i], crd_onnx_get(t->out[0], i));
+            snprintf(result, 64, "wrong: network: element %d is %g, not %g", (int)i, (double)got[i],
+                     crd_onnx_get(t->out[0], i));
             break;
         }
 cleanup:

@@ -198,14 +198,14 @@ static crd_status copy_node(crd_onnx_node *out, const Onnx__NodeProto *proto, bu
                 CRD_ERR_INPUT, "has more than %zu inputs, outputs or attributes", most);
     CRD_ALLOC(&out->inputs, proto->n_input, "node");
     CRD_ALLOC(&out->outputs, proto->n_output, "node");
-    CRD_ALLOC(&out->attrs, proto->n_attribute, "node");
+    CRD_ALLOC(&out->attributes, proto->n_attribute, "node");
     out->n_inputs = (int)proto->n_input;
     out->n_outputs = (int)proto->n_output;
     CRD_TRY(link_values(out->inputs, b, proto->input, proto->n_input));
     CRD_TRY(link_values(out->outputs, b, proto->output, proto->n_output));
     for (size_t i = 0; i < proto->n_attribute; i++) {
-        out->n_attrs++;
-        CRD_TRY(copy_attr(&out->attrs[i], proto->attribute[i], b));
+        out->n_attributes++;
+        CRD_TRY(copy_attr(&out->attributes[i], proto->attribute[i], b));
     }
     out->kind = crd_onnx_operator_find(out->op_type, out->domain);
 cleanup:

@@ -68,9 +68,9 @@ CRD_ONNX_EVAL(binary)
             if (k == 0)
                 crd_onnx_copy(out, i, in, at);
             else if (is_integer)
-                crd_onnx_set_int(out, i,
-                                 kind->integer(crd_onnx_get_int(before, before_at),
-                                               crd_onnx_get_int(in, at)));
+                crd_onnx_set_int(
+                    out, i,
+                    kind->integer(crd_onnx_get_int(before, before_at), crd_onnx_get_int(in, at)));
             else
                 crd_onnx_set(out, i,
                              kind->binary(crd_onnx_get(before, before_at), crd_onnx_get(in, at)));

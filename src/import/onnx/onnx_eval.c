@@ -69,8 +69,8 @@ crd_status crd_onnx_integers(int64_t *out, int *n, const crd_onnx_call *call, co
         return CRD_OK;
     int64_t count = given != NULL ? given->n : constant->count;
     if (count > most || (given == NULL && crd_onnx_type_is_real(constant->type)))
-        return CRD_ONNX_FAIL("%s has %lld numbers, allowed are %d integers", attr,
-                             (long long)count, most);
+        return CRD_ONNX_FAIL("%s has %lld numbers, allowed are %d integers", attr, (long long)count,
+                             most);
     for (int64_t i = 0; i < count; i++)
         out[i] = given == NULL         ? constant->i[i]
                  : given->ints != NULL ? given->ints[i]

@@ -3,8 +3,6 @@
  * arithmetic keeps a small file from asking for hours of it. */
 #include "import/onnx/onnx_fold.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 
 /* Multiply-adds, or elements moved, of all folding. */
@@ -60,12 +58,10 @@ static double work_of(const crd_onnx_call *call)
         in += call->in[k].is_given ? (double)crd_shape_count(&call->in[k].shape) : 0;
     for (int k = 0; k < call->n_out; k++)
         out += (double)crd_shape_count(&call->out[k].shape);
-    const char *name = call->node->op_type;
     const crd_shape *a = &call->in[0].shape;
-    if (call->n_in > 0 && (strcmp(name, "MatMul") == 0 || strcmp(name, "Gemm") == 0) &&
-        a->n_dims > 0)
+    if (call->n_in > 0 && a->n_dims > 0 && call->node->kind->cost == CRD_ONNX_PRODUCT)
         inner = (double)a->dims[a->n_dims - 1] + (double)a->dims[0];
-    if (call->n_in > 0 && strcmp(name, "TopK") == 0)
+    if (call->n_in > 0 && call->node->kind->cost == CRD_ONNX_SORT)
         inner = (double)crd_shape_count(a);
     return in + out * inner;
 }
@@ -80,10 +76,10 @@ static crd_status check_call(const crd_onnx_call *call)
     CRD_REQUIRE(call->n_out >= 1, CRD_ERR_INPUT, "%s", "has no output");
     for (int k = 0; k < kind->min_inputs; k++)
         CRD_REQUIRE(call->in[k].is_given, CRD_ERR_INPUT, "input %d is omitted", k);
-    for (int64_t i = 0; i < call->node->n_attrs; i++)
-        CRD_REQUIRE(!call->node->attrs[i].is_other, CRD_ERR_INPUT,
+    for (int64_t i = 0; i < call->node->n_attributes; i++)
+        CRD_REQUIRE(!call->node->attributes[i].is_other, CRD_ERR_INPUT,
                     "attribute '%.40s' has a type that is not supported",
-                    call->node->attrs[i].name);
+                    call->node->attributes[i].name);
 cleanup:
     return status;
 }
@@ -121,9 +117,7 @@ static crd_status visit(crd_onnx_graph *graph, crd_onnx_node *node, crd_onnx_cal
             CRD_TRY(crd_onnx_shape_check(&call->out[k].shape));
         is_known &= call->out[k].shape.n_dims >= 0;
     }
-    bool tells_shapes = kind->eval != NULL && (strcmp(kind->name, "Shape") == 0 ||
-                                               strcmp(kind->name, "Size") == 0);
-    if (is_known && kind->eval != NULL && (tells_shapes || has_constants(call))) {
+    if (is_known && kind->eval != NULL && (kind->tells_shapes || has_constants(call))) {
         CRD_TRY(evaluate(call, graph));
         node->is_dead = true;
     }

@@ -132,10 +132,9 @@ static int64_t gelu(const crd_onnx_graph *graph, const crd_onnx_node *node)
             return x;
         const crd_onnx_node *scaled = crd_onnx_maker(graph, node, k, "Mul");
         int64_t inner = half(graph, scaled);
-        const crd_onnx_node *sum =
-            inner < 0 || graph->values[inner].producer < 0
-                ? NULL
-                : &graph->nodes[graph->values[inner].producer];
+        const crd_onnx_node *sum = inner < 0 || graph->values[inner].producer < 0
+                                       ? NULL
+                                       : &graph->nodes[graph->values[inner].producer];
         x = one_plus_erf(graph, sum);
         if (x >= 0 && x == node->inputs[1 - k])
             return x;

@@ -51,8 +51,8 @@ static int64_t normalised(double *eps, const crd_onnx_graph *graph, const crd_on
         return -1;
     const crd_onnx_node *difference = crd_onnx_maker(graph, node, 0, "Sub");
     int64_t x = centred(graph, difference);
-    return x >= 0 && is_deviation(eps, graph, crd_onnx_maker(graph, node, 1, "Sqrt"),
-                                  node->inputs[0])
+    return x >= 0 &&
+                   is_deviation(eps, graph, crd_onnx_maker(graph, node, 1, "Sqrt"), node->inputs[0])
                ? x
                : -1;
 }
@@ -127,7 +127,7 @@ static crd_status give_conv_bias(crd_onnx_graph *graph, crd_onnx_node *node)
     if (conv == NULL || conv->n_inputs != 2 || n_readers(graph, conv->outputs[0]) != 1)
         return status;
     int64_t vector = node->inputs[bias];
-    /* A constant that some node made later than the Conv has no maker any more: its order is free. */
+    /* A constant whose maker came after the Conv: folded, it needs none. */
     if (graph->values[vector].producer > graph->values[conv->outputs[0]].producer)
         graph->values[vector].producer = -1;
     const int64_t inputs[] = {conv->inputs[0], conv->inputs[1], vector};

@@ -19,9 +19,9 @@ static void clear_attr(crd_onnx_attr *attr)
 
 static void clear_node(crd_onnx_node *node)
 {
-    for (int64_t i = 0; i < node->n_attrs; i++)
-        clear_attr(&node->attrs[i]);
-    crd_free(node->attrs);
+    for (int64_t i = 0; i < node->n_attributes; i++)
+        clear_attr(&node->attributes[i]);
+    crd_free(node->attributes);
     crd_free(node->op_type);
     crd_free(node->name);
     crd_free(node->domain);
@@ -119,9 +119,8 @@ crd_status crd_onnx_graph_add_value(int64_t *index, crd_onnx_graph *graph, const
     crd_status status = CRD_OK;
     if (graph->n_values == graph->value_capacity) {
         int64_t capacity = graph->value_capacity == 0 ? 64 : 2 * graph->value_capacity;
-        CRD_TRY(crd_onnx_budget_take(&graph->budget,
-                                     (capacity - graph->value_capacity) *
-                                         (int64_t)sizeof *graph->values));
+        CRD_TRY(crd_onnx_budget_take(&graph->budget, (capacity - graph->value_capacity) *
+                                                         (int64_t)sizeof *graph->values));
         CRD_TRY(crd_alloc_grow((void **)&graph->values, graph->value_capacity, capacity,
                                sizeof *graph->values, "values"));
         graph->value_capacity = capacity;
@@ -136,9 +135,9 @@ cleanup:
 
 const crd_onnx_attr *crd_onnx_attr_find(const crd_onnx_node *node, const char *name)
 {
-    for (int64_t i = 0; i < node->n_attrs; i++)
-        if (strcmp(node->attrs[i].name, name) == 0)
-            return &node->attrs[i];
+    for (int64_t i = 0; i < node->n_attributes; i++)
+        if (strcmp(node->attributes[i].name, name) == 0)
+            return &node->attributes[i];
     return NULL;
 }
 
@@ -163,13 +162,13 @@ const char *crd_onnx_attr_text(const crd_onnx_node *node, const char *name, cons
 crd_status crd_onnx_attr_add(crd_onnx_node *node, const char *name, double value)
 {
     crd_status status = CRD_OK;
-    CRD_TRY(crd_alloc_grow((void **)&node->attrs, node->n_attrs, node->n_attrs + 1,
-                           sizeof *node->attrs, "attributes"));
-    crd_onnx_attr *attr = &node->attrs[node->n_attrs];
+    CRD_TRY(crd_alloc_grow((void **)&node->attributes, node->n_attributes, node->n_attributes + 1,
+                           sizeof *node->attributes, "attributes"));
+    crd_onnx_attr *attr = &node->attributes[node->n_attributes];
     CRD_TRY(crd_alloc_string(&attr->name, name));
     attr->f = value;
     attr->i = (int64_t)value;
-    node->n_attrs++;
+    node->n_attributes++;
 cleanup:
     return status;
 }

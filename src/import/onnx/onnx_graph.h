@@ -37,8 +37,8 @@ typedef struct crd_onnx_node {
     char *op_type, *name, *domain;
     int n_inputs, n_outputs;
     int64_t *inputs, *outputs; /**< indices of values; -1: omitted */
-    crd_onnx_attr *attrs;
-    int64_t n_attrs;
+    crd_onnx_attr *attributes;
+    int64_t n_attributes;
     bool is_dead; /**< folded, or taken into another node */
 } crd_onnx_node;
 

@@ -53,9 +53,8 @@ CRD_ONNX_EVAL(gather)
         CRD_TRY(index_of(&index, indices, k, in.extent));
         for (int64_t i = 0; i < in.before * in.after; i++) {
             int64_t before = i / in.after, after = i % in.after;
-            crd_onnx_copy(call->out[0].tensor,
-                          (before * indices->count + k) * in.after + after, call->in[0].constant,
-                          (before * in.extent + index) * in.after + after);
+            crd_onnx_copy(call->out[0].tensor, (before * indices->count + k) * in.after + after,
+                          call->in[0].constant, (before * in.extent + index) * in.after + after);
         }
     }
 cleanup:
@@ -116,9 +115,11 @@ static void put(crd_onnx_tensor *out, int64_t to, const crd_onnx_tensor *in, int
     if (reduction[0] == 'n')
         crd_onnx_copy(out, to, in, from);
     else
-        crd_onnx_set(out, to, reduction[0] == 'a' ? a + b : reduction[1] == 'u' ? a * b
-                              : (reduction[1] == 'a') == (a > b)                ? a
-                                                                                : b);
+        crd_onnx_set(out, to,
+                     reduction[0] == 'a'                ? a + b
+                     : reduction[1] == 'u'              ? a * b
+                     : (reduction[1] == 'a') == (a > b) ? a
+                                                        : b);
 }
 
 static void copy_all(crd_onnx_tensor *out, const crd_onnx_tensor *in)
@@ -159,8 +160,12 @@ static crd_status tuples_of(tuples *out, const crd_shape *data, const crd_shape 
 {
     if (indices->n_dims < 1 || batch < 0 || batch >= indices->n_dims || batch >= data->n_dims)
         return CRD_ONNX_FAIL("%s", "its indices do not fit its input");
-    *out = (tuples){.n = indices->dims[indices->n_dims - 1], .run = 1, .n_tuples = 1,
-                    .tuples_a_batch = 1, .batch_stride = 1, .batch = (int)batch};
+    *out = (tuples){.n = indices->dims[indices->n_dims - 1],
+                    .run = 1,
+                    .n_tuples = 1,
+                    .tuples_a_batch = 1,
+                    .batch_stride = 1,
+                    .batch = (int)batch};
     if (out->n + batch > data->n_dims)
         return CRD_ONNX_FAIL("%s", "its indices do not fit its input");
     for (int d = 0; d < indices->n_dims - 1; d++) {

@@ -37,13 +37,11 @@ const crd_shape *crd_onnx_op_shape(const crd_onnx_lowering *lowering, int64_t op
 
 crd_onnx_flow crd_onnx_input(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k)
 {
-    return k < node->n_inputs && node->inputs[k] >= 0
-               ? lowering->flows[node->inputs[k]]
-               : (crd_onnx_flow){.op = CRD_ONNX_NOWHERE};
+    return k < node->n_inputs && node->inputs[k] >= 0 ? lowering->flows[node->inputs[k]]
+                                                      : (crd_onnx_flow){.op = CRD_ONNX_NOWHERE};
 }
 
-crd_status crd_onnx_lack(crd_onnx_lowering *lowering, const crd_onnx_node *node,
-                         const char *reason)
+crd_status crd_onnx_lack(crd_onnx_lowering *lowering, const crd_onnx_node *node, const char *reason)
 {
     char label[CRD_ONNX_LABEL_SIZE];
     size_t used = strlen(lowering->lacking), room = sizeof lowering->lacking - used;
@@ -79,7 +77,7 @@ crd_status crd_onnx_emit(int64_t *op, crd_onnx_lowering *lowering, const crd_onn
     CRD_TRY(crd_network_add(op, lowering->network,
                             &(crd_op_request){.kind = emission->kind,
                                               .name = name,
-                                              .attrs = emission->attrs,
+                                              .attrs = emission->attributes,
                                               .inputs = emission->inputs,
                                               .n_inputs = emission->n_inputs}));
     int64_t n = lowering->network->params.n_params;
@@ -95,8 +93,7 @@ cleanup:
 crd_status crd_onnx_emit_one(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
                              const char *kind, const crd_attr *attrs, int64_t input)
 {
-    return crd_onnx_emit(op, lowering, node,
-                         &(crd_onnx_emission){kind, attrs, &input, 1, 0});
+    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){kind, attrs, &input, 1, 0});
 }
 
 crd_status crd_onnx_put(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
@@ -112,8 +109,8 @@ crd_status crd_onnx_put(crd_onnx_lowering *lowering, const crd_onnx_node *node, 
             CRD_TRY(crd_onnx_emit_one(&flow.op, lowering, node, "Flatten", NULL, flow.op));
         have = crd_onnx_op_shape(lowering, flow.op);
         CRD_REQUIRE(crd_shape_equal(have, &need), CRD_ERR_INTERNAL,
-                    "its shape is %s in the network, and %s in the file",
-                    crd_shape_text(a, have), crd_shape_text(b, &need));
+                    "its shape is %s in the network, and %s in the file", crd_shape_text(a, have),
+                    crd_shape_text(b, &need));
     }
     lowering->flows[node->outputs[k]] = flow;
 cleanup:
@@ -146,7 +143,8 @@ static crd_status visit(crd_onnx_lowering *lowering, const crd_onnx_node *node)
     const crd_onnx_graph *graph = lowering->graph;
     bool is_lacking = false;
     for (int k = 0; k < node->n_inputs; k++)
-        is_lacking |= node->inputs[k] >= 0 && lowering->flows[node->inputs[k]].op == CRD_ONNX_LACKING;
+        is_lacking |=
+            node->inputs[k] >= 0 && lowering->flows[node->inputs[k]].op == CRD_ONNX_LACKING;
     if (node->kind == NULL || node->kind->lower == NULL)
         return crd_onnx_lack(lowering, node, NULL);
     for (int k = 0; k < node->n_outputs && is_lacking; k++)
@@ -203,7 +201,8 @@ static void fill(float *out, const crd_onnx_source *source, const crd_shape *sha
     int64_t columns = source->is_transposed ? shape->dims[1] : 1;
     int64_t rows = t->count / columns;
     for (int64_t i = 0; i < t->count; i++) {
-        double value = crd_onnx_get(t, source->is_transposed ? i % columns * rows + i / columns : i);
+        double value =
+            crd_onnx_get(t, source->is_transposed ? i % columns * rows + i / columns : i);
         out[i] = (float)(source->scale == 1 ? value : value * source->scale);
     }
 }

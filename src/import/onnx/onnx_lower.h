@@ -33,7 +33,7 @@ struct crd_onnx_lowering {
     crd_onnx_flow *flows;     /**< [n_values] */
     crd_onnx_source *sources; /**< [n_sources] by parameter of the network */
     int64_t n_sources;
-    int64_t batch; /**< images that the file has */
+    int64_t batch;     /**< images that the file has */
     char lacking[640]; /**< list of what is lacking */
     int64_t n_lacking;
 };
@@ -50,8 +50,8 @@ void crd_onnx_lowering_clear(crd_onnx_lowering *lowering);
 /** An op to append for a node. */
 typedef struct crd_onnx_emission {
     const char *kind;
-    const crd_attr *attrs; /**< NULL: none */
-    const int64_t *inputs; /**< ops; if one is lacking, so is this one */
+    const crd_attr *attributes; /**< NULL: none */
+    const int64_t *inputs;      /**< ops; if one is lacking, so is this one */
     int n_inputs;
     int weight; /**< input of the node whose name it gets; 0: the node's own name */
 } crd_onnx_emission;
@@ -65,7 +65,7 @@ crd_status crd_onnx_emit_one(int64_t *op, crd_onnx_lowering *lowering, const crd
 /** Puts a node on the list, with a reason (NULL: its operator), and its outputs as lacking. */
 crd_status crd_onnx_lack(crd_onnx_lowering *lowering, const crd_onnx_node *node,
                          const char *reason);
-/** Says that an op is output k of the node, after it was compared with the shape that ONNX gives. */
+/** Says that an op is output k of the node, once its shape is compared with what ONNX gives. */
 crd_status crd_onnx_put(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
                         crd_onnx_flow flow);
 /** Where input k lies. */

@@ -23,7 +23,7 @@ CRD_ONNX_LOWER(function)
     const crd_onnx_numbers *n = &node->kind->numbers;
     if (n->a == NULL)
         return lower_one(lowering, node, node->kind->kind, NULL);
-    const char *name = strcmp(node->kind->name, "LeakyRelu") == 0 ? "negative_slope" : n->a;
+    const char *name = strcmp(node->op_type, "LeakyRelu") == 0 ? "negative_slope" : n->a;
     const crd_attr attrs[] = {CRD_ATTR(name, crd_onnx_attr_real(node, n->a, n->a_fallback)),
                               CRD_ATTR_END};
     return lower_one(lowering, node, node->kind->kind, attrs);
@@ -143,9 +143,8 @@ CRD_ONNX_LOWER(cast)
 
 /* A constant as an op, as it lies beside a value of n_dims extents: each of its extents is that
  * value's or 1. Sets *op to CRD_ONNX_LACKING where it does not fit. */
-static crd_status emit_constant(int64_t *op, crd_onnx_lowering *lowering,
-                                const crd_onnx_node *node, const crd_onnx_tensor *constant,
-                                int n_dims, bool last)
+static crd_status emit_constant(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                                const crd_onnx_tensor *constant, int n_dims, bool last)
 {
     crd_status status = CRD_OK;
     crd_shape full = {.n_dims = n_dims};
@@ -165,10 +164,11 @@ static crd_status emit_constant(int64_t *op, crd_onnx_lowering *lowering,
     crd_attr attrs[] = {{.name = "shape", .n = shape.n_dims}, CRD_ATTR("dim", 0), CRD_ATTR_END};
     for (int d = 0; d < shape.n_dims; d++)
         attrs[0].values[d] = (double)shape.dims[d];
-    status = crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Parameter", attrs, NULL, 0, 0});
+    status =
+        crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Parameter", attrs, NULL, 0, 0});
     if (status == CRD_OK)
-        status = crd_onnx_give(lowering, *op, 0,
-                               &(crd_onnx_source){.tensor = moved, .owned = moved});
+        status =
+            crd_onnx_give(lowering, *op, 0, &(crd_onnx_source){.tensor = moved, .owned = moved});
     else
         crd_onnx_tensor_destroy(moved);
 cleanup:
@@ -352,9 +352,9 @@ CRD_ONNX_LOWER(concat)
             CRD_TRY(emit_constant(&inputs[k], lowering, node, c, n_dims, out.last));
     }
     const crd_attr attrs[] = {CRD_ATTR("dim", dim), CRD_ATTR_END};
-    CRD_TRY(crd_onnx_emit(&out.op, lowering, node,
-                          &(crd_onnx_emission){"Concat", dim == 1 ? NULL : attrs, inputs,
-                                               node->n_inputs, 0}));
+    CRD_TRY(crd_onnx_emit(
+        &out.op, lowering, node,
+        &(crd_onnx_emission){"Concat", dim == 1 ? NULL : attrs, inputs, node->n_inputs, 0}));
     CRD_TRY(crd_onnx_put(lowering, node, 0, out));
 cleanup:
     return status;
@@ -524,8 +524,8 @@ CRD_ONNX_LOWER(pad)
     const crd_attr attrs[] = {CRD_ATTR("padding", (double)before[x], (double)after[x],
                                        (double)before[y], (double)after[y]),
                               CRD_ATTR_END};
-    const crd_attr filled[] = {attrs[0], CRD_ATTR("value", fill),
-                               CRD_ATTR_WORD("mode", mode), CRD_ATTR_END};
+    const crd_attr filled[] = {attrs[0], CRD_ATTR("value", fill), CRD_ATTR_WORD("mode", mode),
+                               CRD_ATTR_END};
     bool is_zero = fill == 0 && mode[0] == 'c';
     CRD_TRY(crd_onnx_emit_one(&in.op, lowering, node, is_zero ? "ZeroPad2d" : "Pad2d",
                               is_zero ? attrs : filled, in.op));
@@ -549,8 +549,8 @@ CRD_ONNX_LOWER(resize)
     bool is_old = lowering->graph->opset < 11 || node->kind->rule == 1;
     const char *place = crd_onnx_attr_text(node, "coordinate_transformation_mode",
                                            is_old ? "asymmetric" : "half_pixel");
-    const char *rounding = crd_onnx_attr_text(node, "nearest_mode",
-                                              is_old ? "floor" : "round_prefer_floor");
+    const char *rounding =
+        crd_onnx_attr_text(node, "nearest_mode", is_old ? "floor" : "round_prefer_floor");
     if (node->n_inputs > MOST_IN || node->n_outputs > 1)
         return CRD_ONNX_FAIL("%s", "has too many inputs");
     crd_onnx_call_of(&call, args, results, lowering->graph, node);

@@ -12,9 +12,8 @@
 static crd_status give(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k, int64_t op,
                        int slot)
 {
-    return crd_onnx_give(
-        lowering, op, slot,
-        &(crd_onnx_source){.tensor = crd_onnx_constant(lowering->graph, node, k)});
+    return crd_onnx_give(lowering, op, slot,
+                         &(crd_onnx_source){.tensor = crd_onnx_constant(lowering->graph, node, k)});
 }
 
 /* A constant of n equal numbers for a parameter. */
@@ -27,10 +26,9 @@ static crd_status give_equal(crd_onnx_lowering *lowering, int64_t op, int slot, 
         crd_onnx_tensor_create(&tensor, &lowering->graph->budget, CRD_ONNX_FLOAT, &shape);
     for (int64_t i = 0; status == CRD_OK && i < n; i++)
         tensor->f[i] = (float)value;
-    return status != CRD_OK
-               ? status
-               : crd_onnx_give(lowering, op, slot,
-                               &(crd_onnx_source){.tensor = tensor, .owned = tensor});
+    return status != CRD_OK ? status
+                            : crd_onnx_give(lowering, op, slot,
+                                            &(crd_onnx_source){.tensor = tensor, .owned = tensor});
 }
 
 static bool is_given(const crd_onnx_node *node, int k)
@@ -84,8 +82,7 @@ static crd_status emit_conv(int64_t *op, crd_onnx_lowering *lowering, const crd_
         CRD_ATTR("bias", is_given(node, 2)),
         CRD_ATTR_END,
     };
-    return crd_onnx_emit(op, lowering, node,
-                         &(crd_onnx_emission){"Conv2d", attrs, &input, 1, 1});
+    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Conv2d", attrs, &input, 1, 1});
 }
 
 CRD_ONNX_LOWER(conv)
@@ -174,17 +171,17 @@ static crd_status emit_linear(crd_onnx_lowering *lowering, const crd_onnx_node *
     int64_t n_in = b->shape.dims[is_transposed ? 1 : 0];
     int64_t n_out = b->shape.dims[is_transposed ? 0 : 1], op;
     const crd_attr attrs[] = {CRD_ATTR("in_features", (double)n_in),
-                              CRD_ATTR("out_features", (double)n_out),
-                              CRD_ATTR("bias", c != NULL), CRD_ATTR_END};
-    CRD_TRY(crd_onnx_emit(&op, lowering, node,
-                          &(crd_onnx_emission){"Linear", attrs, &in.op, 1, 1}));
+                              CRD_ATTR("out_features", (double)n_out), CRD_ATTR("bias", c != NULL),
+                              CRD_ATTR_END};
+    CRD_TRY(
+        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"Linear", attrs, &in.op, 1, 1}));
     CRD_TRY(crd_onnx_give(lowering, op, CRD_SLOT_WEIGHT,
                           &(crd_onnx_source){b, NULL, !is_transposed, alpha}));
     if (c != NULL && c->count == 1)
         CRD_TRY(give_equal(lowering, op, CRD_SLOT_BIAS, n_out, beta * crd_onnx_get(c, 0)));
     else if (c != NULL)
-        CRD_TRY(crd_onnx_give(lowering, op, CRD_SLOT_BIAS,
-                              &(crd_onnx_source){c, NULL, false, beta}));
+        CRD_TRY(
+            crd_onnx_give(lowering, op, CRD_SLOT_BIAS, &(crd_onnx_source){c, NULL, false, beta}));
     CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, in.last}));
 cleanup:
     return status;
@@ -203,7 +200,8 @@ CRD_ONNX_LOWER(gemm)
     if (crd_onnx_attr_int(node, "transA", 0) != 0)
         return crd_onnx_lack(lowering, node, "transA");
     if (c != NULL && c->count != 1 &&
-        (c->count != b->shape.dims[is_transposed ? 0 : 1] || c->shape.dims[c->shape.n_dims - 1] == 1))
+        (c->count != b->shape.dims[is_transposed ? 0 : 1] ||
+         c->shape.dims[c->shape.n_dims - 1] == 1))
         return crd_onnx_lack(lowering, node, "C is no bias");
     return emit_linear(lowering, node, is_transposed, alpha, beta);
 }
@@ -251,8 +249,8 @@ CRD_ONNX_LOWER(batch_norm)
     const crd_attr image[] = {CRD_ATTR("shape", (double)shape->dims[1], 1, 1), CRD_ATTR_END};
     if (shape->n_dims == 2)
         CRD_TRY(crd_onnx_emit_one(&op, lowering, node, "Reshape", image, op));
-    CRD_TRY(crd_onnx_emit(&op, lowering, node,
-                          &(crd_onnx_emission){"BatchNorm2d", attrs, &op, 1, 1}));
+    CRD_TRY(
+        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"BatchNorm2d", attrs, &op, 1, 1}));
     for (int k = 1; k < 5; k++)
         CRD_TRY(give(lowering, node, k, op, k - 1));
     CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
@@ -277,8 +275,8 @@ CRD_ONNX_LOWER(layer_norm)
                               CRD_ATTR("eps", crd_onnx_attr_real(node, "epsilon", 1e-5)),
                               CRD_ATTR_END};
     int64_t op;
-    CRD_TRY(crd_onnx_emit(&op, lowering, node,
-                          &(crd_onnx_emission){"LayerNorm", attrs, &in.op, 1, 1}));
+    CRD_TRY(
+        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"LayerNorm", attrs, &in.op, 1, 1}));
     CRD_TRY(give(lowering, node, 1, op, 0));
     if (is_given(node, 2))
         CRD_TRY(give(lowering, node, 2, op, 1));
@@ -300,12 +298,11 @@ static crd_status emit_group_norm(crd_onnx_lowering *lowering, const crd_onnx_no
         return crd_onnx_lack(lowering, node, "its vectors are not constant");
     if (crd_onnx_constant(lowering->graph, node, 1)->count != shape->dims[1])
         return crd_onnx_lack(lowering, node, "of a scale for each group");
-    const crd_attr attrs[] = {CRD_ATTR("num_groups", (double)groups),
-                              CRD_ATTR("num_channels", (double)shape->dims[1]),
-                              CRD_ATTR("eps", crd_onnx_attr_real(node, "epsilon", 1e-5)),
-                              CRD_ATTR_END};
-    CRD_TRY(crd_onnx_emit(&op, lowering, node,
-                          &(crd_onnx_emission){"GroupNorm", attrs, &in.op, 1, 1}));
+    const crd_attr attrs[] = {
+        CRD_ATTR("num_groups", (double)groups), CRD_ATTR("num_channels", (double)shape->dims[1]),
+        CRD_ATTR("eps", crd_onnx_attr_real(node, "epsilon", 1e-5)), CRD_ATTR_END};
+    CRD_TRY(
+        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"GroupNorm", attrs, &in.op, 1, 1}));
     CRD_TRY(give(lowering, node, 1, op, 0));
     CRD_TRY(give(lowering, node, 2, op, 1));
     CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
@@ -331,10 +328,8 @@ CRD_ONNX_LOWER(lrn)
                               CRD_ATTR("beta", crd_onnx_attr_real(node, "beta", 0.75)),
                               CRD_ATTR("k", crd_onnx_attr_real(node, "bias", 1)), CRD_ATTR_END};
     int64_t op;
-    crd_status status =
-        crd_onnx_emit_one(&op, lowering, node, "LocalResponseNorm", attrs, in.op);
-    return status != CRD_OK ? status
-                            : crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false});
+    crd_status status = crd_onnx_emit_one(&op, lowering, node, "LocalResponseNorm", attrs, in.op);
+    return status != CRD_OK ? status : crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false});
 }
 
 /* rule 0: MaxPool, 1: AveragePool. */
@@ -349,7 +344,8 @@ CRD_ONNX_LOWER(pool)
     if (w.n > 2)
         return crd_onnx_lack(lowering, node, "of more than 2 dimensions");
     if (in.last || node->n_outputs > 1)
-        return crd_onnx_lack(lowering, node, "its features come last, or its indices are asked for");
+        return crd_onnx_lack(lowering, node,
+                             "its features come last, or its indices are asked for");
     to_plane(&w);
     bool has_pads = w.before[0] + w.before[1] + w.after[0] + w.after[1] > 0;
     bool is_even = w.before[0] == w.after[0] && w.before[1] == w.after[1];
@@ -369,10 +365,9 @@ CRD_ONNX_LOWER(pool)
         CRD_TRY(crd_onnx_emit_one(&op, lowering, node, is_max ? "WindowMax" : "WindowMean", full,
                                   in.op));
     } else {
-        const crd_attr attrs[] = {CRD_ATTR("kernel_size", PAIR(w.kernel)),
-                                  CRD_ATTR("stride", PAIR(w.stride)),
-                                  CRD_ATTR("padding", PAIR(w.before)),
-                                  CRD_ATTR("ceil_mode", w.is_ceil), CRD_ATTR_END};
+        const crd_attr attrs[] = {
+            CRD_ATTR("kernel_size", PAIR(w.kernel)), CRD_ATTR("stride", PAIR(w.stride)),
+            CRD_ATTR("padding", PAIR(w.before)), CRD_ATTR("ceil_mode", w.is_ceil), CRD_ATTR_END};
         CRD_TRY(crd_onnx_emit_one(&op, lowering, node, is_max ? "MaxPool2d" : "AvgPool2d", attrs,
                                   in.op));
     }
@@ -448,8 +443,7 @@ CRD_ONNX_LOWER(prelu)
     if (!is_each && slope->count != 1)
         return crd_onnx_lack(lowering, node, "its slope is neither one number nor one a channel");
     const crd_attr attrs[] = {CRD_ATTR("num_parameters", (double)slope->count), CRD_ATTR_END};
-    CRD_TRY(crd_onnx_emit(&op, lowering, node,
-                          &(crd_onnx_emission){"PReLU", attrs, &in.op, 1, 1}));
+    CRD_TRY(crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"PReLU", attrs, &in.op, 1, 1}));
     CRD_TRY(give(lowering, node, 1, op, 0));
     CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
 cleanup:

@@ -20,8 +20,9 @@ static crd_status settle(int64_t *extent, int64_t given, const char *what)
         return CRD_FAIL(CRD_ERR_USAGE,
                         "the file leaves the %s of the images open: give --input-size", what);
     if (*extent > 0 && given > 0 && *extent != given)
-        return CRD_FAIL(CRD_ERR_USAGE, "--input-size: the file's images have a %s of %lld, not %lld",
-                        what, (long long)*extent, (long long)given);
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "--input-size: the file's images have a %s of %lld, not %lld", what,
+                        (long long)*extent, (long long)given);
     *extent = *extent < 0 ? given : *extent;
     return CRD_OK;
 }
@@ -109,8 +110,8 @@ crd_status crd_onnx_model_make(crd_onnx_model *out, crd_onnx_graph *graph, int64
     CRD_TRY(crd_onnx_lower_weights(&out->weights, &lowering));
     out->network = lowering.network;
     lowering.network = NULL;
-    out->outputs = out->end != NULL && strcmp(out->end, "Sigmoid") == 0 ? CRD_OUTPUT_MEANS
-                                                                         : CRD_OUTPUT_LOGITS;
+    out->outputs =
+        out->end != NULL && strcmp(out->end, "Sigmoid") == 0 ? CRD_OUTPUT_MEANS : CRD_OUTPUT_LOGITS;
 cleanup:
     crd_onnx_lowering_clear(&lowering);
     if (status != CRD_OK)
@@ -130,8 +131,7 @@ static crd_status name_of_file(char **out, const char *path)
     return crd_alloc_string(out, name);
 }
 
-static crd_status read_graph(crd_onnx_model *out, const char *path,
-                             const crd_onnx_options *options)
+static crd_status read_graph(crd_onnx_model *out, const char *path, const crd_onnx_options *options)
 {
     crd_status status = CRD_OK;
     crd_onnx_graph graph = {0};

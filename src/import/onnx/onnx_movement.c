@@ -210,8 +210,8 @@ CRD_ONNX_SHAPE(constant_of_shape)
     const crd_onnx_attr *value = crd_onnx_attr_find(call->node, "value");
     crd_shape shape;
     crd_status status = crd_onnx_integers(shape.dims, &shape.n_dims, call, "", 0, CRD_MAX_DIMS);
-    call->out[0].type = value != NULL && value->tensor != NULL ? value->tensor->type
-                                                               : CRD_ONNX_FLOAT;
+    call->out[0].type =
+        value != NULL && value->tensor != NULL ? value->tensor->type : CRD_ONNX_FLOAT;
     if (status == CRD_OK && shape.n_dims >= 0)
         call->out[0].shape = shape;
     return status;
@@ -252,8 +252,8 @@ CRD_ONNX_EVAL(range)
         if (crd_onnx_type_is_real(out->type))
             crd_onnx_set(out, i, crd_onnx_get(start, 0) + (double)i * crd_onnx_get(step, 0));
         else
-            crd_onnx_set_int(out, i, (int64_t)((uint64_t)start->i[0] +
-                                               (uint64_t)i * (uint64_t)step->i[0]));
+            crd_onnx_set_int(out, i,
+                             (int64_t)((uint64_t)start->i[0] + (uint64_t)i * (uint64_t)step->i[0]));
     }
     return CRD_OK;
 }
@@ -319,7 +319,8 @@ static crd_status order_of(int out[CRD_MAX_DIMS], const crd_onnx_call *call)
     int n = call->in[0].shape.n_dims, seen = 0;
     const crd_onnx_attr *perm = crd_onnx_attr_find(call->node, "perm");
     if (perm != NULL && (perm->n != n || (n > 0 && perm->ints == NULL)))
-        CRD_TRY(CRD_ONNX_FAIL("perm has %lld numbers, its input %d extents", (long long)perm->n, n));
+        CRD_TRY(
+            CRD_ONNX_FAIL("perm has %lld numbers, its input %d extents", (long long)perm->n, n));
     for (int d = 0; d < n; d++) {
         out[d] = n - 1 - d;
         if (perm != NULL)
@@ -605,8 +606,7 @@ CRD_ONNX_EVAL(pad)
         int64_t rest = i, at = 0;
         bool is_inside = true;
         for (int d = in->n_dims - 1; d >= 0; d--) {
-            int64_t x =
-                source_of(rest % out->shape.dims[d] - before[d], in->dims[d], mode);
+            int64_t x = source_of(rest % out->shape.dims[d] - before[d], in->dims[d], mode);
             rest /= out->shape.dims[d];
             is_inside &= x >= 0;
             at += x * strides[d];
@@ -649,8 +649,8 @@ CRD_ONNX_EVAL(depth_to_space)
         int64_t c = plane % channels, image = plane / channels;
         int64_t block = y % b * b + x % b;
         int64_t deep = is_crd && is_up ? c * b * b + block : block * channels + c;
-        int64_t at = ((image * small->dims[1] + deep) * small->dims[2] + y / b) * small->dims[3] +
-                     x / b;
+        int64_t at =
+            ((image * small->dims[1] + deep) * small->dims[2] + y / b) * small->dims[3] + x / b;
         crd_onnx_copy(call->out[0].tensor, is_up ? i : at, call->in[0].constant, is_up ? at : i);
     }
     return CRD_OK;

@@ -24,8 +24,8 @@ static void clean(char *name)
 /* The module of a weight: what stands before its leaf. */
 static int from_weight(char out[CRD_ONNX_NAME_SIZE], const char *weight)
 {
-    static const char *const leaves[] = {".weight", ".kernel", ".gamma", "_weight", "_kernel",
-                                         "_weights", ".w_0", NULL};
+    static const char *const leaves[] = {".weight", ".kernel",  ".gamma", "_weight",
+                                         "_kernel", "_weights", ".w_0",   NULL};
     size_t n = strlen(weight);
     for (int i = 0; leaves[i] != NULL; i++) {
         size_t leaf = strlen(leaves[i]);

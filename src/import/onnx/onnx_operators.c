@@ -31,14 +31,14 @@ FUNCTION(ceil, ceil(x))
 FUNCTION(celu, fmax(0, x) + fmin(0, a *(exp(x / a) - 1)))
 FUNCTION(cos, cos(x))
 FUNCTION(cosh, cosh(x))
-FUNCTION(elu, x < 0 ? a *(exp(x) - 1) : x)
+FUNCTION(elu, x < 0 ? a * (exp(x) - 1) : x)
 FUNCTION(erf, erf(x))
 FUNCTION(exp, exp(x))
 FUNCTION(floor, floor(x))
 FUNCTION(hard_sigmoid, fmax(0, fmin(1, a *x + b)))
 FUNCTION(hard_swish, x *fmax(0, fmin(1, x / 6 + 0.5)))
 FUNCTION(is_nan, isnan(x))
-FUNCTION(leaky_relu, x < 0 ? a *x : x)
+FUNCTION(leaky_relu, x < 0 ? a * x : x)
 FUNCTION(log, log(x))
 FUNCTION(mish, x *tanh(log1p(exp(x))))
 FUNCTION(neg, -x)
@@ -46,8 +46,8 @@ FUNCTION(not, x == 0)
 FUNCTION(reciprocal, 1 / x)
 FUNCTION(relu, x > 0 || isnan(x) ? x : 0)
 FUNCTION(round, nearbyint(x))
-FUNCTION(selu, b *(x > 0 ? x : a *(exp(x) - 1)))
-FUNCTION(shrink, x < -b ? x + a : x > b ? x - a : 0)
+FUNCTION(selu, b *(x > 0 ? x : a * (exp(x) - 1)))
+FUNCTION(shrink, x<-b ? x + a : x> b ? x - a : 0)
 FUNCTION(sigmoid, 1 / (1 + exp(-x)))
 FUNCTION(sign, (x > 0) - (x < 0))
 FUNCTION(sin, sin(x))
@@ -70,7 +70,7 @@ PAIR(i_add, int64_t, (int64_t)((uint64_t)a + (uint64_t)b))
 PAIR(f_sub, double, a - b)
 PAIR(i_sub, int64_t, (int64_t)((uint64_t)a - (uint64_t)b))
 PAIR(f_mul, double, a *b)
-PAIR(i_mul, int64_t, (int64_t)((uint64_t)a * (uint64_t)b))
+PAIR(i_mul, int64_t, (int64_t)((uint64_t)a *(uint64_t)b))
 PAIR(f_div, double, a / b)
 PAIR(i_div, int64_t, b == 0 ? 0 : b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b)
 PAIR(f_max, double, isnan(a) || a > b ? a : b)
@@ -78,7 +78,7 @@ PAIR(i_max, int64_t, a > b ? a : b)
 PAIR(f_min, double, isnan(a) || a < b ? a : b)
 PAIR(i_min, int64_t, a < b ? a : b)
 PAIR(f_pow, double, pow(a, b))
-PAIR(f_prelu, double, a < 0 ? a *b : a)
+PAIR(f_prelu, double, a < 0 ? a * b : a)
 PAIR(f_equal, double, a == b)
 PAIR(i_equal, int64_t, a == b)
 PAIR(f_greater, double, a > b)
@@ -150,7 +150,7 @@ static const crd_onnx_operator operators[] = {
     {"GatherElements", 2, FOLD(gather_elements)},
     {"GatherND", 2, FOLD(gather_nd)},
     {"Gelu", 1, SAME(gelu), LOWER(gelu)},
-    {"Gemm", 2, FOLD(gemm), LOWER(gemm)},
+    {"Gemm", 2, FOLD(gemm), .cost = CRD_ONNX_PRODUCT, LOWER(gemm)},
     {"GlobalAveragePool", 1, SHAPE(global_pool), LOWER(global_pool), .kind = "AdaptiveAvgPool2d"},
     {"GlobalMaxPool", 1, SHAPE(global_pool), LOWER(global_pool), .kind = "MaxPool2d"},
     {"Greater", COMPARE(greater)},
@@ -170,7 +170,7 @@ static const crd_onnx_operator operators[] = {
     {"LessOrEqual", COMPARE(less_equal)},
     {"Log", UNARY(log), KIND("Log")},
     {"LogSoftmax", 1, FOLD(softmax), LOWER(softmax), .rule = 1},
-    {"MatMul", 2, FOLD(matmul), LOWER(matmul)},
+    {"MatMul", 2, FOLD(matmul), .cost = CRD_ONNX_PRODUCT, LOWER(matmul)},
     {"Max", .min_inputs = 1, SHAPE(broadcast), EVAL(binary), .binary = f_max, .integer = i_max,
      LOWER(binary), .kind = "Maximum"},
     {"MaxPool", 1, SHAPE(pool), LOWER(pool)},
@@ -208,13 +208,13 @@ static const crd_onnx_operator operators[] = {
     {"ScatterND", 3, SAME(scatter_nd)},
     {"Selu", UNARY(selu),
      NUMBERS("alpha", 1.67326319217681884765625, "gamma", 1.05070102214813232421875), LOWER(selu)},
-    {"Shape", 1, FOLD(shape)},
+    {"Shape", 1, FOLD(shape), .tells_shapes = true},
     {"Shrink", UNARY(shrink), NUMBERS("bias", 0, "lambd", 0.5)},
     {"Sigmoid", UNARY(sigmoid), KIND("Sigmoid")},
     {"Sign", UNARY(sign)},
     {"Sin", UNARY(sin), KIND("Sin")},
     {"Sinh", UNARY(sinh)},
-    {"Size", 1, FOLD(size)},
+    {"Size", 1, FOLD(size), .tells_shapes = true},
     {"Slice", 1, FOLD(slice), LOWER(slice)},
     {"Softmax", 1, FOLD(softmax), LOWER(softmax)},
     {"Softplus", UNARY(softplus), KIND("Softplus")},
@@ -230,7 +230,7 @@ static const crd_onnx_operator operators[] = {
     {"Tanh", UNARY(tanh), KIND("Tanh")},
     {"ThresholdedRelu", UNARY(threshold), NUMBERS("alpha", 1), LOWER(threshold)},
     {"Tile", 2, FOLD(tile)},
-    {"TopK", 1, FOLD(top_k)},
+    {"TopK", 1, FOLD(top_k), .cost = CRD_ONNX_SORT},
     {"Transpose", 1, FOLD(transpose), LOWER(transpose)},
     {"Trilu", 1, SAME(trilu)},
     {"Unsqueeze", 1, SHAPE(unsqueeze), EVAL(same), LOWER(reshape)},
@@ -261,5 +261,5 @@ const crd_onnx_operator *crd_onnx_operator_find(const char *op_type, const char 
 
 bool crd_onnx_is(const crd_onnx_node *node, const char *op_type)
 {
-    return !node->is_dead && node->kind != NULL && strcmp(node->kind->name, op_type) == 0;
+    return !node->is_dead && node->kind != NULL && strcmp(node->op_type, op_type) == 0;
 }

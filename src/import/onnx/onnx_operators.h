@@ -55,6 +55,8 @@ struct crd_onnx_operator {
     crd_onnx_numbers numbers;
     double (*binary)(double a, double b);
     int64_t (*integer)(int64_t a, int64_t b);
+    bool tells_shapes; /**< its output is known with its inputs' shapes */
+    enum { CRD_ONNX_ONCE, CRD_ONNX_PRODUCT, CRD_ONNX_SORT } cost; /**< arithmetic for an element */
     int rule;         /**< a choice among relatives; what, their file says */
     const char *kind; /**< of a plain lowering: the operator of src/ops */
 };

@@ -123,8 +123,8 @@ crd_status crd_onnx_outside_read(crd_onnx_tensor *tensor, const crd_onnx_outside
     CRD_ALLOC(&piece, PIECE_BYTES, "external data");
     for (int64_t first = 0; first < tensor->count; first += at_once) {
         int64_t n = crd_smaller(at_once, tensor->count - first);
-        CRD_TRY(crd_file_read(piece, place->fd, n * size, place->offset + first * size,
-                              place->name));
+        CRD_TRY(
+            crd_file_read(piece, place->fd, n * size, place->offset + first * size, place->name));
         part.data = (char *)tensor->data + (size_t)first * held;
         for (int64_t i = 0; i < n; i++)
             set(&part, i, piece);

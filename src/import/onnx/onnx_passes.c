@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "import/onnx/onnx_operators.h"
 #include "import/onnx/onnx_fold.h"
+#include "import/onnx/onnx_operators.h"
 
 crd_status crd_onnx_prune(crd_onnx_graph *graph)
 {

@@ -20,7 +20,7 @@ crd_status crd_onnx_run_passes(crd_onnx_graph *graph);
 
 /* What patterns are found with. */
 
-/** The living node that makes input k of a node, if that is one of `op_type` ("": any); NULL else. */
+/** The living node that makes input k of a node, if it is an `op_type` ("": any); else NULL. */
 crd_onnx_node *crd_onnx_maker(const crd_onnx_graph *graph, const crd_onnx_node *node, int k,
                               const char *op_type);
 /** Whether input k is a constant of one number, and which. */

@@ -163,16 +163,27 @@ static void typed_count(size_t *n, const Onnx__TensorProto *proto, crd_onnx_type
 static void set_typed(crd_onnx_tensor *out, int64_t i, const Onnx__TensorProto *proto)
 {
     switch (out->type) {
-    case CRD_ONNX_FLOAT: out->f[i] = proto->float_data[i]; break;
-    case CRD_ONNX_DOUBLE: out->d[i] = proto->double_data[i]; break;
-    case CRD_ONNX_INT64: out->i[i] = proto->int64_data[i]; break;
+    case CRD_ONNX_FLOAT:
+        out->f[i] = proto->float_data[i];
+        break;
+    case CRD_ONNX_DOUBLE:
+        out->d[i] = proto->double_data[i];
+        break;
+    case CRD_ONNX_INT64:
+        out->i[i] = proto->int64_data[i];
+        break;
     case CRD_ONNX_UINT32:
-    case CRD_ONNX_UINT64: crd_onnx_set_int(out, i, (int64_t)proto->uint64_data[i]); break;
-    case CRD_ONNX_FLOAT16: out->f[i] = crd_onnx_from_half((uint16_t)proto->int32_data[i]); break;
+    case CRD_ONNX_UINT64:
+        crd_onnx_set_int(out, i, (int64_t)proto->uint64_data[i]);
+        break;
+    case CRD_ONNX_FLOAT16:
+        out->f[i] = crd_onnx_from_half((uint16_t)proto->int32_data[i]);
+        break;
     case CRD_ONNX_BFLOAT16:
         out->f[i] = crd_onnx_from_bfloat((uint16_t)proto->int32_data[i]);
         break;
-    default: crd_onnx_set_int(out, i, proto->int32_data[i]);
+    default:
+        crd_onnx_set_int(out, i, proto->int32_data[i]);
     }
 }
 
@@ -201,8 +212,9 @@ static crd_status fill_from_message(crd_onnx_tensor *out, const Onnx__TensorProt
         goto cleanup;
     }
     typed_count(&n_typed, proto, out->type);
-    CRD_REQUIRE((int64_t)n_typed == out->count, CRD_ERR_INPUT, "has %lld numbers, its shape needs %lld",
-                (long long)n_typed, (long long)out->count);
+    CRD_REQUIRE((int64_t)n_typed == out->count, CRD_ERR_INPUT,
+                "has %lld numbers, its shape needs %lld", (long long)n_typed,
+                (long long)out->count);
     for (int64_t i = 0; i < out->count; i++)
         set_typed(out, i, proto);
 cleanup:

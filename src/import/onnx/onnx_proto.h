@@ -3,10 +3,10 @@
 #ifndef CRD_IMPORT_ONNX_PROTO_H
 #define CRD_IMPORT_ONNX_PROTO_H
 
+#include <onnx.pb-c.h> /* made of onnx.proto by protoc-c */
 #include <protobuf-c/protobuf-c.h>
 
 #include "import/onnx/onnx_tensor.h"
-#include "onnx.pb-c.h"
 
 /** Memory beyond twice a file's size that reading it may take. */
 #define CRD_ONNX_SPARE_BYTES (64 << 20)

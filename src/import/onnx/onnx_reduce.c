@@ -1,4 +1,4 @@
-/* Sums over axes, and matrix products, in double. Of constants only: a network's own are src/ops. */
+/* Sums over axes, and matrix products, in double. Of constants only: networks have src/ops. */
 #include <math.h>
 
 #include "import/onnx/onnx_index.h"
@@ -44,13 +44,19 @@ CRD_ONNX_SHAPE(reduce)
 static double add(double sum, double x, int rule)
 {
     switch (rule) {
-    case CRD_ONNX_MAX: return x > sum || isnan(x) ? x : sum;
-    case CRD_ONNX_MIN: return x < sum || isnan(x) ? x : sum;
-    case CRD_ONNX_PROD: return sum * x;
-    case CRD_ONNX_L1: return sum + fabs(x);
+    case CRD_ONNX_MAX:
+        return x > sum || isnan(x) ? x : sum;
+    case CRD_ONNX_MIN:
+        return x < sum || isnan(x) ? x : sum;
+    case CRD_ONNX_PROD:
+        return sum * x;
+    case CRD_ONNX_L1:
+        return sum + fabs(x);
     case CRD_ONNX_L2:
-    case CRD_ONNX_SUM_SQUARE: return sum + x * x;
-    default: return sum + x;
+    case CRD_ONNX_SUM_SQUARE:
+        return sum + x * x;
+    default:
+        return sum + x;
     }
 }
 
@@ -67,11 +73,11 @@ static double reduce_one(const crd_onnx_tensor *in, int64_t first, const crd_sha
         x = rule == CRD_ONNX_LOG_SUM_EXP ? exp(x - largest) : x;
         sum = i == 0 && (rule == CRD_ONNX_MAX || rule == CRD_ONNX_MIN) ? x : add(sum, x, rule);
     }
-    return rule == CRD_ONNX_MEAN           ? sum / (double)n
-           : rule == CRD_ONNX_L2           ? sqrt(sum)
-           : rule == CRD_ONNX_LOG_SUM      ? log(sum)
-           : rule == CRD_ONNX_LOG_SUM_EXP  ? log(sum) + largest
-                                           : sum;
+    return rule == CRD_ONNX_MEAN          ? sum / (double)n
+           : rule == CRD_ONNX_L2          ? sqrt(sum)
+           : rule == CRD_ONNX_LOG_SUM     ? log(sum)
+           : rule == CRD_ONNX_LOG_SUM_EXP ? log(sum) + largest
+                                          : sum;
 }
 
 CRD_ONNX_EVAL(reduce)
@@ -89,8 +95,8 @@ CRD_ONNX_EVAL(reduce)
     }
     for (int64_t i = 0; status == CRD_OK && i < call->out[0].tensor->count; i++)
         crd_onnx_set(call->out[0].tensor, i,
-                     reduce_one(in, crd_onnx_place(i, &outer, outer_strides), &inner,
-                                inner_strides, call->node->kind->rule));
+                     reduce_one(in, crd_onnx_place(i, &outer, outer_strides), &inner, inner_strides,
+                                call->node->kind->rule));
     return status;
 }
 
@@ -98,8 +104,8 @@ CRD_ONNX_SHAPE(arg)
 {
     bool marks[CRD_MAX_DIMS] = {false};
     int axis;
-    crd_status status = crd_onnx_axis(&axis, crd_onnx_attr_int(call->node, "axis", 0),
-                                      call->in[0].shape.n_dims);
+    crd_status status =
+        crd_onnx_axis(&axis, crd_onnx_attr_int(call->node, "axis", 0), call->in[0].shape.n_dims);
     if (status != CRD_OK)
         return status;
     marks[axis] = true;

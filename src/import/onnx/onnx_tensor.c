@@ -6,9 +6,10 @@
 
 #include "base/alloc.h"
 
-static const char *const names[] = {
-    "undefined", "float",   "uint8",  "int8",   "uint16", "int16",     "int32",      "int64",   "string",
-    "bool",      "float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16"};
+static const char *const names[] = {"undefined",  "float",   "uint8",  "int8",   "uint16",
+                                    "int16",      "int32",   "int64",  "string", "bool",
+                                    "float16",    "double",  "uint32", "uint64", "complex64",
+                                    "complex128", "bfloat16"};
 enum { N_TYPES = sizeof names / sizeof *names };
 
 const char *crd_onnx_type_name(int type)
@@ -170,16 +171,33 @@ void crd_onnx_set(crd_onnx_tensor *t, int64_t i, double value)
 void crd_onnx_set_int(crd_onnx_tensor *t, int64_t i, int64_t value)
 {
     switch (t->type) {
-    case CRD_ONNX_BOOL: t->i[i] = value != 0; break;
-    case CRD_ONNX_UINT8: t->i[i] = (uint8_t)value; break;
-    case CRD_ONNX_INT8: t->i[i] = (int8_t)value; break;
-    case CRD_ONNX_UINT16: t->i[i] = (uint16_t)value; break;
-    case CRD_ONNX_INT16: t->i[i] = (int16_t)value; break;
-    case CRD_ONNX_INT32: t->i[i] = (int32_t)value; break;
-    case CRD_ONNX_UINT32: t->i[i] = (uint32_t)value; break;
+    case CRD_ONNX_BOOL:
+        t->i[i] = value != 0;
+        break;
+    case CRD_ONNX_UINT8:
+        t->i[i] = (uint8_t)value;
+        break;
+    case CRD_ONNX_INT8:
+        t->i[i] = (int8_t)value;
+        break;
+    case CRD_ONNX_UINT16:
+        t->i[i] = (uint16_t)value;
+        break;
+    case CRD_ONNX_INT16:
+        t->i[i] = (int16_t)value;
+        break;
+    case CRD_ONNX_INT32:
+        t->i[i] = (int32_t)value;
+        break;
+    case CRD_ONNX_UINT32:
+        t->i[i] = (uint32_t)value;
+        break;
     case CRD_ONNX_INT64:
-    case CRD_ONNX_UINT64: t->i[i] = value; break;
-    default: crd_onnx_set(t, i, (double)value);
+    case CRD_ONNX_UINT64:
+        t->i[i] = value;
+        break;
+    default:
+        crd_onnx_set(t, i, (double)value);
     }
 }
 

@@ -53,8 +53,8 @@ static void pad_same(crd_onnx_window *w, int d, int64_t size, bool is_upper)
     w->after[d] = all - w->before[d];
 }
 
-crd_status crd_onnx_window_of(crd_onnx_window *w, const crd_onnx_node *node,
-                              const crd_shape *image, const crd_shape *weight)
+crd_status crd_onnx_window_of(crd_onnx_window *w, const crd_onnx_node *node, const crd_shape *image,
+                              const crd_shape *weight)
 {
     crd_status status = CRD_OK;
     const char *rule = crd_onnx_attr_text(node, "auto_pad", "NOTSET");
@@ -75,8 +75,9 @@ crd_status crd_onnx_window_of(crd_onnx_window *w, const crd_onnx_node *node,
         if (rule[0] == 'S')
             pad_same(w, d, size, rule[5] == 'U');
         int64_t room = size + w->before[d] + w->after[d] - reach(w, d);
-        w->size[d] = room < 0 ? 0 : (w->is_ceil ? crd_divide_up(room, w->stride[d])
-                                                : room / w->stride[d]) + 1;
+        w->size[d] =
+            room < 0 ? 0
+                     : (w->is_ceil ? crd_divide_up(room, w->stride[d]) : room / w->stride[d]) + 1;
         /* A window that begins in the padding behind the image does not count. */
         if (w->is_ceil && (w->size[d] - 1) * w->stride[d] >= size + w->before[d])
             w->size[d]--;
@@ -113,7 +114,8 @@ static crd_status transposed_sizes(crd_onnx_window *w, const crd_onnx_call *call
     const char *rule = crd_onnx_attr_text(call->node, "auto_pad", "NOTSET");
     crd_status status = axis_numbers(wanted, call->node, "output_shape", w->n, 0, 1);
     for (int d = 0; status == CRD_OK && d < w->n; d++) {
-        int64_t full = (call->in[0].shape.dims[2 + d] - 1) * w->stride[d] + reach(w, d) + w->more[d];
+        int64_t full =
+            (call->in[0].shape.dims[2 + d] - 1) * w->stride[d] + reach(w, d) + w->more[d];
         if (wanted[d] == 0 && rule[0] == 'S')
             wanted[d] = call->in[0].shape.dims[2 + d] * w->stride[d];
         if (wanted[d] > 0) {
@@ -132,8 +134,7 @@ static crd_status transposed_sizes(crd_onnx_window *w, const crd_onnx_call *call
 
 crd_status crd_onnx_transposed_window(crd_onnx_window *out, const crd_onnx_call *call)
 {
-    crd_status status =
-        crd_onnx_window_of(out, call->node, &call->in[0].shape, &call->in[1].shape);
+    crd_status status = crd_onnx_window_of(out, call->node, &call->in[0].shape, &call->in[1].shape);
     return status == CRD_OK ? transposed_sizes(out, call) : status;
 }
 

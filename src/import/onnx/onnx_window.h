@@ -29,7 +29,6 @@ CRD_ONNX_SHAPE(first_only);
 CRD_ONNX_SHAPE(resize);
 
 /** Factors of a Resize or Upsample by axis; *is_known: its numbers are constants. */
-crd_status crd_onnx_scales(double scales[CRD_MAX_DIMS], bool *is_known,
-                           const crd_onnx_call *call);
+crd_status crd_onnx_scales(double scales[CRD_MAX_DIMS], bool *is_known, const crd_onnx_call *call);
 
 #endif
