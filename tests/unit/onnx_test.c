@@ -16,8 +16,9 @@ static const crd_onnx_options no_size = {0};
 static float *load(const char *name, const char *end)
 {
     char path[256], *bytes;
+    int64_t n;
     snprintf(path, sizeof path, MODELS "%s.%s", name, end);
-    assert_ok(crd_file_load(&bytes, NULL, path, 1 << 20));
+    assert_ok(crd_file_load(&bytes, &n, path, 1 << 20));
     return (float *)(void *)bytes;
 }
 
