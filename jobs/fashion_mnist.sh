@@ -13,7 +13,7 @@ Trains a small ResNet (cifar_resnet8) on Fashion-MNIST and evaluates it with 30 
   elbo      from random weights with the true ELBO and a prior scaled by layer
   tempered  the same with a tenth of the KL divergence
 
-Files go to FOLDER (default: build/fashion_mnist, of an installed script fashion_mnist); a study that was interrupted goes on where it was. `credence` is taken from PATH, or from
+Files go to FOLDER (default: build/fashion_mnist, of an installed script fashion_mnist); a study that was interrupted continues where it was. `credence` is taken from PATH, or from
 build/. The data are Debian's package dataset-fashion-mnist.
 
   -n RANKS   MPI ranks (default: 2); the result is the same for any number
@@ -63,7 +63,7 @@ from_scratch() {
         --classes "$root/data/fashion_mnist_classes.txt" --moped --moped-delta 0.5 --sigma-min 0.025 --prior-scale he -o "$1"
 }
 
-# fit FROM TO OPTION...: trains, or goes on; nothing to do if it is done.
+# fit FROM TO OPTION...: trains, or continues; nothing to do if it is done.
 fit() {
     from=$1 to=$2
     shift 2

@@ -55,13 +55,13 @@ slurm_run() {
         # A signal ends `wait` too: then the code is not yet the launcher's.
         [ -n "$is_told" ] || break
     done
-    # 75: stopped with a checkpoint; 138: the signal came before the ranks could heed it.
+    # 75: stopped with a checkpoint; 138: the signal came before the ranks could obey it.
     case $code in
     75 | 138)
         if scontrol requeue "$slurm_job"; then
             say "stopped (code $code) and queued again"
         else
-            say "stopped (code $code), but Slurm does not queue it again: submit it once more to go on"
+            say "stopped (code $code), but Slurm does not queue it again: submit it once more to continue"
         fi
         ;;
     esac

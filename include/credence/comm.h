@@ -46,9 +46,9 @@ const int *crd_comm_node_sizes(const crd_comm *comm);
  * is not known. Collective: on comm; synchronises. */
 crd_status crd_comm_count_cores(int *n_cores, crd_comm *comm);
 /** Where this node has more ranks than cores: asks the system for turns of 0.1 s, as every
- * change of the rank that runs costs the caches. Linux before 6.12 goes on with its own, of a
+ * change of the rank that runs costs the caches. Linux before 6.12 continues with its own, of a
  * few milliseconds. Collective: on comm; synchronises. */
-crd_status crd_comm_take_long_turns(crd_comm *comm);
+crd_status crd_comm_ask_long_slices(crd_comm *comm);
 
 /** All ranks get the status and message of the lowest rank whose `local` is not CRD_OK; CRD_OK
  * if none. Collective: on comm; synchronises. Cost: one allreduce of an int; a broadcast more

@@ -20,6 +20,8 @@
 #ifndef CREDENCE_DATASET_H
 #define CREDENCE_DATASET_H
 
+#include <stdbool.h>
+
 #include "credence/image.h"
 
 #ifdef __cplusplus
@@ -33,7 +35,7 @@ typedef struct crd_dataset crd_dataset;
  * At most 2^32 - 1 images. Errors: CRD_ERR_INPUT, CRD_ERR_IO naming file and reason;
  * CRD_ERR_USAGE: an unknown form, all forms named. Collective: no. */
 crd_status crd_dataset_open(crd_dataset **out, const char *const *specifications, int n);
-/** The same for runs that go on without what cannot be read: what _open would refuse with
+/** The same for runs that continue without what cannot be read: what _open would refuse with
  * CRD_ERR_INPUT is one image without a label that cannot be loaded. */
 crd_status crd_dataset_open_readable(crd_dataset **out, const char *const *specifications, int n);
 /** NULL is allowed. */
@@ -72,12 +74,12 @@ crd_status crd_dataset_check_targets(crd_dataset *dataset, int64_t n_values);
 /** Random changes of training images, each a function of (seed, epoch, image number) by Philox;
  * in the order random_resized_crop, padded_crop, flip. */
 typedef struct crd_augmentation {
-    int flip;            /**< horizontal flip with probability 1/2 */
+    bool flip;           /**< horizontal flip with probability 1/2 */
     int64_t padded_crop; /**< zero pixels of padding, 0 .. crop, then a random crop of the old size;
                             0: none */
     /** torchvision's RandomResizedCrop(crop), scale 0.08-1, ratio 3/4-4/3, instead of resize and
      * centre crop; not of float images */
-    int random_resized_crop;
+    bool random_resized_crop;
 } crd_augmentation;
 
 /** Image i as the network sees it: out[channels][crop][crop]. Bytes go through the whole

@@ -10,8 +10,10 @@
 #ifndef CREDENCE_FILES_H
 #define CREDENCE_FILES_H
 
+#include <stdbool.h>
+
 #include "credence/posterior.h"
-#include "credence/predict_state.h"
+#include "credence/predictive.h"
 #include "credence/train_state.h"
 
 #ifdef __cplusplus
@@ -70,7 +72,7 @@ typedef struct crd_prediction_meta {
     const int64_t *labels;      /**< [n_images] true classes (-1 unknown), or NULL: no labels */
     const float *targets;       /**< [n_images][outputs of a row] true values, or NULL: none */
     const crd_part_facts *part; /**< NULL: all draws */
-    int save_draws; /**< 1: the file also holds what every draw says (crd_reduction_draw_fields) */
+    bool save_draws; /**< the file also holds what every draw says (crd_reduction_draw_fields) */
 } crd_prediction_meta;
 
 typedef struct crd_prediction_file crd_prediction_file;
@@ -108,44 +110,6 @@ crd_status crd_part_read(crd_summary *rows, const crd_part *part, int64_t first)
 /** NULL is allowed. */
 void crd_part_close(crd_part *part);
 
-/** Keeps the state of a run whose rows go to `file`: PATH is a prediction file itself, with the
- * rows of the draws done so far (n_draws of each image; root attribute complete = 0), and a
- * group `checkpoint`. Generations, `fingerprint` and errors as crd_checkpoint_write. Draws are
- * not in it: crd_draws_file. Cost: as much to write as the whole file without draws. */
-crd_status crd_prediction_keep(crd_prediction_file *file, const char *path,
-                               const crd_predict_state *state, const char *fingerprint,
-                               const crd_provenance *provenance);
-/** Reads such a state back; rows of finished images go to `rows`, in order, unless it is NULL.
- * *state is empty (n_images 0) if there is no checkpoint. `meta` is this run's: reduction and
- * n_images count. Generations, `fingerprint` and errors as crd_checkpoint_read, and those of
- * `rows`. Clear the state. */
-typedef crd_status crd_prediction_rows(const crd_summary *summary, int64_t first_image,
-                                       void *payload);
-crd_status crd_prediction_resume(crd_predict_state *state, const char *path,
-                                 const crd_prediction_meta *meta, const char *fingerprint,
-                                 crd_prediction_rows *rows, void *payload);
-/** Removes a checkpoint and the one before it. */
-crd_status crd_prediction_forget(const char *path);
-
-/** The draws of a run that is not over yet: one record a unit, each with its own checksum. */
-typedef struct crd_draws_file crd_draws_file;
-
-/** Opens PATH for n_records records of up to n_floats numbers. is_new: a new file takes the
- * place of what is there, without touching what a link there leads to; else what is there is
- * kept, which must be a plain file of one name. `key` says which run they belong to: records of
- * another one do not count. Disk space is taken for all of them. Errors: CRD_ERR_IO;
- * CRD_ERR_INPUT: there is no such file. Close it. */
-crd_status crd_draws_open(crd_draws_file **out, const char *path, int64_t n_records,
-                          int64_t n_floats, const char *key, int is_new);
-/** Writes record i, with n <= n_floats numbers. Errors: CRD_ERR_IO. */
-crd_status crd_draws_write(crd_draws_file *file, int64_t i, const float *values, int64_t n);
-/** Reads it back. Errors: CRD_ERR_INPUT: it is not what was written. */
-crd_status crd_draws_read(float *values, crd_draws_file *file, int64_t i, int64_t n);
-/** What has been written is on the disk. Errors: CRD_ERR_IO. */
-crd_status crd_draws_sync(crd_draws_file *file);
-/** Closes it; removes it too if `remove`. NULL is allowed. */
-void crd_draws_close(crd_draws_file *file, int remove);
-
 /** Writes /constant_data/images (image, channel, height, width) float32. */
 crd_status crd_tensors_write(const char *path, const float *images, int64_t n_images,
                              int64_t channels, int64_t height, int64_t width,
@@ -154,7 +118,7 @@ crd_status crd_tensors_write(const char *path, const float *images, int64_t n_im
 /** Writes a checkpoint of a training run: its posterior and all else that the state holds. An
  * intact checkpoint that was there stays as "PATH.prev": whatever happens at whatever moment,
  * one of the two is whole from the first success on. `fingerprint` says which run it is of:
- * lines KEY=VALUE of all that must be equal to go on. Errors: CRD_ERR_IO: cannot be written,
+ * lines KEY=VALUE of all that must be equal to continue. Errors: CRD_ERR_IO: cannot be written,
  * and the old one stays in its place; CRD_ERR_INPUT: crd_posterior_check. */
 crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
                                 const char *fingerprint, const crd_provenance *provenance);

@@ -9,7 +9,7 @@ extern "C" {
 typedef enum crd_log_level {
     CRD_LOG_DEBUG, /**< for developers: choices made, sizes planned */
     CRD_LOG_INFO,  /**< what a user may want to know once */
-    CRD_LOG_WARN   /**< the run goes on, but the user should act */
+    CRD_LOG_WARN   /**< the run continues, but the user should act */
 } crd_log_level;
 
 /** Takes one line without newline; called in the thread that logged. `payload` as given to the

@@ -24,7 +24,7 @@ typedef enum crd_target {
     CRD_TARGET_VALUES
 } crd_target;
 
-/** Names, NULL behind the last: "cross-entropy"; "mse" (on values); "mse-distill" (the same, on
+/** Names, NULL-terminated: "cross-entropy"; "mse" (on values); "mse-distill" (the same, on
  * the logits of the deterministic network); "gaussian-nll" (outputs are means, then log
  * variances). */
 const char *const *crd_loss_names(void);
@@ -42,7 +42,7 @@ crd_status crd_loss_n_values(int64_t *out, const crd_loss *loss, int64_t n_outpu
 void crd_loss_eval(double *value, float *dlogits, const crd_loss *loss, const float *logits,
                    const int64_t *labels, const float *values, int64_t n, int64_t n_outputs);
 
-/** Names of the calibration terms, NULL behind the last: "avuc", "eau", "eac". */
+/** Names of the calibration terms, NULL-terminated: "avuc", "eau", "eac". */
 const char *const *crd_calibration_loss_names(void);
 /** May this calibration term go with this data term? avuc: cross-entropy; eau, eac:
  * cross-entropy or gaussian-nll. Errors: CRD_ERR_USAGE: it may not, or an unknown name. */

@@ -1,5 +1,5 @@
 /** A posterior: a network whose convolutions and linear layers have normal weights, all
- * independent.
+ * independent; or an ensemble of such posteriors, or of networks, of one architecture.
  *
  * Parameterisation (bayesian-torch's): weight ~ N(mu, sigma^2), sigma = log(1 + exp(rho)). Room:
  * bayes.
@@ -7,7 +7,10 @@
 #ifndef CREDENCE_POSTERIOR_H
 #define CREDENCE_POSTERIOR_H
 
+#include <stdbool.h>
+
 #include "credence/image.h"
+#include "credence/model.h"
 #include "credence/network.h"
 #include "credence/outputs.h"
 
@@ -32,7 +35,7 @@ typedef enum crd_prior_scale {
     CRD_PRIOR_SCALE_HE      /**< sqrt(2 / fan_in): He et al. 2015, for ReLU */
 } crd_prior_scale;
 
-/** Names for options and files, NULL behind the last: "normal", "mixture"; "fixed", "fan-in",
+/** Names for options and files, NULL-terminated: "normal", "mixture"; "fixed", "fan-in",
  * "he". */
 const char *const *crd_prior_kind_names(void);
 const char *const *crd_prior_scale_names(void);
@@ -46,7 +49,7 @@ typedef enum crd_initial_kind {
     CRD_INITIAL_IMPORTED /**< taken as they are from a state dict of bayesian-torch */
 } crd_initial_kind;
 
-/** Names for files, NULL behind the last: "random", "discarded", "moped", "imported". */
+/** Names for files, NULL-terminated: "random", "discarded", "moped", "imported". */
 const char *const *crd_initial_kind_names(void);
 
 /** How a deterministic network becomes a posterior: dnn_to_bnn's keys, and what it lacks. */
@@ -59,9 +62,9 @@ typedef struct crd_conversion {
     double posterior_mu_init;  /**< without MOPED: mu ~ N(this, 0.1^2) */
     double posterior_rho_init; /**< without MOPED: rho ~ N(this, 0.1^2) */
     char type[32];             /**< estimator the posterior is meant for: see sampler.h */
-    int moped_enable;          /**< mu = weight, sigma = moped_delta * |weight| */
+    bool moped_enable;         /**< mu = weight, sigma = moped_delta * |weight| */
     double moped_delta;
-    int moped_prior;  /**< with MOPED: 1: prior mean = weight (utils.util.MOPED), 0: prior_mu */
+    bool moped_prior; /**< with MOPED: prior mean = weight (utils.util.MOPED); else prior_mu */
     double sigma_min; /**< with MOPED: sigma is at least this; 0 is bayesian-torch's */
     uint64_t seed;    /**< of the initial values without MOPED */
     crd_initial_kind initial; /**< set by crd_posterior_convert, which does not tell DISCARDED from
@@ -73,15 +76,26 @@ typedef struct crd_conversion {
  */
 crd_conversion crd_conversion_defaults(void);
 
-/** Names for files, NULL behind the last: "logits", "means", "normals". */
+/** Names for files, NULL-terminated: "logits", "means", "normals". */
 const char *const *crd_output_kind_names(void);
 
+/** Where a component of an ensemble comes from. */
+typedef struct crd_origin {
+    char *file;   /**< as it was given */
+    char *digest; /**< crd_file_digest */
+} crd_origin;
+
 typedef struct crd_posterior {
-    crd_network *network; /**< owned */
-    float *mu;  /**< [network->params.n_floats] by the table's offsets: mu, or a fixed value */
-    float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0 */
-    uint8_t *bayesian; /**< [network->params.n_params] 1: has a posterior, 0: fixed */
-    float *prior_mu;   /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
+    crd_network *network;     /**< owned */
+    const crd_family *family; /**< of its weights */
+    int64_t n_components;     /**< 1 of a normal one */
+    /** [n_components][network->params.n_floats] by the table's offsets: mu, or a fixed value */
+    float *mu;
+    float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0; NULL: members */
+    uint8_t *bayesian; /**< [n_components][network->params.n_params] 1: has a posterior, 0: fixed */
+    crd_origin *origins; /**< [n_components] of an ensemble; NULL: of a normal one */
+    float *prior_mu;     /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
+    /** Of an ensemble only `type` counts: the others are its components' own. */
     crd_conversion conversion;
     crd_preprocessing preprocessing;
     char **classes;    /**< [n_classes] names as written in the classes file, or NULL */
@@ -91,13 +105,42 @@ typedef struct crd_posterior {
 
 /** Posterior over `network` (taken over, also on error): all values zero, nothing Bayesian. */
 crd_status crd_posterior_create(crd_posterior **out, crd_network *network);
+/** Likewise an ensemble: a family's posterior of so many components, without origins. */
+crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
+                                         const crd_family *family, int64_t n_components);
 void crd_posterior_destroy(crd_posterior *posterior);
+
+/** A posterior and where it comes from, to be joined with others. Borrowed. */
+typedef struct crd_component_source {
+    const crd_posterior *posterior;
+    const char *file, *digest;
+} crd_component_source;
+
+/** Joins posteriors of one architecture in equal shares: members if none of them has a Bayesian
+ * parameter or a stochastic op, else a mixture. `mean`: every one without its deviations, as the
+ * network of its means. Ensembles among them bring their components.
+ * Errors: CRD_ERR_USAGE: fewer than two, or too many for a mixture; CRD_ERR_INPUT: they differ in
+ * graph, outputs, classes or preprocessing: names file, key and both values. */
+crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
+                              bool mean);
+
+/** Checks that a posterior is not an ensemble. Errors: CRD_ERR_INPUT: it is: says so of `file`,
+ * and what to do: "train" its components. */
+crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
+                                      const char *verb);
+/** Draws of a run without a number of its own. */
+#define CRD_DEFAULT_DRAWS 100
+/** Draws of a run: `wanted`; 0: CRD_DEFAULT_DRAWS, or of members their number. With `mean` always
+ * one for each component. Errors: CRD_ERR_USAGE: more draws than there are networks. */
+crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, int64_t wanted,
+                                 int mean);
 
 /** dnn_to_bnn: makes the posterior from deterministic weights. globs[n_globs] are shell patterns
  * over module paths (fnmatch, "*" also matches dots); a weighted layer that any of them matches
- * becomes Bayesian. `weights` holds a state dict under the network's names; a state dict of
- * bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself what is
- * Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
+ * becomes Bayesian. n_globs -1: all that dnn_to_bnn takes, which leaves the packed projections of a
+ * MultiheadAttention as they are. `weights` holds a state dict under the network's names; a state
+ * dict of bayesian-torch (mu_kernel, rho_kernel, ...) is taken as it is, and then decides itself
+ * what is Bayesian. Errors: CRD_ERR_INPUT: a missing, additional or misshaped tensor, by name;
  * CRD_ERR_USAGE: a glob that matches no layer, a key out of range, moped_prior without MOPED or
  * for a state dict of bayesian-torch. Takes `network` over, also on error. Source:
  * Krishnan et al., "Specifying weight priors in Bayesian deep neural networks with empirical Bayes"
@@ -131,9 +174,9 @@ void crd_posterior_kl_gradient(float *dmu, float *drho, const crd_posterior *pos
 /** prior_sigma of parameter `index`, scaled to its layer. */
 double crd_posterior_prior_sigma(const crd_posterior *posterior, int64_t index);
 
-/** bayesian-torch's name of parameter `index` as "<module path>" and "<leaf>": mu_kernel,
- * rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says which), weight,
- * running_mean, ... else. */
+/** bayesian-torch's name of parameter `index` as "<module path>" (empty: the network itself) and
+ * "<leaf>": mu_kernel, rho_kernel, mu_weight, mu_bias, ... for Bayesian ones ('m' or 'r' says
+ * which), weight, running_mean, ... else. */
 crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf, size_t leaf_size,
                                     const crd_posterior *posterior, int64_t index, char which);
 

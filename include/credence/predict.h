@@ -8,23 +8,29 @@
 #ifndef CREDENCE_PREDICT_H
 #define CREDENCE_PREDICT_H
 
+#include <stdbool.h>
+
 #include "credence/comm.h"
-#include "credence/predict_state.h"
+#include "credence/predictive.h"
 #include "credence/sampler.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/** How far a run has come: what its checkpoint holds (src/reduce/predict_state.h). */
+typedef struct crd_predict_state crd_predict_state;
+
 /** A model on all ranks, one copy of its numbers a node. */
 typedef struct crd_shared_model crd_shared_model;
 
 /** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). On other ranks
- * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. Collective:
- * on comm; all ranks fail together. Cost: one broadcast of 2 (3 with eps) numbers a parameter
- * to every node. */
+ * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. mean, equal on
+ * all ranks: 1: without sigma, for samplers that draw nothing (crd_sampler_options.mean).
+ * Collective: on comm; all ranks fail together. Cost: one broadcast of 2 (1 with mean, 1 more
+ * with eps) numbers a parameter to every node. */
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
-                                   const crd_posterior *posterior, const float *eps);
+                                   const crd_posterior *posterior, const float *eps, int mean);
 /** Collective: on its comm. */
 void crd_shared_model_destroy(crd_shared_model *shared);
 /** Borrowed, valid as long as the shared model. */
@@ -33,8 +39,10 @@ const crd_model *crd_shared_model_view(const crd_shared_model *shared);
 typedef struct crd_predict_options {
     crd_sampler_options sampler; /**< estimator, seed, batch and draw_block (the shape of a unit) */
     crd_output_kind outputs;     /**< the posterior's: says which reducer makes the rows */
-    int64_t n_draws;             /**< 1 .. CRD_MAX_DRAWS; 1 with sampler.mean */
-    int64_t first_draw;          /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
+    /** 1 .. CRD_MAX_DRAWS; the number of components with sampler.mean. 0, but for crd_predict: as
+     * crd_posterior_n_draws has it. */
+    int64_t n_draws;
+    int64_t first_draw; /**< a multiple of draw_block: draws first_draw .. n_draws - 1 */
     /** Stops images whose crd_summary_error is below this at a look; 0: every image gets
      * n_draws. Looks: {min_draws, n_draws, sampler.draw_block}. A stopped image's row stays as
      * it is; a batch of stopped images is not computed any more. Not with want_draws or
@@ -43,8 +51,8 @@ typedef struct crd_predict_options {
     int64_t min_draws;
     double confidence; /**< of half-widths at all looks together, in [0, 1) */
     int64_t n_top;     /**< classes in top_class */
-    int keep_sums;     /**< 1: summaries hold their accumulators (crd_summary_keep_sums) */
-    int want_draws;    /**< 1: the sink's draws() is called */
+    bool keep_sums;    /**< summaries hold their accumulators (crd_summary_keep_sums) */
+    bool want_draws;   /**< the sink's draws() is called */
     int64_t n_images;
     /** What the images of a window with their sums, and saved draws between two writes, may take
      * each; 0: 64 MiB, and up to 1 GiB of a node and 64 MiB of a rank where many ranks would
@@ -57,6 +65,11 @@ typedef struct crd_predict_options {
     uint64_t shuffle;
 } crd_predict_options;
 
+/** 100 draws in blocks of 8, batches of 8 images, fp32, seed 0, half-widths at 95 %, looks (with
+ * until_mcse) from 32 draws on, 5 top classes, a checkpoint every 10 minutes. What depends on the
+ * run stays 0: estimator, outputs, n_images. Collective: no. */
+void crd_predict_options_init(crd_predict_options *out);
+
 /** Where images come from, and where the run begins. */
 typedef struct crd_predict_source {
     /** Fills tensors[n][channels][height][width] with images [first, first + n). skipped[i] = 1
@@ -64,9 +77,9 @@ typedef struct crd_predict_source {
      * rank of its node for a part of each window; in order, every image once. */
     crd_status (*load)(float *tensors, int8_t *skipped, int64_t first, int64_t n, void *payload);
     void *payload;
-    int is_shared; /**< equal on all ranks */
+    bool is_shared; /**< equal on all ranks */
     const crd_predict_state
-        *state; /**< rank 0's: goes on from here; NULL: from the start. Borrowed */
+        *state; /**< rank 0's: continues from here; NULL: from the start. Borrowed */
 } crd_predict_source;
 
 /** Where results go; called on rank 0 only; every member may be NULL, on all ranks alike. */
@@ -78,8 +91,8 @@ typedef struct crd_predict_sink {
     crd_status (*draws)(const float *outputs, int64_t first_draw, int64_t n_draws,
                         int64_t first_image, int64_t n_images, void *payload);
     /** Keeps the state. Draws and summaries before it have been handed on. An error is reported
-     * by the hook and does not end the run. With this hook the run heeds options.checkpoint_s,
-     * max_time_s and crd_request_post on any rank. */
+     * by the hook and does not end the run. With this hook the run obeys options.checkpoint_s,
+     * max_time_s and crd_interrupt_post on any rank. */
     void (*checkpoint)(const crd_predict_state *state, void *payload);
     /** Units done of the run, as far as rank 0 knows, and all; after each unit of rank 0. */
     void (*progress)(int64_t n_done, int64_t n_units, void *payload);
@@ -97,8 +110,13 @@ typedef struct crd_predict_report {
     int64_t comm_bytes;      /**< handed to MPI */
 } crd_predict_report;
 
+/** The reduction of a run's rows: sampler.mean and n_top of the options count. Errors: as
+ * crd_reduction_init. Collective: no. */
+crd_status crd_predict_reduction(crd_reduction *out, const crd_posterior *posterior,
+                                 const crd_predict_options *options);
+
 /** Images between whose ends all ranks meet: a multiple of the batch. Collective: no. */
-int64_t crd_predict_window_images(const crd_network *network, const crd_predict_options *options,
+int64_t crd_predict_window_images(const crd_model *model, const crd_predict_options *options,
                                   int n_ranks);
 
 /** Runs the prediction. Collective: on comm; model and options equal on all ranks; all ranks

@@ -27,6 +27,8 @@ extern "C" {
 
 /** Most draws of a run: what keeps every sum below 2^63. */
 #define CRD_MAX_DRAWS (INT64_C(1) << 26)
+/** Most strata of a reduction: an image's sums grow with them. */
+#define CRD_MAX_STRATA 256
 /** Most columns of a reducer. */
 #define CRD_MAX_FIELDS 32
 
@@ -51,13 +53,21 @@ typedef struct crd_reduction {
     int64_t n_outputs;           /**< floats of a draw's output row */
     int64_t extents[CRD_N_AXES]; /**< of the axes; CRD_AXIS_NONE: 1 */
     int is_paired;               /**< draws 2k and 2k + 1 are an antithetic pair: one observation */
-    double miss; /**< probability that a half-width may be too small: crd_looks_miss */
+    int64_t n_strata;            /**< components of a mixture; 1: draws are not in strata */
+    /** Of a half-width to be too small: crd_stopping_rule_error_probability. */
+    double error_probability;
 } crd_reduction;
 
-/** n_top: classes in top_class, cut to the number of classes. Single draws, miss 0.05. Errors:
- * CRD_ERR_INPUT: outputs of that kind cannot be so many. */
+/** n_top: classes in top_class, cut to the number of classes. Single draws, error_probability
+ * 0.05. Errors: CRD_ERR_INPUT: outputs of that kind cannot be so many. */
 crd_status crd_reduction_init(crd_reduction *out, crd_output_kind outputs, int64_t n_outputs,
                               int64_t n_top);
+/** Draws are in strata: draw d (or pair d) is of component d mod n_strata (model.h). Then the
+ * components are the independent evidence: standard errors are those of the mean of the components'
+ * means (which holds the draws' own noise), and there are columns more for the parts between and
+ * within components. 1: as after crd_reduction_init. Errors: CRD_ERR_INPUT: not from 1 to
+ * CRD_MAX_STRATA. */
+crd_status crd_reduction_stratify(crd_reduction *reduction, int64_t n_strata);
 /** "classification", ... Static. */
 const char *crd_reduction_name(const crd_reduction *reduction);
 
@@ -125,12 +135,14 @@ void crd_summary_clear(crd_summary *summary);
 /** Computes row `image` from an accumulator, over whichever draws it has seen. */
 void crd_summary_finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima);
 /** Marks row `image` as one of which no draw is there yet. */
-void crd_summary_miss(crd_summary *summary, int64_t image);
+void crd_summary_mark_undrawn(crd_summary *summary, int64_t image);
 /** Marks row `image` as skipped. */
-void crd_summary_skip(crd_summary *summary, int64_t image);
+void crd_summary_mark_skipped(crd_summary *summary, int64_t image);
 /** What the stopping rule compares with its limit: classification: the largest standard error of
  * the top classes' probabilities; regression: that of the means, each in units of its
- * predictive deviation. NaN: it is not known yet; 0 of skipped rows. */
+ * predictive deviation. Of strata the error about this mixture of components, which more draws can
+ * lower, not that of what other components would say. NaN: it is not known yet; 0 of skipped
+ * rows. */
 double crd_summary_error(const crd_summary *summary, int64_t image);
 /** How much doubt there is about row `image`, which has draws: classification: the predictive
  * entropy; regression: the largest predictive deviation of its values. */
@@ -199,6 +211,13 @@ typedef struct crd_class_rows {
     int8_t *skipped;
     int64_t *top_class; /**< [image][top]: the most probable classes, ties to the lower class */
     int64_t *sums, *maxima;
+    /* Of strata only, else NULL. */
+    float *probs_mcse_draws; /**< [image][class] standard error of probs_mean about this mixture:
+                                  by the draws alone, as if all were of one posterior */
+    /** Parts of mutual_information, plug-in: H(mean p) - mean of H(p of a component), and the mean
+     * mutual information within a component; NaN where a component has one observation. */
+    double *mutual_information_between, *mutual_information_between_mcse;
+    double *mutual_information_within, *mutual_information_within_mcse;
 } crd_class_rows;
 
 /** Errors of entropies: the linearised statistic's variance from the scatter of the group means
@@ -221,6 +240,13 @@ typedef struct crd_value_rows {
     int64_t *n_draws;
     int8_t *skipped;
     int64_t *sums, *maxima;
+    /* [image][value], of strata only, else NULL. */
+    double *mean_mcse_draws; /**< standard error of mean about this mixture: by the draws alone */
+    /** Parts of epistemic_sd, whose squares add up to its: between the components' means (what of
+     * their scatter the draws' noise does not explain), and within components; NaN where a
+     * component has one observation. */
+    double *epistemic_sd_between, *epistemic_sd_between_mcse;
+    double *epistemic_sd_within, *epistemic_sd_within_mcse;
 } crd_value_rows;
 
 /** Errors: deviations by the scatter of the draws' squares; a quantile by that of the draws'

@@ -6,6 +6,9 @@
 #ifndef CREDENCE_SAMPLER_H
 #define CREDENCE_SAMPLER_H
 
+#include <stdbool.h>
+
+#include "credence/model.h"
 #include "credence/posterior.h"
 #include "credence/precision.h"
 #include "credence/rng.h"
@@ -14,26 +17,15 @@
 extern "C" {
 #endif
 
-/** A posterior made ready to run: sigma computed, batch norm folded. A view: all borrowed, so that
- * one copy in a node's shared memory can serve all its ranks. */
-typedef struct crd_model {
-    const crd_network *network;
-    const uint8_t *bayesian; /**< [n_params] */
-    const float *mu;         /**< [network->params.n_floats] */
-    const float
-        *sigma; /**< likewise; 0 where fixed; may be negative after folding (the law is the same) */
-    const float *eps; /**< NULL, or imported eps of one draw, likewise: parity checks; not for
-                         local-reparameterization, which draws no weights */
-} crd_model;
-
-/** Fills mu and sigma (each network->params.n_floats long, the caller's) from a posterior: sigma of
- * rho, batch norm on its running statistics folded into the layer before it: w' = g w, with g =
- * gamma / sqrt(var + eps); the shift goes to the layer's bias, or, where it has none, takes the
- * batch norm's bias slot. Exact for normal weights. Errors: CRD_ERR_INPUT: a
+/** Fills mu and sigma (the caller's, as in crd_model; sigma may be NULL) from a posterior, each
+ * component on its own: sigma of rho, batch norm on its running statistics folded into the layer
+ * before it: w' = g w, with g = gamma / sqrt(var + eps); the shift goes to the layer's bias, or,
+ * where it has none, takes the batch norm's bias slot. Exact for normal weights. Errors:
+ * CRD_ERR_INPUT: a
  * variance that cannot be divided by, naming batch norm and channel. */
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior);
 
-/** Names of the estimators, NULL behind the last: "reparameterization" (one drawn weight for the
+/** Names of the estimators, NULL-terminated: "reparameterization" (one drawn weight for the
  * batch), "flipout" (Wen et al. 2018: a sign an image and channel), "flipout-pixel"
  * (bayesian-torch's: a sign an image, channel and pixel, which understates uncertainty after
  * pooling), "local-reparameterization" (Kingma et al. 2015: the output's normal is drawn, for each
@@ -44,11 +36,13 @@ typedef struct crd_sampler_options {
     const char *estimator; /**< one of crd_estimator_names */
     crd_precision
         precision; /**< of the products of convolutions, whose weights are the same draws */
-    int mean;      /**< 1: weights at mu, no draw, no dropout: the deterministic network */
+    /** Weights at mu, no draw, no dropout: the deterministic network; of an ensemble every component
+     * at its mean, one draw each. */
+    bool mean;
     uint64_t seed;
-    int antithetic; /**< 1: draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
+    bool antithetic;    /**< draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its
                        signs, with flipout); draw 2k is the same network as without */
-    int64_t batch;  /**< most images in a call */
+    int64_t batch;      /**< most images in a call */
     int64_t draw_block; /**< most draws in a call */
 } crd_sampler_options;
 
@@ -56,7 +50,8 @@ typedef struct crd_sampler crd_sampler;
 
 /** Plans memory and allocates all of it. `model` and what it shows must outlive the sampler.
  * Errors: CRD_ERR_USAGE: unknown estimator (all are named), batch or draw_block below 1, eps with
- * an estimator that draws no weights; CRD_ERR_INTERNAL: out of memory. */
+ * an estimator that draws no weights, another estimator than reparameterization or antithetic draws
+ * of members, which draw nothing; CRD_ERR_INTERNAL: out of memory. */
 crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
                               const crd_sampler_options *options);
 void crd_sampler_destroy(crd_sampler *sampler);

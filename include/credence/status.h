@@ -19,7 +19,7 @@ typedef enum crd_status {
     CRD_ERR_IO = 4,       /**< reading or writing failed: disk full, permission, device */
     CRD_ERR_NUMERIC = 5,  /**< a value that is not a finite number */
     CRD_ERR_RESUME = 6,   /**< a checkpoint of another run */
-    CRD_ERR_HANG = 7,     /**< a rank has stopped getting on (crd_watch_start) */
+    CRD_ERR_HANG = 7,     /**< a rank makes no progress (crd_watchdog_start) */
     CRD_STOPPED = 75      /**< stopped early with a checkpoint: run again with --resume */
 } crd_status;
 

@@ -11,9 +11,13 @@
 #ifndef CREDENCE_TRAIN_H
 #define CREDENCE_TRAIN_H
 
+#include <stdbool.h>
+
 #include "credence/comm.h"
-#include "credence/gradient.h"
+#include "credence/gradient_options.h"
+#include "credence/loss.h"
 #include "credence/optim.h"
+#include "credence/sampler.h"
 #include "credence/train_state.h"
 
 #ifdef __cplusplus
@@ -31,20 +35,25 @@ typedef struct crd_train_options {
     int64_t batch_size; /**< images of a step; the last batch of an epoch may be short */
     int64_t n_draws;    /**< of each micro-batch, no two of a run the same: mean of their losses */
     int64_t n_epochs;
-    crd_kl_reduction kl;      /**< CRD_KL_SUM with weight 1 / n_images is the true ELBO */
-    double kl_weight;         /**< factor of the KL divergence in the loss */
+    crd_kl_reduction kl; /**< CRD_KL_SUM with weight 1 / n_images is the true ELBO */
+    double kl_weight; /**< factor of the KL divergence in the loss; ivon: 1 / ess, whatever it is */
     int64_t kl_anneal_epochs; /**< the weight grows linearly over these epochs; 0: at once */
+    /** ivon: not with gradient.mean, clip_norm, keep_gradients, local_steps above 1, CRD_KL_MEAN */
     crd_optimizer_options optimizer;
     crd_schedule schedule;
     double clip_norm; /**< largest norm of the gradient; 0: no clipping */
-    /** 1: a step's gradient is the sum of all so far, as when zero_grad() is never called; with
+    /** A step's gradient is the sum of all so far, as when zero_grad() is never called; with
      * KL weight 0 and local_steps 1 only */
-    int keep_gradients;
+    bool keep_gradients;
     int64_t local_steps;    /**< 1: every step is averaged */
     int64_t validate_every; /**< epochs; 0: never */
     double checkpoint_s;    /**< seconds between checkpoints; 0: none */
     double max_time_s;      /**< stop with a checkpoint after this; 0: no limit */
 } crd_train_options;
+
+/** What credence/train_files.h says of its options, where the engine has the same: kl_weight is
+ * -1, for the caller to set; loss and n_images are too. Collective: no. */
+void crd_train_options_init(crd_train_options *out);
 
 /** What the engine asks for; called on rank 0 only, except where said. */
 typedef struct crd_train_hooks {
@@ -54,8 +63,8 @@ typedef struct crd_train_hooks {
     crd_status (*load)(float *images, int64_t *labels, float *values, int64_t epoch, int64_t first,
                        int64_t n, void *payload);
     /** Keeps the state; called between steps. An error is reported by the hook and does not end
-     * the run. With this hook (on all ranks alike) the run heeds checkpoint_s, max_time_s and
-     * crd_request_post on any rank. */
+     * the run. With this hook (on all ranks alike) the run obeys checkpoint_s, max_time_s and
+     * crd_interrupt_post on any rank. */
     void (*checkpoint)(const crd_train_state *state, void *payload);
     /** An epoch is over and in the history. May be NULL. */
     void (*epoch)(const crd_train_state *state, void *payload);
@@ -82,7 +91,9 @@ typedef struct crd_train_report {
     int64_t comm_bytes_mean, comm_bytes_max;
 } crd_train_report;
 
-/** Trains from `state` on until options->n_epochs are done; nothing is done if they are.
+/** Trains from `state` on until options->n_epochs are done; nothing is done if they are. By ivon
+ * the posterior gets the prior that weight decay means, N(0, 1 / (ess weight_decay)), and its
+ * sigmas come from the Hessian in the state, which begins with hess_init, and not from its rho.
  * Collective: on comm; options equal on all ranks, state equal on all ranks
  * (crd_train_state_share) and equal afterwards. One rank with a unit a step makes its updates
  * while the gradient is on its way, without sums. With keep_gradients the state has room for

@@ -37,7 +37,8 @@ typedef struct crd_epoch {
 typedef struct crd_train_state {
     crd_posterior *posterior; /**< borrowed; mu and rho are trained in place */
     int n_states;             /**< moment vectors of the optimizer: 0, 1 or 2 */
-    /** Moments: [2 * n_floats] each, mu block, then rho block. Owned. */
+    /** Moments: [2 * n_floats] each, mu block, then rho block; ivon: momentum, then Hessian.
+     * Owned. */
     float *states[2];
     /** [2 * n_floats] sum of the gradients of all steps, where it is kept; else NULL. Owned. */
     float *kept;

@@ -49,7 +49,7 @@ void crd_state_dict_clear(crd_state_dict *dict);
 typedef struct crd_state_fit {
     char prefix[CRD_STATE_NAME_SIZE]; /**< before each of the network's names in the dict; "" */
     int64_t n_fitting, n_missing, n_unexpected, n_misshaped;
-    int64_t n_beside;                  /**< tensors that do not have the prefix */
+    int64_t n_beside; /**< tensors without the prefix, or of heads that only training runs */
     char missing[CRD_STATE_NAME_SIZE]; /**< the first of each */
     char unexpected[CRD_STATE_NAME_SIZE];
     char misshaped[CRD_STATE_NAME_SIZE];
@@ -80,7 +80,7 @@ crd_status crd_state_dict_guess(const crd_arch **out, crd_state_fit *fit,
 /** Containers that can be written. */
 typedef enum crd_state_format { CRD_STATE_SAFETENSORS, CRD_STATE_NPZ } crd_state_format;
 
-/** Names for options, NULL behind the last: "safetensors", "npz". */
+/** Names for options, NULL-terminated: "safetensors", "npz". */
 const char *const *crd_state_format_names(void);
 
 /** Writes the posterior to the open descriptor as the state dict of the network that
@@ -90,8 +90,9 @@ const char *const *crd_state_format_names(void);
 crd_status crd_state_dict_export(int fd, const crd_posterior *posterior, crd_state_format format,
                                  const char *path);
 
-/** Takes the prefix off the names of the floating tensors, and drops those without it. */
-void crd_state_dict_keep(crd_state_dict *dict, const char *prefix);
+/** Takes the prefix off the names of the floating tensors, and drops those without it and those
+ * that `arch` (NULL: none) passes over. */
+void crd_state_dict_keep(crd_state_dict *dict, const char *prefix, const crd_arch *arch);
 
 #ifdef __cplusplus
 }

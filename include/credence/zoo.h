@@ -20,16 +20,20 @@ typedef struct crd_arch {
      * images are taken whole. Mean and deviation of each channel, [in_channels]; NULL: pixels
      * stay in [0, 1]. */
     int64_t resize;
+    int is_bicubic; /**< how it is resized: 1: bicubic, 0: bilinear */
     const float *mean, *sd;
+    /** NULL, or prefixes, NULL-terminated: tensors that weight files of it hold beside, of heads
+     * that only training runs. */
+    const char *const *passed_over;
 } crd_arch;
 
-/** The i-th architecture, or NULL behind the last. Static. Collective: no. */
+/** The i-th architecture, or NULL-terminated. Static. Collective: no. */
 const crd_arch *crd_zoo_get(int64_t i);
 /** By name, or NULL. */
 const crd_arch *crd_zoo_find(const char *name);
 
 /** Builds the graph for images (in_channels, image_size, image_size) and n_classes outputs; 0
- * takes the default. Errors: CRD_ERR_USAGE: unknown name (a near one is named, or all are);
+ * takes the default. Errors: CRD_ERR_USAGE: unknown name (a near one is named);
  * CRD_ERR_INPUT: an image too small. */
 crd_status crd_zoo_build(crd_network **out, const char *name, int64_t in_channels,
                          int64_t image_size, int64_t n_classes);

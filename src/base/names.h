@@ -1,4 +1,4 @@
-/** Lists of names, NULL behind the last: find one, or say which there are. */
+/** Lists of names, NULL-terminated: find one, or say which there are. */
 #ifndef CRD_BASE_NAMES_H
 #define CRD_BASE_NAMES_H
 

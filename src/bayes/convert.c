@@ -76,10 +76,21 @@ static int is_bayesian_state_dict(const crd_params *weights)
     return 0;
 }
 
+/* Sets the flags of all parameters that dnn_to_bnn makes random. */
+static void choose_usual(crd_posterior *posterior)
+{
+    for (int64_t p = 0; p < posterior->network->params.n_params; p++) {
+        const crd_param_spec *spec = crd_network_param_spec(NULL, posterior->network, p);
+        posterior->bayesian[p] = spec->may_be_random && !spec->is_by_name_only;
+    }
+}
+
 /* Sets the flags of all parameters that may be random of ops that a glob matches. */
 static crd_status choose_by_globs(crd_posterior *posterior, const char *const *globs, int n_globs)
 {
     const crd_network *network = posterior->network;
+    if (n_globs < 0)
+        choose_usual(posterior);
     for (int g = 0; g < n_globs; g++) {
         int n_matches = 0;
         for (int64_t p = 0; p < network->params.n_params; p++) {

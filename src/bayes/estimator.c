@@ -2,13 +2,13 @@
  * them. */
 #include "bayes/estimator.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/names.h"
 #include "kernels/kernels.h"
+#include "weights/family.h"
 
 enum { N_ESTIMATORS = 4, FLOATS_PER_LINE = 16 };
 
@@ -95,32 +95,30 @@ crd_stream crd_estimator_stream(const crd_estimator_args *args, crd_purpose purp
                         .negated = (uint32_t)second};
 }
 
-/* Elements of a parameter from `first` on, drawn; `first` is a multiple of CRD_STREAM_BLOCK. */
-static void draw_stretch(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
-                         int with_mu, int64_t first, int64_t n)
+/* Elements of a parameter from `first` on, in a draw; `first` is a multiple of CRD_STREAM_BLOCK. */
+static const float *draw_stretch(float *out, const crd_estimator_args *args, int64_t draw,
+                                 crd_weights_request request)
 {
     const crd_model *model = args->random->model;
-    const float *mu = with_mu ? crd_estimator_values(model->mu, model, index) + first : NULL;
-    const float *sigma = crd_estimator_values(model->sigma, model, index) + first;
-    if (model->eps != NULL) {
-        const float *eps = crd_estimator_values(model->eps, model, index) + first;
-        for (int64_t i = 0; i < n; i++)
-            out[i] = fmaf(sigma[i], eps[i], mu == NULL ? 0 : mu[i]);
-    } else {
-        const crd_stream stream = crd_estimator_stream(args, CRD_PURPOSE_WEIGHT, index, draw, 0);
-        crd_kernels_get()->draw(out, mu, sigma, n, first, &stream);
-    }
+    const crd_stream stream =
+        crd_estimator_stream(args, CRD_PURPOSE_WEIGHT, request.param, draw, 0);
+    request.component = crd_component_of(draw, model->n_components, args->antithetic);
+    request.stream = &stream;
+    return model->family->fill(out, model, &request);
 }
 
-void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
-                        int with_mu)
+const float *crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index,
+                                int64_t draw, int with_mu)
 {
     if (index < 0)
-        return;
+        return NULL;
     double start_s = crd_clock_now_s();
-    draw_stretch(out, args, index, draw, with_mu, 0,
-                 args->random->model->network->params.entries[index].count);
+    const crd_weights_request all = {.param = index,
+                                     .n = args->random->model->network->params.entries[index].count,
+                                     .with_mu = with_mu};
+    const float *drawn = draw_stretch(out, args, draw, all);
     args->times->draw_s += crd_clock_now_s() - start_s;
+    return drawn;
 }
 
 const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64_t index,
@@ -218,9 +216,11 @@ static const float *get_drawn(float *out, int64_t first, int64_t n, const void *
     if (w->kept != NULL)
         out = w->kept + first - lead;
     double start_s = crd_clock_now_s();
-    draw_stretch(out, w->args, w->index, w->draw, w->with_mu, first - lead, n + lead);
+    const crd_weights_request stretch = {
+        .param = w->index, .first = first - lead, .n = n + lead, .with_mu = w->with_mu};
+    const float *drawn = draw_stretch(out, w->args, w->draw, stretch);
     w->args->times->draw_s += crd_clock_now_s() - start_s;
-    return out + lead;
+    return drawn + lead;
 }
 
 void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const float *const *in,
@@ -240,8 +240,7 @@ void crd_estimator_apply_draw(float *out, const crd_estimator_args *args, const 
             pass.params[slot] = (crd_weight_source){NULL, get_drawn, &drawn[slot]};
             kept = kept == NULL ? NULL : kept + n;
         } else {
-            crd_estimator_draw(room, args, index, draw, with_mu);
-            pass.params[slot].values = room;
+            pass.params[slot].values = crd_estimator_draw(room, args, index, draw, with_mu);
             room += n;
         }
     }

@@ -54,6 +54,7 @@ typedef struct crd_estimator {
     int draws_weights; /**< 1: has an eps a weight, so that eps can be imported */
     int shares_work;   /**< 1: draws that share their input cost less in one call than apart */
     int needs_affine;  /**< 1: for affine operators only: others are reparameterized */
+    int needs_normal;  /**< 1: reads mu and sigma itself: normal weights, one component a call */
     /** Floats of scratch for a pass over n_images. */
     int64_t (*scratch_floats)(const crd_random_op *random, int64_t n_images);
     void (*forward)(const crd_estimator_args *args);
@@ -100,10 +101,11 @@ const float *crd_estimator_values(const float *block, const crd_model *model, in
 crd_stream crd_estimator_stream(const crd_estimator_args *args, crd_purpose purpose, int64_t tensor,
                                 int64_t draw, int64_t image);
 
-/** out = mu + sigma * eps of draw `draw`, or sigma * eps where with_mu is 0. Nothing for index -1.
- * eps is standard normal from {seed, draw, image 0, tensor index, WEIGHT}, or the imported one. */
-void crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index, int64_t draw,
-                        int with_mu);
+/** The parameter in draw `draw`, as the model's family has it, of normal weights mu + sigma * eps,
+ * or sigma * eps where with_mu is 0: in `out` or elsewhere. NULL for index -1. eps is standard
+ * normal from {seed, draw, image 0, tensor index, WEIGHT}, or the imported one. */
+const float *crd_estimator_draw(float *out, const crd_estimator_args *args, int64_t index,
+                                int64_t draw, int with_mu);
 
 /** eps of elements [first, first + n) of a parameter in the call's first draw, the same as drawn:
  * in `out` or in place. first is a multiple of CRD_STREAM_BLOCK. */

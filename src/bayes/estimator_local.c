@@ -180,6 +180,7 @@ const crd_estimator crd_estimator_local_reparameterization = {
     .draws_weights = 0,
     .shares_work = 1,
     .needs_affine = 1,
+    .needs_normal = 1,
     .scratch_floats = scratch_floats,
     .forward = forward,
     .backward_scratch_floats = backward_scratch_floats,

@@ -1,7 +1,7 @@
 /* One draw forward, its data term, and backward: reverse-mode differentiation over the graph, op by
  * op in fixed memory. Parameters' gradients leave at once into the fixed-point sums, so that only
  * those of one op exist as floats. */
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "bayes/gradient_sums.h"
 #include "graph/train_plan.h"
 #include "kernels/kernels.h"
+#include "weights/family.h"
 
 /* Elements whose eps is drawn again at a time, so that it is used while it is in the cache. */
 enum { PIECE = 16 * CRD_STREAM_BLOCK };
@@ -22,7 +23,7 @@ struct crd_gradient {
     crd_model model;
     const crd_estimator *estimator;
     uint64_t seed;
-    int batch_norm_train;
+    int batch_norm_train, at_sigma;
     uint8_t *random; /* [n_ops] own weights are drawn */
     crd_train_plan plan;
     float *arena, *grad_arena;
@@ -167,10 +168,15 @@ crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
                 "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
     gradient->seed = options->seed;
     gradient->batch_norm_train = options->batch_norm_train;
+    gradient->at_sigma = options->at_sigma;
     CRD_ALLOC(&gradient->sigma, n_floats, "sigma");
     CRD_ALLOC(&gradient->slope, n_floats, "slopes of sigma");
-    gradient->model = (crd_model){
-        .network = network, .bayesian = bayesian, .sigma = gradient->sigma, .eps = options->eps};
+    gradient->model = (crd_model){.network = network,
+                                  .bayesian = bayesian,
+                                  .sigma = gradient->sigma,
+                                  .eps = options->eps,
+                                  .family = &crd_family_normal,
+                                  .n_components = 1};
     CRD_TRY(crd_train_plan_init(&gradient->plan, network, options->micro_batch));
     CRD_TRY(allocate_for_ops(gradient, options->mean));
     CRD_ALLOC(&gradient->arena, gradient->plan.arena_floats, "activations");
@@ -391,10 +397,26 @@ cleanup:
     return status;
 }
 
-/* The gradient at rho of elements [first, first + n) of a parameter with a posterior, from that at
- * sigma. */
-static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, const unit *u,
-                          int slot, const float *dsigma, int64_t first, int64_t n)
+/* Values to where they go: a piece of an array of sums, or grads. */
+typedef struct place {
+    int64_t *sums; /* NULL: grads */
+    float grads[PIECE];
+} place;
+
+/* Elements [first, first + n) of a parameter; factors NULL stands for ones. */
+static crd_status put(place *to, const float *values, const float *factors, int64_t n,
+                      const unit *u, const char *what, const crd_param *param, int64_t first)
+{
+    if (to->sums == NULL)
+        return crd_gradient_round(to->grads, values, factors, n, what, param->name, first);
+    return crd_gradient_sums_add(to->sums, u->target->adds, values, factors, n, u->weight, what,
+                                 param->name, first);
+}
+
+/* The gradient at rho, or sigma, of elements [first, first + n) of a parameter with a posterior,
+ * from that at sigma. */
+static crd_status put_rho(place *to, crd_gradient *gradient, int64_t index, const unit *u, int slot,
+                          const float *dsigma, int64_t first, int64_t n)
 {
     const crd_param *param = param_at(gradient, op_at(gradient, index), slot);
     float eps_room[PIECE], product[PIECE];
@@ -407,9 +429,10 @@ static crd_status sum_rho(int64_t *sums, crd_gradient *gradient, int64_t index, 
         crd_kernels_get()->elementwise->multiply(product, values, eps, n);
         values = product;
     }
-    return crd_gradient_sums_add(sums, u->target->adds, values,
-                                 gradient->slope + param->offset + first, n, u->weight,
-                                 "gradient of rho", param->name, first);
+    if (gradient->at_sigma)
+        return put(to, values, NULL, n, u, "gradient of sigma", param, first);
+    return put(to, values, gradient->slope + param->offset + first, n, u, "gradient of rho", param,
+               first);
 }
 
 /* Elements [first, first + n) of a parameter, or of a batch's statistics, to where they go. */
@@ -423,16 +446,15 @@ static crd_status sum_piece(crd_gradient *gradient, int64_t index, const unit *u
     int is_statistic = op->kind->params[slot].role == CRD_STATISTIC;
     const char *what = is_statistic ? "batch statistics" : "gradient";
     int has_rho = gradient->random[index] && gradient->model.bayesian[op->params[slot]];
-    int64_t room[2][PIECE], *sums[2] = {room[0], room[1]};
-    for (int block = 0; target->sums != NULL && block < 2; block++)
-        sums[block] =
-            target->sums + block * gradient->model.network->params.n_floats + param->offset + first;
-    CRD_TRY(crd_gradient_sums_add(sums[0], target->adds, dparam + first, NULL, n, u->weight, what,
-                                  param->name, first));
+    int64_t at = param->offset + first, n_floats = gradient->model.network->params.n_floats;
+    place to[2];
+    to[0].sums = target->sums == NULL ? NULL : target->sums + at;
+    to[1].sums = target->sums == NULL ? NULL : target->sums + n_floats + at;
+    CRD_TRY(put(&to[0], dparam + first, NULL, n, u, what, param, first));
     if (has_rho)
-        CRD_TRY(sum_rho(sums[1], gradient, index, u, slot, dsigma, first, n));
+        CRD_TRY(put_rho(&to[1], gradient, index, u, slot, dsigma, first, n));
     if (target->sums == NULL)
-        target->take(op->params[slot], first, n, sums[0], has_rho ? sums[1] : NULL,
+        target->take(op->params[slot], first, n, to[0].grads, has_rho ? to[1].grads : NULL,
                      target->payload);
 cleanup:
     return status;
@@ -572,6 +594,8 @@ static crd_status check_call(const crd_gradient *gradient, const unit *u)
                 "images: number %lld is not from 0 to 2^32 - 1", (long long)u->first_image);
     CRD_REQUIRE(u->weight > 0 && u->weight <= 4, CRD_ERR_USAGE,
                 "weight: %g is not a positive number up to 4", u->weight);
+    CRD_REQUIRE(u->target->sums != NULL || u->weight == 1, CRD_ERR_USAGE,
+                "weight: %g; what is taken is a whole gradient, of weight 1", u->weight);
     if (gradient->batch_norm_train)
         CRD_TRY(crd_gradient_check_images(gradient->model.network, u->n_images));
 cleanup:

@@ -1,8 +1,8 @@
-/** The scales that a gradient is at, for who changes rho in place. */
+/** The scales that a gradient is at, for who changes rho in place. For engine too. */
 #ifndef CRD_BAYES_GRADIENT_SCALES_H
 #define CRD_BAYES_GRADIENT_SCALES_H
 
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 
 /** sigma and its slope dsigma/drho, by the network's offsets, as the kernels' `scales` makes them
  * of the rho that was set; 0 where there is no posterior. Whoever changes that rho or mu in place

@@ -1,4 +1,5 @@
 /* The posterior as an object: its names after bayesian-torch, and whether its values are usable. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include "base/alloc.h"
 #include "bayes/prior.h"
 #include "graph/graph.h"
+#include "weights/family.h"
 
 enum { MODULE_SIZE = 512, LEAF_SIZE = 64 };
 
@@ -15,7 +17,8 @@ const char *const *crd_output_kind_names(void)
     return names;
 }
 
-crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
+crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
+                                         const crd_family *family, int64_t n_components)
 {
     crd_status status = CRD_OK;
     crd_posterior *posterior = NULL;
@@ -24,9 +27,14 @@ crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
     posterior->network = network;
     posterior->conversion = crd_conversion_defaults();
     posterior->n_classes = crd_network_n_outputs(network);
-    CRD_ALLOC(&posterior->mu, network->params.n_floats, "mu");
-    CRD_ALLOC(&posterior->rho, network->params.n_floats, "rho");
-    CRD_ALLOC(&posterior->bayesian, network->params.n_params, "Bayesian flags");
+    posterior->family = family;
+    posterior->n_components = n_components;
+    CRD_ALLOC(&posterior->mu, n_components * network->params.n_floats, "mu");
+    if (family->has_sigma)
+        CRD_ALLOC(&posterior->rho, n_components * network->params.n_floats, "rho");
+    CRD_ALLOC(&posterior->bayesian, n_components * network->params.n_params, "Bayesian flags");
+    if (family->is_ensemble)
+        CRD_ALLOC(&posterior->origins, n_components, "origins of components");
     *out = posterior;
     return CRD_OK;
 cleanup:
@@ -36,6 +44,11 @@ cleanup:
     return status;
 }
 
+crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
+{
+    return crd_posterior_create_ensemble(out, network, &crd_family_normal, 1);
+}
+
 void crd_posterior_destroy(crd_posterior *posterior)
 {
     if (posterior == NULL)
@@ -43,6 +56,11 @@ void crd_posterior_destroy(crd_posterior *posterior)
     for (int64_t i = 0; posterior->classes != NULL && i < posterior->n_classes; i++)
         crd_free(posterior->classes[i]);
     crd_free(posterior->classes);
+    for (int64_t c = 0; posterior->origins != NULL && c < posterior->n_components; c++) {
+        crd_free(posterior->origins[c].file);
+        crd_free(posterior->origins[c].digest);
+    }
+    crd_free(posterior->origins);
     crd_free(posterior->prior_mu);
     crd_free(posterior->bayesian);
     crd_free(posterior->rho);
@@ -60,61 +78,107 @@ crd_status crd_posterior_param_name(char *module, size_t module_size, char *leaf
                 "parameter %lld: not in the table", (long long)index);
     const crd_graph_op *op;
     const crd_param_spec *spec = crd_network_param_spec(&op, network, index);
-    const char *name = network->params.entries[index].name;
+    const char *name = network->params.entries[index].name, *dot = strrchr(op->name, '.');
+    const char *own = spec->leaf, *bayesian = spec->bayesian_leaf;
     size_t length = strlen(op->name);
     int written;
+    if (own[0] == '\0') { /* the op's own name: its last part is the leaf */
+        own = bayesian = dot == NULL ? op->name : dot + 1;
+        length = dot == NULL ? 0 : (size_t)(dot - op->name);
+    }
     if (posterior->bayesian[index]) {
         CRD_REQUIRE(which == 'm' || which == 'r', CRD_ERR_INTERNAL, "%s: 'm' or 'r', not '%c'",
                     name, which);
-        written =
-            snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho", spec->bayesian_leaf);
+        written = snprintf(leaf, leaf_size, "%s_%s", which == 'm' ? "mu" : "rho", bayesian);
     } else {
-        written = snprintf(leaf, leaf_size, "%s", spec->leaf);
+        written = snprintf(leaf, leaf_size, "%s", own);
     }
     CRD_REQUIRE((size_t)written < leaf_size && length < module_size, CRD_ERR_INTERNAL,
                 "%s: the name is too long", name);
-    memcpy(module, op->name, length + 1);
+    memcpy(module, op->name, length);
+    module[length] = '\0';
 cleanup:
     return status;
 }
 
-static crd_status bad_value(const crd_posterior *posterior, int64_t index, char which,
-                            int64_t element, double value, const char *allowed)
+/* An element that cannot be used. */
+typedef struct value_fault {
+    int64_t component, param, element;
+    char which; /* 'm' or 'r' */
+    double value;
+    const char *allowed; /* NULL: there is none */
+} value_fault;
+
+static crd_status bad_value(const crd_posterior *posterior, const value_fault *f)
 {
     char module[MODULE_SIZE], leaf[LEAF_SIZE];
-    crd_status status =
-        crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index, which);
+    if (posterior->family->is_ensemble)
+        return CRD_FAIL(CRD_ERR_INPUT, "component %lld: %s: element %lld of %s is %g; %s",
+                        (long long)f->component, posterior->network->params.entries[f->param].name,
+                        (long long)f->element, f->which == 'm' ? "mu" : "rho", f->value,
+                        f->allowed);
+    crd_status status = crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf,
+                                                 posterior, f->param, f->which);
     if (status != CRD_OK)
         return status;
-    return CRD_FAIL(CRD_ERR_INPUT, "%s.%s: element %lld is %g; %s", module, leaf,
-                    (long long)element, value, allowed);
+    return CRD_FAIL(CRD_ERR_INPUT, "%s%s%s: element %lld is %g; %s", module,
+                    module[0] == '\0' ? "" : ".", leaf, (long long)f->element, f->value,
+                    f->allowed);
+}
+
+/* In one pass without a way out; which value it is matters only where one is not. */
+static bool all_finite(const float *values, int64_t n, float least)
+{
+    int fine = 1;
+    for (int64_t i = 0; i < n; i++)
+        fine &= (values[i] >= least) & (values[i] <= FLT_MAX);
+    return fine;
+}
+
+/* Values of a parameter of a component, from the first one on. NULL: there are none. */
+static crd_status check_values(const crd_posterior *posterior, value_fault fault,
+                               const float *values, bool is_non_negative)
+{
+    int64_t n = posterior->network->params.entries[fault.param].count;
+    if (values == NULL || all_finite(values, n, is_non_negative ? 0 : -FLT_MAX))
+        return CRD_OK;
+    while (isfinite(values[fault.element]) && !(is_non_negative && values[fault.element] < 0))
+        fault.element++;
+    fault.value = (double)values[fault.element];
+    if (isfinite(fault.value))
+        fault.allowed = "it must not be negative";
+    return bad_value(posterior, &fault);
+}
+
+/* What the elements of a parameter must be. */
+static crd_status check_param(const crd_posterior *posterior, int64_t component, int64_t p)
+{
+    crd_status status = CRD_OK;
+    const crd_params *params = &posterior->network->params;
+    int64_t first = component * params->n_floats + params->entries[p].offset;
+    bool is_bayesian = posterior->bayesian[component * params->n_params + p];
+    const float *prior_mu = posterior->prior_mu == NULL ? NULL : posterior->prior_mu + first;
+    bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
+    value_fault fault = {component, p, 0, 'm', 0, "it must be finite"};
+    CRD_TRY(check_values(posterior, fault, posterior->mu + first, is_variance));
+    if (!is_bayesian)
+        goto cleanup;
+    fault.which = 'r';
+    CRD_TRY(check_values(posterior, fault, posterior->rho + first, false));
+    fault.which = 'm';
+    fault.allowed = "the prior's mean must be finite";
+    CRD_TRY(check_values(posterior, fault, prior_mu, false));
+cleanup:
+    return status;
 }
 
 crd_status crd_posterior_check(const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
-    const crd_params *params = &posterior->network->params;
     CRD_TRY(crd_prior_check(&posterior->conversion, CRD_ERR_INPUT));
-    for (int64_t p = 0; p < params->n_params; p++) {
-        const float *mu = posterior->mu + params->entries[p].offset;
-        const float *rho = posterior->rho + params->entries[p].offset;
-        const float *prior_mu =
-            posterior->prior_mu == NULL ? NULL : posterior->prior_mu + params->entries[p].offset;
-        bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
-        for (int64_t i = 0; i < params->entries[p].count; i++) {
-            if (!isfinite(mu[i]))
-                return bad_value(posterior, p, 'm', i, (double)mu[i], "it must be finite");
-            if (is_variance && mu[i] < 0)
-                return bad_value(posterior, p, 'm', i, (double)mu[i], "it must not be negative");
-            if (!posterior->bayesian[p])
-                continue;
-            if (!isfinite(rho[i]))
-                return bad_value(posterior, p, 'r', i, (double)rho[i], "it must be finite");
-            if (prior_mu != NULL && !isfinite(prior_mu[i]))
-                return bad_value(posterior, p, 'm', i, (double)prior_mu[i],
-                                 "the prior's mean must be finite");
-        }
-    }
+    for (int64_t c = 0; c < posterior->n_components; c++)
+        for (int64_t p = 0; p < posterior->network->params.n_params; p++)
+            CRD_TRY(check_param(posterior, c, p));
 cleanup:
     return status;
 }

@@ -1,4 +1,4 @@
-/** The prior of one parameter tensor, as the KL sees it. */
+/** The prior of one parameter tensor, as the KL sees it. For engine too. */
 #ifndef CRD_BAYES_PRIOR_H
 #define CRD_BAYES_PRIOR_H
 

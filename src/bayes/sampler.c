@@ -13,6 +13,7 @@
 #include "base/integers.h"
 #include "bayes/estimator.h"
 #include "graph/plan.h"
+#include "weights/family.h"
 
 /* Weights that the front may have: mu and sigma of this many stay in the cache from draw to
  * draw. */
@@ -24,7 +25,7 @@ struct crd_sampler {
     uint64_t seed;
     int antithetic;
     crd_precision precision;
-    uint8_t *drawn;  /* [n_ops] own weights are drawn */
+    uint8_t *drawn;  /* [n_ops] own weights differ from draw to draw */
     uint8_t *random; /* [n_ops] likewise, or the op is stochastic without weights */
     uint8_t *folded; /* [n_ops] a norm that is part of the op before it */
     /* [n_ops] parameters by slot; -1: none. Of a folded norm's target without bias that is the
@@ -52,14 +53,32 @@ static const crd_graph_op *op_at(const crd_sampler *sampler, int64_t index)
     return &sampler->model.network->ops[index];
 }
 
-/* Whether any parameter of an op has a posterior. */
+/* Whether any parameter of an op has a posterior, in any component. */
 static int has_posterior(const crd_sampler *sampler, int64_t index)
 {
+    const crd_model *model = &sampler->model;
     const crd_graph_op *op = op_at(sampler, index);
     for (int slot = 0; slot < op->kind->n_params; slot++)
-        if (op->params[slot] >= 0 && op->kind->params[slot].may_be_random &&
-            sampler->model.bayesian[op->params[slot]])
-            return 1;
+        for (int64_t c = 0; op->params[slot] >= 0 && c < model->n_components; c++)
+            if (op->kind->params[slot].may_be_random &&
+                model->bayesian[c * model->network->params.n_params + op->params[slot]])
+                return 1;
+    return 0;
+}
+
+/* Whether the components have different means of an op's parameters, those of a folded norm
+ * included. */
+static int differs(const crd_sampler *sampler, int64_t index)
+{
+    const crd_model *model = &sampler->model;
+    for (int slot = 0; slot < op_at(sampler, index)->kind->n_params; slot++) {
+        int64_t param = sampler->params[index][slot];
+        for (int64_t c = 1; param >= 0 && c < model->n_components; c++)
+            if (memcmp(crd_model_values(model->mu, model, c, param, 0),
+                       crd_model_values(model->mu, model, 0, param, 0),
+                       (size_t)model->network->params.entries[param].count * sizeof(float)) != 0)
+                return 1;
+    }
     return 0;
 }
 
@@ -72,7 +91,7 @@ static void classify(crd_sampler *sampler, int mean)
         memcpy(sampler->params[i], op->params, sizeof op->params);
         if (!mean) {
             sampler->drawn[i] = has_posterior(sampler, i) != 0;
-            sampler->random[i] = sampler->drawn[i] || crd_op_is_stochastic(op);
+            sampler->random[i] = crd_op_is_stochastic(op);
         }
         int64_t target = crd_network_fold_target(network, i);
         if (target < 0)
@@ -81,6 +100,41 @@ static void classify(crd_sampler *sampler, int mean)
         if (sampler->params[target][CRD_SLOT_BIAS] < 0)
             sampler->params[target][CRD_SLOT_BIAS] = op->params[op->kind->fold->shift_slot];
     }
+    for (int64_t i = 0; i < network->n_ops; i++) {
+        if (!sampler->folded[i] && differs(sampler, i))
+            sampler->drawn[i] = 1;
+        sampler->random[i] |= sampler->drawn[i];
+    }
+}
+
+/* Whether this model can be drawn from in this way; its means alone are a model of members. */
+static crd_status take_model(crd_sampler *sampler, const crd_model *model,
+                             const crd_sampler_options *options)
+{
+    crd_status status = CRD_OK;
+    crd_model *own = &sampler->model;
+    *own = *model;
+    own->family = model->family != NULL ? model->family : &crd_family_normal;
+    own->n_components = crd_larger(model->n_components, 1);
+    CRD_TRY(crd_estimator_find(&sampler->estimator, options->estimator, "estimator"));
+    if (options->mean && own->family->is_ensemble) {
+        sampler->estimator = &crd_estimator_reparameterization;
+        own->family = &crd_family_members;
+        return CRD_OK;
+    }
+    CRD_REQUIRE(own->family->has_sigma || !sampler->estimator->needs_normal, CRD_ERR_USAGE,
+                "estimator: %s needs normal weights; this posterior is of %lld %s",
+                options->estimator, (long long)own->n_components, own->family->title);
+    CRD_REQUIRE(own->family->has_sigma || !options->antithetic, CRD_ERR_USAGE,
+                "antithetic draws need normal weights; this posterior is of %lld %s",
+                (long long)own->n_components, own->family->title);
+    CRD_REQUIRE(own->eps == NULL || sampler->estimator->draws_weights, CRD_ERR_USAGE,
+                "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
+    CRD_REQUIRE(own->eps == NULL || !own->family->is_ensemble, CRD_ERR_USAGE,
+                "eps of one draw cannot be imported into an ensemble: its components have weights "
+                "of their own");
+cleanup:
+    return status;
 }
 
 static crd_random_op random_op(const crd_sampler *sampler, int64_t index)
@@ -174,13 +228,10 @@ crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
     CRD_REQUIRE(options->draw_block > 0, CRD_ERR_USAGE, "draw_block: %lld is not a positive number",
                 (long long)options->draw_block);
     CRD_ALLOC(&sampler, 1, "sampler");
-    sampler->model = *model;
+    CRD_TRY(take_model(sampler, model, options));
     sampler->seed = options->seed;
     sampler->antithetic = options->antithetic;
     sampler->precision = options->precision;
-    CRD_TRY(crd_estimator_find(&sampler->estimator, options->estimator, "estimator"));
-    CRD_REQUIRE(model->eps == NULL || sampler->estimator->draws_weights, CRD_ERR_USAGE,
-                "estimator: %s draws no weights, so eps cannot be imported", options->estimator);
     CRD_ALLOC(&sampler->drawn, n_ops, "random ops");
     CRD_ALLOC(&sampler->random, n_ops, "random ops");
     CRD_ALLOC(&sampler->folded, n_ops, "folded ops");
@@ -293,6 +344,28 @@ static void run_fixed(crd_sampler *sampler, int64_t index, const pass *p)
     *spent_s += crd_clock_now_s() - start_s;
 }
 
+/* An estimator that knows one component only, for one draw after the other. */
+static void run_by_component(const crd_sampler *sampler, const crd_estimator *estimator,
+                             const crd_estimator_args *of_all)
+{
+    crd_estimator_args args = *of_all;
+    crd_random_op random = *of_all->random;
+    args.n_draws = 1;
+    args.is_repeated = 0;
+    args.random = &random;
+    for (int64_t d = 0; d < of_all->n_draws; d++) {
+        args.first_draw = of_all->first_draw + d;
+        const crd_model one = crd_model_component(
+            &sampler->model,
+            crd_component_of(args.first_draw, sampler->model.n_components, args.antithetic));
+        random.model = &one;
+        args.out = of_all->out + d * of_all->out_step;
+        args.epilogue = crd_estimator_epilogue(of_all, d);
+        args.in = crd_estimator_inputs(of_all, d);
+        estimator->forward(&args);
+    }
+}
+
 static void run_drawn(crd_sampler *sampler, int64_t index, const pass *p)
 {
     const crd_random_op random = random_op(sampler, index);
@@ -324,7 +397,11 @@ static void run_drawn(crd_sampler *sampler, int64_t index, const pass *p)
         .op_scratch = sampler->op_scratch,
         .times = &sampler->times,
     };
-    crd_estimator_for(sampler->estimator, random.op)->forward(&args);
+    const crd_estimator *estimator = crd_estimator_for(sampler->estimator, random.op);
+    if (estimator->needs_normal && sampler->model.n_components > 1)
+        run_by_component(sampler, estimator, &args);
+    else
+        estimator->forward(&args);
 }
 
 /* Ops [begin, end). What no draw influences is there from the block's first draw on. */

@@ -2,33 +2,14 @@
  * per second, the share of the cores' peak, and with -v a line for every op. */
 #include <stdio.h>
 
+#include "app/benchmark.h"
+#include "app/random_posterior.h"
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "cli/benchmark.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/random_posterior.h"
 #include "credence/files.h"
 #include "credence/sampler.h"
 #include "kernels/kernels.h"
-
-/** Nanoseconds of a drawn weight, mu + sigma eps, with this table, from numbers in the first
- * cache. */
-static double measure_normal_ns(const crd_kernels *kernels)
-{
-    enum { N = 2048 };
-    float out[N], mu[N] = {0}, sigma[N] = {0};
-    crd_stream stream = {.seed = 1, .purpose = CRD_PURPOSE_WEIGHT};
-    int64_t n = 0;
-    double start = crd_clock_now_s(), seconds;
-    do {
-        kernels->draw(out, mu, sigma, N, 0, &stream);
-        stream.draw++;
-        n += N;
-        seconds = crd_clock_now_s() - start;
-    } while (seconds < 0.1);
-    return 1e9 * seconds / (double)n;
-}
 
 static void show_kernels(json_t *root)
 {
@@ -36,7 +17,7 @@ static void show_kernels(json_t *root)
     int n = crd_kernels_all(tables, 8);
     json_t *list = json_array();
     for (int i = 0; i < n; i++) {
-        double ns = measure_normal_ns(tables[i]);
+        double ns = crd_benchmark_normal_ns(tables[i]);
         int is_used = tables[i] == crd_kernels_get();
         if (root == NULL)
             printf("  %-8s %6.2f ns a drawn weight%s\n", tables[i]->name, ns,
@@ -144,12 +125,12 @@ static void show(json_t *rows, const setting *s, const crd_benchmark *m)
  * measured here. */
 static crd_status load(crd_posterior **out, const crd_options *given)
 {
-    const crd_option_value *values = given->values;
+    const crd_option_value *globs = &given->values[CRD_OPT_BAYESIAN];
     if (given->n_arguments > 0)
         return crd_posterior_read(out, given->arguments[0]);
     return crd_random_posterior(
-        out, values[CRD_OPT_BENCH_ARCH].text, (const char *const *)values[CRD_OPT_BAYESIAN].texts,
-        (int)values[CRD_OPT_BAYESIAN].n_texts, (uint64_t)values[CRD_OPT_SEED].integer);
+        out, crd_opt_text(given, CRD_OPT_BENCH_ARCH), (const char *const *)globs->texts,
+        globs->given ? (int)globs->n_texts : -1, (uint64_t)crd_opt_int(given, CRD_OPT_SEED));
 }
 
 static crd_status make_model(crd_model *out, float **mu, float **sigma,
@@ -157,11 +138,17 @@ static crd_status make_model(crd_model *out, float **mu, float **sigma,
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
-    CRD_ALLOC(mu, network->params.n_floats, "mu");
-    CRD_ALLOC(sigma, network->params.n_floats, "sigma");
+    int64_t n_floats = posterior->n_components * network->params.n_floats;
+    CRD_ALLOC(mu, n_floats, "mu");
+    if (posterior->rho != NULL)
+        CRD_ALLOC(sigma, n_floats, "sigma");
     CRD_TRY(crd_model_fill(*mu, *sigma, posterior));
-    *out = (crd_model){
-        .network = network, .bayesian = posterior->bayesian, .mu = *mu, .sigma = *sigma};
+    *out = (crd_model){.network = network,
+                       .bayesian = posterior->bayesian,
+                       .mu = *mu,
+                       .sigma = *sigma,
+                       .family = posterior->family,
+                       .n_components = posterior->n_components};
 cleanup:
     return status;
 }
@@ -180,24 +167,27 @@ crd_status crd_cmd_bench(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
     const crd_options *given = cli->options;
-    const crd_option_value *values = given->values, *batches = &values[CRD_OPT_BENCH_BATCH];
+    const crd_option_value *batches = &given->values[CRD_OPT_BENCH_BATCH];
     int is_first = crd_comm_rank(cli->comm) == 0;
     crd_posterior *posterior = NULL;
     crd_model model = {0};
     crd_benchmark measured = {0};
     float *mu = NULL, *sigma = NULL;
-    json_t *root = is_first && values[CRD_OPT_JSON].integer ? json_object() : NULL, *rows = NULL;
-    crd_sampler_options options = {.seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                                   .precision = (crd_precision)values[CRD_OPT_PRECISION].integer,
-                                   .draw_block = values[CRD_OPT_DRAW_BLOCK].integer};
-    const char *both = values[CRD_OPT_BENCH_ARCH].given ? "arch" : "bayesian";
-    CRD_REQUIRE(given->n_arguments == 0 ||
-                    !(values[CRD_OPT_BENCH_ARCH].given || values[CRD_OPT_BAYESIAN].given),
+    json_t *root = is_first && crd_opt_flag(given, CRD_OPT_JSON) ? json_object() : NULL,
+           *rows = NULL;
+    crd_sampler_options options = {.seed = (uint64_t)crd_opt_int(given, CRD_OPT_SEED),
+                                   .precision =
+                                       (crd_precision)crd_opt_choice(given, CRD_OPT_PRECISION),
+                                   .draw_block = crd_opt_int(given, CRD_OPT_DRAW_BLOCK)};
+    const char *both = crd_opt_given(given, CRD_OPT_BENCH_ARCH) ? "arch" : "bayesian";
+    CRD_REQUIRE(given->n_arguments == 0 || !(crd_opt_given(given, CRD_OPT_BENCH_ARCH) ||
+                                             crd_opt_given(given, CRD_OPT_BAYESIAN)),
                 CRD_ERR_USAGE, "a posterior file or --%s, not both", both);
     CRD_TRY(crd_comm_agree(cli->comm, prepare(&posterior, &model, &mu, &sigma, given)));
-    options.estimator = values[CRD_OPT_ESTIMATOR].text != NULL ? values[CRD_OPT_ESTIMATOR].text
-                                                               : posterior->conversion.type;
-    if (values[CRD_OPT_VERBOSE].integer)
+    options.estimator = crd_opt_text(given, CRD_OPT_ESTIMATOR) != NULL
+                            ? crd_opt_text(given, CRD_OPT_ESTIMATOR)
+                            : posterior->conversion.type;
+    if (crd_opt_flag(given, CRD_OPT_VERBOSE))
         CRD_TRY(
             crd_comm_agree(cli->comm, crd_alloc_zeroed((void **)&measured.ops, model.network->n_ops,
                                                        sizeof *measured.ops, "layers")));
@@ -217,8 +207,8 @@ crd_status crd_cmd_bench(const crd_cli *cli)
         for (int64_t i = 0; measured.ops != NULL && i < model.network->n_ops; i++)
             measured.ops[i] = (crd_benchmark_op){0};
         CRD_TRY(crd_benchmark_run(&measured, cli->comm, &model, &options,
-                                  values[CRD_OPT_BENCH_DRAWS].integer,
-                                  values[CRD_OPT_REPEATS].integer));
+                                  crd_opt_int(given, CRD_OPT_BENCH_DRAWS),
+                                  crd_opt_int(given, CRD_OPT_REPEATS)));
         if (is_first)
             show(rows, &s, &measured);
     }

@@ -1,73 +1,13 @@
-/* `credence convert`: a posterior from weights (convert_source.c), with the preprocessing, classes
- * and priors that the options or the architecture give. The conversion itself is bayesian-torch's
- * dnn_to_bnn, in bayes/convert.c. */
+/* `credence convert`: crd_convert_files with the options of the command line, and what is in the
+ * posterior that it made. */
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "cli/classes.h"
 #include "cli/command.h"
-#include "cli/convert_source.h"
 #include "cli/output.h"
-#include "cli/provenance.h"
+#include "cli/record.h"
+#include "credence/convert_files.h"
 #include "credence/log.h"
-
-static crd_status set_channels(float out[CRD_MAX_CHANNELS], const crd_option_value *value,
-                               int64_t n_channels, const char *key)
-{
-    if (!value->given)
-        return CRD_OK;
-    if (value->n_numbers != 1 && value->n_numbers != n_channels)
-        return CRD_FAIL(CRD_ERR_USAGE, "%s: %d numbers, but the images have %lld channels", key,
-                        value->n_numbers, (long long)n_channels);
-    for (int64_t c = 0; c < n_channels; c++)
-        out[c] = (float)value->numbers[value->n_numbers == 1 ? 0 : c];
-    return CRD_OK;
-}
-
-/** That of the architecture, scaled to the image size; or the whole of a square image, whatever
- * its size, as of an ONNX model (arch NULL). */
-static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
-{
-    crd_preprocessing out = {
-        .channels = input->dims[0], .resize = input->dims[1], .crop = input->dims[1]};
-    for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
-        out.sd[c] = 1;
-    for (int64_t c = 0; arch != NULL && arch->mean != NULL && out.channels == arch->in_channels &&
-                        c < out.channels;
-         c++) {
-        out.mean[c] = arch->mean[c];
-        out.sd[c] = arch->sd[c];
-    }
-    if (arch != NULL && arch->resize > 0)
-        out.resize = out.crop * arch->resize / arch->image_size;
-    return out;
-}
-
-/** The transform: that of the posterior that was given, or the usual one; options go before. */
-static crd_status make_preprocessing(crd_preprocessing *out, const crd_convert_source *source,
-                                     const crd_options *options)
-{
-    const crd_option_value *values = options->values;
-    *out = source->posterior != NULL
-               ? source->posterior->preprocessing
-               : usual_preprocessing(source->arch, crd_network_input_shape(source->network));
-    int is_whole = out->resize == out->crop;
-    if (values[CRD_OPT_CROP].given)
-        out->crop = values[CRD_OPT_CROP].integer;
-    if (is_whole)
-        out->resize = out->crop;
-    if (values[CRD_OPT_RESIZE].given)
-        out->resize = values[CRD_OPT_RESIZE].integer;
-    if (values[CRD_OPT_INTERPOLATION].given || source->posterior == NULL)
-        out->interpolation =
-            strcmp(values[CRD_OPT_INTERPOLATION].text, "bicubic") == 0 ? CRD_BICUBIC : CRD_BILINEAR;
-    crd_status status =
-        set_channels(out->mean, &values[CRD_OPT_CHANNEL_MEAN], out->channels, "--channel-mean");
-    if (status == CRD_OK)
-        status = set_channels(out->sd, &values[CRD_OPT_CHANNEL_SD], out->channels, "--channel-sd");
-    return status == CRD_OK ? crd_preprocessing_check(out) : status;
-}
 
 /** A file of weights is a trained network, as a rule: what is made of it should still be that
  * network. */
@@ -117,8 +57,9 @@ static crd_status check_moped(const crd_options *options)
 }
 
 /** A state dict of bayesian-torch has its own initial values: options for others contradict it. */
-static crd_status check_imported(const crd_posterior *posterior, const crd_options *options)
+static crd_status check_imported(const crd_posterior *posterior, void *payload)
 {
+    const crd_options *options = *(const crd_options *const *)payload;
     static const crd_option_id others[] = {
         CRD_OPT_MOPED,       CRD_OPT_NO_MOPED,          CRD_OPT_MOPED_DELTA,
         CRD_OPT_SIGMA_MIN,   CRD_OPT_POSTERIOR_MU_INIT, CRD_OPT_POSTERIOR_RHO_INIT,
@@ -185,74 +126,59 @@ static crd_status print_summary(const crd_posterior *posterior, const char *path
     return CRD_OK;
 }
 
-/** Names of the classes: the file's, or those of the posterior that was given. */
-static crd_status name_classes(crd_posterior *posterior, const crd_convert_source *source,
-                               const crd_option_value *classes)
+static void take_preprocessing(crd_convert_files_options *out, const crd_options *options)
 {
-    crd_status status = CRD_OK;
-    if (classes->given)
-        return crd_classes_read(posterior, classes->text);
-    if (source->posterior == NULL || source->posterior->classes == NULL)
-        return CRD_OK;
-    CRD_ALLOC(&posterior->classes, posterior->n_classes, "class names");
-    for (int64_t i = 0; i < posterior->n_classes; i++)
-        CRD_TRY(crd_alloc_string(&posterior->classes[i], source->posterior->classes[i]));
-cleanup:
-    return status;
+    const crd_option_value *mean = &options->values[CRD_OPT_CHANNEL_MEAN],
+                           *sd = &options->values[CRD_OPT_CHANNEL_SD];
+    out->crop = crd_opt_int(options, CRD_OPT_CROP);
+    if (crd_opt_given(options, CRD_OPT_RESIZE))
+        out->resize = crd_opt_int(options, CRD_OPT_RESIZE);
+    if (crd_opt_given(options, CRD_OPT_INTERPOLATION))
+        out->interpolation = strcmp(crd_opt_text(options, CRD_OPT_INTERPOLATION), "bicubic") == 0
+                                 ? CRD_BICUBIC
+                                 : CRD_BILINEAR;
+    out->channel_mean = mean->numbers;
+    out->n_channel_mean = mean->given ? mean->n_numbers : 0;
+    out->channel_sd = sd->numbers;
+    out->n_channel_sd = sd->given ? sd->n_numbers : 0;
 }
 
-/** Dropout that stays on in prediction. */
-static crd_status keep_dropout(crd_network *network)
+static void make_options(crd_convert_files_options *out, const crd_options *options)
 {
-    crd_status status = CRD_OK;
-    const crd_attr on = CRD_ATTR("in_prediction", 1);
-    for (int64_t i = 0; i < network->n_ops; i++)
-        if (crd_network_has_attr(network, i, on.name))
-            CRD_TRY(crd_network_set_attr(network, i, &on));
-    CRD_REQUIRE(crd_network_is_stochastic(network), CRD_ERR_USAGE,
-                "--mc-dropout: network %s has no dropout", network->arch);
-cleanup:
-    return status;
+    const crd_option_value *bayesian = &options->values[CRD_OPT_BAYESIAN];
+    crd_convert_files_options_init(out);
+    out->weights = crd_opt_text(options, CRD_OPT_WEIGHTS);
+    out->input_size = crd_opt_int(options, CRD_OPT_INPUT_SIZE);
+    out->weights_key = crd_opt_text(options, CRD_OPT_WEIGHTS_KEY);
+    out->arch = crd_opt_text(options, CRD_OPT_ARCH);
+    out->channels = crd_opt_int(options, CRD_OPT_CHANNELS);
+    out->n_classes = crd_opt_int(options, CRD_OPT_N_CLASSES);
+    out->classes = crd_opt_text(options, CRD_OPT_CLASSES);
+    out->mc_dropout = crd_opt_flag(options, CRD_OPT_MC_DROPOUT);
+    out->bayesian = bayesian->texts;
+    if (bayesian->given)
+        out->n_bayesian = (int)bayesian->n_texts;
+    else if (out->mc_dropout)
+        out->n_bayesian = 0;
+    out->conversion = make_conversion(options);
+    take_preprocessing(out, options);
+    out->output = crd_opt_text(options, CRD_OPT_OUTPUT);
 }
 
 crd_status crd_cmd_convert(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
-    const crd_option_value *values = cli->options->values;
-    crd_convert_source source = {0};
     crd_posterior *posterior = NULL;
-    crd_provenance_store store;
+    crd_cli_record record;
+    crd_convert_files_options options;
+    const crd_options *given = cli->options;
     CRD_TRY(check_moped(cli->options));
-    CRD_TRY(crd_convert_source_init(&source, cli->options));
-    crd_preprocessing preprocessing;
-    CRD_TRY(make_preprocessing(&preprocessing, &source, cli->options));
-    crd_conversion conversion = make_conversion(cli->options);
-    int is_mc = values[CRD_OPT_MC_DROPOUT].integer != 0;
-    int has_globs = !is_mc || values[CRD_OPT_BAYESIAN].given;
-    if (is_mc)
-        CRD_TRY(keep_dropout(source.network));
-    crd_network *given = source.network;
-    source.network = NULL; /* taken over, also on error */
-    CRD_TRY(crd_posterior_convert(&posterior, given, &source.dict.params, &conversion,
-                                  values[CRD_OPT_BAYESIAN].texts,
-                                  has_globs ? (int)values[CRD_OPT_BAYESIAN].n_texts : 0));
-    CRD_TRY(check_imported(posterior, cli->options));
-    if (values[CRD_OPT_WEIGHTS].given && posterior->conversion.initial == CRD_INITIAL_RANDOM)
-        posterior->conversion.initial = CRD_INITIAL_DISCARDED;
-    posterior->preprocessing = preprocessing;
-    posterior->outputs = source.posterior != NULL ? source.posterior->outputs : source.outputs;
-    CRD_TRY(name_classes(posterior, &source, &values[CRD_OPT_CLASSES]));
-    CRD_TRY(crd_posterior_check(posterior));
-    crd_provenance provenance;
-    CRD_TRY(crd_provenance_make(&provenance, &store, cli,
-                                source.posterior == NULL ? NULL : values[CRD_OPT_WEIGHTS].text,
-                                NULL));
-    CRD_TRY(crd_posterior_write(values[CRD_OPT_OUTPUT].text, posterior, &provenance));
+    make_options(&options, cli->options);
+    options.record = *crd_cli_record_make(&record, cli);
+    CRD_TRY(crd_convert_files(&posterior, &options, check_imported, &given));
     warn_of_discarded(posterior);
-    CRD_TRY(
-        print_summary(posterior, values[CRD_OPT_OUTPUT].text, values[CRD_OPT_JSON].integer != 0));
+    CRD_TRY(print_summary(posterior, options.output, crd_opt_flag(cli->options, CRD_OPT_JSON)));
 cleanup:
     crd_posterior_destroy(posterior);
-    crd_convert_source_clear(&source);
     return status;
 }

@@ -28,13 +28,13 @@ cleanup:
 crd_status crd_cmd_export(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
-    const crd_option_value *values = cli->options->values;
     crd_posterior *posterior = NULL;
-    const char *path = values[CRD_OPT_OUTPUT].text;
-    crd_state_format format = (crd_state_format)values[CRD_OPT_TO].integer;
+    const char *path = crd_opt_text(cli->options, CRD_OPT_OUTPUT);
+    crd_state_format format = (crd_state_format)crd_opt_choice(cli->options, CRD_OPT_TO);
     CRD_TRY(crd_posterior_read(&posterior, cli->options->arguments[0]));
+    CRD_TRY(crd_posterior_check_single(posterior, cli->options->arguments[0], "export"));
     CRD_TRY(write_file(path, posterior, format));
-    if (values[CRD_OPT_JSON].integer)
+    if (crd_opt_flag(cli->options, CRD_OPT_JSON))
         CRD_TRY(crd_json_print(json_pack("{s:o, s:s, s:s}", "file", crd_json_text(path), "format",
                                          crd_state_format_names()[format], "arch",
                                          posterior->network->arch)));

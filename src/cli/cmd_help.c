@@ -23,7 +23,7 @@ static int line_width(void)
     return (int)(width < LEAST_WIDTH ? LEAST_WIDTH : width > MOST_WIDTH ? MOST_WIDTH : width);
 }
 
-/** Prints text whose lines begin at column `indent`; the first one goes on at `column`. */
+/** Prints text whose lines begin at column `indent`; the first one continues at `column`. */
 static void print_wrapped(const char *text, int column, int indent, int width)
 {
     int is_first = 1;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/tensor_facts.h"
 #include "base/alloc.h"
-#include "base/compare.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/train_report.h"
@@ -68,42 +68,6 @@ static crd_status show_datasets(json_t *root, const char *path)
     return status;
 }
 
-/** Quantile of sorted values: the nearest one below. */
-static double quantile(const double *sorted, int64_t n, double q)
-{
-    return sorted[(int64_t)(q * (double)(n - 1))];
-}
-
-/** What is said of one Bayesian tensor. */
-typedef struct tensor_facts {
-    double sigma_min, sigma_median, sigma_max;
-    double snr_5, snr_50, snr_95; /* |mu| / sigma */
-    double kl;                    /* nats */
-} tensor_facts;
-
-/** `sorted` has room for the tensor. */
-static tensor_facts measure_tensor(double *sorted, const crd_posterior *posterior, int64_t index)
-{
-    const crd_param *param = &posterior->network->params.entries[index];
-    const float *mu = posterior->mu + param->offset, *rho = posterior->rho + param->offset;
-    int64_t n = param->count;
-    tensor_facts facts;
-    for (int64_t i = 0; i < n; i++)
-        sorted[i] = crd_sigma_of_rho((double)rho[i]);
-    qsort(sorted, (size_t)n, sizeof *sorted, crd_compare_double);
-    facts.sigma_min = sorted[0];
-    facts.sigma_median = quantile(sorted, n, 0.5);
-    facts.sigma_max = sorted[n - 1];
-    for (int64_t i = 0; i < n; i++)
-        sorted[i] = fabs((double)mu[i]) / crd_sigma_of_rho((double)rho[i]);
-    qsort(sorted, (size_t)n, sizeof *sorted, crd_compare_double);
-    facts.snr_5 = quantile(sorted, n, 0.05);
-    facts.snr_50 = quantile(sorted, n, 0.5);
-    facts.snr_95 = quantile(sorted, n, 0.95);
-    facts.kl = crd_posterior_kl_tensor(posterior, index);
-    return facts;
-}
-
 static crd_status show_tensors(json_t *root, const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
@@ -123,7 +87,7 @@ static crd_status show_tensors(json_t *root, const crd_posterior *posterior)
     for (int64_t i = 0; i < params->n_params; i++) {
         if (!posterior->bayesian[i] || params->entries[i].count == 0)
             continue;
-        tensor_facts f = measure_tensor(sorted, posterior, i);
+        crd_tensor_facts f = crd_tensor_facts_of(sorted, posterior, i);
         if (root == NULL)
             printf("  %-32s %9.3g %9.3g %9.3g  %9.3g %9.3g %9.3g  %11.5g\n",
                    params->entries[i].name, f.sigma_min, f.sigma_median, f.sigma_max, f.snr_5,
@@ -159,7 +123,9 @@ static void show_graph(json_t *root, const crd_posterior *posterior)
         crd_shape_text(out, crd_network_op_shape(network, i));
         if (weight >= 0)
             crd_shape_text(in, &network->params.entries[weight].shape);
-        int is_bayesian = weight >= 0 && posterior->bayesian[weight];
+        int is_bayesian = 0; /* in any component */
+        for (int64_t c = 0; weight >= 0 && c < posterior->n_components; c++)
+            is_bayesian |= posterior->bayesian[c * network->params.n_params + weight];
         if (root == NULL)
             printf("  %-30s %-18s %-18s %-16s %s\n", name, kind, out, in, is_bayesian ? "yes" : "");
         else
@@ -191,11 +157,58 @@ static void print_initial(const crd_conversion *c)
              "(--no-moped): before training it is a random network");
 }
 
+static void show_preprocessing(json_t *root, const crd_preprocessing *p)
+{
+    const char *filter = p->interpolation == CRD_BICUBIC ? "bicubic" : "bilinear";
+    if (root != NULL) {
+        json_object_set_new(root, "preprocessing",
+                            json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels",
+                                      (json_int_t)p->channels, "resize", (json_int_t)p->resize,
+                                      "crop", (json_int_t)p->crop, "interpolation", filter, "mean",
+                                      three(p->mean, p->channels), "sd",
+                                      three(p->sd, p->channels)));
+        return;
+    }
+    printf("preprocessing\n  %s; resize %lld (%s), crop %lld; mean",
+           p->channels == 1 ? "grey" : "RGB", (long long)p->resize, filter, (long long)p->crop);
+    for (int64_t k = 0; k < p->channels; k++)
+        printf(" %g", (double)p->mean[k]);
+    printf(", sd");
+    for (int64_t k = 0; k < p->channels; k++)
+        printf(" %g", (double)p->sd[k]);
+    putchar('\n');
+}
+
+/** Its prior, its initial values and its tensors are its components' own. */
+static void show_ensemble(json_t *root, const crd_posterior *e)
+{
+    const char *family = crd_family_name(e->family), *estimator = e->conversion.type;
+    json_t *list = root != NULL ? json_array() : NULL;
+    if (root == NULL)
+        printf("posterior\n  %s, %lld classes%s, %s: %s of %lld %s\n", e->network->arch,
+               (long long)e->n_classes, e->classes != NULL ? " with names" : "", estimator, family,
+               (long long)e->n_components, crd_family_title(e->family));
+    for (int64_t c = 0; c < e->n_components; c++) {
+        if (root == NULL) {
+            printf("  component %-4lld %s  ", (long long)c, e->origins[c].digest);
+            crd_print_clean(e->origins[c].file);
+            putchar('\n');
+        } else {
+            json_array_append_new(list,
+                                  json_pack("{s:o, s:s}", "file", crd_json_text(e->origins[c].file),
+                                            "digest", e->origins[c].digest));
+        }
+    }
+    if (root != NULL)
+        json_object_set_new(root, "posterior",
+                            json_pack("{s:s, s:I, s:s, s:s, s:o}", "arch", e->network->arch,
+                                      "n_classes", (json_int_t)e->n_classes, "type", estimator,
+                                      "family", family, "components", list));
+}
+
 static void show_settings(json_t *root, const crd_posterior *posterior)
 {
     const crd_conversion *c = &posterior->conversion;
-    const crd_preprocessing *p = &posterior->preprocessing;
-    const char *filter = p->interpolation == CRD_BICUBIC ? "bicubic" : "bilinear";
     double sum, mean;
     crd_posterior_kl(&sum, &mean, posterior);
     if (root != NULL) {
@@ -208,12 +221,6 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
                       c->moped_enable, "moped_delta", c->moped_delta, "moped_prior", c->moped_prior,
                       "sigma_min", c->sigma_min, "kl_sum", crd_json_real(sum), "kl_mean",
                       crd_json_real(mean)));
-        json_object_set_new(root, "preprocessing",
-                            json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels",
-                                      (json_int_t)p->channels, "resize", (json_int_t)p->resize,
-                                      "crop", (json_int_t)p->crop, "interpolation", filter, "mean",
-                                      three(p->mean, p->channels), "sd",
-                                      three(p->sd, p->channels)));
         return;
     }
     printf("posterior\n  %s, %lld classes%s, %s\n", posterior->network->arch,
@@ -226,14 +233,6 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
     print_initial(c);
     printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", sum, mean);
-    printf("preprocessing\n  %s; resize %lld (%s), crop %lld; mean",
-           p->channels == 1 ? "grey" : "RGB", (long long)p->resize, filter, (long long)p->crop);
-    for (int64_t k = 0; k < p->channels; k++)
-        printf(" %g", (double)p->mean[k]);
-    printf(", sd");
-    for (int64_t k = 0; k < p->channels; k++)
-        printf(" %g", (double)p->sd[k]);
-    putchar('\n');
 }
 
 static void show_progress(json_t *root, const crd_train_state *state)
@@ -281,10 +280,15 @@ static crd_status show_posterior(json_t *root, const char *path, crd_file_kind k
     } else {
         CRD_TRY(crd_posterior_read(&posterior, path));
     }
-    show_settings(root, posterior);
+    if (crd_family_is_ensemble(posterior->family))
+        show_ensemble(root, posterior);
+    else
+        show_settings(root, posterior);
+    show_preprocessing(root, &posterior->preprocessing);
     CRD_TRY(show_history(root, path));
     show_graph(root, posterior);
-    CRD_TRY(show_tensors(root, posterior));
+    if (!crd_family_is_ensemble(posterior->family))
+        CRD_TRY(show_tensors(root, posterior));
 cleanup:
     crd_train_state_clear(&state);
     crd_posterior_destroy(posterior);

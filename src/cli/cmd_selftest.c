@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/random_posterior.h"
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/random_posterior.h"
 #include "credence/files.h"
 #include "credence/predict.h"
 #include "kernels/kernels.h"
@@ -150,7 +150,7 @@ static crd_status check_prediction(const crd_cli *cli)
     crd_shared_model *shared = NULL;
     CRD_TRY(
         crd_comm_agree(cli->comm, crd_random_posterior(&posterior, "lenet", &every_layer, 1, 1)));
-    CRD_TRY(crd_shared_model_create(&shared, cli->comm, posterior, NULL));
+    CRD_TRY(crd_shared_model_create(&shared, cli->comm, posterior, NULL, 0));
     int64_t floats = crd_shape_count(crd_network_input_shape(posterior->network));
     crd_predict_options options = {
         .sampler = {.estimator = crd_estimator_names()[0], .batch = 2, .draw_block = 2},

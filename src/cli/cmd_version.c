@@ -2,7 +2,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "cli/build_info.h"
+#include "app/build_info.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "credence/version.h"

@@ -18,6 +18,10 @@ static const crd_command commands[CRD_N_COMMANDS] = {
         {"train", crd_cmd_train, 1, "POSTERIOR.h5 DATA... -o NEW.h5", 2, INT_MAX,
          "train a posterior on images, on all ranks together",
          "mpirun -n 4 credence train resnet18.h5 photos/ --epochs 40 --lr 1e-4 -o trained.h5"},
+    [CRD_COMMAND_ENSEMBLE] =
+        {"ensemble", crd_cmd_ensemble, 0, "POSTERIOR.h5 POSTERIOR.h5... -o ENSEMBLE.h5", 2, INT_MAX,
+         "join posteriors, or deterministic networks, of one architecture into an ensemble",
+         "credence ensemble seed-1.h5 seed-2.h5 seed-3.h5 -o ensemble.h5"},
     [CRD_COMMAND_EVALUATE] =
         {"evaluate", crd_cmd_evaluate, 1, "POSTERIOR.h5 DATA...", 2, INT_MAX,
          "measure accuracy, calibration and uncertainty on labelled images, and against other ones",

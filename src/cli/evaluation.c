@@ -49,14 +49,14 @@ static void print_figures(const crd_evaluation *e)
     }
 }
 
-static void print_text(const crd_evaluation *e)
+static void print_text(const crd_evaluation *e, const char *posterior, int n_ranks)
 {
     const crd_metrics *m = &e->metrics;
     const crd_selection *s = &e->selection;
-    crd_print_clean(e->posterior);
+    crd_print_clean(posterior);
     printf(": %lld images, %lld draw%s, %d rank%s, %.1f s; ± is one standard error over images\n",
-           (long long)e->n_images, (long long)e->n_draws, e->n_draws == 1 ? "" : "s", e->n_ranks,
-           e->n_ranks == 1 ? "" : "s", e->seconds);
+           (long long)e->n_images, (long long)e->n_draws, e->n_draws == 1 ? "" : "s", n_ranks,
+           n_ranks == 1 ? "" : "s", e->seconds);
     if (e->n_figures > 0) {
         print_figures(e);
         return;
@@ -115,14 +115,17 @@ static json_t *ood_to_json(const crd_evaluation *e)
     return object;
 }
 
-static json_t *to_json(const crd_evaluation *e)
+static json_t *to_json(const crd_evaluation *e, const crd_evaluate_files_options *options,
+                       int n_ranks)
 {
     const crd_metrics *m = &e->metrics;
-    json_t *root =
-        json_pack("{s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:f}", "posterior",
-                  crd_json_text(e->posterior), "estimator", e->estimator, "precision", e->precision,
-                  "seed", (json_int_t)e->seed, "n_draws", (json_int_t)e->n_draws, "n_images",
-                  (json_int_t)e->n_images, "n_ranks", e->n_ranks, "seconds", e->seconds);
+    const crd_sampler_options *sampler = &options->predict.sampler;
+    json_t *root = json_pack(
+        "{s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:f}", "posterior", crd_json_text(options->posterior),
+        "estimator", sampler->mean ? "mean" : e->estimator, "precision",
+        crd_precision_names()[sampler->precision], "seed", (json_int_t)sampler->seed, "n_draws",
+        (json_int_t)e->n_draws, "n_images", (json_int_t)e->n_images, "n_ranks", n_ranks, "seconds",
+        e->seconds);
     for (int i = 0; i < e->n_figures; i++)
         set_estimate(root, e->figures[i].key, e->figures[i].value, e->figures[i].se);
     if (e->n_figures > 0)
@@ -145,11 +148,12 @@ static json_t *to_json(const crd_evaluation *e)
     return root;
 }
 
-crd_status crd_evaluation_print(const crd_evaluation *evaluation, int as_json)
+crd_status crd_evaluation_print(const crd_evaluation *evaluation,
+                                const crd_evaluate_files_options *options, int n_ranks, int as_json)
 {
     if (as_json)
-        return crd_json_print(to_json(evaluation));
-    print_text(evaluation);
+        return crd_json_print(to_json(evaluation, options, n_ranks));
+    print_text(evaluation, options->posterior, n_ranks);
     crd_remark_few(evaluation->n_images, "images");
     return CRD_OK;
 }

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/batch_job.h"
+#include "app/output_check.h"
 #include "base/alloc.h"
 #include "cli/arguments.h"
-#include "cli/batch_job.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/output_check.h"
 #include "cli/process.h"
 #include "cli/signals.h"
 #include "credence/files.h"
@@ -53,10 +53,24 @@ static crd_status run_command(crd_cli *cli)
         return crd_comm_agree(cli->comm, is_first ? command->run(cli) : CRD_OK);
     status = crd_comm_agree(cli->comm, crd_gemm_init());
     if (status == CRD_OK)
-        status = crd_comm_take_long_turns(cli->comm);
+        status = crd_comm_ask_long_slices(cli->comm);
     if (status == CRD_OK)
         status = crd_batch_job_check(cli->comm);
     return status == CRD_OK ? command->run(cli) : status;
+}
+
+/** What the command reads must not be what it writes. */
+static crd_status check_output(const crd_options *options)
+{
+    static const crd_option_id files[] = {CRD_OPT_WEIGHTS, CRD_OPT_CLASSES, CRD_OPT_IMPORT_EPS,
+                                          CRD_OPT_VALIDATE};
+    const char *output = crd_opt_text(options, CRD_OPT_OUTPUT);
+    crd_status status = crd_output_check(output, options->arguments, options->n_arguments);
+    for (size_t i = 0; status == CRD_OK && i < sizeof files / sizeof *files; i++) {
+        const char *file = crd_opt_text(options, files[i]);
+        status = crd_output_check(output, &file, 1);
+    }
+    return status;
 }
 
 /** Rank 0's half: the log, and an output that is no input, and nobody else's. */
@@ -66,8 +80,8 @@ static crd_status take_output(crd_output_lock **lock, const crd_options *options
     crd_output_set_log(options->values[CRD_OPT_QUIET].integer != 0);
     if (!output->given || options->values[CRD_OPT_HELP].integer)
         return CRD_OK;
-    crd_status status = crd_output_check(options, output->text);
-    return status == CRD_OK ? crd_output_lock_take(lock, output->text) : status;
+    crd_status status = check_output(options);
+    return status == CRD_OK ? crd_output_lock_acquire(lock, output->text) : status;
 }
 
 /** Has all that was printed arrived? A full disk shows only when the last of it is written. To a

@@ -44,9 +44,9 @@ static const char *const *augment_names(void)
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE | CRD_EXPORT,
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
         .required =
-            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_MERGE | CRD_EXPORT,
+            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
         .help = "file to write (HDF5, but for export); it appears whole or not at all"},
     [CRD_OPT_ARCH] = {
@@ -187,7 +187,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "with MOPED: smallest sigma (weights that are 0 have sigma 1e-20 without it)"},
     [CRD_OPT_BAYESIAN] = {
         .name = "bayesian", .placeholder = "GLOB", .type = CRD_OPTION_TEXTS,
-        .default_text = "*",
+        .default_note = "all, but for the in_proj of a MultiheadAttention, as dnn_to_bnn",
         .commands = CRD_CONVERT | CRD_BENCH,
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
         .help = "layers that become Bayesian, by module path; may be repeated"},
@@ -195,10 +195,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "classes", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
-        .help = "class names: one a line, a JSON list, or a JSON class index"},
+        .help = "class names: one per line, a JSON list, or a JSON class index"},
     [CRD_OPT_RESIZE] = {
         .name = "resize", .placeholder = "PIXELS", .type = CRD_OPTION_INT64,
-        .default_note = "8/7 of the crop for ImageNet's networks, else the crop", .min = 0,
+        .default_note = "that of the architecture's weights, else the crop", .min = 0,
             .max = MAX_PIXELS,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
@@ -225,23 +225,25 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "standard deviation of each channel"},
     [CRD_OPT_INTERPOLATION] = {
         .name = "interpolation", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
-        .default_text = "bilinear", .choices = interpolation_names,
+        .choices = interpolation_names,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
+        .default_note = "as the architecture's weights",
         .help = "filter for resizing"},
     [CRD_OPT_DRAWS] = {
         .name = "draws", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "100", .min = 1, .max = (double)CRD_MAX_DRAWS,
         .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
+        .default_note = "100; of an ensemble of deterministic networks all",
         .help = "networks to draw"},
     [CRD_OPT_DETERMINISTIC] = {
         .name = "deterministic", .old_name = "mean", .type = CRD_OPTION_FLAG,
-        .commands = CRD_PREDICT | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_ENSEMBLE | CRD_EVALUATE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .excludes = {CRD_OPT_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_ANTITHETIC, CRD_OPT_IMPORT_EPS},
         .why_not = "the deterministic network makes no draws",
-        .help = "no draws: the deterministic network, all weights at mu"},
+        .help = "no draws: the deterministic network, all weights at mu; of an ensemble every component's"},
     [CRD_OPT_ESTIMATOR] = {
         .name = "estimator", .old_name = "type", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_note = "the posterior's", .choices = crd_estimator_names,
@@ -396,6 +398,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "sum", .choices = kl_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "KL divergence: sum over all weights (the ELBO), or sum of each tensor's mean "
                 "(bayesian-torch)"},
     [CRD_OPT_KL_WEIGHT] = {
@@ -403,13 +406,24 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_note = "sum: 1 / images, mean: 1 / batch size", .min = 0, .max = 1e12,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "factor of the KL divergence in the loss"},
     [CRD_OPT_KL_ANNEAL] = {
         .name = "kl-anneal", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "the factor grows linearly over these epochs"},
+    [CRD_OPT_TEMPERATURE] = {
+        .name = "temperature", .placeholder = "T", .type = CRD_OPTION_DOUBLE,
+        .default_text = "1", .min = 1e-9, .max = 1e9,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_KL, {"sum"}}},
+        .excludes = {CRD_OPT_KL_WEIGHT, CRD_OPT_ESS, CRD_OPT_TRAIN_DETERMINISTIC},
+        .why_not = "the temperature is the weight of the KL divergence, 1 for the ELBO",
+        .help = "factor of the KL divergence against the ELBO's; below 1 the posterior is cold"},
     [CRD_OPT_EPOCHS] = {
         .name = "epochs", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "10", .min = 1, .max = 1e6,
@@ -438,6 +452,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "deterministic", .old_name = "mean", .type = CRD_OPTION_FLAG,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .excludes = {CRD_OPT_TRAIN_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_KL, CRD_OPT_KL_WEIGHT,
             CRD_OPT_KL_ANNEAL},
         .why_not = "the deterministic network makes no draws",
@@ -447,10 +462,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "adam", .choices = crd_optimizer_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
-        .help = "optimizer, with torch's defaults"},
+        .help = "optimizer, with the defaults of torch, and of ivon-opt"},
     [CRD_OPT_LR] = {
         .name = "lr", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
-        .default_text = "1e-3", .min = 0, .max = 1e38,
+        .default_note = "ivon: 0.1, else 1e-3", .min = 0, .max = 1e38,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .help = "learning rate"},
@@ -469,16 +484,63 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "Nesterov's momentum"},
     [CRD_OPT_WEIGHT_DECAY] = {
         .name = "weight-decay", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
-        .default_note = "torch's: adamw 0.01, else 0", .min = 0, .max = 1e6,
+        .default_note = "adamw 0.01, ivon 1e-4, else 0", .min = 0, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .help = "weight decay"},
+    [CRD_OPT_BETA1] = {
+        .name = "beta1", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "0.9", .min = 0, .max = 1,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"adam", "adamw", "ivon"}}},
+        .help = "decay of the momentum"},
+    [CRD_OPT_BETA2] = {
+        .name = "beta2", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "ivon 0.99999, else 0.999", .min = 0, .max = 1,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"adam", "adamw", "ivon"}}},
+        .help = "decay of the squares, or of the Hessian"},
+    [CRD_OPT_ESS] = {
+        .name = "ess", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "the images of the training set", .min = 1e-9, .max = 1e18,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "effective sample size; the temperature is images / ess"},
+    [CRD_OPT_HESS_INIT] = {
+        .name = "hess-init", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_text = "1", .min = 1e-12, .max = 1e12,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "the Hessian at the start, which with ess and weight decay makes the first sigma"},
+    [CRD_OPT_CLIP_RADIUS] = {
+        .name = "clip-radius", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "any", .min = 1e-12, .max = 1e12,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "largest step of a weight, before it is multiplied with the learning rate"},
+    [CRD_OPT_NO_DEBIAS] = {
+        .name = "no-debias", .type = CRD_OPTION_FLAG,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "the momentum is not corrected for its start at zero"},
+    [CRD_OPT_NO_RESCALE_LR] = {
+        .name = "no-rescale-lr", .type = CRD_OPTION_FLAG,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
+        .help = "the learning rate is not multiplied with hess-init plus weight decay"},
     [CRD_OPT_SCHEDULER] = {
         .name = "scheduler", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_text = "constant", .choices = crd_schedule_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
-        .help = "how the learning rate goes on from epoch to epoch"},
+        .help = "how the learning rate changes from epoch to epoch"},
     [CRD_OPT_GAMMA] = {
         .name = "gamma", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_note = "exponential 0.9, else 0.1", .min = 1e-6, .max = 1000,
@@ -518,11 +580,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "0", .min = 0, .max = 1e12,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "largest norm of the gradient; 0: any"},
     [CRD_OPT_KEEP_GRADIENTS] = {
         .name = "keep-gradients", .type = CRD_OPTION_FLAG,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "never zero the gradient: a step's is the sum of all so far, as in the notebook's "
                 "loop; needs --kl-weight 0"},
     [CRD_OPT_LOCAL_STEPS] = {
@@ -530,6 +594,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "1", .min = 1, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_OPTIMIZER, {"sgd", "adam", "adamw"}}},
         .help = "each rank takes K steps on its own before parameters are averaged; above 1 the "
                 "result depends on the ranks"},
     [CRD_OPT_BATCH_NORM] = {
@@ -598,13 +663,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_PREDICT | CRD_TRAIN,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .needs = {{.option = CRD_OPT_OUTPUT}},
-        .help = "go on from the checkpoint, if there is one"},
+        .help = "continue from the checkpoint, if there is one"},
     [CRD_OPT_HANG_TIMEOUT] = {
         .name = "hang-timeout", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .default_text = "1h", .min = 0, .max = 1e9,
         .commands = CRD_PREDICT | CRD_TRAIN,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
-        .help = "end the job with exit code 7, naming the rank, when one gets on no more; 0: "
+        .help = "end the job with exit code 7, naming the rank, when one makes no progress; 0: "
                 "never"},
     [CRD_OPT_DATASETS] = {
         .name = "datasets", .type = CRD_OPTION_FLAG,
@@ -662,7 +727,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "json", .type = CRD_OPTION_FLAG,
         .commands = CRD_EVERY & ~CRD_HELP,
         .group = CRD_GROUP_GENERAL, .effect = CRD_EFFECT_NONE, .plan = CRD_PLAN_KEEPS,
-        .help = "print JSON instead of text: one object; train: one a line for each epoch, and "
+        .help = "print JSON instead of text: one object; train: one per line for each epoch, and "
                 "one at the end"},
     [CRD_OPT_QUIET] = {
         .name = "quiet", .type = CRD_OPTION_FLAG,

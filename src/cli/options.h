@@ -14,6 +14,7 @@
     X(CONVERT)                                                                                     \
     X(PREDICT)                                                                                     \
     X(TRAIN)                                                                                       \
+    X(ENSEMBLE)                                                                                    \
     X(EVALUATE)                                                                                    \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \
@@ -110,6 +111,7 @@ typedef enum crd_option_id {
     CRD_OPT_KL,
     CRD_OPT_KL_WEIGHT,
     CRD_OPT_KL_ANNEAL,
+    CRD_OPT_TEMPERATURE,
     CRD_OPT_EPOCHS,
     CRD_OPT_BATCH_SIZE,
     CRD_OPT_MICRO_BATCH,
@@ -120,6 +122,13 @@ typedef enum crd_option_id {
     CRD_OPT_MOMENTUM,
     CRD_OPT_NESTEROV,
     CRD_OPT_WEIGHT_DECAY,
+    CRD_OPT_BETA1,
+    CRD_OPT_BETA2,
+    CRD_OPT_ESS,
+    CRD_OPT_HESS_INIT,
+    CRD_OPT_CLIP_RADIUS,
+    CRD_OPT_NO_DEBIAS,
+    CRD_OPT_NO_RESCALE_LR,
     CRD_OPT_SCHEDULER,
     CRD_OPT_GAMMA,
     CRD_OPT_STEP_SIZE,

@@ -53,7 +53,7 @@ static void widen_cores(void)
 #endif
 
 /* A closed descriptor would be the next file's, or a pipe's of MPI, and results would go there.
- * What is opened in its place cannot be used, so that reading and writing it go on to fail.
+ * What is opened in its place cannot be used, so that reading and writing it still fail.
  * Returns 1 if it was closed. */
 static int fill_descriptor(int fd, int flags)
 {

@@ -5,12 +5,12 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "credence/request.h"
+#include "credence/interrupt.h"
 #include "io/atomic.h"
 
 static void ask(int number)
 {
-    crd_request_post(number == SIGUSR1 ? CRD_REQUEST_STOP : CRD_REQUEST_KEEP);
+    crd_interrupt_post(number == SIGUSR1 ? CRD_INTERRUPT_STOP : CRD_INTERRUPT_CHECKPOINT);
 }
 
 static void end(int number)

@@ -8,10 +8,10 @@
 void crd_signals_clean_up(void);
 
 /** For a run that keeps checkpoints, from now on: USR1 asks for a checkpoint and a stop, USR2
- * for a checkpoint (credence/request.h). */
+ * for a checkpoint (credence/interrupt.h). */
 void crd_signals_heed(void);
 
-/** A crd_watch_report: one line on stderr. */
+/** A crd_watchdog_report: one line on stderr. */
 void crd_report_hang(const char *line);
 
 #endif

@@ -1,11 +1,11 @@
-/* The options of `train` as the engine takes them, and what a training must share with another
- * to go on from its checkpoint. */
+/* The options of `train` as the library takes them, and what the table of options cannot say of
+ * their values. */
 #include "cli/train_options.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "bayes/gradient.h"
 
 enum { MICRO_BATCH = 32 }; /* unless it is given */
 
@@ -14,12 +14,27 @@ static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_va
     crd_status status = crd_optimizer_defaults(out, values[CRD_OPT_OPTIMIZER].text);
     if (status != CRD_OK)
         return status;
-    out->lr = values[CRD_OPT_LR].number;
+    const struct {
+        crd_option_id option;
+        double *value;
+    } numbers[] = {{CRD_OPT_LR, &out->lr},
+                   {CRD_OPT_WEIGHT_DECAY, &out->weight_decay},
+                   {CRD_OPT_BETA1, &out->beta1},
+                   {CRD_OPT_BETA2, &out->beta2},
+                   {CRD_OPT_ESS, &out->ess},
+                   {CRD_OPT_HESS_INIT, &out->hess_init},
+                   {CRD_OPT_CLIP_RADIUS, &out->clip_radius}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (values[numbers[i].option].given)
+            *numbers[i].value = values[numbers[i].option].number;
     out->momentum = values[CRD_OPT_MOMENTUM].number;
     out->nesterov = values[CRD_OPT_NESTEROV].integer != 0;
-    if (values[CRD_OPT_WEIGHT_DECAY].given)
-        out->weight_decay = values[CRD_OPT_WEIGHT_DECAY].number;
-    return crd_optimizer_check(out);
+    out->debias &= values[CRD_OPT_NO_DEBIAS].integer == 0;
+    out->rescale_lr &= values[CRD_OPT_NO_RESCALE_LR].integer == 0;
+    crd_optimizer_options known = *out;
+    if (known.ess == 0)
+        known.ess = 1; /* the number of images, which is not known yet */
+    return crd_optimizer_check(&known);
 }
 
 static crd_status make_schedule(crd_schedule *out, const crd_option_value *values)
@@ -95,40 +110,76 @@ static crd_status check_checkpoints(const crd_option_value *values)
     return CRD_OK;
 }
 
-crd_status crd_train_options_make(crd_train_options *out, const crd_options *options,
-                                  int64_t n_images)
+static void take_augmentation(crd_augmentation *out, const crd_option_value *augment)
+{
+    for (int64_t i = 0; i < augment->n_texts; i++) {
+        if (strcmp(augment->texts[i], "flip") == 0)
+            out->flip = 1;
+        else if (strcmp(augment->texts[i], "crop4") == 0)
+            out->padded_crop = 4;
+        else
+            out->random_resized_crop = 1;
+    }
+}
+
+/** How steps are made of images. */
+static void take_steps(crd_train_options *out, const crd_options *options)
+{
+    out->gradient.estimator = crd_opt_text(options, CRD_OPT_ESTIMATOR);
+    out->gradient.seed = (uint64_t)crd_opt_int(options, CRD_OPT_SEED);
+    out->gradient.micro_batch = micro_batch(options->values);
+    out->gradient.batch_norm_train =
+        strcmp(crd_opt_text(options, CRD_OPT_BATCH_NORM), "train") == 0;
+    out->gradient.mean = crd_opt_flag(options, CRD_OPT_TRAIN_DETERMINISTIC);
+    out->batch_size = crd_opt_int(options, CRD_OPT_BATCH_SIZE);
+    out->n_draws = crd_opt_int(options, CRD_OPT_TRAIN_DRAWS);
+    out->n_epochs = crd_opt_int(options, CRD_OPT_EPOCHS);
+    out->kl = strcmp(crd_opt_text(options, CRD_OPT_KL), "sum") == 0 ? CRD_KL_SUM : CRD_KL_MEAN;
+    if (crd_opt_given(options, CRD_OPT_KL_WEIGHT))
+        out->kl_weight = crd_opt_number(options, CRD_OPT_KL_WEIGHT);
+    out->kl_anneal_epochs = crd_opt_int(options, CRD_OPT_KL_ANNEAL);
+    out->clip_norm = crd_opt_number(options, CRD_OPT_CLIP_NORM);
+    out->keep_gradients = crd_opt_flag(options, CRD_OPT_KEEP_GRADIENTS);
+    out->local_steps = crd_opt_int(options, CRD_OPT_LOCAL_STEPS);
+    out->validate_every = crd_opt_int(options, CRD_OPT_VALIDATE_EVERY);
+    out->checkpoint_s = crd_opt_number(options, CRD_OPT_CHECKPOINT_INTERVAL);
+    out->max_time_s = crd_opt_number(options, CRD_OPT_MAX_TIME);
+}
+
+static void take_files(crd_train_files_options *out, const crd_options *options)
+{
+    out->posterior = options->arguments[0];
+    out->data = options->arguments + 1;
+    out->n_data = options->n_arguments - 1;
+    take_augmentation(&out->augmentation, &options->values[CRD_OPT_AUGMENT]);
+    out->validate = crd_opt_text(options, CRD_OPT_VALIDATE);
+    if (crd_opt_given(options, CRD_OPT_VALIDATE_SHARE))
+        out->validate_share = crd_opt_number(options, CRD_OPT_VALIDATE_SHARE);
+    out->validate_draws = crd_opt_int(options, CRD_OPT_VALIDATE_DRAWS);
+    out->temperature = crd_opt_number(options, CRD_OPT_TEMPERATURE);
+    out->loss = crd_opt_text(options, CRD_OPT_LOSS);
+    out->output = crd_opt_text(options, CRD_OPT_OUTPUT);
+    out->n_checkpoints = crd_opt_int(options, CRD_OPT_CHECKPOINTS);
+    out->resume = crd_opt_flag(options, CRD_OPT_RESUME);
+}
+
+crd_status crd_train_options_make(crd_train_files_options *out, const crd_options *options,
+                                  const crd_record *record)
 {
     crd_status status = CRD_OK;
-    const crd_option_value *values = options->values;
-    int is_sum = strcmp(values[CRD_OPT_KL].text, "sum") == 0;
-    CRD_TRY(check_validation(values));
-    CRD_TRY(check_checkpoints(values));
-    *out = (crd_train_options){
-        .gradient = {.seed = (uint64_t)values[CRD_OPT_SEED].integer,
-                     .micro_batch = micro_batch(values),
-                     .batch_norm_train = strcmp(values[CRD_OPT_BATCH_NORM].text, "train") == 0,
-                     .mean = values[CRD_OPT_TRAIN_DETERMINISTIC].integer != 0},
-        .n_images = n_images,
-        .batch_size = values[CRD_OPT_BATCH_SIZE].integer,
-        .n_draws = values[CRD_OPT_TRAIN_DRAWS].integer,
-        .n_epochs = values[CRD_OPT_EPOCHS].integer,
-        .kl = is_sum ? CRD_KL_SUM : CRD_KL_MEAN,
-        .kl_weight = 1 / (double)(is_sum ? n_images : values[CRD_OPT_BATCH_SIZE].integer),
-        .kl_anneal_epochs = values[CRD_OPT_KL_ANNEAL].integer,
-        .clip_norm = values[CRD_OPT_CLIP_NORM].number,
-        .keep_gradients = values[CRD_OPT_KEEP_GRADIENTS].integer != 0,
-        .local_steps = values[CRD_OPT_LOCAL_STEPS].integer,
-        .validate_every = has_validation(values) ? values[CRD_OPT_VALIDATE_EVERY].integer : 0,
-        .checkpoint_s = values[CRD_OPT_CHECKPOINT_INTERVAL].number,
-        .max_time_s = values[CRD_OPT_MAX_TIME].number};
-    if (values[CRD_OPT_KL_WEIGHT].given)
-        out->kl_weight = values[CRD_OPT_KL_WEIGHT].number;
-    CRD_TRY(crd_loss_find(&out->loss, values[CRD_OPT_LOSS].text));
-    CRD_TRY(make_calibration(out, values));
-    CRD_REQUIRE(!out->keep_gradients || (out->kl_weight == 0 && out->local_steps == 1),
+    crd_train_options *train = &out->train;
+    CRD_TRY(check_validation(options->values));
+    CRD_TRY(check_checkpoints(options->values));
+    crd_train_files_options_init(out);
+    take_files(out, options);
+    take_steps(train, options);
+    out->record = *record;
+    CRD_TRY(crd_loss_find(&train->loss, out->loss));
+    CRD_TRY(make_calibration(train, options->values));
+    CRD_REQUIRE(!train->keep_gradients || (train->kl_weight == 0 && train->local_steps == 1),
                 CRD_ERR_USAGE, "--keep-gradients needs --kl-weight 0, and no --local-steps");
-    CRD_TRY(make_optimizer(&out->optimizer, values));
-    CRD_TRY(make_schedule(&out->schedule, values));
+    CRD_TRY(make_optimizer(&train->optimizer, options->values));
+    CRD_TRY(make_schedule(&train->schedule, options->values));
 cleanup:
     return status;
 }
@@ -156,10 +207,10 @@ static int64_t better_batch_size(int64_t n_images, int64_t batch_size)
     return 0;
 }
 
-crd_status crd_train_check_batches(const crd_train_options *made, const crd_options *options,
-                                   const crd_network *network)
+crd_status crd_train_check_batches(const crd_train_options *made, int64_t n_images,
+                                   const crd_options *options, const crd_network *network)
 {
-    int64_t n = made->n_images, batch = made->batch_size, micro = made->gradient.micro_batch;
+    int64_t n = n_images, batch = made->batch_size, micro = made->gradient.micro_batch;
     char better[48] = "another --batch-size or --micro-batch";
     if (!made->gradient.batch_norm_train ||
         crd_gradient_check_images(network, fewest_images(n, batch, micro)) == CRD_OK)
@@ -171,43 +222,4 @@ crd_status crd_train_check_batches(const crd_train_options *made, const crd_opti
                     "of %lld images in batches of %lld and micro-batches of %lld one comes alone, "
                     "but %s; take %s, or --batch-norm eval",
                     (long long)n, (long long)batch, (long long)micro, crd_status_message(), better);
-}
-
-int crd_train_augmentation(crd_augmentation *out, const crd_options *options)
-{
-    const crd_option_value *augment = &options->values[CRD_OPT_AUGMENT];
-    *out = (crd_augmentation){0};
-    for (int64_t i = 0; i < augment->n_texts; i++) {
-        if (strcmp(augment->texts[i], "flip") == 0)
-            out->flip = 1;
-        else if (strcmp(augment->texts[i], "crop4") == 0)
-            out->padded_crop = 4;
-        else
-            out->random_resized_crop = 1;
-    }
-    return augment->n_texts > 0;
-}
-
-crd_status crd_train_fingerprint(char out[CRD_RUN_KEY_SIZE], const crd_cli *cli,
-                                 const crd_train_options *made, crd_dataset *data,
-                                 crd_dataset *validation)
-{
-    uint64_t pixels;
-    crd_status status = crd_run_key_make(out, cli, data);
-    if (status == CRD_OK && validation != NULL)
-        status = crd_dataset_image_digest(&pixels, validation);
-    if (status != CRD_OK)
-        return status;
-    crd_run_key_remove(out, CRD_OPT_EPOCHS);
-    if (strcmp(made->schedule.name, "cosine") == 0) {
-        crd_run_key_remove(out, CRD_OPT_T_MAX);
-        crd_run_key_add(out, "--t-max=%" PRId64, made->schedule.t_max);
-    }
-    if (validation != NULL) {
-        crd_run_key_add(out, "validation=%016" PRIx64, crd_dataset_digest(validation));
-        crd_run_key_add(out, "validation_pixels=%016" PRIx64, pixels);
-    }
-    if (cli->options->values[CRD_OPT_LOCAL_STEPS].integer > 1)
-        crd_run_key_add(out, "ranks=%d", crd_comm_size(cli->comm));
-    return CRD_OK;
 }

@@ -1,4 +1,4 @@
-/** What a training run says while it goes on and when it is over. Rank 0 only. */
+/** What a training run says while it runs and when it is over. Rank 0 only. */
 #ifndef CRD_CLI_TRAIN_REPORT_H
 #define CRD_CLI_TRAIN_REPORT_H
 

@@ -33,7 +33,7 @@ crd_status crd_comm_read_fault(crd_comm *comm)
     return CRD_OK;
 }
 
-/* Between the two a rank waits for others: the watch does not hold it against it. */
+/* Between the two a rank waits for others: the watchdog does not hold it against it. */
 static void begin_waiting(crd_comm *comm)
 {
     if (comm->activity != NULL)

@@ -37,10 +37,10 @@ enum { CRD_HOST_SIZE = 64 };
 /** Bytes of the words for what a rank does, their final zero included. */
 enum { CRD_ACTIVITY_SIZE = 64 };
 
-/** What a rank does, in its node's shared memory: for the watch. */
+/** What a rank does, in its node's shared memory: for the watchdog. */
 typedef struct crd_activity {
     _Atomic uint64_t beat;  /* another number for everything new */
-    _Atomic uint64_t tick;  /* of the rank's own watch: stands still when the process does */
+    _Atomic uint64_t tick;  /* of the rank's own watchdog: stands still when the process does */
     _Atomic int is_waiting; /* for other ranks */
     int rank;
     char what[CRD_ACTIVITY_SIZE]; /* always ends with a zero */

@@ -103,7 +103,7 @@ static void mpi_sum_begin(crd_comm *comm, int64_t *values, int64_t n)
         MPI_Iallreduce(MPI_IN_PLACE, values + at, (int)piece, MPI_INT64_T, MPI_SUM, body->all,
                        &body->sums[body->n_sums++]);
     }
-    /* Lets those begun before go on: Open MPI moves only when called. */
+    /* Lets those begun before make progress: Open MPI moves only when called. */
     int done;
     MPI_Testall(body->n_sums, body->sums, &done, MPI_STATUSES_IGNORE);
     crd_mpi_count(comm, crd_divide_up(n, PIECE_NUMBERS), n * (int64_t)sizeof *values, start);

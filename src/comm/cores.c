@@ -38,7 +38,7 @@ typedef struct turn_attributes {
     uint64_t runtime_ns, deadline_ns, period_ns;
 } turn_attributes;
 
-crd_status crd_comm_take_long_turns(crd_comm *comm)
+crd_status crd_comm_ask_long_slices(crd_comm *comm)
 {
     int n_cores;
     crd_status status = crd_comm_count_cores(&n_cores, comm);

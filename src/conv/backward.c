@@ -97,9 +97,9 @@ const crd_conv_weight_gradient crd_conv_weight_gradient_columns = {
 
 static const crd_conv_weight_gradient *choose(const crd_conv *conv)
 {
-    static const crd_conv_weight_gradient *const methods[] = {&crd_conv_weight_gradient_direct,
-                                                              &crd_conv_weight_gradient_winograd,
-                                                              &crd_conv_weight_gradient_columns};
+    static const crd_conv_weight_gradient *const methods[] = {
+        &crd_conv_weight_gradient_direct, &crd_conv_weight_gradient_winograd,
+        &crd_conv_weight_gradient_columns, &crd_conv_weight_gradient_depthwise};
     const crd_conv_weight_gradient *best = NULL;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (methods[i]->fits(conv) && (best == NULL || methods[i]->cost(conv) < best->cost(conv)))

@@ -47,7 +47,8 @@ typedef struct crd_conv_weight_gradient {
 } crd_conv_weight_gradient;
 
 extern const crd_conv_weight_gradient crd_conv_weight_gradient_direct,
-    crd_conv_weight_gradient_winograd, crd_conv_weight_gradient_columns;
+    crd_conv_weight_gradient_winograd, crd_conv_weight_gradient_columns,
+    crd_conv_weight_gradient_depthwise;
 
 /** Whether Winograd's algorithm fits; the strip of 16 channels from `in` on under a row of its
  * tiles, 6 rows of `pitch` pixels, with its padding. */

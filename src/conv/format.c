@@ -8,6 +8,11 @@ static int width_fp32(void)
     return crd_kernels_get()->conv->max_width;
 }
 
+static int panels_fp32(void)
+{
+    return crd_kernels_get()->conv->n_panels;
+}
+
 static void multiply_fp32(const crd_products *products)
 {
     crd_kernels_get()->conv->multiply(products);
@@ -31,6 +36,7 @@ const crd_format crd_format_fp32 = {
     .product_cost = 1.08,
     .weight_cost = 220,
     .max_width = width_fp32,
+    .n_panels = panels_fp32,
     .multiply = multiply_fp32,
     .winograd_in = winograd_in_fp32,
     .winograd_weights = winograd_weights_fp32,
@@ -39,6 +45,11 @@ const crd_format crd_format_fp32 = {
 static int width_bf16(void)
 {
     return crd_kernels_get()->bf16->max_width;
+}
+
+static int panels_bf16(void)
+{
+    return crd_kernels_get()->bf16->n_panels;
 }
 
 static void multiply_bf16(const crd_products *products)
@@ -68,6 +79,7 @@ const crd_format crd_format_bf16 = {
     .product_cost = 0.54,
     .weight_cost = 160,
     .max_width = width_bf16,
+    .n_panels = panels_bf16,
     .multiply = multiply_bf16,
     .round = round_bf16,
     .winograd_in = winograd_in_bf16,

@@ -20,6 +20,7 @@ typedef struct crd_format {
         product_cost;   /**< of a multiply-add, Winograd's, in units of fp32's of a full register */
     double weight_cost; /**< of a weight's way to Winograd's points */
     int (*max_width)(void); /**< pixels of a piece that the registers hold best */
+    int (*n_panels)(void);  /**< that go through a product together */
     void (*multiply)(const crd_products *products);
     /** words[i] of planes[channel][i], i < n; a NULL plane is zeros. NULL: words are the floats. */
     void (*round)(void *words, const float *const *planes, int64_t n);

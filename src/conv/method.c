@@ -8,8 +8,8 @@
 enum { LINE_FLOATS = 16 };
 
 static const crd_conv_method *const methods[] = {&crd_conv_direct, &crd_conv_winograd,
-                                                 &crd_conv_gemm, &crd_conv_direct_bf16,
-                                                 &crd_conv_winograd_bf16};
+                                                 &crd_conv_gemm, &crd_conv_depthwise,
+                                                 &crd_conv_direct_bf16, &crd_conv_winograd_bf16};
 
 bool crd_conv_allows(const crd_conv *conv, const crd_conv_method *method)
 {
@@ -44,7 +44,8 @@ int64_t crd_conv_scratch_floats(const crd_conv *conv)
 void crd_conv_forward(const crd_conv *conv, const crd_conv_args *args)
 {
     const crd_conv_method *chosen = crd_conv_choose(conv);
-    for (int64_t group = 0; group < conv->groups; group++)
+    int64_t n_calls = chosen->runs_all_groups ? 1 : conv->groups;
+    for (int64_t group = 0; group < n_calls; group++)
         chosen->run(conv, chosen->format, args, group);
 }
 

@@ -41,6 +41,7 @@ typedef struct crd_conv_args {
 typedef struct crd_conv_method {
     const char *name;
     const crd_format *format; /**< of its products */
+    bool runs_all_groups; /**< run is called once, for group 0 and all after it */
     bool (*fits)(const crd_conv *conv);
     /** Modelled time in multiply-adds of registers at full speed. Of shapes only, as results have
      * to be. */
@@ -50,7 +51,7 @@ typedef struct crd_conv_method {
                 int64_t group);
 } crd_conv_method;
 
-extern const crd_conv_method crd_conv_direct, crd_conv_winograd, crd_conv_gemm;
+extern const crd_conv_method crd_conv_direct, crd_conv_winograd, crd_conv_gemm, crd_conv_depthwise;
 extern const crd_conv_method crd_conv_direct_bf16, crd_conv_winograd_bf16;
 
 /** Whether the method can run this convolution: its shapes fit, and its format is allowed. */

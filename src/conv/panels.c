@@ -13,13 +13,11 @@ static int64_t kernel_pixels(const crd_conv *conv)
     return conv->kernel_size[0] * conv->kernel_size[1];
 }
 
-/* Kernel pixel `tap` of a transposed convolution as one of the convolution it transposes. */
-static int64_t source_tap(const crd_conv *conv, int64_t tap)
+/* Kernel pixel (y, x) of a transposed convolution as one of the convolution it transposes. */
+static int64_t source_pixel(const crd_conv *conv, int64_t y, int64_t x)
 {
-    int64_t width = conv->kernel_size[1];
-    return (conv->flip.last[0] - tap / width * conv->flip.step[0]) *
-               conv->transposed_of->kernel_size[1] +
-           conv->flip.last[1] - tap % width * conv->flip.step[1];
+    return (conv->flip.last[0] - y * conv->flip.step[0]) * conv->transposed_of->kernel_size[1] +
+           conv->flip.last[1] - x * conv->flip.step[1];
 }
 
 int64_t crd_conv_weights_room(const crd_conv *conv)
@@ -34,13 +32,15 @@ const float *crd_conv_weights(float *room, const crd_conv *conv, const crd_conv_
     if (conv->transposed_of == NULL)
         return crd_weight_source_get(room, &args->weight, group * n_weights, n_weights);
     const crd_conv *source = conv->transposed_of;
-    int64_t n_taps = kernel_pixels(conv), n_source_taps = kernel_pixels(source);
+    int64_t n_source_taps = kernel_pixels(source);
     const float *from = args->weight.values + group * source->n_out * source->n_terms;
     float *to = room;
     for (int64_t out = 0; out < conv->n_out; out++)
         for (int64_t in = 0; in < conv->n_in; in++)
-            for (int64_t tap = 0; tap < n_taps; tap++)
-                *to++ = from[in * source->n_terms + out * n_source_taps + source_tap(conv, tap)];
+            for (int64_t y = 0; y < conv->kernel_size[0]; y++)
+                for (int64_t x = 0; x < conv->kernel_size[1]; x++)
+                    *to++ = from[in * source->n_terms + out * n_source_taps +
+                                 source_pixel(conv, y, x)];
     return room;
 }
 
@@ -70,7 +70,7 @@ static void turn_transposed(float *out, float *room, const float *from, const cr
                             int n_lanes, int64_t n)
 {
     const crd_conv *source = conv->transposed_of;
-    int64_t n_taps = kernel_pixels(conv), n_source_taps = kernel_pixels(source);
+    int64_t n_source_taps = kernel_pixels(source);
     for (int64_t in = 0; in < n; in++, from += source->n_terms) {
         for (int64_t i = 0; i <= n_lanes * n_source_taps; i += LINE_FLOATS)
             __builtin_prefetch(from + ROWS_AHEAD * source->n_terms + i);
@@ -81,8 +81,9 @@ static void turn_transposed(float *out, float *room, const float *from, const cr
             continue;
         }
         crd_kernels_get()->conv->pack(room, from, n_source_taps, n_source_taps, n_lanes);
-        for (int64_t tap = 0; tap < n_taps; tap++, out += CRD_LANES)
-            memcpy(out, room + source_tap(conv, tap) * CRD_LANES, CRD_LANES * sizeof *out);
+        for (int64_t y = 0; y < conv->kernel_size[0]; y++)
+            for (int64_t x = 0; x < conv->kernel_size[1]; x++, out += CRD_LANES)
+                memcpy(out, room + source_pixel(conv, y, x) * CRD_LANES, CRD_LANES * sizeof *out);
     }
 }
 

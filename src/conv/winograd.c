@@ -17,7 +17,7 @@
 #include "kernels/kernels.h"
 
 enum { POINTS = CRD_WINOGRAD_POINTS, IN = CRD_WINOGRAD_IN, OUT = CRD_WINOGRAD_OUT };
-enum { CHUNK_TILES = 56, PANELS = 2 };
+enum { CHUNK_TILES = 56 };
 
 typedef struct blocking {
     const crd_format *format;
@@ -30,6 +30,7 @@ typedef struct blocking {
     int64_t point_step;         /* from point to point of the input */
     int64_t weight_step;        /* and of a panel of weights */
     int width;
+    int n_together; /* panels that are made and multiplied together: their points stay in L2 */
 } blocking;
 
 static blocking block(const crd_conv *conv, const crd_format *format)
@@ -48,6 +49,7 @@ static blocking block(const crd_conv *conv, const crd_format *format)
     b.point_step = crd_conv_odd_lines(b.n_groups * b.n_tiles * b.words);
     b.weight_step = crd_conv_odd_lines(b.n_groups * b.words * CRD_LANES);
     b.width = (int)crd_smaller(format->max_width(), b.n_tiles);
+    b.n_together = format->n_panels();
     return b;
 }
 
@@ -61,7 +63,7 @@ typedef struct parts {
 static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
 {
     crd_scratch room = {scratch, 0};
-    int64_t n_panels = b->n_chunks == 1 ? PANELS : crd_conv_n_panels(conv);
+    int64_t n_panels = b->n_chunks == 1 ? b->n_together : crd_conv_n_panels(conv);
     parts p = {0};
     p.terms = crd_scratch_indices(&room, b->n_groups * b->words);
     p.at = crd_scratch_indices(&room, 2 * crd_divide_up(b->n_tiles, b->width));
@@ -70,7 +72,7 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
     p.room = crd_scratch_floats(&room, crd_conv_panel_room(conv));
     p.turned = crd_scratch_floats(&room, CRD_CHANNELS_AT_ONCE * 9 * CRD_LANES);
     p.weights = crd_scratch_floats(&room, n_panels * POINTS * b->weight_step);
-    p.sums = crd_scratch_floats(&room, PANELS * POINTS * b->n_tiles * CRD_LANES);
+    p.sums = crd_scratch_floats(&room, b->n_together * POINTS * b->n_tiles * CRD_LANES);
     p.n_floats = room.n_floats;
     return p;
 }
@@ -162,7 +164,7 @@ static void make_weights(float *weights, const parts *p, const crd_conv *conv, c
     }
 }
 
-/* The products of a pair of panels at all points. */
+/* The products of n_panels panels at all points. */
 static void multiply(const parts *p, const float *weights, const blocking *b, int64_t n_tiles,
                      int64_t n_panels)
 {
@@ -210,8 +212,8 @@ static void run(const crd_conv *conv, const crd_format *format, const crd_conv_a
         int64_t n_rows = crd_smaller(b.n_rows, all_rows - first), n_tiles = n_rows * b.columns;
         fill_tables(&p, &b, n_tiles);
         transform_in(&p, in, conv, &b, first, n_rows);
-        for (int64_t panel = 0; panel < n_panels; panel += PANELS) {
-            int64_t n = crd_smaller(PANELS, n_panels - panel);
+        for (int64_t panel = 0; panel < n_panels; panel += b.n_together) {
+            int64_t n = crd_smaller(b.n_together, n_panels - panel);
             float *weights = p.weights + (b.n_chunks == 1 ? 0 : panel * panel_step);
             for (int64_t v = 0; first == 0 && v < n; v++)
                 make_weights(weights + v * panel_step, &p, conv, &b, args, group, panel + v);

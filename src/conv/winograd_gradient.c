@@ -15,7 +15,7 @@
 #include "kernels/kernels.h"
 
 enum { POINTS = CRD_WINOGRAD_POINTS, IN = CRD_WINOGRAD_IN, OUT = CRD_WINOGRAD_OUT };
-enum { CHUNK_TILES = 112, BLOCK_GROUPS = 8, PANELS = 2 };
+enum { CHUNK_TILES = 112, BLOCK_GROUPS = 8 };
 
 typedef struct blocking {
     int64_t rows, columns; /* of tiles in an image */
@@ -28,6 +28,7 @@ typedef struct blocking {
     int64_t dout_step; /* of dout */
     int64_t sums_step; /* and of the sums of a panel */
     int width;         /* of a piece: channels, a divisor of 16 */
+    int n_together;    /* panels of dout that are multiplied together */
 } blocking;
 
 static blocking block(const crd_conv *conv)
@@ -46,6 +47,7 @@ static blocking block(const crd_conv *conv)
     b.sums_step = crd_conv_odd_lines(b.n_groups * CRD_LANES * CRD_LANES);
     for (b.width = crd_kernels_get()->conv->max_width; CRD_LANES % b.width != 0;)
         b.width--;
+    b.n_together = crd_kernels_get()->conv->n_panels;
     return b;
 }
 
@@ -59,7 +61,7 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
 {
     crd_scratch room = {scratch, 0};
     int64_t n_channels = b->n_groups * CRD_LANES;
-    int64_t n_panels = b->n_chunks == 1 ? PANELS : crd_conv_n_panels(conv);
+    int64_t n_panels = b->n_chunks == 1 ? b->n_together : crd_conv_n_panels(conv);
     parts p = {0};
     p.terms = crd_scratch_indices(&room, b->n_tiles);
     p.in_at = crd_scratch_indices(&room, n_channels / b->width);
@@ -181,8 +183,8 @@ static void add_chunk(float *dweight, const parts *p, const crd_conv *conv, cons
 {
     int64_t n_panels = crd_conv_n_panels(conv), sums_step = POINTS * b->sums_step;
     fill_tables(p, b, n_groups, n * b->columns);
-    for (int64_t panel = 0; panel < n_panels; panel += PANELS) {
-        int64_t n_here = crd_smaller(PANELS, n_panels - panel);
+    for (int64_t panel = 0; panel < n_panels; panel += b->n_together) {
+        int64_t n_here = crd_smaller(b->n_together, n_panels - panel);
         float *sums = p->sums + (b->n_chunks == 1 ? 0 : panel * sums_step);
         multiply(sums, p, b, n_groups, n * b->columns, panel, n_here, first > 0);
         for (int64_t v = 0; first + n == conv->n_images * b->rows && v < n_here; v++)

@@ -8,10 +8,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/integers.h"
-#include "credence/watch.h"
-#include "engine/health.h"
+#include "credence/watchdog.h"
 #include "engine/partition.h"
 #include "engine/predict_run.h"
+#include "engine/rank_check.h"
 
 /* Most units of a round, which bounds the memory for their bits. */
 enum { ROUND_UNITS = 1 << 22 };
@@ -20,14 +20,27 @@ enum { ROUND_UNITS = 1 << 22 };
  * not count. */
 enum { BUFFER_BYTES = 64 << 20, LARGE_BUFFER_BYTES = 1 << 30, UNITS_PER_RANK = 16 };
 
-static crd_status check_options(const crd_predict_options *o)
+_Static_assert(CRD_MAX_COMPONENTS <= CRD_MAX_STRATA, "every mixture can be reduced");
+
+static int64_t n_components(const crd_model *model)
+{
+    return crd_larger(model->n_components, 1);
+}
+
+static crd_status check_options(const crd_predict_options *o, const crd_model *model)
 {
     if (o->n_draws < 1 || o->n_draws > CRD_MAX_DRAWS)
         return CRD_FAIL(CRD_ERR_USAGE, "number of draws: %lld is not from 1 to %lld",
                         (long long)o->n_draws, (long long)CRD_MAX_DRAWS);
-    if (o->sampler.mean && o->n_draws != 1)
-        return CRD_FAIL(CRD_ERR_USAGE, "the deterministic network has one draw, not %lld",
-                        (long long)o->n_draws);
+    if (o->sampler.mean && o->n_draws != n_components(model))
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "a deterministic network has one draw: of %lld of them not %lld",
+                        (long long)n_components(model), (long long)o->n_draws);
+    int64_t n_networks =
+        model->family == NULL ? 0 : crd_family_n_networks(model->family, model->n_components);
+    if (n_networks > 0 && o->n_draws > n_networks)
+        return CRD_FAIL(CRD_ERR_USAGE, "number of draws: %lld is more than the %lld networks",
+                        (long long)o->n_draws, (long long)n_networks);
     if (o->n_images < 1 || o->n_images > UINT32_MAX)
         return CRD_FAIL(CRD_ERR_USAGE, "number of images: %lld is not from 1 to %lld",
                         (long long)o->n_images, (long long)UINT32_MAX);
@@ -50,18 +63,43 @@ static crd_status check_options(const crd_predict_options *o)
     return CRD_OK;
 }
 
-/* The looks at which images may stop, and the reducer of the outputs. */
-static crd_status set_rules(crd_predict_run *r, const crd_network *network)
+/* The reducer of the model's outputs. */
+static crd_status set_reduction(crd_reduction *out, const crd_model *model,
+                                const crd_predict_options *o)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_reduction_init(out, o->outputs, crd_network_n_outputs(model->network), o->n_top));
+    if (model->family != NULL)
+        CRD_TRY(crd_reduction_stratify(
+            out, crd_family_n_strata(model->family, model->n_components, o->sampler.mean)));
+    out->is_paired = o->sampler.antithetic;
+cleanup:
+    return status;
+}
+
+crd_status crd_predict_reduction(crd_reduction *out, const crd_posterior *posterior,
+                                 const crd_predict_options *options)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_reduction_init(out, posterior->outputs, posterior->n_classes, options->n_top));
+    CRD_TRY(
+        crd_reduction_stratify(out, crd_family_n_strata(posterior->family, posterior->n_components,
+                                                        options->sampler.mean)));
+cleanup:
+    return status;
+}
+
+/* The looks at which images may stop. */
+static crd_status set_rules(crd_predict_run *r, const crd_model *model)
 {
     const crd_predict_options *o = r->options;
     crd_reduction *reduction = &r->totals.reduction;
     int64_t first = o->until_mcse > 0 ? crd_smaller(o->min_draws, o->n_draws) : o->n_draws;
-    r->place.looks = (crd_looks){first, o->n_draws, o->sampler.draw_block};
+    r->place.rule = (crd_stopping_rule){first, o->n_draws, o->sampler.draw_block};
     r->plan.n_blocks = crd_divide_up(o->n_draws, o->sampler.draw_block);
-    crd_status status =
-        crd_reduction_init(reduction, o->outputs, crd_network_n_outputs(network), o->n_top);
-    reduction->is_paired = o->sampler.antithetic;
-    reduction->miss = crd_looks_miss(&r->place.looks, o->confidence);
+    crd_status status = set_reduction(reduction, model, o);
+    reduction->error_probability =
+        crd_stopping_rule_error_probability(&r->place.rule, o->confidence);
     return status;
 }
 
@@ -85,14 +123,12 @@ static int64_t first_look_blocks(const crd_predict_options *o)
     return crd_divide_up(end - o->first_draw, o->sampler.draw_block);
 }
 
-int64_t crd_predict_window_images(const crd_network *network, const crd_predict_options *o,
-                                  int n_ranks)
+int64_t crd_predict_window_images(const crd_model *model, const crd_predict_options *o, int n_ranks)
 {
     int64_t batch = o->sampler.batch;
-    int64_t floats = crd_shape_count(crd_network_input_shape(network));
+    int64_t floats = crd_shape_count(crd_network_input_shape(model->network));
     crd_reduction reduction;
-    if (crd_reduction_init(&reduction, o->outputs, crd_network_n_outputs(network), o->n_top) !=
-        CRD_OK)
+    if (set_reduction(&reduction, model, o) != CRD_OK)
         return batch;
     int64_t n_sums = crd_reduction_n_sums(&reduction) + crd_reduction_n_maxima(&reduction);
     int64_t node_bytes = batch * 2 * floats * (int64_t)sizeof(float);
@@ -110,7 +146,7 @@ static void plan_run(crd_predict_run *r, const crd_model *model, const crd_predi
             n_ranks = crd_comm_size(r->comm);
     r->plan.image_floats = crd_shape_count(crd_network_input_shape(model->network));
     r->plan.unit_floats = batch * block * r->totals.reduction.n_outputs;
-    r->plan.window_size = crd_predict_window_images(model->network, o, (int)n_ranks);
+    r->plan.window_size = crd_predict_window_images(model, o, (int)n_ranks);
     int64_t n_batches = r->plan.window_size / batch, round_units = ROUND_UNITS;
     if (o->want_draws)
         round_units = buffer_holds(o, r->plan.unit_floats * (int64_t)sizeof(float), 0,
@@ -134,7 +170,7 @@ static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
     CRD_ALLOC(&r->place.stopped, r->plan.most_images, "stopped images");
     CRD_ALLOC(&r->place.active, r->plan.most_images / r->options->sampler.batch, "batches");
     CRD_TRY(crd_unit_set_init(&r->place.units, r->plan.most_units));
-    CRD_ALLOC(&r->totals.news, crd_unit_set_words(r->plan.most_units) + 1, "units done");
+    CRD_ALLOC(&r->totals.new_units, crd_unit_set_words(r->plan.most_units) + 1, "units done");
     if (crd_comm_rank(r->comm) == 0) {
         CRD_TRY(crd_summary_init(&r->totals.summary, reduction, r->plan.most_images));
         if (r->options->keep_sums)
@@ -179,7 +215,7 @@ static void release(crd_predict_run *r)
     for (int i = 1; i >= 0; i--)
         crd_shared_destroy(r->means.images[i]);
     crd_summary_clear(&r->totals.summary);
-    crd_free(r->totals.news);
+    crd_free(r->totals.new_units);
     crd_unit_set_clear(&r->place.units);
     crd_free(r->place.active);
     crd_free(r->place.stopped);
@@ -205,7 +241,7 @@ static crd_status load_window(crd_predict_run *r, int64_t window, int64_t first,
     int8_t *skipped = crd_predict_skipped(r, window) + begin;
     if (n_own == 0)
         return CRD_OK;
-    crd_comm_note(r->comm, "reading image %lld and on", (long long)(first + begin));
+    crd_comm_heartbeat(r->comm, "reading image %lld and on", (long long)(first + begin));
     memset(skipped, 0, (size_t)n_own);
     crd_status status = r->source->load(tensors, skipped, first + begin, n_own, r->source->payload);
     for (int64_t i = 0; status == CRD_OK && i < n_own; i++)
@@ -229,16 +265,18 @@ static crd_status compute_unit(crd_predict_run *r, int64_t i, float *logits)
 {
     crd_unit unit = unit_of(r, i);
     const float *images = crd_shared_data(r->means.images[r->place.window % 2]);
-    crd_comm_note(r->comm, "computing image %lld, draw %lld and on",
-                  (long long)(r->place.first_image + unit.first_image), (long long)unit.first_draw);
+    crd_comm_heartbeat(r->comm, "computing image %lld, draw %lld and on",
+                       (long long)(r->place.first_image + unit.first_image),
+                       (long long)unit.first_draw);
     crd_status status = crd_sampler_run(
         logits, r->means.sampler, images + unit.first_image * r->plan.image_floats, unit.n_images,
         r->place.first_image + unit.first_image, unit.first_draw, unit.n_draws);
     if (status != CRD_OK)
         return status;
     crd_predict_accumulate(r, &unit, logits);
-    r->totals.news[i / 64] = (int64_t)((uint64_t)r->totals.news[i / 64] | UINT64_C(1) << i % 64);
-    r->totals.news[r->place.units.n_words]++;
+    r->totals.new_units[i / 64] =
+        (int64_t)((uint64_t)r->totals.new_units[i / 64] | UINT64_C(1) << i % 64);
+    r->totals.new_units[r->place.units.n_words]++;
     r->means.n_computed++;
     return CRD_OK;
 }
@@ -246,9 +284,9 @@ static crd_status compute_unit(crd_predict_run *r, int64_t i, float *logits)
 /* Looks whether this rank knows a reason to meet, and gives the highest that any rank has told. */
 static int listen(crd_predict_run *r)
 {
-    crd_request asked =
-        r->sink->checkpoint != NULL ? crd_pace_ask(&r->means.pace) : CRD_REQUEST_NONE;
-    if (asked != CRD_REQUEST_NONE)
+    crd_interrupt asked = r->sink->checkpoint != NULL ? crd_checkpoint_timer_poll(&r->means.timer)
+                                                      : CRD_INTERRUPT_NONE;
+    if (asked != CRD_INTERRUPT_NONE)
         crd_alarm_raise(r->means.alarm, (int)asked);
     return crd_alarm_get(r->means.alarm);
 }
@@ -292,7 +330,7 @@ static crd_status deliver_draws(crd_predict_run *r, int64_t n_left)
         return CRD_OK;
     for (int64_t k = 0; k < n_left; k++) {
         int64_t i = crd_unit_set_nth(&r->place.units, k);
-        if (((uint64_t)r->totals.news[i / 64] >> i % 64 & 1) == 0)
+        if (((uint64_t)r->totals.new_units[i / 64] >> i % 64 & 1) == 0)
             continue;
         crd_unit u = unit_of(r, i);
         const float *logits =
@@ -315,8 +353,7 @@ static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
     crd_counter_reset(r->means.counter, r->means.node_begin[crd_comm_node(r->comm)]);
     status = pending == CRD_OK ? take_units(r, n_left) : pending;
     if (status != CRD_OK)
-        crd_alarm_raise(r->means.alarm,
-                        CRD_ALARM_FAILED); /* the others need not go on for nothing */
+        crd_alarm_raise(r->means.alarm, CRD_ALARM_FAILED); /* the others would work for nothing */
     while (!crd_alarm_arrived(r->means.alarm))
         listen(r);
     int level = crd_alarm_settle(r->means.alarm);
@@ -325,7 +362,7 @@ static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
     if (r->options->want_draws)
         CRD_TRY(crd_comm_agree(r->comm, deliver_draws(r, n_left)));
     CRD_TRY(crd_predict_mark(r));
-    CRD_TRY(crd_predict_keep(r, (crd_request)level));
+    CRD_TRY(crd_predict_write_checkpoint(r, (crd_interrupt)level));
 cleanup:
     return status;
 }
@@ -373,7 +410,7 @@ static crd_status finish_window(crd_predict_run *r)
     crd_status status = CRD_OK;
     if (crd_comm_rank(r->comm) == 0) {
         int64_t first = r->place.first_image;
-        crd_comm_note(r->comm, "writing image %lld and on", (long long)first);
+        crd_comm_heartbeat(r->comm, "writing image %lld and on", (long long)first);
         crd_predict_summarize(r);
         if (r->sink->summary != NULL)
             status = r->sink->summary(&r->totals.summary, first, r->sink->payload);
@@ -444,10 +481,10 @@ static crd_status check_ranks(crd_predict_run *r)
                              crd_shared_data(r->means.images[r->place.window % 2]), n,
                              r->place.first_image, 0, 1);
     if (status == CRD_OK)
-        digest = crd_health_digest(r->means.logits, n * r->totals.reduction.n_outputs *
-                                                        (int64_t)sizeof *r->means.logits);
+        digest = crd_rank_check_digest(r->means.logits, n * r->totals.reduction.n_outputs *
+                                                            (int64_t)sizeof *r->means.logits);
     CRD_TRY(crd_comm_agree(r->comm, status));
-    CRD_TRY(crd_health_compare(r->comm, digest));
+    CRD_TRY(crd_rank_check_compare(r->comm, digest));
 cleanup:
     return status;
 }
@@ -475,6 +512,15 @@ static void write_report(crd_predict_report *report, crd_predict_run *r, double 
         };
 }
 
+void crd_predict_options_init(crd_predict_options *out)
+{
+    *out = (crd_predict_options){.sampler = {.precision = CRD_FP32, .batch = 8, .draw_block = 8},
+                                 .min_draws = 32,
+                                 .confidence = 0.95,
+                                 .n_top = 5,
+                                 .checkpoint_s = 600};
+}
+
 crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_model *model,
                        const crd_predict_options *options, const crd_predict_source *source,
                        const crd_predict_sink *sink)
@@ -483,10 +529,11 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     double start = crd_clock_now_s();
     crd_comm_cost before = crd_comm_get_cost(comm);
     crd_predict_run r = {.comm = comm, .options = options, .source = source, .sink = sink};
-    CRD_TRY(crd_comm_agree(comm, check_options(options)));
-    r.means.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
+    CRD_TRY(crd_comm_agree(comm, check_options(options, model)));
+    r.means.timer =
+        crd_checkpoint_timer_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     crd_predict_start at;
-    CRD_TRY(crd_comm_agree(comm, set_rules(&r, model->network)));
+    CRD_TRY(crd_comm_agree(comm, set_rules(&r, model)));
     CRD_TRY(crd_predict_find_start(&at, &r));
     plan_run(&r, model, &at);
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r, model)));
@@ -495,7 +542,7 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     CRD_TRY(crd_comm_agree(comm,
                            load_window(&r, r.place.window, r.place.first_image, r.place.n_images)));
     crd_shared_broadcast(r.means.images[r.place.window % 2], images_bytes(&r, r.place.n_images));
-    CRD_TRY(crd_predict_take_up(&r, &at));
+    CRD_TRY(crd_predict_resume(&r, &at));
     CRD_TRY(check_ranks(&r));
     status = compute_windows(&r);
     if (status == CRD_OK || status == CRD_STOPPED)

@@ -2,12 +2,12 @@
  * any number of ranks. */
 #include <string.h>
 
-#include "credence/watch.h"
+#include "credence/watchdog.h"
 #include "engine/predict_run.h"
 
 static void hand_over(crd_predict_run *r)
 {
-    crd_comm_note(r->comm, "writing a checkpoint");
+    crd_comm_heartbeat(r->comm, "writing a checkpoint");
     crd_predict_summarize(r);
     crd_predict_state state = {
         .first_image = r->place.first_image,
@@ -25,13 +25,13 @@ static void hand_over(crd_predict_run *r)
     r->sink->checkpoint(&state, r->sink->payload);
 }
 
-crd_status crd_predict_keep(crd_predict_run *r, crd_request asked)
+crd_status crd_predict_write_checkpoint(crd_predict_run *r, crd_interrupt asked)
 {
     int64_t done = crd_predict_n_units_done(r), all = crd_predict_n_units(r);
-    if (asked == CRD_REQUEST_NONE)
+    if (asked == CRD_INTERRUPT_NONE)
         return CRD_OK;
     if (done == all) { /* what is done needs no stop: all that is left is to say so */
-        crd_pace_kept(&r->means.pace, asked);
+        crd_checkpoint_timer_served(&r->means.timer, asked);
         return CRD_OK;
     }
     crd_predict_collect(r);
@@ -39,8 +39,8 @@ crd_status crd_predict_keep(crd_predict_run *r, crd_request asked)
         hand_over(r);
     /* Waiting here, nobody takes the time of the checkpoint for a reason to make the next one. */
     crd_status status = crd_comm_agree(r->comm, CRD_OK);
-    crd_pace_kept(&r->means.pace, asked);
-    if (status == CRD_OK && asked == CRD_REQUEST_STOP)
+    crd_checkpoint_timer_served(&r->means.timer, asked);
+    if (status == CRD_OK && asked == CRD_INTERRUPT_STOP)
         status = CRD_FAIL(CRD_STOPPED, "stopped after %lld of %lld units: run again with --resume",
                           (long long)done, (long long)all);
     return status;
@@ -85,7 +85,7 @@ void crd_predict_place(crd_predict_run *r, const crd_predict_start *start)
     const crd_predict_state *state = crd_comm_rank(r->comm) == 0 ? r->source->state : NULL;
     crd_predict_reset_sums(r, r->plan.most_images);
     if (state != NULL)
-        crd_predict_take_sums(r, state);
+        crd_predict_load_sums(r, state);
     r->place.first_image = start->first_image;
     r->place.n_images = start->n_images > 0
                             ? start->n_images
@@ -93,7 +93,7 @@ void crd_predict_place(crd_predict_run *r, const crd_predict_start *start)
     crd_predict_set_look(r, start->first_block);
 }
 
-crd_status crd_predict_take_up(crd_predict_run *r, const crd_predict_start *start)
+crd_status crd_predict_resume(crd_predict_run *r, const crd_predict_start *start)
 {
     crd_status status = CRD_OK;
     const crd_predict_state *state = crd_comm_rank(r->comm) == 0 ? r->source->state : NULL;
@@ -107,10 +107,10 @@ crd_status crd_predict_take_up(crd_predict_run *r, const crd_predict_start *star
                 (long long)start->n_units, (long long)(r->place.n_active * start->n_blocks));
     crd_unit_set_begin(&r->place.units, start->n_units);
     if (state != NULL) {
-        memcpy(r->totals.news, state->done,
-               (size_t)r->place.units.n_words * sizeof *r->totals.news);
-        r->totals.news[r->place.units.n_words] =
-            crd_unit_set_count((const uint64_t *)r->totals.news, r->place.units.n_words);
+        memcpy(r->totals.new_units, state->done,
+               (size_t)r->place.units.n_words * sizeof *r->totals.new_units);
+        r->totals.new_units[r->place.units.n_words] =
+            crd_unit_set_count((const uint64_t *)r->totals.new_units, r->place.units.n_words);
     }
     crd_predict_exchange(r);
     CRD_TRY(crd_predict_mark(r));

@@ -4,14 +4,15 @@
 #define CRD_ENGINE_PREDICT_RUN_H
 
 #include "base/integers.h"
-#include "credence/looks.h"
 #include "credence/predict.h"
-#include "engine/pace.h"
+#include "credence/stopping_rule.h"
+#include "engine/checkpoint_timer.h"
 #include "engine/partition.h"
 #include "engine/unit_set.h"
+#include "reduce/predict_state.h"
 
 /** Levels of the alarm: requests, and above them a failure. */
-enum { CRD_ALARM_FAILED = CRD_REQUEST_STOP + 1 };
+enum { CRD_ALARM_FAILED = CRD_INTERRUPT_STOP + 1 };
 
 /** Sizes that follow from model, options, ranks and checkpoint; the same on all ranks. */
 typedef struct crd_predict_sizes {
@@ -24,7 +25,7 @@ typedef struct crd_predict_sizes {
 
 /** Where the run is: the same on all ranks. */
 typedef struct crd_predict_position {
-    crd_looks looks;                     /**< where images may stop; one look if they may not */
+    crd_stopping_rule rule;              /**< where images may stop; one look if they may not */
     int64_t window;                      /**< windows begun by this call */
     int64_t first_image, n_images;       /**< of the window */
     int64_t first_block, n_blocks_round; /**< of the round */
@@ -42,7 +43,7 @@ typedef struct crd_predict_totals {
     int64_t *sums, *maxima; /**< [most_images] accumulators */
     crd_summary summary;    /**< rank 0 */
     /** [words + 1] this rank's units since the last exchange as bits, and their number */
-    int64_t *news;
+    int64_t *new_units;
 } crd_predict_totals;
 
 /** What computes, and what goes between ranks. */
@@ -54,7 +55,7 @@ typedef struct crd_predict_means {
     float *logits;     /**< of a unit */
     crd_counter *counter;
     crd_alarm *alarm;
-    crd_pace pace;
+    crd_checkpoint_timer timer;
     int64_t *node_begin; /**< [n_nodes + 1] */
     int64_t n_computed;  /**< units, by this rank in this call */
 } crd_predict_means;
@@ -72,7 +73,7 @@ typedef struct crd_predict_run {
 
 /** Of the images of a window; on rank 0's node. */
 int8_t *crd_predict_skipped(const crd_predict_run *r, int64_t window);
-/** Batches of the window in work. */
+/** Batches of the current window. */
 int64_t crd_predict_n_batches(const crd_predict_run *r);
 /** Most units of the whole run; those that are done or not wanted any more, as known at the last
  * meeting. */
@@ -93,7 +94,7 @@ int64_t crd_predict_begin_block(const crd_predict_run *r);
 
 /** The accumulators of the window's first n images begin anew; or as a checkpoint has them. */
 void crd_predict_reset_sums(crd_predict_run *r, int64_t n_images);
-void crd_predict_take_sums(crd_predict_run *r, const crd_predict_state *state);
+void crd_predict_load_sums(crd_predict_run *r, const crd_predict_state *state);
 /** A unit's outputs [draw][image][output] go into the sums of its images. */
 void crd_predict_accumulate(crd_predict_run *r, const crd_unit *unit, const float *logits);
 /** Draws in the sums of an image of the window. */
@@ -102,15 +103,15 @@ int64_t crd_predict_n_draws(const crd_predict_run *r, int64_t image);
 void crd_predict_finish_row(crd_predict_run *r, int64_t image);
 /** Rank 0 gets all ranks' accumulators; the others begin anew. Collective. */
 void crd_predict_collect(crd_predict_run *r);
-/** All ranks learn each other's news. Collective. */
+/** All ranks learn which units the others have done. Collective. */
 void crd_predict_exchange(crd_predict_run *r);
 /** They are done now. After the exchange; the same on all ranks. Errors: a unit was computed
  * twice. */
 crd_status crd_predict_mark(crd_predict_run *r);
-void crd_predict_clear_news(crd_predict_run *r);
+void crd_predict_clear_new_units(crd_predict_run *r);
 /** Keeps the state if that is what was asked for. Collective. Returns CRD_STOPPED after
- * CRD_REQUEST_STOP. */
-crd_status crd_predict_keep(crd_predict_run *r, crd_request asked);
+ * CRD_INTERRUPT_STOP. */
+crd_status crd_predict_write_checkpoint(crd_predict_run *r, crd_interrupt asked);
 /** What a checkpoint makes of the run: its window and its round may be those of another number
  * of ranks. */
 typedef struct crd_predict_start {
@@ -123,7 +124,7 @@ crd_status crd_predict_find_start(crd_predict_start *out, crd_predict_run *r);
 void crd_predict_place(crd_predict_run *r, const crd_predict_start *start);
 /** Then, with the window's images there, begins its round and takes over the units that are
  * done. Collective. */
-crd_status crd_predict_take_up(crd_predict_run *r, const crd_predict_start *start);
+crd_status crd_predict_resume(crd_predict_run *r, const crd_predict_start *start);
 /** Rows of the window's images, as far as they are. Rank 0 only. */
 void crd_predict_summarize(crd_predict_run *r);
 

@@ -1,5 +1,5 @@
 /* Where a prediction stands: the look that the draws go up to, the images that need more of
- * them, the round of units in work. All of it follows from the options and from rank 0's sums;
+ * them, the round of units in progress. All of it follows from the options and from rank 0's sums;
  * nothing here computes or writes. */
 #include <string.h>
 
@@ -38,7 +38,7 @@ void crd_predict_set_look(crd_predict_run *r, int64_t first_block)
     r->place.look_end = crd_predict_begin_block(r);
     do {
         r->place.look_begin = r->place.look_end;
-        n_draws = crd_looks_next(&r->place.looks, n_draws);
+        n_draws = crd_stopping_rule_next(&r->place.rule, n_draws);
         r->place.look_end = crd_divide_up(n_draws, block);
     } while (r->place.look_end <= first_block);
 }
@@ -85,5 +85,5 @@ void crd_predict_begin_round(crd_predict_run *r)
     r->place.n_blocks_round =
         crd_smaller(r->plan.round_blocks, r->place.look_end - r->place.first_block);
     crd_unit_set_begin(&r->place.units, r->place.n_active * r->place.n_blocks_round);
-    crd_predict_clear_news(r);
+    crd_predict_clear_new_units(r);
 }

@@ -1,5 +1,5 @@
 /* Sums of a prediction: each rank adds to its own, rank 0 gets them all and makes rows of them;
- * and the news of which units are in them. What the integers mean the reducer knows. */
+ * and the record of which units are in them. What the integers mean the reducer knows. */
 #include <string.h>
 
 #include "engine/predict_run.h"
@@ -20,7 +20,7 @@ void crd_predict_reset_sums(crd_predict_run *r, int64_t n_images)
         crd_reduction_reset(&r->totals.reduction, sums_of(r, i), maxima_of(r, i));
 }
 
-void crd_predict_take_sums(crd_predict_run *r, const crd_predict_state *state)
+void crd_predict_load_sums(crd_predict_run *r, const crd_predict_state *state)
 {
     memcpy(r->totals.sums, state->sums,
            (size_t)(sums_of(r, state->n_images) - r->totals.sums) * sizeof *r->totals.sums);
@@ -72,17 +72,17 @@ void crd_predict_exchange(crd_predict_run *r)
 {
     /* Each unit is a bit of one rank, so adding the words joins the sets; the count tells if
      * that does not hold. */
-    crd_comm_sum_begin(r->comm, r->totals.news, r->place.units.n_words + 1);
+    crd_comm_sum_begin(r->comm, r->totals.new_units, r->place.units.n_words + 1);
     crd_comm_sum_end(r->comm);
 }
 
 crd_status crd_predict_mark(crd_predict_run *r)
 {
-    const uint64_t *bits = (const uint64_t *)r->totals.news;
-    int64_t told = r->totals.news[r->place.units.n_words],
+    const uint64_t *bits = (const uint64_t *)r->totals.new_units;
+    int64_t told = r->totals.new_units[r->place.units.n_words],
             n = crd_unit_set_count(bits, r->place.units.n_words);
     int64_t n_twice = crd_unit_set_add(&r->place.units, bits);
-    crd_predict_clear_news(r);
+    crd_predict_clear_new_units(r);
     if (told != n || n_twice != 0)
         return CRD_FAIL(CRD_ERR_INTERNAL,
                         "%lld units were computed, which make %lld, %lld of them twice",
@@ -90,9 +90,10 @@ crd_status crd_predict_mark(crd_predict_run *r)
     return CRD_OK;
 }
 
-void crd_predict_clear_news(crd_predict_run *r)
+void crd_predict_clear_new_units(crd_predict_run *r)
 {
-    memset(r->totals.news, 0, (size_t)(r->place.units.n_words + 1) * sizeof *r->totals.news);
+    memset(r->totals.new_units, 0,
+           (size_t)(r->place.units.n_words + 1) * sizeof *r->totals.new_units);
 }
 
 void crd_predict_summarize(crd_predict_run *r)
@@ -100,7 +101,7 @@ void crd_predict_summarize(crd_predict_run *r)
     r->totals.summary.n_images = r->place.n_images;
     for (int64_t i = 0; i < r->totals.summary.n_images; i++)
         if (crd_predict_skipped(r, r->place.window)[i])
-            crd_summary_skip(&r->totals.summary, i);
+            crd_summary_mark_skipped(&r->totals.summary, i);
         else
             crd_predict_finish_row(r, i);
 }

@@ -1,21 +1,24 @@
 /* Rank 0's posterior on all ranks. The graph travels as JSON, so that every rank checks it; mu,
- * sigma and eps lie once per node in shared memory. */
+ * sigma and eps, of all components, lie once per node in shared memory. */
 #include "credence/predict.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
+#include "weights/family.h"
 
 struct crd_shared_model {
     crd_network *network;
     uint8_t *bayesian;
-    crd_shared *numbers; /* mu, sigma and, where imported, eps, one behind the other */
+    crd_shared
+        *numbers; /* mu, where there is one sigma and, where imported, eps, one behind the other */
     crd_model view;
 };
 
 /* What all ranks must know before they can make room. */
 typedef struct model_size {
-    int64_t json_bytes, n_params, n_floats, has_eps;
+    int64_t json_bytes, n_flags, n_floats; /* of all components; a block's floats */
+    int64_t i_family, n_components, has_eps;
 } model_size;
 
 /* The graph travels as text, so that every rank checks what it gets. */
@@ -33,14 +36,14 @@ static crd_status share_network(crd_shared_model *m, crd_comm *comm, const crd_p
     crd_comm_broadcast(comm, size, sizeof *size);
     status = crd_alloc_zeroed((void **)&text, size->json_bytes, 1, "graph");
     if (status == CRD_OK)
-        status = crd_alloc_zeroed((void **)&m->bayesian, size->n_params, 1, "graph");
+        status = crd_alloc_zeroed((void **)&m->bayesian, size->n_flags, 1, "graph");
     CRD_TRY(crd_comm_agree(comm, status));
     if (crd_comm_rank(comm) == 0) {
         memcpy(text, json, (size_t)size->json_bytes);
-        memcpy(m->bayesian, posterior->bayesian, (size_t)size->n_params);
+        memcpy(m->bayesian, posterior->bayesian, (size_t)size->n_flags);
     }
     crd_comm_broadcast(comm, text, size->json_bytes);
-    crd_comm_broadcast(comm, m->bayesian, size->n_params);
+    crd_comm_broadcast(comm, m->bayesian, size->n_flags);
     CRD_TRY(crd_comm_agree(comm, crd_network_from_json(&m->network, text)));
 cleanup:
     crd_network_text_free(json);
@@ -49,7 +52,7 @@ cleanup:
 }
 
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
-                                   const crd_posterior *posterior, const float *eps)
+                                   const crd_posterior *posterior, const float *eps, int mean)
 {
     crd_status status = CRD_OK;
     model_size size = {0};
@@ -57,18 +60,25 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
     *out = NULL;
     CRD_TRY(crd_comm_agree(comm, crd_alloc_zeroed((void **)&m, 1, sizeof *m, "model")));
     if (crd_comm_rank(comm) == 0) {
-        size.n_params = posterior->network->params.n_params;
-        size.n_floats = posterior->network->params.n_floats;
+        while (crd_families[size.i_family] != posterior->family)
+            size.i_family++;
+        size.n_components = posterior->n_components;
+        size.n_flags = size.n_components * posterior->network->params.n_params;
+        size.n_floats = size.n_components * posterior->network->params.n_floats;
         size.has_eps = eps != NULL;
     }
     CRD_TRY(share_network(m, comm, posterior, &size));
-    int64_t n_bytes = (2 + size.has_eps) * size.n_floats * (int64_t)sizeof(float);
+    const crd_family *family = crd_families[size.i_family];
+    bool has_sigma = family->has_sigma && !mean;
+    int64_t n_blocks = 1 + has_sigma;
+    int64_t n_bytes = (n_blocks + size.has_eps) * size.n_floats * (int64_t)sizeof(float);
     CRD_TRY(crd_shared_create(&m->numbers, comm, n_bytes));
-    float *mu = crd_shared_data(m->numbers);
+    float *mu = crd_shared_data(m->numbers), *own_eps = mu + n_blocks * size.n_floats;
+    float *sigma = has_sigma ? mu + size.n_floats : NULL;
     if (crd_comm_rank(comm) == 0) {
-        status = crd_model_fill(mu, mu + size.n_floats, posterior);
+        status = crd_model_fill(mu, sigma, posterior);
         if (eps != NULL)
-            memcpy(mu + 2 * size.n_floats, eps, (size_t)size.n_floats * sizeof *eps);
+            memcpy(own_eps, eps, (size_t)posterior->network->params.n_floats * sizeof *eps);
     }
     CRD_TRY(crd_comm_agree(comm, status));
     crd_shared_broadcast(m->numbers, n_bytes);
@@ -76,8 +86,10 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
         .network = m->network,
         .bayesian = m->bayesian,
         .mu = mu,
-        .sigma = mu + size.n_floats,
-        .eps = size.has_eps ? mu + 2 * size.n_floats : NULL,
+        .sigma = sigma,
+        .eps = size.has_eps ? own_eps : NULL,
+        .family = family,
+        .n_components = size.n_components,
     };
 cleanup:
     if (status != CRD_OK) {

@@ -7,7 +7,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "credence/watch.h"
+#include "credence/watchdog.h"
+#include "engine/train_ivon.h"
 #include "engine/train_run.h"
 
 static crd_status check_options(const crd_train_options *o, const crd_train_state *state)
@@ -31,6 +32,14 @@ static crd_status check_options(const crd_train_options *o, const crd_train_stat
     if (o->calibration[0] != '\0')
         CRD_TRY(crd_calibration_loss_check(o->calibration, o->loss));
     CRD_TRY(crd_optimizer_check(&o->optimizer));
+    CRD_REQUIRE(
+        !crd_optimizer_is_variational(&o->optimizer) ||
+            (!o->gradient.mean && !o->keep_gradients && o->local_steps == 1 && o->clip_norm == 0 &&
+             o->kl == CRD_KL_SUM),
+        CRD_ERR_USAGE,
+        "%s: makes draws, with the KL divergence's sum; it keeps no gradients, clips no norm "
+        "and takes no local steps",
+        o->optimizer.name);
     CRD_TRY(crd_schedule_check(&o->schedule));
 cleanup:
     return status;
@@ -60,6 +69,7 @@ static crd_status allocate_own(crd_train_run *r)
         CRD_TRY(crd_loss_n_values(&r->value_floats, o->loss, r->n_outputs));
     crd_gradient_options gradient = o->gradient;
     gradient.micro_batch = crd_train_most_images(r);
+    gradient.at_sigma = crd_optimizer_is_variational(&o->optimizer);
     CRD_TRY(crd_gradient_create(&r->gradient, p->network, p->bayesian, &gradient));
     if (o->calibration[0] != '\0')
         CRD_TRY(crd_gradient_set_calibration(r->gradient, o->calibration, o->calibration_beta,
@@ -91,15 +101,15 @@ static void release(crd_train_run *r)
 }
 
 /* The highest request of any rank. Collective. */
-static crd_request ask_all(crd_train_run *r)
+static crd_interrupt ask_all(crd_train_run *r)
 {
-    crd_request mine = crd_pace_ask(&r->pace);
-    int64_t n_asking[2] = {mine == CRD_REQUEST_KEEP, mine == CRD_REQUEST_STOP};
+    crd_interrupt mine = crd_checkpoint_timer_poll(&r->timer);
+    int64_t n_asking[2] = {mine == CRD_INTERRUPT_CHECKPOINT, mine == CRD_INTERRUPT_STOP};
     crd_comm_sum_begin(r->comm, n_asking, 2);
     crd_comm_sum_end(r->comm);
-    return n_asking[1] > 0   ? CRD_REQUEST_STOP
-           : n_asking[0] > 0 ? CRD_REQUEST_KEEP
-                             : CRD_REQUEST_NONE;
+    return n_asking[1] > 0   ? CRD_INTERRUPT_STOP
+           : n_asking[0] > 0 ? CRD_INTERRUPT_CHECKPOINT
+                             : CRD_INTERRUPT_NONE;
 }
 
 /* Between steps: is the state to be kept, is the run to stop? With local steps only an averaged
@@ -108,15 +118,16 @@ static crd_status look_around(crd_train_run *r, int finished)
 {
     if ((crd_train_is_local(r) && r->local_images != 0) || r->hooks->checkpoint == NULL)
         return CRD_OK;
-    crd_request asked = ask_all(r);
-    if (asked == CRD_REQUEST_NONE && !finished)
+    crd_interrupt asked = ask_all(r);
+    if (asked == CRD_INTERRUPT_NONE && !finished)
         return CRD_OK;
-    crd_comm_note(r->comm, "writing a checkpoint");
+    crd_comm_heartbeat(r->comm, "writing a checkpoint");
+    crd_train_finish_posterior(r);
     if (crd_comm_rank(r->comm) == 0)
         r->hooks->checkpoint(r->state, r->hooks->payload);
     crd_status status = crd_comm_agree(r->comm, CRD_OK);
-    crd_pace_kept(&r->pace, asked);
-    if (status == CRD_OK && asked == CRD_REQUEST_STOP && !finished)
+    crd_checkpoint_timer_served(&r->timer, asked);
+    if (status == CRD_OK && asked == CRD_INTERRUPT_STOP && !finished)
         status = CRD_FAIL(CRD_STOPPED, "stopped after step %lld: run again with --resume",
                           (long long)r->state->step);
     return status;
@@ -165,6 +176,24 @@ static void add_up_costs(crd_train_report *report, crd_comm *comm, crd_comm_cost
     report->comm_bytes_max = spent[1];
 }
 
+void crd_train_options_init(crd_train_options *out)
+{
+    *out = (crd_train_options){.gradient = {.micro_batch = 32, .batch_norm_train = 1},
+                               .batch_size = 128,
+                               .n_draws = 1,
+                               .n_epochs = 10,
+                               .kl = CRD_KL_SUM,
+                               .kl_weight = -1,
+                               .schedule = {.name = "constant",
+                                            .gamma = 0.1,
+                                            .step_size = 10,
+                                            .t_max = 10},
+                               .local_steps = 1,
+                               .validate_every = 1,
+                               .checkpoint_s = 600};
+    (void)crd_optimizer_defaults(&out->optimizer, "adam"); /* a name that there is */
+}
+
 crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *state,
                      const crd_train_options *options, const crd_train_hooks *hooks)
 {
@@ -173,9 +202,12 @@ crd_status crd_train(crd_train_report *report, crd_comm *comm, crd_train_state *
     int64_t first_step = state->step;
     crd_comm_cost before = crd_comm_get_cost(comm);
     r.start_s = crd_clock_now_s();
-    r.pace = crd_pace_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
+    r.timer =
+        crd_checkpoint_timer_start(crd_comm_rank(comm), options->checkpoint_s, options->max_time_s);
     CRD_TRY(crd_comm_agree(comm, check_options(options, state)));
     CRD_TRY(crd_comm_agree(comm, allocate_own(&r)));
+    if (crd_optimizer_is_variational(&options->optimizer))
+        crd_train_ivon_begin(state, &options->optimizer);
     CRD_TRY(crd_comm_agree(comm, crd_train_set_parameters(&r)));
     if (crd_train_is_local(&r))
         crd_train_set_base(&r);

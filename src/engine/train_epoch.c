@@ -55,6 +55,7 @@ crd_status crd_train_finish_epoch(crd_train_run *r, double seconds)
         .validation = {NAN, NAN, NAN, NAN},
         .validation_seconds = NAN,
     };
+    crd_train_finish_posterior(r);
     measure_kl(e, r);
     s->epoch++;
     s->batch = 0;

@@ -1,13 +1,14 @@
 /** A training run under way: what its files share. train.c has the options, the memory and the
  * loop; train_units.c the gradients of units; train_sums.c the messages; train_step.c the ways
- * of making a step; train_epoch.c what follows an epoch. */
+ * of making a step; train_ivon.c what IVON has of its own; train_epoch.c what follows an epoch. */
 #ifndef CRD_ENGINE_TRAIN_RUN_H
 #define CRD_ENGINE_TRAIN_RUN_H
 
 #include "base/integers.h"
+#include "bayes/gradient.h"
 #include "credence/train.h"
 #include "engine/batches.h"
-#include "engine/pace.h"
+#include "engine/checkpoint_timer.h"
 #include "engine/update.h"
 
 /* What a step adds up beside the gradient. Loss in units of 2^-24: up to 2^38 over all images
@@ -39,7 +40,7 @@ typedef struct crd_train_run {
     float *base;            /* local steps: [2 * n_floats] mu and rho of the last average */
     int64_t local_images;   /* local steps: trained on since then by this rank */
     double start_s;
-    crd_pace pace;
+    crd_checkpoint_timer timer;
 } crd_train_run;
 
 /** 1: the ranks make steps on their own between two averages. */
@@ -52,6 +53,8 @@ int crd_train_is_at_once(const crd_train_run *r, int64_t n_images);
 crd_status crd_train_make_step(crd_train_run *r, const crd_batch *batch);
 /** The posterior's values are the gradient's from now on. */
 crd_status crd_train_set_parameters(crd_train_run *r);
+/** The posterior is whole: before anybody looks at it. */
+void crd_train_finish_posterior(crd_train_run *r);
 /** Local steps: the posterior's values are those of the last average. */
 void crd_train_set_base(crd_train_run *r);
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/train_ivon.h"
 #include "engine/train_run.h"
 
 /* Local steps: parameters are averaged in units of 2^-48. */
@@ -85,7 +86,7 @@ static crd_status compute_at_once(crd_train_run *r, const crd_batch *batch, doub
                                   double kl_weight)
 {
     crd_status status = CRD_OK;
-    const crd_gradient_target target = {.take = crd_update_take, .payload = r->update};
+    const crd_gradient_target target = {.take = crd_update_apply, .payload = r->update};
     crd_update_begin(r->update, lr, kl_weight);
     CRD_TRY(crd_train_run_unit(r, batch, 0, &target));
     CRD_TRY(crd_update_end(r->update));
@@ -115,8 +116,17 @@ static void average(crd_train_run *r, float *values, float *base, int64_t n_imag
 
 crd_status crd_train_set_parameters(crd_train_run *r)
 {
-    return crd_gradient_set_parameters(r->gradient, r->state->posterior->mu,
-                                       r->state->posterior->rho);
+    crd_status status =
+        crd_gradient_set_parameters(r->gradient, r->state->posterior->mu, r->state->posterior->rho);
+    if (status == CRD_OK && crd_optimizer_is_variational(&r->options->optimizer))
+        crd_train_ivon_set_sigma(r->gradient, r->state, &r->options->optimizer);
+    return status;
+}
+
+void crd_train_finish_posterior(crd_train_run *r)
+{
+    if (crd_optimizer_is_variational(&r->options->optimizer))
+        crd_train_ivon_write_rho(r->state, &r->options->optimizer);
 }
 
 static crd_status average_all(crd_train_run *r)

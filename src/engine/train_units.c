@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/softmax.h"
-#include "credence/watch.h"
-#include "engine/health.h"
+#include "credence/watchdog.h"
+#include "engine/rank_check.h"
 #include "engine/train_run.h"
 
 int64_t crd_train_count_units(const crd_train_run *r, int64_t n_images)
@@ -62,8 +62,8 @@ crd_status crd_train_run_unit(crd_train_run *r, const crd_batch *batch, int64_t 
     /* No two units of a run draw the same network: their gradients' noise is independent. */
     int64_t draw =
         stream * crd_divide_up(o->batch_size, o->gradient.micro_batch) * o->n_draws + unit;
-    crd_comm_note(r->comm, "computing unit %lld of step %lld", (long long)unit,
-                  (long long)r->state->step + 1);
+    crd_comm_heartbeat(r->comm, "computing unit %lld of step %lld", (long long)unit,
+                       (long long)r->state->step + 1);
     double loss;
     CRD_TRY(add_gradient(&loss, r, batch, at, n, draw, target));
     r->extra[SUM_LOSS] += llrint(ldexp(loss * (double)n, LOSS_BITS));
@@ -97,13 +97,13 @@ crd_status crd_train_check_ranks(crd_train_run *r, const crd_batch *batch)
     if (r->is_checked || crd_comm_size(r->comm) == 1)
         return CRD_OK;
     r->is_checked = 1;
-    crd_comm_note(r->comm, "computing what all ranks compute");
+    crd_comm_heartbeat(r->comm, "computing what all ranks compute");
     const crd_gradient_target target = {.sums = r->sums};
     int64_t n = crd_smaller(r->options->gradient.micro_batch, batch->n);
     CRD_TRY(crd_comm_agree(r->comm, add_gradient(&loss, r, batch, 0, n, 0, &target)));
-    CRD_TRY(crd_health_compare(
-        r->comm,
-        crd_health_digest(r->sums, crd_gradient_n_sums(r->gradient) * (int64_t)sizeof *r->sums)));
+    CRD_TRY(crd_rank_check_compare(r->comm,
+                                   crd_rank_check_digest(r->sums, crd_gradient_n_sums(r->gradient) *
+                                                                      (int64_t)sizeof *r->sums)));
 cleanup:
     return status;
 }

@@ -155,9 +155,10 @@ static crd_status add_params(crd_graph_op *op, crd_network *network,
         op->params[slot] = -1;
     for (int slot = 0; slot < op->kind->n_params; slot++) {
         char full_name[MAX_TEXT + 64];
+        const char *leaf = op->kind->params[slot].leaf;
         if (shapes[slot].n_dims < 0)
             continue;
-        snprintf(full_name, sizeof full_name, "%s.%s", op->name, op->kind->params[slot].leaf);
+        snprintf(full_name, sizeof full_name, "%s%s%s", op->name, leaf[0] == '\0' ? "" : ".", leaf);
         CRD_TRY(crd_params_add(&op->params[slot], &network->params, full_name, &shapes[slot]));
     }
 cleanup:

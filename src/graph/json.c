@@ -29,10 +29,10 @@ static json_t *attr_to_json(const crd_graph_op *op, const crd_attr_spec *spec)
     const crd_attr attr = crd_op_get_attr(op, spec);
     if (attr.text != NULL)
         return json_string(attr.text);
-    if (spec->count == 1)
+    if (spec->count == 1 && !spec->is_list)
         return number_to_json(spec, attr.values[0]);
     json_t *array = json_array();
-    for (int i = 0; i < spec->count; i++)
+    for (int i = 0; i < attr.n; i++)
         json_array_append_new(array, number_to_json(spec, attr.values[i]));
     return array;
 }

@@ -84,6 +84,8 @@ static void give_place(planner *p, int64_t op, int64_t buffer)
 static int takes_over(const planner *p, int64_t i)
 {
     const crd_graph_op *op = &p->network->ops[i];
+    if (op->n_inputs == 0)
+        return 0;
     int64_t input = op->inputs[0];
     for (int k = 1; k < op->n_inputs; k++)
         if (op->inputs[k] == input)

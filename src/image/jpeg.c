@@ -105,6 +105,27 @@ static void feed(decoder *d)
     on_source_skip(&d->jpeg, (long)d->n_to_skip);
 }
 
+/* Huffman codes of a block, the first of its component, take a bit at least: a few bytes that claim
+ * many pixels get no memory. */
+static crd_status check_size(const decoder *d)
+{
+    crd_status status = CRD_OK;
+    const struct jpeg_decompress_struct *jpeg = &d->jpeg;
+    int64_t width = jpeg->image_width, height = jpeg->image_height, n_blocks = 0;
+    CRD_REQUIRE(width * height <= CRD_IMAGE_MAX_PIXELS, CRD_ERR_INPUT,
+                "%s: %lld x %lld pixels; at most %d in all are allowed", d->name, (long long)width,
+                (long long)height, CRD_IMAGE_MAX_PIXELS);
+    for (int c = 0; c < jpeg->num_components; c++)
+        n_blocks +=
+            (int64_t)jpeg->comp_info[c].width_in_blocks * jpeg->comp_info[c].height_in_blocks;
+    size_t n_bytes = d->n_unfed + d->source.bytes_in_buffer;
+    CRD_REQUIRE(jpeg->arith_code || n_blocks / 8 <= (int64_t)n_bytes, CRD_ERR_INPUT,
+                "%s: truncated: %zu bytes cannot hold %lld x %lld pixels", d->name, n_bytes,
+                (long long)width, (long long)height);
+cleanup:
+    return status;
+}
+
 static crd_status start(decoder *d)
 {
     crd_status status = CRD_OK;
@@ -117,10 +138,7 @@ static crd_status start(decoder *d)
         if (header == JPEG_SUSPENDED)
             feed(d);
 
-    int64_t width = jpeg->image_width, height = jpeg->image_height;
-    CRD_REQUIRE(width * height <= CRD_IMAGE_MAX_PIXELS, CRD_ERR_INPUT,
-                "%s: %lld x %lld pixels; at most %d in all are allowed", d->name, (long long)width,
-                (long long)height, CRD_IMAGE_MAX_PIXELS);
+    CRD_TRY(check_size(d));
     CRD_REQUIRE(jpeg->data_precision == 8, CRD_ERR_INPUT, "%s: %d bits per value; 8 are allowed",
                 d->name, jpeg->data_precision);
     int n = jpeg->num_components;

@@ -56,8 +56,8 @@ static void add(array_list *list, const char *module, const char *leaf, const cr
                 const float *values)
 {
     crd_export_array *array = &list->arrays[list->n];
-    snprintf(list->names[list->n], NAME_SIZE, "%.*s.%.*s", MODULE_SIZE - 1, module, LEAF_SIZE - 2,
-             leaf);
+    snprintf(list->names[list->n], NAME_SIZE, "%.*s%s%.*s", MODULE_SIZE - 1, module,
+             module[0] == '\0' ? "" : ".", LEAF_SIZE - 2, leaf);
     *array = (crd_export_array){list->names[list->n], 0, *shape, values};
     list->n++;
 }

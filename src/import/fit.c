@@ -151,6 +151,17 @@ static const char *other_type(const crd_state_dict *dict, const char *prefix, co
     return NULL;
 }
 
+/* Whether a tensor belongs to a head that only training runs. */
+static int is_passed_over(const char *name, const crd_arch *arch)
+{
+    if (arch == NULL || arch->passed_over == NULL)
+        return 0;
+    for (const char *const *prefix = arch->passed_over; *prefix != NULL; prefix++)
+        if (starts_with(name, *prefix))
+            return 1;
+    return 0;
+}
+
 /* What the network needs: is it there, and of the right shape? Marks what is. */
 static void fit_needed(crd_state_fit *fit, uint8_t *used, const catalogue *c,
                        const crd_params *network)
@@ -182,15 +193,18 @@ static crd_status fit_catalogue(crd_state_fit *fit, const catalogue *c, const cr
 {
     crd_status status;
     uint8_t *used = NULL;
+    const crd_arch *arch = crd_zoo_find(network->arch);
     *fit = (crd_state_fit){0};
     CRD_ALLOC(&used, c->dict->params.n_params, "tensors used");
     find_prefix(fit->prefix, c, &network->params);
     fit_needed(fit, used, c, &network->params);
     for (int64_t i = 0; i < c->n_names; i++) {
         const char *name = c->dict->params.entries[c->names[i].index].name;
-        if (!starts_with(name, fit->prefix))
+        if (starts_with(name, fit->prefix) && used[c->names[i].index])
+            continue;
+        if (!starts_with(name, fit->prefix) || is_passed_over(name + strlen(fit->prefix), arch))
             note(fit->beside, &fit->n_beside, name);
-        else if (!used[c->names[i].index])
+        else
             note(fit->unexpected, &fit->n_unexpected, name);
     }
 cleanup:
@@ -245,36 +259,37 @@ static void measure(int64_t *in_channels, int64_t *n_classes, const catalogue *c
         *in_channels = 0;
 }
 
-static crd_status build(crd_network **out, const catalogue *c, const char *arch, int64_t image_size)
+/* The network of `arch` of the usual size again, with the dict's channels and classes. */
+static crd_status rebuild(crd_network **out, const catalogue *c, const char *arch,
+                          const crd_network *usual, int64_t image_size)
 {
-    crd_status status;
-    crd_network *usual = NULL;
     int64_t in_channels, n_classes;
-    *out = NULL;
-    CRD_TRY(crd_zoo_build(&usual, arch, 0, 0, 0));
     measure(&in_channels, &n_classes, c, usual);
-    CRD_TRY(crd_zoo_build(out, arch, in_channels, image_size, n_classes));
-cleanup:
-    crd_network_destroy(usual);
-    return status;
+    return crd_zoo_build(out, arch, in_channels, image_size, n_classes);
 }
 
 crd_status crd_state_dict_network(crd_network **out, const crd_state_dict *dict, const char *arch,
                                   int64_t image_size)
 {
+    crd_status status;
     catalogue c;
+    crd_network *usual = NULL;
     *out = NULL;
-    crd_status status = catalogue_init(&c, dict);
-    if (status == CRD_OK)
-        status = build(out, &c, arch, image_size);
+    CRD_TRY(catalogue_init(&c, dict));
+    CRD_TRY(crd_zoo_build(&usual, arch, 0, 0, 0));
+    CRD_TRY(rebuild(out, &c, arch, usual, image_size));
+cleanup:
+    crd_network_destroy(usual);
     crd_free(c.names);
     return status;
 }
 
-/* Jaccard's index of the tensors that are there and those that are needed; 1: all fit. */
-static double share_of_fitting(const crd_state_fit *fit)
+/* Jaccard's index of the tensors that are there and those that are needed; 1: all fit. Tensors that
+ * have another shape in the usual size may fit in another one. */
+static double share_of_fitting(const crd_state_fit *fit, int any_shape)
 {
-    return (double)fit->n_fitting / (double)(fit->n_fitting + crd_state_fit_faults(fit));
+    int64_t n = fit->n_fitting + (any_shape ? fit->n_misshaped : 0);
+    return (double)n / (double)(fit->n_fitting + crd_state_fit_faults(fit));
 }
 
 crd_status crd_state_dict_guess(const crd_arch **out, crd_state_fit *fit,
@@ -282,37 +297,43 @@ crd_status crd_state_dict_guess(const crd_arch **out, crd_state_fit *fit,
 {
     crd_status status;
     catalogue c;
-    crd_network *network = NULL;
+    crd_network *usual = NULL, *network = NULL;
     *out = NULL;
     CRD_TRY(catalogue_init(&c, dict));
     for (int64_t i = 0; crd_zoo_get(i) != NULL; i++) {
+        const crd_arch *arch = crd_zoo_get(i);
         crd_state_fit tried;
+        crd_network_destroy(usual);
+        CRD_TRY(crd_zoo_build(&usual, arch->name, 0, 0, 0));
+        CRD_TRY(fit_catalogue(&tried, &c, usual));
         /* An image size that is too small for one architecture does not matter to the others. */
-        if (build(&network, &c, crd_zoo_get(i)->name, image_size) != CRD_OK)
+        if ((*out != NULL && share_of_fitting(&tried, 1) <= share_of_fitting(fit, 0)) ||
+            rebuild(&network, &c, arch->name, usual, image_size) != CRD_OK)
             continue;
         CRD_TRY(fit_catalogue(&tried, &c, network));
         crd_network_destroy(network);
         network = NULL;
-        if (*out == NULL || share_of_fitting(&tried) > share_of_fitting(fit)) {
-            *out = crd_zoo_get(i);
+        if (*out == NULL || share_of_fitting(&tried, 0) > share_of_fitting(fit, 0)) {
+            *out = arch;
             *fit = tried;
         }
     }
     CRD_REQUIRE(*out != NULL, CRD_ERR_INPUT, "no architecture takes images of that size");
 cleanup:
+    crd_network_destroy(usual);
     crd_network_destroy(network);
     crd_free(c.names);
     return status;
 }
 
-void crd_state_dict_keep(crd_state_dict *dict, const char *prefix)
+void crd_state_dict_keep(crd_state_dict *dict, const char *prefix, const crd_arch *arch)
 {
     crd_params *params = &dict->params;
     size_t n_prefix = strlen(prefix);
     int64_t n = 0;
     for (int64_t i = 0; i < params->n_params; i++) {
         crd_param *entry = &params->entries[i];
-        if (!starts_with(entry->name, prefix)) {
+        if (!starts_with(entry->name, prefix) || is_passed_over(entry->name + n_prefix, arch)) {
             crd_free(entry->name);
             continue;
         }

@@ -119,12 +119,19 @@ static void strip_wrappers(crd_tensor_list *list)
                 n_parallel > 1 ? ", more than once" : "");
 }
 
-/* Batch norm's counter is an integer; half() on all tensors of a state dict makes it a float. */
-static int is_batch_count(const char *name)
+/* What a module keeps beside its parameters, and a network makes by itself. Batch norm's counter is
+ * an integer; half() on all tensors of a state dict makes it a float. Swin V2's coordinates are a
+ * function of the size of its window. */
+static int is_buffer(const char *name)
 {
-    static const char leaf[] = "num_batches_tracked";
-    size_t n = strlen(name), n_leaf = sizeof leaf - 1;
-    return n >= n_leaf && strcmp(name + n - n_leaf, leaf) == 0;
+    static const char *const leaves[] = {"num_batches_tracked", "relative_coords_table"};
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++) {
+        size_t n_leaf = strlen(leaves[i]);
+        if (n >= n_leaf && strcmp(name + n - n_leaf, leaves[i]) == 0)
+            return 1;
+    }
+    return 0;
 }
 
 /* Floating tensors become parameters; the others are remembered by name. */
@@ -135,7 +142,7 @@ static crd_status enter(crd_state_dict *out, crd_tensor_list *list)
     for (int64_t i = 0; i < list->n_tensors; i++) {
         crd_listed_tensor *tensor = &list->tensors[i];
         tensor->i_param = -1;
-        if (crd_torch_dtype_is_float(tensor->view.dtype) && !is_batch_count(tensor->name)) {
+        if (crd_torch_dtype_is_float(tensor->view.dtype) && !is_buffer(tensor->name)) {
             CRD_TRY(
                 crd_params_add(&tensor->i_param, &out->params, tensor->name, &tensor->view.shape));
         } else {

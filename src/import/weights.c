@@ -182,6 +182,23 @@ void crd_state_dict_clear(crd_state_dict *dict)
     *dict = (crd_state_dict){0};
 }
 
+/* torchvision's DenseNet files are from when a module's name could hold a dot: denselayer1.norm.1
+ * is denselayer1.norm1 today, as torchvision too reads it. */
+static void modernize_names(crd_params *params)
+{
+    static const char *const old[] = {".norm.1.", ".norm.2.", ".conv.1.", ".conv.2."};
+    for (int64_t i = 0; i < params->n_params; i++) {
+        char *layer = strstr(params->entries[i].name, ".denselayer");
+        for (size_t k = 0; layer != NULL && k < sizeof old / sizeof *old; k++) {
+            char *module = strstr(layer, old[k]);
+            if (module != NULL) {
+                char *dot = module + strlen(".norm");
+                memmove(dot, dot + 1, strlen(dot + 1) + 1);
+            }
+        }
+    }
+}
+
 crd_status crd_state_dict_read(crd_state_dict *out, const char *path, const char *key)
 {
     source s = {.path = path, .key = key};
@@ -191,8 +208,10 @@ crd_status crd_state_dict_read(crd_state_dict *out, const char *path, const char
         return status;
     status = read_source(out, &s);
     close(s.fd);
-    if (status == CRD_OK)
+    if (status == CRD_OK) {
+        modernize_names(&out->params);
         return CRD_OK;
+    }
     crd_state_dict_clear(out);
     return CRD_FAIL(status, "%s: %s", path, crd_status_message());
 }

@@ -276,7 +276,7 @@ crd_status crd_atomic_sync(crd_atomic_file *file)
 {
     if (fsync(file->fd) != 0)
         return write_failed(file, errno);
-    /* What is read from now on comes from the disk, where the system heeds the advice. */
+    /* What is read from now on comes from the disk, where the system follows the advice. */
     posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
     return CRD_OK;
 }

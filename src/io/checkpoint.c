@@ -1,11 +1,11 @@
 /* A training run's checkpoint: a posterior (posterior_file.c), the optimizer's moments, counters,
- * history and the fingerprint of the run. Written through generations.c, so one good checkpoint is
- * always there. */
+ * history and the fingerprint of the run. Written through checkpoint_rotation.c, so one good
+ * checkpoint is always there. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "io/generations.h"
+#include "io/checkpoint_rotation.h"
 #include "io/history.h"
 #include "io/posterior_file.h"
 
@@ -130,7 +130,7 @@ cleanup:
 
 crd_status crd_checkpoint_remove_old(const char *path)
 {
-    return crd_generations_remove_old(path);
+    return crd_rotation_remove_previous(path);
 }
 
 crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
@@ -149,7 +149,7 @@ crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
     CRD_TRY(crd_posterior_part_write(writer.h5, state->posterior));
     CRD_TRY(visit_moments(state, writer.h5, write_moments));
     CRD_TRY(crd_history_write(&writer, state->history, state->epoch, true));
-    CRD_TRY(crd_generations_publish(&writer));
+    CRD_TRY(crd_rotation_publish(&writer));
 cleanup:
     crd_writer_abandon(&writer);
     return status;
@@ -204,7 +204,7 @@ static crd_status read_file(crd_posterior **posterior, crd_train_state *state, c
     CRD_REQUIRE(kind == CRD_FILE_CHECKPOINT, CRD_ERR_INPUT, "%s: is a %s, not a checkpoint", path,
                 crd_kind_name(kind));
     if (fingerprint != NULL)
-        CRD_TRY(crd_generations_check(h5, fingerprint_path, fingerprint));
+        CRD_TRY(crd_rotation_check_fingerprint(h5, fingerprint_path, fingerprint));
     CRD_TRY(crd_posterior_part_read(posterior, h5, kind));
     CRD_TRY(read_state(state, *posterior, h5));
 cleanup:
@@ -237,5 +237,5 @@ crd_status crd_checkpoint_read(crd_posterior **posterior, crd_train_state *state
     int found;
     *posterior = NULL;
     *state = (crd_train_state){0};
-    return crd_generations_read(&found, path, read_generation, &r);
+    return crd_rotation_read(&found, path, read_generation, &r);
 }

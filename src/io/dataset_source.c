@@ -24,7 +24,7 @@ void crd_source_close(crd_source *source)
     crd_free(source);
 }
 
-/* What cannot be opened at all: an image that cannot be loaded, for runs that go on without it. */
+/* What cannot be opened: an image that cannot be loaded, for runs that continue without it. */
 typedef struct broken_source {
     crd_source source;
     char *path, *reason;

@@ -48,7 +48,7 @@ crd_status crd_source_open_folder(crd_source **out, const char *path);  /**< of 
 crd_status crd_source_open_idx(crd_source **out, const char *path);     /**< IMAGES[,LABELS] */
 crd_status crd_source_open_cifar10(crd_source **out, const char *path); /**< FOLDER[:train|:test] */
 crd_status crd_source_open_hdf5(crd_source **out, const char *path);
-/** Source k of a data set, NULL behind the last. */
+/** Source k of a data set, NULL-terminated. */
 const crd_source *crd_dataset_source(const crd_dataset *dataset, int64_t k);
 /** Frees all; NULL is allowed. */
 void crd_source_close(crd_source *source);

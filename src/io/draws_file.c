@@ -9,7 +9,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
-#include "credence/files.h"
+#include "io/prediction_checkpoint.h"
 
 struct crd_draws_file {
     char *path;

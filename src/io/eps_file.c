@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "credence/files.h"
-#include "io/known.h"
+#include "io/known_datasets.h"
 
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
 
@@ -53,7 +53,7 @@ crd_status crd_eps_read(float *eps, const char *path, const crd_posterior *poste
     crd_h5 *h5 = NULL;
     const crd_params *params = &posterior->network->params;
     char dataset[CRD_H5_PATH_SIZE];
-    crd_known known = {0};
+    crd_known_datasets known = {0};
     int there;
     memset(eps, 0, (size_t)params->n_floats * sizeof *eps);
     CRD_TRY(crd_h5_open(&h5, path));
@@ -66,11 +66,11 @@ crd_status crd_eps_read(float *eps, const char *path, const crd_posterior *poste
         CRD_TRY(crd_h5_exists(&there, h5, dataset));
         if (there)
             CRD_TRY(read_one(eps + params->entries[p].offset, h5, dataset, &params->entries[p]));
-        CRD_TRY(crd_known_add(&known, dataset));
+        CRD_TRY(crd_known_datasets_add(&known, dataset));
     }
-    CRD_TRY(crd_known_check(&known, h5, "/eps"));
+    CRD_TRY(crd_known_datasets_check(&known, h5, "/eps"));
 cleanup:
-    crd_known_clear(&known);
+    crd_known_datasets_clear(&known);
     crd_h5_discard(h5);
     return status;
 }

@@ -430,7 +430,7 @@ static crd_status reader_failed(crd_h5_reader *reader, int is_hung)
     return crd_status_set(reader->code, "%s", reader->failure);
 }
 
-/* Whether the process neither runs nor waits for a disk. One that is stopped may go on. */
+/* Whether the process neither runs nor waits for a disk. One that is stopped may continue. */
 static int is_asleep(pid_t pid)
 {
     char path[32], line[512] = "";

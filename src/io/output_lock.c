@@ -103,7 +103,7 @@ static crd_status take(crd_output_lock *lock, const char *path)
     return status;
 }
 
-crd_status crd_output_lock_take(crd_output_lock **out, const char *path)
+crd_status crd_output_lock_acquire(crd_output_lock **out, const char *path)
 {
     crd_status status = CRD_OK;
     crd_output_lock *lock = NULL;

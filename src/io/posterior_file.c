@@ -1,13 +1,14 @@
 /* A posterior in HDF5: graph, parameters under bayesian-torch's names, prior, conversion,
- * preprocessing, classes. One visitor says where each tensor lies, for writing and for reading.
+ * preprocessing, classes; of an ensemble ensemble_file.c has the weights. One visitor says where each tensor lies, for writing and for reading.
  * Layout: data/FORMATS.md. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/names.h"
+#include "io/ensemble_file.h"
 #include "io/history.h"
-#include "io/known.h"
+#include "io/known_datasets.h"
 #include "io/posterior_file.h"
 
 #define OUTPUTS "/outputs"
@@ -35,7 +36,10 @@ static crd_status place_tensor(tensor_place *place, const crd_posterior *posteri
     CRD_TRY(crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index,
                                      which));
     snprintf(name, sizeof name, "%s%s", prefix, leaf);
-    CRD_TRY(crd_h5_join(place->group, root, module));
+    if (module[0] == '\0')
+        snprintf(place->group, sizeof place->group, "%s", root);
+    else
+        CRD_TRY(crd_h5_join(place->group, root, module));
     CRD_TRY(crd_h5_join(place->path, place->group, name));
     place->param = &posterior->network->params.entries[index];
 cleanup:
@@ -173,7 +177,20 @@ crd_status crd_posterior_part_measure(int64_t *bytes, const crd_posterior *poste
     *bytes = 0;
     CRD_TRY(crd_posterior_check(posterior));
     CRD_TRY(crd_preprocessing_check(&posterior->preprocessing));
-    CRD_TRY(visit_tensors(posterior, count_bytes, bytes));
+    if (crd_family_is_ensemble(posterior->family))
+        CRD_TRY(crd_ensemble_measure(bytes, posterior));
+    else
+        CRD_TRY(visit_tensors(posterior, count_bytes, bytes));
+cleanup:
+    return status;
+}
+
+static crd_status create_normal(crd_h5 *h5, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_h5_group_create(h5, "/parameters"));
+    CRD_TRY(write_conversion(h5, &posterior->conversion));
+    CRD_TRY(visit_tensors(posterior, create_tensor, h5));
 cleanup:
     return status;
 }
@@ -184,14 +201,13 @@ crd_status crd_posterior_part_create(crd_h5 *h5, const crd_posterior *posterior)
     char *graph = NULL;
     CRD_TRY(crd_network_to_json(&graph, posterior->network));
     CRD_TRY(crd_h5_strings_write(h5, "/graph", (const char *const[]){graph}, 0));
-    CRD_TRY(crd_h5_group_create(h5, "/parameters"));
-    CRD_TRY(write_conversion(h5, &posterior->conversion));
+    CRD_TRY(crd_family_is_ensemble(posterior->family) ? crd_ensemble_create(h5, posterior)
+                                                      : create_normal(h5, posterior));
     CRD_TRY(write_preprocessing(h5, &posterior->preprocessing));
     CRD_TRY(write_outputs(h5, posterior->outputs));
     if (posterior->classes != NULL)
         CRD_TRY(crd_h5_strings_write(h5, "/classes", (const char *const *)posterior->classes,
                                      posterior->n_classes));
-    CRD_TRY(visit_tensors(posterior, create_tensor, h5));
 cleanup:
     crd_network_text_free(graph);
     return status;
@@ -199,7 +215,8 @@ cleanup:
 
 crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
 {
-    return visit_tensors(posterior, write_tensor, h5);
+    return crd_family_is_ensemble(posterior->family) ? crd_ensemble_write(h5, posterior)
+                                                     : visit_tensors(posterior, write_tensor, h5);
 }
 
 static crd_status write_file(const char *path, const crd_posterior *posterior,
@@ -211,7 +228,9 @@ static crd_status write_file(const char *path, const crd_posterior *posterior,
     int64_t bytes;
     CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
     bytes += crd_history_bytes(n_epochs);
-    CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_POSTERIOR, bytes, provenance));
+    int64_t version = crd_family_is_ensemble(posterior->family) ? 2 : 1;
+    CRD_TRY(
+        crd_writer_begin_version(&writer, path, CRD_FILE_POSTERIOR, version, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
     CRD_TRY(crd_history_create(&writer, epochs, n_epochs, false));
     CRD_TRY(crd_writer_end_metadata(&writer));
@@ -320,20 +339,18 @@ cleanup:
     return status;
 }
 
-static crd_status read_graph(crd_posterior **out, crd_h5 *h5)
+static crd_status read_graph(crd_network **out, crd_h5 *h5)
 {
     crd_status status = CRD_OK;
     char **graph = NULL;
     int64_t n = 0;
-    crd_network *network = NULL;
     CRD_TRY(crd_reader_check(h5, "/graph"));
     CRD_TRY(crd_h5_strings_read(&graph, &n, h5, "/graph"));
     CRD_REQUIRE(n == 1, CRD_ERR_INPUT, "%s: /graph: is not one text", crd_h5_name(h5));
-    status = crd_network_from_json(&network, graph[0]);
+    status = crd_network_from_json(out, graph[0]);
     if (status != CRD_OK) /* what it holds is the file's fault, too little memory is not */
         CRD_TRY(CRD_FAIL(status == CRD_ERR_INTERNAL ? status : CRD_ERR_INPUT, "%s: /graph: %s",
                          crd_h5_name(h5), crd_status_message()));
-    CRD_TRY(crd_posterior_create(out, network));
 cleanup:
     crd_h5_strings_free(graph, n);
     return status;
@@ -388,7 +405,7 @@ static crd_status count_dataset(const char *path, void *payload)
 
 typedef struct reading {
     crd_h5 *h5;
-    crd_known known; /* datasets read so far */
+    crd_known_datasets known; /* datasets read so far */
 } reading;
 
 static crd_status read_tensor(const tensor_place *place, void *payload)
@@ -397,7 +414,7 @@ static crd_status read_tensor(const tensor_place *place, void *payload)
     reading *r = payload;
     CRD_TRY(crd_reader_numbers(place->values, r->h5, place->path, CRD_H5_FLOAT32,
                                &place->param->shape));
-    CRD_TRY(crd_known_add(&r->known, place->path));
+    CRD_TRY(crd_known_datasets_add(&r->known, place->path));
 cleanup:
     return status;
 }
@@ -412,16 +429,16 @@ static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5, crd_file_ki
     if (n_priors > 0)
         CRD_ALLOC(&posterior->prior_mu, posterior->network->params.n_floats, "prior means");
     CRD_TRY(visit_tensors(posterior, read_tensor, &r));
-    CRD_TRY(crd_known_add(&r.known, "/graph"));
-    CRD_TRY(crd_known_add(&r.known, "/classes"));
-    CRD_TRY(crd_known_add(&r.known, "/history/"));
+    CRD_TRY(crd_known_datasets_add(&r.known, "/graph"));
+    CRD_TRY(crd_known_datasets_add(&r.known, "/classes"));
+    CRD_TRY(crd_known_datasets_add(&r.known, "/history/"));
     if (kind == CRD_FILE_CHECKPOINT) {
-        CRD_TRY(crd_known_add(&r.known, "/optimizer/"));
-        CRD_TRY(crd_known_add(&r.known, "/progress/"));
+        CRD_TRY(crd_known_datasets_add(&r.known, "/optimizer/"));
+        CRD_TRY(crd_known_datasets_add(&r.known, "/progress/"));
     }
-    CRD_TRY(crd_known_check(&r.known, h5, "/"));
+    CRD_TRY(crd_known_datasets_check(&r.known, h5, "/"));
 cleanup:
-    crd_known_clear(&r.known);
+    crd_known_datasets_clear(&r.known);
     return status;
 }
 
@@ -429,13 +446,22 @@ crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kin
 {
     crd_status status = CRD_OK;
     crd_posterior *posterior = NULL;
+    crd_network *network = NULL;
+    int is_ensemble;
     *out = NULL;
-    CRD_TRY(read_graph(&posterior, h5));
-    CRD_TRY(read_conversion(&posterior->conversion, h5));
+    CRD_TRY(read_graph(&network, h5));
+    CRD_TRY(crd_ensemble_is_there(&is_ensemble, h5));
+    if (is_ensemble) {
+        CRD_TRY(crd_ensemble_read(&posterior, network, h5));
+    } else {
+        CRD_TRY(crd_posterior_create(&posterior, network));
+        CRD_TRY(read_conversion(&posterior->conversion, h5));
+    }
     CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
     CRD_TRY(read_outputs(posterior, h5));
     CRD_TRY(read_classes(posterior, h5));
-    CRD_TRY(read_tensors(posterior, h5, kind));
+    if (!is_ensemble)
+        CRD_TRY(read_tensors(posterior, h5, kind));
     if (crd_posterior_check(posterior) != CRD_OK ||
         crd_preprocessing_check(&posterior->preprocessing) != CRD_OK) {
         status = CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(h5), crd_status_message());

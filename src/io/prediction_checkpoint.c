@@ -1,10 +1,12 @@
 /* A prediction's checkpoint: a prediction file of the draws done so far, with the state of the run
  * beside it. Resuming takes over the rows that are done. */
+#include "io/prediction_checkpoint.h"
+
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "io/generations.h"
+#include "io/checkpoint_rotation.h"
 #include "io/prediction_private.h"
 
 static const char group[] = "/checkpoint", fingerprint_path[] = "/checkpoint/fingerprint";
@@ -106,7 +108,7 @@ static crd_status copy_rows(crd_prediction_file *to, crd_prediction_file *from,
     }
     CRD_TRY(crd_prediction_write_summary(to, state->summary, done));
     for (int64_t i = 0; i < CHUNK; i++)
-        crd_summary_miss(&chunk, i);
+        crd_summary_mark_undrawn(&chunk, i);
     for (int64_t first = done + state->n_images; first < n_images; first += chunk.n_images) {
         chunk.n_images = n_images - first < CHUNK ? n_images - first : CHUNK;
         CRD_TRY(crd_prediction_write_summary(to, &chunk, first));
@@ -116,9 +118,9 @@ cleanup:
     return status;
 }
 
-crd_status crd_prediction_keep(crd_prediction_file *file, const char *path,
-                               const crd_predict_state *given, const char *fingerprint,
-                               const crd_provenance *provenance)
+crd_status crd_prediction_write_checkpoint(crd_prediction_file *file, const char *path,
+                                           const crd_predict_state *given, const char *fingerprint,
+                                           const crd_provenance *provenance)
 {
     crd_status status = CRD_OK;
     crd_prediction_file *kept = NULL;
@@ -137,7 +139,7 @@ crd_status crd_prediction_keep(crd_prediction_file *file, const char *path,
     for (int i = 0; i < N_ARRAYS; i++)
         CRD_TRY(crd_labelled_write(&kept->writer, group, arrays[i].name, arrays[i].type,
                                    *arrays[i].data, NULL, NULL));
-    CRD_TRY(crd_generations_publish(&kept->writer));
+    CRD_TRY(crd_rotation_publish(&kept->writer));
 cleanup:
     crd_prediction_abandon(kept);
     return status;
@@ -224,7 +226,7 @@ static crd_status read_generation(const char *path, void *payload)
         CRD_TRY(crd_h5_exists(&there, h5, group));
     CRD_REQUIRE(there, CRD_ERR_INPUT, "%s: is a %s, not the checkpoint of a prediction", path,
                 crd_kind_name(kind));
-    CRD_TRY(crd_generations_check(h5, fingerprint_path, r->fingerprint));
+    CRD_TRY(crd_rotation_check_fingerprint(h5, fingerprint_path, r->fingerprint));
     CRD_TRY(read_state(r->state, h5, r));
     if (r->rows != NULL)
         CRD_TRY(replay_rows(h5, r));
@@ -242,10 +244,10 @@ crd_status crd_prediction_resume(crd_predict_state *state, const char *path,
     reading r = {state, meta, fingerprint, rows, payload};
     int found;
     *state = (crd_predict_state){0};
-    return crd_generations_read(&found, path, read_generation, &r);
+    return crd_rotation_read(&found, path, read_generation, &r);
 }
 
 crd_status crd_prediction_forget(const char *path)
 {
-    return crd_generations_remove(path);
+    return crd_rotation_remove(path);
 }

@@ -10,7 +10,7 @@
 #include "reduce/reducer.h"
 
 static const char group[] = "/part", fingerprint_path[] = "/part/fingerprint",
-                  outputs_path[] = "/part/outputs";
+                  outputs_path[] = "/part/outputs", strata_key[] = "n_strata";
 
 enum { N_NUMBERS = 4 };
 
@@ -37,6 +37,9 @@ crd_status crd_part_add(crd_writer *writer, const crd_prediction_meta *meta)
     for (int i = 0; i < N_NUMBERS; i++)
         CRD_TRY(crd_h5_attr_put(writer->h5, group, keys[i], CRD_H5_INT64, values[i], 1));
     CRD_TRY(crd_h5_attr_put(writer->h5, group, "confidence", CRD_H5_FLOAT64, &facts.confidence, 1));
+    if (meta->reduction->n_strata > 1)
+        CRD_TRY(crd_h5_attr_put(writer->h5, group, strata_key, CRD_H5_INT64,
+                                &meta->reduction->n_strata, 1));
     CRD_TRY(crd_h5_strings_write(writer->h5, outputs_path,
                                  &crd_output_kind_names()[meta->reduction->outputs], 0));
     CRD_TRY(crd_h5_strings_write(writer->h5, fingerprint_path, &facts.fingerprint, 0));
@@ -160,6 +163,22 @@ cleanup:
     return status;
 }
 
+/* Only parts of a mixture's draws name them. */
+static crd_status read_strata(crd_reduction *r, crd_part *p)
+{
+    crd_status status = CRD_OK;
+    int there;
+    int64_t n;
+    CRD_TRY(crd_h5_attr_exists(&there, p->h5, group, strata_key));
+    if (!there)
+        return CRD_OK;
+    CRD_TRY(crd_h5_attr_get(&n, p->h5, group, strata_key, CRD_H5_INT64, 1));
+    CRD_REQUIRE(crd_reduction_stratify(r, n) == CRD_OK, CRD_ERR_INPUT, "%s: %s: %s: %s",
+                crd_h5_name(p->h5), group, strata_key, crd_status_message());
+cleanup:
+    return status;
+}
+
 /* The reducer, with the sizes that the coordinates of its axes have. */
 static crd_status read_reduction(crd_part *p)
 {
@@ -183,8 +202,9 @@ static crd_status read_reduction(crd_part *p)
                 "%s: /predictive has no rows", crd_h5_name(p->h5));
     CRD_TRY(crd_reduction_init(
         r, kind, kind == CRD_OUTPUT_NORMALS ? 2 * p->n_outputs : p->n_outputs, details.dims[0]));
+    CRD_TRY(read_strata(r, p));
     r->is_paired = (int)p->facts.is_paired;
-    r->miss = 1 - p->facts.confidence;
+    r->error_probability = 1 - p->facts.confidence;
 cleanup:
     return status;
 }
@@ -315,6 +335,13 @@ cleanup:
     return status;
 }
 
+static crd_status field_exists(int *out, crd_h5 *h5, const crd_field *field)
+{
+    char path[CRD_H5_PATH_SIZE];
+    crd_status status = crd_field_path(path, h5, field);
+    return status != CRD_OK ? status : crd_h5_exists(out, h5, path);
+}
+
 crd_status crd_prediction_check(int *is_part, const char *path)
 {
     crd_status status = CRD_OK;
@@ -328,7 +355,11 @@ crd_status crd_prediction_check(int *is_part, const char *path)
     CRD_TRY(find_reducer(&reducer, h5));
     for (int i = 0; i < reducer->n_fields; i++) {
         const crd_field *field = &reducer->fields[i];
-        if (*is_part || (field->axes[0] != CRD_AXIS_SUM && field->axes[0] != CRD_AXIS_MAXIMUM))
+        int is_needed =
+            *is_part || (field->axes[0] != CRD_AXIS_SUM && field->axes[0] != CRD_AXIS_MAXIMUM);
+        if (i >= reducer->n_fields - reducer->n_strata_fields) /* there of a mixture only */
+            CRD_TRY(field_exists(&is_needed, h5, field));
+        if (is_needed)
             CRD_TRY(check_field(h5, field, image.shape.dims[0]));
     }
 cleanup:

@@ -11,12 +11,13 @@
 #include "io/h5_handed.h"
 #include "io/seal.h"
 
-/* One version for each kind, raised when a reader of the old one could misread the new. */
+/* The newest version of each kind: a file has a higher one than 1 if a reader of that could misread
+ * it. */
 static const struct {
     const char *format, *name;
     int64_t version;
 } kinds[] = {
-    [CRD_FILE_POSTERIOR] = {"credence-posterior", "posterior", 1},
+    [CRD_FILE_POSTERIOR] = {"credence-posterior", "posterior", 2},
     [CRD_FILE_PREDICTION] = {"credence-prediction", "prediction", 1},
     [CRD_FILE_TENSORS] = {"credence-tensors", "file of tensors", 1},
     [CRD_FILE_CHECKPOINT] = {"credence-checkpoint", "checkpoint", 1},
@@ -47,6 +48,13 @@ cleanup:
 crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind kind, int64_t bytes,
                             const crd_provenance *provenance)
 {
+    return crd_writer_begin_version(writer, path, kind, 1, bytes, provenance);
+}
+
+crd_status crd_writer_begin_version(crd_writer *writer, const char *path, crd_file_kind kind,
+                                    int64_t version, int64_t bytes,
+                                    const crd_provenance *provenance)
+{
     crd_status status = CRD_OK;
     *writer = (crd_writer){.h5 = NULL};
     crd_clock_timestamp(writer->created_at);
@@ -54,8 +62,7 @@ crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind 
     CRD_TRY(crd_atomic_reserve(&writer->atomic, bytes));
     CRD_TRY(crd_h5_create(&writer->h5, writer->atomic.temp_path, path));
     CRD_TRY(crd_h5_attr_put_text(writer->h5, "/", "format", kinds[kind].format));
-    CRD_TRY(
-        crd_h5_attr_put(writer->h5, "/", "format_version", CRD_H5_INT64, &kinds[kind].version, 1));
+    CRD_TRY(crd_h5_attr_put(writer->h5, "/", "format_version", CRD_H5_INT64, &version, 1));
     CRD_TRY(crd_h5_attr_put_text(writer->h5, "/", "created_at", writer->created_at));
     CRD_TRY(write_provenance(writer->h5, provenance));
 cleanup:
@@ -187,8 +194,8 @@ cleanup:
     return status;
 }
 
-crd_status crd_reader_numbers(void *values, crd_h5 *h5, const char *dataset, crd_h5_type type,
-                              const crd_shape *shape)
+crd_status crd_reader_expect(crd_h5 *h5, const char *dataset, crd_h5_type type,
+                             const crd_shape *shape)
 {
     crd_status status = CRD_OK;
     const char *file = crd_h5_name(h5);
@@ -205,7 +212,13 @@ crd_status crd_reader_numbers(void *values, crd_h5 *h5, const char *dataset, crd
     CRD_REQUIRE(found_type == type, CRD_ERR_INPUT, "%s: %s: type %s; it must be %s", file, dataset,
                 crd_h5_type_name(found_type), crd_h5_type_name(type));
     CRD_TRY(crd_reader_check(h5, dataset));
-    CRD_TRY(crd_h5_read(values, h5, dataset, type, NULL, NULL));
 cleanup:
     return status;
+}
+
+crd_status crd_reader_numbers(void *values, crd_h5 *h5, const char *dataset, crd_h5_type type,
+                              const crd_shape *shape)
+{
+    crd_status status = crd_reader_expect(h5, dataset, type, shape);
+    return status != CRD_OK ? status : crd_h5_read(values, h5, dataset, type, NULL, NULL);
 }

@@ -20,6 +20,10 @@ typedef struct crd_writer {
  * failure. */
 crd_status crd_writer_begin(crd_writer *writer, const char *path, crd_file_kind kind, int64_t bytes,
                             const crd_provenance *provenance);
+/** The same with a version of the format above the first: what an old reader could misread. */
+crd_status crd_writer_begin_version(crd_writer *writer, const char *path, crd_file_kind kind,
+                                    int64_t version, int64_t bytes,
+                                    const crd_provenance *provenance);
 /** Ends the metadata: gives every dataset a place for its checksum, flushes, and makes sure that
  * the seal will find its place too. What follows is data only. */
 crd_status crd_writer_end_metadata(crd_writer *writer);
@@ -38,6 +42,9 @@ crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path);
 crd_status crd_reader_identify(crd_file_kind *kind, crd_h5 *file);
 /** Checks a dataset against its checksum. */
 crd_status crd_reader_check(crd_h5 *h5, const char *dataset);
+/** Checks that a numeric dataset is there, of this type and shape, and undamaged. */
+crd_status crd_reader_expect(crd_h5 *h5, const char *dataset, crd_h5_type type,
+                             const crd_shape *shape);
 /** Reads all of a numeric dataset, which must be there, of this type and shape, and undamaged. */
 crd_status crd_reader_numbers(void *values, crd_h5 *h5, const char *dataset, crd_h5_type type,
                               const crd_shape *shape);

@@ -60,6 +60,7 @@ static void winograd_weights(uint32_t *points, int64_t step, const float *panel,
 
 const crd_bf16_kernels BF16_TABLE = {
     .max_width = MAX_WIDTH,
+    .n_panels = PANELS,
     .multiply = multiply,
     .round_pairs = round_pairs,
     .winograd_in = winograd_in,

@@ -87,6 +87,7 @@ static void winograd_weights(uint32_t *points, int64_t step, const float *panel,
 
 const crd_bf16_kernels crd_bf16_kernels_ref = {
     .max_width = 7,
+    .n_panels = 2,
     .multiply = multiply,
     .round_pairs = round_pairs,
     .winograd_in = winograd_in,

@@ -43,6 +43,7 @@ typedef struct crd_products {
 
 typedef struct crd_conv_kernels {
     int max_width; /**< pixels of a piece that the registers hold best */
+    int n_panels;  /**< that go through a product together */
     void (*multiply)(const crd_products *products);
     /** strip[i * 16 + c] = in[c * plane + i] for i < n, and 0 for c >= n_channels. */
     void (*pack)(float *strip, const float *in, int64_t plane, int64_t n, int n_channels);
@@ -54,6 +55,15 @@ typedef struct crd_conv_kernels {
      * that is the activation, for i < n and c < n_channels. Another activation is left to do. */
     void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
                    const crd_epilogue *epilogue);
+    /** out[i] = start + sum over k of in[i + terms[k]] * weights[k], k from the first to the last,
+     * for i < n. Up to 63 floats behind those of `in` are read, and behind those of `out`
+     * written. */
+    void (*sum_shifted)(float *out, float start, const float *in, int64_t n, const int64_t *terms,
+                        const float *weights, int64_t n_terms);
+    /** sums[k] += sum over i < n of in[i + terms[k]] * y[i]; up to 15 floats behind are read of
+     * both, those of y being 0. */
+    void (*sum_products)(float *sums, const float *in, const int64_t *terms, int64_t n_terms,
+                         const float *y, int64_t n);
     /** Point x of tile j of a row of tiles: points[x * step + 16 j + c], from pixels (y, 4 j + i)
      * of a strip of rows of `pitch` pixels. */
     void (*winograd_in)(float *points, int64_t step, const float *strip, int64_t pitch,
@@ -78,7 +88,7 @@ typedef struct crd_conv_kernels {
  * A step of a sum is that of AVX-512's VDPBF16PS as measured on Zen 4, alike in all variants:
  * sum = fma(first, first, fma(second, second, sum)). */
 typedef struct crd_bf16_kernels {
-    int max_width;
+    int max_width, n_panels;
     /** As that of crd_conv_kernels: `in` and `panels` are pairs, terms are pairs of terms, and all
      * indices and steps count pairs. */
     void (*multiply)(const crd_products *products);

@@ -204,12 +204,81 @@ static void winograd_weights_transposed(float *panel, const float *points, int64
     }
 }
 
+/* Registers of outputs, or of sums, at once: as many multiply-adds as are under way. */
+enum { AT_ONCE = 4 };
+
+INLINE void shifted_piece(float *out, lanes start, const float *in, const int64_t *terms,
+                          const float *weights, int64_t n_terms, int n)
+{
+    lanes sum[AT_ONCE];
+    CRD_UNROLLED
+    for (int v = 0; v < n; v++)
+        sum[v] = start;
+    for (int64_t k = 0; k < n_terms; k++) {
+        const float *from = in + terms[k];
+        lanes weight = lanes_all(weights[k]);
+        CRD_UNROLLED
+        for (int v = 0; v < n; v++)
+            sum[v] = lanes_fma(lanes_load(from + v * CRD_LANES), weight, sum[v]);
+    }
+    CRD_UNROLLED
+    for (int v = 0; v < n; v++)
+        lanes_store(out + v * CRD_LANES, sum[v]);
+}
+
+static void sum_shifted(float *out, float start, const float *in, int64_t n, const int64_t *terms,
+                        const float *weights, int64_t n_terms)
+{
+    lanes first = lanes_all(start);
+    int64_t i = 0;
+    for (; n - i > (AT_ONCE - 1) * CRD_LANES; i += AT_ONCE * CRD_LANES)
+        shifted_piece(out + i, first, in + i, terms, weights, n_terms, AT_ONCE);
+    for (; i < n; i += CRD_LANES)
+        shifted_piece(out + i, first, in + i, terms, weights, n_terms, 1);
+}
+
+INLINE void products_piece(float *sums, const float *in, const int64_t *terms, const float *y,
+                           int64_t n, int n_terms)
+{
+    lanes sum[AT_ONCE];
+    CRD_UNROLLED
+    for (int k = 0; k < n_terms; k++)
+        sum[k] = lanes_zero();
+    for (int64_t i = 0; i < n; i += CRD_LANES) {
+        lanes factor = lanes_load(y + i);
+        CRD_UNROLLED
+        for (int k = 0; k < n_terms; k++)
+            sum[k] = lanes_fma(lanes_load(in + i + terms[k]), factor, sum[k]);
+    }
+    for (int k = 0; k < n_terms; k++) {
+        float parts[CRD_LANES];
+        double total = 0;
+        lanes_store(parts, sum[k]);
+        for (int c = 0; c < CRD_LANES; c++)
+            total += (double)parts[c];
+        sums[k] += (float)total;
+    }
+}
+
+static void sum_products(float *sums, const float *in, const int64_t *terms, int64_t n_terms,
+                         const float *y, int64_t n)
+{
+    int64_t k = 0;
+    for (; k + AT_ONCE <= n_terms; k += AT_ONCE)
+        products_piece(sums + k, in, terms + k, y, n, AT_ONCE);
+    for (; k < n_terms; k++)
+        products_piece(sums + k, in, terms + k, y, n, 1);
+}
+
 const crd_conv_kernels CONV_TABLE = {
     .max_width = MAX_WIDTH,
+    .n_panels = PANELS,
     .multiply = multiply,
     .pack = pack,
     .copy_rows = copy_rows,
     .unpack = unpack,
+    .sum_shifted = sum_shifted,
+    .sum_products = sum_products,
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,
     .winograd_weights = winograd_weights,

@@ -57,6 +57,27 @@ static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int
         }
 }
 
+static void sum_shifted(float *out, float start, const float *in, int64_t n, const int64_t *terms,
+                        const float *weights, int64_t n_terms)
+{
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = start;
+        for (int64_t k = 0; k < n_terms; k++)
+            out[i] += in[i + terms[k]] * weights[k];
+    }
+}
+
+static void sum_products(float *sums, const float *in, const int64_t *terms, int64_t n_terms,
+                         const float *y, int64_t n)
+{
+    for (int64_t k = 0; k < n_terms; k++) {
+        double sum = 0;
+        for (int64_t i = 0; i < n; i++)
+            sum += (double)in[i + terms[k]] * (double)y[i];
+        sums[k] += (float)sum;
+    }
+}
+
 /* Source of the matrices: Lavin and Gray, "Fast algorithms for convolutional neural networks",
  * CVPR 2016, section 4.3; here for the points 0, +-p, +-q and infinity. Polynomials with all
  * points but one for zeros; powers of the points; powers over the first ones' values at the
@@ -188,10 +209,13 @@ static void winograd_weights_transposed(float *panel, const float *points, int64
 
 const crd_conv_kernels crd_conv_kernels_ref = {
     .max_width = 7,
+    .n_panels = 2,
     .multiply = multiply,
     .pack = pack,
     .copy_rows = copy_rows,
     .unpack = unpack,
+    .sum_shifted = sum_shifted,
+    .sum_products = sum_products,
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,
     .winograd_weights = winograd_weights,

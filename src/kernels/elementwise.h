@@ -39,6 +39,11 @@ typedef struct crd_elementwise_kernels {
     /** sd = root of the variance; 0 where that is negative, as a fast convolution's rounding
      * leaves it beside large ones where nothing varies. */
     void (*deviation)(float *sd, const float *variance, int64_t n);
+    /** Softmax of n elements, n > 0: exp(x - the largest) by their sum; 0 where the first is
+     * below exp(-80). NaN wherever one is. */
+    void (*softmax)(float *out, const float *x, int64_t n);
+    /** dx = p (dp - sum(p dp)): from the gradient at a softmax p to that at its input. */
+    void (*softmax_backward)(float *dx, const float *dp, const float *p, int64_t n);
     crd_activate *activate;
     crd_activate_backward *activate_backward;
     /** Sum of x; of (x - x_shift) (y - y_shift). In double, in eight lanes of every eighth element

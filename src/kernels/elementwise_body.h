@@ -167,6 +167,49 @@ static double sum_products(const float *x, double x_shift, const float *y, doubl
     return sum_of(lanes, rest);
 }
 
+/* The largest but for NaN, which the exponentials keep. */
+static float largest(const float *x, int64_t n)
+{
+    enum { LANES = 2 * SUM_LANES };
+    float lanes[LANES], most = x[0];
+    int64_t i = 0;
+    for (int l = 0; l < LANES; l++)
+        lanes[l] = -INFINITY;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++)
+            lanes[l] = x[i + l] > lanes[l] ? x[i + l] : lanes[l];
+    for (; i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    for (int l = 0; l < LANES; l++)
+        most = lanes[l] > most ? lanes[l] : most;
+    return most;
+}
+
+/* What is further below the largest is 0: numbers so small slow down whatever they meet. */
+#define NOTHING (-80.0F)
+
+static void softmax(float *out, const float *x, int64_t n)
+{
+    float most = largest(x, n);
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++) {
+        float below = x[i] - most;
+        out[i] = if_number(below, pick(below > NOTHING, exp_down(below), 0));
+    }
+    float scale = (float)(1 / sum(out, n));
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] *= scale;
+}
+
+static void softmax_backward(float *dx, const float *dp, const float *p, int64_t n)
+{
+    float mean = (float)sum_products(dp, 0, p, 0, n);
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        dx[i] = p[i] * (dp[i] - mean);
+}
+
 const crd_elementwise_kernels ELEMENTWISE_TABLE = {
     .add = add,
     .multiply = multiply,
@@ -181,6 +224,8 @@ const crd_elementwise_kernels ELEMENTWISE_TABLE = {
     .add_noise = add_noise,
     .noise_backward = noise_backward,
     .deviation = deviation,
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
     .activate = activate,
     .activate_backward = activate_backward,
     .sum = sum,

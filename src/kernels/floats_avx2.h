@@ -74,6 +74,14 @@ static inline floats floats_max(floats a, floats b)
     return _mm256_max_ps(a, b);
 }
 
+/* The nearest whole number, halves away from zero: nothing below a half becomes one. */
+static inline floats floats_nearest(floats x)
+{
+    const floats below_half = _mm256_set1_ps(0x1.fffffep-2F);
+    floats half = _mm256_or_ps(_mm256_and_ps(x, _mm256_set1_ps(-0.0F)), below_half);
+    return _mm256_round_ps(_mm256_add_ps(x, half), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+}
+
 static inline floats floats_and(floats a, floats b)
 {
     return _mm256_and_ps(a, b);

@@ -78,6 +78,14 @@ static inline floats floats_abs(floats x)
     return _mm512_abs_ps(x);
 }
 
+/* The nearest whole number, halves away from zero: nothing below a half becomes one. */
+static inline floats floats_nearest(floats x)
+{
+    const floats below_half = _mm512_set1_ps(0x1.fffffep-2F);
+    floats half = _mm512_or_ps(_mm512_and_ps(x, _mm512_set1_ps(-0.0F)), below_half);
+    return _mm512_roundscale_ps(_mm512_add_ps(x, half), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+}
+
 static inline floats floats_and(floats a, floats b)
 {
     return _mm512_and_ps(a, b);

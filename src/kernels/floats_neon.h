@@ -103,6 +103,12 @@ static inline floats floats_max(floats a, floats b)
                     vbslq_f32(vcgtq_f32(a.high, b.high), a.high, b.high)};
 }
 
+/* The nearest whole number, halves away from zero. */
+static inline floats floats_nearest(floats x)
+{
+    return (floats){vrndaq_f32(x.low), vrndaq_f32(x.high)};
+}
+
 static inline float32x4_t floats_and_half(float32x4_t a, float32x4_t b)
 {
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));

@@ -32,12 +32,11 @@ typedef struct crd_adam {
 /** A step of Adam on mu and rho, in that order where there are two, of elements with a normal
  * prior. */
 typedef struct crd_posterior_step {
+    const float *grads[2];
     float *params[2], *means[2], *squares[2];
     float *sigma, *slope;
-    const int64_t *sums[2];
-    double unit;
     float clip;
-    crd_kl_normal prior;
+    crd_kl_normal prior; /**< weight 0: none */
     crd_adam adam;
 } crd_posterior_step;
 
@@ -62,13 +61,20 @@ typedef struct crd_param_kernels {
                       double scale, float limit, int adds);
     /** values[i] = sums[i] * unit. */
     void (*read_sums)(float *values, const int64_t *sums, int64_t n, double unit);
+    /** out[i] = values[i] * factors[i] as read_sums gives it back after accumulate: rounded to a
+     * multiple of 1 / scale, and no negative zero. scale is a power of 2, and scale * limit below
+     * 2^127; the rest as for accumulate. */
+    int (*round)(float *out, const float *values, const float *factors, int64_t n, float scale,
+                 float limit);
+    /** kept[i] += grads[i], and grads[i] is that, rounded, as by round. */
+    int (*keep)(float *grads, float *kept, int64_t n, float scale, float limit);
     /** g = grads + decay * p with p = keep * params; mean = beta1 * mean + share1 * g; square =
      * beta2 * square + share2 * g * g; params = p + rate * mean / (sqrt(square) / correction +
      * epsilon). Returns 1 if all of params are finite, else 0. */
     int (*adam)(float *params, const float *grads, float *mean, float *square, int64_t n,
                 const crd_adam *step);
-    /** read_sums of both sums; both gradients times clip; kl_gradient before that; adam of both;
-     * scales: all in one pass, to the bit. Returns 1 if all mu and rho are finite then, else 0. */
+    /** kl_gradient, unless its weight is 0; both gradients times clip; adam of both; scales: all in
+     * one pass, to the bit. Returns 1 if all mu and rho are finite then, else 0. */
     int (*posterior_step)(const crd_posterior_step *step, int64_t n);
 } crd_param_kernels;
 

@@ -323,6 +323,69 @@ static int accumulate(int64_t *sums, const float *values, const float *factors, 
                 : accumulate_any(sums, values, factors, n, scale, limit, 0);
 }
 
+/* A multiple of 1 / scale, without a sign where it is zero. */
+INLINE floats rounded(floats x, floats scale, floats unit)
+{
+    return floats_fma(floats_nearest(floats_mul(x, scale)), unit, floats_all(0));
+}
+
+INLINE floats round_block(float *rounded_values, floats x, floats scale, floats unit, float limit)
+{
+    floats_store(rounded_values, rounded(x, scale, unit));
+    return floats_below(x, limit);
+}
+
+static int round_values(float *out, const float *values, const float *factors, int64_t n,
+                        float scale, float limit)
+{
+    const floats scales = floats_all(scale), units = floats_all(1 / scale);
+    floats fits = floats_below(floats_all(0), INFINITY);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        __builtin_prefetch(values + i + AHEAD, 0, TO_L2);
+        floats x = floats_load(values + i);
+        if (factors != NULL)
+            x = floats_mul(x, floats_load(factors + i));
+        fits = floats_and(fits, round_block(out + i, x, scales, units, limit));
+    }
+    if (i < n) {
+        float in[LANES] = {0}, rest[LANES];
+        for (int64_t k = i; k < n; k++)
+            in[k - i] = factors != NULL ? values[k] * factors[k] : values[k];
+        fits = floats_and(fits, round_block(rest, floats_load(in), scales, units, limit));
+        memcpy(out + i, rest, (size_t)(n - i) * sizeof *rest);
+    }
+    return floats_all_set(fits);
+}
+
+INLINE floats keep_block(float *grads, float *kept, floats scale, floats unit, float limit)
+{
+    floats x = floats_add(floats_load(kept), floats_load(grads));
+    floats_store(kept, x);
+    return round_block(grads, x, scale, unit, limit);
+}
+
+static int keep(float *grads, float *kept, int64_t n, float scale, float limit)
+{
+    const floats scales = floats_all(scale), units = floats_all(1 / scale);
+    floats fits = floats_below(floats_all(0), INFINITY);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        __builtin_prefetch(kept + i + AHEAD, 0, TO_L2);
+        fits = floats_and(fits, keep_block(grads + i, kept + i, scales, units, limit));
+    }
+    if (i < n) {
+        float rest[2][LANES] = {{0}};
+        size_t bytes = (size_t)(n - i) * sizeof(float);
+        memcpy(rest[0], grads + i, bytes);
+        memcpy(rest[1], kept + i, bytes);
+        fits = floats_and(fits, keep_block(rest[0], rest[1], scales, units, limit));
+        memcpy(grads + i, rest[0], bytes);
+        memcpy(kept + i, rest[1], bytes);
+    }
+    return floats_all_set(fits);
+}
+
 INLINE floats read_of(const int64_t *sums, doubles unit)
 {
     return doubles_to_floats(doubles_mul(doubles_of_longs(sums), unit));
@@ -407,16 +470,17 @@ INLINE void fetch(const crd_posterior_step *s, int64_t i)
  * operations are short, so that those of several blocks fill the CPU's window of instructions
  * side by side; one loop's would not. */
 INLINE floats posterior_step_tile(const crd_posterior_step *s, int64_t first, int64_t n,
-                                  const kl_factors *k, doubles unit, int64_t ahead)
+                                  const kl_factors *k, int has_prior, int64_t ahead)
 {
     float grads[2][TILE];
     const floats clip = floats_all(s->clip);
     floats finite = floats_below(floats_all(0), INFINITY);
     for (int64_t t = 0; t < n; t += LANES) {
         int64_t i = first + t;
-        floats dmu = read_of(s->sums[0] + i, unit), drho = read_of(s->sums[1] + i, unit);
-        add_kl_gradient(&dmu, &drho, s->params[0] + i, s->sigma + i, s->slope + i,
-                        s->prior.means == NULL ? NULL : s->prior.means + i, k);
+        floats dmu = floats_load(s->grads[0] + i), drho = floats_load(s->grads[1] + i);
+        if (has_prior)
+            add_kl_gradient(&dmu, &drho, s->params[0] + i, s->sigma + i, s->slope + i,
+                            s->prior.means == NULL ? NULL : s->prior.means + i, k);
         floats_store(grads[0] + t, floats_mul(dmu, clip));
         floats_store(grads[1] + t, floats_mul(drho, clip));
     }
@@ -434,17 +498,16 @@ INLINE floats posterior_step_tile(const crd_posterior_step *s, int64_t first, in
 
 /* What is left behind them, on the stack. */
 static floats posterior_step_rest(const crd_posterior_step *s, int64_t first, int64_t n,
-                                  const kl_factors *k, doubles unit)
+                                  const kl_factors *k)
 {
-    float block[9][LANES] = {{0}},
-          *from[9] = {s->params[0],  s->means[0], s->squares[0], s->params[1], s->means[1],
-                      s->squares[1], s->sigma,    s->slope,      NULL};
-    int64_t sums[2][LANES] = {{0}};
+    float block[11][LANES] = {{0}},
+          *from[8] = {s->params[0], s->means[0],   s->squares[0], s->params[1],
+                      s->means[1],  s->squares[1], s->sigma,      s->slope};
     size_t bytes = (size_t)n * sizeof(float);
     crd_posterior_step rest = *s;
     for (int b = 0; b < 2; b++) {
-        memcpy(sums[b], s->sums[b] + first, (size_t)n * sizeof **sums);
-        rest.sums[b] = sums[b];
+        memcpy(block[8 + b], s->grads[b] + first, bytes);
+        rest.grads[b] = block[8 + b];
         rest.params[b] = block[3 * b];
         rest.means[b] = block[3 * b + 1];
         rest.squares[b] = block[3 * b + 2];
@@ -452,31 +515,36 @@ static floats posterior_step_rest(const crd_posterior_step *s, int64_t first, in
     rest.sigma = block[6];
     rest.slope = block[7];
     if (s->prior.means != NULL) {
-        memcpy(block[8], s->prior.means + first, bytes);
-        rest.prior.means = block[8];
+        memcpy(block[10], s->prior.means + first, bytes);
+        rest.prior.means = block[10];
     }
     for (int f = 0; f < 8; f++)
         memcpy(block[f], from[f] + first, bytes);
-    floats finite = posterior_step_tile(&rest, 0, LANES, k, unit, 0);
+    floats finite = posterior_step_tile(&rest, 0, LANES, k, rest.prior.weight != 0, 0);
     for (int f = 0; f < 8; f++)
         memcpy(from[f] + first, block[f], bytes);
     return finite;
 }
 
-static int posterior_step(const crd_posterior_step *step, int64_t n)
+INLINE int posterior_step_any(const crd_posterior_step *step, int64_t n, int has_prior)
 {
     const crd_posterior_step s = *step; /* which no store can change */
     const kl_factors k = make_kl_factors(&s.prior);
-    const doubles unit = doubles_all(s.unit);
     floats finite = floats_below(floats_all(0), INFINITY);
     int64_t n_whole = n - n % LANES;
     for (int64_t i = 0, n_here; i < n_whole; i += n_here) {
         n_here = n_whole - i < TILE ? n_whole - i : TILE;
-        finite = floats_and(finite, posterior_step_tile(&s, i, n_here, &k, unit, AHEAD));
+        finite = floats_and(finite, posterior_step_tile(&s, i, n_here, &k, has_prior, AHEAD));
     }
     if (n_whole < n)
-        finite = floats_and(finite, posterior_step_rest(step, n_whole, n - n_whole, &k, unit));
+        finite = floats_and(finite, posterior_step_rest(step, n_whole, n - n_whole, &k));
     return floats_all_set(finite);
+}
+
+static int posterior_step(const crd_posterior_step *step, int64_t n)
+{
+    return step->prior.weight != 0 ? posterior_step_any(step, n, 1)
+                                   : posterior_step_any(step, n, 0);
 }
 
 const crd_param_kernels PARAM_TABLE = {
@@ -486,6 +554,8 @@ const crd_param_kernels PARAM_TABLE = {
     .kl_gradient = kl_gradient,
     .accumulate = accumulate,
     .read_sums = read_sums,
+    .round = round_values,
+    .keep = keep,
     .adam = adam,
     .posterior_step = posterior_step,
 };

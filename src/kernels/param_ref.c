@@ -69,6 +69,34 @@ static void read_sums(float *values, const int64_t *sums, int64_t n, double unit
         values[i] = (float)((double)sums[i] * unit);
 }
 
+static float rounded(float x, float scale)
+{
+    return roundf(x * scale) / scale + 0.0F; /* which takes the sign from a zero */
+}
+
+static int round_values(float *out, const float *values, const float *factors, int64_t n,
+                        float scale, float limit)
+{
+    int in_range = 1;
+    for (int64_t i = 0; i < n; i++) {
+        float value = factors != NULL ? values[i] * factors[i] : values[i];
+        in_range &= fabsf(value) < limit;
+        out[i] = rounded(value, scale);
+    }
+    return in_range;
+}
+
+static int keep(float *grads, float *kept, int64_t n, float scale, float limit)
+{
+    int in_range = 1;
+    for (int64_t i = 0; i < n; i++) {
+        kept[i] += grads[i];
+        in_range &= fabsf(kept[i]) < limit;
+        grads[i] = rounded(kept[i], scale);
+    }
+    return in_range;
+}
+
 static int adam(float *params, const float *grads, float *mean, float *square, int64_t n,
                 const crd_adam *step)
 {
@@ -89,13 +117,13 @@ static int posterior_step(const crd_posterior_step *s, int64_t n)
 {
     int finite = 1;
     for (int64_t i = 0; i < n; i++) {
-        float grads[2];
+        float grads[2] = {s->grads[0][i], s->grads[1][i]};
         crd_kl_normal prior = s->prior;
         if (prior.means != NULL)
             prior.means += i;
-        for (int k = 0; k < 2; k++)
-            read_sums(&grads[k], s->sums[k] + i, 1, s->unit);
-        kl_gradient(&grads[0], &grads[1], s->params[0] + i, s->sigma + i, s->slope + i, 1, &prior);
+        if (prior.weight != 0)
+            kl_gradient(&grads[0], &grads[1], s->params[0] + i, s->sigma + i, s->slope + i, 1,
+                        &prior);
         for (int k = 0; k < 2; k++) {
             grads[k] *= s->clip;
             finite &=
@@ -113,6 +141,8 @@ const crd_param_kernels crd_param_kernels_ref = {
     .kl_gradient = kl_gradient,
     .accumulate = accumulate,
     .read_sums = read_sums,
+    .round = round_values,
+    .keep = keep,
     .adam = adam,
     .posterior_step = posterior_step,
 };

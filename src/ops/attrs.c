@@ -78,10 +78,13 @@ static crd_status set_attr(crd_graph_op *op, const crd_attr_spec *spec, const cr
         return CRD_OP_FAIL(op, "%s is missing", spec->name);
     if (given != NULL && spec->choices != NULL)
         return set_word(op, spec, given->text);
-    if (given != NULL && given->n != spec->count)
-        return CRD_OP_FAIL(op, "%s has %d numbers, needed are %d", spec->name, given->n,
-                           spec->count);
-    for (int i = 0; i < spec->count; i++)
+    int n = given == NULL ? spec->count : given->n;
+    if (n > spec->count || n < (spec->is_list ? 1 : spec->count))
+        return CRD_OP_FAIL(op, "%s has %d numbers, needed are %s%d", spec->name, n,
+                           spec->is_list ? "1 to " : "", spec->count);
+    for (int i = n; i < spec->count; i++)
+        set_number(op->attrs, spec, i, spec->min - 1);
+    for (int i = 0; i < n; i++)
         CRD_TRY(set_value(op, spec, i, given == NULL ? spec->fallback : given->values[i]));
 cleanup:
     return status;
@@ -113,9 +116,12 @@ cleanup:
 
 crd_attr crd_op_get_attr(const crd_graph_op *op, const crd_attr_spec *spec)
 {
-    crd_attr attr = {.name = spec->name, .n = spec->count};
-    for (int i = 0; i < spec->count; i++)
-        attr.values[i] = get_number(op->attrs, spec, i);
+    crd_attr attr = {.name = spec->name};
+    for (; attr.n < spec->count; attr.n++) {
+        attr.values[attr.n] = get_number(op->attrs, spec, attr.n);
+        if (spec->is_list && attr.values[attr.n] < spec->min)
+            break;
+    }
     if (spec->choices != NULL) {
         attr.n = 0;
         attr.text = spec->choices[(int)attr.values[0]];

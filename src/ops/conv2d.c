@@ -8,7 +8,10 @@ typedef struct attributes {
     int64_t in_channels, out_channels;
     int64_t kernel_size[2], stride[2], padding[2], dilation[2]; /* height, width */
     int64_t groups, bias;
+    int64_t padding_end[2]; /* below and to the right; AS_PADDING: as above and to the left */
 } attributes;
+
+enum { AS_PADDING = -1 };
 
 #define WINDOW(name, least, ...)                                                                   \
     {                                                                                              \
@@ -25,6 +28,7 @@ static const crd_attr_spec attrs[] = {
     WINDOW(dilation, 1, OPTIONAL(1)),
     {"groups", offsetof(attributes, groups), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS, OPTIONAL(1)},
     {"bias", offsetof(attributes, bias), 1, .min = 0, .max = 1, OPTIONAL(1)},
+    WINDOW(padding_end, AS_PADDING, OPTIONAL(AS_PADDING)),
     {0},
 };
 
@@ -50,8 +54,9 @@ static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
                             (long long)a->out_channels));
     int64_t size[2];
     for (int i = 0; i < 2; i++) {
+        int64_t end = a->padding_end[i] == AS_PADDING ? a->padding[i] : a->padding_end[i];
         int64_t room =
-            in->dims[1 + i] + 2 * a->padding[i] - (a->dilation[i] * (a->kernel_size[i] - 1) + 1);
+            in->dims[1 + i] + a->padding[i] + end - (a->dilation[i] * (a->kernel_size[i] - 1) + 1);
         size[i] = room < 0 ? 0 : room / a->stride[i] + 1;
         if (size[i] < 1)
             CRD_TRY(CRD_OP_FAIL(op, "input %s is smaller than kernel_size (%lld, %lld)",

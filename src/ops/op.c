@@ -27,6 +27,11 @@ bool crd_op_is_stochastic(const crd_graph_op *op)
     return op->kind->is_stochastic != NULL && op->kind->is_stochastic(op);
 }
 
+bool crd_op_is_idle(const crd_graph_op *op)
+{
+    return crd_op_is_view(op) || (op->kind->is_idle_in_prediction && !crd_op_is_stochastic(op));
+}
+
 bool crd_op_can_run_in_place(const crd_graph_op *op)
 {
     return op->kind->in_place || crd_op_is_view(op);
@@ -77,6 +82,15 @@ int64_t crd_op_in_count(const crd_graph_op *op, const crd_op_args *args, int k)
 int64_t crd_op_features(const crd_shape *shape)
 {
     return shape->n_dims == 0 ? 1 : shape->dims[0];
+}
+
+crd_op_runs crd_op_runs_of(const crd_shape *shape, int dim, int64_t n_images)
+{
+    crd_op_runs runs = {1, 1};
+    for (int i = 0; i < shape->n_dims; i++)
+        *(i < dim - 1 ? &runs.n_runs : &runs.run) *= shape->dims[i];
+    *(dim > 1 ? &runs.n_runs : &runs.run) *= n_images;
+    return runs;
 }
 
 float *crd_op_cleared_din(const crd_op_grads *grads, int input, int64_t n)

@@ -38,6 +38,9 @@ typedef struct crd_attr_spec {
     const char *const *choices; /**< NULL, or words, NULL-terminated: the number is an index */
     bool is_optional;
     double fallback; /**< of one that is optional */
+    /** A list of 1 to `count` numbers, always a JSON array. Behind its last one the structure holds
+     * a number below min. */
+    bool is_list;
 } crd_attr_spec;
 
 typedef enum crd_param_role {
@@ -50,14 +53,17 @@ typedef enum crd_param_role {
 typedef enum crd_init_rule {
     CRD_INIT_ZERO,
     CRD_INIT_ONE,
-    CRD_INIT_HE /**< N(0, 2 / fan_in) */
+    CRD_INIT_HE, /**< N(0, 2 / fan_in) */
+    CRD_INIT_OWN /**< what the operator's `initial` says */
 } crd_init_rule;
 
 typedef struct crd_param_spec {
-    const char *leaf;          /**< torch's name within its module: "weight" */
+    /** Torch's name within its module: "weight". "": the parameter's name is that of the op. */
+    const char *leaf;
     const char *bayesian_leaf; /**< bayesian-torch's, after "mu_" and "rho_": "kernel" */
     crd_param_role role;
     bool may_be_random;   /**< can have a posterior */
+    bool is_by_name_only; /**< has none unless it is asked for: bayesian-torch leaves it as it is */
     bool is_streamed;     /**< read piece by piece through its source; else its values are whole */
     bool is_non_negative; /**< a variance */
     crd_init_rule initial;
@@ -145,13 +151,14 @@ struct crd_op {
 
     /* Traits. */
     bool is_affine; /**< one input; linear in it, and in its parameters 0 and 1, weight and bias */
-    bool has_epilogue;        /**< heeds args.epilogue */
+    bool has_epilogue;        /**< applies args.epilogue */
     bool is_sum;              /**< adds two inputs of equal shape: can be another one's residual */
     bool in_place;            /**< out may be in[0], and din[0] dout */
     bool keeps_in, keeps_out; /**< backward reads in, out */
     /** Output is the input's numbers as they are: nothing runs if they share their place. Or
      * NULL. */
     bool (*is_view)(const crd_graph_op *op);
+    bool is_idle_in_prediction; /**< its output is its input there, unless it is stochastic */
     /** Differs from draw to draw without random parameters. NULL: never. */
     bool (*is_stochastic)(const crd_graph_op *op);
     /** The function of one element that it is: can be an epilogue's. NULL: it is no such
@@ -163,6 +170,8 @@ struct crd_op {
     /** Sets op->shape, and parameter shapes by slot (n_dims -1 as given: no such parameter).
      * Attributes and the number of inputs are checked before. */
     crd_status (*infer)(crd_graph_op *op, crd_shape params[CRD_OP_MAX_PARAMS]);
+    /** Mean and deviation of normal values to train from, of CRD_INIT_OWN. */
+    void (*initial)(double *mean, double *sd, const crd_graph_op *op);
     /** Multiply-adds of one image. NULL: 0. */
     int64_t (*work)(const crd_graph_op *op);
     /** Floats of scratch of a pass over exactly n_images; NULL: none. */
@@ -196,6 +205,8 @@ bool crd_op_may_be_random(const crd_graph_op *op);
 bool crd_op_can_run_in_place(const crd_graph_op *op);
 bool crd_op_is_view(const crd_graph_op *op);
 bool crd_op_is_stochastic(const crd_graph_op *op);
+/** Whether nothing runs in prediction if input and output share their place. */
+bool crd_op_is_idle(const crd_graph_op *op);
 
 /** Scratch of a forward, and of a backward pass over up to n_images. A convolution cuts its columns
  * evenly, so fewer images in fewer pieces may need more. */

@@ -12,14 +12,23 @@
 typedef struct attributes {
     int64_t kernel_size[2], stride[2], padding[2]; /* height, width */
     int64_t ceil_mode;
+    int64_t count_include_pad; /* of averages: 1: zeros of the padding count */
 } attributes;
 
-static const crd_attr_spec attrs[] = {
-    {"kernel_size", offsetof(attributes, kernel_size), 2, .min = 1, .max = CRD_OP_MAX_WINDOW},
-    {"stride", offsetof(attributes, stride), 2, .min = 1, .max = CRD_OP_MAX_WINDOW},
-    {"padding", offsetof(attributes, padding), 2, .min = 0, .max = CRD_OP_MAX_WINDOW,
-     .is_optional = true},
-    {"ceil_mode", offsetof(attributes, ceil_mode), 1, .min = 0, .max = 1, .is_optional = true},
+#define WINDOW_ATTRS                                                                               \
+    {"kernel_size", offsetof(attributes, kernel_size), 2, .min = 1, .max = CRD_OP_MAX_WINDOW},     \
+        {"stride", offsetof(attributes, stride), 2, .min = 1, .max = CRD_OP_MAX_WINDOW},           \
+        {"padding", offsetof(attributes, padding), 2,                                              \
+         .min = 0,  .max = CRD_OP_MAX_WINDOW,      .is_optional = true},                           \
+    {                                                                                              \
+        "ceil_mode", offsetof(attributes, ceil_mode), 1, .min = 0, .max = 1, .is_optional = true   \
+    }
+
+static const crd_attr_spec attrs[] = {WINDOW_ATTRS, {0}};
+static const crd_attr_spec avg_attrs[] = {
+    WINDOW_ATTRS,
+    {"count_include_pad", offsetof(attributes, count_include_pad), 1, .min = 0, .max = 1,
+     .is_optional = true, .fallback = 1},
     {0},
 };
 
@@ -178,47 +187,55 @@ static void add_to_window(float *plane, float value, int64_t top, int64_t end, i
             plane[k * width + i] += value;
 }
 
-static void avg_forward(const crd_graph_op *op, const crd_op_args *args)
+/* Window i along a dimension: its pixels within the image, and how many of it count. */
+typedef struct span {
+    int64_t first, end, n_counted;
+} span;
+
+/* Zeros of the padding may count, but what a last window of ceil_mode has beyond does not. */
+static span avg_span(const crd_graph_op *op, int dim, int64_t i)
 {
     const attributes *a = op->attrs;
+    int64_t extent = op->in->dims[1 + dim], first = i * a->stride[dim] - a->padding[dim];
+    int64_t end = crd_smaller(first + a->kernel_size[dim], extent + a->padding[dim]);
+    span s = {crd_larger(first, 0), crd_smaller(end, extent), end - first};
+    if (!a->count_include_pad)
+        s.n_counted = s.end - s.first;
+    return s;
+}
+
+static void avg_forward(const crd_graph_op *op, const crd_op_args *args)
+{
     int64_t height = op->in->dims[1], width = op->in->dims[2];
     int64_t n_planes = op->shape.dims[0] * args->n_images;
     float *out = args->out;
     for (int64_t plane = 0; plane < n_planes; plane++)
         for (int64_t y = 0; y < op->shape.dims[1]; y++) {
-            int64_t top = y * a->stride[0] - a->padding[0];
-            /* Zeros of the padding count, but what a last window of ceil_mode has beyond does
-             * not. */
-            int64_t end = crd_smaller(top + a->kernel_size[0], height + a->padding[0]);
-            sum_rows(args->scratch, args->in[0] + plane * height * width, crd_larger(top, 0),
-                     crd_smaller(end, height), width);
+            const span rows = avg_span(op, 0, y);
+            sum_rows(args->scratch, args->in[0] + plane * height * width, rows.first, rows.end,
+                     width);
             for (int64_t x = 0; x < op->shape.dims[2]; x++) {
-                int64_t left = x * a->stride[1] - a->padding[1];
-                int64_t right = crd_smaller(left + a->kernel_size[1], width + a->padding[1]);
-                *out++ = sum_pixels(args->scratch, crd_larger(left, 0), crd_smaller(right, width)) /
-                         (float)((end - top) * (right - left));
+                const span columns = avg_span(op, 1, x);
+                *out++ = sum_pixels(args->scratch, columns.first, columns.end) /
+                         (float)(rows.n_counted * columns.n_counted);
             }
         }
 }
 
 static void avg_backward(const crd_graph_op *op, const crd_op_args *args, const crd_op_grads *grads)
 {
-    const attributes *a = op->attrs;
     int64_t height = op->in->dims[1], width = op->in->dims[2];
     int64_t n_planes = op->shape.dims[0] * args->n_images;
     const float *dout = grads->dout;
     float *din = crd_op_cleared_din(grads, 0, n_planes * height * width);
     for (int64_t plane = 0; din != NULL && plane < n_planes; plane++)
         for (int64_t y = 0; y < op->shape.dims[1]; y++) {
-            int64_t top = y * a->stride[0] - a->padding[0];
-            int64_t end = crd_smaller(top + a->kernel_size[0], height + a->padding[0]);
+            const span rows = avg_span(op, 0, y);
             for (int64_t x = 0; x < op->shape.dims[2]; x++) {
-                int64_t left = x * a->stride[1] - a->padding[1];
-                int64_t right = crd_smaller(left + a->kernel_size[1], width + a->padding[1]);
+                const span columns = avg_span(op, 1, x);
                 add_to_window(din + plane * height * width,
-                              *dout++ / (float)((end - top) * (right - left)), crd_larger(top, 0),
-                              crd_smaller(end, height), crd_larger(left, 0),
-                              crd_smaller(right, width), width);
+                              *dout++ / (float)(rows.n_counted * columns.n_counted), rows.first,
+                              rows.end, columns.first, columns.end, width);
             }
         }
 }
@@ -226,7 +243,7 @@ static void avg_backward(const crd_graph_op *op, const crd_op_args *args, const 
 const crd_op crd_op_avg_pool2d = {.name = "AvgPool2d",
                                   .min_inputs = 1,
                                   .max_inputs = 1,
-                                  .attrs = attrs,
+                                  .attrs = avg_attrs,
                                   .attrs_size = sizeof(attributes),
                                   .infer = infer,
                                   .scratch_floats = scratch_floats,

@@ -8,8 +8,15 @@
 #define OPERATORS(X) \
     X(conv2d) \
     X(linear) \
+    X(in_projection) \
+    X(qkv_projection) \
+    X(attention) \
+    X(parameter) \
+    X(relative_coords) \
     X(batch_norm2d) \
     X(layer_norm) \
+    X(filter_response_norm2d) \
+    X(layer_scale) \
     X(max_pool2d) \
     X(avg_pool2d) \
     X(adaptive_avg_pool2d) \
@@ -25,9 +32,16 @@
     X(hardswish) \
     X(add) \
     X(concat) \
+    X(narrow) \
+    X(channel_shuffle) \
     X(mul) \
     X(flatten) \
+    X(reshape) \
+    X(zero_pad2d) \
+    X(space_to_depth) \
+    X(softmax) \
     X(dropout) \
+    X(stochastic_depth) \
     X(pad_shortcut) \
     X(hardtanh) \
     X(scale_shift) \

@@ -16,6 +16,13 @@ int64_t crd_op_in_count(const crd_graph_op *op, const crd_op_args *args, int k);
 /** Features: the first extent; 1 of a scalar. */
 int64_t crd_op_features(const crd_shape *shape);
 
+/** A batch as runs of memory, in each of which an extent is complete: dim 1 are the features, 2 and
+ * more positions, as in torch, where 0 are the images. */
+typedef struct crd_op_runs {
+    int64_t n_runs, run;
+} crd_op_runs;
+crd_op_runs crd_op_runs_of(const crd_shape *shape, int dim, int64_t n_images);
+
 /** The gradient at an input of n elements for a backward pass that adds to it piece by piece: zeros
  * if it is to be overwritten. NULL: not asked for. */
 float *crd_op_cleared_din(const crd_op_grads *grads, int input, int64_t n);

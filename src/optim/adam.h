@@ -1,4 +1,4 @@
-/** Adam's step as the kernels take it, for who does more than that in one pass. */
+/** Adam's step as the kernels take it, for who does more than that in one pass. For engine too. */
 #ifndef CRD_OPTIM_ADAM_H
 #define CRD_OPTIM_ADAM_H
 

@@ -13,6 +13,10 @@
  * the groups gives the Monte Carlo errors of what is no mean (entropy of the mean, mutual
  * information).
  *
+ * Draws in strata have the components as groups instead. The same scatter then gives the cluster
+ * standard error, sd of the component means / sqrt(components), of everything; and the sums of a
+ * component its entropy, which parts the mutual information.
+ *
  * Antithetic draws 2k and 2k + 1 are a pair: not independent of each other, so only the pair's
  * mean counts as one observation. A pair belongs to group k % N_GROUPS, and (q_2k - q_2k+1)^2 is
  * summed too, as q^2 is: with it the variance of pair means is exact, sum (a + b)^2 = 2 sum a^2
@@ -21,11 +25,11 @@
 #include <string.h>
 
 #include "base/softmax.h"
-#include "credence/looks.h"
+#include "credence/stopping_rule.h"
 #include "reduce/reducer.h"
 
-/* Groups of draws; bits behind the point. */
-enum { N_GROUPS = 32, PROB_BITS = 36, ENTROPY_BITS = 32 };
+/* Groups of draws that are not in strata, and most of all groups; bits behind the point. */
+enum { N_GROUPS = 32, MOST_GROUPS = CRD_MAX_STRATA, PROB_BITS = 36, ENTROPY_BITS = 32 };
 
 /* Wide enough for sums of squares of fixed-point probabilities, single (2^26 draws * 2^26 *
  * 2^72) or added in pairs (2^25 pairs * 2^25 * 2^74). */
@@ -33,21 +37,32 @@ __extension__ typedef __int128 wide;
 
 /* The parts of `sums` and `maxima`; C classes. Pointers into the caller's arrays. */
 typedef struct accumulator {
-    int64_t *group_probs;     /* [N_GROUPS][C] sum of q over the group's draws */
+    int64_t *group_probs;     /* [groups][C] sum of q over the group's draws */
     int64_t *squares_low;     /* [C] sum of the low 36 bits of q^2 */
     int64_t *squares_high;    /* [C] sum of q^2 >> 36 */
     int64_t *gaps_low;        /* [C] of squared differences within pairs, likewise */
     int64_t *gaps_high;       /* [C] */
     int64_t *votes;           /* [C] */
-    int64_t *group_entropies; /* [N_GROUPS] */
-    int64_t *group_draws;     /* [N_GROUPS] draws added */
+    int64_t *group_entropies; /* [groups] */
+    int64_t *group_draws;     /* [groups] draws added */
     int64_t *max;             /* [C] largest q */
     int64_t *max_negative;    /* [C] largest -q */
 } accumulator;
 
-static accumulator view(int64_t *sums, int64_t *maxima, int64_t n_classes)
+static int is_stratified(const crd_reduction *r)
 {
-    int64_t *squares = sums + N_GROUPS * n_classes;
+    return r->n_strata > 1;
+}
+
+static int64_t count_groups(const crd_reduction *r)
+{
+    return is_stratified(r) ? r->n_strata : N_GROUPS;
+}
+
+static accumulator view(const crd_reduction *r, int64_t *sums, int64_t *maxima)
+{
+    int64_t n_classes = r->n_outputs, n_groups = count_groups(r);
+    int64_t *squares = sums + n_groups * n_classes;
     return (accumulator){
         .group_probs = sums,
         .squares_low = squares,
@@ -56,7 +71,7 @@ static accumulator view(int64_t *sums, int64_t *maxima, int64_t n_classes)
         .gaps_high = squares + 3 * n_classes,
         .votes = squares + 4 * n_classes,
         .group_entropies = squares + 5 * n_classes,
-        .group_draws = squares + 5 * n_classes + N_GROUPS,
+        .group_draws = squares + 5 * n_classes + n_groups,
         .max = maxima,
         .max_negative = maxima + n_classes,
     };
@@ -128,8 +143,8 @@ static void add_law(const accumulator *a, int64_t group, const draw_law *law)
 static void add(const crd_reduction *r, int64_t *sums, int64_t *maxima, const float *logits,
                 int64_t draw)
 {
-    const int64_t n_classes = r->n_outputs, group = draw % N_GROUPS;
-    accumulator a = view(sums, maxima, n_classes);
+    const int64_t n_classes = r->n_outputs, group = draw % count_groups(r);
+    accumulator a = view(r, sums, maxima);
     draw_law law = law_of(logits, n_classes);
     for (int64_t c = 0; c < n_classes; c++)
         add_prob(&a, a.group_probs + group * n_classes, c, fixed_prob(&law, logits[c]));
@@ -139,8 +154,8 @@ static void add(const crd_reduction *r, int64_t *sums, int64_t *maxima, const fl
 static void add_pair(const crd_reduction *r, int64_t *sums, int64_t *maxima, const float *first,
                      const float *second, int64_t pair)
 {
-    const int64_t n_classes = r->n_outputs, group = pair % N_GROUPS;
-    accumulator a = view(sums, maxima, n_classes);
+    const int64_t n_classes = r->n_outputs, group = pair % count_groups(r);
+    accumulator a = view(r, sums, maxima);
     draw_law laws[2] = {law_of(first, n_classes), law_of(second, n_classes)};
     for (int64_t c = 0; c < n_classes; c++) {
         int64_t q = fixed_prob(&laws[0], first[c]), t = fixed_prob(&laws[1], second[c]);
@@ -154,19 +169,19 @@ static void add_pair(const crd_reduction *r, int64_t *sums, int64_t *maxima, con
 
 static crd_status size(crd_reduction *r, int64_t n_top)
 {
-    const int64_t n_classes = r->n_outputs;
+    const int64_t n_classes = r->n_outputs, n_groups = count_groups(r);
     r->extents[CRD_AXIS_OUTPUT] = n_classes;
     r->extents[CRD_AXIS_DETAIL] = n_top < n_classes ? n_top : n_classes;
-    r->extents[CRD_AXIS_SUM] = (N_GROUPS + 5) * n_classes + 2 * N_GROUPS;
+    r->extents[CRD_AXIS_SUM] = (n_groups + 5) * n_classes + 2 * n_groups;
     r->extents[CRD_AXIS_MAXIMUM] = 2 * n_classes;
     return CRD_OK;
 }
 
 static int64_t n_draws(const crd_reduction *r, const int64_t *sums)
 {
-    int64_t n = 0;
-    for (int64_t g = 0; g < N_GROUPS; g++)
-        n += sums[r->extents[CRD_AXIS_SUM] - N_GROUPS + g];
+    int64_t n = 0, n_groups = count_groups(r);
+    for (int64_t g = 0; g < n_groups; g++)
+        n += sums[r->extents[CRD_AXIS_SUM] - n_groups + g];
     return n;
 }
 
@@ -209,31 +224,63 @@ static const crd_field fields[] = {
     CRD_FIELD_SUMS(crd_class_rows),
     {FIELD(maxima, CRD_INT64, CRD_AXIS_MAXIMUM, "1",
            "largest and smallest probability of any draw, in fixed point")},
+    {FIELD(probs_mcse_draws, CRD_FLOAT32, CRD_AXIS_OUTPUT, "1",
+           "standard error of probs_mean about this mixture of components, by the draws alone")},
+    {FIELD(mutual_information_between, CRD_FLOAT64, CRD_AXIS_NONE, "nat",
+           "epistemic uncertainty between components: predictive_entropy - mean over components of "
+           "theirs (plug-in)")},
+    {FIELD(mutual_information_between_mcse, CRD_FLOAT64, CRD_AXIS_NONE, "nat",
+           "Monte Carlo standard error of mutual_information_between")},
+    {FIELD(mutual_information_within, CRD_FLOAT64, CRD_AXIS_NONE, "nat",
+           "epistemic uncertainty within components: mean over components of theirs (plug-in)")},
+    {FIELD(mutual_information_within_mcse, CRD_FLOAT64, CRD_AXIS_NONE, "nat",
+           "Monte Carlo standard error of mutual_information_within")},
 };
+enum { N_STRATA_FIELDS = 5 };
+
+/* Draws by group, as errors need them. */
+typedef struct grouping {
+    int64_t n, n_draws, n_each; /* groups; draws in all; of an observation */
+    const int64_t *draws;       /* [n] */
+} grouping;
+
+static grouping grouping_of(const crd_reduction *r, const accumulator *a, int64_t n_draws)
+{
+    return (grouping){count_groups(r), n_draws, r->is_paired ? 2 : 1, a->group_draws};
+}
 
 /* Standard error of the mean over all draws of a statistic of which the sum over each group's
  * draws is known: for independent observations the mean square between groups is unbiased for
  * the variance of one, whatever the groups' sizes (one-way analysis of variance). An
- * observation is the sum of `n_each` draws. */
-static double error_of_mean(const double group_sums[N_GROUPS], const int64_t group_draws[N_GROUPS],
-                            int64_t n_draws, int64_t n_each)
+ * observation is the sum of `n_each` draws. Of groups that are components it is their cluster
+ * standard error. */
+static double error_of_mean(const double *group_sums, const grouping *by)
 {
-    double total = 0, square = 0, n = (double)(n_draws / n_each);
+    double total = 0, square = 0, n = (double)(by->n_draws / by->n_each);
     int64_t n_groups = 0;
-    for (int64_t g = 0; g < N_GROUPS; g++) {
+    for (int64_t g = 0; g < by->n; g++) {
         total += group_sums[g];
-        n_groups += group_draws[g] > 0;
+        n_groups += by->draws[g] > 0;
     }
     if (n_groups < 2)
         return NAN;
-    for (int64_t g = 0; g < N_GROUPS; g++) {
-        if (group_draws[g] == 0)
+    for (int64_t g = 0; g < by->n; g++) {
+        if (by->draws[g] == 0)
             continue;
-        double m = (double)(group_draws[g] / n_each);
+        double m = (double)(by->draws[g] / by->n_each);
         double difference = group_sums[g] / m - total / n;
         square += m * difference * difference;
     }
-    return sqrt(square / (double)(n_groups - 1) / n) / (double)n_each;
+    return sqrt(square / (double)(n_groups - 1) / n) / (double)by->n_each;
+}
+
+/* Of the probability of a class. */
+static double error_of_class(const accumulator *a, const grouping *by, int64_t n_classes, int64_t c)
+{
+    double sums[MOST_GROUPS];
+    for (int64_t g = 0; g < by->n; g++)
+        sums[g] = ldexp((double)a->group_probs[g * n_classes + c], -PROB_BITS);
+    return error_of_mean(sums, by);
 }
 
 /* Variance (n - 1) of n fixed-point numbers of which sum and sum of squares are known: exact,
@@ -244,13 +291,15 @@ static double variance_of(int64_t n, wide squares, int64_t sum)
     return n > 1 ? scatter / (double)n / (double)(n - 1) : NAN;
 }
 
-/* Class probabilities. Returns the variance of one observation. */
+/* Class probabilities. Returns the variance of an observation, as if all n of them were
+ * independent: n times the square of the standard error. */
 static double finish_class(const crd_class_rows *s, const crd_reduction *r, int64_t at,
                            const accumulator *a, int64_t c, double *mean)
 {
     int64_t n_draws = s->n_draws[at / s->n_classes], sum = 0;
     int64_t n = r->is_paired ? n_draws / 2 : n_draws;
-    for (int64_t g = 0; g < N_GROUPS; g++)
+    const grouping by = grouping_of(r, a, n_draws);
+    for (int64_t g = 0; g < by.n; g++)
         sum += a->group_probs[g * s->n_classes + c];
     wide squares = ((wide)a->squares_high[c] << PROB_BITS) + a->squares_low[c];
     wide gaps = ((wide)a->gaps_high[c] << PROB_BITS) + a->gaps_low[c];
@@ -260,11 +309,16 @@ static double finish_class(const crd_class_rows *s, const crd_reduction *r, int6
     s->probs_mean[at] = (float)*mean;
     s->probs_sd[at] = (float)sqrt(of_draws);
     s->probs_mcse[at] = (float)sqrt(variance / (double)n);
-    s->probs_half_width[at] = (float)crd_half_width(n, variance, r->miss);
+    s->probs_half_width[at] = (float)crd_half_width(n, variance, r->error_probability);
     s->probs_min[at] = (float)ldexp((double)-a->max_negative[c], -PROB_BITS);
     s->probs_max[at] = (float)ldexp((double)a->max[c], -PROB_BITS);
     s->votes[at] = a->votes[c];
-    return variance;
+    if (!is_stratified(r))
+        return variance;
+    double error = error_of_class(a, &by, s->n_classes, c);
+    s->probs_mcse_draws[at] = s->probs_mcse[at];
+    s->probs_mcse[at] = (float)error;
+    return error * error * (double)n;
 }
 
 /* Does class a come before class b: is it more probable, or as probable with a smaller number? */
@@ -311,18 +365,42 @@ static void finish_top(const crd_class_rows *s, int64_t image)
     }
 }
 
+/* Entropies of the components part the mutual information. `cross` and `own` as in finish. */
+static void finish_parts(const crd_class_rows *s, int64_t image, const accumulator *a,
+                         const grouping *by, const double *cross, const double *own)
+{
+    double between[MOST_GROUPS], within[MOST_GROUPS], sum_between = 0, sum_within = 0;
+    for (int64_t g = 0; g < by->n; g++) {
+        double entropy = 0, m = (double)by->draws[g];
+        if (by->draws[g] < 2 * by->n_each)
+            return;
+        for (int64_t c = 0; c < s->n_classes; c++) {
+            double p = ldexp((double)a->group_probs[g * s->n_classes + c], -PROB_BITS) / m;
+            entropy -= p > 0 ? p * log(p) : 0;
+        }
+        between[g] = cross[g] - m * entropy;
+        within[g] = m * entropy - own[g];
+        sum_between += between[g];
+        sum_within += within[g];
+    }
+    s->mutual_information_between[image] = fmax(sum_between / (double)by->n_draws, 0);
+    s->mutual_information_between_mcse[image] = error_of_mean(between, by);
+    s->mutual_information_within[image] = fmax(sum_within / (double)by->n_draws, 0);
+    s->mutual_information_within_mcse[image] = error_of_mean(within, by);
+}
+
 static void finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima)
 {
     const crd_reduction *r = &summary->reduction;
     const crd_class_rows rows = crd_class_rows_view(summary), *s = &rows;
-    const int64_t n_classes = s->n_classes, n_each = r->is_paired ? 2 : 1;
-    const int64_t n = s->n_draws[image];
-    accumulator a = view(sums, maxima, n_classes);
+    const int64_t n_classes = s->n_classes, n = s->n_draws[image];
+    accumulator a = view(r, sums, maxima);
+    const grouping by = grouping_of(r, &a, n);
     double entropy = 0, correction = 0, expected = 0;
     /* cross[g]: sum over the group's draws of -sum_c p_c log(mean p_c), whose mean is the
      * entropy of the mean and whose scatter is, to first order, that of the entropy of the
      * mean. */
-    double cross[N_GROUPS] = {0}, own[N_GROUPS], information[N_GROUPS];
+    double cross[MOST_GROUPS] = {0}, own[MOST_GROUPS], information[MOST_GROUPS];
     for (int64_t c = 0; c < n_classes; c++) {
         double mean, variance = finish_class(s, r, image * n_classes + c, &a, c, &mean);
         if (mean <= 0)
@@ -330,32 +408,35 @@ static void finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *
         double log_mean = log(mean);
         entropy -= mean * log_mean;
         correction += variance / mean;
-        for (int64_t g = 0; g < N_GROUPS; g++)
+        for (int64_t g = 0; g < by.n; g++)
             cross[g] -= ldexp((double)a.group_probs[g * n_classes + c], -PROB_BITS) * log_mean;
     }
-    correction /= 2 * (double)(n / n_each);
-    for (int64_t g = 0; g < N_GROUPS; g++) {
+    correction /= 2 * (double)(n / by.n_each);
+    for (int64_t g = 0; g < by.n; g++) {
         own[g] = ldexp((double)a.group_entropies[g], -ENTROPY_BITS);
         information[g] = cross[g] - own[g];
         expected += own[g] / (double)n;
     }
     s->predictive_entropy[image] = fmax(entropy, 0);
     s->predictive_entropy_debiased[image] = fmax(entropy, 0) + correction;
-    s->predictive_entropy_mcse[image] = error_of_mean(cross, a.group_draws, n, n_each);
+    s->predictive_entropy_mcse[image] = error_of_mean(cross, &by);
     s->expected_entropy[image] = expected;
-    s->expected_entropy_mcse[image] = error_of_mean(own, a.group_draws, n, n_each);
+    s->expected_entropy_mcse[image] = error_of_mean(own, &by);
     s->mutual_information[image] = fmax(entropy - expected, 0);
     s->mutual_information_debiased[image] = entropy - expected + correction;
-    s->mutual_information_mcse[image] = error_of_mean(information, a.group_draws, n, n_each);
+    s->mutual_information_mcse[image] = error_of_mean(information, &by);
+    if (is_stratified(r))
+        finish_parts(s, image, &a, &by, cross, own);
     finish_top(s, image);
 }
 
 static double error(const crd_summary *summary, int64_t image)
 {
     const crd_class_rows s = crd_class_rows_view(summary);
+    const float *errors = s.probs_mcse_draws != NULL ? s.probs_mcse_draws : s.probs_mcse;
     double worst = 0;
     for (int64_t t = 0; t < s.n_top; t++) {
-        double mcse = (double)s.probs_mcse[image * s.n_classes + s.top_class[image * s.n_top + t]];
+        double mcse = (double)errors[image * s.n_classes + s.top_class[image * s.n_top + t]];
         if (isnan(mcse))
             return NAN;
         worst = fmax(worst, mcse);
@@ -404,6 +485,7 @@ const crd_reducer crd_classification = {
              [CRD_AXIS_MAXIMUM] = "maximum"},
     .fields = fields,
     .n_fields = sizeof fields / sizeof *fields,
+    .n_strata_fields = N_STRATA_FIELDS,
     .draw_fields = draw_fields,
     .n_draw_fields = sizeof draw_fields / sizeof *draw_fields,
     .size = size,

@@ -1,6 +1,6 @@
 /* Frees a state of a prediction that was read from a checkpoint. What it holds:
- * credence/predict_state.h. */
-#include "credence/predict_state.h"
+ * reduce/predict_state.h. */
+#include "reduce/predict_state.h"
 
 #include "base/alloc.h"
 

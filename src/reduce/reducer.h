@@ -15,14 +15,15 @@ struct crd_reducer {
     int is_ranked;                /**< 1: CRD_AXIS_DETAIL ranks the outputs */
     unsigned outputs;             /**< kinds of outputs that it serves: bits CRD_KIND */
     const char *axes[CRD_N_AXES]; /**< names; NULL: there is none */
+    /** The last n_strata_fields of them are there only where draws are in strata. */
     const crd_field *fields;
-    int n_fields;
+    int n_fields, n_strata_fields;
     const crd_draw_field *draw_fields;
     int n_draw_fields;
     const crd_figure_spec *figures; /**< NULL: none */
     int n_figures;
 
-    /** Sets the extents of all axes but CRD_AXIS_NONE, from outputs and n_outputs. */
+    /** Sets the extents of all axes but CRD_AXIS_NONE, from outputs, n_outputs and n_strata. */
     crd_status (*size)(crd_reduction *reduction, int64_t n_top);
     /** Number of element i of CRD_AXIS_DETAIL; NULL: i. */
     double (*coordinate)(int64_t i);
@@ -42,7 +43,7 @@ struct crd_reducer {
                   const crd_truth *truth);
 };
 
-/** All of them, NULL behind the last. */
+/** All of them, NULL-terminated. */
 extern const crd_reducer *const crd_reducers[];
 extern const crd_reducer crd_classification, crd_regression;
 

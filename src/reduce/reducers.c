@@ -9,7 +9,8 @@ const crd_reducer *const crd_reducers[] = {&crd_classification, &crd_regression,
 crd_status crd_reduction_init(crd_reduction *out, crd_output_kind outputs, int64_t n_outputs,
                               int64_t n_top)
 {
-    *out = (crd_reduction){.outputs = outputs, .n_outputs = n_outputs, .miss = 0.05};
+    *out = (crd_reduction){
+        .outputs = outputs, .n_outputs = n_outputs, .n_strata = 1, .error_probability = 0.05};
     out->extents[CRD_AXIS_NONE] = 1;
     for (int i = 0; crd_reducers[i] != NULL; i++)
         if (crd_reducers[i]->outputs & 1U << outputs)
@@ -17,6 +18,15 @@ crd_status crd_reduction_init(crd_reduction *out, crd_output_kind outputs, int64
     if (out->reducer == NULL)
         return CRD_FAIL(CRD_ERR_INTERNAL, "outputs of kind %d have no reducer", (int)outputs);
     return out->reducer->size(out, n_top);
+}
+
+crd_status crd_reduction_stratify(crd_reduction *r, int64_t n_strata)
+{
+    if (n_strata < 1 || n_strata > CRD_MAX_STRATA)
+        return CRD_FAIL(CRD_ERR_INPUT, "%lld components are not from 1 to %d", (long long)n_strata,
+                        CRD_MAX_STRATA);
+    r->n_strata = n_strata;
+    return r->reducer->size(r, r->extents[CRD_AXIS_DETAIL]);
 }
 
 const char *crd_reduction_name(const crd_reduction *r)
@@ -61,7 +71,7 @@ int64_t crd_reduction_n_draws(const crd_reduction *r, const int64_t *sums)
 
 const crd_field *crd_reduction_fields(const crd_reduction *r, int *n)
 {
-    *n = r->reducer->n_fields;
+    *n = r->reducer->n_fields - (r->n_strata > 1 ? 0 : r->reducer->n_strata_fields);
     return r->reducer->fields;
 }
 

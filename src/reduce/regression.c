@@ -13,11 +13,17 @@
  *                     its own, which one
  *                     addition fills
  *   extremes          largest m and -m, as integers in the order of floats
+ *   components        of draws in strata: for each component its draws, a count, and m, an exact sum
  *
  * Means and deviations are of all draws. Quantiles, the errors of deviations, and scores against a
  * true value come from the slots: of up to 512 draws all, of more the first 512 (of images with
  * more than 64 values fewer, 32 at least). Draws are alike, so the first ones are a sample, and
  * quantiles have the error of their own number.
+ *
+ * Draws in strata: errors are cluster standard errors, sd of the component means / sqrt(components).
+ * The squared deviation over draws has a part within components, the mean square within them, and
+ * one between, which is the rest: what of the component means' scatter that does not explain. Both
+ * are of this mixture of components.
  *
  * Source of the CRPS of a mixture of normals: Grimit, Gneiting, Berrocal and Johnson, "The
  * continuous ranked probability score for circular variables and its application to mesoscale
@@ -47,6 +53,8 @@ enum { N_LEVELS = sizeof levels / sizeof *levels };
 typedef struct accumulator {
     int64_t *mean, *squares, *gaps, *noise; /* exact sums; noise NULL: there is none */
     int64_t *means, *noises;                /* slots: bits of a float plus 1; 0: empty */
+    int64_t *strata;                        /* exact sums of m by component; NULL: no strata */
+    const int64_t *draws;                   /* [n_strata] of all values */
     int64_t *max;                           /* of m, of -m */
 } accumulator;
 
@@ -62,22 +70,38 @@ static int64_t n_slots(int64_t n_values)
     return n < LEAST_SLOTS ? LEAST_SLOTS : n - n % 2;
 }
 
+static int is_stratified(const crd_reduction *r)
+{
+    return r->n_strata > 1;
+}
+
 static int64_t sums_of_value(const crd_reduction *r, int64_t n_values)
 {
     int noise = has_noise(r);
-    return (3 + noise) * CRD_EXACT_SIZE + (1 + noise) * n_slots(n_values);
+    int64_t n_exact = 3 + noise + (is_stratified(r) ? r->n_strata : 0);
+    return n_exact * CRD_EXACT_SIZE + (1 + noise) * n_slots(n_values);
+}
+
+/* Counts in front of the values' sums: draws, and those of each component. */
+static int64_t n_counts(const crd_reduction *r)
+{
+    return 1 + (is_stratified(r) ? r->n_strata : 0);
 }
 
 static accumulator view(const crd_reduction *r, int64_t *sums, int64_t *maxima, int64_t value)
 {
     int64_t n_values = r->extents[CRD_AXIS_OUTPUT];
-    int64_t *at = sums + 1 + value * sums_of_value(r, n_values);
+    int64_t *at = sums + n_counts(r) + value * sums_of_value(r, n_values);
     accumulator a = {.mean = at, .squares = at + CRD_EXACT_SIZE, .gaps = at + 2 * CRD_EXACT_SIZE};
     a.means = at + 3 * CRD_EXACT_SIZE;
     if (has_noise(r)) {
         a.noise = a.means;
         a.means += CRD_EXACT_SIZE;
         a.noises = a.means + n_slots(n_values);
+    }
+    if (is_stratified(r)) {
+        a.strata = at + sums_of_value(r, n_values) - r->n_strata * CRD_EXACT_SIZE;
+        a.draws = sums + 1;
     }
     a.max = maxima + 2 * value;
     return a;
@@ -92,7 +116,7 @@ static crd_status size(crd_reduction *r, int64_t n_top)
                         (long long)r->n_outputs);
     r->extents[CRD_AXIS_OUTPUT] = n_values;
     r->extents[CRD_AXIS_DETAIL] = N_LEVELS;
-    r->extents[CRD_AXIS_SUM] = 1 + n_values * sums_of_value(r, n_values);
+    r->extents[CRD_AXIS_SUM] = n_counts(r) + n_values * sums_of_value(r, n_values);
     r->extents[CRD_AXIS_MAXIMUM] = 2 * n_values;
     return CRD_OK;
 }
@@ -150,6 +174,11 @@ static void raise_to(int64_t *most, int64_t x)
         *most = x;
 }
 
+static int64_t stratum_of(const crd_reduction *r, int64_t draw)
+{
+    return (r->is_paired ? draw / 2 : draw) % r->n_strata;
+}
+
 static void add_value(const crd_reduction *r, const accumulator *a, const float *outputs,
                       int64_t value, int64_t draw)
 {
@@ -158,6 +187,8 @@ static void add_value(const crd_reduction *r, const accumulator *a, const float 
     float m = outputs[value];
     crd_exact_add(a->mean, (double)m);
     crd_exact_add(a->squares, (double)m * (double)m);
+    if (a->strata != NULL)
+        crd_exact_add(a->strata + stratum_of(r, draw) * CRD_EXACT_SIZE, (double)m);
     raise_to(&a->max[0], to_order(m));
     raise_to(&a->max[1], to_order(-m));
     if (is_kept)
@@ -173,6 +204,8 @@ static void add(const crd_reduction *r, int64_t *sums, int64_t *maxima, const fl
                 int64_t draw)
 {
     sums[0]++;
+    if (is_stratified(r))
+        sums[1 + stratum_of(r, draw)]++;
     for (int64_t k = 0; k < r->extents[CRD_AXIS_OUTPUT]; k++) {
         accumulator a = view(r, sums, maxima, k);
         add_value(r, &a, outputs, k, draw);
@@ -195,6 +228,8 @@ static void add_pair(const crd_reduction *r, int64_t *sums, int64_t *maxima, con
 typedef struct sample {
     int64_t n, n_each; /* draws; of one observation: 2 of pairs */
     int has_noise;
+    int64_t n_strata;
+    int stratum[MOST_SLOTS];
     double mean[MOST_SLOTS], sd[MOST_SLOTS];
     double sorted[MOST_SLOTS]; /* means, ascending */
 } sample;
@@ -204,9 +239,11 @@ static void read_sample(sample *s, const crd_reduction *r, const accumulator *a)
     s->n = 0;
     s->n_each = r->is_paired ? 2 : 1;
     s->has_noise = has_noise(r);
+    s->n_strata = r->n_strata;
     for (int64_t i = 0; i < n_slots(r->extents[CRD_AXIS_OUTPUT]); i++) {
         if (a->means[i] == 0)
             continue;
+        s->stratum[s->n] = (int)stratum_of(r, i);
         s->mean[s->n] = (double)from_slot(a->means[i]);
         s->sd[s->n] = s->has_noise ? sqrt(variance_of(from_slot(a->noises[i]))) : 0;
         s->n++;
@@ -230,6 +267,42 @@ static double scatter_of(const double *x, const sample *s)
         square += (own - mean) * (own - mean);
     }
     return n > 1 ? sqrt(square / (double)(n - 1)) : NAN;
+}
+
+/* Standard error of a mean over components, of which the sums over their draws are known: the mean
+ * square between them over the number of draws, which for equal shares is the variance of the
+ * component means over their number. NaN below two. */
+static double cluster_error(const double *sums, const int64_t *draws, int64_t n_strata)
+{
+    double total = 0, n = 0, square = 0;
+    int64_t n_seen = 0;
+    for (int64_t g = 0; g < n_strata; g++) {
+        total += sums[g];
+        n += (double)draws[g];
+        n_seen += draws[g] > 0;
+    }
+    for (int64_t g = 0; g < n_strata; g++) {
+        if (draws[g] == 0)
+            continue;
+        double gap = sums[g] / (double)draws[g] - total / n;
+        square += (double)draws[g] * gap * gap;
+    }
+    return n_seen > 1 ? sqrt(square / (double)(n_seen - 1) / n) : NAN;
+}
+
+/* Standard error of the mean of x, of which the sample's draws are seen, and n observations
+ * counted. */
+static double error_of(const double *x, const sample *s, double n)
+{
+    double sums[CRD_MAX_STRATA] = {0};
+    int64_t draws[CRD_MAX_STRATA] = {0};
+    if (s->n_strata == 1)
+        return scatter_of(x, s) / sqrt(n);
+    for (int64_t i = 0; i < s->n; i++) {
+        sums[s->stratum[i]] += x[i];
+        draws[s->stratum[i]]++;
+    }
+    return cluster_error(sums, draws, s->n_strata);
 }
 
 /* Quantile of the sorted means, between two of them linearly: numpy's and R's type 7. */
@@ -298,7 +371,11 @@ static double quantile(double *error, const sample *s, double p)
 {
     double n = (double)(s->n / s->n_each), density, below[MOST_SLOTS];
     if (!s->has_noise) {
-        double step = sqrt(p * (1 - p) / n);
+        double step = sqrt(p * (1 - p) / n), at = sorted_quantile(s, p);
+        for (int64_t i = 0; s->n_strata > 1 && i < s->n; i++)
+            below[i] = s->mean[i] <= at;
+        if (s->n_strata > 1)
+            step = error_of(below, s, n);
         *error =
             n < 2
                 ? NAN
@@ -310,7 +387,7 @@ static double quantile(double *error, const sample *s, double p)
     mixture_at(&density, s, x);
     for (int64_t i = 0; i < s->n; i++)
         below[i] = normal_below((x - s->mean[i]) / s->sd[i]);
-    *error = scatter_of(below, s) / sqrt(n) / density;
+    *error = error_of(below, s, n) / density;
     return x;
 }
 
@@ -318,8 +395,8 @@ static double quantile(double *error, const sample *s, double p)
  * observations. */
 static double error_of_root(double root, const double *x, const sample *s, double n)
 {
-    double scatter = scatter_of(x, s);
-    return root > 0 ? scatter / sqrt(n) / (2 * root) : scatter * 0;
+    double error = error_of(x, s, n);
+    return root > 0 ? error / (2 * root) : error * 0;
 }
 
 static void finish_deviations(const crd_value_rows *rows, int64_t at, const sample *s,
@@ -345,6 +422,37 @@ static void finish_deviations(const crd_value_rows *rows, int64_t at, const samp
     rows->aleatoric_sd_mcse[at] = error_of_root(sqrt(aleatoric), noise, s, n);
 }
 
+/* Of a component's mean square of its draws about their mean, and of what lies between components:
+ * errors by the components' own. */
+static void finish_strata(const crd_value_rows *rows, int64_t at, const sample *s,
+                          const accumulator *a, double epistemic)
+{
+    double sums[CRD_MAX_STRATA] = {0}, between = 0, within[MOST_SLOTS], apart[MOST_SLOTS];
+    int64_t n = rows->n_draws[at / rows->n_values];
+    for (int64_t g = 0; g < s->n_strata; g++)
+        sums[g] = crd_exact_get(a->strata + g * CRD_EXACT_SIZE);
+    rows->mean_mcse_draws[at] = rows->mean_mcse[at];
+    rows->mean_mcse[at] = cluster_error(sums, a->draws, s->n_strata);
+    for (int64_t g = 0; g < s->n_strata; g++) {
+        double gap = sums[g] / (double)a->draws[g] - rows->mean[at];
+        if (a->draws[g] < 2 * s->n_each)
+            return;
+        between += (double)a->draws[g] * gap * gap;
+    }
+    double square = (epistemic * (double)(n - 1) - between) / (double)(n - s->n_strata);
+    square = fmin(fmax(square, 0), epistemic);
+    rows->epistemic_sd_within[at] = sqrt(square);
+    rows->epistemic_sd_between[at] = sqrt(epistemic - square);
+    for (int64_t i = 0; i < s->n; i++) {
+        double of_all = s->mean[i] - rows->mean[at];
+        double own = s->mean[i] - sums[s->stratum[i]] / (double)a->draws[s->stratum[i]];
+        within[i] = own * own;
+        apart[i] = of_all * of_all - own * own;
+    }
+    rows->epistemic_sd_within_mcse[at] = error_of_root(sqrt(square), within, s, 0);
+    rows->epistemic_sd_between_mcse[at] = error_of_root(sqrt(epistemic - square), apart, s, 0);
+}
+
 static void finish_value(const crd_value_rows *rows, const crd_reduction *r, int64_t at,
                          const accumulator *a)
 {
@@ -365,6 +473,8 @@ static void finish_value(const crd_value_rows *rows, const crd_reduction *r, int
     read_sample(&s, r, a);
     double aleatoric = a->noise != NULL ? crd_exact_get(a->noise) / (double)n_draws : NAN;
     finish_deviations(rows, at, &s, of_draws.variance, aleatoric, (double)n);
+    if (is_stratified(r))
+        finish_strata(rows, at, &s, a, of_draws.variance);
     for (int q = 0; q < N_LEVELS && s.n > 0; q++)
         rows->quantiles[at * N_LEVELS + q] =
             quantile(&rows->quantiles_mcse[at * N_LEVELS + q], &s, levels[q]);
@@ -385,7 +495,7 @@ static double error(const crd_summary *summary, int64_t image)
     const crd_value_rows rows = crd_value_rows_view(summary);
     double worst = 0;
     for (int64_t k = image * rows.n_values; k < (image + 1) * rows.n_values; k++) {
-        double mcse = rows.mean_mcse[k];
+        double mcse = (rows.mean_mcse_draws != NULL ? rows.mean_mcse_draws : rows.mean_mcse)[k];
         if (isnan(mcse))
             return NAN;
         worst = fmax(worst, mcse > 0 ? mcse / rows.predictive_sd[k] : 0);
@@ -556,7 +666,19 @@ static const crd_field fields[] = {
     CRD_FIELD_SUMS(crd_value_rows),
     {CRD_FIELD(crd_value_rows, maxima, CRD_INT64, CRD_AXIS_MAXIMUM, CRD_AXIS_NONE, "1",
                "largest and smallest value of any draw, as integers in the order of floats")},
+    {OF_VALUE(mean_mcse_draws, NULL,
+              "standard error of mean about this mixture of components, by the draws alone")},
+    {OF_VALUE(epistemic_sd_between, NULL,
+              "epistemic uncertainty between components: standard deviation of their means"),
+     .title = "epistemic sd between", .error = "epistemic_sd_between_mcse"},
+    {OF_VALUE(epistemic_sd_between_mcse, NULL,
+              "Monte Carlo standard error of epistemic_sd_between")},
+    {OF_VALUE(epistemic_sd_within, NULL,
+              "epistemic uncertainty within components: root of their draws' mean variance"),
+     .title = "epistemic sd within", .error = "epistemic_sd_within_mcse"},
+    {OF_VALUE(epistemic_sd_within_mcse, NULL, "Monte Carlo standard error of epistemic_sd_within")},
 };
+enum { N_STRATA_FIELDS = 5 };
 
 crd_value_rows crd_value_rows_view(const crd_summary *summary)
 {
@@ -577,6 +699,7 @@ const crd_reducer crd_regression = {
              [CRD_AXIS_MAXIMUM] = "maximum"},
     .fields = fields,
     .n_fields = sizeof fields / sizeof *fields,
+    .n_strata_fields = N_STRATA_FIELDS,
     .draw_fields = draw_fields,
     .n_draw_fields = sizeof draw_fields / sizeof *draw_fields,
     .figures = figures,

@@ -86,7 +86,7 @@ void crd_summary_point(void *rows, const crd_summary *summary)
         memcpy((char *)rows + fields[i].offset, &summary->columns[i], sizeof summary->columns[i]);
 }
 
-void crd_summary_miss(crd_summary *summary, int64_t image)
+void crd_summary_mark_undrawn(crd_summary *summary, int64_t image)
 {
     int n;
     const crd_field *fields = crd_reduction_fields(&summary->reduction, &n);
@@ -109,7 +109,7 @@ void crd_summary_miss(crd_summary *summary, int64_t image)
 void crd_summary_finish(crd_summary *s, int64_t image, int64_t *sums, int64_t *maxima)
 {
     int64_t n = crd_reduction_n_draws(&s->reduction, sums);
-    crd_summary_miss(s, image);
+    crd_summary_mark_undrawn(s, image);
     if (n == 0)
         return;
     s->n_draws[image] = n;
@@ -122,9 +122,9 @@ void crd_summary_finish(crd_summary *s, int64_t image, int64_t *sums, int64_t *m
     s->reduction.reducer->finish(s, image, sums, maxima);
 }
 
-void crd_summary_skip(crd_summary *summary, int64_t image)
+void crd_summary_mark_skipped(crd_summary *summary, int64_t image)
 {
-    crd_summary_miss(summary, image);
+    crd_summary_mark_undrawn(summary, image);
     summary->skipped[image] = 1;
 }
 

@@ -3,122 +3,245 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void crd_builder_init(crd_builder *builder, const char *arch, const crd_zoo_size *size)
 {
     crd_shape input = crd_shape_make(3, size->in_channels, size->image_size, size->image_size);
+    *builder = (crd_builder){.norm_eps = 1e-5, .norm_momentum = 0.1};
     builder->status = crd_network_create(&builder->network, arch, &input);
 }
 
-const char *crd_builder_path(char out[CRD_ZOO_NAME_SIZE], crd_builder *builder, const char *format,
-                             ...)
+/* Prefix, path and `end` to `out`. */
+static void join(char out[CRD_ZOO_NAME_SIZE], crd_builder *b, const char *path, va_list values,
+                 const char *end)
 {
-    va_list values;
-    va_start(values, format);
-    int length = vsnprintf(out, CRD_ZOO_NAME_SIZE, format, values);
-    va_end(values);
-    if (builder->status == CRD_OK && (length < 0 || length >= CRD_ZOO_NAME_SIZE))
-        builder->status =
-            CRD_FAIL(CRD_ERR_INPUT, "module path '%.40s...' has %d bytes, allowed are %d", out,
-                     length, CRD_ZOO_NAME_SIZE - 1);
-    return out;
+    char name[CRD_ZOO_NAME_SIZE];
+    int length = vsnprintf(name, sizeof name, path, values);
+    if (length >= 0)
+        length = (int)(strlen(b->prefix) + (size_t)length + strlen(end));
+    if (b->status == CRD_OK && (length < 0 || length >= CRD_ZOO_NAME_SIZE))
+        b->status = CRD_FAIL(CRD_ERR_INPUT, "module path '%.40s...' has %d bytes, allowed are %d",
+                             name, length, CRD_ZOO_NAME_SIZE - 1);
+    if (b->status == CRD_OK) {
+        char joined[2 * CRD_ZOO_NAME_SIZE];
+        snprintf(joined, sizeof joined, "%s%s%s", b->prefix, name, end);
+        memcpy(out, joined, (size_t)length + 1);
+    }
 }
 
-int64_t crd_builder_width(const crd_builder *builder, int64_t op)
+/* The rest of a function that begins with a module's path: enters it. */
+#define ENTER(outside, builder)                                                                    \
+    do {                                                                                           \
+        va_list values;                                                                            \
+        va_start(values, path);                                                                    \
+        outside = strlen((builder)->prefix);                                                       \
+        join((builder)->prefix, builder, path, values, ".");                                       \
+        va_end(values);                                                                            \
+    } while (0)
+
+size_t crd_builder_enter(crd_builder *b, const char *path, ...)
 {
-    return builder->status == CRD_OK ? crd_network_op_shape(builder->network, op)->dims[0] : 1;
+    size_t outside;
+    ENTER(outside, b);
+    return outside;
 }
 
-int64_t crd_builder_op(crd_builder *builder, const char *prefix, const crd_op_request *request)
+void crd_builder_leave(crd_builder *b, size_t outside)
 {
-    char path[CRD_ZOO_NAME_SIZE];
+    b->prefix[outside] = '\0';
+}
+
+int64_t crd_builder_width(const crd_builder *b, int64_t op)
+{
+    return b->status == CRD_OK ? crd_network_op_shape(b->network, op)->dims[0] : 1;
+}
+
+static int64_t append(crd_builder *b, const crd_op_request *request, const char *path,
+                      va_list values)
+{
+    char name[CRD_ZOO_NAME_SIZE] = "";
     int64_t index = 0;
     crd_op_request named = *request;
-    named.name = crd_builder_path(path, builder, "%s%s", prefix, request->name);
-    if (builder->status == CRD_OK)
-        builder->status = crd_network_add(&index, builder->network, &named);
-    return builder->status == CRD_OK ? index : 0;
+    join(name, b, path, values, "");
+    named.name = name;
+    if (b->status == CRD_OK)
+        b->status = crd_network_add(&index, b->network, &named);
+    return b->status == CRD_OK ? index : 0;
 }
 
-static int64_t append(crd_builder *builder, const char *kind, const char *prefix, const char *name,
-                      const crd_attr *attrs, int64_t input)
+/* The rest of a function that appends one op: its index, from its last two arguments. */
+#define APPEND(result, builder, ...)                                                               \
+    do {                                                                                           \
+        va_list values;                                                                            \
+        va_start(values, path);                                                                    \
+        result = append(builder, &(crd_op_request){__VA_ARGS__}, path, values);                    \
+        va_end(values);                                                                            \
+    } while (0)
+
+int64_t crd_builder_op(crd_builder *b, const char *kind, const crd_attr *attrs,
+                       const int64_t *inputs, int n_inputs, const char *path, ...)
 {
-    return crd_builder_op(builder, prefix, &(crd_op_request){kind, name, attrs, &input, 1});
+    int64_t index;
+    APPEND(index, b, .kind = kind, .attrs = attrs, .inputs = inputs, .n_inputs = n_inputs);
+    return index;
 }
 
-int64_t crd_builder_conv(crd_builder *builder, const char *prefix, const char *name,
-                         const crd_zoo_conv *conv, int64_t input)
+#define ONE(key, value) CRD_ATTR(key, (double)(value))
+#define TWO(key, a, b) CRD_ATTR(key, (double)(a), (double)(b))
+
+/* What "SAME" needs around a dimension: the half before it, and what is left behind it. */
+static void pad_same(int64_t padding[2], const crd_builder *b, int64_t x, int dim, int64_t kernel,
+                     int64_t stride)
 {
-    double kernel = (double)conv->kernel_size, stride = (double)conv->stride;
-    double padding = (double)conv->padding;
-    const crd_attr attrs[] = {
-        CRD_ATTR("in_channels", (double)crd_builder_width(builder, input)),
-        CRD_ATTR("out_channels", (double)conv->out_channels),
-        CRD_ATTR("kernel_size", kernel, kernel),
-        CRD_ATTR("stride", stride, stride),
-        CRD_ATTR("padding", padding, padding),
-        CRD_ATTR("groups", (double)conv->groups),
-        CRD_ATTR("bias", conv->bias),
+    int64_t n = b->status == CRD_OK ? crd_network_op_shape(b->network, x)->dims[1 + dim] : 1;
+    int64_t room = ((n + stride - 1) / stride - 1) * stride + kernel - n;
+    padding[0] = room > 0 ? room / 2 : 0;
+    padding[1] = room > 0 ? room - room / 2 : 0;
+}
+
+int64_t crd_builder_conv(crd_builder *b, int64_t x, const crd_zoo_conv *conv, const char *path, ...)
+{
+    int64_t index, stride = conv->stride == 0 ? 1 : conv->stride;
+    const int64_t *kernel = conv->kernel, *padding = conv->padding;
+    int64_t sizes[2] = {kernel[0], kernel[1] == 0 ? kernel[0] : kernel[1]};
+    int64_t before[2] = {padding[0], kernel[1] == 0 ? padding[0] : padding[1]};
+    crd_attr attrs[] = {
+        ONE("in_channels", crd_builder_width(b, x)),
+        ONE("out_channels", conv->out),
+        TWO("kernel_size", sizes[0], sizes[1]),
+        TWO("stride", stride, stride),
+        TWO("padding", before[0], before[1]),
+        ONE("groups", conv->groups == 0 ? 1 : conv->groups),
+        ONE("bias", conv->bias),
+        CRD_ATTR_END,
         CRD_ATTR_END,
     };
-    return append(builder, "Conv2d", prefix, name, attrs, input);
+    if (conv->is_same) {
+        int64_t rows[2], columns[2];
+        pad_same(rows, b, x, 0, sizes[0], stride);
+        pad_same(columns, b, x, 1, sizes[1], stride);
+        attrs[4] = (crd_attr)TWO("padding", rows[0], columns[0]);
+        attrs[7] = (crd_attr)TWO("padding_end", rows[1], columns[1]);
+    }
+    APPEND(index, b, .kind = "Conv2d", .attrs = attrs, .inputs = &x, .n_inputs = 1);
+    return index;
 }
 
-int64_t crd_builder_batch_norm(crd_builder *builder, const char *prefix, const char *name,
-                               int64_t input)
+int64_t crd_builder_batch_norm(crd_builder *b, int64_t x, const char *path, ...)
 {
-    const crd_attr attrs[] = {CRD_ATTR("num_features", (double)crd_builder_width(builder, input)),
+    int64_t index;
+    const crd_attr attrs[] = {ONE("num_features", crd_builder_width(b, x)),
+                              CRD_ATTR("eps", b->norm_eps), CRD_ATTR("momentum", b->norm_momentum),
                               CRD_ATTR_END};
-    return append(builder, "BatchNorm2d", prefix, name, attrs, input);
+    APPEND(index, b, .kind = "BatchNorm2d", .attrs = attrs, .inputs = &x, .n_inputs = 1);
+    return index;
 }
 
-int64_t crd_builder_linear(crd_builder *builder, const char *name, int64_t out_features,
-                           int64_t input)
+int64_t crd_builder_linear(crd_builder *b, int64_t x, int64_t out_features, const char *path, ...)
 {
-    const crd_attr attrs[] = {CRD_ATTR("in_features", (double)crd_builder_width(builder, input)),
-                              CRD_ATTR("out_features", (double)out_features), CRD_ATTR_END};
-    return append(builder, "Linear", "", name, attrs, input);
+    int64_t index;
+    const crd_attr attrs[] = {ONE("in_features", crd_builder_width(b, x)),
+                              ONE("out_features", out_features), CRD_ATTR_END};
+    APPEND(index, b, .kind = "Linear", .attrs = attrs, .inputs = &x, .n_inputs = 1);
+    return index;
 }
 
-int64_t crd_builder_max_pool(crd_builder *builder, const char *name, int64_t kernel_size,
-                             int64_t stride, int64_t padding, int64_t input)
+int64_t crd_builder_simple(crd_builder *b, int64_t x, const char *kind, const char *path, ...)
 {
-    const crd_attr attrs[] = {CRD_ATTR("kernel_size", (double)kernel_size, (double)kernel_size),
-                              CRD_ATTR("stride", (double)stride, (double)stride),
-                              CRD_ATTR("padding", (double)padding, (double)padding), CRD_ATTR_END};
-    return append(builder, "MaxPool2d", "", name, attrs, input);
+    int64_t index;
+    APPEND(index, b, .kind = kind, .inputs = &x, .n_inputs = 1);
+    return index;
 }
 
-int64_t crd_builder_global_pool(crd_builder *builder, const char *name, int64_t input)
+int64_t crd_builder_pair(crd_builder *builder, int64_t a, int64_t b, const char *kind,
+                         const char *path, ...)
 {
-    const crd_attr attrs[] = {CRD_ATTR("output_size", 1, 1), CRD_ATTR_END};
-    return append(builder, "AdaptiveAvgPool2d", "", name, attrs, input);
-}
-
-int64_t crd_builder_dropout(crd_builder *builder, const char *name, double p, int64_t input)
-{
-    const crd_attr attrs[] = {CRD_ATTR("p", p), CRD_ATTR_END};
-    return append(builder, "Dropout", "", name, attrs, input);
-}
-
-int64_t crd_builder_pad_shortcut(crd_builder *builder, const char *prefix, const char *name,
-                                 int64_t stride, int64_t pad_channels, int64_t input)
-{
-    const crd_attr attrs[] = {CRD_ATTR("stride", (double)stride),
-                              CRD_ATTR("pad_channels", (double)pad_channels, (double)pad_channels),
-                              CRD_ATTR_END};
-    return append(builder, "PadShortcut", prefix, name, attrs, input);
-}
-
-int64_t crd_builder_simple(crd_builder *builder, const char *kind, const char *prefix,
-                           const char *name, int64_t input)
-{
-    return append(builder, kind, prefix, name, NULL, input);
-}
-
-int64_t crd_builder_add(crd_builder *builder, const char *prefix, const char *name, int64_t a,
-                        int64_t b)
-{
+    int64_t index;
     const int64_t inputs[] = {a, b};
-    return crd_builder_op(builder, prefix, &(crd_op_request){"Add", name, NULL, inputs, 2});
+    APPEND(index, builder, .kind = kind, .inputs = inputs, .n_inputs = 2);
+    return index;
+}
+
+int64_t crd_builder_concat(crd_builder *b, const int64_t *inputs, int n_inputs, const char *path,
+                           ...)
+{
+    int64_t index;
+    APPEND(index, b, .kind = "Concat", .inputs = inputs, .n_inputs = n_inputs);
+    return index;
+}
+
+int64_t crd_builder_pool(crd_builder *b, int64_t x, const char *kind, const crd_zoo_pool *pool,
+                         const char *path, ...)
+{
+    int64_t index;
+    const crd_attr attrs[] = {TWO("kernel_size", pool->kernel, pool->kernel),
+                              TWO("stride", pool->stride, pool->stride),
+                              TWO("padding", pool->padding, pool->padding),
+                              ONE("ceil_mode", pool->ceil_mode), CRD_ATTR_END};
+    APPEND(index, b, .kind = kind, .attrs = attrs, .inputs = &x, .n_inputs = 1);
+    return index;
+}
+
+int64_t crd_builder_adaptive_pool(crd_builder *b, int64_t x, int64_t size, const char *path, ...)
+{
+    int64_t index;
+    const crd_attr attrs[] = {TWO("output_size", size, size), CRD_ATTR_END};
+    APPEND(index, b, .kind = "AdaptiveAvgPool2d", .attrs = attrs, .inputs = &x, .n_inputs = 1);
+    return index;
+}
+
+int64_t crd_builder_drop(crd_builder *b, int64_t x, const char *kind, double p, const char *path,
+                         ...)
+{
+    int64_t index;
+    const crd_attr attrs[] = {CRD_ATTR("p", p), CRD_ATTR_END};
+    APPEND(index, b, .kind = kind, .attrs = attrs, .inputs = &x, .n_inputs = 1);
+    return index;
+}
+
+int64_t crd_builder_conv_block(crd_builder *b, int64_t x, crd_zoo_conv conv, const char *activation,
+                               const char *path, ...)
+{
+    size_t outside;
+    ENTER(outside, b);
+    for (int i = 0; i < 2; i++)
+        conv.padding[i] = conv.kernel[i] / 2;
+    x = crd_builder_conv(b, x, &conv, "0");
+    x = crd_builder_batch_norm(b, x, "1");
+    if (activation != NULL)
+        x = crd_builder_simple(b, x, activation, "2");
+    crd_builder_leave(b, outside);
+    return x;
+}
+
+int64_t crd_builder_squeeze_excite(crd_builder *b, int64_t x, int64_t squeeze_channels,
+                                   const char *const activations[2], const char *path, ...)
+{
+    size_t outside;
+    int64_t n_channels = crd_builder_width(b, x);
+    ENTER(outside, b);
+    int64_t scale = crd_builder_adaptive_pool(b, x, 1, "avgpool");
+    const crd_zoo_conv squeeze = {squeeze_channels, {1}, .bias = true};
+    const crd_zoo_conv excite = {n_channels, {1}, .bias = true};
+    scale = crd_builder_conv(b, scale, &squeeze, "fc1");
+    scale = crd_builder_simple(b, scale, activations[0], "activation");
+    scale = crd_builder_conv(b, scale, &excite, "fc2");
+    scale = crd_builder_simple(b, scale, activations[1], "scale_activation");
+    x = crd_builder_pair(b, scale, x, "Mul", "mul");
+    crd_builder_leave(b, outside);
+    return x;
+}
+
+int64_t crd_builder_features(crd_builder *b, int64_t x)
+{
+    x = crd_builder_adaptive_pool(b, x, 1, "avgpool");
+    return crd_builder_simple(b, x, "Flatten", "flatten");
+}
+
+int64_t crd_zoo_round_channels(double channels, int64_t divisor)
+{
+    int64_t rounded = (int64_t)(channels + (double)divisor / 2) / divisor * divisor;
+    rounded = rounded < divisor ? divisor : rounded;
+    return (double)rounded < 0.9 * channels ? rounded + divisor : rounded;
 }

@@ -1,6 +1,4 @@
 /* Small networks for images of digits. */
-#include <stddef.h>
-
 #include "zoo/families.h"
 
 /* LeCun et al. 1998, "Gradient-based learning applied to document recognition", with today's ReLU
@@ -8,42 +6,48 @@
 static void build_lenet(crd_builder *b, const crd_zoo_size *size, const void *config)
 {
     (void)config;
-    int64_t x = crd_builder_conv(b, "", "conv1", &(crd_zoo_conv){6, 5, 1, 2, 1, 1}, 0);
-    x = crd_builder_simple(b, "ReLU", "", "relu1", x);
-    x = crd_builder_max_pool(b, "pool1", 2, 2, 0, x);
-    x = crd_builder_conv(b, "", "conv2", &(crd_zoo_conv){16, 5, 1, 0, 1, 1}, x);
-    x = crd_builder_simple(b, "ReLU", "", "relu2", x);
-    x = crd_builder_max_pool(b, "pool2", 2, 2, 0, x);
-    x = crd_builder_simple(b, "Flatten", "", "flatten", x);
-    x = crd_builder_linear(b, "fc1", 120, x);
-    x = crd_builder_simple(b, "ReLU", "", "relu3", x);
-    x = crd_builder_linear(b, "fc2", 84, x);
-    x = crd_builder_simple(b, "ReLU", "", "relu4", x);
-    crd_builder_linear(b, "fc3", size->n_classes, x);
+    const crd_zoo_pool halve = {2, 2, 0};
+    int64_t x = crd_builder_conv(b, 0, &(crd_zoo_conv){6, {5}, 1, {2}, .bias = true}, "conv1");
+    x = crd_builder_simple(b, x, "ReLU", "relu1");
+    x = crd_builder_pool(b, x, "MaxPool2d", &halve, "pool1");
+    x = crd_builder_conv(b, x, &(crd_zoo_conv){16, {5}, .bias = true}, "conv2");
+    x = crd_builder_simple(b, x, "ReLU", "relu2");
+    x = crd_builder_pool(b, x, "MaxPool2d", &halve, "pool2");
+    x = crd_builder_simple(b, x, "Flatten", "flatten");
+    x = crd_builder_linear(b, x, 120, "fc1");
+    x = crd_builder_simple(b, x, "ReLU", "relu3");
+    x = crd_builder_linear(b, x, 84, "fc2");
+    x = crd_builder_simple(b, x, "ReLU", "relu4");
+    crd_builder_linear(b, x, size->n_classes, "fc3");
 }
 
 /* bayesian-torch's SCNN, up to its log-softmax. */
 static void build_simple_cnn(crd_builder *b, const crd_zoo_size *size, const void *config)
 {
     (void)config;
-    int64_t x = crd_builder_conv(b, "", "conv1", &(crd_zoo_conv){32, 3, 1, 0, 1, 1}, 0);
-    x = crd_builder_simple(b, "ReLU", "", "relu1", x);
-    x = crd_builder_conv(b, "", "conv2", &(crd_zoo_conv){64, 3, 1, 0, 1, 1}, x);
-    x = crd_builder_simple(b, "ReLU", "", "relu2", x);
-    x = crd_builder_max_pool(b, "pool", 2, 2, 0, x);
-    x = crd_builder_dropout(b, "dropout1", 0.25, x);
-    x = crd_builder_simple(b, "Flatten", "", "flatten", x);
-    x = crd_builder_linear(b, "fc1", 128, x);
-    x = crd_builder_simple(b, "ReLU", "", "relu3", x);
-    x = crd_builder_dropout(b, "dropout2", 0.5, x);
-    crd_builder_linear(b, "fc2", size->n_classes, x);
+    int64_t x = crd_builder_conv(b, 0, &(crd_zoo_conv){32, {3}, .bias = true}, "conv1");
+    x = crd_builder_simple(b, x, "ReLU", "relu1");
+    x = crd_builder_conv(b, x, &(crd_zoo_conv){64, {3}, .bias = true}, "conv2");
+    x = crd_builder_simple(b, x, "ReLU", "relu2");
+    x = crd_builder_pool(b, x, "MaxPool2d", &(crd_zoo_pool){2, 2, 0}, "pool");
+    x = crd_builder_drop(b, x, "Dropout", 0.25, "dropout1");
+    x = crd_builder_simple(b, x, "Flatten", "flatten");
+    x = crd_builder_linear(b, x, 128, "fc1");
+    x = crd_builder_simple(b, x, "ReLU", "relu3");
+    x = crd_builder_drop(b, x, "Dropout", 0.5, "dropout2");
+    crd_builder_linear(b, x, size->n_classes, "fc2");
 }
 
+#define DIGITS(name_, summary_)                                                                    \
+    .arch = {.name = (name_),                                                                      \
+             .summary = (summary_),                                                                \
+             .in_channels = 1,                                                                     \
+             .image_size = 28,                                                                     \
+             .n_classes = 10}
+
 const crd_family_member crd_family_small[] = {
-    {.arch = {"lenet", "LeNet-5 (LeCun et al. 1998) with ReLU and max pooling", 1, 28, 10, 0, NULL,
-              NULL},
+    {DIGITS("lenet", "LeNet-5 (LeCun et al. 1998) with ReLU and max pooling"),
      .build = build_lenet},
-    {.arch = {"simple_cnn", "simple CNN for MNIST, bayesian-torch", 1, 28, 10, 0, NULL, NULL},
-     .build = build_simple_cnn},
+    {DIGITS("simple_cnn", "simple CNN for MNIST, bayesian-torch"), .build = build_simple_cnn},
     {.arch = {0}},
 };

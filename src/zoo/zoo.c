@@ -2,16 +2,46 @@
 #include "credence/zoo.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "zoo/families.h"
 
+/* All families. A new one is one line of the list. */
+/* clang-format off */
+#define FAMILIES(X) \
+    X(resnet) \
+    X(alexnet) \
+    X(vgg) \
+    X(squeezenet) \
+    X(densenet) \
+    X(inception) \
+    X(mobilenet) \
+    X(mnasnet) \
+    X(shufflenet) \
+    X(efficientnet) \
+    X(efficientnet_lite) \
+    X(regnet) \
+    X(convnext) \
+    X(vit) \
+    X(swin) \
+    X(maxvit) \
+    X(cifar_resnet) \
+    X(frn_resnet) \
+    X(small)
+/* clang-format on */
+
+#define DECLARE(family) extern const crd_family_member crd_family_##family[];
+FAMILIES(DECLARE)
+
+#define ENTER(family) crd_family_##family,
+static const crd_family_member *const families[] = {FAMILIES(ENTER)};
+
+const float crd_imagenet_mean[] = {0.485f, 0.456f, 0.406f};
+const float crd_imagenet_sd[] = {0.229f, 0.224f, 0.225f};
+
 static const crd_family_member *get_member(int64_t i)
 {
-    const crd_family_member *const families[] = {crd_family_resnet, crd_family_cifar_resnet,
-                                                 crd_family_small};
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const crd_family_member *member = families[f]; member->arch.name != NULL; member++)
             if (i-- == 0)
@@ -40,10 +70,10 @@ const crd_arch *crd_zoo_find(const char *name)
     return member == NULL ? NULL : &member->arch;
 }
 
-/* The nearest name, if it is near; else all there are. */
+/* The nearest name, if it is near. */
 static crd_status refuse_name(const char *name)
 {
-    char all[CRD_MESSAGE_SIZE / 2] = "", lower[64];
+    char lower[64];
     const char *nearest = NULL;
     size_t least = strlen(name) / 3 + 1, n_lower = 0;
     for (; name[n_lower] != '\0' && n_lower + 1 < sizeof lower; n_lower++)
@@ -51,18 +81,16 @@ static crd_status refuse_name(const char *name)
     lower[n_lower] = '\0';
     const crd_arch *arch;
     for (int64_t i = 0; (arch = crd_zoo_get(i)) != NULL; i++) {
-        size_t distance = crd_text_distance(lower, arch->name), used = strlen(all);
+        size_t distance = crd_text_distance(lower, arch->name);
         if (distance < least) {
             least = distance;
             nearest = arch->name;
         }
-        snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", arch->name);
     }
     if (nearest != NULL)
         return CRD_FAIL(CRD_ERR_USAGE, "unknown architecture '%s'; did you mean %s?", name,
                         nearest);
-    return CRD_FAIL(CRD_ERR_USAGE, "unknown architecture '%s'; `credence models` lists them: %s",
-                    name, all);
+    return CRD_FAIL(CRD_ERR_USAGE, "unknown architecture '%s'; `credence models` lists all", name);
 }
 
 crd_status crd_zoo_build(crd_network **out, const char *name, int64_t in_channels,

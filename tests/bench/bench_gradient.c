@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 #include "credence/zoo.h"
 #include "kernels/kernels.h"
 

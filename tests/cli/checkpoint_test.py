@@ -206,7 +206,7 @@ class Checkpoint(program.Case):
             (self.work / "p.h5.ckpt").rmdir()
 
     def test_stuck_rank_is_named(self):
-        """It stops at its 40th agreement: the watch has started long before."""
+        """It stops at its 40th agreement: the watchdog has started long before."""
         result = Job(*self.long, "-o", "h.h5", "--hang-timeout", "10s", ranks=3, folder=self.work,
                      environment={"CREDENCE_FAULT": "1:40:stall"})
         wait_for(lambda: result.process.poll() is not None)
@@ -235,7 +235,7 @@ class Checkpoint(program.Case):
 
 
 def heeds_signals(pid):
-    """1 when the process heeds USR1: before that the signal would end it."""
+    """1 when the process obeys USR1: before that the signal would end it."""
     status = (program.pathlib.Path("/proc") / str(pid) / "status").read_text()
     caught = int(status.split("SigCgt:\t")[1].split()[0], 16)
     return caught >> (signal.SIGUSR1 - 1) & 1

@@ -375,7 +375,7 @@ class Commands(program.Case):
                 self.assertGreater(row["passes_per_draw"], 0)
                 self.assertIn(("layer2.0.conv2", "winograd 4x4"), [(layer["layer"], layer["method"]) for layer in row["layers"]])
         text = self.succeed("bench", "--arch", "lenet", "--bayesian", "fc3", "--batch", 2, "--draws", 2, "-v")
-        self.assertRegex(text, r"fc3 +\d+\.\d{3}")
+        self.assertRegex(text, r"fc3 +gemm +\d+\.\d{3}")
         self.assertNotIn("conv1", text)  # no draw influences it: computed before the repeats
         result = run("bench", self.posterior, "--bayesian", "fc3")
         self.assertEqual(result.codes, [2])

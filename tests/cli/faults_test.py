@@ -154,7 +154,7 @@ class Faults(program.Case):
         self.fails(USAGE, ["--weights-key"], "convert", "--arch", "lenet", "--weights-key", "model", "-o", "out.h5", ranks=(1,))
         self.fails(INPUT, ["quickstart_weights.pth", "missing", "the nearest architecture is cifar_resnet8, which they fit"],
                    "convert", "--arch", "cifar_resnet14", "--weights", weights, "-o", "out.h5")
-        self.fails(USAGE, ["vgg16", "resnet18", "lenet"], "convert", "--arch", "vgg16", "-o", "out.h5")
+        self.fails(USAGE, ["resnet19", "resnet18"], "convert", "--arch", "resnet19", "-o", "out.h5")
         self.fails(INPUT, ["missing.h5"], "export", "missing.h5", "-o", "out.npz")
         self.fails(USAGE, ["--output"], "export", self.posterior)
         self.fails(IO, ["no_folder"], "export", self.posterior, "-o", self.folder / "no_folder" / "x")

@@ -163,6 +163,49 @@ class Train(program.Case):
         self.train("killed.h5", "--epochs", 30, "--resume", ranks=3)
         self.assertEqual(self.digest("killed.h5"), self.digest("whole.h5"))
 
+    def test_ivon_is_the_same_on_any_ranks_killed_and_resumed(self):
+        ivon = ["--optimizer", "ivon", "--lr", "0.2", "--hess-init", "0.5", "--beta2", "0.99", "--epochs", 12]
+        self.train("whole.h5", *ivon)
+        expected = self.digest("whole.h5")
+        for ranks in (2, 3, 4):
+            self.train("many.h5", *ivon, ranks=ranks)
+            self.assertEqual(self.digest("many.h5"), expected, f"{ranks} ranks")
+        self.kill_and_resume(["train", *self.options, *ivon, "-o", "killed.h5", "--checkpoint-interval", "0.001s", "--resume"])
+        self.train("killed.h5", *ivon, "--resume", ranks=3)
+        self.assertEqual(self.digest("killed.h5"), expected)
+        self.train("killed.h5", *ivon, "--hess-init", "0.4", "--resume", code=RESUME)
+
+    def test_ivon_has_the_prior_of_its_weight_decay(self):
+        def history(name):
+            result = run("inspect", name, "--json", folder=self.work)
+            return json.loads(result.out)["history"]
+
+        ivon = ["--optimizer", "ivon", "--weight-decay", "0.01", "--epochs", 1]
+        for options, ess in (((), 96), (("--ess", 960), 960), (("--temperature", "0.1"), 960)):
+            self.train("p.h5", *ivon, *options)
+            with h5py.File(self.work / "p.h5") as file:
+                prior = file["prior"].attrs
+                self.assertAlmostEqual(prior["prior_sigma"] ** 2 * ess * 0.01, 1)
+                self.assertEqual(prior["prior_mu"], 0)
+            self.assertAlmostEqual(history("p.h5")[0]["temperature"], 96 / ess)
+
+    def test_temperature_is_a_share_of_the_elbo(self):
+        self.train("cold.h5", "--temperature", "0.5")
+        self.train("weighted.h5", "--kl-weight", repr(0.5 / 96))
+        self.assertEqual(self.digest("cold.h5"), self.digest("weighted.h5"))
+
+    def test_what_ivon_cannot_use_is_refused(self):
+        labelled = self.folder / "labelled.h5"
+        for option in (["--kl-weight", 1], ["--kl", "mean"], ["--kl-anneal", 2], ["--deterministic"], ["--clip-norm", 1],
+                       ["--keep-gradients"], ["--local-steps", 2]):
+            self.fails(USAGE, [f"{option[0]} needs --optimizer sgd, adam, adamw"], self.posterior, labelled,
+                       "--optimizer", "ivon", *option)
+        self.fails(USAGE, ["weight_decay: 0 leaves ivon without a prior"], self.posterior, labelled, "--optimizer", "ivon",
+                   "--weight-decay", 0)
+        self.fails(USAGE, ["--ess needs --optimizer ivon"], self.posterior, labelled, "--ess", 9)
+        self.fails(USAGE, ["--temperature and --ess exclude each other"], self.posterior, labelled, "--optimizer", "ivon",
+                   "--ess", 9, "--temperature", 1)
+
     def test_damaged_checkpoint_falls_back(self):
         def damage(name):
             content = bytearray((self.work / name).read_bytes())

@@ -59,6 +59,18 @@ class Study:
         shutil.rmtree(self.folder)
 
 
+class Ensemble(Study):
+    """The same of a mixture of two posteriors."""
+
+    def command(self, *words):
+        for i, delta in enumerate((0.1, 0.5)):
+            made = program.run("convert", "--weights", POSTERIOR, "--moped-delta", delta, "-o", self.folder / f"{i}.h5")
+            assert made.codes == [0], made.err
+        made = program.run("ensemble", self.folder / "0.h5", self.folder / "1.h5", "-o", self.folder / "mixture.h5")
+        assert made.codes == [0], made.err
+        return ["predict", self.folder / "mixture.h5", self.images, *words]
+
+
 class Training(Study):
     """The same of `train`, which leaves its checkpoint, so that it can be prolonged."""
     left = ["p.h5", "p.h5.ckpt"]

@@ -14,9 +14,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char head[] = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19." /* magic */
-                               "\x80\x02M\xe9\x03."                                        /* 1001 */
-                               "\x80\x02}."; /* nothing of the system */
+    static const char head[] =
+        "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19." /* magic */
+        "\x80\x02M\xe9\x03."                                        /* 1001 */
+        "\x80\x02}.";                                               /* nothing of the system */
     char path[64];
     int file = memfd_create("weights", 0);
     if (file < 0 || write(file, head, sizeof head - 1) != sizeof head - 1 ||

@@ -1,7 +1,7 @@
 /* Gradients against torch's autograd through bayesian-torch 0.5.0: make_gradients.py. */
 #include "tiny.h"
 
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 
 enum { N_IMAGES = 2, STRIDE = 7, SEED = 17, DRAW = 3 };
 

@@ -1,15 +1,24 @@
-"""Writes zoo_names.txt: for every architecture its parameters in the order of torch's state dict, a line each.
+"""Writes zoo_names.txt: for every architecture of the zoo "arch NAME PARAMETERS TENSORS HASH", the hash over lines
+"NAME (SHAPE)" of its tensors in the order of torch's state dict (64-bit FNV-1a), or of a pass: zoo_models.state.
 
-Run in this folder: PYTHONPATH=<folder of bayesian_torch 0.5.0> python3 make_names.py
+Run in this folder with the program: python3 make_names.py CREDENCE
 """
+import json
+import subprocess
+import sys
+
 import zoo_models
 
-small = {"lenet": (1, 28, 10), "simple_cnn": (1, 28, 10)}
+models = json.loads(subprocess.run([sys.argv[1], "models", "--json"], check=True, capture_output=True).stdout)["models"]
 with open("zoo_names.txt", "w") as out:
     out.write(f"# make_names.py, {zoo_models.VERSIONS}\n")
-    for arch in zoo_models.TORCHVISION + [f"cifar_resnet{d}" for d in zoo_models.CIFAR] + list(small):
-        default = (3, 224, 1000) if arch in zoo_models.TORCHVISION else (3, 32, 10)
-        model = zoo_models.build(arch, *small.get(arch, default))
-        out.write(f"arch {arch} {sum(p.numel() for p in model.parameters())}\n")
-        for name, value in zoo_models.state(model).items():
-            out.write(f"{name} ({', '.join(map(str, value.shape))})\n")
+    for row in models:
+        model = zoo_models.build(row["name"], row["in_channels"], row["image_size"], row["n_classes"])
+        state = zoo_models.state(model)
+        heads = sum(p.numel() for n, p in model.named_parameters() if n.startswith(zoo_models.HEADS_OF_TRAINING))
+        text = "".join(f"{name} ({', '.join(map(str, value.shape))})\n" for name, value in state.items())
+        digest = 0xCBF29CE484222325
+        for byte in text.encode():
+            digest = (digest ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+        total = sum(p.numel() for p in model.parameters()) - heads
+        out.write(f"arch {row['name']} {total} {len(state)} {digest:016x}\n")

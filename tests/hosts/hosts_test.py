@@ -1,5 +1,5 @@
 """Two hosts with a network between them: the answer is one host's; a cable that is cut ends the job, in time and with words, and the run
-goes on from its checkpoint."""
+continues from its checkpoint."""
 import pathlib
 import shutil
 import signal
@@ -53,7 +53,7 @@ class TwoHosts(program.Case):
             HOSTS.set_retries(retries)
             HOSTS.cut_cable()
             wait_for(lambda: job.process.poll() is not None)
-            # On the host that is cut off too: nobody goes on there for a job that is over.
+            # On the host that is cut off too: nothing runs there for a job that is over.
             wait_for(lambda: not any(HOSTS.processes(host) for host in NAMES))
         finally:
             said = job.end()

@@ -117,7 +117,7 @@ static crd_status write_summary(crd_prediction_file *file, const crd_reduction *
             }
         }
         if (n == SKIPPED)
-            crd_summary_skip(&summary, 0);
+            crd_summary_mark_skipped(&summary, 0);
         CRD_TRY(crd_prediction_write_summary(file, &summary, n));
         crd_summary_clear(&summary);
     }

@@ -219,11 +219,11 @@ static void ranks_that_share_cores_take_long_turns(crd_comm *comm)
     uint64_t before = turn_ns();
     CHECK(comm, sched_getaffinity(0, sizeof allowed, &allowed) == 0);
     if (n_ranks <= CPU_COUNT(&allowed)) {
-        CHECK(comm, crd_comm_take_long_turns(comm) == CRD_OK && turn_ns() == before);
+        CHECK(comm, crd_comm_ask_long_slices(comm) == CRD_OK && turn_ns() == before);
     }
     one = nth_core(&allowed, 0);
     CHECK(comm, sched_setaffinity(0, sizeof one, &one) == 0);
-    CHECK(comm, crd_comm_take_long_turns(comm) == CRD_OK);
+    CHECK(comm, crd_comm_ask_long_slices(comm) == CRD_OK);
     CHECK(comm, turn_ns() == (before > 0 && n_ranks > 1 ? 100000000 : before));
     CHECK(comm, sched_setaffinity(0, sizeof allowed, &allowed) == 0);
 }

@@ -5,6 +5,7 @@
 
 #include "credence/mpi.h"
 #include "credence/predict.h"
+#include "reduce/predict_state.h"
 #include "credence/train.h"
 #include "mpi_test.h"
 #include "small_net.h"
@@ -67,7 +68,7 @@ static crd_status predict(crd_comm *comm, crd_posterior *posterior)
     crd_predict_source source = {.load = load};
     crd_predict_sink sink = {.draws = take_draws, .checkpoint = keep};
     crd_predict_report report;
-    CRD_TRY(crd_shared_model_create(&shared, comm, posterior, NULL));
+    CRD_TRY(crd_shared_model_create(&shared, comm, posterior, NULL, 0));
     CRD_TRY(crd_predict(&report, comm, crd_shared_model_view(shared), &options, &source, &sink));
 cleanup:
     crd_shared_model_destroy(shared);

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "credence/looks.h"
+#include "credence/interrupt.h"
 #include "credence/predict.h"
-#include "credence/request.h"
+#include "reduce/predict_state.h"
+#include "credence/stopping_rule.h"
 #include "mpi_test.h"
 #include "small_net.h"
 
@@ -174,9 +175,9 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
         options.buffer_bytes = buffer_bytes * (1 + i % 3);
         if (comm == world || crd_comm_rank(world) == 0) {
             if (crd_comm_rank(comm) == i % crd_comm_size(comm) && i < 40)
-                crd_request_post(CRD_REQUEST_STOP);
+                crd_interrupt_post(CRD_INTERRUPT_STOP);
             status = crd_predict(&report, comm, model, &options, &source, &sink);
-            crd_request_clear(CRD_REQUEST_STOP);
+            crd_interrupt_clear(CRD_INTERRUPT_STOP);
             n_computed += report.n_units;
         }
         crd_comm_broadcast(world, &status, sizeof status);
@@ -207,11 +208,12 @@ static void check_adaptive_rows(crd_comm *world, const crd_model *model,
                                 crd_predict_options options)
 {
     static result stopped, fixed;
-    const crd_looks looks = {options.min_draws, options.n_draws, options.sampler.draw_block};
+    const crd_stopping_rule rule = {options.min_draws, options.n_draws, options.sampler.draw_block};
     int n_looks_used = 0, n_seen = 0;
     CHECK(world, run(&stopped, world, model, &options, -1, -1) == CRD_OK);
     options.until_mcse = 0;
-    for (int64_t look = crd_looks_next(&looks, 0);; look = crd_looks_next(&looks, look)) {
+    for (int64_t look = crd_stopping_rule_next(&rule, 0);;
+         look = crd_stopping_rule_next(&rule, look)) {
         int n_here = 0;
         options.n_draws = look;
         CHECK(world, run(&fixed, world, model, &options, -1, -1) == CRD_OK);
@@ -223,7 +225,7 @@ static void check_adaptive_rows(crd_comm *world, const crd_model *model,
             }
         n_looks_used += n_here > 0;
         n_seen += n_here;
-        if (look == looks.max_draws)
+        if (look == rule.max_draws)
             break;
     }
     if (crd_comm_rank(world) == 0)
@@ -241,7 +243,7 @@ static void check_deviating_rank(crd_comm *world, const crd_predict_options *opt
     crd_posterior *mine = small_net_posterior(world);
     if (rank == size - 1)
         mine->mu[0] += 0.001f;
-    CHECK(world, crd_shared_model_create(&own, self, mine, NULL) == CRD_OK);
+    CHECK(world, crd_shared_model_create(&own, self, mine, NULL, 0) == CRD_OK);
     crd_status status = run(&r, world, crd_shared_model_view(own), options, -1, -1);
     if (size == 1) {
         CHECK(world, status == CRD_OK);
@@ -282,7 +284,7 @@ static void check_not_a_number(crd_comm *world, crd_posterior *posterior,
     if (crd_comm_rank(world) == 0)
         for (int64_t i = 0; i < posterior->network->params.n_floats; i++)
             posterior->mu[i] = 1e30f; /* finite, but the product of two layers is not */
-    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL) == CRD_OK);
+    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL, 0) == CRD_OK);
     CHECK(world,
           run(&r, world, crd_shared_model_view(shared), &options, -1, -1) == CRD_ERR_NUMERIC);
     crd_shared_model_destroy(shared);
@@ -320,7 +322,7 @@ int main(void)
         return 1;
     crd_posterior *posterior = crd_comm_rank(world) == 0 ? small_net_posterior(world) : NULL;
     crd_shared_model *shared;
-    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL) == CRD_OK);
+    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL, 0) == CRD_OK);
     const crd_model *model = crd_shared_model_view(shared);
     crd_predict_options options = {
         .sampler = {.estimator = "reparameterization", .seed = 7, .batch = 4, .draw_block = 5},

@@ -273,7 +273,7 @@ static void keep(const crd_train_state *state, void *payload)
     }
 }
 
-/* Every step is offered as a checkpoint; from one of them all ranks go on, in the middle of an epoch. */
+/* Every step is offered as a checkpoint; from one of them all ranks continue, in the middle of an epoch. */
 static void resuming_is_exact(crd_comm *world, crd_train_options options, int64_t step)
 {
     crd_train_state whole;
@@ -324,6 +324,25 @@ static void local_steps_learn(crd_comm *world, crd_train_options options)
     destroy(&state);
 }
 
+/* IVON: the sums of g and g eps of all units, and a Hessian in the place of rho. */
+static void ivon_is_no_exception(crd_comm *world, crd_train_options options)
+{
+    CHECK(world, crd_optimizer_defaults(&options.optimizer, "ivon") == CRD_OK);
+    options.optimizer.ess = IMAGES;
+    options.optimizer.beta2 = 0.9;
+    options.optimizer.lr = 0.3;
+    options.clip_norm = 0;
+    ranks_do_not_matter(world, options, 0.6);
+    resuming_is_exact(world, options, 6);
+    resuming_is_exact(world, options, 8);
+    options.gradient.estimator = "flipout";
+    ranks_do_not_matter(world, options, 0.6);
+    options.gradient.micro_batch = options.batch_size;
+    options.n_draws = 1;
+    ranks_do_not_matter(world, options, 0.2);
+    resuming_is_exact(world, options, 7);
+}
+
 static void failures_reach_all_ranks(crd_comm *world, crd_train_options options)
 {
     crd_train_state state;
@@ -347,7 +366,7 @@ static void distilling_learns(crd_comm *world, crd_train_options options)
 {
     crd_posterior *posterior = crd_comm_rank(world) == 0 ? make_posterior(world) : NULL;
     crd_shared_model *teacher;
-    CHECK(world, crd_shared_model_create(&teacher, world, posterior, NULL) == CRD_OK);
+    CHECK(world, crd_shared_model_create(&teacher, world, posterior, NULL, 1) == CRD_OK);
     CHECK(world, crd_loss_find(&options.loss, "mse-distill") == CRD_OK);
     options.teacher = crd_shared_model_view(teacher);
     options.gradient.batch_norm_train = 0;
@@ -370,6 +389,7 @@ int main(void)
     only_what_is_trained_travels(world, options);
     resuming_is_exact(world, options, 6);
     resuming_is_exact(world, options, 8);
+    ivon_is_no_exception(world, options);
     local_steps_learn(world, options);
     failures_reach_all_ranks(world, options);
     distilling_learns(world, options);

@@ -52,7 +52,7 @@ class Batch(Case):
         self.check_requeued(job, "p.h5", self.expected)
 
     def test_out_of_time(self):
-        """A run that ends itself before the limit of a minute; the same line once more, with other ranks, goes on."""
+        """A run that ends itself before the limit of a minute; the same line once more, with other ranks, continues."""
         study = (POSTERIOR, IMAGES, "--draws", self.draws_for(30, POSTERIOR, IMAGES))
         words = (ROOT / "jobs/predict.sbatch", *study, "-o", "p.h5")
         job = self.submit("--time=1", "--no-requeue", "--signal=B:USR1@1", "--ntasks=1", *words, environment={"CREDENCE_MARGIN": "40"})

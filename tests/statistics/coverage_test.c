@@ -61,7 +61,10 @@ static int make(void **state)
     n->mu = calloc((size_t)params->n_floats, sizeof *n->mu);
     n->sigma = calloc((size_t)params->n_floats, sizeof *n->sigma);
     assert_int_equal(crd_model_fill(n->mu, n->sigma, n->posterior), CRD_OK);
-    n->model = (crd_model){n->posterior->network, n->posterior->bayesian, n->mu, n->sigma, NULL};
+    n->model = (crd_model){.network = n->posterior->network,
+                           .bayesian = n->posterior->bayesian,
+                           .mu = n->mu,
+                           .sigma = n->sigma};
     const float *mu = n->mu + params->entries[0].offset, *bias = n->mu + params->entries[1].offset;
     const float *sd = n->sigma + params->entries[0].offset,
                 *bias_sd = n->sigma + params->entries[1].offset;

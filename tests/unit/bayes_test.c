@@ -222,6 +222,36 @@ static void globs_choose_layers(void **state)
     crd_params_clear(&weights);
 }
 
+/* dnn_to_bnn takes linear layers, and leaves the packed projection of attention; who names it gets
+ * it. */
+static void packed_projections_are_bayesian_by_name(void **state)
+{
+    (void)state;
+    static const char *const globs[] = {"*"};
+    const crd_shape shape = crd_shape_make(3, 4, 1, 3);
+    const crd_conversion conversion = crd_conversion_defaults();
+    for (int by_name = 0; by_name < 2; by_name++) {
+        const attr_list in = linear_list(4, 12, 1), out = linear_list(4, 4, 1);
+        const attr_list heads = ATTRS(ONE("num_heads", 2));
+        crd_network *network;
+        crd_params weights;
+        crd_posterior *p;
+        int64_t x = 0;
+        assert_ok(crd_network_create(&network, "attention", &shape));
+        assert_ok(network_add(&x, network, "InProjection", "self_attention", &in, &x, 1));
+        assert_ok(network_add(&x, network, "Attention", "self_attention.core", &heads, &x, 1));
+        assert_ok(network_add(&x, network, "Linear", "self_attention.out_proj", &out, &x, 1));
+        make_weights(&weights, network);
+        assert_ok(
+            crd_posterior_convert(&p, network, &weights, &conversion, globs, by_name ? 1 : -1));
+        assert_int_equal(p->bayesian[param(p, "self_attention.in_proj_weight")], by_name);
+        assert_int_equal(p->bayesian[param(p, "self_attention.in_proj_bias")], by_name);
+        assert_int_equal(p->bayesian[param(p, "self_attention.out_proj.weight")], 1);
+        crd_posterior_destroy(p);
+        crd_params_clear(&weights);
+    }
+}
+
 /* The weights with tensor `name` renamed (rename NULL: left out) and reshaped (shape NULL: not). */
 static void change_weights(crd_params *out, const crd_params *weights, const char *name,
                            const char *rename, const crd_shape *shape)
@@ -453,6 +483,7 @@ int main(void)
         cmocka_unit_test(moped_puts_mu_at_the_weight_and_sigma_beside_it),
         cmocka_unit_test(without_moped_values_come_from_the_seed),
         cmocka_unit_test(globs_choose_layers),
+        cmocka_unit_test(packed_projections_are_bayesian_by_name),
         cmocka_unit_test(wrong_weights_are_named),
         cmocka_unit_test(wrong_keys_are_named),
         cmocka_unit_test(names_are_those_of_bayesian_torch),

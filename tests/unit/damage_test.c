@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "credence/dataset.h"
+#include "io/prediction_checkpoint.h"
 #include "credence/log.h"
 #include "io/h5.h"
 
@@ -128,7 +129,7 @@ cleanup:
     return status;
 }
 
-/* A run of which one image is finished and the other two are in work. */
+/* A run of which one image is finished and the other two are in progress. */
 static void write_prediction_checkpoint(const char *path)
 {
     char name[IO_PATH_SIZE];
@@ -159,7 +160,7 @@ static void write_prediction_checkpoint(const char *path)
                                .n_units_all = 6};
     assert_ok(crd_prediction_create(&file, io_path(name, "run.h5"), &meta, &io_provenance));
     assert_ok(crd_prediction_write_summary(file, &first, 0));
-    assert_ok(crd_prediction_keep(file, path, &state, key, &io_provenance));
+    assert_ok(crd_prediction_write_checkpoint(file, path, &state, key, &io_provenance));
     crd_prediction_abandon(file);
     crd_summary_clear(&first);
     crd_summary_clear(&window);

@@ -2,7 +2,7 @@
  * double; and what crd_gradient_add promises. */
 #include "bayes_nets.h"
 
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 #include "credence/zoo.h"
 #include "double_net.h"
 #include "walker.h"
@@ -381,24 +381,23 @@ static void watch(int64_t first, int64_t n, void *payload)
     }
 }
 
-/* What was taken, by the offsets of the blocks, and how often. */
+/* The sums of what was taken, by the offsets of the blocks, and how often. */
 typedef struct taken {
     const crd_network *network;
     int64_t *sums;
     int *n_times;
 } taken;
 
-static void take(int64_t param, int64_t first, int64_t n, int64_t *mu_sums, int64_t *rho_sums,
-                 void *payload)
+static void take(int64_t param, int64_t first, int64_t n, float *dmu, float *drho, void *payload)
 {
     taken *t = payload;
     int64_t at = t->network->params.entries[param].offset + first;
-    const int64_t *blocks[2] = {mu_sums, rho_sums};
+    const float *blocks[2] = {dmu, drho};
     assert_true(n > 0);
     for (int64_t block = 0; block < 2; block++)
         for (int64_t i = 0; blocks[block] != NULL && i < n; i++) {
             int64_t place = block * t->network->params.n_floats + at + i;
-            t->sums[place] = blocks[block][i];
+            t->sums[place] = (int64_t)ldexpf(blocks[block][i], CRD_GRADIENT_BITS);
             t->n_times[place]++;
         }
 }
@@ -423,7 +422,10 @@ static void sums_are_the_same_wherever_they_go(void **state)
         assert_ok(crd_loss_find(&data_term, "cross-entropy"));
         for (int i = 0; i < 3; i++)
             assert_ok(crd_gradient_add(&loss, NULL, &targets[i], gradient, data_term, p.images,
-                                       p.labels, NULL, 3, FIRST_IMAGE, DRAW, 0.5));
+                                       p.labels, NULL, 3, FIRST_IMAGE, DRAW, 1));
+        assert_fails(crd_gradient_add(&loss, NULL, &targets[2], gradient, data_term, p.images,
+                                      p.labels, NULL, 3, FIRST_IMAGE, DRAW, 0.5),
+                     CRD_ERR_USAGE, "weight: 0.5");
         for (int64_t i = 0; i < 2 * n; i++) {
             assert_true(t.n_times[i] == (sums[i] != 12345));
             assert_true(t.sums[i] == (sums[i] != 12345 ? sums[i] : 0) && t.sums[i] == old[i]);

@@ -1,4 +1,4 @@
-/* Processes that read HDF5 files: whatever happens to one, this process goes on with an error that names the file, and nothing is left
+/* Processes that read HDF5 files: whatever happens to one, this process continues with an error that names the file, and nothing is left
  * behind: no process, no descriptor. HDF5 is made to misbehave by a body of ours in front of its H5Fopen. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "io_fixture.h"

@@ -188,7 +188,7 @@ static void prefixes_are_found_by_what_fits(void **state)
         assert_int_equal(crd_state_fit_faults(&fit), 0);
         assert_string_equal(fit.prefix, cases[k][2]);
         assert_int_equal(fit.n_beside, cases[k][1] != NULL);
-        crd_state_dict_keep(&dict, fit.prefix);
+        crd_state_dict_keep(&dict, fit.prefix, NULL);
         assert_int_equal(dict.params.n_params, network->params.n_params);
         assert_int_equal(crd_params_find(&dict.params, "conv1.weight"), 0);
         crd_state_dict_clear(&dict);
@@ -259,6 +259,36 @@ static void every_architecture_is_found_again(void **state)
     }
 }
 
+/* Heads that only training runs may be there or not; they do not get into a posterior. */
+static void heads_of_training_are_passed_over(void **state)
+{
+    (void)state;
+    const crd_shape shape = crd_shape_make(1, 4);
+    crd_network *network;
+    crd_state_dict dict = {0};
+    crd_state_fit fit;
+    const crd_arch *found;
+    assert_ok(crd_zoo_build(&network, "googlenet", 0, 0, 0));
+    crd_params_init(&dict.params);
+    for (int64_t i = 0; i < network->params.n_params; i++)
+        assert_ok(crd_params_add(NULL, &dict.params, network->params.entries[i].name,
+                                 &network->params.entries[i].shape));
+    assert_ok(crd_params_add(NULL, &dict.params, "aux1.fc1.bias", &shape));
+    assert_ok(crd_params_add(NULL, &dict.params, "aux2.fc1.bias", &shape));
+    assert_ok(crd_state_dict_guess(&found, &fit, &dict, 0));
+    assert_string_equal(found->name, "googlenet");
+    assert_int_equal(crd_state_fit_faults(&fit), 0);
+    assert_int_equal(fit.n_beside, 2);
+    crd_state_dict_keep(&dict, fit.prefix, found);
+    assert_int_equal(dict.params.n_params, network->params.n_params);
+    /* Of another architecture they are too much. */
+    assert_ok(crd_params_add(NULL, &dict.params, "aux3.fc1.bias", &shape));
+    assert_ok(crd_state_dict_fit(&fit, &dict, network));
+    assert_int_equal(fit.n_unexpected, 1);
+    crd_state_dict_clear(&dict);
+    crd_network_destroy(network);
+}
+
 /* What is written as safetensors is read again, and becomes the same posterior. */
 static void an_exported_posterior_comes_back(void **state)
 {
@@ -303,6 +333,42 @@ static void an_exported_posterior_comes_back(void **state)
     crd_params_clear(&weights);
     crd_posterior_destroy(first);
     crd_posterior_destroy(second);
+}
+
+/* A token has no module. What a network makes by itself is no weight of it. */
+static void parameters_and_buffers_of_a_module(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"class_token", "attn.bias_table",
+                                        "attn.relative_coords_table"};
+    static const char *const none[] = {NULL};
+    const crd_attr attrs[] = {CRD_ATTR("shape", 1, 3, 2), CRD_ATTR("dim", 2), CRD_ATTR_END};
+    const crd_shape shape = crd_shape_make(3, 2, 3, 1);
+    char path[] = "/tmp/credence-export-XXXXXX";
+    const crd_conversion conversion = crd_conversion_defaults();
+    crd_network *network;
+    crd_params weights;
+    crd_posterior *posterior;
+    crd_state_dict dict;
+    assert_ok(crd_network_create(&network, "test", &shape));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_ok(crd_network_add(NULL, network,
+                                  &(crd_op_request){"Parameter", names[i], attrs, NULL, 0}));
+    assert_ok(crd_zoo_initial_weights(&weights, network, 5));
+    assert_ok(crd_posterior_convert(&posterior, network, &weights, &conversion, none, 0));
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_ok(crd_state_dict_export(fd, posterior, CRD_STATE_SAFETENSORS, path));
+    close(fd);
+    assert_ok(crd_state_dict_read(&dict, path, NULL));
+    assert_int_equal(dict.params.n_params, 2);
+    assert_true(crd_params_find(&dict.params, "class_token") >= 0);
+    assert_true(crd_params_find(&dict.params, "attn.bias_table") >= 0);
+    assert_string_equal(dict.others[0].name, "attn.relative_coords_table");
+    unlink(path);
+    crd_state_dict_clear(&dict);
+    crd_params_clear(&weights);
+    crd_posterior_destroy(posterior);
 }
 
 static void hostile_files_are_refused_by_name(void **state)
@@ -459,11 +525,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_of_torch_are_read_to_the_bit),
         cmocka_unit_test(other_things_of_torch_are_refused_with_advice),
+        cmocka_unit_test(parameters_and_buffers_of_a_module),
         cmocka_unit_test(hostile_files_are_refused_by_name),
         cmocka_unit_test(a_key_chooses_among_state_dicts),
         cmocka_unit_test(prefixes_are_found_by_what_fits),
         cmocka_unit_test(misfits_are_counted_and_named),
         cmocka_unit_test(every_architecture_is_found_again),
+        cmocka_unit_test(heads_of_training_are_passed_over),
         cmocka_unit_test(an_exported_posterior_comes_back),
         cmocka_unit_test(truncated_files_are_refused_at_every_length),
         cmocka_unit_test(flipped_bytes_never_change_a_value),

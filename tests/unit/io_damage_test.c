@@ -381,7 +381,7 @@ static void what_was_handed_over_is_what_is_sealed(void **state)
     crd_summary rows;
     assert_ok(crd_summary_init(&rows, &io_reduction, IO_N_IMAGES));
     for (int64_t i = 0; i < IO_N_IMAGES; i++)
-        crd_summary_miss(&rows, i);
+        crd_summary_mark_undrawn(&rows, i);
     crd_prediction_meta meta = io_meta;
     meta.save_draws = 0;
     remove(victim);

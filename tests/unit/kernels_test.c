@@ -204,6 +204,12 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
     case 14:
         k->every_second(out, mu + 1, n);
         break;
+    case 15:
+        k->softmax(out, a, n);
+        break;
+    case 16:
+        k->softmax_backward(out, out, a, n);
+        break;
     default: {
         double sums[2] = {k->sum(a, n), k->sum_products(a, 0.1, b, 0.02, n)};
         memcpy(out, sums, sizeof sums);
@@ -214,7 +220,7 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
 static void loops_over_arrays_give_the_same_bits(void **state)
 {
     (void)state;
-    enum { N_MOST = 1000, N_LOOPS = 16 };
+    enum { N_MOST = 1000, N_LOOPS = 18 };
     const crd_kernels *tables[8];
     int n_tables = crd_kernels_all(tables, 8);
     for (int64_t n = 1; n < N_MOST; n = n < 70 ? n + 1 : n * 3)
@@ -256,6 +262,12 @@ static void loops_over_arrays_are_right(void **state)
         assert_memory_equal(out, ((const float[]){3, 6, -1, 6, 7.5F}), sizeof out);
         k->deviation(out, ((const float[]){4, 0, -1e-6F, NAN, 2.25F}), 5);
         assert_true(out[0] == 2 && out[1] == 0 && out[2] == 0 && isnan(out[3]) && out[4] == 1.5F);
+        k->softmax(out, ((const float[]){3, -INFINITY, 3, 3, -200}), 5);
+        assert_true(out[0] == out[2] && fabsf(out[3] - 1.0F / 3) < 1e-7F && out[1] < 1e-30F);
+        k->softmax(out, x, 5);
+        assert_true(isnan(out[0]) && isnan(out[3]));
+        k->softmax_backward(out, dout, ((const float[]){0, 0.5F, 0.5F, 0, 0}), 5);
+        assert_memory_equal(out, ((const float[]){-0.0F, -0.25F, 0.25F, 0, 0}), sizeof out);
         assert_true(k->sum(dout, 5) == 25 && k->sum_products(dout, 1, sd, 2, 5) == -6);
     }
 }
@@ -282,6 +294,42 @@ static void rows_are_copied_with_zeros_around(void **state)
                     tables[table]->conv->copy_rows(actual, PITCH, n, mu, width, shift, ROWS);
                     assert_memory_equal(actual, expected, bytes);
                 }
+}
+
+/* Sums along a line, of every length, against double. */
+static void sums_of_shifted_pixels(void **state)
+{
+    (void)state;
+    enum { N_TERMS = 9, MOST = 150 };
+    const int64_t terms[N_TERMS] = {0, 1, 2, 17, 18, 19, 40, 41, 55};
+    float weights[N_TERMS], y[MOST + CRD_LANES], sums[N_TERMS];
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    for (int k = 0; k < N_TERMS; k++)
+        weights[k] = 0.25f * (float)(k - 4);
+    for (int table = 0; table < n_tables; table++)
+        for (int64_t n = 1; n <= MOST; n++) {
+            int n_terms = (int)(n % N_TERMS) + 1;
+            const crd_conv_kernels *conv = tables[table]->conv;
+            for (int64_t i = 0; i < MOST + CRD_LANES; i++)
+                y[i] = i < n ? (float)(i % 7) - 3 : 0;
+            for (int k = 0; k < N_TERMS; k++)
+                sums[k] = 1;
+            conv->sum_shifted(actual, 0.5f, mu + 3, n, terms, weights, n_terms);
+            conv->sum_products(sums, mu + 3, terms, n_terms, y, n);
+            for (int64_t i = 0; i < n; i++) {
+                double sum = 0.5;
+                for (int k = 0; k < n_terms; k++)
+                    sum += (double)mu[3 + i + terms[k]] * (double)weights[k];
+                assert_true(fabs((double)actual[i] - sum) < 1e-6);
+            }
+            for (int k = 0; k < N_TERMS; k++) {
+                double sum = 1;
+                for (int64_t i = 0; k < n_terms && i < n; i++)
+                    sum += (double)mu[3 + i + terms[k]] * (double)y[i];
+                assert_true(fabs((double)sums[k] - sum) < 1e-4);
+            }
+        }
 }
 
 static float bf16(uint32_t half)
@@ -586,6 +634,7 @@ int main(void)
         cmocka_unit_test(loops_over_arrays_give_the_same_bits),
         cmocka_unit_test(loops_over_arrays_are_right),
         cmocka_unit_test(rows_are_copied_with_zeros_around),
+        cmocka_unit_test(sums_of_shifted_pixels),
         cmocka_unit_test(rounding_to_bf16),
         cmocka_unit_test(products_in_bf16_give_the_same_bits),
         cmocka_unit_test(winograd_points_in_bf16_are_near),

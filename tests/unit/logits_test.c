@@ -65,7 +65,7 @@ static void logits_equal_torch(void **state)
     }
     assert_true(feof(file));
     fclose(file);
-    assert_int_equal(n_cases, 21);
+    assert_true(n_cases >= 40);
 }
 
 int main(void)

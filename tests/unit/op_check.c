@@ -68,7 +68,8 @@ static int64_t make_input(crd_network *network, const crd_shape *shape, int k)
 static void make_op(op_fixture *f, const op_case *c)
 {
     int64_t inputs[OP_CHECK_MAX_INPUTS], index;
-    const crd_shape vector = crd_shape_make(3, c->shapes[0].dims[0], 1, 1);
+    int64_t n_features = c->shapes[0].n_dims > 0 ? c->shapes[0].dims[0] : 1;
+    const crd_shape vector = crd_shape_make(3, n_features, 1, 1);
     assert_ok(crd_network_create(&f->network, "test",
                                  c->shapes[0].n_dims == 3 ? &c->shapes[0] : &vector));
     for (; f->n_inputs < OP_CHECK_MAX_INPUTS && c->shapes[f->n_inputs].n_dims > 0; f->n_inputs++)
@@ -193,7 +194,7 @@ static void compare_output(op_fixture *f)
                          f->out[i]) < 1e-4);
 }
 
-/* Gradients of inputs add to what is there, or do not heed it; those of parameters never do. */
+/* Gradients of inputs add to what is there, or replace it; those of parameters never do. */
 static void check_way(const op_case *c, bool adds)
 {
     op_fixture f;
@@ -259,4 +260,35 @@ void op_check(const op_case *c)
     for (int adds = 0; adds < 2; adds++)
         check_way(c, adds != 0);
     check_in_place(c);
+}
+
+void op_check_values(const op_case *c, const op_values *values)
+{
+    op_fixture f;
+    op_fixture_init(&f, c);
+    for (int64_t i = 0; i < f.n_in[0]; i++)
+        f.in_f[0][op_fixture_place(i, f.op->in, c->n_images)] = values->in[i];
+    for (int64_t i = 0; values->dout != NULL && i < f.n_out; i++)
+        f.dout_f[op_fixture_place(i, &f.op->shape, c->n_images)] = values->dout[i];
+    for (int slot = 0; slot < f.op->kind->n_params; slot++)
+        if (values->params[slot] != NULL)
+            memcpy(op_fixture_param(&f, f.params_f, slot), values->params[slot],
+                   (size_t)op_fixture_count(&f, slot) * sizeof(float));
+    float *din = floats(f.n_in[0]), *dins[1] = {din};
+    const bool adds = false;
+    const crd_op_args args = op_fixture_args(&f);
+    const crd_op_grads grads = {.dout = f.dout_f, .din = dins, .adds = &adds};
+    f.op->kind->forward(f.op, &args);
+    if (values->din != NULL)
+        f.op->kind->backward(f.op, &args, &grads);
+    for (int64_t i = 0; i < f.n_out; i++) {
+        double found = (double)f.out_f[op_fixture_place(i, &f.op->shape, c->n_images)];
+        assert_true(fabs(found - values->out[i]) < 1e-6 * fmax(1, fabs(values->out[i])));
+    }
+    for (int64_t i = 0; values->din != NULL && i < f.n_in[0]; i++) {
+        double found = (double)din[op_fixture_place(i, f.op->in, c->n_images)];
+        assert_true(fabs(found - values->din[i]) < 1e-6 * fmax(1, fabs(values->din[i])));
+    }
+    crd_free(din);
+    op_fixture_clear(&f);
 }

@@ -27,6 +27,14 @@ typedef struct op_case {
 /** Fails the test at the first mismatch. */
 void op_check(const op_case *c);
 
+/** Holds an op of one input against given values, (image, feature, position), to 1e-6 of 1: `out` for
+ * `in` and params by slot (NULL: none), and `din` for `dout` (NULL: not compared). */
+typedef struct op_values {
+    const float *in, *dout, *params[4];
+    const double *out, *din;
+} op_values;
+void op_check_values(const op_case *c, const op_values *values);
+
 /** The pieces of a check, for tests that look further: an op on inputs of its own, with values by a
  * formula, as floats in the library's layout and as doubles in the reference's. */
 typedef struct op_fixture {

@@ -173,9 +173,9 @@ static void weight_gradient(double *dweight, const crd_conv *conv, const float *
  * one, and several, and blocks of input channels. */
 static void check_weight_gradients(const attr_list *attrs, crd_shape shape, int64_t n_images)
 {
-    static const crd_conv_weight_gradient *const methods[] = {&crd_conv_weight_gradient_direct,
-                                                              &crd_conv_weight_gradient_winograd,
-                                                              &crd_conv_weight_gradient_columns};
+    static const crd_conv_weight_gradient *const methods[] = {
+        &crd_conv_weight_gradient_direct, &crd_conv_weight_gradient_winograd,
+        &crd_conv_weight_gradient_columns, &crd_conv_weight_gradient_depthwise};
     op_fixture f;
     op_case of_f;
     init(&f, &of_f, "Conv2d", attrs, shape, n_images);
@@ -184,7 +184,7 @@ static void check_weight_gradients(const attr_list *attrs, crd_shape shape, int6
     double *expected = doubles(n);
     for (int64_t group = 0; group < c.groups; group++)
         weight_gradient(expected, &c, f.in_f[0], f.dout_f, group);
-    for (int m = 0; m < 3; m++) {
+    for (int m = 0; m < 4; m++) {
         if (!methods[m]->fits(&c))
             continue;
         float *dweight = floats(n), *scratch = floats(methods[m]->scratch_floats(&c));

@@ -20,9 +20,15 @@ static void defaults_are_torchs(void **state)
     for (const char *const *name = crd_optimizer_names(); *name != NULL; name++) {
         assert_ok(crd_optimizer_defaults(&o, *name));
         assert_string_equal(o.name, *name);
+        assert_true(o.lr == (crd_optimizer_is_variational(&o) ? 0.1 : 1e-3));
+        if (crd_optimizer_is_variational(&o))
+            o.ess = 10;
         assert_ok(crd_optimizer_check(&o));
-        assert_true(o.lr == 1e-3);
     }
+    assert_string_equal(o.name, "ivon");
+    assert_true(o.weight_decay == 1e-4 && o.beta2 == 0.99999 && o.hess_init == 1);
+    assert_int_equal(crd_optimizer_n_states(&o), 1);
+    assert_ok(crd_optimizer_defaults(&o, "adamw"));
     assert_true(o.weight_decay == 1e-2 && o.eps == 1e-8);
     assert_int_equal(crd_optimizer_n_states(&o), 2);
     assert_ok(crd_optimizer_defaults(&o, "sgd"));
@@ -30,7 +36,7 @@ static void defaults_are_torchs(void **state)
     o.momentum = 0.5;
     assert_int_equal(crd_optimizer_n_states(&o), 1);
     assert_fails(crd_optimizer_defaults(&o, "lion"), CRD_ERR_USAGE,
-                 "'lion' is not one of sgd, adam, adamw");
+                 "'lion' is not one of sgd, adam, adamw, ivon");
 }
 
 static void bad_options_are_named(void **state)

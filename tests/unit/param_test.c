@@ -89,6 +89,7 @@ typedef struct output {
     float dmu[2][N_MAX + GUARD], drho[2][N_MAX + GUARD];
     double kl[2];
     int64_t sums[2][N_MAX + GUARD];
+    float rounded[2][N_MAX + GUARD], kept[N_MAX + GUARD];
 } output;
 
 static void fill(data *d)
@@ -150,7 +151,13 @@ static void run(output *out, const crd_param_kernels *table, const data *d, int6
         assert_int_equal(table->accumulate(out->sums[k] + 1, d->grads + 1,
                                            k == 0 ? NULL : d->mu + 1, n, 0x1.8p44, 0x1p17F, k),
                          1);
+        assert_int_equal(table->round(out->rounded[k] + 1, d->grads + 1, k == 0 ? NULL : d->mu + 1,
+                                      n, 0x1p44F, 0x1p17F),
+                         1);
     }
+    for (int64_t i = 1; i < n + 1; i++)
+        out->kept[i] = 0x1p-30F * d->means[i];
+    assert_int_equal(table->keep(out->rounded[1] + 1, out->kept + 1, n, 0x1p44F, 0x1p17F), 1);
     start_step(out, d, n);
     for (int k = 0; k < 2; k++)
         assert_int_equal(table->adam(out->params[k] + 1, d->grads + 1, out->mean[k] + 1,
@@ -178,14 +185,13 @@ static void tables_give_the_same_bits(void **state)
 
 /* A step of n elements from element 1 on, in one pass or by its parts. */
 static void make_step(output *out, const crd_param_kernels *table, const data *d, int64_t n,
-                      int has_means, int at_once)
+                      int has_means, double weight, int at_once)
 {
-    crd_posterior_step step = {.unit = 0x1p-44,
-                               .clip = 0.7F,
+    crd_posterior_step step = {.clip = 0.7F,
                                .prior = {.means = has_means ? d->means + 1 : NULL,
                                          .mean = 0.1,
                                          .precision = 3.7,
-                                         .weight = 0.7},
+                                         .weight = weight},
                                .adam = adam};
     memset(out, 0xa5, sizeof *out);
     start_step(out, d, n);
@@ -194,7 +200,7 @@ static void make_step(output *out, const crd_param_kernels *table, const data *d
         step.params[k] = out->params[k] + 1;
         step.means[k] = out->mean[k] + 1;
         step.squares[k] = out->square[k] + 1;
-        step.sums[k] = d->sums + 1 + k;
+        step.grads[k] = d->grads + 1 + k;
     }
     step.sigma = out->sigma + 1;
     step.slope = out->slope + 1;
@@ -204,7 +210,7 @@ static void make_step(output *out, const crd_param_kernels *table, const data *d
     }
     float grads[2][N_MAX];
     for (int k = 0; k < 2; k++)
-        table->read_sums(grads[k], step.sums[k], n, step.unit);
+        memcpy(grads[k], step.grads[k], (size_t)n * sizeof(float));
     table->kl_gradient(grads[0], grads[1], step.params[0], step.sigma, step.slope, n, &step.prior);
     for (int k = 0; k < 2; k++) {
         for (int64_t i = 0; i < n; i++)
@@ -225,10 +231,11 @@ static void a_step_at_once_is_its_parts(void **state)
     fill(&d);
     d.rho[6] = 3e30F; /* which a step leaves finite */
     for (int64_t n = 0; n < N_MAX - 2; n = n < 40 ? n + 1 : 2 * n + 1)
-        for (int has_means = 0; has_means < 2; has_means++) {
-            make_step(&parts, crd_kernels_ref.param, &d, n, has_means, 0);
+        for (int kind = 0; kind < 3; kind++) {
+            double weight = kind < 2 ? 0.7 : 0;
+            make_step(&parts, crd_kernels_ref.param, &d, n, kind == 1, weight, 0);
             for (int t = 0; t < n_tables; t++) {
-                make_step(&found, tables[t]->param, &d, n, has_means, 1);
+                make_step(&found, tables[t]->param, &d, n, kind == 1, weight, 1);
                 if (memcmp(&found, &parts, sizeof found) != 0)
                     fail_msg("%s differs from its parts at n = %lld", tables[t]->name,
                              (long long)n);
@@ -249,15 +256,14 @@ static void a_step_to_nowhere_is_found(void **state)
     d.rho[6] = 3e30F;
     for (int t = 0; t < n_tables; t++)
         for (int at = 0; at < 2 * N; at++) {
-            make_step(&out, tables[t]->param, &d, N, 0, 1);
+            make_step(&out, tables[t]->param, &d, N, 0, 0.7, 1);
             out.params[at / N][1 + at % N] = INFINITY;
             crd_posterior_step step = {.params = {out.params[0] + 1, out.params[1] + 1},
                                        .means = {out.mean[0] + 1, out.mean[1] + 1},
                                        .squares = {out.square[0] + 1, out.square[1] + 1},
-                                       .sums = {d.sums, d.sums},
+                                       .grads = {d.grads, d.grads},
                                        .sigma = out.sigma + 1,
                                        .slope = out.slope + 1,
-                                       .unit = 0x1p-44,
                                        .prior = {.precision = 1},
                                        .adam = adam};
             assert_int_equal(tables[t]->param->posterior_step(&step, N), 0);
@@ -273,7 +279,7 @@ static void results_are_the_same_on_every_cpu(void **state)
     fill(&d);
     run(&found, crd_kernels_get()->param, &d, N_MAX - 1);
     uint64_t digest = XXH3_64bits(&found, sizeof found);
-    if (digest != UINT64_C(0x60a54c3b89a704fb))
+    if (digest != UINT64_C(0x8275fc4b6d07b46f))
         fail_msg("digest %016" PRIx64, digest);
 }
 
@@ -302,6 +308,44 @@ static void sums_are_rounded_products(void **state)
     }
 }
 
+/* Halves and their neighbours, whatever a float holds, and both zeros: as through the sums. */
+static void rounding_is_a_way_through_the_sums(void **state)
+{
+    (void)state;
+    enum { N = 4099, EDGES = 12 };
+    static float values[N], factors[N], expected[N], found[N], kept[2][N];
+    static int64_t sums[N];
+    const float edges[EDGES] = {
+        0.5F,           0x1.fffffep-2F, 0x1.000002p-1F, 1.5F, 0x1.7ffffep0F, 2.5F, 0x1.fffffep21F,
+        0x1.fffffep22F, 0x1.000002p23F, 0x1.fffffep23F, 0,    0x1p-149F};
+    const crd_kernels *tables[N_TABLES];
+    int n_tables = crd_kernels_all(tables, N_TABLES);
+    for (uint32_t i = 0; i < N; i++) {
+        values[i] = i < 2 * EDGES ? ldexpf(edges[i / 2], -44) * (i % 2 == 0 ? 1.F : -1.F)
+                                  : ldexpf(any(i), (int)(i % 80) - 63);
+        factors[i] = any(i + N);
+    }
+    for (int t = 0; t < n_tables; t++)
+        for (int k = 0; k < 2; k++) {
+            const crd_param_kernels *table = tables[t]->param;
+            const float *by = k == 0 ? NULL : factors;
+            assert_true(table->accumulate(sums, values, by, N, 0x1p44, 0x1p17F, 0));
+            table->read_sums(expected, sums, N, 0x1p-44);
+            assert_true(table->round(found, values, by, N, 0x1p44F, 0x1p17F));
+            assert_memory_equal(found, expected, sizeof found);
+            /* Added to what is kept, and that rounded. */
+            for (int i = 0; i < N; i++) {
+                kept[0][i] = 0x1p-20F * factors[i];
+                kept[1][i] = kept[0][i] + found[i];
+            }
+            assert_true(table->accumulate(sums, kept[1], NULL, N, 0x1p44, 0x1p17F, 0));
+            table->read_sums(expected, sums, N, 0x1p-44);
+            assert_true(table->keep(found, kept[0], N, 0x1p44F, 0x1p17F));
+            assert_memory_equal(found, expected, sizeof found);
+            assert_memory_equal(kept[0], kept[1], sizeof kept[0]);
+        }
+}
+
 static void what_is_out_of_range_is_found_anywhere(void **state)
 {
     (void)state;
@@ -312,7 +356,7 @@ static void what_is_out_of_range_is_found_anywhere(void **state)
     for (int t = 0; t < n_tables; t++)
         for (int k = 0; k < 5; k++)
             for (int at = 0; at < N; at++) {
-                float values[N] = {0}, ones[N], out[2][N];
+                float values[N] = {0}, kept[N] = {0}, ones[N], out[2][N];
                 int64_t sums[N] = {0};
                 for (int i = 0; i < N; i++)
                     ones[i] = 1;
@@ -321,7 +365,10 @@ static void what_is_out_of_range_is_found_anywhere(void **state)
                                  0);
                 assert_int_equal(tables[t]->param->accumulate(sums, values, ones, N, 1, 0x1p17F, 0),
                                  0);
+                assert_int_equal(tables[t]->param->round(out[0], values, NULL, N, 1, 0x1p17F), 0);
+                assert_int_equal(tables[t]->param->round(out[0], values, ones, N, 1, 0x1p17F), 0);
                 assert_int_equal(tables[t]->param->scales(out[0], out[1], values, N), k >= 3);
+                assert_int_equal(tables[t]->param->keep(values, kept, N, 1, 0x1p17F), 0);
             }
 }
 
@@ -335,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_step_to_nowhere_is_found),
         cmocka_unit_test(results_are_the_same_on_every_cpu),
         cmocka_unit_test(sums_are_rounded_products),
+        cmocka_unit_test(rounding_is_a_way_through_the_sums),
         cmocka_unit_test(what_is_out_of_range_is_found_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,8 +85,8 @@ static void every_kind_of_outputs_goes_through(void **state)
             assert_ok(crd_summary_init(&rows, &r, 3));
             assert_ok(crd_summary_keep_sums(&rows));
             crd_summary_finish(&rows, 0, sums, maxima);
-            crd_summary_miss(&rows, 1);
-            crd_summary_skip(&rows, 2);
+            crd_summary_mark_undrawn(&rows, 1);
+            crd_summary_mark_skipped(&rows, 2);
             assert_int_equal(rows.n_draws[0], 2);
             assert_int_equal(rows.n_draws[1], 0);
             assert_true(rows.skipped[2] && !rows.skipped[0]);

@@ -3,8 +3,8 @@
 #include <math.h>
 
 #include "base/alloc.h"
-#include "credence/looks.h"
 #include "credence/predictive.h"
+#include "credence/stopping_rule.h"
 
 /* A small generator of our own: tests of statistics must not lean on the room rng. */
 static uint64_t mix(uint64_t *state)
@@ -227,7 +227,7 @@ static void one_draw_has_no_error_figure(void **unused)
     assert_true(isnan(s.rows.probs_sd[0]) && isnan(s.rows.probs_mcse[0]));
     assert_true(isnan(s.rows.predictive_entropy_mcse[0]) != 0);
     assert_true(!isnan(s.rows.predictive_entropy[0]));
-    crd_summary_skip(&s.summary, 0);
+    crd_summary_mark_skipped(&s.summary, 0);
     assert_true(isnan(s.rows.probs_mean[5]) && s.rows.votes[5] == -1);
     assert_true(s.rows.skipped[0] == 1);
     study_clear(&s);
@@ -373,18 +373,18 @@ static void extreme_pairs_are_exact(void **unused)
 static void looks_come_in_blocks_up_to_the_last(void **unused)
 {
     (void)unused;
-    const crd_looks looks = {.min_draws = 60, .max_draws = 150, .block = 8};
+    const crd_stopping_rule rule = {.min_draws = 60, .max_draws = 150, .block = 8};
     const int64_t expected[] = {64, 80, 104, 136, 150};
     int64_t n = 0;
     for (int i = 0; i < 5; i++)
-        assert_int_equal(n = crd_looks_next(&looks, n), expected[i]);
-    assert_int_equal(crd_looks_count(&looks), 5);
-    assert_true(fabs(crd_looks_miss(&looks, 0.95) - 0.01) < 1e-15);
-    const crd_looks one = {.min_draws = 7, .max_draws = 7, .block = 8};
-    assert_int_equal(crd_looks_next(&one, 0), 7);
-    assert_int_equal(crd_looks_count(&one), 1);
-    const crd_looks all = {.min_draws = 1, .max_draws = CRD_MAX_DRAWS, .block = 1};
-    assert_in_range(crd_looks_count(&all), 70, 90); /* log(2^26) / log(1.25) = 81 */
+        assert_int_equal(n = crd_stopping_rule_next(&rule, n), expected[i]);
+    assert_int_equal(crd_stopping_rule_n_looks(&rule), 5);
+    assert_true(fabs(crd_stopping_rule_error_probability(&rule, 0.95) - 0.01) < 1e-15);
+    const crd_stopping_rule one = {.min_draws = 7, .max_draws = 7, .block = 8};
+    assert_int_equal(crd_stopping_rule_next(&one, 0), 7);
+    assert_int_equal(crd_stopping_rule_n_looks(&one), 1);
+    const crd_stopping_rule all = {.min_draws = 1, .max_draws = CRD_MAX_DRAWS, .block = 1};
+    assert_in_range(crd_stopping_rule_n_looks(&all), 70, 90); /* log(2^26) / log(1.25) = 81 */
 }
 
 /* sqrt(2 V ln(4 / miss) / n) + 7 ln(4 / miss) / (3 (n - 1)), worked out by hand; ln 80 = 4.382026634673881. */
@@ -415,7 +415,7 @@ typedef struct coverage {
 } coverage;
 
 /* Studies that stop at the first look where the standard error is below `mcse`; 0: at the last one. */
-static coverage measure_coverage(double mean, double sd, double mcse, const crd_looks *looks)
+static coverage measure_coverage(double mean, double sd, double mcse, const crd_stopping_rule *rule)
 {
     enum { R = 2000 };
     const double truth = logit_normal_mean(mean, sd);
@@ -425,7 +425,7 @@ static coverage measure_coverage(double mean, double sd, double mcse, const crd_
     int64_t sums[N_GROUPS * 4 + 10] = {0}, maxima[4];
     assert_ok(crd_reduction_init(&reduction, CRD_OUTPUT_LOGITS, 2, 1));
     assert_true(crd_reduction_n_sums(&reduction) == sizeof sums / sizeof *sums);
-    reduction.miss = crd_looks_miss(looks, 0.95);
+    reduction.error_probability = crd_stopping_rule_error_probability(rule, 0.95);
     assert_ok(crd_summary_init(&summary, &reduction, 1));
     const crd_class_rows rows = crd_class_rows_view(&summary);
     uint64_t state = 12;
@@ -434,7 +434,7 @@ static coverage measure_coverage(double mean, double sd, double mcse, const crd_
         int64_t n = 0;
         crd_reduction_reset(&reduction, sums, maxima);
         while (!stops) {
-            int64_t next = crd_looks_next(looks, n);
+            int64_t next = crd_stopping_rule_next(rule, n);
             for (; n < next; n++) {
                 const float logits[2] = {(float)(mean + sd * normal(&state)), 0};
                 crd_reduction_add(&reduction, sums, maxima, logits, 2, n, 1);
@@ -445,7 +445,7 @@ static coverage measure_coverage(double mean, double sd, double mcse, const crd_
             anytime = error <= (double)rows.probs_half_width[0];
             usual_all &= usual;
             anytime_all &= anytime;
-            stops = n == looks->max_draws || crd_summary_error(&summary, 0) < mcse;
+            stops = n == rule->max_draws || crd_summary_error(&summary, 0) < mcse;
         }
         share.usual += (double)usual / R;
         share.anytime += (double)anytime / R;
@@ -466,7 +466,7 @@ static coverage measure_coverage(double mean, double sd, double mcse, const crd_
 static void usual_intervals_cover_at_their_rate_with_fixed_draws(void **unused)
 {
     (void)unused;
-    const crd_looks once = {.min_draws = 400, .max_draws = 400, .block = 8};
+    const crd_stopping_rule once = {.min_draws = 400, .max_draws = 400, .block = 8};
     const double laws[][2] = {{0, 1}, {1, 1.5}, {-1, 2}};
     for (int i = 0; i < 3; i++) {
         coverage share = measure_coverage(laws[i][0], laws[i][1], 0, &once);
@@ -480,10 +480,10 @@ static void usual_intervals_cover_at_their_rate_with_fixed_draws(void **unused)
 static void anytime_valid_intervals_cover_under_stopping(void **unused)
 {
     (void)unused;
-    const crd_looks looks = {.min_draws = 16, .max_draws = 4000, .block = 8};
+    const crd_stopping_rule rule = {.min_draws = 16, .max_draws = 4000, .block = 8};
     const double laws[][2] = {{0, 1}, {1, 1.5}, {-6, 3}};
     for (int i = 0; i < 3; i++) {
-        coverage share = measure_coverage(laws[i][0], laws[i][1], 0.015, &looks);
+        coverage share = measure_coverage(laws[i][0], laws[i][1], 0.015, &rule);
         assert_true(share.anytime >= 0.95 && share.anytime_all >= 0.95);
         assert_true(share.draws < 2000);
         assert_true(share.usual_all < 0.9);

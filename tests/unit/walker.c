@@ -30,9 +30,9 @@ crd_status walker_make_params(float **out, const crd_network *network)
         const crd_param *param = &network->params.entries[i];
         const char *leaf = strrchr(param->name, '.');
         float scale = 0.1f, offset = 0;
-        if (param->shape.n_dims > 1) {
+        if (param->shape.n_dims > 1 && param->count > param->shape.dims[0]) {
             scale = (float)sqrt(6.0 / (double)(param->count / param->shape.dims[0]));
-        } else if (strcmp(leaf, ".weight") == 0) {
+        } else if (strcmp(leaf, ".weight") == 0 || strcmp(leaf, ".layer_scale") == 0) {
             scale = 0.2f;
             offset = 0.7f;
         } else if (strcmp(leaf, ".running_var") == 0) {

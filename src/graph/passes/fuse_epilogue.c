@@ -55,7 +55,7 @@ static void join_sum(crd_fusion *fusion, const crd_network *network, const int64
     fusion->residual[into] = other;
 }
 
-/* A view's readers, and those of what it shows, read one place. */
+/* The readers of an idle op, such as a view, and those of its input read one place. */
 static void join_view(crd_fusion *fusion, const crd_network *network, int64_t *n_readers, int64_t i)
 {
     int64_t input = network->ops[i].inputs[0];
@@ -67,7 +67,7 @@ static void join_view(crd_fusion *fusion, const crd_network *network, int64_t *n
 static void fuse(crd_fusion *fusion, const crd_network *network, int64_t *n_readers, int64_t i)
 {
     const crd_graph_op *op = &network->ops[i];
-    if (crd_op_is_view(op))
+    if (crd_op_is_idle(op))
         join_view(fusion, network, n_readers, i);
     else if (op->kind->activation != NULL)
         join_activation(fusion, network, n_readers, i);

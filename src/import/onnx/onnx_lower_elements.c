@@ -365,8 +365,8 @@ static crd_status emit_part(int64_t *op, crd_onnx_lowering *lowering, const crd_
                             int dim, int64_t start, int64_t end)
 {
     const crd_attr attrs[] = {CRD_ATTR("dim", dim), CRD_ATTR("start", (double)start),
-                              CRD_ATTR("end", (double)end), CRD_ATTR_END};
-    return crd_onnx_emit_one(op, lowering, node, "Slice", attrs, *op);
+                              CRD_ATTR("length", (double)(end - start)), CRD_ATTR_END};
+    return crd_onnx_emit_one(op, lowering, node, "Narrow", attrs, *op);
 }
 
 CRD_ONNX_LOWER(split)

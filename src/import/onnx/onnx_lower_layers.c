@@ -50,20 +50,6 @@ static void to_plane(crd_onnx_window *w)
     w->n = 2;
 }
 
-/* Zeros, or what else, around an image where the sides differ: an op of its own. */
-static crd_status pad_sides(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
-                            crd_onnx_window *w)
-{
-    bool is_even = w->before[0] == w->after[0] && w->before[1] == w->after[1];
-    if (is_even)
-        return CRD_OK;
-    const crd_attr attrs[] = {CRD_ATTR("padding", (double)w->before[1], (double)w->after[1],
-                                       (double)w->before[0], (double)w->after[0]),
-                              CRD_ATTR_END};
-    w->before[0] = w->before[1] = 0;
-    return crd_onnx_emit_one(op, lowering, node, "ZeroPad2d", attrs, *op);
-}
-
 #define PAIR(list) (double)(list)[0], (double)(list)[1]
 
 static crd_status emit_conv(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
@@ -77,6 +63,7 @@ static crd_status emit_conv(int64_t *op, crd_onnx_lowering *lowering, const crd_
         CRD_ATTR("kernel_size", PAIR(w->kernel)),
         CRD_ATTR("stride", PAIR(w->stride)),
         CRD_ATTR("padding", PAIR(w->before)),
+        CRD_ATTR("padding_end", PAIR(w->after)),
         CRD_ATTR("dilation", PAIR(w->dilation)),
         CRD_ATTR("groups", (double)crd_onnx_attr_int(node, "group", 1)),
         CRD_ATTR("bias", is_given(node, 2)),
@@ -90,7 +77,7 @@ CRD_ONNX_LOWER(conv)
     crd_status status = CRD_OK;
     crd_onnx_window w;
     crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
-    int64_t op = in.op;
+    int64_t op;
     CRD_TRY(crd_onnx_window_of(&w, node, crd_onnx_shape_of(lowering->graph, node, 0),
                                crd_onnx_shape_of(lowering->graph, node, 1)));
     if (w.n > 2)
@@ -101,8 +88,7 @@ CRD_ONNX_LOWER(conv)
     if (in.last)
         return crd_onnx_lack(lowering, node, "its features come last");
     to_plane(&w);
-    CRD_TRY(pad_sides(&op, lowering, node, &w));
-    CRD_TRY(emit_conv(&op, lowering, node, &w, op));
+    CRD_TRY(emit_conv(&op, lowering, node, &w, in.op));
     CRD_TRY(give(lowering, node, 1, op, CRD_SLOT_WEIGHT));
     if (is_given(node, 2))
         CRD_TRY(give(lowering, node, 2, op, CRD_SLOT_BIAS));
@@ -347,30 +333,19 @@ CRD_ONNX_LOWER(pool)
         return crd_onnx_lack(lowering, node,
                              "its features come last, or its indices are asked for");
     to_plane(&w);
-    bool has_pads = w.before[0] + w.before[1] + w.after[0] + w.after[1] > 0;
     bool is_even = w.before[0] == w.after[0] && w.before[1] == w.after[1];
-    bool counts = crd_onnx_attr_int(node, "count_include_pad", 0) != 0;
-    bool is_dilated = w.dilation[0] > 1 || w.dilation[1] > 1;
-    if (is_dilated || !is_even || (!is_max && has_pads && !counts)) {
-        const crd_attr full[] = {
-            CRD_ATTR("kernel_size", PAIR(w.kernel)),
-            CRD_ATTR("stride", PAIR(w.stride)),
-            CRD_ATTR("padding", (double)w.before[0], (double)w.before[1], (double)w.after[0],
-                     (double)w.after[1]),
-            CRD_ATTR("dilation", PAIR(w.dilation)),
-            CRD_ATTR("output_size", PAIR(w.size)),
-            CRD_ATTR("count_include_pad", counts),
-            CRD_ATTR_END,
-        };
-        CRD_TRY(crd_onnx_emit_one(&op, lowering, node, is_max ? "WindowMax" : "WindowMean", full,
-                                  in.op));
-    } else {
-        const crd_attr attrs[] = {
-            CRD_ATTR("kernel_size", PAIR(w.kernel)), CRD_ATTR("stride", PAIR(w.stride)),
-            CRD_ATTR("padding", PAIR(w.before)), CRD_ATTR("ceil_mode", w.is_ceil), CRD_ATTR_END};
-        CRD_TRY(crd_onnx_emit_one(&op, lowering, node, is_max ? "MaxPool2d" : "AvgPool2d", attrs,
-                                  in.op));
-    }
+    if (w.dilation[0] > 1 || w.dilation[1] > 1 || !is_even)
+        return crd_onnx_lack(lowering, node, "with dilations, or paddings of uneven sides");
+    if (2 * w.before[0] > w.kernel[0] || 2 * w.before[1] > w.kernel[1])
+        return crd_onnx_lack(lowering, node, "with a padding beyond half of its kernel");
+    const crd_attr counts =
+        CRD_ATTR("count_include_pad", crd_onnx_attr_int(node, "count_include_pad", 0) != 0);
+    const crd_attr attrs[] = {
+        CRD_ATTR("kernel_size", PAIR(w.kernel)),  CRD_ATTR("stride", PAIR(w.stride)),
+        CRD_ATTR("padding", PAIR(w.before)),      CRD_ATTR("ceil_mode", w.is_ceil),
+        is_max ? (crd_attr)CRD_ATTR_END : counts, CRD_ATTR_END};
+    CRD_TRY(
+        crd_onnx_emit_one(&op, lowering, node, is_max ? "MaxPool2d" : "AvgPool2d", attrs, in.op));
     CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
 cleanup:
     return status;

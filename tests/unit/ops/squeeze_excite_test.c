@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "crd_test.h"
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 #include "test_ops.h"
 
 static attr_list pointwise(int64_t in, int64_t out)

@@ -1,0 +1,41 @@
+/** What a prediction will cost, from a short run of a sample of its images. Pure arithmetic.
+ * Room: engine. */
+#ifndef CREDENCE_COST_MODEL_H
+#define CREDENCE_COST_MODEL_H
+
+#include "credence/stopping_rule.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct crd_cost_model {
+    int64_t n_images, batch;
+    crd_stopping_rule rule; /**< of the run; min_draws = max_draws: no image stops before */
+    const int64_t *stops; /**< [n_sample] draws at which the images of the sample stop, ascending */
+    int64_t n_sample;
+    double unit_s;           /**< rank seconds of a unit of work: a batch, a block of draws */
+    double start_s, image_s; /**< before the first unit; of a rank that reads an image */
+    int64_t node_ranks;      /**< ranks of a node: those of rank 0's read the images */
+} crd_cost_model;
+
+/** The look at which an image's standard error falls below `target`, if it was `mcse` after
+ * n_draws draws: it falls with the root of their number. */
+int64_t crd_cost_model_stop(const crd_stopping_rule *rule, int64_t n_draws, double mcse,
+                            double target);
+
+/** Expected units of work. A batch is computed until its last image stops, and batches are taken
+ * for random draws from the sample. */
+double crd_cost_model_units(const crd_cost_model *forecast);
+
+/** Expected seconds on n_ranks ranks that meet after every window_images images
+ * (crd_predict_window_images) and at every look: in between the units are shared out, and the
+ * ranks wait for the last one. Rank 0's node reads the images: those of the first window before
+ * all else, those of the next one before its share of this one. Communication is not counted. */
+double crd_cost_model_seconds(const crd_cost_model *forecast, int64_t n_ranks,
+                              int64_t window_images);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

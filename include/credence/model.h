@@ -1,0 +1,64 @@
+/** A posterior made ready to run, and its family: which kind of distribution its weights have.
+ *
+ *   normal    every weight normal, all independent           src/weights/normal.c
+ *   members   a finite set of deterministic networks         src/weights/members.c
+ *   mixture   several normal posteriors, equal shares        src/weights/mixture.c
+ *
+ * Members and mixtures are ensembles: they have components, each with numbers of its own. Which
+ * component a draw uses follows from its number only. All functions: Collective: no. Room:
+ * weights.
+ */
+#ifndef CREDENCE_MODEL_H
+#define CREDENCE_MODEL_H
+
+#include "credence/network.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A family of distributions over weights: opaque. */
+typedef struct crd_family crd_family;
+
+/** Most components of a mixture: an image's sums grow with them. */
+#define CRD_MAX_COMPONENTS 256
+
+/** The family of that name; NULL: there is none. */
+const crd_family *crd_family_find(const char *name);
+/** "normal", "members", "mixture"; "deterministic networks", ... for people. Static. */
+const char *crd_family_name(const crd_family *family);
+const char *crd_family_title(const crd_family *family);
+/** 1 if draws differ by random numbers too, 0 if a component is one network. */
+int crd_family_is_random(const crd_family *family);
+/** 1 if it has several components. */
+int crd_family_is_ensemble(const crd_family *family);
+/** Different networks that n_components of them hold; 0: unlimited. */
+int64_t crd_family_n_networks(const crd_family *family, int64_t n_components);
+/** Groups of draws that are the independent evidence: the components of a mixture; 1: every draw
+ * is. `mean`: as in crd_sampler_options. */
+int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int mean);
+
+/** Component of draw `draw`: draw mod n_components; of antithetic draws, whose pairs share one,
+ * (draw / 2) mod n_components. */
+int64_t crd_component_of(int64_t draw, int64_t n_components, int antithetic);
+
+/** A posterior ready to run: sigma computed, batch norm folded, per component. A view: all
+ * borrowed, so that one copy in a node's shared memory can serve all its ranks. */
+typedef struct crd_model {
+    const crd_network *network;
+    const uint8_t *bayesian; /**< [n_components][n_params] */
+    const float *mu;         /**< [n_components][network->params.n_floats] */
+    /** Likewise; 0 where fixed; may be negative after folding (the law is the same). NULL:
+     * members, which have none. */
+    const float *sigma;
+    const float *eps;         /**< NULL, or imported eps of one draw of a normal posterior, by the
+                         network's offsets: parity checks; not for local-reparameterization, which
+                         draws no weights */
+    const crd_family *family; /**< NULL: normal */
+    int64_t n_components;     /**< 0: 1 */
+} crd_model;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

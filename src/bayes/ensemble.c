@@ -1,0 +1,241 @@
+/* Joins posteriors of one architecture into an ensemble: what they must agree in, which family they
+ * make, and a copy of their numbers, component after component. It averages nothing: every
+ * component keeps its own weights and its own statistics. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "credence/posterior.h"
+#include "graph/graph.h"
+#include "weights/family.h"
+
+enum { VALUE_SIZE = 160 };
+
+static crd_status differ(const crd_component_source *a, const crd_component_source *b,
+                         const char *key, const char *value_a, const char *value_b)
+{
+    return CRD_FAIL(CRD_ERR_INPUT, "%s: %s is %s, but %s has %s: components must agree in it",
+                    b->file, key, value_b, a->file, value_a);
+}
+
+static crd_status check_integer(const crd_component_source *a, const crd_component_source *b,
+                                const char *key, int64_t x, int64_t y)
+{
+    char first[VALUE_SIZE], second[VALUE_SIZE];
+    snprintf(first, sizeof first, "%lld", (long long)x);
+    snprintf(second, sizeof second, "%lld", (long long)y);
+    return x == y ? CRD_OK : differ(a, b, key, first, second);
+}
+
+static crd_status check_floats(const crd_component_source *a, const crd_component_source *b,
+                               const char *key, const float *x, const float *y, int64_t n)
+{
+    char first[VALUE_SIZE], second[VALUE_SIZE], place[VALUE_SIZE];
+    for (int64_t i = 0; i < n; i++) {
+        snprintf(place, sizeof place, "%s of channel %lld", key, (long long)i);
+        snprintf(first, sizeof first, "%.9g", (double)x[i]);
+        snprintf(second, sizeof second, "%.9g", (double)y[i]);
+        if (x[i] != y[i])
+            return differ(a, b, place, first, second);
+    }
+    return CRD_OK;
+}
+
+static crd_status check_preprocessing(const crd_component_source *a, const crd_component_source *b)
+{
+    crd_status status = CRD_OK;
+    static const char *const filters[] = {[CRD_BILINEAR] = "bilinear", [CRD_BICUBIC] = "bicubic"};
+    const crd_preprocessing *x = &a->posterior->preprocessing, *y = &b->posterior->preprocessing;
+    CRD_TRY(check_integer(a, b, "preprocessing: channels", x->channels, y->channels));
+    CRD_TRY(check_integer(a, b, "preprocessing: resize", x->resize, y->resize));
+    CRD_TRY(check_integer(a, b, "preprocessing: crop", x->crop, y->crop));
+    if (x->interpolation != y->interpolation)
+        CRD_TRY(differ(a, b, "preprocessing: interpolation", filters[x->interpolation],
+                       filters[y->interpolation]));
+    CRD_TRY(check_floats(a, b, "preprocessing: mean", x->mean, y->mean, x->channels));
+    CRD_TRY(check_floats(a, b, "preprocessing: sd", x->sd, y->sd, x->channels));
+cleanup:
+    return status;
+}
+
+static void describe_op(char out[VALUE_SIZE], const crd_network *network, int64_t i)
+{
+    char shape[CRD_SHAPE_TEXT_SIZE];
+    snprintf(out, VALUE_SIZE, "%s %s%s", network->ops[i].name, network->ops[i].kind->name,
+             crd_shape_text(shape, &network->ops[i].shape));
+}
+
+/* The graphs as text are equal, or the first op that shows how they differ is named. */
+static crd_status check_graph(const crd_component_source *a, const crd_component_source *b)
+{
+    crd_status status = CRD_OK;
+    const crd_network *x = a->posterior->network, *y = b->posterior->network;
+    char *first = NULL, *second = NULL, own[VALUE_SIZE], other[VALUE_SIZE];
+    if (strcmp(x->arch, y->arch) != 0)
+        CRD_TRY(differ(a, b, "the architecture", x->arch, y->arch));
+    CRD_TRY(crd_network_to_json(&first, x));
+    CRD_TRY(crd_network_to_json(&second, y));
+    if (strcmp(first, second) == 0)
+        goto cleanup;
+    for (int64_t i = 0; i < x->n_ops && i < y->n_ops; i++) {
+        describe_op(own, x, i);
+        describe_op(other, y, i);
+        if (strcmp(own, other) != 0)
+            CRD_TRY(differ(a, b, "an op of the graph", own, other));
+    }
+    CRD_TRY(check_integer(a, b, "the number of ops", x->n_ops, y->n_ops));
+    CRD_TRY(differ(a, b, "the graph", "other attributes", "one with other attributes"));
+cleanup:
+    crd_network_text_free(first);
+    crd_network_text_free(second);
+    return status;
+}
+
+static crd_status check_classes(const crd_component_source *a, const crd_component_source *b)
+{
+    const crd_posterior *x = a->posterior, *y = b->posterior;
+    char key[VALUE_SIZE];
+    if ((x->classes == NULL) != (y->classes == NULL))
+        return differ(a, b, "the list of classes", x->classes == NULL ? "none" : "one",
+                      y->classes == NULL ? "missing" : "there");
+    for (int64_t i = 0; x->classes != NULL && i < x->n_classes; i++) {
+        snprintf(key, sizeof key, "class %lld", (long long)i);
+        if (strcmp(x->classes[i], y->classes[i]) != 0)
+            return differ(a, b, key, x->classes[i], y->classes[i]);
+    }
+    return CRD_OK;
+}
+
+static crd_status check_fit(const crd_component_source *a, const crd_component_source *b)
+{
+    crd_status status = CRD_OK;
+    const char *const *kinds = crd_output_kind_names();
+    if (a->posterior->outputs != b->posterior->outputs)
+        CRD_TRY(differ(a, b, "the kind of outputs", kinds[a->posterior->outputs],
+                       kinds[b->posterior->outputs]));
+    CRD_TRY(check_graph(a, b));
+    CRD_TRY(check_classes(a, b));
+    CRD_TRY(check_preprocessing(a, b));
+cleanup:
+    return status;
+}
+
+static int has_bayesian(const crd_posterior *posterior)
+{
+    int64_t n = posterior->n_components * posterior->network->params.n_params;
+    return memchr(posterior->bayesian, 1, (size_t)n) != NULL;
+}
+
+/* The numbers and origin of component c of a source become component `at`. */
+static crd_status copy_component(crd_posterior *out, int64_t at, const crd_component_source *source,
+                                 int64_t c)
+{
+    crd_status status = CRD_OK;
+    const crd_posterior *from = source->posterior;
+    int64_t n = from->network->params.n_floats, n_params = from->network->params.n_params;
+    const crd_origin *origin = from->origins == NULL ? NULL : &from->origins[c];
+    memcpy(out->mu + at * n, from->mu + c * n, (size_t)n * sizeof *out->mu);
+    if (out->rho != NULL && from->rho != NULL)
+        memcpy(out->rho + at * n, from->rho + c * n, (size_t)n * sizeof *out->rho);
+    memcpy(out->bayesian + at * n_params, from->bayesian + c * n_params, (size_t)n_params);
+    CRD_TRY(crd_alloc_string(&out->origins[at].file, origin != NULL ? origin->file : source->file));
+    CRD_TRY(crd_alloc_string(&out->origins[at].digest,
+                             origin != NULL ? origin->digest : source->digest));
+cleanup:
+    return status;
+}
+
+/* What the components agree in. */
+static crd_status copy_common(crd_posterior *out, const crd_component_source *sources, int n)
+{
+    crd_status status = CRD_OK;
+    const crd_posterior *first = sources[0].posterior;
+    out->outputs = first->outputs;
+    out->preprocessing = first->preprocessing;
+    out->conversion = crd_conversion_defaults();
+    int is_common = out->family->has_sigma; /* the estimator that all are meant for */
+    for (int i = 1; i < n; i++)
+        is_common &= strcmp(sources[i].posterior->conversion.type, first->conversion.type) == 0;
+    if (is_common)
+        memcpy(out->conversion.type, first->conversion.type, sizeof out->conversion.type);
+    if (first->classes == NULL)
+        return CRD_OK;
+    CRD_ALLOC(&out->classes, out->n_classes, "classes");
+    for (int64_t i = 0; i < out->n_classes; i++)
+        CRD_TRY(crd_alloc_string(&out->classes[i], first->classes[i]));
+cleanup:
+    return status;
+}
+
+static crd_status copy_network(crd_network **out, const crd_network *network)
+{
+    crd_status status = CRD_OK;
+    char *json = NULL;
+    CRD_TRY(crd_network_to_json(&json, network));
+    CRD_TRY(crd_network_from_json(out, json));
+cleanup:
+    crd_network_text_free(json);
+    return status;
+}
+
+crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
+                              bool mean)
+{
+    crd_status status = CRD_OK;
+    crd_network *network = NULL;
+    crd_posterior *posterior = NULL;
+    int64_t n_components = 0, at = 0;
+    *out = NULL;
+    CRD_REQUIRE(n >= 2, CRD_ERR_USAGE, "an ensemble has at least two components, not %d", n);
+    int is_random = crd_network_is_stochastic(sources[0].posterior->network);
+    for (int i = 0; i < n; i++) {
+        n_components += sources[i].posterior->n_components;
+        is_random |= !mean && has_bayesian(sources[i].posterior);
+        if (i > 0)
+            CRD_TRY(check_fit(&sources[0], &sources[i]));
+    }
+    CRD_REQUIRE(!is_random || n_components <= CRD_MAX_COMPONENTS, CRD_ERR_USAGE,
+                "a mixture has at most %d components, not %lld: an image's sums grow with them",
+                CRD_MAX_COMPONENTS, (long long)n_components);
+    CRD_TRY(copy_network(&network, sources[0].posterior->network));
+    CRD_TRY(crd_posterior_create_ensemble(
+        &posterior, network, is_random ? &crd_family_mixture : &crd_family_members, n_components));
+    for (int i = 0; i < n; i++)
+        for (int64_t c = 0; c < sources[i].posterior->n_components; c++)
+            CRD_TRY(copy_component(posterior, at++, &sources[i], c));
+    if (mean)
+        memset(posterior->bayesian, 0,
+               (size_t)(n_components * posterior->network->params.n_params));
+    CRD_TRY(copy_common(posterior, sources, n));
+    *out = posterior;
+    posterior = NULL;
+cleanup:
+    crd_posterior_destroy(posterior);
+    return status;
+}
+
+crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
+                                      const char *verb)
+{
+    if (!posterior->family->is_ensemble)
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_INPUT, "%s: is an ensemble (%s): %s each of its %lld components", file,
+                    posterior->family->name, verb, (long long)posterior->n_components);
+}
+
+crd_status crd_posterior_n_draws(int64_t *out, const crd_posterior *posterior, int64_t wanted,
+                                 int mean)
+{
+    int64_t n = crd_family_n_networks(posterior->family, posterior->n_components);
+    if (mean)
+        wanted = posterior->n_components;
+    else if (wanted == 0)
+        wanted = n > 0 ? n : CRD_DEFAULT_DRAWS;
+    *out = wanted;
+    if (n > 0 && wanted > n)
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "--draws: %lld is more than the %lld networks of the ensemble, and one of "
+                        "them twice is no new evidence",
+                        (long long)wanted, (long long)n);
+    return CRD_OK;
+}

@@ -1,0 +1,16 @@
+/** What the command line says of a prediction. */
+#ifndef CRD_CLI_PREDICT_OPTIONS_H
+#define CRD_CLI_PREDICT_OPTIONS_H
+
+#include "cli/options.h"
+#include "credence/predict_files.h"
+
+/** The options that all commands that predict take: draws, estimator, precision, work. A command
+ * leaves the others at crd_predict_options_init. */
+void crd_predict_options_take(crd_predict_options *out, const crd_options *options);
+/** Those of `predict`; posterior, inputs and record included, `record` and `options` borrowed.
+ * Errors: CRD_ERR_USAGE: options that have no meaning together. Alike on all ranks. */
+crd_status crd_predict_options_make(crd_predict_files_options *out, const crd_options *options,
+                                    const crd_record *record);
+
+#endif

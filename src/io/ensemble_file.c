@@ -1,0 +1,332 @@
+/* The weights of an ensemble in HDF5: a dataset a parameter, with the components as its first axis,
+ * so that a component is one piece of each; and where the components come from. What is fixed in
+ * one component and Bayesian in another has rho -inf there, that is sigma 0. Layout:
+ * data/FORMATS.md. */
+#include "io/ensemble_file.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "graph/graph.h"
+#include "io/known_datasets.h"
+
+enum { LEAF_SIZE = 72 };
+static const char group[] = "/weights", components[] = "/components",
+                  files[] = "/components/file", digests[] = "/components/digest";
+
+/* A dataset: mu, rho or the fixed values of a parameter, of all components. */
+typedef struct stack {
+    char group[CRD_H5_PATH_SIZE], path[CRD_H5_PATH_SIZE];
+    int64_t param;
+    int is_rho;
+    crd_shape shape;
+} stack;
+
+static int is_bayesian(const crd_posterior *posterior, int64_t component, int64_t param)
+{
+    return posterior->bayesian[component * posterior->network->params.n_params + param];
+}
+
+static int is_ever_bayesian(const crd_posterior *posterior, int64_t param)
+{
+    for (int64_t c = 0; c < posterior->n_components; c++)
+        if (is_bayesian(posterior, c, param))
+            return 1;
+    return 0;
+}
+
+/* `prefix`: "mu_" and "rho_" of what is Bayesian anywhere, "" of what is fixed. */
+static crd_status place_stack(stack *out, const crd_posterior *posterior, int64_t param,
+                              const char *prefix)
+{
+    crd_status status = CRD_OK;
+    const crd_graph_op *op;
+    const crd_param_spec *spec = crd_network_param_spec(&op, posterior->network, param);
+    const crd_shape *shape = &posterior->network->params.entries[param].shape;
+    char leaf[LEAF_SIZE];
+    snprintf(leaf, sizeof leaf, "%s%s", prefix, *prefix != '\0' ? spec->bayesian_leaf : spec->leaf);
+    CRD_TRY(crd_h5_join(out->group, group, op->name));
+    CRD_TRY(crd_h5_join(out->path, out->group, leaf));
+    CRD_REQUIRE(shape->n_dims < CRD_MAX_DIMS, CRD_ERR_INTERNAL, "%s: too many axes", out->path);
+    out->param = param;
+    out->is_rho = *prefix == 'r';
+    out->shape.n_dims = shape->n_dims + 1;
+    out->shape.dims[0] = posterior->n_components;
+    memcpy(out->shape.dims + 1, shape->dims, (size_t)shape->n_dims * sizeof *shape->dims);
+cleanup:
+    return status;
+}
+
+typedef crd_status stack_visit(const stack *s, void *payload);
+
+/* Visits every dataset of numbers: the one place that says where what lies. */
+static crd_status visit_stacks(const crd_posterior *posterior, stack_visit *visit, void *payload)
+{
+    crd_status status = CRD_OK;
+    stack s;
+    for (int64_t p = 0; p < posterior->network->params.n_params; p++) {
+        int has_law = is_ever_bayesian(posterior, p);
+        CRD_TRY(place_stack(&s, posterior, p, has_law ? "mu_" : ""));
+        CRD_TRY(visit(&s, payload));
+        if (!has_law)
+            continue;
+        CRD_TRY(place_stack(&s, posterior, p, "rho_"));
+        CRD_TRY(visit(&s, payload));
+    }
+cleanup:
+    return status;
+}
+
+static crd_status count_bytes(const stack *s, void *payload)
+{
+    *(int64_t *)payload += crd_shape_count(&s->shape) * (int64_t)sizeof(float);
+    return CRD_OK;
+}
+
+crd_status crd_ensemble_measure(int64_t *bytes, const crd_posterior *posterior)
+{
+    return visit_stacks(posterior, count_bytes, bytes);
+}
+
+static crd_status create_stack(const stack *s, void *payload)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = payload;
+    int there;
+    CRD_TRY(crd_h5_exists(&there, h5, s->group));
+    if (!there)
+        CRD_TRY(crd_h5_group_create(h5, s->group));
+    CRD_TRY(crd_h5_dataset_create(h5, s->path, CRD_H5_FLOAT32, &s->shape));
+cleanup:
+    return status;
+}
+
+static crd_status write_origins(crd_h5 *h5, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    const char **texts = NULL;
+    int64_t n = posterior->n_components;
+    CRD_ALLOC(&texts, n, "origins of components");
+    CRD_TRY(crd_h5_group_create(h5, components));
+    for (int64_t c = 0; c < n; c++)
+        texts[c] = posterior->origins[c].file;
+    CRD_TRY(crd_h5_strings_write(h5, files, texts, n));
+    for (int64_t c = 0; c < n; c++)
+        texts[c] = posterior->origins[c].digest;
+    CRD_TRY(crd_h5_strings_write(h5, digests, texts, n));
+cleanup:
+    crd_free(texts);
+    return status;
+}
+
+crd_status crd_ensemble_create(crd_h5 *h5, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_h5_group_create(h5, group));
+    CRD_TRY(crd_h5_attr_put_text(h5, group, "family", crd_family_name(posterior->family)));
+    CRD_TRY(
+        crd_h5_attr_put(h5, group, "n_components", CRD_H5_INT64, &posterior->n_components, 1));
+    CRD_TRY(crd_h5_attr_put_text(h5, group, "estimator", posterior->conversion.type));
+    CRD_TRY(write_origins(h5, posterior));
+    CRD_TRY(visit_stacks(posterior, create_stack, h5));
+cleanup:
+    return status;
+}
+
+/* A walk over the datasets, one component after the other. */
+typedef struct walk {
+    crd_h5 *h5;
+    crd_posterior *posterior;
+    float *fixed; /* rho of a component that has none: -inf */
+    crd_known_datasets known;
+} walk;
+
+static float *row_of(const walk *w, const stack *s, int64_t component)
+{
+    const crd_params *params = &w->posterior->network->params;
+    float *block = s->is_rho ? w->posterior->rho : w->posterior->mu;
+    return block + component * params->n_floats + params->entries[s->param].offset;
+}
+
+static void place_row(int64_t start[CRD_MAX_DIMS], int64_t count[CRD_MAX_DIMS], const stack *s,
+                      int64_t component)
+{
+    memset(start, 0, CRD_MAX_DIMS * sizeof *start);
+    memcpy(count, s->shape.dims, (size_t)s->shape.n_dims * sizeof *count);
+    start[0] = component;
+    count[0] = 1;
+}
+
+static crd_status write_stack(const stack *s, void *payload)
+{
+    crd_status status = CRD_OK;
+    const walk *w = payload;
+    int64_t start[CRD_MAX_DIMS], count[CRD_MAX_DIMS];
+    for (int64_t c = 0; c < w->posterior->n_components; c++) {
+        const float *row = row_of(w, s, c);
+        if (s->is_rho && !is_bayesian(w->posterior, c, s->param))
+            row = w->fixed;
+        place_row(start, count, s, c);
+        CRD_TRY(crd_h5_write(w->h5, s->path, CRD_H5_FLOAT32, row, start, count));
+    }
+cleanup:
+    return status;
+}
+
+static int64_t largest_param(const crd_params *params)
+{
+    int64_t most = 0;
+    for (int64_t p = 0; p < params->n_params; p++)
+        most = params->entries[p].count > most ? params->entries[p].count : most;
+    return most;
+}
+
+crd_status crd_ensemble_write(crd_h5 *h5, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    walk w = {.h5 = h5, .posterior = (crd_posterior *)posterior};
+    int64_t n = largest_param(&posterior->network->params);
+    CRD_ALLOC(&w.fixed, n, "rho");
+    for (int64_t i = 0; i < n; i++)
+        w.fixed[i] = -INFINITY;
+    CRD_TRY(visit_stacks(posterior, write_stack, &w));
+cleanup:
+    crd_free(w.fixed);
+    return status;
+}
+
+crd_status crd_ensemble_is_there(int *out, crd_h5 *h5)
+{
+    return crd_h5_exists(out, h5, group);
+}
+
+/* The texts of a list, one a component. */
+static crd_status read_texts(char ***out, int64_t *n, crd_h5 *h5, const char *path)
+{
+    crd_status status = CRD_OK;
+    CRD_TRY(crd_reader_check(h5, path));
+    CRD_TRY(crd_h5_strings_read(out, n, h5, path));
+cleanup:
+    return status;
+}
+
+static crd_status read_origins(crd_posterior *posterior, char **names, char **sums)
+{
+    crd_status status = CRD_OK;
+    for (int64_t c = 0; c < posterior->n_components; c++) {
+        CRD_TRY(crd_alloc_string(&posterior->origins[c].file, names[c]));
+        CRD_TRY(crd_alloc_string(&posterior->origins[c].digest, sums[c]));
+    }
+cleanup:
+    return status;
+}
+
+/* Takes the network over, also on error. The number of components is that of the lists of their
+ * origins, so that no number of a file is believed that its data do not bear out. */
+static crd_status make_posterior(crd_posterior **out, crd_network *network, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    const char *name = crd_h5_name(h5);
+    char *family_name = NULL, **names = NULL, **sums = NULL;
+    int64_t n = 0, n_names = 0, n_sums = 0;
+    CRD_TRY(crd_h5_attr_get_text(&family_name, h5, group, "family"));
+    const crd_family *family = crd_family_find(family_name);
+    CRD_REQUIRE(family != NULL && crd_family_is_ensemble(family), CRD_ERR_INPUT,
+                "%s: %s: family '%s' is not known to this Credence", name, group, family_name);
+    CRD_TRY(crd_h5_attr_get(&n, h5, group, "n_components", CRD_H5_INT64, 1));
+    CRD_TRY(read_texts(&names, &n_names, h5, files));
+    CRD_TRY(read_texts(&sums, &n_sums, h5, digests));
+    CRD_REQUIRE(n >= 1 && n == n_names && n == n_sums, CRD_ERR_INPUT,
+                "%s: %s: n_components is %" PRId64 ", but %s names %" PRId64 " and %s %" PRId64,
+                name, group, n, files, n_names, digests, n_sums);
+    CRD_REQUIRE(!crd_family_is_random(family) || n <= CRD_MAX_COMPONENTS, CRD_ERR_INPUT,
+                "%s: %s: %" PRId64 " components of a mixture; at most %d are allowed", name, group,
+                n, CRD_MAX_COMPONENTS);
+    crd_network *given = network;
+    network = NULL;
+    CRD_TRY(crd_posterior_create_ensemble(out, given, family, n));
+    CRD_TRY(read_origins(*out, names, sums));
+cleanup:
+    crd_network_destroy(network);
+    crd_h5_strings_free(names, n_names);
+    crd_h5_strings_free(sums, n_sums);
+    crd_free(family_name);
+    return status;
+}
+
+/* A parameter has a law if the file holds a rho for it: in all components, until they are read. */
+static crd_status find_bayesian(crd_posterior *posterior, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    const crd_params *params = &posterior->network->params;
+    stack s;
+    for (int64_t p = 0; p < params->n_params; p++) {
+        int there;
+        if (!crd_network_param_may_be_random(posterior->network, p) || posterior->rho == NULL)
+            continue;
+        CRD_TRY(place_stack(&s, posterior, p, "mu_"));
+        CRD_TRY(crd_h5_exists(&there, h5, s.path));
+        for (int64_t c = 0; c < posterior->n_components; c++)
+            posterior->bayesian[c * params->n_params + p] = (uint8_t)there;
+    }
+cleanup:
+    return status;
+}
+
+/* rho -inf throughout: the parameter is fixed in this component. */
+static void find_fixed(crd_posterior *posterior, int64_t component, int64_t param, float *rho)
+{
+    int64_t n = posterior->network->params.entries[param].count, n_fixed = 0;
+    for (int64_t i = 0; i < n; i++)
+        n_fixed += isinf(rho[i]) && rho[i] < 0;
+    if (n_fixed < n)
+        return;
+    posterior->bayesian[component * posterior->network->params.n_params + param] = 0;
+    memset(rho, 0, (size_t)n * sizeof *rho);
+}
+
+static crd_status read_stack(const stack *s, void *payload)
+{
+    crd_status status = CRD_OK;
+    walk *w = payload;
+    int64_t start[CRD_MAX_DIMS], count[CRD_MAX_DIMS];
+    CRD_TRY(crd_reader_expect(w->h5, s->path, CRD_H5_FLOAT32, &s->shape));
+    for (int64_t c = 0; c < w->posterior->n_components; c++) {
+        place_row(start, count, s, c);
+        CRD_TRY(crd_h5_read(row_of(w, s, c), w->h5, s->path, CRD_H5_FLOAT32, start, count));
+        if (s->is_rho)
+            find_fixed(w->posterior, c, s->param, row_of(w, s, c));
+    }
+    CRD_TRY(crd_known_datasets_add(&w->known, s->path));
+cleanup:
+    return status;
+}
+
+crd_status crd_ensemble_read(crd_posterior **out, crd_network *network, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    char *type = NULL;
+    walk w = {.h5 = h5};
+    CRD_TRY(make_posterior(out, network, h5));
+    w.posterior = *out;
+    crd_conversion *conversion = &(*out)->conversion;
+    CRD_TRY(crd_h5_attr_get_text(&type, h5, group, "estimator"));
+    CRD_REQUIRE(strlen(type) < sizeof conversion->type, CRD_ERR_INPUT,
+                "%s: %s: estimator '%s' is longer than any estimator's name", crd_h5_name(h5),
+                group, type);
+    memcpy(conversion->type, type, strlen(type) + 1);
+    CRD_TRY(find_bayesian(*out, h5));
+    CRD_TRY(visit_stacks(*out, read_stack, &w));
+    CRD_TRY(crd_known_datasets_add(&w.known, "/graph"));
+    CRD_TRY(crd_known_datasets_add(&w.known, "/classes"));
+    CRD_TRY(crd_known_datasets_add(&w.known, files));
+    CRD_TRY(crd_known_datasets_add(&w.known, digests));
+    CRD_TRY(crd_known_datasets_check(&w.known, h5, "/"));
+cleanup:
+    crd_known_datasets_clear(&w.known);
+    crd_free(type);
+    return status;
+}

@@ -1,0 +1,63 @@
+/* The registry of posterior families, and what follows from a family's row of the table. */
+#include <string.h>
+
+#include "weights/family.h"
+
+const crd_family *const crd_families[] = {&crd_family_normal, &crd_family_members,
+                                          &crd_family_mixture, NULL};
+
+const crd_family *crd_family_find(const char *name)
+{
+    for (int i = 0; crd_families[i] != NULL; i++)
+        if (strcmp(crd_families[i]->name, name) == 0)
+            return crd_families[i];
+    return NULL;
+}
+
+const char *crd_family_name(const crd_family *family)
+{
+    return family->name;
+}
+
+const char *crd_family_title(const crd_family *family)
+{
+    return family->title;
+}
+
+int crd_family_is_random(const crd_family *family)
+{
+    return family->has_sigma;
+}
+
+int crd_family_is_ensemble(const crd_family *family)
+{
+    return family->is_ensemble;
+}
+
+int64_t crd_family_n_networks(const crd_family *family, int64_t n_components)
+{
+    return family->has_sigma ? 0 : n_components;
+}
+
+int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int mean)
+{
+    return family->is_stratified && !mean ? n_components : 1;
+}
+
+int64_t crd_component_of(int64_t draw, int64_t n_components, int antithetic)
+{
+    return (antithetic ? draw / 2 : draw) % n_components;
+}
+
+crd_model crd_model_component(const crd_model *model, int64_t component)
+{
+    const crd_params *params = &model->network->params;
+    crd_model one = *model;
+    one.bayesian += component * params->n_params;
+    one.mu += component * params->n_floats;
+    one.family = model->family->has_sigma ? &crd_family_normal : &crd_family_members;
+    one.n_components = 1;
+    if (one.sigma != NULL)
+        one.sigma += component * params->n_floats;
+    return one;
+}
