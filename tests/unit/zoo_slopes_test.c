@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
-#include "credence/gradient.h"
+#include "bayes/gradient.h"
 #include "credence/zoo.h"
 #include "kernels/kernels.h"
 #include "walker.h"
