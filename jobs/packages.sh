@@ -3,10 +3,10 @@
 # shellcheck shell=sh disable=SC2034 # sourced
 
 build_packages="cmake gcc libc6-dev make pkg-config libopenmpi-dev openmpi-bin libopenblas-dev libhdf5-dev
-libjpeg-dev libjansson-dev libzip-dev zlib1g-dev libxxhash-dev"
+libjpeg-dev libjansson-dev libzip-dev zlib1g-dev libxxhash-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev"
 test_packages="libcmocka-dev librandom123-dev python3 python3-numpy python3-h5py python3-xarray python3-h5netcdf
 python3-netcdf4 python3-pil netcdf-bin hdf5-tools
-dataset-fashion-mnist iproute2 slurm-wlm munge"
+dataset-fashion-mnist libonnx-testdata iproute2 slurm-wlm munge"
 
 # stage LOG TEXT COMMAND...: one line that says TEXT; what the command prints is added to LOG. Should it fail, the end of the
 # log is shown, and its code returned.

@@ -14,7 +14,9 @@ extern "C" {
 
 /** From what, and how. All borrowed. */
 typedef struct crd_convert_files_options {
-    const char *weights;     /**< state dict, or posterior whose means are meant; NULL: random */
+    /** State dict, ONNX model, or posterior whose means are meant; NULL: random. */
+    const char *weights;
+    int64_t input_size;      /**< of an ONNX model's images that leaves it open; 0: not given */
     const char *weights_key; /**< of a checkpoint that holds more than weights; NULL: the usual */
     const char *arch;        /**< architecture; NULL: the weights tell */
     int64_t channels, n_classes; /**< of random weights; 0: the architecture's */
@@ -37,8 +39,9 @@ typedef struct crd_convert_files_options {
 void crd_convert_files_options_init(crd_convert_files_options *out);
 
 /** Makes it: *out is what was written; destroy it. `check` (NULL: none) sees it before. Errors: of
- * crd_state_dict_read, crd_zoo_build, crd_posterior_convert, crd_posterior_write and `check`;
- * CRD_ERR_USAGE: options that contradict each other. Collective: no. */
+ * crd_state_dict_read, crd_onnx_model_read, crd_zoo_build, crd_posterior_convert,
+ * crd_posterior_write and `check`; CRD_ERR_USAGE: options that contradict each other. Collective:
+ * no. */
 crd_status crd_convert_files(crd_posterior **out, const crd_convert_files_options *options,
                              crd_status (*check)(const crd_posterior *posterior, void *payload),
                              void *payload);

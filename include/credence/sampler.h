@@ -36,8 +36,8 @@ typedef struct crd_sampler_options {
     const char *estimator; /**< one of crd_estimator_names */
     crd_precision
         precision; /**< of the products of convolutions, whose weights are the same draws */
-    /** Weights at mu, no draw, no dropout: the deterministic network; of an ensemble every component
-     * at its mean, one draw each. */
+    /** Weights at mu, no draw, no dropout: the deterministic network; of an ensemble every
+     * component at its mean, one draw each. */
     bool mean;
     uint64_t seed;
     bool antithetic;    /**< draws in pairs: draw 2k + 1 has the negated normals of draw 2k (and its

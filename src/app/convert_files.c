@@ -28,21 +28,23 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const double *number
 }
 
 /** That of the architecture, scaled to the image size; or the whole of a square image, whatever
- * its size. */
+ * its size, as of an ONNX model (arch NULL). */
 static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
     crd_preprocessing out = {.channels = input->dims[0],
                              .resize = input->dims[1],
                              .crop = input->dims[1],
-                             .interpolation = arch->is_bicubic ? CRD_BICUBIC : CRD_BILINEAR};
+                             .interpolation =
+                                 arch != NULL && arch->is_bicubic ? CRD_BICUBIC : CRD_BILINEAR};
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
         out.sd[c] = 1;
-    for (int64_t c = 0; arch->mean != NULL && out.channels == arch->in_channels && c < out.channels;
+    for (int64_t c = 0; arch != NULL && arch->mean != NULL && out.channels == arch->in_channels &&
+                        c < out.channels;
          c++) {
         out.mean[c] = arch->mean[c];
         out.sd[c] = arch->sd[c];
     }
-    if (arch->resize > 0)
+    if (arch != NULL && arch->resize > 0)
         out.resize = out.crop * arch->resize / arch->image_size;
     return out;
 }
@@ -120,8 +122,7 @@ static crd_status make_posterior(crd_posterior **out, crd_convert_source *source
     if (options->weights != NULL && posterior->conversion.initial == CRD_INITIAL_RANDOM)
         posterior->conversion.initial = CRD_INITIAL_DISCARDED;
     posterior->preprocessing = preprocessing;
-    if (source->posterior != NULL)
-        posterior->outputs = source->posterior->outputs;
+    posterior->outputs = source->posterior != NULL ? source->posterior->outputs : source->outputs;
 cleanup:
     return status;
 }

@@ -1,5 +1,5 @@
 /* Where a conversion gets its network: a state dict whose architecture is found by names and
- * shapes, the mean network of a posterior, or random weights (He et al. 2015). */
+ * shapes, an ONNX model, the mean network of a posterior, or random weights (He et al. 2015). */
 #include "app/convert_source.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include "app/classes.h"
 #include "credence/files.h"
 #include "credence/log.h"
+#include "credence/onnx.h"
 
 /** What does not fit, and what would. */
 static crd_status refuse_misfit(const crd_convert_source *source, const crd_state_fit *fit,
@@ -64,6 +65,69 @@ cleanup:
     return status;
 }
 
+static crd_status copy_network(crd_network **out, const crd_network *network)
+{
+    char *text = NULL;
+    crd_status status = crd_network_to_json(&text, network);
+    if (status == CRD_OK)
+        status = crd_network_from_json(out, text);
+    crd_network_text_free(text);
+    return status;
+}
+
+static crd_status check_image(const crd_network *network, const char *path)
+{
+    crd_status status = CRD_OK;
+    const crd_shape *input = crd_network_input_shape(network);
+    CRD_REQUIRE(input->dims[1] == input->dims[2], CRD_ERR_INPUT,
+                "%s: its images are %lld x %lld; supported are square ones", path,
+                (long long)input->dims[1], (long long)input->dims[2]);
+    CRD_REQUIRE(input->dims[0] <= CRD_MAX_CHANNELS, CRD_ERR_INPUT,
+                "%s: its images have %lld channels, supported are up to %d", path,
+                (long long)input->dims[0], CRD_MAX_CHANNELS);
+cleanup:
+    return status;
+}
+
+static void say_what_is_open(const crd_onnx_model *model, const crd_convert_files_options *o)
+{
+    if (model->end != NULL)
+        crd_log(CRD_LOG_INFO, "%s: it ends with %s%s", o->weights, model->end,
+                model->outputs == CRD_OUTPUT_LOGITS ? ", which is taken off: the outputs are logits"
+                                                    : ", so its outputs are values");
+    if (o->n_channel_mean == 0)
+        crd_log(CRD_LOG_INFO,
+                "%s: an ONNX model does not say how images are prepared: values in [0, 1], unless "
+                "--channel-mean, --channel-sd and --resize say so",
+                o->weights);
+}
+
+/** An ONNX model is network and weights at once. */
+static crd_status open_onnx(crd_convert_source *source, const crd_convert_files_options *o)
+{
+    crd_status status = CRD_OK;
+    crd_onnx_model model = {0};
+    const char *other = o->arch != NULL          ? "arch"
+                        : o->weights_key != NULL ? "weights-key"
+                        : o->crop > 0            ? "crop"
+                                                 : NULL;
+    CRD_REQUIRE(other == NULL, CRD_ERR_USAGE,
+                "--%s: %s is an ONNX model, which says it itself (see --input-size)", other,
+                o->weights);
+    CRD_TRY(
+        crd_onnx_model_read(&model, o->weights, &(crd_onnx_options){o->input_size, o->input_size}));
+    CRD_TRY(check_image(model.network, o->weights));
+    say_what_is_open(&model, o);
+    source->network = model.network;
+    source->dict.params = model.weights;
+    source->outputs = model.outputs;
+    model.network = NULL;
+    crd_params_init(&model.weights);
+cleanup:
+    crd_onnx_model_clear(&model);
+    return status;
+}
+
 /** The mean network of a posterior; images may get another size. */
 static crd_status open_posterior(crd_convert_source *source, int64_t image_size)
 {
@@ -71,8 +135,11 @@ static crd_status open_posterior(crd_convert_source *source, int64_t image_size)
     const crd_posterior *p = source->posterior;
     const crd_params *params = &p->network->params;
     const crd_shape *input = crd_network_input_shape(p->network);
-    CRD_TRY(crd_zoo_build(&source->network, source->arch->name, input->dims[0],
-                          image_size != 0 ? image_size : input->dims[1], p->n_classes));
+    if (source->arch != NULL)
+        CRD_TRY(crd_zoo_build(&source->network, source->arch->name, input->dims[0],
+                              image_size != 0 ? image_size : input->dims[1], p->n_classes));
+    else
+        CRD_TRY(copy_network(&source->network, p->network));
     for (int64_t i = 0; i < params->n_params; i++)
         CRD_TRY(crd_params_add(NULL, &source->dict.params, params->entries[i].name,
                                &params->entries[i].shape));
@@ -103,6 +170,9 @@ static crd_status find_arch(crd_convert_source *source, const crd_convert_files_
         name = source->posterior->network->arch;
     if (name == NULL && o->weights != NULL)
         return CRD_OK; /* the weights will tell */
+    if (o->arch == NULL && source->posterior != NULL && crd_zoo_find(name) == NULL)
+        return o->crop > 0 ? CRD_FAIL(CRD_ERR_USAGE, "--crop: the image size of %s is fixed", name)
+                           : CRD_OK;
     if (name == NULL)
         return CRD_FAIL(CRD_ERR_USAGE, "convert needs --weights FILE or --arch NAME");
     source->arch = crd_zoo_find(name);
@@ -123,7 +193,10 @@ crd_status crd_convert_source_init(crd_convert_source *source,
     if (path != NULL && crd_file_is_hdf5(path)) {
         CRD_TRY(crd_posterior_read(&source->posterior, path));
         CRD_TRY(crd_posterior_check_single(source->posterior, path, "convert"));
-    }
+    } else if (path != NULL && crd_onnx_fits(path))
+        return open_onnx(source, options);
+    CRD_REQUIRE(options->input_size == 0, CRD_ERR_USAGE,
+                "--input-size: %s is no ONNX model; the image size is --crop", path);
     CRD_TRY(find_arch(source, options));
     if (source->posterior != NULL)
         CRD_TRY(open_posterior(source, options->crop));

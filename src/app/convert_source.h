@@ -7,10 +7,11 @@
 #include "credence/zoo.h"
 
 typedef struct crd_convert_source {
-    const crd_arch *arch;
+    const crd_arch *arch; /**< NULL: of an ONNX model, which no table has */
     crd_network *network;
     crd_state_dict dict;      /**< its params are the weights, under the network's names */
-    crd_posterior *posterior; /**< whose means the weights are; NULL: of a state dict, or random */
+    crd_posterior *posterior; /**< whose means the weights are; NULL: of a file, or random */
+    crd_output_kind outputs;  /**< of an ONNX model; else logits */
 } crd_convert_source;
 
 /** Opens the weights, or makes random ones where none are given, and builds the network as these,

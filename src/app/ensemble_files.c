@@ -1,5 +1,5 @@
-/* An ensemble from posterior files: reads them, has them joined (bayes/ensemble.c), writes what came
- * of it. Which file a component comes from is in the ensemble itself. */
+/* An ensemble from posterior files: reads them, has them joined (bayes/ensemble.c), writes what
+ * came of it. Which file a component comes from is in the ensemble itself. */
 #include "credence/ensemble_files.h"
 
 #include "app/provenance.h"

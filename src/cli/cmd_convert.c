@@ -148,6 +148,7 @@ static void make_options(crd_convert_files_options *out, const crd_options *opti
     const crd_option_value *bayesian = &options->values[CRD_OPT_BAYESIAN];
     crd_convert_files_options_init(out);
     out->weights = crd_opt_text(options, CRD_OPT_WEIGHTS);
+    out->input_size = crd_opt_int(options, CRD_OPT_INPUT_SIZE);
     out->weights_key = crd_opt_text(options, CRD_OPT_WEIGHTS_KEY);
     out->arch = crd_opt_text(options, CRD_OPT_ARCH);
     out->channels = crd_opt_int(options, CRD_OPT_CHANNELS);

@@ -7,7 +7,7 @@
 
 static const crd_command commands[CRD_N_COMMANDS] = {
     [CRD_COMMAND_CONVERT] =
-        {"convert", crd_cmd_convert, 0, "[--weights FILE] [--arch NAME] -o POSTERIOR.h5", 0, 0,
+        {"convert", crd_cmd_convert, 0, "[FILE] [--arch NAME] -o POSTERIOR.h5", 0, 0,
          "make a posterior from a deterministic network's weights (bayesian-torch's dnn_to_bnn)",
          "credence convert --arch resnet18 --weights resnet18-f37072fd.pth -o resnet18.h5"},
     [CRD_COMMAND_PREDICT] =

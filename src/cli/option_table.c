@@ -58,10 +58,11 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_WEIGHTS] = {
         .name = "weights", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .default_note = "random ones, He et al. 2015",
-        .commands = CRD_CONVERT,
+        .commands = CRD_CONVERT, .argument = CRD_CONVERT,
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
-        .help = "weights of the deterministic network: torch .pth, safetensors, or a posterior, "
-                "whose means are taken"},
+        .help = "weights of the deterministic network: torch .pth, safetensors, a posterior, whose "
+                "means are taken, or an ONNX model, which is network and weights; the option's "
+                "name may be left out"},
     [CRD_OPT_WEIGHTS_KEY] = {
         .name = "weights-key", .placeholder = "KEY", .type = CRD_OPTION_TEXT,
         .default_note = "state_dict, model or another usual one",
@@ -69,6 +70,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
         .needs = {{.option = CRD_OPT_WEIGHTS}},
         .help = "of a .pth that holds a dict: key of the state dict in it, such as model_ema"},
+    [CRD_OPT_INPUT_SIZE] = {
+        .name = "input-size", .placeholder = "PIXELS", .type = CRD_OPTION_INT64,
+        .default_note = "the model's", .min = 1, .max = MAX_PIXELS,
+        .commands = CRD_CONVERT,
+        .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_WEIGHTS}},
+        .help = "of an ONNX model that leaves it open: height and width of its images"},
     [CRD_OPT_CHANNELS] = {
         .name = "channels", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_note = "the architecture's", .min = 1, .max = CRD_MAX_CHANNELS,

@@ -222,6 +222,27 @@ static crd_status take_option(crd_options *out, unsigned command, int argc, char
     return set_value(&out->values[id], option, text);
 }
 
+/** The first argument is the value of the option that the table says it may be. */
+static crd_status take_argument(crd_options *out, unsigned command)
+{
+    for (int id = 0; id < CRD_N_OPTIONS && out->n_arguments > 0; id++) {
+        const crd_option *option = &crd_option_table()[id];
+        if (!(option->argument & command))
+            continue;
+        if (out->values[id].given)
+            return CRD_FAIL(CRD_ERR_USAGE, "'%s' and --%s '%s': only one can be given",
+                            out->arguments[0], option->name, out->values[id].text);
+        out->values[id].given = 1;
+        crd_status status = set_value(&out->values[id], option, out->arguments[0]);
+        if (status != CRD_OK)
+            return status;
+        out->n_arguments--;
+        memmove(out->arguments, out->arguments + 1,
+                (size_t)out->n_arguments * sizeof *out->arguments);
+    }
+    return CRD_OK;
+}
+
 crd_status crd_options_parse(crd_options *out, unsigned command, int argc, char *const *argv)
 {
     crd_status status = CRD_OK;
@@ -237,6 +258,7 @@ crd_status crd_options_parse(crd_options *out, unsigned command, int argc, char 
         else
             CRD_TRY(take_option(out, command, argc, argv, i, &used));
     }
+    CRD_TRY(take_argument(out, command));
     for (int id = 0; id < CRD_N_OPTIONS; id++) {
         const crd_option *option = &crd_option_table()[id];
         if ((option->commands & command) && !out->values[id].given && option->default_text != NULL)

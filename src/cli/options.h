@@ -55,6 +55,7 @@ typedef enum crd_option_id {
     CRD_OPT_ARCH,
     CRD_OPT_WEIGHTS,
     CRD_OPT_WEIGHTS_KEY,
+    CRD_OPT_INPUT_SIZE,
     CRD_OPT_CHANNELS,
     CRD_OPT_N_CLASSES,
     CRD_OPT_PRIOR_MU,
@@ -222,6 +223,7 @@ typedef struct crd_option {
     const char *const *(*choices)(void); /**< names, NULL-terminated */
     unsigned commands;                   /**< bits of the commands that take it */
     unsigned required;                   /**< bits of those that cannot do without */
+    unsigned argument; /**< bits of those whose first argument it may be, without its name */
     crd_option_group group;
     crd_option_effect effect;
     crd_option_plan plan;

@@ -26,8 +26,8 @@ static int is_in_front(const planner *p, int64_t i)
 }
 
 /* Ops of the front run again for each draw, and of a kept pass again for the next: what is there
- * already then, the earlier draws' copies behind the front and what no draw influences, has its
- * place from the start. */
+ * already then, what ops after the front read and what no draw influences, has its place from the
+ * start. */
 static void find_early(planner *p)
 {
     const crd_fusion *fusion = p->fusion;
@@ -35,9 +35,9 @@ static void find_early(planner *p)
     for (int64_t i = 0; i < n; i++)
         for (int k = 0; k < p->network->ops[i].n_inputs; k++) {
             int64_t input = fusion->into[p->network->ops[i].inputs[k]];
-            if (fusion->influenced[input]
-                    ? is_in_front(p, input) && !is_in_front(p, i)
-                    : fusion->influenced[i] && (p->keeps_fixed || is_in_front(p, i)))
+            int leaves_front = is_in_front(p, input) && !is_in_front(p, i);
+            if (leaves_front || (!fusion->influenced[input] && fusion->influenced[i] &&
+                                 (p->keeps_fixed || is_in_front(p, i))))
                 p->early[input] = 1;
         }
     if (is_in_front(p, n - 1) && fusion->influenced[n - 1])

@@ -140,9 +140,7 @@ static const struct {
      "or "
      "a safetensors file"},
     {is_onnx, NULL,
-     "an ONNX file; expected is a torch .pth file, as torch.save(model.state_dict(), file) writes, "
-     "or "
-     "a safetensors file"},
+     "an ONNX file, which is no state dict: crd_onnx_model_read"},
 };
 
 static crd_status read_content(content *out, const source *s)

@@ -1,5 +1,6 @@
 /* A posterior in HDF5: graph, parameters under bayesian-torch's names, prior, conversion,
- * preprocessing, classes; of an ensemble ensemble_file.c has the weights. One visitor says where each tensor lies, for writing and for reading.
+ * preprocessing, classes; of an ensemble ensemble_file.c has the weights. One visitor says where
+ * each tensor lies, for writing and for reading.
  * Layout: data/FORMATS.md. */
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Activations as operators: torch's ReLU6, LeakyReLU, ELU, Sigmoid, Tanh, SiLU, Hardsigmoid and
- * Hardswish. What they compute is kernels/activation.h. ReLU has a file of its own. */
+/* Activations as operators: torch's ReLU6, LeakyReLU, ELU, Sigmoid, Tanh, SiLU, Hardsigmoid,
+ * Hardswish and Hardtanh. What they compute is kernels/activation.h. ReLU has a file of its own. */
 #include "kernels/kernels.h"
 #include "ops/registry.h"
 
@@ -72,3 +72,24 @@ static crd_activation elu(const crd_graph_op *op)
 
 const crd_op crd_op_elu = {ACTIVATION("ELU", elu), .attrs = elu_attrs,
                            .attrs_size = sizeof(attributes)};
+
+typedef struct bounds {
+    double low, high;
+} bounds;
+
+static const crd_attr_spec hardtanh_attrs[] = {
+    {"min_val", offsetof(bounds, low), 1, true, -3.5e38, 3.5e38, .is_optional = true,
+     .fallback = -1},
+    {"max_val", offsetof(bounds, high), 1, true, -3.5e38, 3.5e38, .is_optional = true,
+     .fallback = 1},
+    {0},
+};
+
+static crd_activation hardtanh(const crd_graph_op *op)
+{
+    const bounds *a = op->attrs;
+    return (crd_activation){CRD_CLAMP, (float)a->low, (float)a->high};
+}
+
+const crd_op crd_op_hardtanh = {ACTIVATION("Hardtanh", hardtanh), .attrs = hardtanh_attrs,
+                                .attrs_size = sizeof(bounds)};

@@ -42,7 +42,33 @@
     X(softmax) \
     X(dropout) \
     X(stochastic_depth) \
-    X(pad_shortcut)
+    X(pad_shortcut) \
+    X(hardtanh) \
+    X(scale_shift) \
+    X(pow) \
+    X(celu) \
+    X(threshold) \
+    X(abs) \
+    X(neg) \
+    X(exp) \
+    X(log) \
+    X(sqrt) \
+    X(reciprocal) \
+    X(sin) \
+    X(cos) \
+    X(erf) \
+    X(softplus) \
+    X(softsign) \
+    X(mish) \
+    X(prelu) \
+    X(group_norm) \
+    X(broadcast_add) \
+    X(sub) \
+    X(div) \
+    X(maximum) \
+    X(minimum) \
+    X(conv_transpose2d) \
+    X(upsample)
 /* clang-format on */
 
 #define DECLARE(op) extern const crd_op crd_op_##op;

@@ -13,21 +13,21 @@
  *                     its own, which one
  *                     addition fills
  *   extremes          largest m and -m, as integers in the order of floats
- *   components        of draws in strata: for each component its draws, a count, and m, an exact sum
+ *   components        of draws in strata: for each component its draws, a count, and m, an exact
+ *                     sum
  *
  * Means and deviations are of all draws. Quantiles, the errors of deviations, and scores against a
  * true value come from the slots: of up to 512 draws all, of more the first 512 (of images with
  * more than 64 values fewer, 32 at least). Draws are alike, so the first ones are a sample, and
  * quantiles have the error of their own number.
  *
- * Draws in strata: errors are cluster standard errors, sd of the component means / sqrt(components).
- * The squared deviation over draws has a part within components, the mean square within them, and
- * one between, which is the rest: what of the component means' scatter that does not explain. Both
- * are of this mixture of components.
- *
- * Source of the CRPS of a mixture of normals: Grimit, Gneiting, Berrocal and Johnson, "The
- * continuous ranked probability score for circular variables and its application to mesoscale
- * forecast ensemble verification", Q. J. R. Meteorol. Soc. 132 (2006). */
+ * Draws in strata: errors are cluster standard errors, sd of the component means /
+ * sqrt(components). The squared deviation over draws has a part within components, the mean
+ * square within them, and one between, which is the rest: what of the component means' scatter
+ * that does not explain. Both are of this mixture of components.  Source of the CRPS of a
+ * mixture of normals: Grimit, Gneiting, Berrocal and Johnson, "The continuous ranked
+ * probability score for circular variables and its application to mesoscale forecast ensemble
+ * verification", Q. J. R. Meteorol. Soc. 132 (2006). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -170,11 +170,11 @@ static void other_versions_and_formats_are_named(void **state)
 {
     (void)state;
     hid_t file = begin_change();
-    set_int64(file, "/", "format_version", 2);
+    set_int64(file, "/", "format_version", 3);
     end_change(file);
     assert_fails(
         read_posterior(), CRD_ERR_INPUT,
-        "victim.h5: credence-posterior version 2, but this Credence reads versions 1 to 1");
+        "victim.h5: credence-posterior version 3, but this Credence reads versions 1 to 2");
     file = begin_change();
     H5Adelete(file, "format");
     end_change(file);

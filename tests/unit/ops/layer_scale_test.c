@@ -48,7 +48,12 @@ static void the_layer_before_takes_it_over(void **state)
         if (bias)
             memcpy(mu + n->params.entries[1].offset, (const float[]){5, 6}, 2 * sizeof *mu);
         memcpy(mu + scale, (const float[]){0.5F, -2}, 2 * sizeof *mu);
-        const crd_posterior p = {.network = n, .bayesian = bayesian, .mu = mu, .rho = rho};
+        const crd_posterior p = {.network = n,
+                                 .family = crd_family_find("normal"),
+                                 .n_components = 1,
+                                 .bayesian = bayesian,
+                                 .mu = mu,
+                                 .rho = rho};
         assert_ok(crd_model_fill(folded, sigma, &p));
         assert_memory_equal(folded, ((const float[]){0.5F, 1, -6, -8}), 4 * sizeof *mu);
         for (int i = 0; i < 4; i++) /* log(1 + exp(0)) times the factor */

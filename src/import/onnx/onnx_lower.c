@@ -1,0 +1,238 @@
+/* The walk, and what all lowerings use. Nodes that read what is lacking are passed over, so that
+ * the list names causes only. */
+#include "import/onnx/onnx_lower.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+crd_shape crd_onnx_network_shape(const crd_shape *shape, bool last)
+{
+    crd_shape out = {0};
+    int n = shape->n_dims;
+    if (n < 2)
+        return out;
+    out.dims[out.n_dims++] = last ? shape->dims[n - 1] : shape->dims[1];
+    if (n == 3)
+        out.dims[out.n_dims++] = 1;
+    for (int d = last ? 1 : 2; d < (last ? n - 1 : n); d++)
+        out.dims[out.n_dims++] = shape->dims[d];
+    return out;
+}
+
+int crd_onnx_network_dim(int n_dims, int axis, bool last)
+{
+    if (axis == 0)
+        return 0;
+    if (axis == (last ? n_dims - 1 : 1))
+        return 1;
+    return (last ? axis + 1 : axis) + (n_dims == 3 ? 1 : 0);
+}
+
+const crd_shape *crd_onnx_op_shape(const crd_onnx_lowering *lowering, int64_t op)
+{
+    return crd_network_op_shape(lowering->network, op);
+}
+
+crd_onnx_flow crd_onnx_input(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k)
+{
+    return k < node->n_inputs && node->inputs[k] >= 0 ? lowering->flows[node->inputs[k]]
+                                                      : (crd_onnx_flow){.op = CRD_ONNX_NOWHERE};
+}
+
+crd_status crd_onnx_lack(crd_onnx_lowering *lowering, const crd_onnx_node *node, const char *reason)
+{
+    char label[CRD_ONNX_LABEL_SIZE];
+    size_t used = strlen(lowering->lacking), room = sizeof lowering->lacking - used;
+    for (int k = 0; k < node->n_outputs; k++)
+        if (node->outputs[k] >= 0)
+            lowering->flows[node->outputs[k]].op = CRD_ONNX_LACKING;
+    crd_onnx_label(label, lowering->graph, node);
+    if (strlen(label) + (reason == NULL ? 0 : strlen(reason)) + 8 < room)
+        snprintf(lowering->lacking + used, room, "%s%s%s%s", used == 0 ? "" : "; ", label,
+                 reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+    lowering->n_lacking++;
+    return CRD_OK;
+}
+
+crd_status crd_onnx_emit(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                         const crd_onnx_emission *emission)
+{
+    crd_status status = CRD_OK;
+    char name[CRD_ONNX_NAME_SIZE];
+    bool is_lacking = false, is_nowhere = false;
+    for (int k = 0; k < emission->n_inputs; k++) {
+        is_lacking |= emission->inputs[k] == CRD_ONNX_LACKING;
+        is_nowhere |= emission->inputs[k] == CRD_ONNX_NOWHERE;
+    }
+    if (is_lacking || is_nowhere || crd_op_find(emission->kind) == NULL) {
+        *op = CRD_ONNX_LACKING; /* which may be one of the inputs */
+        return is_lacking ? CRD_OK
+                          : crd_onnx_lack(lowering, node,
+                                          is_nowhere ? "an input does not depend on the images"
+                                                     : emission->kind);
+    }
+    crd_onnx_name(name, lowering, node, emission->weight);
+    CRD_TRY(crd_network_add(op, lowering->network,
+                            &(crd_op_request){.kind = emission->kind,
+                                              .name = name,
+                                              .attrs = emission->attributes,
+                                              .inputs = emission->inputs,
+                                              .n_inputs = emission->n_inputs}));
+    int64_t n = lowering->network->params.n_params;
+    if (n > lowering->n_sources) {
+        CRD_TRY(crd_alloc_grow((void **)&lowering->sources, lowering->n_sources, n,
+                               sizeof *lowering->sources, "weights"));
+        lowering->n_sources = n;
+    }
+cleanup:
+    return status;
+}
+
+crd_status crd_onnx_emit_one(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                             const char *kind, const crd_attr *attrs, int64_t input)
+{
+    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){kind, attrs, &input, 1, 0});
+}
+
+crd_status crd_onnx_put(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
+                        crd_onnx_flow flow)
+{
+    crd_status status = CRD_OK;
+    const crd_onnx_value *value = &lowering->graph->values[node->outputs[k]];
+    char a[CRD_SHAPE_TEXT_SIZE], b[CRD_SHAPE_TEXT_SIZE];
+    if (flow.op >= 0) {
+        const crd_shape *have = crd_onnx_op_shape(lowering, flow.op);
+        crd_shape need = crd_onnx_network_shape(&value->shape, flow.last);
+        if (need.n_dims == 1 && have->n_dims > 1 && need.dims[0] == have->dims[0])
+            CRD_TRY(crd_onnx_emit_one(&flow.op, lowering, node, "Flatten", NULL, flow.op));
+        have = crd_onnx_op_shape(lowering, flow.op);
+        CRD_REQUIRE(crd_shape_equal(have, &need), CRD_ERR_INTERNAL,
+                    "its shape is %s in the network, and %s in the file", crd_shape_text(a, have),
+                    crd_shape_text(b, &need));
+    }
+    lowering->flows[node->outputs[k]] = flow;
+cleanup:
+    return status;
+}
+
+crd_status crd_onnx_give(crd_onnx_lowering *lowering, int64_t op, int slot,
+                         const crd_onnx_source *source)
+{
+    if (op < 0) {
+        crd_onnx_tensor_destroy(source->owned);
+        return CRD_OK;
+    }
+    int64_t param = lowering->network->ops[op].params[slot];
+    int64_t count = lowering->network->params.entries[param].count;
+    lowering->sources[param] = *source;
+    if (source->scale == 0)
+        lowering->sources[param].scale = 1;
+    if (source->tensor->count != count)
+        return CRD_FAIL(CRD_ERR_INPUT, "%s has %lld numbers, the file gives %lld",
+                        lowering->network->params.entries[param].name, (long long)count,
+                        (long long)source->tensor->count);
+    return CRD_OK;
+}
+
+/* Lowers one node, if all that it reads lies somewhere. */
+static crd_status visit(crd_onnx_lowering *lowering, const crd_onnx_node *node)
+{
+    crd_status status = CRD_OK;
+    const crd_onnx_graph *graph = lowering->graph;
+    bool is_lacking = false;
+    for (int k = 0; k < node->n_inputs; k++)
+        is_lacking |=
+            node->inputs[k] >= 0 && lowering->flows[node->inputs[k]].op == CRD_ONNX_LACKING;
+    if (node->kind == NULL || node->kind->lower == NULL)
+        return crd_onnx_lack(lowering, node, NULL);
+    for (int k = 0; k < node->n_outputs && is_lacking; k++)
+        if (node->outputs[k] >= 0)
+            lowering->flows[node->outputs[k]].op = CRD_ONNX_LACKING;
+    if (is_lacking)
+        return CRD_OK;
+    const crd_shape *shape = &graph->values[node->outputs[0]].shape;
+    const crd_shape *in = crd_onnx_shape_of(graph, node, 0);
+    if (shape->n_dims < 0)
+        return crd_onnx_lack(lowering, node, "its shape depends on the image");
+    if (shape->n_dims < 2 || shape->dims[0] != lowering->batch)
+        return crd_onnx_lack(lowering, node, "its first extent is not that of the images");
+    if (in->n_dims > 5)
+        return crd_onnx_lack(lowering, node, "more than 5 extents");
+    CRD_TRY(node->kind->lower(lowering, node));
+cleanup:
+    return status;
+}
+
+crd_status crd_onnx_lower(crd_onnx_lowering *lowering, int64_t input)
+{
+    crd_status status = CRD_OK;
+    crd_onnx_graph *graph = lowering->graph;
+    char label[CRD_ONNX_LABEL_SIZE];
+    CRD_ALLOC(&lowering->flows, graph->n_values, "values");
+    for (int64_t i = 0; i < graph->n_values; i++)
+        lowering->flows[i].op = CRD_ONNX_NOWHERE;
+    lowering->batch = graph->values[input].shape.dims[0];
+    lowering->flows[input].op = 0;
+    if (graph->values[input].shape.n_dims == 2) {
+        const crd_onnx_node stem = {.name = (char[]){"input_vector"}, .op_type = (char[]){""}};
+        CRD_TRY(crd_onnx_emit_one(&lowering->flows[input].op, lowering, &stem, "Flatten", NULL, 0));
+    }
+    for (int64_t i = 0; i < graph->n_nodes; i++) {
+        if (graph->nodes[i].is_dead)
+            continue;
+        status = visit(lowering, &graph->nodes[i]);
+        if (status != CRD_OK)
+            return CRD_FAIL(status, "%s: %s", crd_onnx_label(label, graph, &graph->nodes[i]),
+                            crd_status_message());
+    }
+    CRD_REQUIRE(lowering->n_lacking == 0, CRD_ERR_INPUT,
+                "%lld of its nodes cannot become operators of Credence: %s%s",
+                (long long)lowering->n_lacking, lowering->lacking,
+                strlen(lowering->lacking) + 200 > sizeof lowering->lacking ? "; ..." : "");
+cleanup:
+    return status;
+}
+
+static void fill(float *out, const crd_onnx_source *source, const crd_shape *shape)
+{
+    const crd_onnx_tensor *t = source->tensor;
+    int64_t columns = source->is_transposed ? shape->dims[1] : 1;
+    int64_t rows = t->count / columns;
+    for (int64_t i = 0; i < t->count; i++) {
+        double value =
+            crd_onnx_get(t, source->is_transposed ? i % columns * rows + i / columns : i);
+        out[i] = (float)(source->scale == 1 ? value : value * source->scale);
+    }
+}
+
+crd_status crd_onnx_lower_weights(crd_params *out, const crd_onnx_lowering *lowering)
+{
+    crd_status status = CRD_OK;
+    const crd_params *params = &lowering->network->params;
+    crd_params_init(out);
+    for (int64_t i = 0; i < params->n_params; i++)
+        CRD_TRY(crd_params_add(NULL, out, params->entries[i].name, &params->entries[i].shape));
+    CRD_TRY(crd_onnx_budget_take(&lowering->graph->budget, out->n_floats * (int64_t)sizeof(float)));
+    CRD_TRY(crd_params_allocate(out));
+    for (int64_t i = 0; i < params->n_params; i++) {
+        CRD_REQUIRE(lowering->sources[i].tensor != NULL, CRD_ERR_INTERNAL, "%s has no numbers",
+                    params->entries[i].name);
+        fill(crd_params_view(out, i), &lowering->sources[i], &params->entries[i].shape);
+    }
+cleanup:
+    if (status != CRD_OK)
+        crd_params_clear(out);
+    return status;
+}
+
+void crd_onnx_lowering_clear(crd_onnx_lowering *lowering)
+{
+    for (int64_t i = 0; i < lowering->n_sources; i++)
+        crd_onnx_tensor_destroy(lowering->sources[i].owned);
+    crd_free(lowering->sources);
+    crd_free(lowering->flows);
+    crd_network_destroy(lowering->network);
+    *lowering = (crd_onnx_lowering){0};
+}

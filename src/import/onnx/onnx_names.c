@@ -1,0 +1,97 @@
+/* Names of ops. A weight's name tells its module best ("layer1.0.conv1.weight"); else the node's,
+ * in which exporters write the way to the module ("/layer1/layer1.0/conv1/Conv"). */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "import/onnx/onnx_lower.h"
+
+/* Characters that the network's names have; parts that are not empty. */
+static void clean(char *name)
+{
+    size_t to = 0;
+    for (const char *c = name; *c != '\0'; c++) {
+        char kept = isalnum((unsigned char)*c) || strchr("_-.", *c) != NULL ? *c : '_';
+        if (kept == '.' && (to == 0 || name[to - 1] == '.'))
+            continue;
+        name[to++] = kept;
+    }
+    while (to > 0 && name[to - 1] == '.')
+        to--;
+    name[to] = '\0';
+}
+
+/* The module of a weight: what stands before its leaf. */
+static int from_weight(char out[CRD_ONNX_NAME_SIZE], const char *weight)
+{
+    static const char *const leaves[] = {".weight", ".kernel",  ".gamma", "_weight",
+                                         "_kernel", "_weights", ".w_0",   NULL};
+    size_t n = strlen(weight);
+    for (int i = 0; leaves[i] != NULL; i++) {
+        size_t leaf = strlen(leaves[i]);
+        if (n > leaf && n - leaf < CRD_ONNX_NAME_SIZE / 2 &&
+            strcmp(weight + n - leaf, leaves[i]) == 0) {
+            memcpy(out, weight, n - leaf);
+            out[n - leaf] = '\0';
+            clean(out);
+            return out[0] != '\0';
+        }
+    }
+    return 0;
+}
+
+/* "/layer1/layer1.0/conv1/Conv" to "layer1.0.conv1": a part that begins with the one before it
+ * takes its place. Without slashes the name as it is. */
+static int from_node(char out[CRD_ONNX_NAME_SIZE], const char *name)
+{
+    size_t to = 0, part = 0; /* length so far; where its last part begins */
+    const char *slash = strrchr(name, '/');
+    if (strlen(name) >= CRD_ONNX_NAME_SIZE / 2)
+        return 0;
+    if (slash == NULL) {
+        snprintf(out, CRD_ONNX_NAME_SIZE, "%s", name);
+        clean(out);
+        return out[0] != '\0';
+    }
+    for (const char *at = name; at < slash;) {
+        size_t n = strcspn(at, "/");
+        size_t before = to - part;
+        if (n > 0) {
+            if (before > 0 && n > before && strncmp(at, out + part, before) == 0 &&
+                at[before] == '.')
+                to = part;
+            else if (to > 0)
+                out[to++] = '.';
+            part = to;
+            memcpy(out + to, at, n);
+            to += n;
+        }
+        at += n + 1;
+    }
+    out[to] = '\0';
+    clean(out);
+    return out[0] != '\0';
+}
+
+static bool is_taken(const crd_network *network, const char *name)
+{
+    for (int64_t i = 0; i < network->n_ops; i++)
+        if (strcmp(network->ops[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *lowering,
+                   const crd_onnx_node *node, int weight)
+{
+    const crd_onnx_graph *graph = lowering->graph;
+    bool has_weight = weight > 0 && weight < node->n_inputs && node->inputs[weight] >= 0;
+    if (!(has_weight && from_weight(out, graph->values[node->inputs[weight]].name)) &&
+        !from_node(out, node->name)) {
+        snprintf(out, CRD_ONNX_NAME_SIZE, "%.40s", node->op_type);
+        clean(out);
+    }
+    size_t n = strlen(out);
+    for (int k = 2; is_taken(lowering->network, out); k++)
+        snprintf(out + n, CRD_ONNX_NAME_SIZE - n, "_%d", k);
+}

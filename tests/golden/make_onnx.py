@@ -1,0 +1,171 @@
+"""Writes the small models of tests/golden/onnx, with torch's outputs: make_onnx.py. Each NAME.onnx has NAME.in.f32 and
+NAME.out.f32, raw little-endian float32: 2 images and what torch says of them (the logits where the model ends with Softmax).
+Made with torch 2.15.0 and onnx 1.23.2."""
+import pathlib
+import shutil
+
+import numpy
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+OUT = pathlib.Path(__file__).parent / "onnx"
+
+
+class Mobile(nn.Module):
+    """Hard-swish, squeeze and excitation, depthwise, batch norm."""
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.fc1, self.fc2 = nn.Conv2d(8, 2, 1), nn.Conv2d(2, 8, 1)
+        self.depth = nn.Conv2d(8, 8, 3, 1, 1, groups=8)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = nn.functional.hardswish(self.norm(self.stem(x)))
+        s = nn.functional.adaptive_avg_pool2d(x, 1)
+        x = x * nn.functional.hardsigmoid(self.fc2(nn.functional.silu(self.fc1(s))))
+        x = self.depth(nn.functional.relu6(x))
+        return self.head(torch.flatten(x.mean((2, 3)), 1))
+
+
+class Next(nn.Module):
+    """A block of ConvNeXt: layer norm and products with the features last, GELU."""
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 2, 2)
+        self.norm = nn.LayerNorm(6)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = self.stem(x).permute(0, 2, 3, 1)
+        x = nn.functional.gelu(self.norm(x)).permute(0, 3, 1, 2)
+        return torch.log_softmax(self.head(x.mean((2, 3))), 1)
+
+
+class Decoder(nn.Module):
+    """Transposed convolution, resize, PReLU, group norm, a flattening by its shape."""
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 4, 3, 2, 1, 1)
+        self.act = nn.PReLU(4)
+        self.norm = nn.InstanceNorm2d(4, affine=True)
+        self.down = nn.Conv2d(4, 4, 3, 4, 1)
+        self.head = nn.Linear(4 * 8 * 8, 3)
+
+    def forward(self, x):
+        x = nn.functional.interpolate(self.norm(self.act(self.up(x))), scale_factor=2, mode="bilinear")
+        x = self.down(x)
+        return torch.softmax(self.head(x.reshape(x.shape[0], -1) - 0.5), 1)
+
+
+def randomize(model):
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_floating_point():
+            tensor.data = torch.rand_like(tensor) + 0.5 if name.endswith("running_var") else torch.randn_like(tensor) * 0.4
+
+
+def logits_of(model, x):
+    out = []
+    hook = model.head.register_forward_hook(lambda module, given, result: out.append(result))
+    model(x)
+    hook.remove()
+    return out[0]
+
+
+def put(name, x, y):
+    (OUT / f"{name}.in.f32").write_bytes(x.numpy().astype("<f4").tobytes())
+    (OUT / f"{name}.out.f32").write_bytes(y.detach().numpy().astype("<f4").tobytes())
+
+
+def export(name, model, opset, dynamo, dynamic):
+    model.eval()
+    randomize(model)
+    x = torch.randn(2, 3, 8, 8)
+    path = OUT / f"{name}.onnx"
+    if dynamo:
+        torch.onnx.export(model, (x,), path, dynamo=True, opset_version=opset, external_data=False, verbose=False,
+                          dynamic_shapes=({0: torch.export.Dim("n")},))
+    else:
+        axes = {"input": {0: "n", 2: "h", 3: "w"} if dynamic == "size" else {0: "n"}} if dynamic else None
+        torch.onnx.export(model, x, path, dynamo=False, opset_version=opset, input_names=["input"], dynamic_axes=axes,
+                          training=torch.onnx.TrainingMode.PRESERVE if "kept" in name else torch.onnx.TrainingMode.EVAL,
+                          do_constant_folding="kept" not in name)
+    saved = onnx.load(path)
+    for node in saved.graph.node:
+        node.ClearField("doc_string")
+        del node.metadata_props[:]
+    del saved.metadata_props[:]
+    del saved.graph.value_info[:]
+    del saved.graph.metadata_props[:]
+    onnx.save(saved, path)
+    put(name, x, logits_of(model, x))
+
+
+def linear_model(weight):
+    """Flatten and a product, by hand."""
+    nodes = [helper.make_node("Flatten", ["x"], ["f"], "flat"), helper.make_node("Gemm", ["f", "w"], ["y"], "head", transB=1)]
+    graph = helper.make_graph(nodes, "small", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 2, 2])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])], [weight])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def outside(name, location, offset=0, length=48):
+    """Numbers in a file beside the model."""
+    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[3, 4], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
+        entry = weight.external_data.add()
+        entry.key, entry.value = key, str(value)
+    (OUT / f"{name}.onnx").write_bytes(linear_model(weight).SerializeToString())
+
+
+def typed(name, data_type, values):
+    weight = helper.make_tensor("w", data_type, [3, 4], values)
+    model = linear_model(weight)
+    if data_type != TensorProto.FLOAT:
+        model.graph.initializer[0].name = "w_raw"
+        model.graph.node.insert(0, helper.make_node("Cast", ["w_raw"], ["w"], "cast", to=TensorProto.FLOAT))
+    (OUT / f"{name}.onnx").write_bytes(model.SerializeToString())
+
+
+def main():
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+    torch.manual_seed(3)
+    export("mobile_9", Mobile(), 9, False, None)
+    export("mobile_kept_13", Mobile(), 13, False, True)
+    export("mobile_18", Mobile(), 18, True, True)
+    export("next_13", Next(), 13, False, True)
+    export("next_17", Next(), 17, False, "size")
+    export("next_20", Next(), 20, True, True)
+    export("decoder_11", Decoder(), 11, False, None)
+    export("decoder_18", Decoder(), 18, True, True)
+    numbers = numpy.arange(12, dtype="<f4") / 4 - 1
+    (OUT / "weights.bin").write_bytes(b"\0" * 16 + numbers.tobytes())
+    outside("outside", "weights.bin", 16)
+    outside("outside_above", "../onnx/weights.bin", 16)
+    outside("outside_absolute", "/etc/hostname")
+    outside("outside_short", "weights.bin", 32)
+    outside("outside_link", "link.bin", 16)
+    (OUT / "link.bin").symlink_to("weights.bin")
+    typed("typed_float", TensorProto.FLOAT, numbers.tolist())
+    typed("typed_double", TensorProto.DOUBLE, numbers.tolist())
+    typed("typed_half", TensorProto.FLOAT16, numpy.float16(numbers).tolist())
+    typed("typed_int32", TensorProto.INT32, list(range(-4, 8)))
+    for name in ("outside", "typed_float", "typed_double", "typed_half", "typed_int32"):
+        x = torch.randn(2, 1, 2, 2)
+        w = torch.tensor(numbers if name != "typed_int32" else numpy.arange(-4, 8, dtype="f4")).reshape(3, 4)
+        put(name, x, x.reshape(2, 4) @ w.T)
+    lacking = linear_model(numpy_helper.from_array(numbers.reshape(3, 4), "w"))
+    lacking.graph.node[0].input[0] = "r"
+    lacking.graph.node.insert(0, helper.make_node("GridSample", ["x", "x"], ["g"], "warp"))
+    lacking.graph.node.insert(1, helper.make_node("Det", ["g"], ["r"], "det"))
+    (OUT / "lacking.onnx").write_bytes(lacking.SerializeToString())
+    lacking.opset_import[0].version = 99
+    (OUT / "opset_99.onnx").write_bytes(lacking.SerializeToString())
+
+
+if __name__ == "__main__":
+    main()
