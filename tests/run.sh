@@ -2,7 +2,7 @@
 # Installs what tests need, builds, and runs them.
 set -eu
 
-default_labels="unit mpi golden cli lint interop hosts slurm"
+default_labels="unit mpi golden cli lint interop onnx hosts slurm"
 usage() {
     cat <<END
 usage: tests/run.sh [-L LABEL]... [-B FOLDER] [-h]

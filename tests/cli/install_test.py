@@ -15,7 +15,7 @@ CC = os.environ["CREDENCE_CC"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # The whole program in the documentation of the library.
-PROGRAM = re.search(r"```c\n(.*?)```", (ROOT / "include" / "credence" / "README.md").read_text(encoding="utf-8"), re.S).group(1)
+PROGRAM = re.search(r"```c\n(#include.*?)```", (ROOT / "include" / "credence" / "README.md").read_text(encoding="utf-8"), re.S).group(1)
 PROJECT = """\
 cmake_minimum_required(VERSION 3.18)
 project(outside LANGUAGES C)
