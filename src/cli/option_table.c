@@ -379,7 +379,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
         .needs = {{.option = CRD_OPT_CALIBRATION}},
-        .help = "its factor"},
+        .help = "factor of the calibration term"},
     [CRD_OPT_UNCERTAINTY_THRESHOLD] = {
         .name = "uncertainty-threshold", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .min = 0, .max = 1e6,
@@ -490,7 +490,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_note = "adamw 0.01, ivon 1e-4, else 0", .min = 0, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
-        .help = "weight decay"},
+        .help = "weight decay; ivon: its prior is N(0, 1 / (ess * weight decay)), whatever that of "
+                "POSTERIOR.h5 is"},
     [CRD_OPT_BETA1] = {
         .name = "beta1", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_note = "0.9", .min = 0, .max = 1,
@@ -507,7 +508,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "decay of the squares, or of the Hessian"},
     [CRD_OPT_ESS] = {
         .name = "ess", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
-        .default_note = "the images of the training set", .min = 1e-9, .max = 1e18,
+        .default_note = "images of the training set / temperature", .min = 1e-9, .max = 1e18,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
@@ -550,7 +551,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SCHEDULER, {"exponential", "step", "multistep"}}},
-        .help = "factor"},
+        .help = "factor of the learning rate at each step of the scheduler"},
     [CRD_OPT_STEP_SIZE] = {
         .name = "step-size", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
         .default_text = "10", .min = 1, .max = 1e6,
