@@ -2,7 +2,7 @@
  * figure with its error.
  *
  * A figure is a function of the multiset of (score, flag); equal scores count as half before and
- * half behind each other. Errors are standard deviations over 200 Poisson bootstraps of the images
+ * half after each other. Errors are standard deviations over 200 Poisson bootstraps of the images
  * (each image counts k times, k ~ Poisson(1)), whose random numbers are functions of seed and image
  * number. Like those of credence/metrics.h they say nothing of the draws or of training. All
  * functions: Collective: no; errors: out of memory; cost: O(n log n + 200 n). Room: stats.

@@ -2,7 +2,7 @@
  * every dataset.
  *
  * A file is written under a temporary name beside its place, sealed, synced and renamed: it is
- * there whole or not at all. The seal is a digest of all bytes (XXH3-128), appended behind the end
+ * there whole or not at all. The seal is a digest of all bytes (XXH3-128), appended after the end
  * of the HDF5 data where HDF5 readers do not look; Credence checks it first. A seal is no
  * signature, and HDF5 may crash on a file or believe it: so each file that is read is parsed in a
  * process of its own (crd_files_start). All functions: Collective: no. Room: io.

@@ -24,9 +24,9 @@ typedef struct crd_predict_state crd_predict_state;
 /** A model on all ranks, one copy of its numbers a node. */
 typedef struct crd_shared_model crd_shared_model;
 
-/** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). On other ranks
- * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. mean of
- * rank 0: 1: without sigma, for samplers that draw nothing (crd_sampler_options.mean).
+/** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). What other ranks give
+ * is ignored. eps: imported noise (crd_model.eps), or NULL. mean 1: without sigma, for samplers
+ * that draw nothing (crd_sampler_options.mean).
  * Collective: on comm; all ranks fail together. Cost: one broadcast of 2 (1 with mean, 1 more
  * with eps) numbers a parameter to every node. */
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,

@@ -34,7 +34,7 @@ extern "C" {
 
 typedef struct crd_reducer crd_reducer;
 
-/** Axes of a field behind the images. The first two are the reducer's own; sums and maxima are
+/** Axes of a field after the images. The first two are the reducer's own; sums and maxima are
  * what all have. */
 typedef enum crd_field_axis {
     CRD_AXIS_NONE,

@@ -124,7 +124,7 @@ crd_status crd_checkpointer_open(crd_checkpointer *k, const crd_checkpointer_run
     if (k->state.n_images > 0)
         k->n_kept = k->state.n_units_done;
     if (k->n_kept >= 0)
-        crd_log(CRD_LOG_INFO, "%s: going on after %lld of %lld units", k->path,
+        crd_log(CRD_LOG_INFO, "%s: continuing after %lld of %lld units", k->path,
                 (long long)k->n_kept, (long long)k->state.n_units_all);
 cleanup:
     return status;

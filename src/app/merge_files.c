@@ -48,7 +48,7 @@ static crd_status check_parts(source *sources, int n)
         next = f->end_draw;
     }
     CRD_REQUIRE(next == all, CRD_ERR_INPUT,
-                "draws %" PRId64 " to %" PRId64 " of %" PRId64 " are missing, behind those of %s",
+                "draws %" PRId64 " to %" PRId64 " of %" PRId64 " are missing, after those of %s",
                 next, all - 1, all, sources[n - 1].path);
 cleanup:
     return status;

@@ -4,11 +4,12 @@
 
 #include "credence/run.h"
 
-enum { CRD_SETTINGS_MAX = 40 };
+/* A text holds the numbers of 16 milestones. */
+enum { CRD_SETTINGS_MAX = 40, CRD_SETTING_SIZE = 384 };
 
 /** Begin with all zero. */
 typedef struct crd_settings {
-    char texts[CRD_SETTINGS_MAX][128];
+    char texts[CRD_SETTINGS_MAX][CRD_SETTING_SIZE];
     crd_setting list[CRD_SETTINGS_MAX];
     int n;
 } crd_settings;

@@ -1,6 +1,5 @@
 /** What a training run reads: images to train on with their labels or targets, and images to
- * validate on. Rank 0 only. Private to this
- * room. */
+ * validate on. Rank 0 only. Private to this room. */
 #ifndef CRD_APP_TRAIN_DATA_H
 #define CRD_APP_TRAIN_DATA_H
 
@@ -18,9 +17,8 @@ typedef struct crd_train_data {
     uint64_t seed;
 } crd_train_data;
 
-/** Opens the data sets and holds out what is to be held out; `posterior`
- * gives the preprocessing and must outlive it. Close it in any case. Errors: of
- * crd_dataset_open; CRD_ERR_USAGE. */
+/** Opens the data sets and holds out what is to be held out; `preprocessing` must outlive it. Close
+ * it in any case. Errors: of crd_dataset_open; CRD_ERR_USAGE. */
 crd_status crd_train_data_open(crd_train_data *out, crd_validation *validation,
                                const crd_train_files_options *options,
                                const crd_preprocessing *preprocessing);

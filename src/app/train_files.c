@@ -171,6 +171,16 @@ cleanup:
     return status;
 }
 
+static void add_milestones(crd_settings *settings, const crd_schedule *schedule)
+{
+    char text[CRD_SETTING_SIZE] = "";
+    size_t used = 0;
+    for (int i = 0; i < schedule->n_milestones && used < sizeof text; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%lld", i > 0 ? "," : "",
+                                 (long long)schedule->milestones[i]);
+    crd_settings_add(settings, "milestones", "%s", text);
+}
+
 /** For a caller who has no settings of its own. */
 static void write_settings(run *r)
 {
@@ -193,16 +203,16 @@ static void write_settings(run *r)
     crd_settings_add(s, "micro-batch", "%lld", (long long)o->gradient.micro_batch);
     crd_settings_add(s, "draws", "%lld", (long long)o->n_draws);
     crd_settings_add(s, "deterministic", "%d", (int)o->gradient.mean);
-    crd_settings_add(s, "optimizer", "%s %.17g %.17g %.17g %d %.17g %.17g %.17g", opt->name,
-                     opt->lr, opt->weight_decay, opt->momentum, (int)opt->nesterov, opt->beta1,
-                     opt->beta2, opt->eps);
+    crd_settings_add(s, "optimizer", "%s %.17g %.17g %.17g %.17g %d %.17g %.17g %.17g", opt->name,
+                     opt->lr, opt->weight_decay, opt->momentum, opt->dampening, (int)opt->nesterov,
+                     opt->beta1, opt->beta2, opt->eps);
     crd_settings_add(s, "ivon", "%.17g %.17g %.17g %d %d", opt->ess, opt->hess_init,
                      opt->clip_radius, (int)opt->debias, (int)opt->rescale_lr);
     crd_settings_add(s, "temperature", "%.17g", given->temperature);
     crd_settings_add(s, "scheduler", "%s %.17g %lld %.17g", sched->name, sched->gamma,
                      (long long)sched->step_size, sched->lr_min);
-    for (int i = 0; i < sched->n_milestones; i++)
-        crd_settings_add(s, "milestone", "%lld", (long long)sched->milestones[i]);
+    if (strcmp(sched->name, "multistep") == 0)
+        add_milestones(s, sched);
     crd_settings_add(s, "t-max", "%lld", (long long)sched->t_max);
     crd_settings_add(s, "warmup", "%lld", (long long)sched->warmup);
     crd_settings_add(s, "clip-norm", "%.17g", o->clip_norm);
@@ -211,7 +221,7 @@ static void write_settings(run *r)
     crd_settings_add(s, "batch-norm", "%s", o->gradient.batch_norm_train ? "train" : "eval");
     crd_settings_add(s, "augment", "%d %lld %d", (int)a->flip, (long long)a->padded_crop,
                      (int)a->random_resized_crop);
-    crd_settings_add(s, "validate", "%g %lld %lld", given->validate_share,
+    crd_settings_add(s, "validate", "%.17g %lld %lld", given->validate_share,
                      (long long)o->validate_every, (long long)given->validate_draws);
     crd_settings_add(s, "seed", "%llu", (unsigned long long)o->gradient.seed);
 }
@@ -279,7 +289,7 @@ static crd_status make_state(run *r)
                 (long long)epoch, (long long)options->n_epochs);
     r->kept_step = r->state.step;
     r->has_best = access(r->best_path, F_OK) == 0;
-    crd_log(CRD_LOG_INFO, "%s: going on after step %lld", path, (long long)r->state.step);
+    crd_log(CRD_LOG_INFO, "%s: continuing after step %lld", path, (long long)r->state.step);
     status = crd_train_state_reserve(&r->state, options->n_epochs);
 cleanup:
     return status;
@@ -310,6 +320,8 @@ static crd_status open_files(run *r, shared_facts *facts)
     facts->n_images = r->data.images.n_images;
     facts->n_validation = r->validation.images.n_images;
     set_images(r, facts->n_images);
+    CRD_TRY(crd_optimizer_check(&r->options.optimizer));
+    CRD_TRY(crd_schedule_check(&r->options.schedule));
     r->info = (crd_training_info){.posterior = r->original,
                                   .n_images = facts->n_images,
                                   .n_validation = facts->n_validation,

@@ -1,6 +1,6 @@
 /* One walk over the graph for a block of draws. What no drawn weight influences is computed once;
- * behind the first random layer every activation has a copy a draw. The front of the network, large
- * activations and small weights, is walked for one draw after the other; behind it all draws go
+ * after the first random layer every activation has a copy a draw. The front of the network, large
+ * activations and small weights, is walked for one draw after the other; after it all draws go
  * together, so that mu and sigma are read once. Always one layer's call has the same shape whatever
  * the number of draws, since the last bits of a matrix product depend on it. */
 #include "credence/sampler.h"
@@ -34,7 +34,7 @@ struct crd_sampler {
     crd_fusion fusion;
     crd_plan plan;
     /* What no draw influences is computed once for consecutive calls on the same images. */
-    int has_fixed;      /* there is such an op behind the input */
+    int has_fixed;      /* there is such an op after the input */
     float *last_images; /* of the call before; NULL without has_fixed */
     int64_t n_last_images;
     int is_alone; /* but one op is random, so that its scratch is its own */

@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 
-/** Finds a posterior that stands behind its data: "predict IMAGE.jpg POSTERIOR.h5". Errors:
+/** Finds a posterior that stands after its data: "predict IMAGE.jpg POSTERIOR.h5". Errors:
  * CRD_ERR_USAGE. */
 crd_status crd_arguments_check(const crd_options *options, const crd_command *command);
 

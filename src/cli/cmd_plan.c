@@ -112,6 +112,7 @@ crd_status crd_cmd_plan(const crd_cli *cli)
     const crd_options *given = cli->options;
     crd_plan *plan = NULL;
     crd_plan_files_options options;
+    CRD_TRY(crd_predict_options_check(given));
     crd_plan_files_options_init(&options);
     options.posterior = given->arguments[0];
     options.inputs = given->arguments + 1;

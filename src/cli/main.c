@@ -118,7 +118,7 @@ static crd_status run_program(crd_comm *comm, const crd_process *process, int ar
     CRD_TRY(crd_options_parse(&options, crd_command_bit(command), argc - 2, argv + 2));
     if (!crd_opt_flag(&options, CRD_OPT_HELP))
         CRD_TRY(crd_options_check(&options, crd_command_bit(command)));
-    CRD_TRY(crd_kernels_check());
+    CRD_TRY(crd_comm_agree(comm, crd_kernels_check())); /* nodes may have other processors */
     CRD_TRY(crd_comm_agree(comm, join_words(&command_line, argc, argv)));
     CRD_TRY(crd_comm_agree(comm, is_first ? take_output(&lock, &options) : CRD_OK));
     CRD_TRY(run_command(&(crd_cli){command, &options, comm, command_line}));

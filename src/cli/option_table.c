@@ -44,7 +44,8 @@ static const char *const *augment_names(void)
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE |
+            CRD_EXPORT,
         .required =
             CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
@@ -243,7 +244,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .excludes = {CRD_OPT_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_ANTITHETIC, CRD_OPT_IMPORT_EPS},
         .why_not = "the deterministic network makes no draws",
-        .help = "no draws: the deterministic network, all weights at mu; of an ensemble every component's"},
+        .help = "no draws: the deterministic network, all weights at mu; of an ensemble every "
+                "component's"},
     [CRD_OPT_ESTIMATOR] = {
         .name = "estimator", .old_name = "type", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_note = "the posterior's", .choices = crd_estimator_names,
@@ -270,8 +272,9 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .excludes = {CRD_OPT_DETERMINISTIC, CRD_OPT_IMPORT_EPS, CRD_OPT_SAVE_DRAWS,
             CRD_OPT_SHOW_DRAWS},
         .why_not = "images stop at different numbers of draws",
-        .help = "stop an image once the standard errors of its --topk probabilities (regression: of its means, in "
-                "units of their predictive deviation) are below E (0.01: one percent); --draws is the most"},
+        .help = "stop an image once the standard errors of its --topk probabilities (regression: of "
+                "its means, in units of their predictive deviation) are below E (0.01: one "
+                "percent); --draws is the most"},
     [CRD_OPT_MIN_DRAWS] = {
         .name = "min-draws", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "32", .min = 2, .max = (double)CRD_MAX_DRAWS,
@@ -376,7 +379,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
         .needs = {{.option = CRD_OPT_CALIBRATION}},
-        .help = "its factor"},
+        .help = "factor of the calibration term"},
     [CRD_OPT_UNCERTAINTY_THRESHOLD] = {
         .name = "uncertainty-threshold", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .min = 0, .max = 1e6,
@@ -487,7 +490,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_note = "adamw 0.01, ivon 1e-4, else 0", .min = 0, .max = 1e6,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
-        .help = "weight decay"},
+        .help = "weight decay; ivon: its prior is N(0, 1 / (ess * weight decay)), whatever that of "
+                "POSTERIOR.h5 is"},
     [CRD_OPT_BETA1] = {
         .name = "beta1", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_note = "0.9", .min = 0, .max = 1,
@@ -504,7 +508,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "decay of the squares, or of the Hessian"},
     [CRD_OPT_ESS] = {
         .name = "ess", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
-        .default_note = "the images of the training set", .min = 1e-9, .max = 1e18,
+        .default_note = "images of the training set / temperature", .min = 1e-9, .max = 1e18,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_OPTIMIZER, {"ivon"}}},
@@ -547,7 +551,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SCHEDULER, {"exponential", "step", "multistep"}}},
-        .help = "factor"},
+        .help = "factor of the learning rate at each step of the scheduler"},
     [CRD_OPT_STEP_SIZE] = {
         .name = "step-size", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
         .default_text = "10", .min = 1, .max = 1e6,

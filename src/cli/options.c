@@ -183,7 +183,7 @@ static crd_status set_value(crd_option_value *value, const crd_option *option, c
     return status;
 }
 
-/** A number behind the value of a list: "--channel-mean 0.5 0.5 0.5", as argparse would take it. */
+/** A number after the value of a list: "--channel-mean 0.5 0.5 0.5", as argparse would take it. */
 static crd_status check_list(const crd_option *option, const char *text, const char *next)
 {
     double number;

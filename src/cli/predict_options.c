@@ -31,8 +31,7 @@ static crd_status check_pairs(const crd_options *options)
     return CRD_OK;
 }
 
-/** What the table of options cannot say. */
-static crd_status check(const crd_options *options)
+crd_status crd_predict_options_check(const crd_options *options)
 {
     crd_status status = CRD_OK;
     int64_t draws = crd_opt_int(options, CRD_OPT_DRAWS),
@@ -96,7 +95,7 @@ crd_status crd_predict_options_make(crd_predict_files_options *out, const crd_op
 {
     crd_status status = CRD_OK;
     crd_predict_files_options_init(out);
-    CRD_TRY(check(options));
+    CRD_TRY(crd_predict_options_check(options));
     crd_predict_options_take(&out->predict, options);
     take_rest(&out->predict, options);
     out->posterior = options->arguments[0];

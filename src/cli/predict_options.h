@@ -8,8 +8,12 @@
 /** The options that all commands that predict take: draws, estimator, precision, work. A command
  * leaves the others at crd_predict_options_init. */
 void crd_predict_options_take(crd_predict_options *out, const crd_options *options);
+/** What the table of options cannot say of them, for `predict` and who plans it. Errors:
+ * CRD_ERR_USAGE: numbers of draws that do not fit together. */
+crd_status crd_predict_options_check(const crd_options *options);
 /** Those of `predict`; posterior, inputs and record included, `record` and `options` borrowed.
- * Errors: CRD_ERR_USAGE: options that have no meaning together. Alike on all ranks. */
+ * Errors: of crd_predict_options_check; CRD_ERR_USAGE: --part or, which ranks need not share,
+ * CREDENCE_SHUFFLE_UNITS is no number. */
 crd_status crd_predict_options_make(crd_predict_files_options *out, const crd_options *options,
                                     const crd_record *record);
 

@@ -37,7 +37,7 @@ void crd_batches_destroy(crd_batches *batches);
 /** Number of batches that are still to come. */
 int64_t crd_batches_left(const crd_batches *batches);
 
-/** The next batch; the one behind it begins to travel. Errors: the load hook's, on all ranks.
+/** The next batch; the one after it begins to travel. Errors: the load hook's, on all ranks.
  * Collective: on its comm. */
 crd_status crd_batches_next(crd_batch *out, crd_batches *batches);
 

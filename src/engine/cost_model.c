@@ -17,7 +17,7 @@ int64_t crd_cost_model_stop(const crd_stopping_rule *rule, int64_t n_draws, doub
     return look;
 }
 
-/* Batches of n_images that are still computed behind a look: those of which not all images have
+/* Batches of n_images that are still computed after a look: those of which not all images have
  * stopped there. */
 static double batches_after(const crd_cost_model *f, int64_t look, int64_t n_images)
 {

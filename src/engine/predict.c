@@ -419,7 +419,7 @@ static crd_status finish_window(crd_predict_run *r)
     return crd_comm_agree(r->comm, status);
 }
 
-/* From where the run is to the end of the window; the n_next images behind it travel meanwhile. */
+/* From where the run is to the end of the window; the n_next images after it travel meanwhile. */
 static crd_status compute_window(crd_predict_run *r, int64_t n_next)
 {
     crd_status status = CRD_OK, pending = CRD_OK;

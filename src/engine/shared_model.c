@@ -10,8 +10,7 @@
 struct crd_shared_model {
     crd_network *network;
     uint8_t *bayesian;
-    crd_shared
-        *numbers; /* mu, where there is one sigma and, where imported, eps, one behind the other */
+    crd_shared *numbers; /* mu, sigma if there is one, eps if imported, one after the other */
     crd_model view;
 };
 

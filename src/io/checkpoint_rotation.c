@@ -69,7 +69,7 @@ crd_status crd_rotation_read(int *found, const char *path, crd_rotation_reader *
     snprintf(reason, sizeof reason, "%s", crd_status_message());
     status = read(old, payload);
     if (status == CRD_OK)
-        crd_log(CRD_LOG_WARN, "%s; going on from the checkpoint before it, %s", reason, old);
+        crd_log(CRD_LOG_WARN, "%s; continuing from the checkpoint before it, %s", reason, old);
     else if (status == CRD_ERR_INPUT || status == CRD_ERR_IO)
         status = CRD_FAIL(CRD_ERR_INPUT, "%s; and the checkpoint before it: %s", reason,
                           crd_status_message());

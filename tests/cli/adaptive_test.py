@@ -229,6 +229,12 @@ class Adaptive(program.Case):
         self.assertTrue((program.ROOT / sbatch[4]).exists()) # what the script makes of it: tests/slurm
         self.assertEqual(run("predict", *sbatch[5:], folder=self.work).codes, [0])
 
+    def test_plan_refuses_draws_that_predict_would(self):
+        for options in (("--draws", 101, "--antithetic"), ("--draws", 16, "--until-mcse", 0.1, "--min-draws", 17)):
+            ends = [run(command, self.posterior, IMAGES, *options, folder=self.work) for command in ("predict", "plan")]
+            self.assertEqual([end.codes for end in ends], [[2], [2]])
+            self.assertEqual(ends[0].err, ends[1].err)
+
 
 if __name__ == "__main__":
     unittest.main()

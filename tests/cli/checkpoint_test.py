@@ -43,7 +43,7 @@ class Checkpoint(program.Case):
                 self.assertFalse((self.work / "p.h5").exists())
             result = self.stop(*options, ranks=3, code=0)
             self.assertEqual(result.out.splitlines()[:-1], self.rows)
-            self.assertIn("going on after", result.err)
+            self.assertIn("continuing after", result.err)
             self.assertEqual(self.names(), ["p.h5"])
             self.assertEqual(self.succeed("inspect", "p.h5", "--datasets"), self.expected[options])
             (self.work / "p.h5").unlink()
@@ -151,7 +151,7 @@ class Checkpoint(program.Case):
         self.damage("p.h5.ckpt")
         result = self.stop("--save-draws", "--max-time", "0.001s")
         self.assertIn("damaged", result.err)
-        self.assertIn("going on from the checkpoint before it", result.err)
+        self.assertIn("continuing from the checkpoint before it", result.err)
         # The damaged one did not become the one before: whole again after one more.
         result = self.stop("--save-draws", "--max-time", "0.001s")
         self.assertNotIn("damaged", result.err)

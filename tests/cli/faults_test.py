@@ -215,6 +215,13 @@ class Faults(program.Case):
         self.fails(USAGE, ["-o"], "predict", self.posterior, SHIRT, "--save-draws")
         self.fails(USAGE, ["CREDENCE_KERNELS", "sse9"], "models", environment={"CREDENCE_KERNELS": "sse9"})
 
+    def test_of_one_rank(self):
+        for name in ("CREDENCE_KERNELS", "CREDENCE_SHUFFLE_UNITS"):
+            for rank in range(3):
+                result = run("predict", self.posterior, SHIRT, ranks=3, folder=self.work, of_rank=(rank, name, "sse9"))
+                self.assertEqual(result.codes, [USAGE] * 3, result.err)
+                self.assertIn(name, result.err)
+
     def test_outputs(self):
         for output in (self.folder / "no_folder" / "out.h5", self.folder / "no_images"):
             self.fails(IO, [str(output)], "predict", self.posterior, SHIRT, "--draws", 4, "-o", output)

@@ -49,7 +49,7 @@ class Outputs(program.Case):
         job.end()
         again = run(*self.long, "-o", "p.h5", "--save-draws", "--resume", "--max-time", "0.001s", folder=self.work)
         self.assertEqual(again.codes, [75], again.err)
-        self.assertIn("going on after", again.err)
+        self.assertIn("continuing after", again.err)
         self.assertEqual(self.names(), ["link.h5", "p.h5.ckpt", "p.h5.ckpt.draws", "p.h5.ckpt.prev", "q.h5"])
 
     def test_file_systems_without_locks_stop_no_run(self):

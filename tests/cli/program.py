@@ -25,8 +25,9 @@ class Result:
 PATIENCE_S = 60 * int(os.environ.get("CREDENCE_PATIENCE_MIN", "30"))
 
 
-def run(*arguments, ranks=1, folder=None, environment=None, mpirun=None):
-    """Runs `credence arguments` in `folder`; `mpirun` stands for MPIRUN. A run that hangs fails after PATIENCE_S."""
+def run(*arguments, ranks=1, folder=None, environment=None, mpirun=None, of_rank=None):
+    """Runs `credence arguments` in `folder`; `mpirun` stands for MPIRUN; `of_rank` (rank, name, value) is a variable of one
+    rank's environment alone. A run that hangs fails after PATIENCE_S."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
     words = [PROGRAM, *map(str, arguments)]
     if ranks == 1:
@@ -35,6 +36,9 @@ def run(*arguments, ranks=1, folder=None, environment=None, mpirun=None):
     # mpirun kills the ranks that still run when one fails: behind a shell each gets to its own end and code.
     with tempfile.TemporaryDirectory() as codes:
         script = 'code=0; "$@" || code=$?; echo $code >"$CODES/$OMPI_COMM_WORLD_RANK"'
+        if of_rank:
+            rank, name, value = of_rank
+            script = f'[ $OMPI_COMM_WORLD_RANK -ne {rank} ] || export {name}={value}; {script}'
         done = subprocess.run([*(mpirun or MPIRUN), "-n", str(ranks), "sh", "-c", script, "sh", *words], cwd=folder,
                               env={**environment, "CODES": codes}, capture_output=True, text=True, timeout=PATIENCE_S)
         found = sorted(pathlib.Path(codes).iterdir(), key=lambda path: int(path.name))
@@ -70,7 +74,7 @@ class Job:
             if self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
         codes = [int(path.read_text()) for path in sorted(self.notes.glob("code.*"))]
-        shutil.rmtree(self.notes)
+        shutil.rmtree(self.notes, ignore_errors=True) # a rank that outlives its mpirun still writes there
         return Result(codes, out, err)
 
 

@@ -218,7 +218,7 @@ class Train(program.Case):
                 self.train("d.h5", "--max-time", "0.001s", "--resume", code=STOPPED)
             damage("d.h5.ckpt")
             result = self.train("d.h5", "--resume", ranks=ranks)
-            self.assertRegex(result.err, r"d\.h5\.ckpt: .*going on from the checkpoint before it, .*d\.h5\.ckpt\.prev")
+            self.assertRegex(result.err, r"d\.h5\.ckpt: .*continuing from the checkpoint before it, .*d\.h5\.ckpt\.prev")
             self.assertEqual(self.digest("d.h5"), self.digest("whole.h5"))
             for name in ("d.h5.ckpt", "d.h5.ckpt.prev"):
                 damage(name)

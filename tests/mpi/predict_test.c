@@ -276,6 +276,16 @@ static void check_failures(crd_comm *world, const crd_model *model, crd_predict_
     CHECK(world, run(&r, world, model, &options, -1, -1) == CRD_ERR_USAGE);
 }
 
+/* Rank 0 alone says whether there is a sigma: all ranks make room for the same. */
+static void check_means_only(crd_comm *world, const crd_posterior *posterior)
+{
+    crd_shared_model *shared;
+    int mean = crd_comm_rank(world) == 0;
+    CHECK(world, crd_shared_model_create(&shared, world, posterior, NULL, mean) == CRD_OK);
+    CHECK(world, crd_shared_model_view(shared)->sigma == NULL);
+    crd_shared_model_destroy(shared);
+}
+
 static void check_not_a_number(crd_comm *world, crd_posterior *posterior,
                                crd_predict_options options)
 {
@@ -364,6 +374,7 @@ int main(void)
     check_options(world, model, options);
     check_failures(world, model, options);
     crd_shared_model_destroy(shared);
+    check_means_only(world, posterior);
     check_not_a_number(world, posterior, options);
     crd_posterior_destroy(posterior);
     crd_comm_destroy(world);

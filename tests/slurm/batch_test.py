@@ -62,7 +62,7 @@ class Batch(Case):
         self.assertFalse((self.work / "p.h5").exists())
         job = self.submit("--ntasks=2", *words)
         self.finish(job)
-        self.assertIn("going on after", self.log(job))
+        self.assertIn("continuing after", self.log(job))
         self.assertEqual(self.digests(self.work / "p.h5"), self.undisturbed("predict", *study))
 
     def test_array(self):

@@ -26,7 +26,7 @@ class Limits(Case):
         """Done, after Slurm queued it again; how often and how long."""
         facts = self.finish(job)
         self.assertGreater(int(facts["Restarts"]), 0, self.log(job))
-        self.assertIn("going on after", self.log(job))
+        self.assertIn("continuing after", self.log(job))
         self.assertEqual(self.digests(self.work / output), self.expected)
         print(f"{output}: {facts['Restarts']} restarts, digests equal", flush=True)
 
@@ -45,7 +45,7 @@ class Limits(Case):
         self.assertEqual(sorted(path.name for path in self.work.glob("*late.h5*")), ["late.h5.ckpt", "late.h5.ckpt.prev"])
         again = self.start("late.h5", "--ntasks=2")
         self.finish(again)
-        self.assertIn("going on after", self.log(again))
+        self.assertIn("continuing after", self.log(again))
         self.assertEqual(self.digests(self.work / "late.h5"), self.expected)
         print("late.h5: killed at its limit, digests equal", flush=True)
         self.check(dead, "dead.h5")

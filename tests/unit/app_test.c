@@ -191,6 +191,45 @@ static void an_open_posterior_says_the_same_again_and_again(void **state)
     crd_context_close(&context);
 }
 
+static crd_status train(crd_comm *comm, const char *output, const crd_optimizer_options *optimizer)
+{
+    crd_train_files_options options;
+    crd_train_files_options_init(&options);
+    options.posterior = POSTERIOR;
+    options.data = images;
+    options.n_data = 1;
+    options.output = output;
+    options.loss = "mse-distill";
+    options.train.n_epochs = 1;
+    options.train.optimizer = *optimizer;
+    options.train.schedule = (crd_schedule){
+        .name = "multistep", .gamma = 0.5, .milestones = {1, 2, 900000}, .n_milestones = 3};
+    options.n_checkpoints = 0;
+    return crd_train_files(comm, &options, NULL);
+}
+
+static void a_training_says_what_is_wrong_with_its_optimizer(void **state)
+{
+    crd_optimizer_options optimizer;
+    assert_ok(crd_optimizer_defaults(&optimizer, "sgd"));
+    optimizer.momentum = -1;
+    assert_fails(train(*state, "out.h5", &optimizer), CRD_ERR_USAGE, "momentum");
+    snprintf(optimizer.name, sizeof optimizer.name, "lion");
+    assert_fails(train(*state, "out.h5", &optimizer), CRD_ERR_USAGE, "lion");
+}
+
+static void a_training_records_all_its_milestones(void **state)
+{
+    char folder[] = "/tmp/credence-app-XXXXXX", output[64];
+    crd_optimizer_options optimizer;
+    assert_non_null(mkdtemp(folder));
+    snprintf(output, sizeof output, "%s/out.h5", folder);
+    assert_ok(crd_optimizer_defaults(&optimizer, "sgd"));
+    assert_ok(train(*state, output, &optimizer));
+    assert_int_equal(unlink(output), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static int open_comm(void **state)
 {
     return crd_comm_create_self((crd_comm **)state) == CRD_OK ? 0 : -1;
@@ -209,6 +248,8 @@ int main(void)
         cmocka_unit_test(a_run_continues_only_with_its_settings),
         cmocka_unit_test(parts_must_be_there),
         cmocka_unit_test(an_open_posterior_says_the_same_again_and_again),
+        cmocka_unit_test(a_training_says_what_is_wrong_with_its_optimizer),
+        cmocka_unit_test(a_training_records_all_its_milestones),
     };
     return cmocka_run_group_tests(tests, open_comm, close_comm);
 }

@@ -256,7 +256,7 @@ static void damage_falls_back_to_the_one_before(void **unused)
         assert_step(5);
         assert_non_null(strstr(warnings, "train.ckpt: "));
         assert_non_null(
-            strstr(warnings, "; going on from the checkpoint before it, /tmp/credence-io-"));
+            strstr(warnings, "; continuing from the checkpoint before it, /tmp/credence-io-"));
         flip(path, place);
     }
     assert_step(6);
@@ -264,7 +264,7 @@ static void damage_falls_back_to_the_one_before(void **unused)
         assert_int_equal(truncate(path, (off_t)(size * i / N_PLACES)), 0);
         assert_step(5);
     }
-    assert_non_null(strstr(warnings, "train.ckpt: empty; going on"));
+    assert_non_null(strstr(warnings, "train.ckpt: empty; continuing"));
     unlink(path);
     assert_step(5);
     assert_non_null(strstr(warnings, "train.ckpt: cannot be opened: No such file"));
