@@ -1,4 +1,5 @@
-/* Layers that exporters take apart: the norm of features, and the bias of a product. */
+/* Layers that exporters take apart: the norm of features, the bias of a product, the shuffle of
+ * channels. */
 #include <math.h>
 #include <string.h>
 
@@ -157,6 +158,39 @@ crd_status crd_onnx_fuse_biases(crd_onnx_graph *graph)
             CRD_TRY(give_product_bias(graph, &graph->nodes[n]));
         if (crd_onnx_is(&graph->nodes[n], "Add"))
             CRD_TRY(give_conv_bias(graph, &graph->nodes[n]));
+    }
+cleanup:
+    return status;
+}
+
+/* Whether a Transpose exchanges extents 1 and 2 of five. */
+static bool exchanges_groups(const crd_onnx_node *node)
+{
+    static const int64_t order[] = {0, 2, 1, 3, 4};
+    const crd_onnx_attr *perm = crd_onnx_attr_find(node, "perm");
+    return perm != NULL && perm->n == 5 && perm->ints != NULL &&
+           memcmp(perm->ints, order, sizeof order) == 0;
+}
+
+crd_status crd_onnx_fuse_shuffles(crd_onnx_graph *graph)
+{
+    crd_status status = CRD_OK;
+    for (int64_t n = 0; n < graph->n_nodes; n++) {
+        crd_onnx_node *node = &graph->nodes[n];
+        const crd_onnx_node *turn =
+            crd_onnx_is(node, "Reshape") ? crd_onnx_maker(graph, node, 0, "Transpose") : NULL;
+        const crd_onnx_node *cut = turn == NULL ? NULL : crd_onnx_maker(graph, turn, 0, "Reshape");
+        if (cut == NULL || !exchanges_groups(turn))
+            continue;
+        const crd_shape *from = crd_onnx_shape_of(graph, cut, 0);
+        const crd_shape *groups = crd_onnx_shape_of(graph, turn, 0);
+        if (from->n_dims != 4 || groups->n_dims != 5 ||
+            !crd_shape_equal(from, &graph->values[node->outputs[0]].shape) ||
+            groups->dims[0] != from->dims[0] || groups->dims[3] != from->dims[2] ||
+            groups->dims[4] != from->dims[3])
+            continue;
+        CRD_TRY(crd_onnx_become(node, "ChannelShuffle", CRD_ONNX_OWN_DOMAIN, cut->inputs, 1));
+        CRD_TRY(crd_onnx_attr_add(node, "groups", (double)groups->dims[1]));
     }
 cleanup:
     return status;

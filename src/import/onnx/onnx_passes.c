@@ -97,6 +97,7 @@ static const struct {
     {"fusion of activations", crd_onnx_fuse_activations},
     {"fusion of layer norms", crd_onnx_fuse_layer_norms},
     {"fusion of biases", crd_onnx_fuse_biases},
+    {"fusion of shuffles", crd_onnx_fuse_shuffles},
     {"last pruning", crd_onnx_prune},
 };
 
