@@ -58,6 +58,13 @@ static int64_t normalised(double *eps, const crd_onnx_graph *graph, const crd_on
                : -1;
 }
 
+/* Whether a node's output has the shape of its input k: its other inputs do not widen it. */
+static bool keeps_shape(const crd_onnx_graph *graph, const crd_onnx_node *node, int k)
+{
+    return crd_shape_equal(crd_onnx_shape_of(graph, node, k),
+                           &graph->values[node->outputs[0]].shape);
+}
+
 /* The input of a node of two that is a constant vector of the features; -1: none. */
 static int vector_input(const crd_onnx_graph *graph, const crd_onnx_node *node)
 {
@@ -82,7 +89,8 @@ crd_status crd_onnx_fuse_layer_norms(crd_onnx_graph *graph)
         int shift = vector_input(graph, node);
         const crd_onnx_node *scaled = crd_onnx_maker(graph, node, 1 - shift, "Mul");
         int scale = scaled == NULL ? -1 : vector_input(graph, scaled);
-        if (scale < 0)
+        if (scale < 0 || !keeps_shape(graph, node, 1 - shift) ||
+            !keeps_shape(graph, scaled, 1 - scale))
             continue;
         int64_t x = normalised(&eps, graph, crd_onnx_maker(graph, scaled, 1 - scale, "Div"));
         if (x < 0)
@@ -125,7 +133,8 @@ static crd_status give_conv_bias(crd_onnx_graph *graph, crd_onnx_node *node)
     crd_status status = CRD_OK;
     int bias = channel_input(graph, node);
     crd_onnx_node *conv = bias < 0 ? NULL : crd_onnx_maker(graph, node, 1 - bias, "Conv");
-    if (conv == NULL || conv->n_inputs != 2 || n_readers(graph, conv->outputs[0]) != 1)
+    if (conv == NULL || conv->n_inputs != 2 || !keeps_shape(graph, node, 1 - bias) ||
+        n_readers(graph, conv->outputs[0]) != 1)
         return status;
     int64_t vector = node->inputs[bias];
     /* A constant whose maker came after the Conv: folded, it needs none. */
@@ -144,7 +153,8 @@ static crd_status give_product_bias(crd_onnx_graph *graph, crd_onnx_node *node)
     int bias = vector_input(graph, node);
     const crd_onnx_node *product =
         bias < 0 ? NULL : crd_onnx_maker(graph, node, 1 - bias, "MatMul");
-    if (product == NULL || product->n_inputs != 2 || crd_onnx_constant(graph, product, 1) == NULL)
+    if (product == NULL || product->n_inputs != 2 || !keeps_shape(graph, node, 1 - bias) ||
+        crd_onnx_constant(graph, product, 1) == NULL)
         return CRD_OK;
     const int64_t inputs[] = {product->inputs[0], product->inputs[1], node->inputs[bias]};
     return crd_onnx_become(node, "MatMul", "", inputs, 3);
