@@ -25,8 +25,8 @@ typedef struct crd_predict_state crd_predict_state;
 typedef struct crd_shared_model crd_shared_model;
 
 /** Brings rank 0's posterior to all ranks, ready to run (crd_model_fill). On other ranks
- * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. mean, equal on
- * all ranks: 1: without sigma, for samplers that draw nothing (crd_sampler_options.mean).
+ * `posterior` and `eps` are ignored. eps: imported noise (crd_model.eps), or NULL. mean of
+ * rank 0: 1: without sigma, for samplers that draw nothing (crd_sampler_options.mean).
  * Collective: on comm; all ranks fail together. Cost: one broadcast of 2 (1 with mean, 1 more
  * with eps) numbers a parameter to every node. */
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,

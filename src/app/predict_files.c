@@ -308,7 +308,7 @@ static crd_status run_files(run *r, crd_predict_report *report, crd_comm *comm)
     const crd_predict_files_options *given = r->given;
     int is_first = crd_comm_rank(comm) == 0;
     status = is_first ? open_files(r) : CRD_OK;
-    CRD_TRY(crd_context_share(&r->context, comm, status, r->eps, r->options.sampler.mean));
+    CRD_TRY(crd_context_share(&r->context, comm, status, r->eps, given->predict.sampler.mean));
     CRD_TRY(make_options(r)); /* on rank 0 once more */
     CRD_TRY(crd_images_share(&r->context.images, comm, given->inputs, given->n_inputs,
                              given->skip_bad));

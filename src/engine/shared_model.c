@@ -18,7 +18,7 @@ struct crd_shared_model {
 /* What all ranks must know before they can make room. */
 typedef struct model_size {
     int64_t json_bytes, n_flags, n_floats; /* of all components; a block's floats */
-    int64_t i_family, n_components, has_eps;
+    int64_t i_family, n_components, has_sigma, has_eps;
 } model_size;
 
 /* The graph travels as text, so that every rank checks what it gets. */
@@ -65,16 +65,16 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
         size.n_components = posterior->n_components;
         size.n_flags = size.n_components * posterior->network->params.n_params;
         size.n_floats = size.n_components * posterior->network->params.n_floats;
+        size.has_sigma = posterior->family->has_sigma && !mean;
         size.has_eps = eps != NULL;
     }
     CRD_TRY(share_network(m, comm, posterior, &size));
     const crd_family *family = crd_families[size.i_family];
-    bool has_sigma = family->has_sigma && !mean;
-    int64_t n_blocks = 1 + has_sigma;
+    int64_t n_blocks = 1 + size.has_sigma;
     int64_t n_bytes = (n_blocks + size.has_eps) * size.n_floats * (int64_t)sizeof(float);
     CRD_TRY(crd_shared_create(&m->numbers, comm, n_bytes));
     float *mu = crd_shared_data(m->numbers), *own_eps = mu + n_blocks * size.n_floats;
-    float *sigma = has_sigma ? mu + size.n_floats : NULL;
+    float *sigma = size.has_sigma ? mu + size.n_floats : NULL;
     if (crd_comm_rank(comm) == 0) {
         status = crd_model_fill(mu, sigma, posterior);
         if (eps != NULL)

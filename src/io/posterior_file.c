@@ -450,8 +450,8 @@ crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kin
     crd_network *network = NULL;
     int is_ensemble;
     *out = NULL;
-    CRD_TRY(read_graph(&network, h5));
     CRD_TRY(crd_ensemble_is_there(&is_ensemble, h5));
+    CRD_TRY(read_graph(&network, h5));
     if (is_ensemble) {
         CRD_TRY(crd_ensemble_read(&posterior, network, h5));
     } else {

@@ -27,6 +27,7 @@
 #include "base/softmax.h"
 #include "credence/stopping_rule.h"
 #include "reduce/reducer.h"
+#include "stats/group_error.h"
 
 /* Groups of draws that are not in strata, and most of all groups; bits behind the point. */
 enum { N_GROUPS = 32, MOST_GROUPS = CRD_MAX_STRATA, PROB_BITS = 36, ENTROPY_BITS = 32 };
@@ -249,29 +250,9 @@ static grouping grouping_of(const crd_reduction *r, const accumulator *a, int64_
     return (grouping){count_groups(r), n_draws, r->is_paired ? 2 : 1, a->group_draws};
 }
 
-/* Standard error of the mean over all draws of a statistic of which the sum over each group's
- * draws is known: for independent observations the mean square between groups is unbiased for
- * the variance of one, whatever the groups' sizes (one-way analysis of variance). An
- * observation is the sum of `n_each` draws. Of groups that are components it is their cluster
- * standard error. */
 static double error_of_mean(const double *group_sums, const grouping *by)
 {
-    double total = 0, square = 0, n = (double)(by->n_draws / by->n_each);
-    int64_t n_groups = 0;
-    for (int64_t g = 0; g < by->n; g++) {
-        total += group_sums[g];
-        n_groups += by->draws[g] > 0;
-    }
-    if (n_groups < 2)
-        return NAN;
-    for (int64_t g = 0; g < by->n; g++) {
-        if (by->draws[g] == 0)
-            continue;
-        double m = (double)(by->draws[g] / by->n_each);
-        double difference = group_sums[g] / m - total / n;
-        square += m * difference * difference;
-    }
-    return sqrt(square / (double)(n_groups - 1) / n) / (double)by->n_each;
+    return crd_group_error(group_sums, by->draws, by->n, by->n_each);
 }
 
 /* Of the probability of a class. */

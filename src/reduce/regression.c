@@ -21,13 +21,10 @@
  * more than 64 values fewer, 32 at least). Draws are alike, so the first ones are a sample, and
  * quantiles have the error of their own number.
  *
- * Draws in strata: errors are cluster standard errors, sd of the component means /
- * sqrt(components). The squared deviation over draws has a part within components, the mean
- * square within them, and one between, which is the rest: what of the component means' scatter
- * that does not explain. Both are of this mixture of components.  Source of the CRPS of a
- * mixture of normals: Grimit, Gneiting, Berrocal and Johnson, "The continuous ranked
- * probability score for circular variables and its application to mesoscale forecast ensemble
- * verification", Q. J. R. Meteorol. Soc. 132 (2006). */
+ * Draws in strata: errors are cluster standard errors (stats/group_error.h). The squared
+ * deviation over draws has a part within components, the mean square within them, and a part
+ * between, which is the rest. Both are of this mixture of components. Quantiles and scores:
+ * stats/normal_mixture.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +32,8 @@
 #include "base/compare.h"
 #include "reduce/reducer.h"
 #include "stats/exact_sum.h"
+#include "stats/group_error.h"
+#include "stats/normal_mixture.h"
 
 /* Slots of a value, and of all values of an image; both even, so that pairs stay together. */
 enum { MOST_SLOTS = 512, LEAST_SLOTS = 32, ALL_SLOTS = 1 << 15 };
@@ -42,8 +41,6 @@ enum { MOST_SLOTS = 512, LEAST_SLOTS = 32, ALL_SLOTS = 1 << 15 };
 /* The loss's floor of the variance, torch's; and a ceiling that keeps its square in range. */
 #define LOG_VARIANCE_MIN (-13.815510557964274) /* log 1e-6 */
 #define LOG_VARIANCE_MAX 80.0
-#define LOG_TWO_PI 1.8378770664093454836
-#define SQRT_TWO 1.4142135623730950488
 
 /* Ends and middle of the central intervals of 95, 90 and 50 %. */
 static const double levels[] = {0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975};
@@ -226,8 +223,8 @@ static void add_pair(const crd_reduction *r, int64_t *sums, int64_t *maxima, con
 
 /* The draws of a value that its slots hold, in their order. */
 typedef struct sample {
-    int64_t n, n_each; /* draws; of one observation: 2 of pairs */
-    int has_noise;
+    crd_normal_mixture law; /* over the arrays below */
+    int64_t n_each;         /* draws of one observation: 2 of pairs */
     int64_t n_strata;
     int stratum[MOST_SLOTS];
     double mean[MOST_SLOTS], sd[MOST_SLOTS];
@@ -236,20 +233,20 @@ typedef struct sample {
 
 static void read_sample(sample *s, const crd_reduction *r, const accumulator *a)
 {
-    s->n = 0;
+    s->law = (crd_normal_mixture){
+        .has_noise = has_noise(r), .mean = s->mean, .sd = s->sd, .sorted = s->sorted};
     s->n_each = r->is_paired ? 2 : 1;
-    s->has_noise = has_noise(r);
     s->n_strata = r->n_strata;
     for (int64_t i = 0; i < n_slots(r->extents[CRD_AXIS_OUTPUT]); i++) {
         if (a->means[i] == 0)
             continue;
-        s->stratum[s->n] = (int)stratum_of(r, i);
-        s->mean[s->n] = (double)from_slot(a->means[i]);
-        s->sd[s->n] = s->has_noise ? sqrt(variance_of(from_slot(a->noises[i]))) : 0;
-        s->n++;
+        s->stratum[s->law.n] = (int)stratum_of(r, i);
+        s->mean[s->law.n] = (double)from_slot(a->means[i]);
+        s->sd[s->law.n] = s->law.has_noise ? sqrt(variance_of(from_slot(a->noises[i]))) : 0;
+        s->law.n++;
     }
-    memcpy(s->sorted, s->mean, (size_t)s->n * sizeof *s->sorted);
-    qsort(s->sorted, (size_t)s->n, sizeof *s->sorted, crd_compare_double);
+    memcpy(s->sorted, s->mean, (size_t)s->law.n * sizeof *s->sorted);
+    qsort(s->sorted, (size_t)s->law.n, sizeof *s->sorted, crd_compare_double);
 }
 
 /* Standard deviation of the observations of x; those of a pair are averaged first. NaN below
@@ -257,7 +254,7 @@ static void read_sample(sample *s, const crd_reduction *r, const accumulator *a)
 static double scatter_of(const double *x, const sample *s)
 {
     double mean = 0, square = 0;
-    int64_t n = s->n / s->n_each;
+    int64_t n = s->law.n / s->n_each;
     for (int64_t i = 0; i < n * s->n_each; i++)
         mean += x[i] / (double)(n * s->n_each);
     for (int64_t i = 0; i < n; i++) {
@@ -269,27 +266,6 @@ static double scatter_of(const double *x, const sample *s)
     return n > 1 ? sqrt(square / (double)(n - 1)) : NAN;
 }
 
-/* Standard error of a mean over components, of which the sums over their draws are known: the mean
- * square between them over the number of draws, which for equal shares is the variance of the
- * component means over their number. NaN below two. */
-static double cluster_error(const double *sums, const int64_t *draws, int64_t n_strata)
-{
-    double total = 0, n = 0, square = 0;
-    int64_t n_seen = 0;
-    for (int64_t g = 0; g < n_strata; g++) {
-        total += sums[g];
-        n += (double)draws[g];
-        n_seen += draws[g] > 0;
-    }
-    for (int64_t g = 0; g < n_strata; g++) {
-        if (draws[g] == 0)
-            continue;
-        double gap = sums[g] / (double)draws[g] - total / n;
-        square += (double)draws[g] * gap * gap;
-    }
-    return n_seen > 1 ? sqrt(square / (double)(n_seen - 1) / n) : NAN;
-}
-
 /* Standard error of the mean of x, of which the sample's draws are seen, and n observations
  * counted. */
 static double error_of(const double *x, const sample *s, double n)
@@ -298,70 +274,11 @@ static double error_of(const double *x, const sample *s, double n)
     int64_t draws[CRD_MAX_STRATA] = {0};
     if (s->n_strata == 1)
         return scatter_of(x, s) / sqrt(n);
-    for (int64_t i = 0; i < s->n; i++) {
+    for (int64_t i = 0; i < s->law.n; i++) {
         sums[s->stratum[i]] += x[i];
         draws[s->stratum[i]]++;
     }
-    return cluster_error(sums, draws, s->n_strata);
-}
-
-/* Quantile of the sorted means, between two of them linearly: numpy's and R's type 7. */
-static double sorted_quantile(const sample *s, double p)
-{
-    double place = p * (double)(s->n - 1);
-    int64_t below = (int64_t)floor(place);
-    if (below >= s->n - 1)
-        return s->sorted[s->n - 1];
-    return s->sorted[below] + (place - (double)below) * (s->sorted[below + 1] - s->sorted[below]);
-}
-
-static double normal_below(double z)
-{
-    return 0.5 * erfc(-z / SQRT_TWO);
-}
-
-static double normal_density(double z)
-{
-    return exp(-0.5 * (z * z + LOG_TWO_PI));
-}
-
-/* Distribution function and density of the mixture at x. */
-static double mixture_at(double *density, const sample *s, double x)
-{
-    double below = 0;
-    *density = 0;
-    for (int64_t i = 0; i < s->n; i++) {
-        double z = (x - s->mean[i]) / s->sd[i];
-        below += normal_below(z);
-        *density += normal_density(z) / s->sd[i];
-    }
-    *density /= (double)s->n;
-    return below / (double)s->n;
-}
-
-/* By Newton's steps, and by halves where these leave the bracket or shrink it too little. */
-static double mixture_quantile(const sample *s, double p)
-{
-    enum { MOST_STEPS = 200 };
-    double low = INFINITY, high = -INFINITY, density;
-    for (int64_t i = 0; i < s->n; i++) {
-        low = fmin(low, s->mean[i] - 9 * s->sd[i]);
-        high = fmax(high, s->mean[i] + 9 * s->sd[i]);
-    }
-    double x = sorted_quantile(s, p);
-    for (int step = 0; step < MOST_STEPS && high - low > 1e-13 * (fabs(low) + fabs(high)); step++) {
-        double width = high - low, gap = mixture_at(&density, s, x) - p;
-        if (gap > 0)
-            high = x;
-        else
-            low = x;
-        double next = x - gap / density;
-        if (fabs(next - x) <= 1e-14 * fabs(x))
-            return next;
-        int is_slow = step % 3 == 2 && high - low > 0.5 * width;
-        x = next > low && next < high && !is_slow ? next : 0.5 * (low + high);
-    }
-    return x;
+    return crd_group_error(sums, draws, s->n_strata, 1);
 }
 
 /* A quantile and its standard error. Of a mixture that is the scatter of the draws' shares
@@ -369,24 +286,23 @@ static double mixture_quantile(const sample *s, double p)
  * error of p to both sides. */
 static double quantile(double *error, const sample *s, double p)
 {
-    double n = (double)(s->n / s->n_each), density, below[MOST_SLOTS];
-    if (!s->has_noise) {
-        double step = sqrt(p * (1 - p) / n), at = sorted_quantile(s, p);
-        for (int64_t i = 0; s->n_strata > 1 && i < s->n; i++)
+    double n = (double)(s->law.n / s->n_each), density, below[MOST_SLOTS];
+    if (!s->law.has_noise) {
+        double step = sqrt(p * (1 - p) / n), at = crd_normal_mixture_mean_quantile(&s->law, p);
+        for (int64_t i = 0; s->n_strata > 1 && i < s->law.n; i++)
             below[i] = s->mean[i] <= at;
         if (s->n_strata > 1)
             step = error_of(below, s, n);
-        *error =
-            n < 2
-                ? NAN
-                : (sorted_quantile(s, fmin(p + step, 1)) - sorted_quantile(s, fmax(p - step, 0))) /
-                      2;
-        return sorted_quantile(s, p);
+        *error = n < 2 ? NAN
+                       : (crd_normal_mixture_mean_quantile(&s->law, fmin(p + step, 1)) -
+                          crd_normal_mixture_mean_quantile(&s->law, fmax(p - step, 0))) /
+                             2;
+        return crd_normal_mixture_mean_quantile(&s->law, p);
     }
-    double x = mixture_quantile(s, p);
-    mixture_at(&density, s, x);
-    for (int64_t i = 0; i < s->n; i++)
-        below[i] = normal_below((x - s->mean[i]) / s->sd[i]);
+    double x = crd_normal_mixture_quantile(&s->law, p);
+    crd_normal_mixture_at(&density, &s->law, x);
+    for (int64_t i = 0; i < s->law.n; i++)
+        below[i] = crd_normal_below((x - s->mean[i]) / s->sd[i]);
     *error = error_of(below, s, n) / density;
     return x;
 }
@@ -403,8 +319,8 @@ static void finish_deviations(const crd_value_rows *rows, int64_t at, const samp
                               double epistemic, double aleatoric, double n)
 {
     double apart[MOST_SLOTS], noise[MOST_SLOTS], both[MOST_SLOTS];
-    double predictive = (s->has_noise ? aleatoric : 0) + (isnan(epistemic) ? 0 : epistemic);
-    for (int64_t i = 0; i < s->n; i++) {
+    double predictive = (s->law.has_noise ? aleatoric : 0) + (isnan(epistemic) ? 0 : epistemic);
+    for (int64_t i = 0; i < s->law.n; i++) {
         double gap = s->mean[i] - rows->mean[at];
         apart[i] = gap * gap;
         noise[i] = s->sd[i] * s->sd[i];
@@ -412,11 +328,11 @@ static void finish_deviations(const crd_value_rows *rows, int64_t at, const samp
     }
     rows->epistemic_sd[at] = sqrt(epistemic);
     rows->epistemic_sd_mcse[at] = error_of_root(sqrt(epistemic), apart, s, n);
-    if (s->has_noise || !isnan(epistemic)) {
+    if (s->law.has_noise || !isnan(epistemic)) {
         rows->predictive_sd[at] = sqrt(predictive);
         rows->predictive_sd_mcse[at] = error_of_root(sqrt(predictive), both, s, n);
     }
-    if (!s->has_noise)
+    if (!s->law.has_noise)
         return;
     rows->aleatoric_sd[at] = sqrt(aleatoric);
     rows->aleatoric_sd_mcse[at] = error_of_root(sqrt(aleatoric), noise, s, n);
@@ -432,7 +348,7 @@ static void finish_strata(const crd_value_rows *rows, int64_t at, const sample *
     for (int64_t g = 0; g < s->n_strata; g++)
         sums[g] = crd_exact_get(a->strata + g * CRD_EXACT_SIZE);
     rows->mean_mcse_draws[at] = rows->mean_mcse[at];
-    rows->mean_mcse[at] = cluster_error(sums, a->draws, s->n_strata);
+    rows->mean_mcse[at] = crd_group_error(sums, a->draws, s->n_strata, 1);
     for (int64_t g = 0; g < s->n_strata; g++) {
         double gap = sums[g] / (double)a->draws[g] - rows->mean[at];
         if (a->draws[g] < 2 * s->n_each)
@@ -443,7 +359,7 @@ static void finish_strata(const crd_value_rows *rows, int64_t at, const sample *
     square = fmin(fmax(square, 0), epistemic);
     rows->epistemic_sd_within[at] = sqrt(square);
     rows->epistemic_sd_between[at] = sqrt(epistemic - square);
-    for (int64_t i = 0; i < s->n; i++) {
+    for (int64_t i = 0; i < s->law.n; i++) {
         double of_all = s->mean[i] - rows->mean[at];
         double own = s->mean[i] - sums[s->stratum[i]] / (double)a->draws[s->stratum[i]];
         within[i] = own * own;
@@ -475,7 +391,7 @@ static void finish_value(const crd_value_rows *rows, const crd_reduction *r, int
     finish_deviations(rows, at, &s, of_draws.variance, aleatoric, (double)n);
     if (is_stratified(r))
         finish_strata(rows, at, &s, a, of_draws.variance);
-    for (int q = 0; q < N_LEVELS && s.n > 0; q++)
+    for (int q = 0; q < N_LEVELS && s.law.n > 0; q++)
         rows->quantiles[at * N_LEVELS + q] =
             quantile(&rows->quantiles_mcse[at * N_LEVELS + q], &s, levels[q]);
 }
@@ -553,56 +469,6 @@ static const crd_figure_spec figures[N_JUDGED] = {
     [EPISTEMIC] = {"epistemic_sd", "epistemic sd", NULL, 1},
 };
 
-/* -log of the mean density, by a sum of exponentials that neither overflows nor vanishes. */
-static double nll_of(const sample *s, double target)
-{
-    double log_density[MOST_SLOTS], largest = -INFINITY, sum = 0;
-    for (int64_t i = 0; i < s->n; i++) {
-        double z = (target - s->mean[i]) / s->sd[i];
-        log_density[i] = -0.5 * (z * z + LOG_TWO_PI) - log(s->sd[i]);
-        largest = fmax(largest, log_density[i]);
-    }
-    for (int64_t i = 0; i < s->n; i++)
-        sum += exp(log_density[i] - largest);
-    return log((double)s->n) - largest - log(sum);
-}
-
-/* Mean of |x| for x ~ N(mean, sd^2). */
-static double mean_distance(double mean, double sd)
-{
-    if (!(sd > 0))
-        return fabs(mean);
-    double z = mean / sd;
-    return 2 * sd * normal_density(z) + mean * erf(z / SQRT_TWO);
-}
-
-/* E|X - target| - E|X - X'| / 2. */
-static double crps_of(const sample *s, double target)
-{
-    double near = 0, apart = 0, n = (double)s->n;
-    for (int64_t i = 0; i < s->n; i++)
-        near += mean_distance(target - s->mean[i], s->sd[i]);
-    for (int64_t i = 0; !s->has_noise && i < s->n; i++)
-        apart += (double)(2 * i + 1 - s->n) * s->sorted[i];
-    for (int64_t i = 0; s->has_noise && i < s->n; i++) {
-        apart += mean_distance(0, SQRT_TWO * s->sd[i]) / 2;
-        for (int64_t j = 0; j < i; j++)
-            apart += mean_distance(s->mean[i] - s->mean[j], hypot(s->sd[i], s->sd[j]));
-    }
-    return near / n - apart / (n * n);
-}
-
-/* 1 if the target lies in the central interval of this probability. */
-static double is_covered(const sample *s, double target, double probability)
-{
-    double density, tail = (1 - probability) / 2;
-    if (s->n < 2 && !s->has_noise)
-        return NAN;
-    if (s->has_noise)
-        return fabs(mixture_at(&density, s, target) - 0.5) <= probability / 2;
-    return sorted_quantile(s, tail) <= target && target <= sorted_quantile(s, 1 - tail);
-}
-
 static void judge(double *quantities, const crd_summary *summary, int64_t image,
                   const crd_truth *truth)
 {
@@ -621,11 +487,11 @@ static void judge(double *quantities, const crd_summary *summary, int64_t image,
         const double own[N_JUDGED] = {
             [SQUARE] = gap * gap,
             [DISTANCE] = fabs(gap),
-            [NLL] = s.has_noise ? nll_of(&s, target) : NAN,
-            [CRPS] = crps_of(&s, target),
-            [IN_50] = is_covered(&s, target, 0.5),
-            [IN_90] = is_covered(&s, target, 0.9),
-            [IN_95] = is_covered(&s, target, 0.95),
+            [NLL] = s.law.has_noise ? crd_normal_mixture_nll(&s.law, target) : NAN,
+            [CRPS] = crd_normal_mixture_crps(&s.law, target),
+            [IN_50] = crd_normal_mixture_covers(&s.law, target, 0.5),
+            [IN_90] = crd_normal_mixture_covers(&s.law, target, 0.9),
+            [IN_95] = crd_normal_mixture_covers(&s.law, target, 0.95),
             [PREDICTIVE] = rows.predictive_sd[at] * rows.predictive_sd[at],
             [ALEATORIC] = rows.aleatoric_sd[at] * rows.aleatoric_sd[at],
             [EPISTEMIC] = rows.epistemic_sd[at] * rows.epistemic_sd[at],

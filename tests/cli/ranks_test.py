@@ -21,6 +21,17 @@ class Ranks(program.Case):
         # 3 batches of 20 blocks: fewer units than ranks.
         self.same("predict", self.posterior, DATA / "images", "--draws", 160, "--save-draws")
 
+    def test_means(self):
+        """On nodes of their own too, between which the model travels; what the means need is shared, and no more."""
+        for words in (("--deterministic",), ("--draws", 20)):
+            digests = set()
+            for ranks, node in ((1, 1), (3, 1), (3, 2), (3, 3)):
+                result = run("predict", self.posterior, DATA / "images", *words, "-o", "p.h5", ranks=ranks, folder=self.work,
+                             environment={"CREDENCE_RANKS_PER_NODE": str(node)})
+                self.assertEqual(result.codes, [0] * ranks, result.err)
+                digests.add(self.succeed("inspect", "p.h5", "--datasets"))
+            self.assertEqual(len(digests), 1, words)
+
     def test_train(self):
         labelled = self.folder / "labelled"
         for jpeg in (DATA / "images").iterdir():

@@ -14,9 +14,9 @@
 
 #include "base/alloc.h"
 #include "credence/dataset.h"
-#include "io/prediction_checkpoint.h"
 #include "credence/log.h"
 #include "io/h5.h"
+#include "io/prediction_checkpoint.h"
 
 enum { N_FLIPS = 3000, N_TRUNCATIONS = 400, N_DATA_FLIPS = 300, WINDOW = 2, N_UNITS = 4 };
 static const char key[] = "--draws=5\nposterior=abc\n";
@@ -71,11 +71,25 @@ static void write_posterior(const char *path)
     crd_posterior_destroy(posterior);
 }
 
+/* A mixture of two, the second of which has no Bayesian parameter. */
+static void write_ensemble(const char *path)
+{
+    crd_posterior *parts[2] = {io_posterior(1), io_posterior(1)}, *ensemble;
+    memset(parts[1]->bayesian, 0, (size_t)parts[1]->network->params.n_params);
+    const crd_component_source sources[] = {{parts[0], "a.h5", "1a"}, {parts[1], "b.h5", "2b"}};
+    assert_ok(crd_posterior_join(&ensemble, sources, 2, false));
+    assert_ok(crd_posterior_write(path, ensemble, &io_provenance));
+    crd_posterior_destroy(ensemble);
+    for (int i = 0; i < 2; i++)
+        crd_posterior_destroy(parts[i]);
+}
+
 static uint64_t add_posterior(uint64_t digest, const crd_posterior *p)
 {
-    int64_t n = p->network->params.n_floats * (int64_t)sizeof(float);
+    int64_t n = p->n_components * p->network->params.n_floats * (int64_t)sizeof(float);
     digest = add_bytes(add_bytes(digest, p->mu, n), p->rho, n);
-    digest = add_bytes(digest, p->prior_mu, n);
+    if (p->prior_mu != NULL)
+        digest = add_bytes(digest, p->prior_mu, n);
     digest = add_bytes(digest, &p->preprocessing, sizeof p->preprocessing);
     for (int64_t c = 0; c < p->n_classes; c++)
         digest = add_bytes(digest, p->classes[c], (int64_t)strlen(p->classes[c]) + 1);
@@ -273,6 +287,7 @@ static const struct file_kind {
     crd_status (*read)(uint64_t *digest);
 } kinds[] = {
     {"posterior", write_posterior, read_posterior},
+    {"ensemble", write_ensemble, read_posterior},
     {"prediction", write_prediction, read_prediction},
     {"prediction checkpoint", write_prediction_checkpoint, read_prediction_checkpoint},
     {"part of a prediction", write_part, read_part},
@@ -589,6 +604,7 @@ static const struct file_kind mutated[] = {
     {"images", write_images, read_images},
     {"packed images", write_packed_images, read_images},
     {"posterior", write_posterior, read_posterior},
+    {"ensemble", write_ensemble, read_posterior},
     {"prediction", write_prediction, read_prediction},
     {"prediction checkpoint", write_prediction_checkpoint, read_prediction_checkpoint},
     {"part of a prediction", write_part, read_part},
