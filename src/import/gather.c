@@ -117,7 +117,7 @@ static void gather_row(float *out, const crd_torch_view *view, int64_t at, int64
     } else {
         if (at < first)
             k_first = (first - at + stride - 1) / stride;
-        int64_t past = first + n - at; /* the first distance that lies behind the piece */
+        int64_t past = first + n - at; /* the first distance that lies after the piece */
         int64_t k_past = past <= 0 ? 0 : (past - 1) / stride + 1;
         k_end = k_past < count ? k_past : count;
     }

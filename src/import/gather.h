@@ -21,7 +21,7 @@ typedef struct crd_torch_view {
  * below 0, and sums beyond int64, are refused too. */
 crd_status crd_torch_view_check(const crd_torch_view *view, int64_t n_elements);
 
-/** Joins dimensions that lie one behind the other in memory: a contiguous view becomes a vector. */
+/** Joins dimensions that lie one after the other in memory: a contiguous view becomes a vector. */
 void crd_torch_view_simplify(crd_torch_view *view);
 
 /** Converts those elements of `view` into out[count] that lie in storage elements

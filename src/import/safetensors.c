@@ -94,7 +94,7 @@ static crd_status read_tensor(crd_listed_tensor *out, int64_t *begin, const json
     CRD_TRY(read_numbers(offsets, &n_offsets, 2, json_object_get(value, "data_offsets"),
                          "data_offsets"));
     CRD_REQUIRE(n_offsets == 2 && offsets[0] <= offsets[1] && offsets[1] <= n_data, CRD_ERR_INPUT,
-                "data_offsets do not lie within the %lld bytes behind the header (truncated?)",
+                "data_offsets do not lie within the %lld bytes after the header (truncated?)",
                 (long long)n_data);
     int64_t count = crd_shape_count(&out->view.shape);
     CRD_REQUIRE(
@@ -131,7 +131,7 @@ static crd_status check_cover(stretch *stretches, int64_t n, int64_t n_data)
         if (stretches[i].begin != end)
             return CRD_FAIL(CRD_ERR_INPUT,
                             "damaged: its tensors overlap or leave a hole at byte %lld "
-                            "behind the header",
+                            "after the header",
                             (long long)end);
         end += stretches[i].n_bytes;
     }

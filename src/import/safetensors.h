@@ -1,4 +1,4 @@
-/** safetensors: the length of a JSON header in 8 bytes, the header, and the tensors one behind the
+/** safetensors: the length of a JSON header in 8 bytes, the header, and the tensors one after the
  * other. Source: the format's description by Hugging Face. */
 #ifndef CRD_IMPORT_SAFETENSORS_H
 #define CRD_IMPORT_SAFETENSORS_H

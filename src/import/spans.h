@@ -1,4 +1,4 @@
-/** Storages that lie one behind the other in a plain file: of the stacked form and of
+/** Storages that lie one after the other in a plain file: of the stacked form and of
  * safetensors. */
 #ifndef CRD_IMPORT_SPANS_H
 #define CRD_IMPORT_SPANS_H

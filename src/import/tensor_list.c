@@ -64,7 +64,7 @@ static int is_counter(const crd_listed_tensor *tensor)
     return !crd_torch_dtype_is_float(tensor->view.dtype) && strcmp(tensor->name, "n_averaged") == 0;
 }
 
-/* Is that before every name, and more behind it? Counters do not count. */
+/* Is that before every name, and more after it? Counters do not count. */
 static int all_begin_with(const crd_tensor_list *list, const char *start)
 {
     size_t length = strlen(start);

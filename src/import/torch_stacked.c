@@ -167,7 +167,7 @@ cleanup:
     return status;
 }
 
-/* Finds the storages that the keys name, one behind the other up to the end of the file. */
+/* Finds the storages that the keys name, one after the other up to the end of the file. */
 static crd_status find_storages(crd_storages **out, const crd_pickle_value *keys,
                                 const crd_pickle *object, place *where)
 {

@@ -1,5 +1,5 @@
 /** The form of torch.save before torch 1.6, and of _use_new_zipfile_serialization=False since: five
- * pickles one behind the other, then the storages. */
+ * pickles one after the other, then the storages. */
 #ifndef CRD_IMPORT_TORCH_STACKED_H
 #define CRD_IMPORT_TORCH_STACKED_H
 

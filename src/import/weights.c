@@ -139,8 +139,7 @@ static const struct {
      "an HDF5 file; expected is a torch .pth file, as torch.save(model.state_dict(), file) writes, "
      "or "
      "a safetensors file"},
-    {is_onnx, NULL,
-     "an ONNX file, which is no state dict: crd_onnx_model_read"},
+    {is_onnx, NULL, "an ONNX file, which is no state dict: crd_onnx_model_read"},
 };
 
 static crd_status read_content(content *out, const source *s)

@@ -1,4 +1,4 @@
-/* The stacked form of torch.save: behind a right head the input is the object's pickle, the keys and the
+/* The stacked form of torch.save: after a right head the input is the object's pickle, the keys and the
  * storages. */
 #define _GNU_SOURCE /* memfd_create */
 #include <stdint.h>

@@ -130,6 +130,56 @@ def typed(name, data_type, values):
     (OUT / f"{name}.onnx").write_bytes(model.SerializeToString())
 
 
+def small(name, nodes, constants, shape, opset=13):
+    """Nodes from x (n, *shape) to y, with named constants. Returns images to run it on."""
+    graph = helper.make_graph(nodes, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", None])],
+                              [numpy_helper.from_array(value, key) for key, value in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    (OUT / f"{name}.onnx").write_bytes(model.SerializeToString())
+    return torch.randn(2, *shape, generator=torch.Generator().manual_seed(5))
+
+
+def shuffle(name, is_last):
+    """A shuffle of channels in two groups; of rows, where the features come last."""
+    node, size = helper.make_node, [4, 4, 4]
+    turned = [node("Transpose", ["x"], ["t"], "turn", perm=[0, 2, 3, 1])] if is_last else []
+    back = [node("Transpose", ["s"], ["b"], "back", perm=[0, 3, 1, 2])] if is_last else []
+    x = small(name, [*turned, node("Reshape", ["t" if is_last else "x", "cut"], ["c"], "cut"),
+                     node("Transpose", ["c"], ["e"], "exchange", perm=[0, 2, 1, 3, 4]), node("Reshape", ["e", "join"], ["s"], "shuffle"), *back,
+                     node("Flatten", ["b" if is_last else "s"], ["y"], "flat")],
+              {"cut": numpy.int64([0, 2, 2, 4, 4]), "join": numpy.int64([0, *size])}, size)
+    if not is_last:
+        put(name, x, x.reshape(2, 2, 2, 4, 4).transpose(1, 2).reshape(2, 64))
+
+
+def patterns():
+    """Patterns of nodes beside what they look like."""
+    node, numbers = helper.make_node, numpy.float32([[1], [-2], [0.5]])
+    shuffle("shuffle", False)
+    shuffle("shuffle_last", True)
+    x = small("widened", [node("Conv", ["x", "k"], ["c"], "conv"), node("Add", ["c", "three"], ["w"], "widen"), node("Flatten", ["w"], ["f"], "flat"),
+                          node("MatMul", ["f", "m"], ["p"], "product"), node("Add", ["p", "five"], ["y"], "widen_too")],
+              {"k": numpy.float32([[[[2]]]]), "three": numbers.reshape(3, 1, 1), "m": numbers, "five": numpy.float32([1, 2, 3, 4, 5])}, [1, 1, 1])
+    put("widened", x, (2 * x.reshape(2, 1) + torch.tensor(numbers.T)) @ torch.tensor(numbers) + torch.arange(1., 6))
+    small("lrn_last", [node("Transpose", ["x"], ["t"], "turn", perm=[0, 2, 3, 1]), node("LRN", ["t"], ["l"], "norm", size=3),
+                       node("Flatten", ["l"], ["y"], "flat")], {}, [4, 4, 4])
+    product = [node("Flatten", ["x"], ["f"], "flat"), node("MatMul", ["f", "m"], ["y"], "product")]
+    empty = [node("Softmax", ["e"], ["e1"], "soft", axis=2), node("CumSum", ["e", "two"], ["e2"], "sum"), node("TopK", ["e", "none"], ["e3", "e4"], "top"),
+             node("MatMul", ["e5", "e6"], ["e7"], "times")]
+    many = 1 << 20
+    x = small("empty", [*empty, *product],
+              {"m": numbers, "e": numpy.zeros((many, many, 0), "f4"), "two": numpy.int64(2), "none": numpy.int64([0]),
+               "e5": numpy.zeros((many, many, 0, 1), "f4"), "e6": numpy.ones((1, 1), "f4")}, [1, 1, 3])
+    put("empty", x, x.reshape(2, 3) @ torch.tensor(numbers))
+    small("omitted", [node("Max", ["m", "", "m"], ["z"], "largest"), *product], {"m": numbers}, [1, 1, 3])
+    small("no_first", [node("Split", ["x"], ["", "s"], "parts", axis=3), node("Flatten", ["s"], ["y"], "flat")], {}, [1, 1, 4])
+    x = small("one_name", [node("Abs", ["x"], ["0"], "a"), *[node("Neg", [str(i)], [str(i + 1)], "a") for i in range(3)],
+                           node("Flatten", ["3"], ["y"], "a_2")], {}, [1, 1, 4])
+    put("one_name", x, -x.abs().reshape(2, 4))
+    (OUT / "twice.onnx").write_bytes((OUT / "typed_float.onnx").read_bytes() + b"\x3a\x00")
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
@@ -165,6 +215,7 @@ def main():
     (OUT / "lacking.onnx").write_bytes(lacking.SerializeToString())
     lacking.opset_import[0].version = 99
     (OUT / "opset_99.onnx").write_bytes(lacking.SerializeToString())
+    patterns()
 
 
 if __name__ == "__main__":

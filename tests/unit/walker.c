@@ -61,7 +61,7 @@ static void run_op(const crd_network *network, const crd_plan *plan, const float
                    float *arena, float *scratch, int64_t index, int64_t draw)
 {
     const crd_graph_op *op = &network->ops[index];
-    const float *inputs[8] = {NULL};
+    const float *inputs[128] = {NULL};
     crd_op_args args = {.in = inputs, .n_images = plan->n_images, .scratch = scratch};
     args.out = arena + plan->offsets[index] + draw * plan->floats[index];
     for (int k = 0; k < op->n_inputs; k++) {

@@ -22,8 +22,11 @@ CRD_ONNX_SHAPE(broadcast)
 {
     crd_status status = CRD_OK;
     call->out[0].shape = call->in[0].shape;
-    for (int k = 1; k < call->n_in; k++)
+    for (int k = 1; k < call->n_in; k++) {
+        if (!call->in[k].is_given)
+            CRD_TRY(CRD_ONNX_FAIL("input %d is omitted", k));
         CRD_TRY(crd_onnx_broadcast(&call->out[0].shape, &call->in[k].shape));
+    }
 cleanup:
     return status;
 }

@@ -68,13 +68,12 @@ crd_status crd_onnx_integers(int64_t *out, int *n, const crd_onnx_call *call, co
     if (given == NULL && constant == NULL)
         return CRD_OK;
     int64_t count = given != NULL ? given->n : constant->count;
-    if (count > most || (given == NULL && crd_onnx_type_is_real(constant->type)))
+    bool is_real = given != NULL ? given->floats != NULL : crd_onnx_type_is_real(constant->type);
+    if (count > most || is_real)
         return CRD_ONNX_FAIL("%s has %lld numbers, allowed are %d integers", attr, (long long)count,
                              most);
     for (int64_t i = 0; i < count; i++)
-        out[i] = given == NULL         ? constant->i[i]
-                 : given->ints != NULL ? given->ints[i]
-                                       : (int64_t)given->floats[i];
+        out[i] = given == NULL ? constant->i[i] : given->ints[i];
     *n = (int)count;
     return CRD_OK;
 }

@@ -1,4 +1,5 @@
-/* Layers that exporters take apart: the norm of features, and the bias of a product. */
+/* Layers that exporters take apart: the norm of features, the bias of a product, the shuffle of
+ * channels. */
 #include <math.h>
 #include <string.h>
 
@@ -57,6 +58,13 @@ static int64_t normalised(double *eps, const crd_onnx_graph *graph, const crd_on
                : -1;
 }
 
+/* Whether a node's output has the shape of its input k: its other inputs do not widen it. */
+static bool keeps_shape(const crd_onnx_graph *graph, const crd_onnx_node *node, int k)
+{
+    return crd_shape_equal(crd_onnx_shape_of(graph, node, k),
+                           &graph->values[node->outputs[0]].shape);
+}
+
 /* The input of a node of two that is a constant vector of the features; -1: none. */
 static int vector_input(const crd_onnx_graph *graph, const crd_onnx_node *node)
 {
@@ -81,7 +89,8 @@ crd_status crd_onnx_fuse_layer_norms(crd_onnx_graph *graph)
         int shift = vector_input(graph, node);
         const crd_onnx_node *scaled = crd_onnx_maker(graph, node, 1 - shift, "Mul");
         int scale = scaled == NULL ? -1 : vector_input(graph, scaled);
-        if (scale < 0)
+        if (scale < 0 || !keeps_shape(graph, node, 1 - shift) ||
+            !keeps_shape(graph, scaled, 1 - scale))
             continue;
         int64_t x = normalised(&eps, graph, crd_onnx_maker(graph, scaled, 1 - scale, "Div"));
         if (x < 0)
@@ -124,7 +133,8 @@ static crd_status give_conv_bias(crd_onnx_graph *graph, crd_onnx_node *node)
     crd_status status = CRD_OK;
     int bias = channel_input(graph, node);
     crd_onnx_node *conv = bias < 0 ? NULL : crd_onnx_maker(graph, node, 1 - bias, "Conv");
-    if (conv == NULL || conv->n_inputs != 2 || n_readers(graph, conv->outputs[0]) != 1)
+    if (conv == NULL || conv->n_inputs != 2 || !keeps_shape(graph, node, 1 - bias) ||
+        n_readers(graph, conv->outputs[0]) != 1)
         return status;
     int64_t vector = node->inputs[bias];
     /* A constant whose maker came after the Conv: folded, it needs none. */
@@ -143,7 +153,8 @@ static crd_status give_product_bias(crd_onnx_graph *graph, crd_onnx_node *node)
     int bias = vector_input(graph, node);
     const crd_onnx_node *product =
         bias < 0 ? NULL : crd_onnx_maker(graph, node, 1 - bias, "MatMul");
-    if (product == NULL || product->n_inputs != 2 || crd_onnx_constant(graph, product, 1) == NULL)
+    if (product == NULL || product->n_inputs != 2 || !keeps_shape(graph, node, 1 - bias) ||
+        crd_onnx_constant(graph, product, 1) == NULL)
         return CRD_OK;
     const int64_t inputs[] = {product->inputs[0], product->inputs[1], node->inputs[bias]};
     return crd_onnx_become(node, "MatMul", "", inputs, 3);
@@ -157,6 +168,39 @@ crd_status crd_onnx_fuse_biases(crd_onnx_graph *graph)
             CRD_TRY(give_product_bias(graph, &graph->nodes[n]));
         if (crd_onnx_is(&graph->nodes[n], "Add"))
             CRD_TRY(give_conv_bias(graph, &graph->nodes[n]));
+    }
+cleanup:
+    return status;
+}
+
+/* Whether a Transpose exchanges extents 1 and 2 of five. */
+static bool exchanges_groups(const crd_onnx_node *node)
+{
+    static const int64_t order[] = {0, 2, 1, 3, 4};
+    const crd_onnx_attr *perm = crd_onnx_attr_find(node, "perm");
+    return perm != NULL && perm->n == 5 && perm->ints != NULL &&
+           memcmp(perm->ints, order, sizeof order) == 0;
+}
+
+crd_status crd_onnx_fuse_shuffles(crd_onnx_graph *graph)
+{
+    crd_status status = CRD_OK;
+    for (int64_t n = 0; n < graph->n_nodes; n++) {
+        crd_onnx_node *node = &graph->nodes[n];
+        const crd_onnx_node *turn =
+            crd_onnx_is(node, "Reshape") ? crd_onnx_maker(graph, node, 0, "Transpose") : NULL;
+        const crd_onnx_node *cut = turn == NULL ? NULL : crd_onnx_maker(graph, turn, 0, "Reshape");
+        if (cut == NULL || !exchanges_groups(turn))
+            continue;
+        const crd_shape *from = crd_onnx_shape_of(graph, cut, 0);
+        const crd_shape *groups = crd_onnx_shape_of(graph, turn, 0);
+        if (from->n_dims != 4 || groups->n_dims != 5 ||
+            !crd_shape_equal(from, &graph->values[node->outputs[0]].shape) ||
+            groups->dims[0] != from->dims[0] || groups->dims[3] != from->dims[2] ||
+            groups->dims[4] != from->dims[3])
+            continue;
+        CRD_TRY(crd_onnx_become(node, "ChannelShuffle", CRD_ONNX_OWN_DOMAIN, cut->inputs, 1));
+        CRD_TRY(crd_onnx_attr_add(node, "groups", (double)groups->dims[1]));
     }
 cleanup:
     return status;

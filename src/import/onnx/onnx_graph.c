@@ -2,6 +2,7 @@
  * file. */
 #include "import/onnx/onnx_graph.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -167,7 +168,7 @@ crd_status crd_onnx_attr_add(crd_onnx_node *node, const char *name, double value
     crd_onnx_attr *attr = &node->attributes[node->n_attributes];
     CRD_TRY(crd_alloc_string(&attr->name, name));
     attr->f = value;
-    attr->i = (int64_t)value;
+    attr->i = fabs(value) < 0x1p62 ? (int64_t)value : 0;
     node->n_attributes++;
 cleanup:
     return status;

@@ -90,6 +90,7 @@ void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *loweri
 CRD_ONNX_LOWER(batch_norm);
 CRD_ONNX_LOWER(binary);
 CRD_ONNX_LOWER(cast);
+CRD_ONNX_LOWER(channel_shuffle);
 CRD_ONNX_LOWER(clip);
 CRD_ONNX_LOWER(concat);
 CRD_ONNX_LOWER(conv);

@@ -97,6 +97,13 @@ cleanup:
     return status;
 }
 
+CRD_ONNX_LOWER(channel_shuffle)
+{
+    return crd_onnx_input(lowering, node, 0).last
+               ? crd_onnx_lack(lowering, node, "its features come last")
+               : crd_onnx_lower_function(lowering, node);
+}
+
 CRD_ONNX_LOWER(threshold)
 {
     const crd_attr attrs[] = {CRD_ATTR("threshold", crd_onnx_attr_real(node, "alpha", 1)),
@@ -297,7 +304,8 @@ cleanup:
 CRD_ONNX_LOWER(pow)
 {
     const crd_onnx_tensor *c = crd_onnx_constant(lowering->graph, node, 1);
-    if (c == NULL || c->count != 1 || crd_onnx_input(lowering, node, 0).op < 0)
+    if (c == NULL || c->count != 1 || crd_onnx_input(lowering, node, 0).op < 0 ||
+        c->shape.n_dims > crd_onnx_shape_of(lowering->graph, node, 0)->n_dims)
         return crd_onnx_lack(lowering, node, "its exponent is not one constant");
     const crd_attr attrs[] = {CRD_ATTR("exponent", crd_onnx_get(c, 0)), CRD_ATTR_END};
     return lower_one(lowering, node, "Pow", attrs);

@@ -314,6 +314,8 @@ CRD_ONNX_LOWER(lrn)
                               CRD_ATTR("beta", crd_onnx_attr_real(node, "beta", 0.75)),
                               CRD_ATTR("k", crd_onnx_attr_real(node, "bias", 1)), CRD_ATTR_END};
     int64_t op;
+    if (in.last)
+        return crd_onnx_lack(lowering, node, "its features come last");
     crd_status status = crd_onnx_emit_one(&op, lowering, node, "LocalResponseNorm", attrs, in.op);
     return status != CRD_OK ? status : crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false});
 }

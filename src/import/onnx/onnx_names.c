@@ -73,12 +73,38 @@ static int from_node(char out[CRD_ONNX_NAME_SIZE], const char *name)
     return out[0] != '\0';
 }
 
-static bool is_taken(const crd_network *network, const char *name)
+/* The k >= 2 of a name that is base[n] and "_k"; 1: it is base itself; 0: another name. */
+static int64_t number_of(const char *name, const char *base, size_t n)
 {
-    for (int64_t i = 0; i < network->n_ops; i++)
-        if (strcmp(network->ops[i].name, name) == 0)
-            return true;
-    return false;
+    int64_t k = 0;
+    if (strncmp(name, base, n) != 0 || name[n] == '\0')
+        return strncmp(name, base, n) == 0;
+    const char *digits = name + n + 1;
+    size_t n_digits = strspn(digits, "0123456789");
+    if (name[n] != '_' || digits[0] == '0' || n_digits > 9 || digits[n_digits] != '\0')
+        return 0;
+    for (size_t i = 0; i < n_digits; i++)
+        k = 10 * k + digits[i] - '0';
+    return k >= 2 ? k : 0;
+}
+
+/* The smallest number whose name no op has. Walks over the ops once for thousands of numbers, as a
+ * file may give all its nodes one name. */
+static int64_t free_number(const crd_network *network, const char *base)
+{
+    enum { AT_ONCE = 4096 };
+    size_t n = strlen(base);
+    for (int64_t first = 1;; first += AT_ONCE) {
+        bool is_taken[AT_ONCE] = {false};
+        for (int64_t i = 0; i < network->n_ops; i++) {
+            int64_t k = number_of(network->ops[i].name, base, n) - first;
+            if (k >= 0 && k < AT_ONCE)
+                is_taken[k] = true;
+        }
+        for (int64_t k = 0; k < AT_ONCE; k++)
+            if (!is_taken[k])
+                return first + k;
+    }
 }
 
 void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *lowering,
@@ -92,6 +118,7 @@ void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *loweri
         clean(out);
     }
     size_t n = strlen(out);
-    for (int k = 2; is_taken(lowering->network, out); k++)
-        snprintf(out + n, CRD_ONNX_NAME_SIZE - n, "_%d", k);
+    int64_t k = free_number(lowering->network, out);
+    if (k > 1)
+        snprintf(out + n, CRD_ONNX_NAME_SIZE - n, "_%lld", (long long)k);
 }

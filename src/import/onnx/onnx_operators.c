@@ -241,6 +241,8 @@ static const crd_onnx_operator operators[] = {
 
 /* What passes make of patterns. */
 static const crd_onnx_operator own[] = {
+    {"ChannelShuffle", 1, SHAPE(same), LOWER(channel_shuffle), .kind = "ChannelShuffle",
+     NUMBERS("groups", 1)},
     {"SiLU", 1, SHAPE(same), KIND("SiLU")},
 };
 

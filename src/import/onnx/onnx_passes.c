@@ -56,7 +56,9 @@ bool crd_onnx_with_number(double *number, int *k, const crd_onnx_graph *graph,
 {
     for (*k = 0; *k < 2 && node->n_inputs == 2; ++*k)
         if (crd_onnx_number(number, graph, node, 1 - *k) &&
-            crd_onnx_constant(graph, node, *k) == NULL)
+            crd_onnx_constant(graph, node, *k) == NULL &&
+            crd_onnx_shape_of(graph, node, 1 - *k)->n_dims <=
+                crd_onnx_shape_of(graph, node, *k)->n_dims)
             return true;
     return false;
 }
@@ -97,6 +99,7 @@ static const struct {
     {"fusion of activations", crd_onnx_fuse_activations},
     {"fusion of layer norms", crd_onnx_fuse_layer_norms},
     {"fusion of biases", crd_onnx_fuse_biases},
+    {"fusion of shuffles", crd_onnx_fuse_shuffles},
     {"last pruning", crd_onnx_prune},
 };
 

@@ -15,6 +15,9 @@ crd_status crd_onnx_fuse_layer_norms(crd_onnx_graph *graph);
 /** MatMul with a constant, then Add of a constant: the bias becomes its third input. */
 crd_status crd_onnx_fuse_biases(crd_onnx_graph *graph);
 
+/** Reshape to groups of channels, Transpose of these, Reshape back: ChannelShuffle. */
+crd_status crd_onnx_fuse_shuffles(crd_onnx_graph *graph);
+
 /** All passes in their order, folding first. */
 crd_status crd_onnx_run_passes(crd_onnx_graph *graph);
 

@@ -45,6 +45,7 @@ static crd_status check_message(const ProtobufCMessageDescriptor *type, const ui
                                 int64_t n, int depth)
 {
     crd_status status = CRD_OK;
+    uint64_t seen = 0; /* single messages, by field: protobuf-c joins a second one by copying */
     CRD_REQUIRE(depth <= MAX_NESTING, CRD_ERR_INPUT, "its messages are nested more than %d deep",
                 MAX_NESTING);
     for (int64_t at = 0; at < n;) {
@@ -59,7 +60,13 @@ static crd_status check_message(const ProtobufCMessageDescriptor *type, const ui
                     (unsigned long long)(key >> 3), type->name);
         const ProtobufCFieldDescriptor *field =
             protobuf_c_message_descriptor_get_field(type, (unsigned)(key >> 3));
-        if (field != NULL && field->type == PROTOBUF_C_TYPE_MESSAGE && (key & 7) == 2)
+        bool is_message = field != NULL && field->type == PROTOBUF_C_TYPE_MESSAGE;
+        if (is_message && field->label != PROTOBUF_C_LABEL_REPEATED && field->id < 64) {
+            CRD_REQUIRE((seen >> field->id & 1) == 0, CRD_ERR_INPUT,
+                        "damaged: field %u of %s is there twice", field->id, type->name);
+            seen |= UINT64_C(1) << field->id;
+        }
+        if (is_message && (key & 7) == 2)
             CRD_TRY(check_message(field->descriptor, bytes + at + used - inner, inner, depth + 1));
         at += used;
     }

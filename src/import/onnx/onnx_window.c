@@ -78,7 +78,7 @@ crd_status crd_onnx_window_of(crd_onnx_window *w, const crd_onnx_node *node, con
         w->size[d] =
             room < 0 ? 0
                      : (w->is_ceil ? crd_divide_up(room, w->stride[d]) : room / w->stride[d]) + 1;
-        /* A window that begins in the padding behind the image does not count. */
+        /* A window that begins in the padding after the image does not count. */
         if (w->is_ceil && (w->size[d] - 1) * w->stride[d] >= size + w->before[d])
             w->size[d]--;
     }
