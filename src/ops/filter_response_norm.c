@@ -64,8 +64,8 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
         float *out = args->out + i * n, tau = args->params[TAU].values[c];
         float gain = (float)((double)args->params[WEIGHT].values[c] * scale_of(op, in));
         crd_kernels_get()->elementwise->scale_shift(out, in, gain, args->params[BIAS].values[c], n);
-        for (int64_t j = 0; j < n; j++) /* NaN stays NaN */
-            out[j] = out[j] < tau ? tau : out[j];
+        for (int64_t j = 0; j < n; j++) /* NaN of either stays NaN */
+            out[j] = out[j] >= tau || isnan(out[j]) ? out[j] : tau;
     }
 }
 
