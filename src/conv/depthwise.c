@@ -17,9 +17,9 @@ typedef struct layout {
     int64_t n_phases[2];
     int64_t n_rows, pitch; /* of a phase */
     int64_t n_taps;
-    int64_t n_line;   /* outputs along the line, those between rows too */
-    int64_t n_strip;  /* floats */
-    int64_t at_once;  /* groups whose weights are fetched together */
+    int64_t n_line;  /* outputs along the line, those between rows too */
+    int64_t n_strip; /* floats */
+    int64_t at_once; /* groups whose weights are fetched together */
 } layout;
 
 static layout lay_out(const crd_conv *conv)
@@ -83,8 +83,7 @@ static void fill_terms(int64_t *terms, const crd_conv *conv, const layout *l)
         int64_t y = tap / conv->kernel_size[1] * conv->dilation[0];
         int64_t x = tap % conv->kernel_size[1] * conv->dilation[1];
         int64_t phase = y % conv->stride[0] * l->n_phases[1] + x % conv->stride[1];
-        terms[tap] =
-            (phase * l->n_rows + y / conv->stride[0]) * l->pitch + x / conv->stride[1];
+        terms[tap] = (phase * l->n_rows + y / conv->stride[0]) * l->pitch + x / conv->stride[1];
     }
 }
 
@@ -215,8 +214,8 @@ static void run_gradient(float *dweight, const crd_conv *conv, const crd_conv_ar
     }
 }
 
-const crd_conv_weight_gradient crd_conv_weight_gradient_depthwise = {
-    .fits = fits,
-    .cost = gradient_cost,
-    .scratch_floats = gradient_scratch_floats,
-    .run = run_gradient};
+const crd_conv_weight_gradient crd_conv_weight_gradient_depthwise = {.fits = fits,
+                                                                     .cost = gradient_cost,
+                                                                     .scratch_floats =
+                                                                         gradient_scratch_floats,
+                                                                     .run = run_gradient};

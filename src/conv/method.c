@@ -7,8 +7,8 @@
 
 enum { LINE_FLOATS = 16 };
 
-static const crd_conv_method *const methods[] = {&crd_conv_direct, &crd_conv_winograd,
-                                                 &crd_conv_gemm, &crd_conv_depthwise,
+static const crd_conv_method *const methods[] = {&crd_conv_direct,      &crd_conv_winograd,
+                                                 &crd_conv_gemm,        &crd_conv_depthwise,
                                                  &crd_conv_direct_bf16, &crd_conv_winograd_bf16};
 
 bool crd_conv_allows(const crd_conv *conv, const crd_conv_method *method)

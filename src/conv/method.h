@@ -41,7 +41,7 @@ typedef struct crd_conv_args {
 typedef struct crd_conv_method {
     const char *name;
     const crd_format *format; /**< of its products */
-    bool runs_all_groups; /**< run is called once, for group 0 and all after it */
+    bool runs_all_groups;     /**< run is called once, for group 0 and all after it */
     bool (*fits)(const crd_conv *conv);
     /** Modelled time in multiply-adds of registers at full speed. Of shapes only, as results have
      * to be. */

@@ -39,8 +39,8 @@ const float *crd_conv_weights(float *room, const crd_conv *conv, const crd_conv_
         for (int64_t in = 0; in < conv->n_in; in++)
             for (int64_t y = 0; y < conv->kernel_size[0]; y++)
                 for (int64_t x = 0; x < conv->kernel_size[1]; x++)
-                    *to++ = from[in * source->n_terms + out * n_source_taps +
-                                 source_pixel(conv, y, x)];
+                    *to++ =
+                        from[in * source->n_terms + out * n_source_taps + source_pixel(conv, y, x)];
     return room;
 }
 

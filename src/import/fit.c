@@ -300,7 +300,9 @@ crd_status crd_state_dict_guess(const crd_arch **out, crd_state_fit *fit,
     crd_network *usual = NULL, *network = NULL;
     *out = NULL;
     CRD_TRY(catalogue_init(&c, dict));
-    for (int64_t i = 0; crd_zoo_get(i) != NULL; i++) {
+    /* Until all fit: no later one can do better. */
+    for (int64_t i = 0; crd_zoo_get(i) != NULL && (*out == NULL || share_of_fitting(fit, 0) < 1);
+         i++) {
         const crd_arch *arch = crd_zoo_get(i);
         crd_state_fit tried;
         crd_network_destroy(usual);

@@ -56,11 +56,11 @@ typedef struct crd_conv_kernels {
     void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
                    const crd_epilogue *epilogue);
     /** out[i] = start + sum over k of in[i + terms[k]] * weights[k], k from the first to the last,
-     * for i < n. Up to 63 floats behind those of `in` are read, and behind those of `out`
+     * for i < n. Up to 63 floats after those of `in` are read, and after those of `out`
      * written. */
     void (*sum_shifted)(float *out, float start, const float *in, int64_t n, const int64_t *terms,
                         const float *weights, int64_t n_terms);
-    /** sums[k] += sum over i < n of in[i + terms[k]] * y[i]; up to 15 floats behind are read of
+    /** sums[k] += sum over i < n of in[i + terms[k]] * y[i]; up to 15 floats after are read of
      * both, those of y being 0. */
     void (*sum_products)(float *sums, const float *in, const int64_t *terms, int64_t n_terms,
                          const float *y, int64_t n);

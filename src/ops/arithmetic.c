@@ -1,6 +1,8 @@
 /* Sub, Div, Maximum, Minimum, and Add of two inputs of which each extent is equal or 1 in one of
  * them, as torch broadcasts. Sums of equal shapes, and products, are add.c and mul.c, which are
  * faster. */
+#include <math.h>
+
 #include "ops/registry.h"
 
 enum { DIMS = 3 };
@@ -143,12 +145,13 @@ static void apply_backward(const crd_graph_op *op, const crd_op_args *args,
 OPERATOR(broadcast_add, "BroadcastAdd", a + b, 1, 1);
 OPERATOR(sub, "Sub", a - b, 1, -1);
 OPERATOR(div, "Div", a / b, 1 / b, -a / (b * b));
-/* torch.maximum halves the gradient of equal ones. */
-OPERATOR(maximum, "Maximum", a > b ? a : b,
+/* NaN in either wins, as in torch, which halves the gradient of equal ones. */
+OPERATOR(maximum, "Maximum", a > b || isnan(a) ? a : b,
          a > b   ? 1
          : a < b ? 0
                  : 0.5,
          b > a   ? 1
          : b < a ? 0
                  : 0.5);
-OPERATOR(minimum, "Minimum", a < b ? a : b, a<b ? 1 : a> b ? 0 : 0.5, b<a ? 1 : b> a ? 0 : 0.5);
+OPERATOR(minimum, "Minimum", a < b || isnan(a) ? a : b, a<b ? 1 : a> b ? 0 : 0.5,
+         b<a ? 1 : b> a ? 0 : 0.5);

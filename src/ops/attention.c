@@ -296,7 +296,10 @@ static float scale_of(const crd_graph_op *op, const sizes *s, const float *log_s
 {
     const attributes *a = op->attrs;
     if (a->cosine) {
-        float x = fminf(log_scale[head * step], MOST_LOG_SCALE);
+        float x = log_scale[head * step];
+        if (isnan(x))
+            return x;
+        x = fminf(x, MOST_LOG_SCALE);
         return 100 * crd_scales_exp(fmaxf(x - MOST_LOG_SCALE, CRD_SCALES_LEAST));
     }
     return (float)(a->scale > 0 ? a->scale : 1 / sqrt((double)s->width));

@@ -32,10 +32,7 @@ static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
 {
     crd_status status = CRD_OK;
     const attributes *a = op->attrs;
-    CRD_TRY(crd_op_require_image(op));
-    if (op->in->dims[0] != a->num_features)
-        CRD_TRY(CRD_OP_FAIL(op, "num_features is %lld, but its input has %lld channels",
-                            (long long)a->num_features, (long long)op->in->dims[0]));
+    CRD_TRY(crd_op_require_channels(op, "num_features", a->num_features));
     op->shape = *op->in;
     for (int slot = 0; slot < N_PARAMS; slot++)
         shapes[slot] = crd_shape_make(1, a->num_features);

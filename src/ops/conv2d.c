@@ -4,31 +4,11 @@
 #include "conv/backward.h"
 #include "ops/registry.h"
 
-typedef struct attributes {
-    int64_t in_channels, out_channels;
-    int64_t kernel_size[2], stride[2], padding[2], dilation[2]; /* height, width */
-    int64_t groups, bias;
-    int64_t padding_end[2]; /* below and to the right; AS_PADDING: as above and to the left */
-} attributes;
-
 enum { AS_PADDING = -1 };
 
-#define WINDOW(name, least, ...)                                                                   \
-    {                                                                                              \
-#name, offsetof(attributes, name), 2, .min = least, .max = CRD_OP_MAX_WINDOW, __VA_ARGS__  \
-    }
-#define OPTIONAL(value) .is_optional = true, .fallback = value
-
 static const crd_attr_spec attrs[] = {
-    {"in_channels", offsetof(attributes, in_channels), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS},
-    {"out_channels", offsetof(attributes, out_channels), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS},
-    WINDOW(kernel_size, 1, .is_optional = false),
-    WINDOW(stride, 1, OPTIONAL(1)),
-    WINDOW(padding, 0, OPTIONAL(0)),
-    WINDOW(dilation, 1, OPTIONAL(1)),
-    {"groups", offsetof(attributes, groups), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS, OPTIONAL(1)},
-    {"bias", offsetof(attributes, bias), 1, .min = 0, .max = 1, OPTIONAL(1)},
-    WINDOW(padding_end, AS_PADDING, OPTIONAL(AS_PADDING)),
+    CRD_CONV2D_ATTRS,
+    CRD_CONV2D_WINDOW(padding_end, AS_PADDING, AS_PADDING),
     {0},
 };
 
@@ -38,20 +18,24 @@ static const crd_param_spec params[] = {
     {"bias", "bias", CRD_TRAINED, .may_be_random = true, .initial = CRD_INIT_ZERO},
 };
 
+crd_status crd_conv2d_check_channels(const crd_graph_op *op)
+{
+    const crd_conv2d_attrs *a = op->attrs;
+    crd_status status = crd_op_require_channels(op, "in_channels", a->in_channels);
+    if (status == CRD_OK && (a->in_channels % a->groups != 0 || a->out_channels % a->groups != 0))
+        return CRD_OP_FAIL(op, "groups is %lld, which does not divide %lld and %lld channels",
+                           (long long)a->groups, (long long)a->in_channels,
+                           (long long)a->out_channels);
+    return status;
+}
+
 static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
 {
     crd_status status = CRD_OK;
-    const attributes *a = op->attrs;
+    const crd_conv2d_attrs *a = op->attrs;
     const crd_shape *in = op->in;
     char text[CRD_SHAPE_TEXT_SIZE];
-    CRD_TRY(crd_op_require_image(op));
-    if (in->dims[0] != a->in_channels)
-        CRD_TRY(CRD_OP_FAIL(op, "in_channels is %lld, but its input has %lld channels",
-                            (long long)a->in_channels, (long long)in->dims[0]));
-    if (a->in_channels % a->groups != 0 || a->out_channels % a->groups != 0)
-        CRD_TRY(CRD_OP_FAIL(op, "groups is %lld, which does not divide %lld and %lld channels",
-                            (long long)a->groups, (long long)a->in_channels,
-                            (long long)a->out_channels));
+    CRD_TRY(crd_conv2d_check_channels(op));
     int64_t size[2];
     for (int i = 0; i < 2; i++) {
         int64_t end = a->padding_end[i] == AS_PADDING ? a->padding[i] : a->padding_end[i];
@@ -72,28 +56,36 @@ cleanup:
     return status;
 }
 
-crd_conv crd_conv2d_geometry(const crd_graph_op *op, int64_t n_images, crd_precision precision)
+crd_conv crd_conv2d_between(const crd_graph_op *op, const crd_shape *in, const crd_shape *out,
+                            int64_t n_images)
 {
-    const attributes *a = op->attrs;
-    int64_t n_in = a->in_channels / a->groups;
+    const crd_conv2d_attrs *a = op->attrs;
+    int64_t n_in = in->dims[0] / a->groups;
     return (crd_conv){
-        .in_channels = a->in_channels,
-        .out_channels = a->out_channels,
+        .in_channels = in->dims[0],
+        .out_channels = out->dims[0],
         .groups = a->groups,
         .kernel_size = {a->kernel_size[0], a->kernel_size[1]},
         .stride = {a->stride[0], a->stride[1]},
         .padding = {a->padding[0], a->padding[1]},
         .dilation = {a->dilation[0], a->dilation[1]},
         .n_images = n_images,
-        .height = op->in->dims[1],
-        .width = op->in->dims[2],
-        .out_height = op->shape.dims[1],
-        .out_width = op->shape.dims[2],
+        .height = in->dims[1],
+        .width = in->dims[2],
+        .out_height = out->dims[1],
+        .out_width = out->dims[2],
         .n_in = n_in,
-        .n_out = a->out_channels / a->groups,
+        .n_out = out->dims[0] / a->groups,
         .n_terms = n_in * a->kernel_size[0] * a->kernel_size[1],
-        .precision = precision,
+        .precision = CRD_FP32,
     };
+}
+
+crd_conv crd_conv2d_geometry(const crd_graph_op *op, int64_t n_images, crd_precision precision)
+{
+    crd_conv conv = crd_conv2d_between(op, op->in, &op->shape, n_images);
+    conv.precision = precision;
+    return conv;
 }
 
 /* Every weight is used once an output pixel. Below 2^62: see CRD_OP_MAX_ELEMENTS. */
@@ -153,7 +145,7 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
 
 const crd_op crd_op_conv2d = {.name = "Conv2d",
                               .attrs = attrs,
-                              .attrs_size = sizeof(attributes),
+                              .attrs_size = sizeof(crd_conv2d_attrs),
                               .min_inputs = 1,
                               .max_inputs = 1,
                               .params = params,

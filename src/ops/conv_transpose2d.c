@@ -4,30 +4,12 @@
 #include "base/integers.h"
 #include "conv/backward.h"
 #include "kernels/kernels.h"
+#include "ops/conv2d.h"
 #include "ops/registry.h"
 
-typedef struct attributes {
-    int64_t in_channels, out_channels;
-    int64_t kernel_size[2], stride[2], padding[2], output_padding[2], dilation[2];
-    int64_t groups, bias;
-} attributes;
-
-#define WINDOW(name, least, ...)                                                                   \
-    {                                                                                              \
-#name, offsetof(attributes, name), 2, .min = least, .max = CRD_OP_MAX_WINDOW, __VA_ARGS__  \
-    }
-#define OPTIONAL(value) .is_optional = true, .fallback = value
-
 static const crd_attr_spec attrs[] = {
-    {"in_channels", offsetof(attributes, in_channels), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS},
-    {"out_channels", offsetof(attributes, out_channels), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS},
-    WINDOW(kernel_size, 1, .is_optional = false),
-    WINDOW(stride, 1, OPTIONAL(1)),
-    WINDOW(padding, 0, OPTIONAL(0)),
-    WINDOW(output_padding, -CRD_OP_MAX_WINDOW, OPTIONAL(0)),
-    WINDOW(dilation, 1, OPTIONAL(1)),
-    {"groups", offsetof(attributes, groups), 1, .min = 1, .max = CRD_OP_MAX_ELEMENTS, OPTIONAL(1)},
-    {"bias", offsetof(attributes, bias), 1, .min = 0, .max = 1, OPTIONAL(1)},
+    CRD_CONV2D_ATTRS,
+    CRD_CONV2D_WINDOW(output_padding, -CRD_OP_MAX_WINDOW, 0),
     {0},
 };
 
@@ -39,16 +21,9 @@ static const crd_param_spec params[] = {
 static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
 {
     crd_status status = CRD_OK;
-    const attributes *a = op->attrs;
+    const crd_conv2d_attrs *a = op->attrs;
     int64_t size[2];
-    CRD_TRY(crd_op_require_image(op));
-    if (op->in->dims[0] != a->in_channels)
-        CRD_TRY(CRD_OP_FAIL(op, "in_channels is %lld, but its input has %lld channels",
-                            (long long)a->in_channels, (long long)op->in->dims[0]));
-    if (a->in_channels % a->groups != 0 || a->out_channels % a->groups != 0)
-        CRD_TRY(CRD_OP_FAIL(op, "groups is %lld, which does not divide %lld and %lld channels",
-                            (long long)a->groups, (long long)a->in_channels,
-                            (long long)a->out_channels));
+    CRD_TRY(crd_conv2d_check_channels(op));
     for (int i = 0; i < 2; i++) {
         size[i] = (op->in->dims[1 + i] - 1) * a->stride[i] - 2 * a->padding[i] +
                   a->dilation[i] * (a->kernel_size[i] - 1) + 1 + a->output_padding[i];
@@ -67,26 +42,7 @@ cleanup:
 /* The convolution that leads from the output's shape to the input's. */
 static crd_conv geometry(const crd_graph_op *op, int64_t n_images)
 {
-    const attributes *a = op->attrs;
-    int64_t n_in = a->out_channels / a->groups;
-    return (crd_conv){
-        .in_channels = a->out_channels,
-        .out_channels = a->in_channels,
-        .groups = a->groups,
-        .kernel_size = {a->kernel_size[0], a->kernel_size[1]},
-        .stride = {a->stride[0], a->stride[1]},
-        .padding = {a->padding[0], a->padding[1]},
-        .dilation = {a->dilation[0], a->dilation[1]},
-        .n_images = n_images,
-        .height = op->shape.dims[1],
-        .width = op->shape.dims[2],
-        .out_height = op->in->dims[1],
-        .out_width = op->in->dims[2],
-        .n_in = n_in,
-        .n_out = a->in_channels / a->groups,
-        .n_terms = n_in * a->kernel_size[0] * a->kernel_size[1],
-        .precision = CRD_FP32,
-    };
+    return crd_conv2d_between(op, &op->shape, op->in, n_images);
 }
 
 static int64_t work(const crd_graph_op *op)
@@ -150,7 +106,7 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
 
 const crd_op crd_op_conv_transpose2d = {.name = "ConvTranspose2d",
                                         .attrs = attrs,
-                                        .attrs_size = sizeof(attributes),
+                                        .attrs_size = sizeof(crd_conv2d_attrs),
                                         .min_inputs = 1,
                                         .max_inputs = 1,
                                         .params = params,

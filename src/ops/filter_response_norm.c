@@ -30,10 +30,7 @@ static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
 {
     crd_status status = CRD_OK;
     const attributes *a = op->attrs;
-    CRD_TRY(crd_op_require_image(op));
-    if (op->in->dims[0] != a->num_features)
-        CRD_TRY(CRD_OP_FAIL(op, "num_features is %lld, but its input has %lld channels",
-                            (long long)a->num_features, (long long)op->in->dims[0]));
+    CRD_TRY(crd_op_require_channels(op, "num_features", a->num_features));
     op->shape = *op->in;
     for (int slot = 0; slot < N_PARAMS; slot++)
         shapes[slot] = crd_shape_make(1, a->num_features);
@@ -64,8 +61,8 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
         float *out = args->out + i * n, tau = args->params[TAU].values[c];
         float gain = (float)((double)args->params[WEIGHT].values[c] * scale_of(op, in));
         crd_kernels_get()->elementwise->scale_shift(out, in, gain, args->params[BIAS].values[c], n);
-        for (int64_t j = 0; j < n; j++) /* NaN stays NaN */
-            out[j] = out[j] < tau ? tau : out[j];
+        for (int64_t j = 0; j < n; j++) /* NaN of either stays NaN */
+            out[j] = out[j] >= tau || isnan(out[j]) ? out[j] : tau;
     }
 }
 

@@ -69,6 +69,15 @@ crd_status crd_op_require_image(const crd_graph_op *op)
     return CRD_OK;
 }
 
+crd_status crd_op_require_channels(const crd_graph_op *op, const char *name, int64_t n)
+{
+    crd_status status = crd_op_require_image(op);
+    if (status == CRD_OK && op->in[0].dims[0] != n)
+        return CRD_OP_FAIL(op, "%s is %lld, but its input has %lld channels", name, (long long)n,
+                           (long long)op->in[0].dims[0]);
+    return status;
+}
+
 int64_t crd_op_count(const crd_graph_op *op, const crd_op_args *args)
 {
     return args->n_images * crd_shape_count(&op->shape);

@@ -45,6 +45,12 @@ static double derivative_of_mish(double x)
     return t + x * (1 - t * t) * logistic(x);
 }
 
+/* 0 of a constant, at x = 0 too. */
+static double derivative_of_pow(double x, double exponent)
+{
+    return exponent == 0 ? 0 : exponent * pow(x, exponent - 1);
+}
+
 #define NUMBER(name, member, least, most, ...)                                                     \
     {                                                                                              \
         name, offsetof(attributes, member), 1, true, least, most, __VA_ARGS__                      \
@@ -96,10 +102,10 @@ static const crd_attr_spec threshold_attrs[] = {
 #define WITH(list) .attrs = list, .attrs_size = sizeof(attributes)
 
 OPERATOR(scale_shift, "ScaleShift", x * p->a + p->b, p->a, WITH(scale_shift_attrs));
-OPERATOR(pow, "Pow", pow(x, p->a), p->a *pow(x, p->a - 1), WITH(pow_attrs));
+OPERATOR(pow, "Pow", pow(x, p->a), derivative_of_pow(x, p->a), WITH(pow_attrs));
 OPERATOR(celu, "CELU", x > 0 ? x : p->a * expm1(x / p->a), x > 0 ? 1 : exp(x / p->a),
          WITH(celu_attrs));
-OPERATOR(threshold, "Threshold", x > p->a ? x : p->b, x > p->a, WITH(threshold_attrs));
+OPERATOR(threshold, "Threshold", x <= p->a ? p->b : x, !(x <= p->a), WITH(threshold_attrs));
 OPERATOR(abs, "Abs", fabs(x), (x > 0) - (x < 0), .n_params = 0);
 OPERATOR(neg, "Neg", -x, -1, .n_params = 0);
 OPERATOR(exp, "Exp", exp(x), exp(x), .n_params = 0);

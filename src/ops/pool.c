@@ -33,7 +33,7 @@ static const crd_attr_spec avg_attrs[] = {
 };
 
 /* torch's rule. ceil_mode gives the rest a window of its own, unless that would start in the
- * padding behind. */
+ * padding after it. */
 static int64_t window_count(int64_t extent, const attributes *a, int i)
 {
     int64_t padding = a->padding[i], stride = a->stride[i];

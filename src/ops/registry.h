@@ -9,6 +9,8 @@ crd_status crd_op_infer_same(crd_graph_op *op, crd_shape params[CRD_OP_MAX_PARAM
 
 /** The first input must be (channels, height, width). */
 crd_status crd_op_require_image(const crd_graph_op *op);
+/** So, of n channels, which the attribute `name` says. */
+crd_status crd_op_require_channels(const crd_graph_op *op, const char *name, int64_t n);
 
 /** Elements of a pass's output; of its input k. */
 int64_t crd_op_count(const crd_graph_op *op, const crd_op_args *args);

@@ -90,7 +90,7 @@ int64_t crd_builder_op(crd_builder *b, const char *kind, const crd_attr *attrs,
 #define ONE(key, value) CRD_ATTR(key, (double)(value))
 #define TWO(key, a, b) CRD_ATTR(key, (double)(a), (double)(b))
 
-/* What "SAME" needs around a dimension: the half before it, and what is left behind it. */
+/* What "SAME" needs around a dimension: the half before it, and the rest after it. */
 static void pad_same(int64_t padding[2], const crd_builder *b, int64_t x, int dim, int64_t kernel,
                      int64_t stride)
 {

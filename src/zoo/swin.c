@@ -26,7 +26,7 @@ static int64_t side_of(const crd_builder *b, int64_t x)
     return b->status == CRD_OK ? crd_network_op_shape(b->network, x)->dims[1] : 1;
 }
 
-/* Rows and columns of zeros behind; fewer than none: taken away. */
+/* n rows and columns of zeros after those of the image; n below 0: taken away. */
 static int64_t pad(crd_builder *b, int64_t x, int64_t n, const char *path)
 {
     const crd_attr attrs[] = {CRD_ATTR("padding", 0, (double)n, 0, (double)n), CRD_ATTR_END};

@@ -23,7 +23,7 @@ static int64_t add_layer(crd_builder *b, int64_t input, const config *c)
     return crd_builder_pair(b, x, input, "Add", "add_1");
 }
 
-/* The image's patches behind the class token, with their positions. */
+/* The class token and, after it, the image's patches, with their positions. */
 static int64_t add_tokens(crd_builder *b, const config *c, int64_t image_size)
 {
     double features = (double)c->features, side = (double)(image_size / c->patch);

@@ -37,7 +37,7 @@ class LeNet(nn.Module):
 
 
 class Logits(nn.Module):
-    """What the last linear layer gives, without a softmax behind it."""
+    """What the last linear layer gives, without a softmax after it."""
 
     def __init__(self, model):
         super().__init__()
@@ -64,7 +64,7 @@ class FilterResponseNorm(nn.Module):
 
 
 class SameConv(nn.Conv2d):
-    """XLA's "SAME": an output for every stride-th pixel, the odd pixel of padding behind."""
+    """XLA's "SAME": an output for every stride-th pixel, the odd pixel of padding at the end."""
 
     def forward(self, x):
         pads = []

@@ -255,11 +255,51 @@ static void check_in_place(const op_case *c)
     op_fixture_clear(&f);
 }
 
+/* NaN in all of `values`, an input or a parameter, must be in all outputs that depend on them: those
+ * that change when the values do. */
+static void check_nan_of(op_fixture *f, const crd_op_args *args, const char *what, float *values,
+                         int64_t n)
+{
+    float *kept = floats(n), *before = floats(f->n_out), *moved = floats(f->n_out);
+    memcpy(kept, values, (size_t)n * sizeof *kept);
+    f->op->kind->forward(f->op, args);
+    memcpy(before, f->out_f, (size_t)f->n_out * sizeof *before);
+    for (int64_t i = 0; i < n; i++)
+        values[i] = 1.5F * kept[i] + 0.25F;
+    f->op->kind->forward(f->op, args);
+    memcpy(moved, f->out_f, (size_t)f->n_out * sizeof *moved);
+    for (int64_t i = 0; i < n; i++)
+        values[i] = NAN;
+    f->op->kind->forward(f->op, args);
+    for (int64_t i = 0; i < f->n_out; i++)
+        if (moved[i] != before[i] && !isnan(f->out_f[i]))
+            fail_msg("%s: NaN in %s gives %g", f->op->kind->name, what, (double)f->out_f[i]);
+    memcpy(values, kept, (size_t)n * sizeof *kept);
+    crd_free(kept);
+    crd_free(before);
+    crd_free(moved);
+}
+
+static void check_nan(const op_case *c)
+{
+    op_fixture f;
+    op_fixture_init(&f, c);
+    const crd_op_args args = op_fixture_args(&f);
+    for (int k = 0; k < f.n_inputs; k++)
+        check_nan_of(&f, &args, "an input", f.in_f[k], f.n_in[k]);
+    for (int slot = 0; slot < f.op->kind->n_params; slot++)
+        if (f.params[slot] != NULL)
+            check_nan_of(&f, &args, f.op->kind->params[slot].leaf,
+                         op_fixture_param(&f, f.params_f, slot), op_fixture_count(&f, slot));
+    op_fixture_clear(&f);
+}
+
 void op_check(const op_case *c)
 {
     for (int adds = 0; adds < 2; adds++)
         check_way(c, adds != 0);
     check_in_place(c);
+    check_nan(c);
 }
 
 void op_check_values(const op_case *c, const op_values *values)

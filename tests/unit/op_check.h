@@ -1,5 +1,6 @@
 /** Checks one op against a plain version of it in double: its output, and all its gradients by central
- * differences, added to what is there and overwriting it, in place where it can be.
+ * differences, added to what is there and overwriting it, in place where it can be; and that NaN
+ * in an input or a parameter reaches the outputs that depend on it.
  *
  * The plain version's activations are (image, feature, position), not the library's layout. */
 #ifndef CRD_TESTS_UNIT_OP_CHECK_H

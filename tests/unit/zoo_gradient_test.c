@@ -21,6 +21,7 @@ typedef struct problem {
     const crd_loss *loss;
     float *images;
     double *dmu, *drho; /* [n_params] */
+    double noise;       /* of differences, in units of a step of length 1 */
 } problem;
 
 /* +1 or -1 of an element. */
@@ -56,15 +57,19 @@ static double loss_of(problem *p)
     return loss;
 }
 
-static void init(problem *p, const char *arch, int64_t size, const char *bayesian)
+static void init(problem *p, const char *arch, int64_t size, const char *bayesian,
+                 bool on_batch_statistics)
 {
     crd_network *network;
     crd_params weights;
     crd_conversion conversion = crd_conversion_defaults();
-    const crd_gradient_options options = {
-        .estimator = "reparameterization", .seed = 5, .micro_batch = N_IMAGES};
+    const crd_gradient_options options = {.estimator = "reparameterization",
+                                          .seed = 5,
+                                          .micro_batch = N_IMAGES,
+                                          .batch_norm_train = on_batch_statistics};
     conversion.moped_enable = 1;
     conversion.moped_delta = 0.02;
+    p->noise = on_batch_statistics ? 2e-5 : 1e-3;
     assert_ok(crd_zoo_build(&network, arch, 0, size, N_CLASSES));
     assert_ok(crd_zoo_initial_weights(&weights, network, 3));
     assert_ok(crd_posterior_convert(&p->posterior, network, &weights, &conversion, &bayesian, 1));
@@ -116,16 +121,17 @@ static void compare(problem *p, const char *name, float *block, const double *de
     double found = difference(p, block, param), expected = derivatives[param];
     /* In units of a step of length 1. */
     double n = sqrt((double)params->entries[param].count);
-    if (!(fabs(found - expected) / n < 1e-3 + 2e-2 * fabs(expected) / n))
+    if (!(fabs(found - expected) / n < p->noise + 2e-2 * fabs(expected) / n))
         fail_msg("%s of %s: %g, but by differences %g", block == p->posterior->mu ? "mu" : "rho",
                  name, expected, found);
 }
 
 /* All names by mu; the first, which must be Bayesian, by rho too. */
-static void check(const char *arch, int64_t size, const char *bayesian, const char *const *names)
+static void check(const char *arch, int64_t size, const char *bayesian, bool on_batch_statistics,
+                  const char *const *names)
 {
     problem p;
-    init(&p, arch, size, bayesian);
+    init(&p, arch, size, bayesian, on_batch_statistics);
     size_t n = (size_t)p.posterior->network->params.n_params;
     loss_of(&p);
     double *dmu = malloc(n * sizeof *dmu), *drho = malloc(n * sizeof *drho);
@@ -151,7 +157,7 @@ static void of_swin(void **state)
                                         "features.2.norm.bias",
                                         "features.3.1.mlp.0.weight",
                                         NULL};
-    check("swin_t", 44, "features.1.*", names);
+    check("swin_t", 44, "features.1.*", false, names);
 }
 
 static void of_swin_v2(void **state)
@@ -164,7 +170,7 @@ static void of_swin_v2(void **state)
                                         "features.3.0.norm1.weight",
                                         "features.4.reduction.weight",
                                         NULL};
-    check("swin_v2_t", 44, "features.1.*", names);
+    check("swin_v2_t", 44, "features.1.*", false, names);
 }
 
 static void of_vit(void **state)
@@ -173,9 +179,11 @@ static void of_vit(void **state)
     static const char *const names[] = {
         "encoder.layers.encoder_layer_0.self_attention.in_proj_weight", "class_token",
         "encoder.pos_embedding", "encoder.layers.encoder_layer_5.mlp.3.weight", NULL};
-    check("vit_b_32", 64, "encoder.layers.encoder_layer_0.*", names);
+    check("vit_b_32", 64, "encoder.layers.encoder_layer_0.*", false, names);
 }
 
+/* Of the first block on batch statistics: on the running ones of initial weights the loss curves so
+ * much there that no step is both small enough and above the rounding of float32. */
 static void of_maxvit(void **state)
 {
     (void)state;
@@ -183,7 +191,12 @@ static void of_maxvit(void **state)
         "blocks.2.layers.1.layers.grid_attention.attn_layer.1.to_qkv.weight",
         "blocks.2.layers.1.layers.window_attention.attn_layer.1.relative_position_bias_table",
         NULL};
-    check("maxvit_t", 224, "blocks.2.layers.1.*", names);
+    static const char *const first_names[] = {
+        "blocks.2.layers.1.layers.grid_attention.attn_layer.1.to_qkv.weight",
+        "blocks.0.layers.0.layers.MBconv.layers.conv_a.0.weight",
+        "blocks.0.layers.0.layers.MBconv.layers.conv_a.1.weight", "stem.0.0.weight", NULL};
+    check("maxvit_t", 224, "blocks.2.layers.1.*", false, names);
+    check("maxvit_t", 224, "blocks.2.layers.1.*", true, first_names);
 }
 
 /* With an argument the large ones too. */

@@ -1,5 +1,5 @@
-/* Conv2d with other padding below and to the right than above and to the left, and depthwise, against
- * its formula and torch's values. */
+/* Conv2d with other padding below and to the right than above and to the left, and depthwise,
+ * against its formula and torch's values. */
 #include <math.h>
 
 #include "crd_test.h"

@@ -1,4 +1,5 @@
-/* Ops without inputs: parameters that every image has, and the coordinates of relative positions. */
+/* Ops without inputs: parameters that every image has, and the coordinates of relative
+ * positions. */
 #include <math.h>
 
 #include "crd_test.h"

@@ -117,4 +117,15 @@ static void attributes_are_heeded(void **state)
                             .reference = cases[i].reference});
 }
 
-OP_TESTS("pointwise", cmocka_unit_test(values_are_torchs), cmocka_unit_test(attributes_are_heeded))
+/* torch's: the derivative of x^0 is 0 at 0 too. */
+static void a_constant_power_has_no_slope_at_zero(void **state)
+{
+    (void)state;
+    const attr_list none = ATTRS(CRD_ATTR("exponent", 0));
+    static const double x[4] = {0, -1, 2, 0}, y[4] = {1, 1, 1, 1}, dx[4] = {0};
+    op_golden_check("Pow", &none, crd_shape_make(3, 2, 2, 1),
+                    &(op_golden){.x = x, .y = y, .dx = dx});
+}
+
+OP_TESTS("pointwise", cmocka_unit_test(values_are_torchs), cmocka_unit_test(attributes_are_heeded),
+         cmocka_unit_test(a_constant_power_has_no_slope_at_zero))

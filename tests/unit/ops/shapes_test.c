@@ -1,5 +1,5 @@
-/* Operators that move numbers: Concat and Narrow along any extent, Reshape, ZeroPad2d, SpaceToDepth,
- * against a map of every output element to an input element. */
+/* Operators that move numbers: Concat and Narrow along any extent, Reshape, ZeroPad2d,
+ * SpaceToDepth, against a map of every output element to an input element. */
 #include "crd_test.h"
 #include "op_check.h"
 

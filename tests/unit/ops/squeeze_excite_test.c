@@ -1,6 +1,6 @@
-/* A squeeze-and-excitation block as torchvision.ops.SqueezeExcitation has it, of operators that exist: pool,
- * fc1, ReLU, fc2, Sigmoid, Mul. Values of torch; the same network drawn by every estimator; gradients.
- * Source: Hu et al., "Squeeze-and-excitation networks", CVPR 2018. */
+/* A squeeze-and-excitation block as torchvision.ops.SqueezeExcitation has it, of operators that
+ * exist: pool, fc1, ReLU, fc2, Sigmoid, Mul. Values of torch; the same network drawn by every
+ * estimator; gradients. Source: Hu et al., "Squeeze-and-excitation networks", CVPR 2018. */
 #include <math.h>
 
 #include "crd_test.h"
