@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The first number of a file, or the one behind `key`; -1: there is none ("max"). */
+/* The first number of a file, or the one after `key`; -1: there is none ("max"). */
 static int64_t read_number(const char *folder, const char *file, const char *key)
 {
     char path[PATH_MAX], line[256];

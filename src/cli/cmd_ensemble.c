@@ -23,9 +23,8 @@ crd_status crd_cmd_ensemble(const crd_cli *cli)
                                          ensemble->network->arch)));
     } else {
         crd_print_clean(path);
-        printf(": %s, %s of %lld %s\n", ensemble->network->arch,
-               crd_family_name(ensemble->family), (long long)ensemble->n_components,
-               crd_family_title(ensemble->family));
+        printf(": %s, %s of %lld %s\n", ensemble->network->arch, crd_family_name(ensemble->family),
+               (long long)ensemble->n_components, crd_family_title(ensemble->family));
     }
 cleanup:
     crd_posterior_destroy(ensemble);

@@ -152,8 +152,8 @@ crd_status crd_cmd_predict(const crd_cli *cli)
         .pause = end_progress,
         .payload = &p};
     /* It reads the environment, which may differ. */
-    CRD_TRY(crd_comm_agree(cli->comm, crd_predict_options_make(&options, given,
-                                                               crd_cli_record_make(&record, cli))));
+    CRD_TRY(crd_comm_agree(
+        cli->comm, crd_predict_options_make(&options, given, crd_cli_record_make(&record, cli))));
     if (options.output != NULL)
         crd_signals_heed();
     CRD_TRY(crd_watchdog_start(&watchdog, cli->comm, crd_opt_number(given, CRD_OPT_HANG_TIMEOUT),

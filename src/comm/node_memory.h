@@ -18,7 +18,7 @@ crd_status crd_node_memory_create(crd_node_memory *out, crd_comm *comm, int64_t 
 /** Collective: on the node. */
 void crd_node_memory_destroy(crd_node_memory *memory);
 
-/** What ranks of the node wrote before a barrier is seen by those that call this behind it, as
+/** What ranks of the node wrote before a barrier is seen by those that call this after it, as
  * long as the writers called it before. */
 static inline void crd_node_memory_sync(const crd_node_memory *memory)
 {

@@ -5,7 +5,7 @@
  *
  * Chunks of rows of tiles: (1) input and dout to [point][16 channels][tile][16]; (2) for a pair of
  * panels, a point at a time, the product over the tiles, onto [panel][point][input channel][16];
- * (3) behind the last chunk, mapped and turned to the gradient. A pair's operands and sums stay in
+ * (3) after the last chunk, mapped and turned to the gradient. A pair's operands and sums stay in
  * L2. Where there is but one chunk its sums are used and forgotten; otherwise the longer the chunk
  * the less often the sums come by. */
 #include <string.h>

@@ -178,19 +178,17 @@ static void add_up_costs(crd_train_report *report, crd_comm *comm, crd_comm_cost
 
 void crd_train_options_init(crd_train_options *out)
 {
-    *out = (crd_train_options){.gradient = {.micro_batch = 32, .batch_norm_train = 1},
-                               .batch_size = 128,
-                               .n_draws = 1,
-                               .n_epochs = 10,
-                               .kl = CRD_KL_SUM,
-                               .kl_weight = -1,
-                               .schedule = {.name = "constant",
-                                            .gamma = 0.1,
-                                            .step_size = 10,
-                                            .t_max = 10},
-                               .local_steps = 1,
-                               .validate_every = 1,
-                               .checkpoint_s = 600};
+    *out = (crd_train_options){
+        .gradient = {.micro_batch = 32, .batch_norm_train = 1},
+        .batch_size = 128,
+        .n_draws = 1,
+        .n_epochs = 10,
+        .kl = CRD_KL_SUM,
+        .kl_weight = -1,
+        .schedule = {.name = "constant", .gamma = 0.1, .step_size = 10, .t_max = 10},
+        .local_steps = 1,
+        .validate_every = 1,
+        .checkpoint_s = 600};
     (void)crd_optimizer_defaults(&out->optimizer, "adam"); /* a name that there is */
 }
 

@@ -29,7 +29,7 @@ typedef struct decoder {
     struct jpeg_progress_mgr progress;
     jmp_buf jump;
     crd_status status; /* what the jump brings back */
-    size_t n_unfed;    /* bytes behind those that libjpeg may see now */
+    size_t n_unfed;    /* bytes after those that libjpeg may see now */
     size_t n_to_skip;  /* bytes it wants skipped that it could not see */
     uint8_t *row;
     crd_image *out;
@@ -168,7 +168,7 @@ static crd_status decode(decoder *d)
         else
             feed(d);
     }
-    /* Damage behind the last row still refuses the file; that it ends there does not. */
+    /* Damage after the last row still refuses the file; that it ends there does not. */
     (void)jpeg_finish_decompress(jpeg);
     d->out->width = width;
     d->out->height = height;

@@ -23,7 +23,7 @@ typedef struct crd_atomic_file {
  * missing or not writable, or `path` is there and no regular file; nothing to release then. */
 crd_status crd_atomic_begin(crd_atomic_file *file, const char *path);
 
-/** Takes disk space for `bytes` behind the present end, which moves. Errors: CRD_ERR_IO. */
+/** Takes disk space for `bytes` after the present end, which moves. Errors: CRD_ERR_IO. */
 crd_status crd_atomic_reserve(crd_atomic_file *file, int64_t bytes);
 
 /** Brings all that was written to the disk, and lets go of copies in memory, so that reading

@@ -20,7 +20,7 @@ enum { DEEPEST = 32 };
 
 typedef struct file_list {
     crd_source source;
-    char *paths; /* one behind the other, each with its final zero */
+    char *paths; /* one after the other, each with its final zero */
     int64_t n_path_bytes, path_capacity;
     int64_t *starts; /* [n_images] into paths; labels grow with it */
     int64_t capacity;

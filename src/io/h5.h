@@ -107,7 +107,7 @@ crd_status crd_h5_write(crd_h5 *file, const char *path, crd_h5_type type, const 
 crd_status crd_h5_read(void *data, crd_h5 *file, const char *path, crd_h5_type type,
                        const int64_t *start, const int64_t *count);
 
-/** Where a dataset's values lie in the file, one behind the other; -1: they
+/** Where a dataset's values lie in the file, one after the other; -1: they
  * do not (chunked, compressed, external, never written). */
 crd_status crd_h5_offset(int64_t *out, crd_h5 *file, const char *path);
 

@@ -249,7 +249,7 @@ crd_status crd_h5_read_place(void *data, const crd_h5 *file, const char *path, i
     return CRD_OK;
 }
 
-/* Whether a block is whole rows, so that its values lie one behind the other; *first: elements
+/* Whether a block is whole rows, so that its values lie one after the other; *first: elements
  * before it. */
 static int is_rows(int64_t *first, const crd_shape *shape, const int64_t *start,
                    const int64_t *count)

@@ -1,6 +1,6 @@
 /** The history of a training run in a file: /history, one labelled array for each figure, over
  * the dimension `epoch`, with the best epoch and its score as attributes. A run without an
- * epoch behind it has no such group. */
+ * epoch after it has no such group. */
 #ifndef CRD_IO_HISTORY_H
 #define CRD_IO_HISTORY_H
 

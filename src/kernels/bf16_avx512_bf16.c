@@ -20,7 +20,7 @@ static inline lanes lanes_step(lanes pixel, lanes weight, lanes sum)
     return _mm512_dpbf16_ps(sum, (__m512bh)pixel, (__m512bh)weight);
 }
 
-/* The instruction leaves the second ones' 16 numbers behind the first ones'. */
+/* The instruction leaves the second ones' 16 numbers after the first ones'. */
 static inline lanes lanes_pair(lanes first, lanes second)
 {
     const __m512i turns = _mm512_set_epi32(

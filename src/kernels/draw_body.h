@@ -42,7 +42,7 @@ INLINE void constants_init(constants *k, const crd_stream *stream)
     k->turn = words_all(0x20000000u + crd_stream_turn(stream));
 }
 
-/* The random words of `n_blocks` superblocks from `block` on, element by element; behind them `out`
+/* The random words of `n_blocks` superblocks from `block` on, element by element; after them `out`
  * has room for those of N_SIDE_BY_SIDE - 1 more. */
 INLINE void random_words(uint32_t *out, const constants *k, int64_t block, int n_blocks)
 {

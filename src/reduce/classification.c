@@ -29,7 +29,7 @@
 #include "reduce/reducer.h"
 #include "stats/group_error.h"
 
-/* Groups of draws that are not in strata, and most of all groups; bits behind the point. */
+/* Groups of draws that are not in strata, and most of all groups; bits after the point. */
 enum { N_GROUPS = 32, MOST_GROUPS = CRD_MAX_STRATA, PROB_BITS = 36, ENTROPY_BITS = 32 };
 
 /* Wide enough for sums of squares of fixed-point probabilities, single (2^26 draws * 2^26 *

@@ -31,7 +31,7 @@ static int by_score(const void *a, const void *b)
 /* Items of one score: how often those with and without the flag count. */
 typedef struct tie {
     double flagged, other;
-    int64_t end; /* number of the first item behind */
+    int64_t end; /* number of the first item after */
 } tie;
 
 static tie take_tie(const item *items, const uint8_t *weights, int64_t first, int64_t n)

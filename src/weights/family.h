@@ -14,8 +14,8 @@
 /** The weights of a posterior, as it holds them. A view. */
 typedef struct crd_weights {
     int64_t n_params, n_floats;
-    const uint8_t *bayesian;  /**< [n_components][n_params] */
-    const float *mu, *rho;    /**< [n_components][n_floats]; rho NULL: no parameter is Bayesian */
+    const uint8_t *bayesian; /**< [n_components][n_params] */
+    const float *mu, *rho;   /**< [n_components][n_floats]; rho NULL: no parameter is Bayesian */
 } crd_weights;
 
 /** y = gain w + shift, of elements [first, first + n) of a component's block, all of `param`. */

@@ -8,8 +8,7 @@ static const float *fill(float *out, const crd_model *model, const crd_weights_r
     return crd_model_values(model->mu, model, r->component, r->param, r->first);
 }
 
-static void map_mean(float *mu, float *sigma, const crd_weights *weights,
-                     const crd_affine_map *map)
+static void map_mean(float *mu, float *sigma, const crd_weights *weights, const crd_affine_map *map)
 {
     (void)sigma;
     crd_mean_map(mu, weights, map);

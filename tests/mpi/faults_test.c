@@ -5,9 +5,9 @@
 
 #include "credence/mpi.h"
 #include "credence/predict.h"
-#include "reduce/predict_state.h"
 #include "credence/train.h"
 #include "mpi_test.h"
+#include "reduce/predict_state.h"
 #include "small_net.h"
 
 enum { IMAGES = 9, FLOATS = 3 * SMALL_NET_SIDE * SMALL_NET_SIDE, MOST_STEPS = 500 };

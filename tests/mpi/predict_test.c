@@ -6,9 +6,9 @@
 
 #include "credence/interrupt.h"
 #include "credence/predict.h"
-#include "reduce/predict_state.h"
 #include "credence/stopping_rule.h"
 #include "mpi_test.h"
+#include "reduce/predict_state.h"
 #include "small_net.h"
 
 enum { IMAGES = 70, SIDE = SMALL_NET_SIDE, CLASSES = SMALL_NET_CLASSES };

@@ -101,15 +101,15 @@ static void losses_follow_their_gradients(void **state)
         const char *arch;
         int64_t size;
     } cases[] = {
-        {"squeezenet1_1", 65},      {"densenet121", 65},
-        {"googlenet", 65},          {"mobilenet_v2", 65},
-        {"mobilenet_v3_small", 65}, {"mnasnet0_5", 65},          {"shufflenet_v2_x0_5", 65},
-        {"efficientnet_b0", 65},   {"efficientnet_lite0", 65},  {"regnet_y_400mf", 65},
-        {"convnext_tiny", 65},     {"cifar_resnet20_frn", 17},
+        {"squeezenet1_1", 65},      {"densenet121", 65},        {"googlenet", 65},
+        {"mobilenet_v2", 65},       {"mobilenet_v3_small", 65}, {"mnasnet0_5", 65},
+        {"shufflenet_v2_x0_5", 65}, {"efficientnet_b0", 65},    {"efficientnet_lite0", 65},
+        {"regnet_y_400mf", 65},     {"convnext_tiny", 65},      {"cifar_resnet20_frn", 17},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         fixture f;
-        fixture_init(&f, cases[k].arch, cases[k].size, k % 2 == 0 ? "reparameterization" : "flipout");
+        fixture_init(&f, cases[k].arch, cases[k].size,
+                     k % 2 == 0 ? "reparameterization" : "flipout");
         const crd_params *params = &f.network->params;
         float *gradient = zeros(f.n_floats, sizeof *gradient);
         int64_t *unused = zeros(2 * f.n_floats, sizeof *unused);
@@ -124,8 +124,8 @@ static void losses_follow_their_gradients(void **state)
         for (int part = 0; part < N_PARTS; part++) {
             int64_t n = params->n_params, last = N_PARTS - 1;
             int64_t first = part == last ? 0 : params->entries[part * n / last].offset;
-            int64_t end = part >= last - 1 ? f.n_floats
-                                           : params->entries[(part + 1) * n / last].offset;
+            int64_t end =
+                part >= last - 1 ? f.n_floats : params->entries[(part + 1) * n / last].offset;
             double found = slope(&f, gradient, unused, first, end);
             print_message("%-20s part %d: %.4f\n", cases[k].arch, part, found);
             assert_true(fabs(found - 1) < 0.05);

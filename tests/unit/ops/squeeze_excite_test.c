@@ -3,8 +3,8 @@
  * estimator; gradients. Source: Hu et al., "Squeeze-and-excitation networks", CVPR 2018. */
 #include <math.h>
 
-#include "crd_test.h"
 #include "bayes/gradient.h"
+#include "crd_test.h"
 #include "test_ops.h"
 
 static attr_list pointwise(int64_t in, int64_t out)
