@@ -15,8 +15,7 @@
 #define CRD_SEAL_SIZE 40
 
 /** Seals the closed HDF5 file of descriptor `fd` (read and write): the record goes to the end that
- * its
- * superblock states, and the file ends there. `path` is for messages. Errors: CRD_ERR_IO. */
+ * its superblock states, and the file ends there. `path` is for messages. Errors: CRD_ERR_IO. */
 crd_status crd_seal_append(int fd, const char *path);
 
 /** Checks that `path` is a regular file with an intact seal. Errors: CRD_ERR_INPUT: missing,

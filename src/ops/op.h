@@ -38,8 +38,8 @@ typedef struct crd_attr_spec {
     const char *const *choices; /**< NULL, or words, NULL-terminated: the number is an index */
     bool is_optional;
     double fallback; /**< of one that is optional */
-    /** A list of 1 to `count` numbers, always a JSON array. After its last one the structure holds a
-     * number below min. */
+    /** A list of 1 to `count` numbers, always a JSON array. After its last one the structure
+     * holds a number below min. */
     bool is_list;
 } crd_attr_spec;
 
