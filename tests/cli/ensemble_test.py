@@ -17,16 +17,25 @@ IMAGES = DATA / "images"
 
 
 class Ensembles(program.Case):
+    @classmethod
+    def setUpClass(cls):
+        """Two normal posteriors and two networks with weights of their own, joined; every test has copies."""
+        super().setUpClass()
+        quickstart, cls.made = DATA / "quickstart.h5", cls.folder / "made"
+        cls.made.mkdir()
+        commands = [("convert", "--weights", quickstart, "--moped-delta", delta, "--seed", i, "-o", f"n{i}.h5")
+                    for i, delta in enumerate((0.1, 0.4, 0.7))]
+        commands += [("convert", "--weights", quickstart, "--no-moped", "--seed", seed, "-o", f"r{seed}.h5") for seed in (1, 2)]
+        commands += [("ensemble", "n0.h5", "n1.h5", "-o", "mixture.h5"),
+                     ("ensemble", "--deterministic", quickstart, "r1.h5", "r2.h5", "-o", "members.h5")]
+        for words in commands:
+            result = run(*words, folder=cls.made)
+            assert result.codes == [0], result.err
+
     def setUp(self):
         super().setUp()
-        quickstart = DATA / "quickstart.h5"
-        for i, delta in enumerate((0.1, 0.4, 0.7)):
-            self.succeed("convert", "--weights", quickstart, "--moped-delta", delta, "--seed", i, "-o", f"n{i}.h5")
-        self.succeed("ensemble", "n0.h5", "n1.h5", "-o", "mixture.h5")
-        # Three networks that differ: of the posterior's own, of other means and of both.
-        for seed in (1, 2):
-            self.succeed("convert", "--weights", quickstart, "--no-moped", "--seed", seed, "-o", f"r{seed}.h5")
-        self.succeed("ensemble", "--deterministic", quickstart, "r1.h5", "r2.h5", "-o", "members.h5")
+        for path in self.made.iterdir():
+            shutil.copy(path, self.work)
 
     def fails(self, code, texts, *words):
         for ranks in (1, 3) if words[0] in ("predict", "train") else (1,):
