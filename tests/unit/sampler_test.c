@@ -196,9 +196,10 @@ static void a_draw_is_the_same_in_every_block_and_nothing_is_allocated(void **st
             for (int d = 1; d < DRAWS; d++)
                 assert_memory_not_equal(block[d], block[0], sizeof block[0]);
             /* An image keeps its signs and noise wherever it stands in the batch. */
-            assert_ok(crd_sampler_run(parts[0], sampler, images + PIXELS, 1, 21, 100, DRAWS));
+            float *alone = (float *)parts; /* [DRAWS][N_CLASSES] */
+            assert_ok(crd_sampler_run(alone, sampler, images + PIXELS, 1, 21, 100, DRAWS));
             for (int d = 0; d < DRAWS; d++)
-                all_near(parts[0] + d * N_CLASSES, block[d] + N_CLASSES, N_CLASSES, 1e-5);
+                all_near(alone + d * N_CLASSES, block[d] + N_CLASSES, N_CLASSES, 1e-5);
             crd_sampler_times times = crd_sampler_get_times(sampler);
             assert_true(times.draw_s > 0 && times.weighted_s > 0 && times.rest_s > 0);
             crd_sampler_destroy(sampler);
