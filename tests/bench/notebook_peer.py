@@ -5,12 +5,15 @@ photograph, 40 epochs of one step, Adam, mean squared error to the deterministic
   notebook_peer.py [--isa avx2] [--rounds N] [--epochs N] [--image FILE] CREDENCE
 
 Two ways: "kept", as the notebook does it, whose loop never calls zero_grad(), and "zeroed", as is usual. The programs take
-turns, each on one core in a process of its own, and what counts is processor time, user and system. Of credence that is the
-whole process: start, reading the posterior, training, writing the result. Of bayesian-torch it is the loop alone, without
-the import of torch, the conversion and the image. Prints the medians of both, and the ratio's median over the rounds.
+turns, each on one core in a process of its own. Prints the medians of both, and the ratio's median over the rounds, of
+  training   wall time of the training alone: the loop and what it allocates, without start, files and images
+  program    processor time, user and system, of the whole process: import of libraries, reading, training, and of credence
+             the writing of the result too, which the other program does not do
+  hardest    credence's whole process against the other's loop alone, in processor time
 --isa avx2 keeps both from wider instructions. Needs torch, torchvision and bayesian-torch; exit 77 without them.
 """
 import argparse
+import json
 import os
 import pathlib
 import resource
@@ -42,7 +45,7 @@ def cpu_s(usage):
 
 
 def peer_loop(weights, image, kind, n_epochs):
-    """The notebook's steps 2 to 9; prints the seconds of step 9: processor, of which system, and wall."""
+    """The notebook's steps 2 to 9; prints the seconds of step 9: wall, and of the processor."""
     import torch
     import torchvision
     from bayesian_torch.models.dnn_to_bnn import dnn_to_bnn
@@ -70,33 +73,34 @@ def peer_loop(weights, image, kind, n_epochs):
         optimizer.step()
         scheduler.step()
     after = resource.getrusage(resource.RUSAGE_SELF)
-    print(cpu_s(after) - cpu_s(before), after.ru_stime - before.ru_stime, time.monotonic() - start)
+    print(time.monotonic() - start, cpu_s(after) - cpu_s(before))
 
 
 def run(command, environment):
-    """Standard output, and the process's seconds: processor, of which system, and wall."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    """Standard output, and the process's seconds of the processor, user and system."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([str(word) for word in command], env=environment, capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stderr}")
-    return done.stdout, (cpu_s(after) - cpu_s(before), after.ru_stime - before.ru_stime, time.monotonic() - start)
+    return done.stdout, cpu_s(resource.getrusage(resource.RUSAGE_CHILDREN)) - cpu_s(before)
 
 
 def own_run(args, folder, kind, environment):
     command = [args.program, "train", folder / "resnet18.h5", args.image, "--loss", "mse-distill", "--kl-weight", 0,
                "--batch-norm", "eval", "--epochs", args.epochs, "--optimizer", "adam", "--lr", "1e-4", "--scheduler",
-               "exponential", "--gamma", 0.9, *KINDS[kind], "--checkpoints", 0, "--quiet", "-o", folder / f"{kind}.h5"]
-    times = run(command, environment)[1]
+               "exponential", "--gamma", 0.9, *KINDS[kind], "--checkpoints", 0, "--quiet", "--json", "-o", folder / f"{kind}.h5"]
+    lines, seconds = run(command, environment)
     for path in folder.glob(f"{kind}.h5*"):
         path.unlink()
-    return times
+    return {"training": json.loads(lines.splitlines()[-1])["wall_s"], "program": seconds, "hardest": seconds}
 
 
 def peer_run(args, folder, kind, environment):
     command = [sys.executable, __file__, "--peer", kind, "--weights", folder / "weights.pth", "--image", args.image,
                "--epochs", args.epochs, args.program]
-    return tuple(float(word) for word in run(command, environment)[0].split())
+    line, seconds = run(command, environment)
+    wall, loop = (float(word) for word in line.split())
+    return {"training": wall, "program": seconds, "hardest": loop}
 
 
 def prepare(args, folder):
@@ -115,11 +119,6 @@ def prepare(args, folder):
          "--quiet", "-o", folder / "resnet18.h5"], os.environ)
 
 
-def say(name, times):
-    cpu, system, wall = (statistics.median(column) for column in zip(*times))
-    return f"{name} {cpu:.2f} s of processor time ({system:.2f} s system, {wall:.1f} s wall)"
-
-
 def compare(args, folder):
     from importlib.metadata import version
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **ISAS[args.isa]}
@@ -133,10 +132,12 @@ def compare(args, folder):
             times[kind, "own"].append(own_run(args, folder, kind, environment))
             times[kind, "peer"].append(peer_run(args, folder, kind, environment))
     for kind in KINDS:
-        ratios = [peer[0] / own[0] for own, peer in zip(times[kind, "own"], times[kind, "peer"])]
-        print(f"gradients {kind}, {args.epochs} epochs, isa {args.isa}: {say('credence', times[kind, 'own'])}, "
-              f"{say('bayesian-torch', times[kind, 'peer'])}, ratio {statistics.median(ratios):.2f} "
-              f"({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+        for what in ("training", "program", "hardest"):
+            own, peer = ([seconds[what] for seconds in times[kind, who]] for who in ("own", "peer"))
+            ratios = [theirs / ours for ours, theirs in zip(own, peer)]
+            print(f"gradients {kind}, {args.epochs} epochs, isa {args.isa}, {what:<8}: credence {statistics.median(own):.2f} s, "
+                  f"bayesian-torch {statistics.median(peer):.2f} s, ratio {statistics.median(ratios):.2f} "
+                  f"({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
 
 
 def main():
