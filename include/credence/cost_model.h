@@ -16,6 +16,9 @@ typedef struct crd_cost_model {
     int64_t n_sample;
     double unit_s;           /**< rank seconds of a unit of work: a batch, a block of draws */
     double start_s, image_s; /**< before the first unit; of a rank that reads an image */
+    /** Of an ensemble that is streamed: to read its weights once, which goes on beside the units of
+     * a window of images; else 0. */
+    double weights_s;
     int64_t node_ranks;      /**< ranks of a node: those of rank 0's read the images */
 } crd_cost_model;
 

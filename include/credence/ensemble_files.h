@@ -9,10 +9,10 @@
 extern "C" {
 #endif
 
-/** Reads the posteriors files[n] and writes their ensemble (crd_posterior_join, which
- * `mean` is for) to `output`. *out is the ensemble, to be destroyed; NULL after an error. Errors:
- * of crd_posterior_read and crd_posterior_join; CRD_ERR_IO. Nothing is left of a file that failed.
- * Collective: no. Memory: all components, and once more those of all files. */
+/** Writes the ensemble of the posteriors files[n] (crd_join_finish; `mean`: of crd_join_create) to
+ * `output`, one component after the other. *out is the ensemble, bare, to be destroyed; NULL after
+ * an error. Errors: of crd_posterior_read and crd_join_add; CRD_ERR_IO: also if a file changes
+ * meanwhile. Nothing is left of a file that failed. Collective: no. Memory: one component. */
 crd_status crd_ensemble_files(crd_posterior **out, const char *output, const char *const *files,
                               int n, bool mean, const crd_record *record);
 

@@ -54,6 +54,27 @@ void crd_history_free(crd_epoch *epochs);
  * that do not fit the graph, values that cannot be used: file and dataset are named. */
 crd_status crd_posterior_read(crd_posterior **out, const char *path);
 
+/** The same file, open: its numbers stay in it, to be read by components. */
+typedef struct crd_posterior_file crd_posterior_file;
+/** Checks the seal, which reads the file once, and all but the numbers. Errors: as
+ * crd_posterior_read. Close it. */
+crd_status crd_posterior_open(crd_posterior_file **out, const char *path);
+/** Bare: mu, rho and prior_mu are NULL. Borrowed. */
+const crd_posterior *crd_posterior_file_view(const crd_posterior_file *file);
+/** What crd_file_digest gives. Borrowed. */
+const char *crd_posterior_file_digest(const crd_posterior_file *file);
+/** Its numbers. Errors: as crd_posterior_read; CRD_ERR_IO: the file has been changed or cut since
+ * it was opened. Borrowed from it. */
+crd_numbers_source crd_posterior_file_source(crd_posterior_file *file);
+/** NULL is allowed. */
+void crd_posterior_file_close(crd_posterior_file *file);
+
+/** crd_posterior_write of a bare ensemble, whose numbers come from `source`, one component after
+ * the other. Errors: also of the source. */
+crd_status crd_ensemble_write_file(const char *path, const crd_posterior *ensemble,
+                                   const crd_numbers_source *source,
+                                   const crd_provenance *provenance);
+
 /** What a prediction file of a part of the draws says of the whole, besides the accumulators in
  * its rows. */
 typedef struct crd_part_facts {

@@ -11,6 +11,8 @@
 #ifndef CREDENCE_MODEL_H
 #define CREDENCE_MODEL_H
 
+#include <stdbool.h>
+
 #include "credence/network.h"
 
 #ifdef __cplusplus
@@ -47,7 +49,7 @@ int64_t crd_component_of(int64_t draw, int64_t n_components, int antithetic);
 typedef struct crd_model {
     const crd_network *network;
     const uint8_t *bayesian; /**< [n_components][n_params] */
-    const float *mu;         /**< [n_components][network->params.n_floats] */
+    const float *mu;         /**< [n_components][network->params.n_floats], but see `places` */
     /** Likewise; 0 where fixed; may be negative after folding (the law is the same). NULL:
      * members, which have none. */
     const float *sigma;
@@ -56,6 +58,12 @@ typedef struct crd_model {
                          draws no weights */
     const crd_family *family; /**< NULL: normal */
     int64_t n_components;     /**< 0: 1 */
+    /** [n_components] floats from mu, and from sigma, to a component's block, where it is held (else
+     * -1); NULL: one after the other. */
+    const int64_t *places;
+    bool is_streamed; /**< some components are not held, at any time others */
+    /** [n_params] 1: the components' means of it differ; NULL: mu, which holds them all, tells. */
+    const uint8_t *differs;
 } crd_model;
 
 #ifdef __cplusplus

@@ -34,7 +34,9 @@ typedef struct crd_plan_facts {
     crd_cost_model model;   /**< borrowed from the plan */
     int64_t n_sample_units; /**< computed for it */
     double seconds;         /**< that the plan took */
-    int64_t bytes_per_rank; /**< most resident memory of rank 0 so far */
+    int64_t bytes_per_rank; /**< most resident memory of a rank, but for the weights */
+    int64_t weights_bytes;  /**< of the weights, which the ranks of a node share */
+    int64_t n_components, n_held; /**< of the posterior; those that a node holds at a time */
     double mean_draws;      /**< of an image */
     double share_of_most;   /**< of the images: those that get n_draws */
 } crd_plan_facts;

@@ -89,7 +89,8 @@ typedef struct crd_posterior {
     crd_network *network;     /**< owned */
     const crd_family *family; /**< of its weights */
     int64_t n_components;     /**< 1 of a normal one */
-    /** [n_components][network->params.n_floats] by the table's offsets: mu, or a fixed value */
+    /** [n_components][network->params.n_floats] by the table's offsets: mu, or a fixed value. NULL:
+     * the numbers lie elsewhere (crd_numbers_source) */
     float *mu;
     float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0; NULL: members */
     uint8_t *bayesian; /**< [n_components][network->params.n_params] 1: has a posterior, 0: fixed */
@@ -108,7 +109,30 @@ crd_status crd_posterior_create(crd_posterior **out, crd_network *network);
 /** Likewise an ensemble: a family's posterior of so many components, without origins. */
 crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
                                          const crd_family *family, int64_t n_components);
+/** Likewise without numbers, which lie elsewhere: mu and rho NULL. */
+crd_status crd_posterior_create_bare(crd_posterior **out, crd_network *network,
+                                     const crd_family *family, int64_t n_components);
+/** Room for the numbers of such a one: zeros. */
+crd_status crd_posterior_allocate(crd_posterior *posterior);
 void crd_posterior_destroy(crd_posterior *posterior);
+
+/** A posterior's numbers by components, wherever they lie. */
+typedef struct crd_numbers_source {
+    /** Components [first, first + n): mu[i] and rho[i] (rho NULL: not wanted) are the caller's, of
+     * [n_floats] each by the network's offsets. What is not Bayesian gets rho 0; gaps between
+     * parameters are left as they are. What it gives has been checked (crd_posterior_check_numbers).
+     * From one thread at a time, any. */
+    crd_status (*read)(float *const *mu, float *const *rho, int64_t first, int64_t n, void *payload);
+    /** differs[n_params] = 1: not all components have the same mu of it, bit for bit. */
+    crd_status (*compare)(uint8_t *differs, void *payload);
+    void *payload;
+} crd_numbers_source;
+
+/** A posterior's own numbers as a source. Borrowed from it. */
+crd_numbers_source crd_posterior_source(const crd_posterior *posterior);
+/** mu[n_floats] and rho[n_floats] (NULL: not wanted) of one component, gaps 0. */
+void crd_posterior_copy_numbers(float *mu, float *rho, const crd_posterior *posterior,
+                                int64_t component);
 
 /** A posterior and where it comes from, to be joined with others. Borrowed. */
 typedef struct crd_component_source {
@@ -116,11 +140,21 @@ typedef struct crd_component_source {
     const char *file, *digest;
 } crd_component_source;
 
-/** Joins posteriors of one architecture in equal shares: members if none of them has a Bayesian
- * parameter or a stochastic op, else a mixture. `mean`: every one without its deviations, as the
- * network of its means. Ensembles among them bring their components.
- * Errors: CRD_ERR_USAGE: fewer than two, or too many for a mixture; CRD_ERR_INPUT: they differ in
+/** An ensemble in the making: posteriors of one architecture in equal shares. */
+typedef struct crd_join crd_join;
+/** `mean`: every one without its deviations, as the network of its means. Destroy it. */
+crd_status crd_join_create(crd_join **out, bool mean);
+/** Adds a posterior (which may be bare); an ensemble brings its components. The first one is borrowed
+ * until the end, the others for the call. Errors: CRD_ERR_INPUT: it differs from the first in
  * graph, outputs, classes or preprocessing: names file, key and both values. */
+crd_status crd_join_add(crd_join *join, const crd_component_source *source);
+/** The ensemble, bare: members if none of its components has a Bayesian parameter or a stochastic
+ * op, else a mixture. Errors: CRD_ERR_USAGE: fewer than two posteriors, or too many components for
+ * a mixture. */
+crd_status crd_join_finish(crd_posterior **out, crd_join *join);
+/** NULL is allowed. */
+void crd_join_destroy(crd_join *join);
+/** All of it, with the numbers. Errors: likewise. */
 crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
                               bool mean);
 
@@ -152,6 +186,10 @@ crd_status crd_posterior_convert(crd_posterior **out, crd_network *network,
 /** Checks that every value is usable: finite mu, rho and prior means, running variances not
  * negative, keys of the prior in their ranges. Errors: CRD_ERR_INPUT naming tensor and element. */
 crd_status crd_posterior_check(const crd_posterior *posterior);
+/** The same of numbers of one component that lie elsewhere: mu[n_floats], rho[n_floats] (NULL: not
+ * looked at). */
+crd_status crd_posterior_check_numbers(const crd_posterior *posterior, int64_t component,
+                                       const float *mu, const float *rho);
 
 /** KL(posterior || prior) in nats. *sum: over all weights (the ELBO's); *mean: the sum over
  * tensors of each tensor's mean (bayesian-torch's get_kl_loss). Either may be NULL. Evaluated

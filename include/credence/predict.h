@@ -31,6 +31,32 @@ typedef struct crd_shared_model crd_shared_model;
  * with eps) numbers a parameter to every node. */
 crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
                                    const crd_posterior *posterior, const float *eps, int mean);
+
+/** How a posterior's numbers come to the nodes. */
+typedef struct crd_shared_model_options {
+    const crd_numbers_source *source; /**< rank 0's; borrowed as long as the model is there */
+    const float *eps;                 /**< as above */
+    bool mean;                        /**< as above */
+    /** What an ensemble's numbers may take of a node. One that needs more is streamed: the node
+     * holds two windows of components, one in use, one on its way. 0: half of the memory that the
+     * node's leader could have (of all nodes the least), but all of it where less than two draw
+     * blocks fit in that. Bounds memory, does not change results. */
+    int64_t node_bytes;
+    int64_t draw_block; /**< of the sampler: the components of a block are held together */
+    bool antithetic;    /**< likewise */
+} crd_shared_model_options;
+/** The same of numbers that lie elsewhere (`posterior` may be bare): they are read straight into the
+ * shared memory of rank 0's node, and broadcast from there. `options` equal on all ranks, but for
+ * source and eps. Errors: also of the source; CRD_ERR_USAGE: node_bytes does not hold two draw
+ * blocks. */
+crd_status crd_shared_model_open(crd_shared_model **out, crd_comm *comm,
+                                 const crd_posterior *posterior,
+                                 const crd_shared_model_options *options);
+/** Components that a node holds at a time, and its bytes for them, both windows. */
+int64_t crd_shared_model_held(const crd_shared_model *shared);
+int64_t crd_shared_model_bytes(const crd_shared_model *shared);
+/** Of a model that is streamed, on rank 0: seconds of reading and components read so far. */
+void crd_shared_model_reading(double *seconds, int64_t *n_read, crd_shared_model *shared);
 /** Collective: on its comm. */
 void crd_shared_model_destroy(crd_shared_model *shared);
 /** Borrowed, valid as long as the shared model. */
@@ -58,6 +84,9 @@ typedef struct crd_predict_options {
      * each; 0: 64 MiB, and up to 1 GiB of a node and 64 MiB of a rank where many ranks would
      * else wait for each other. Bounds memory, does not change results. */
     int64_t buffer_bytes;
+    /** crd_shared_model_options.node_bytes, for those who open the model; crd_predict takes it as it
+     * is. */
+    int64_t weights_bytes;
     /** Where the sink keeps checkpoints: seconds between two, 0: none by the clock; and seconds
      * after which the run stops with one, 0: no limit. Measured on rank 0. */
     double checkpoint_s, max_time_s;
@@ -80,6 +109,9 @@ typedef struct crd_predict_source {
     bool is_shared; /**< equal on all ranks */
     const crd_predict_state
         *state; /**< rank 0's: continues from here; NULL: from the start. Borrowed */
+    /** Of the model, if it may be streamed; else NULL. The draws of a round are then taken window of
+     * components by window, each read once while the one before is computed. */
+    crd_shared_model *weights;
 } crd_predict_source;
 
 /** Where results go; called on rank 0 only; every member may be NULL, on all ranks alike. */

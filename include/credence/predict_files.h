@@ -39,7 +39,7 @@ void crd_predict_files_options_init(crd_predict_files_options *out);
 
 /** What rank 0 knows before work begins. All borrowed, until crd_predict_files returns. */
 typedef struct crd_prediction_info {
-    const crd_posterior *posterior;
+    const crd_posterior *posterior; /**< bare: mu and rho NULL */
     const crd_reduction *reduction; /**< of the rows */
     const char *estimator;
     int64_t n_images, first_draw, end_draw;

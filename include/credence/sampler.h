@@ -24,6 +24,11 @@ extern "C" {
  * CRD_ERR_INPUT: a
  * variance that cannot be divided by, naming batch norm and channel. */
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior);
+/** The same of one component, where it lies: mu[n_floats] and sigma[n_floats] (NULL: not wanted)
+ * come as crd_numbers_source has them, as mu and rho. The posterior's own numbers are not looked
+ * at. */
+crd_status crd_model_make(float *mu, float *sigma, const crd_posterior *posterior,
+                          int64_t component);
 
 /** Names of the estimators, NULL-terminated: "reparameterization" (one drawn weight for the
  * batch), "flipout" (Wen et al. 2018: a sign an image and channel), "flipout-pixel"

@@ -21,7 +21,8 @@ crd_status crd_context_open(crd_context *out, const char *posterior, const char 
     *out = (crd_context){.path = posterior};
     if (n_inputs > 0)
         CRD_TRY(crd_images_open(&out->images, inputs, n_inputs, skip_bad));
-    CRD_TRY(crd_posterior_read(&out->posterior, posterior));
+    CRD_TRY(crd_posterior_open(&out->file, posterior));
+    out->posterior = crd_posterior_file_view(out->file);
     out->images.preprocessing = out->posterior->preprocessing;
     out->n_images = out->images.n_images;
     out->outputs = out->posterior->outputs;
@@ -46,10 +47,11 @@ typedef struct shared_facts {
 } shared_facts;
 
 crd_status crd_context_share(crd_context *context, crd_comm *comm, crd_status local,
-                             const float *eps, int mean)
+                             const float *eps, const crd_predict_options *options)
 {
     crd_status status = CRD_OK;
     shared_facts facts = {0};
+    crd_numbers_source numbers = {0};
     CRD_TRY(crd_comm_agree(comm, local));
     if (crd_comm_rank(comm) == 0)
         facts = (shared_facts){context->n_images, context->n_draws,
@@ -60,7 +62,15 @@ crd_status crd_context_share(crd_context *context, crd_comm *comm, crd_status lo
     context->n_draws = facts.n_draws;
     context->estimator = crd_estimator_names()[facts.i_estimator];
     context->outputs = (crd_output_kind)facts.outputs;
-    CRD_TRY(crd_shared_model_create(&context->shared, comm, context->posterior, eps, mean));
+    if (context->file != NULL)
+        numbers = crd_posterior_file_source(context->file);
+    const crd_shared_model_options shared = {.source = &numbers,
+                                             .eps = eps,
+                                             .mean = options->sampler.mean,
+                                             .node_bytes = options->weights_bytes,
+                                             .draw_block = options->sampler.draw_block,
+                                             .antithetic = options->sampler.antithetic};
+    CRD_TRY(crd_shared_model_open(&context->shared, comm, context->posterior, &shared));
 cleanup:
     return status;
 }
@@ -70,18 +80,17 @@ const crd_model *crd_context_model(const crd_context *context)
     return crd_shared_model_view(context->shared);
 }
 
-crd_status crd_context_inputs(crd_run_inputs *out, crd_context *context, const char *const *inputs,
-                              int n_inputs)
+crd_run_inputs crd_context_inputs(const crd_context *context, const char *const *inputs,
+                                  int n_inputs)
 {
-    *out =
-        (crd_run_inputs){context->path, context->digest, inputs, n_inputs, context->images.dataset};
-    return context->digest[0] != '\0' ? CRD_OK : crd_file_digest(context->digest, context->path);
+    return (crd_run_inputs){context->path, crd_posterior_file_digest(context->file), inputs,
+                            n_inputs, context->images.dataset};
 }
 
 void crd_context_close(crd_context *context)
 {
     crd_shared_model_destroy(context->shared);
     crd_images_close(&context->images);
-    crd_posterior_destroy(context->posterior);
+    crd_posterior_file_close(context->file);
     *context = (crd_context){0};
 }

@@ -10,8 +10,8 @@
 
 typedef struct crd_context {
     const char *path;                  /**< rank 0: of the posterior; borrowed */
-    crd_posterior *posterior;          /**< rank 0: owned; NULL elsewhere */
-    char digest[CRD_FILE_DIGEST_SIZE]; /**< crd_context_inputs makes it */
+    crd_posterior_file *file;          /**< rank 0: owned; NULL elsewhere */
+    const crd_posterior *posterior;    /**< rank 0: the file's, bare */
     crd_image_source images;           /**< rank 0; all ranks of its node after crd_images_share */
     crd_shared_model *shared;          /**< owned; this and the rest after crd_context_share */
     int64_t n_images, n_draws;
@@ -20,22 +20,21 @@ typedef struct crd_context {
 } crd_context;
 
 /** Opens images (n may be 0: there are none) and posterior. estimator NULL: the one that the
- * posterior is meant for. Rank 0 only. Errors: of crd_images_open and crd_posterior_read;
+ * posterior is meant for. Rank 0 only. Errors: of crd_images_open and crd_posterior_open;
  * CRD_ERR_INPUT: the estimator is not one. Close it in any case. */
 crd_status crd_context_open(crd_context *out, const char *posterior, const char *const *inputs,
                             int n_inputs, int skip_bad, const char *estimator);
 /** Draws of the run, n_draws: crd_posterior_n_draws of the options. Rank 0 only. */
 crd_status crd_context_set_draws(crd_context *context, const crd_predict_options *options);
-/** Agrees on `local`, rank 0's status so far, and brings model and facts to all ranks. eps, mean:
- * of crd_shared_model_create. Collective: on comm. */
+/** Agrees on `local`, rank 0's status so far, and brings model and facts to all ranks. eps: of
+ * crd_shared_model_options. Collective: on comm; options equal on all ranks. */
 crd_status crd_context_share(crd_context *context, crd_comm *comm, crd_status local,
-                             const float *eps, int mean);
+                             const float *eps, const crd_predict_options *options);
 /** Borrowed; what crd_context_share has shared. */
 const crd_model *crd_context_model(const crd_context *context);
-/** What files say of the inputs; the posterior's digest is made with the first call. inputs: as
- * opened. Rank 0 only. Errors: the posterior cannot be read. */
-crd_status crd_context_inputs(crd_run_inputs *out, crd_context *context, const char *const *inputs,
-                              int n_inputs);
+/** What files say of the inputs. inputs: as opened. Rank 0 only. */
+crd_run_inputs crd_context_inputs(const crd_context *context, const char *const *inputs,
+                                  int n_inputs);
 /** Collective if it was shared. */
 void crd_context_close(crd_context *context);
 

@@ -147,7 +147,10 @@ static crd_status predict(run *r, judged *data, int64_t n_images)
 {
     const crd_evaluate_files_hooks *hooks = data->hooks;
     int is_first = crd_comm_rank(r->comm) == 0;
-    crd_predict_source source = {.load = crd_images_load, .payload = data->images, .is_shared = 1};
+    crd_predict_source source = {.load = crd_images_load,
+                                 .payload = data->images,
+                                 .is_shared = 1,
+                                 .weights = r->context.shared};
     crd_predict_sink sink = {.summary = take_summary, .progress = show_progress, .payload = data};
     crd_predict_report report;
     crd_predict_options options = r->given->predict;
@@ -226,7 +229,7 @@ static crd_status run_files(crd_evaluation *out, run *r)
     int is_first = crd_comm_rank(r->comm) == 0;
     double start_s = crd_clock_now_s();
     status = is_first ? open_files(r) : CRD_OK;
-    CRD_TRY(crd_context_share(&r->context, r->comm, status, NULL, given->predict.sampler.mean));
+    CRD_TRY(crd_context_share(&r->context, r->comm, status, NULL, &given->predict));
     crd_comm_broadcast(r->comm, &r->n_unknown, sizeof r->n_unknown);
     CRD_TRY(crd_images_share(&r->context.images, r->comm, given->data, given->n_data, 0));
     if (r->n_unknown > 0)

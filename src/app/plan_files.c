@@ -3,6 +3,7 @@
 #include "credence/plan_files.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/compare.h"
+#include "base/integers.h"
 
 /* The calibration: draws enough for a standard error, images of a few batches. */
 enum { SAMPLE_DRAWS = 32, SAMPLE_BATCHES = 4 };
@@ -77,11 +79,32 @@ static crd_status take_summary(const crd_summary *s, int64_t first_image, void *
     return CRD_OK;
 }
 
-/** Largest resident size of this process so far. */
-static int64_t resident_bytes(void)
+/** Largest resident size of this process so far, without what it shares with other ranks now. */
+static int64_t own_bytes(void)
 {
     struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+    char line[256];
+    long long shared_kb = 0;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "RssShmem: %lld", &shared_kb) == 1)
+            break;
+    if (status != NULL)
+        fclose(status);
+    if (getrusage(RUSAGE_SELF, &usage) != 0 || usage.ru_maxrss < shared_kb)
+        return 0;
+    return ((int64_t)usage.ru_maxrss - shared_kb) * 1024;
+}
+
+/** Seconds to read the components that a window of images needs: those of its draws. */
+static double weights_seconds(const crd_plan *p)
+{
+    double seconds;
+    int64_t n_read, n = p->context.posterior->n_components;
+    if (crd_shared_model_held(p->context.shared) >= n)
+        return 0;
+    crd_shared_model_reading(&seconds, &n_read, p->context.shared);
+    return n_read > 0 ? seconds / (double)n_read * (double)crd_smaller(n, p->run.n_draws) : 0;
 }
 
 /** Of this machine, for which the nodes of the run are taken. */
@@ -135,10 +158,14 @@ static void forecast(crd_plan *p, const crd_predict_report *report, double start
                   .unit_s = (t->draw_s + t->weighted_s + t->rest_s) / (double)report->n_units,
                   .start_s = ready_s,
                   .image_s = p->load_s / (double)p->n_sample,
+                  .weights_s = weights_seconds(p),
                   .node_ranks = count_cores()},
         .n_sample_units = report->n_units,
         .seconds = crd_clock_now_s() - start_s,
-        .bytes_per_rank = resident_bytes(),
+        .bytes_per_rank = own_bytes(),
+        .weights_bytes = crd_shared_model_bytes(p->context.shared),
+        .n_components = p->context.posterior->n_components,
+        .n_held = crd_shared_model_held(p->context.shared),
         .mean_draws = (double)sum / (double)p->n_sample,
         .share_of_most = (double)n_most / (double)p->n_sample};
 }
@@ -158,10 +185,11 @@ static crd_status run_files(crd_plan *p, crd_comm *comm, const crd_plan_files_op
                                   given->skip_bad, given->predict.sampler.estimator);
     if (is_first && status == CRD_OK)
         status = crd_context_set_draws(&p->context, &given->predict);
-    CRD_TRY(crd_context_share(&p->context, comm, status, NULL, given->predict.sampler.mean));
+    CRD_TRY(crd_context_share(&p->context, comm, status, NULL, &given->predict));
     make_options(&options, p, given);
     CRD_TRY(crd_comm_agree(comm, crd_alloc_zeroed((void **)&p->stops, p->n_sample, sizeof *p->stops,
                                                   "draws of images")));
+    source.weights = p->context.shared;
     double ready_s = crd_clock_now_s() - start_s;
     CRD_TRY(crd_predict(&report, comm, crd_context_model(&p->context), &options, &source, &sink));
     if (is_first)
@@ -200,7 +228,8 @@ double crd_plan_seconds(const crd_plan *plan, int64_t n_ranks)
     const crd_posterior *posterior = plan->context.posterior;
     const crd_model model = {.network = posterior->network,
                              .family = posterior->family,
-                             .n_components = posterior->n_components};
+                             .n_components = posterior->n_components,
+                             .is_streamed = plan->facts.n_held < posterior->n_components};
     int64_t window = crd_predict_window_images(&model, &plan->run, (int)n_ranks);
     return crd_cost_model_seconds(&plan->facts.model, n_ranks, window);
 }

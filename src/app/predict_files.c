@@ -194,11 +194,10 @@ static crd_status open_output(run *r)
                                 .output_names = (const char *const *)r->context.posterior->classes,
                                 .part = given->n_parts > 0 ? &r->part : NULL,
                                 .save_draws = given->save_draws};
-    crd_run_inputs inputs;
+    const crd_run_inputs inputs = crd_context_inputs(&r->context, given->inputs, given->n_inputs);
     write_settings(r);
     crd_record record = crd_settings_record(&r->settings, &given->record);
     CRD_TRY(find_truth(r, &meta));
-    CRD_TRY(crd_context_inputs(&inputs, &r->context, given->inputs, given->n_inputs));
     CRD_TRY(
         crd_provenance_make(&r->provenance, &r->store, &record, r->options.sampler.seed, &inputs));
     crd_provenance_add_weights(&r->provenance, r->store, r->context.posterior, &r->options);
@@ -259,6 +258,7 @@ static crd_status run_engine(run *r, crd_predict_report *report, crd_comm *comm)
     crd_predict_source source = {.load = crd_images_load,
                                  .payload = &r->context.images,
                                  .is_shared = 1,
+                                 .weights = r->context.shared,
                                  .state = state->n_images > 0 ? state : NULL};
     crd_predict_sink sink = {.summary = take_summary,
                              .draws = r->options.want_draws ? take_draws : NULL,
@@ -308,7 +308,7 @@ static crd_status run_files(run *r, crd_predict_report *report, crd_comm *comm)
     const crd_predict_files_options *given = r->given;
     int is_first = crd_comm_rank(comm) == 0;
     status = is_first ? open_files(r) : CRD_OK;
-    CRD_TRY(crd_context_share(&r->context, comm, status, r->eps, given->predict.sampler.mean));
+    CRD_TRY(crd_context_share(&r->context, comm, status, r->eps, &given->predict));
     CRD_TRY(make_options(r)); /* on rank 0 once more */
     CRD_TRY(crd_images_share(&r->context.images, comm, given->inputs, given->n_inputs,
                              given->skip_bad));

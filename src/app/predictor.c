@@ -32,7 +32,7 @@ crd_status crd_predictor_create(crd_predictor **out, crd_comm *comm, const char 
         if (status == CRD_OK)
             status = crd_predict_reduction(&p->reduction, p->context.posterior, options);
     }
-    CRD_TRY(crd_context_share(&p->context, comm, status, NULL, options->sampler.mean));
+    CRD_TRY(crd_context_share(&p->context, comm, status, NULL, options));
     p->options.sampler.estimator = p->context.estimator;
     p->options.outputs = p->context.outputs;
     p->options.n_draws = p->context.n_draws;
@@ -92,7 +92,8 @@ crd_status crd_predictor_run(const crd_summary **rows, crd_predictor *predictor,
 {
     crd_status status = CRD_OK;
     int is_first = crd_comm_rank(predictor->comm) == 0;
-    crd_predict_source source = {.load = load, .payload = predictor};
+    crd_predict_source source = {
+        .load = load, .payload = predictor, .weights = predictor->context.shared};
     crd_predict_sink sink = {.summary = take_rows, .payload = predictor};
     crd_predict_report report;
     *rows = NULL;

@@ -46,7 +46,7 @@ crd_status crd_preprocess_files(crd_preprocess_report *out,
     out->n_images = keep_good(tensors, names, skipped, source);
     CRD_REQUIRE(out->n_images > 0, CRD_ERR_INPUT, "none of the %lld images can be read",
                 (long long)source->n_images);
-    CRD_TRY(crd_context_inputs(&inputs, &context, options->inputs, options->n_inputs));
+    inputs = crd_context_inputs(&context, options->inputs, options->n_inputs);
     CRD_TRY(crd_provenance_make(&provenance, &store, &options->record, 0, &inputs));
     CRD_TRY(crd_tensors_write(options->output, tensors, out->n_images, p->channels, p->crop,
                               p->crop, names, &provenance));

@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* The first number of a file, or the one after `key`; -1: there is none ("max"). */
 static int64_t read_number(const char *folder, const char *file, const char *key)
@@ -76,5 +78,17 @@ int64_t crd_memory_left(void)
     }
     if (groups != NULL)
         fclose(groups);
+    return least;
+}
+
+int64_t crd_memory_most(void)
+{
+    int64_t least = crd_memory_left();
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    struct rlimit space;
+    if (pages > 0 && page > 0 && (int64_t)pages * page < least)
+        least = (int64_t)pages * page;
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur < (rlim_t)least)
+        least = (int64_t)space.rlim_cur;
     return least;
 }

@@ -126,47 +126,6 @@ static int has_bayesian(const crd_posterior *posterior)
     return memchr(posterior->bayesian, 1, (size_t)n) != NULL;
 }
 
-/* The numbers and origin of component c of a source become component `at`. */
-static crd_status copy_component(crd_posterior *out, int64_t at, const crd_component_source *source,
-                                 int64_t c)
-{
-    crd_status status = CRD_OK;
-    const crd_posterior *from = source->posterior;
-    int64_t n = from->network->params.n_floats, n_params = from->network->params.n_params;
-    const crd_origin *origin = from->origins == NULL ? NULL : &from->origins[c];
-    memcpy(out->mu + at * n, from->mu + c * n, (size_t)n * sizeof *out->mu);
-    if (out->rho != NULL && from->rho != NULL)
-        memcpy(out->rho + at * n, from->rho + c * n, (size_t)n * sizeof *out->rho);
-    memcpy(out->bayesian + at * n_params, from->bayesian + c * n_params, (size_t)n_params);
-    CRD_TRY(crd_alloc_string(&out->origins[at].file, origin != NULL ? origin->file : source->file));
-    CRD_TRY(crd_alloc_string(&out->origins[at].digest,
-                             origin != NULL ? origin->digest : source->digest));
-cleanup:
-    return status;
-}
-
-/* What the components agree in. */
-static crd_status copy_common(crd_posterior *out, const crd_component_source *sources, int n)
-{
-    crd_status status = CRD_OK;
-    const crd_posterior *first = sources[0].posterior;
-    out->outputs = first->outputs;
-    out->preprocessing = first->preprocessing;
-    out->conversion = crd_conversion_defaults();
-    int is_common = out->family->has_sigma; /* the estimator that all are meant for */
-    for (int i = 1; i < n; i++)
-        is_common &= strcmp(sources[i].posterior->conversion.type, first->conversion.type) == 0;
-    if (is_common)
-        memcpy(out->conversion.type, first->conversion.type, sizeof out->conversion.type);
-    if (first->classes == NULL)
-        return CRD_OK;
-    CRD_ALLOC(&out->classes, out->n_classes, "classes");
-    for (int64_t i = 0; i < out->n_classes; i++)
-        CRD_TRY(crd_alloc_string(&out->classes[i], first->classes[i]));
-cleanup:
-    return status;
-}
-
 static crd_status copy_network(crd_network **out, const crd_network *network)
 {
     crd_status status = CRD_OK;
@@ -178,39 +137,161 @@ cleanup:
     return status;
 }
 
-crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
-                              bool mean)
+struct crd_join {
+    bool mean;
+    crd_component_source first;
+    int64_t n_sources, n_components, capacity;
+    crd_origin *origins; /* [n_components] */
+    uint8_t *bayesian;   /* [n_components][n_params] */
+    bool is_random, is_one_estimator;
+};
+
+crd_status crd_join_create(crd_join **out, bool mean)
+{
+    crd_status status = CRD_OK;
+    *out = NULL;
+    CRD_ALLOC(out, 1, "ensemble");
+    (*out)->mean = mean;
+    (*out)->is_one_estimator = true;
+cleanup:
+    return status;
+}
+
+void crd_join_destroy(crd_join *join)
+{
+    if (join == NULL)
+        return;
+    for (int64_t c = 0; c < join->n_components; c++) {
+        crd_free(join->origins[c].file);
+        crd_free(join->origins[c].digest);
+    }
+    crd_free(join->origins);
+    crd_free(join->bayesian);
+    crd_free(join);
+}
+
+static crd_status make_room(crd_join *join, int64_t n_more, int64_t n_params)
+{
+    crd_status status = CRD_OK;
+    int64_t needed = join->n_components + n_more, capacity = 2 * join->capacity;
+    if (needed <= join->capacity)
+        return CRD_OK;
+    capacity = capacity > needed ? capacity : needed;
+    CRD_TRY(crd_alloc_grow((void **)&join->origins, join->capacity, capacity, sizeof *join->origins,
+                           "origins of components"));
+    CRD_TRY(crd_alloc_grow((void **)&join->bayesian, join->capacity * n_params, capacity * n_params,
+                           1, "Bayesian flags"));
+    join->capacity = capacity;
+cleanup:
+    return status;
+}
+
+crd_status crd_join_add(crd_join *join, const crd_component_source *source)
+{
+    crd_status status = CRD_OK;
+    const crd_posterior *from = source->posterior;
+    int64_t n_params = from->network->params.n_params;
+    if (join->n_sources == 0)
+        join->first = *source;
+    else
+        CRD_TRY(check_fit(&join->first, source));
+    CRD_TRY(make_room(join, from->n_components, n_params));
+    memcpy(join->bayesian + join->n_components * n_params, from->bayesian,
+           (size_t)(from->n_components * n_params));
+    for (int64_t c = 0; c < from->n_components; c++) {
+        const crd_origin own = {(char *)(uintptr_t)source->file, (char *)(uintptr_t)source->digest};
+        const crd_origin *origin = from->origins == NULL ? &own : &from->origins[c];
+        crd_origin *to = &join->origins[join->n_components++];
+        *to = (crd_origin){NULL, NULL};
+        CRD_TRY(crd_alloc_string(&to->file, origin->file));
+        CRD_TRY(crd_alloc_string(&to->digest, origin->digest));
+    }
+    join->is_random |= crd_network_is_stochastic(from->network) || (!join->mean && has_bayesian(from));
+    join->is_one_estimator &=
+        strcmp(from->conversion.type, join->first.posterior->conversion.type) == 0;
+    join->n_sources++;
+cleanup:
+    return status;
+}
+
+/* What the components agree in. */
+static crd_status copy_common(crd_posterior *out, const crd_join *join)
+{
+    crd_status status = CRD_OK;
+    const crd_posterior *first = join->first.posterior;
+    out->outputs = first->outputs;
+    out->preprocessing = first->preprocessing;
+    out->conversion = crd_conversion_defaults();
+    if (out->family->has_sigma && join->is_one_estimator) /* the one that all are meant for */
+        memcpy(out->conversion.type, first->conversion.type, sizeof out->conversion.type);
+    if (first->classes == NULL)
+        return CRD_OK;
+    CRD_ALLOC(&out->classes, out->n_classes, "classes");
+    for (int64_t i = 0; i < out->n_classes; i++)
+        CRD_TRY(crd_alloc_string(&out->classes[i], first->classes[i]));
+cleanup:
+    return status;
+}
+
+crd_status crd_join_finish(crd_posterior **out, crd_join *join)
 {
     crd_status status = CRD_OK;
     crd_network *network = NULL;
     crd_posterior *posterior = NULL;
-    int64_t n_components = 0, at = 0;
     *out = NULL;
-    CRD_REQUIRE(n >= 2, CRD_ERR_USAGE, "an ensemble has at least two components, not %d", n);
-    int is_random = crd_network_is_stochastic(sources[0].posterior->network);
-    for (int i = 0; i < n; i++) {
-        n_components += sources[i].posterior->n_components;
-        is_random |= !mean && has_bayesian(sources[i].posterior);
-        if (i > 0)
-            CRD_TRY(check_fit(&sources[0], &sources[i]));
-    }
-    CRD_REQUIRE(!is_random || n_components <= CRD_MAX_COMPONENTS, CRD_ERR_USAGE,
+    CRD_REQUIRE(join->n_sources >= 2, CRD_ERR_USAGE,
+                "an ensemble has at least two components, not %lld", (long long)join->n_sources);
+    CRD_REQUIRE(!join->is_random || join->n_components <= CRD_MAX_COMPONENTS, CRD_ERR_USAGE,
                 "a mixture has at most %d components, not %lld: an image's sums grow with them",
-                CRD_MAX_COMPONENTS, (long long)n_components);
-    CRD_TRY(copy_network(&network, sources[0].posterior->network));
-    CRD_TRY(crd_posterior_create_ensemble(
-        &posterior, network, is_random ? &crd_family_mixture : &crd_family_members, n_components));
-    for (int i = 0; i < n; i++)
-        for (int64_t c = 0; c < sources[i].posterior->n_components; c++)
-            CRD_TRY(copy_component(posterior, at++, &sources[i], c));
-    if (mean)
-        memset(posterior->bayesian, 0,
-               (size_t)(n_components * posterior->network->params.n_params));
-    CRD_TRY(copy_common(posterior, sources, n));
+                CRD_MAX_COMPONENTS, (long long)join->n_components);
+    CRD_TRY(copy_network(&network, join->first.posterior->network));
+    CRD_TRY(crd_posterior_create_bare(
+        &posterior, network, join->is_random ? &crd_family_mixture : &crd_family_members,
+        join->n_components));
+    if (!join->mean)
+        memcpy(posterior->bayesian, join->bayesian,
+               (size_t)(join->n_components * network->params.n_params));
+    crd_free(posterior->origins);
+    posterior->origins = join->origins;
+    join->origins = NULL;
+    join->n_components = join->capacity = 0;
+    CRD_TRY(copy_common(posterior, join));
     *out = posterior;
     posterior = NULL;
 cleanup:
     crd_posterior_destroy(posterior);
+    return status;
+}
+
+/* The numbers of a source's components become those from `at` on. */
+static void copy_numbers(crd_posterior *out, int64_t at, const crd_posterior *from)
+{
+    int64_t n = from->network->params.n_floats;
+    size_t bytes = (size_t)(from->n_components * n) * sizeof(float);
+    memcpy(out->mu + at * n, from->mu, bytes);
+    if (out->rho != NULL && from->rho != NULL)
+        memcpy(out->rho + at * n, from->rho, bytes);
+}
+
+crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
+                              bool mean)
+{
+    crd_status status = CRD_OK;
+    crd_join *join = NULL;
+    *out = NULL;
+    CRD_TRY(crd_join_create(&join, mean));
+    for (int i = 0; i < n; i++)
+        CRD_TRY(crd_join_add(join, &sources[i]));
+    CRD_TRY(crd_join_finish(out, join));
+    CRD_TRY(crd_posterior_allocate(*out));
+    for (int64_t i = 0, at = 0; i < n; at += sources[i++].posterior->n_components)
+        copy_numbers(*out, at, sources[i].posterior);
+cleanup:
+    crd_join_destroy(join);
+    if (status != CRD_OK) {
+        crd_posterior_destroy(*out);
+        *out = NULL;
+    }
     return status;
 }
 

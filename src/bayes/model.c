@@ -1,55 +1,46 @@
 /* A norm on running statistics is y = g x + shift for every channel (ops/op.h, crd_op_fold). After
  * an affine op with normal weights it gives another such op: mu' = g mu, sigma' = g sigma, bias' =
  * g bias + shift. Double arithmetic, rounded once to float32. */
-#include <string.h>
-
+#include "base/alloc.h"
 #include "credence/sampler.h"
 #include "graph/graph.h"
 #include "weights/family.h"
 
-static crd_weights weights_of(const crd_posterior *posterior)
-{
-    const crd_params *params = &posterior->network->params;
-    return (crd_weights){params->n_params, params->n_floats, posterior->bayesian, posterior->mu,
-                         posterior->rho};
-}
-
-/* A component that is being filled. */
+/* A component whose mu and rho become mu and sigma where they lie. */
 typedef struct filling {
-    float *mu, *sigma; /* of all components */
-    crd_weights weights;
+    float *mu, *sigma;
+    crd_weights weights; /* the same blocks */
     const crd_posterior *posterior;
-    int64_t component;
+    uint8_t *is_done; /* [n_params] */
 } filling;
 
 /* Elements [first, + n) of a parameter, times gain, mu plus shift. */
 static void fill_scaled(const filling *f, int64_t param, int64_t first, int64_t n, double gain,
                         double shift)
 {
-    const crd_affine_map map = {.component = f->component,
-                                .param = param,
+    const crd_affine_map map = {.param = param,
                                 .first =
                                     f->posterior->network->params.entries[param].offset + first,
                                 .n = n,
                                 .gain = gain,
                                 .shift = shift};
     f->posterior->family->map(f->mu, f->sigma, &f->weights, &map);
+    f->is_done[param] = 1;
 }
 
+/* A channel's numbers are read before they are replaced, and none is read twice. */
 static crd_status fold(const filling *f, const crd_graph_op *norm, const crd_graph_op *target)
 {
     crd_status status = CRD_OK;
-    const crd_params *table = &f->posterior->network->params;
-    const crd_param *params = table->entries;
+    const crd_param *params = f->posterior->network->params.entries;
     const crd_op_fold *map = norm->kind->fold;
     int64_t weight = target->params[CRD_SLOT_WEIGHT], bias = target->params[CRD_SLOT_BIAS];
     int64_t n_channels = params[weight].shape.dims[0];
     int64_t per_channel = params[weight].count / n_channels;
-    int64_t block = f->component * table->n_floats;
     const float *values[CRD_OP_MAX_PARAMS] = {NULL};
     for (int slot = 0; slot < norm->kind->n_params; slot++)
         if (norm->params[slot] >= 0)
-            values[slot] = f->posterior->mu + block + params[norm->params[slot]].offset;
+            values[slot] = f->mu + params[norm->params[slot]].offset;
     for (int64_t c = 0; c < n_channels; c++) {
         double gain, shift;
         CRD_TRY(map->affine(&gain, &shift, norm, values, c));
@@ -57,31 +48,47 @@ static crd_status fold(const filling *f, const crd_graph_op *norm, const crd_gra
         if (bias >= 0)
             fill_scaled(f, bias, c, 1, gain, shift);
         else
-            f->mu[block + params[norm->params[map->shift_slot]].offset + c] = (float)shift;
+            f->mu[params[norm->params[map->shift_slot]].offset + c] = (float)shift;
     }
+    if (bias < 0)
+        f->is_done[norm->params[map->shift_slot]] = 1;
 cleanup:
+    return status;
+}
+
+crd_status crd_model_make(float *mu, float *sigma, const crd_posterior *posterior,
+                          int64_t component)
+{
+    crd_status status = CRD_OK;
+    const crd_network *network = posterior->network;
+    const crd_params *params = &network->params;
+    filling f = {.mu = mu,
+                 .sigma = sigma,
+                 .weights = {params->n_params, params->n_floats,
+                             posterior->bayesian + component * params->n_params, mu, sigma},
+                 .posterior = posterior};
+    CRD_ALLOC(&f.is_done, params->n_params, "parameters");
+    for (int64_t i = 0; i < network->n_ops; i++) {
+        int64_t target = crd_network_fold_target(network, i);
+        if (target >= 0)
+            CRD_TRY(fold(&f, &network->ops[i], &network->ops[target]));
+    }
+    for (int64_t p = 0; p < params->n_params; p++)
+        if (!f.is_done[p])
+            fill_scaled(&f, p, 0, params->entries[p].count, 1, 0);
+cleanup:
+    crd_free(f.is_done);
     return status;
 }
 
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
-    const crd_network *network = posterior->network;
-    int64_t n_floats = posterior->n_components * network->params.n_floats;
-    filling f = {mu, sigma, weights_of(posterior), posterior, 0};
-    /* The gaps between tensors too: the block is broadcast and digested as a whole. */
-    memset(mu, 0, (size_t)n_floats * sizeof *mu);
-    if (sigma != NULL)
-        memset(sigma, 0, (size_t)n_floats * sizeof *sigma);
-    for (f.component = 0; f.component < posterior->n_components; f.component++) {
-        for (int64_t p = 0; p < network->params.n_params; p++)
-            fill_scaled(&f, p, 0, network->params.entries[p].count, 1, 0);
-        for (int64_t i = 0; i < network->n_ops; i++) {
-            int64_t target = crd_network_fold_target(network, i);
-            if (target >= 0)
-                CRD_TRY(fold(&f, &network->ops[i], &network->ops[target]));
-        }
+    int64_t n = posterior->network->params.n_floats;
+    for (int64_t c = 0; status == CRD_OK && c < posterior->n_components; c++) {
+        float *own = sigma == NULL ? NULL : sigma + c * n;
+        crd_posterior_copy_numbers(mu + c * n, own, posterior, c);
+        status = crd_model_make(mu + c * n, own, posterior, c);
     }
-cleanup:
     return status;
 }

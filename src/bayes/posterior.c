@@ -18,8 +18,8 @@ const char *const *crd_output_kind_names(void)
     return names;
 }
 
-crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
-                                         const crd_family *family, int64_t n_components)
+crd_status crd_posterior_create_bare(crd_posterior **out, crd_network *network,
+                                     const crd_family *family, int64_t n_components)
 {
     crd_status status = CRD_OK;
     crd_posterior *posterior = NULL;
@@ -30,9 +30,6 @@ crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *netwo
     posterior->n_classes = crd_network_n_outputs(network);
     posterior->family = family;
     posterior->n_components = n_components;
-    CRD_ALLOC(&posterior->mu, n_components * network->params.n_floats, "mu");
-    if (family->has_sigma)
-        CRD_ALLOC(&posterior->rho, n_components * network->params.n_floats, "rho");
     CRD_ALLOC(&posterior->bayesian, n_components * network->params.n_params, "Bayesian flags");
     if (family->is_ensemble)
         CRD_ALLOC(&posterior->origins, n_components, "origins of components");
@@ -42,6 +39,30 @@ cleanup:
     if (posterior == NULL)
         crd_network_destroy(network);
     crd_posterior_destroy(posterior);
+    return status;
+}
+
+crd_status crd_posterior_allocate(crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    int64_t n = posterior->n_components * posterior->network->params.n_floats;
+    CRD_ALLOC(&posterior->mu, n, "mu");
+    if (posterior->family->has_sigma)
+        CRD_ALLOC(&posterior->rho, n, "rho");
+cleanup:
+    return status;
+}
+
+crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
+                                         const crd_family *family, int64_t n_components)
+{
+    crd_status status = crd_posterior_create_bare(out, network, family, n_components);
+    if (status == CRD_OK)
+        status = crd_posterior_allocate(*out);
+    if (status != CRD_OK) {
+        crd_posterior_destroy(*out);
+        *out = NULL;
+    }
     return status;
 }
 
@@ -68,6 +89,50 @@ void crd_posterior_destroy(crd_posterior *posterior)
     crd_free(posterior->mu);
     crd_network_destroy(posterior->network);
     crd_free(posterior);
+}
+
+void crd_posterior_copy_numbers(float *mu, float *rho, const crd_posterior *posterior,
+                                int64_t component)
+{
+    const crd_params *params = &posterior->network->params;
+    int64_t block = component * params->n_floats;
+    memset(mu, 0, (size_t)params->n_floats * sizeof *mu);
+    if (rho != NULL)
+        memset(rho, 0, (size_t)params->n_floats * sizeof *rho);
+    for (int64_t p = 0; p < params->n_params; p++) {
+        int64_t at = params->entries[p].offset;
+        size_t n_bytes = (size_t)params->entries[p].count * sizeof *mu;
+        memcpy(mu + at, posterior->mu + block + at, n_bytes);
+        if (rho != NULL && posterior->bayesian[component * params->n_params + p])
+            memcpy(rho + at, posterior->rho + block + at, n_bytes);
+    }
+}
+
+static crd_status read_own(float *const *mu, float *const *rho, int64_t first, int64_t n,
+                           void *payload)
+{
+    for (int64_t i = 0; i < n; i++)
+        crd_posterior_copy_numbers(mu[i], rho == NULL ? NULL : rho[i], payload, first + i);
+    return CRD_OK;
+}
+
+static crd_status compare_own(uint8_t *differs, void *payload)
+{
+    const crd_posterior *posterior = payload;
+    const crd_params *params = &posterior->network->params;
+    for (int64_t p = 0; p < params->n_params; p++) {
+        const float *first = posterior->mu + params->entries[p].offset;
+        differs[p] = 0;
+        for (int64_t c = 1; c < posterior->n_components && !differs[p]; c++)
+            differs[p] = memcmp(first, first + c * params->n_floats,
+                                (size_t)params->entries[p].count * sizeof *first) != 0;
+    }
+    return CRD_OK;
+}
+
+crd_numbers_source crd_posterior_source(const crd_posterior *posterior)
+{
+    return (crd_numbers_source){read_own, compare_own, (void *)(uintptr_t)posterior};
 }
 
 crd_status crd_param_place_of(crd_param_place *out, const crd_network *network, int64_t index,
@@ -164,35 +229,58 @@ static crd_status check_values(const crd_posterior *posterior, value_fault fault
     return bad_value(posterior, &fault);
 }
 
+/* The numbers of a component; NULL: they are not looked at. */
+typedef struct numbers {
+    const float *mu, *rho, *prior_mu;
+} numbers;
+
 /* What the elements of a parameter must be. */
-static crd_status check_param(const crd_posterior *posterior, int64_t component, int64_t p)
+static crd_status check_param(const crd_posterior *posterior, int64_t component, int64_t p,
+                              const numbers *of)
 {
     crd_status status = CRD_OK;
     const crd_params *params = &posterior->network->params;
-    int64_t first = component * params->n_floats + params->entries[p].offset;
-    bool is_bayesian = posterior->bayesian[component * params->n_params + p];
-    const float *prior_mu = posterior->prior_mu == NULL ? NULL : posterior->prior_mu + first;
+    int64_t at = params->entries[p].offset;
     bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
     value_fault fault = {component, p, 0, 'm', 0, "it must be finite"};
-    CRD_TRY(check_values(posterior, fault, posterior->mu + first, is_variance));
-    if (!is_bayesian)
+    CRD_TRY(check_values(posterior, fault, of->mu + at, is_variance));
+    if (!posterior->bayesian[component * params->n_params + p])
         goto cleanup;
     fault.which = 'r';
-    CRD_TRY(check_values(posterior, fault, posterior->rho + first, false));
+    CRD_TRY(check_values(posterior, fault, of->rho == NULL ? NULL : of->rho + at, false));
     fault.which = 'm';
     fault.allowed = "the prior's mean must be finite";
-    CRD_TRY(check_values(posterior, fault, prior_mu, false));
+    CRD_TRY(check_values(posterior, fault, of->prior_mu == NULL ? NULL : of->prior_mu + at, false));
 cleanup:
     return status;
+}
+
+static crd_status check_component(const crd_posterior *posterior, int64_t component,
+                                  const numbers *of)
+{
+    crd_status status = CRD_OK;
+    for (int64_t p = 0; status == CRD_OK && p < posterior->network->params.n_params; p++)
+        status = check_param(posterior, component, p, of);
+    return status;
+}
+
+crd_status crd_posterior_check_numbers(const crd_posterior *posterior, int64_t component,
+                                       const float *mu, const float *rho)
+{
+    return check_component(posterior, component, &(numbers){mu, rho, NULL});
 }
 
 crd_status crd_posterior_check(const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
+    int64_t n = posterior->network->params.n_floats;
     CRD_TRY(crd_prior_check(&posterior->conversion, CRD_ERR_INPUT));
-    for (int64_t c = 0; c < posterior->n_components; c++)
-        for (int64_t p = 0; p < posterior->network->params.n_params; p++)
-            CRD_TRY(check_param(posterior, c, p));
+    for (int64_t c = 0; posterior->mu != NULL && c < posterior->n_components; c++) {
+        const numbers own = {posterior->mu + c * n,
+                             posterior->rho == NULL ? NULL : posterior->rho + c * n,
+                             posterior->prior_mu};
+        CRD_TRY(check_component(posterior, c, &own));
+    }
 cleanup:
     return status;
 }

@@ -66,14 +66,15 @@ static int has_posterior(const crd_sampler *sampler, int64_t index)
     return 0;
 }
 
-/* Whether the components have different means of an op's parameters, those of a folded norm
- * included. */
+/* Whether the components have different means of an op's parameters. */
 static int differs(const crd_sampler *sampler, int64_t index)
 {
     const crd_model *model = &sampler->model;
     for (int slot = 0; slot < op_at(sampler, index)->kind->n_params; slot++) {
-        int64_t param = sampler->params[index][slot];
-        for (int64_t c = 1; param >= 0 && c < model->n_components; c++)
+        int64_t param = op_at(sampler, index)->params[slot];
+        if (param >= 0 && model->differs != NULL && model->differs[param])
+            return 1;
+        for (int64_t c = 1; param >= 0 && model->differs == NULL && c < model->n_components; c++)
             if (memcmp(crd_model_values(model->mu, model, c, param, 0),
                        crd_model_values(model->mu, model, 0, param, 0),
                        (size_t)model->network->params.entries[param].count * sizeof(float)) != 0)
@@ -100,11 +101,11 @@ static void classify(crd_sampler *sampler, int mean)
         if (sampler->params[target][CRD_SLOT_BIAS] < 0)
             sampler->params[target][CRD_SLOT_BIAS] = op->params[op->kind->fold->shift_slot];
     }
-    for (int64_t i = 0; i < network->n_ops; i++) {
-        if (!sampler->folded[i] && differs(sampler, i))
-            sampler->drawn[i] = 1;
+    for (int64_t i = 0; i < network->n_ops; i++)
+        if (differs(sampler, i))
+            sampler->drawn[sampler->folded[i] ? crd_network_fold_target(network, i) : i] = 1;
+    for (int64_t i = 0; i < network->n_ops; i++)
         sampler->random[i] |= sampler->drawn[i];
-    }
 }
 
 /* Whether this model can be drawn from in this way; its means alone are a model of members. */

@@ -1,14 +1,17 @@
 /* `credence bench`: makes or reads a posterior, has it measured (benchmark.c), and prints draws
  * per second, the share of the cores' peak, and with -v a line for every op. */
 #include <stdio.h>
+#include <string.h>
 
 #include "app/benchmark.h"
 #include "app/random_posterior.h"
 #include "base/alloc.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/predict_options.h"
 #include "credence/files.h"
 #include "credence/sampler.h"
+#include "engine/shared_model.h"
 #include "kernels/kernels.h"
 
 static void show_kernels(json_t *root)
@@ -121,46 +124,61 @@ static void show(json_t *rows, const setting *s, const crd_benchmark *m)
     fflush(stdout);
 }
 
-/** Rank 0's posterior, or random weights; every rank makes or reads its own: nothing else is
- * measured here. */
-static crd_status load(crd_posterior **out, const crd_options *given)
+/** What is measured: rank 0's file, or random weights. */
+typedef struct subject {
+    crd_posterior_file *file;
+    crd_posterior *random;
+    char estimator[sizeof((crd_conversion *)0)->type]; /* that it is meant for */
+    crd_shared_model *shared;
+    crd_model model; /* of as many components as are held */
+} subject;
+
+static crd_status load(subject *s, const crd_options *given)
 {
+    crd_status status = CRD_OK;
     const crd_option_value *globs = &given->values[CRD_OPT_BAYESIAN];
     if (given->n_arguments > 0)
-        return crd_posterior_read(out, given->arguments[0]);
-    return crd_random_posterior(
-        out, crd_opt_text(given, CRD_OPT_BENCH_ARCH), (const char *const *)globs->texts,
-        globs->given ? (int)globs->n_texts : -1, (uint64_t)crd_opt_int(given, CRD_OPT_SEED));
-}
-
-static crd_status make_model(crd_model *out, float **mu, float **sigma,
-                             const crd_posterior *posterior)
-{
-    crd_status status = CRD_OK;
-    const crd_network *network = posterior->network;
-    int64_t n_floats = posterior->n_components * network->params.n_floats;
-    CRD_ALLOC(mu, n_floats, "mu");
-    if (posterior->rho != NULL)
-        CRD_ALLOC(sigma, n_floats, "sigma");
-    CRD_TRY(crd_model_fill(*mu, *sigma, posterior));
-    *out = (crd_model){.network = network,
-                       .bayesian = posterior->bayesian,
-                       .mu = *mu,
-                       .sigma = *sigma,
-                       .family = posterior->family,
-                       .n_components = posterior->n_components};
+        CRD_TRY(crd_posterior_open(&s->file, given->arguments[0]));
+    else
+        CRD_TRY(crd_random_posterior(&s->random, crd_opt_text(given, CRD_OPT_BENCH_ARCH),
+                                     (const char *const *)globs->texts,
+                                     globs->given ? (int)globs->n_texts : -1,
+                                     (uint64_t)crd_opt_int(given, CRD_OPT_SEED)));
 cleanup:
     return status;
 }
 
-static crd_status prepare(crd_posterior **posterior, crd_model *model, float **mu, float **sigma,
-                          const crd_options *given)
+static crd_status prepare(subject *s, crd_comm *comm, const crd_options *given)
 {
     crd_status status = CRD_OK;
-    CRD_TRY(load(posterior, given));
-    CRD_TRY(make_model(model, mu, sigma, *posterior));
+    int is_first = crd_comm_rank(comm) == 0;
+    const crd_posterior *posterior = NULL;
+    crd_numbers_source source = {0};
+    CRD_TRY(crd_comm_agree(comm, is_first ? load(s, given) : CRD_OK));
+    if (is_first) {
+        posterior = s->file != NULL ? crd_posterior_file_view(s->file) : s->random;
+        source = s->file != NULL ? crd_posterior_file_source(s->file) : crd_posterior_source(posterior);
+        memcpy(s->estimator, posterior->conversion.type, sizeof s->estimator);
+    }
+    crd_comm_broadcast(comm, s->estimator, sizeof s->estimator);
+    const crd_shared_model_options options = {.source = &source,
+                                              .node_bytes = crd_opt_weights_bytes(given),
+                                              .draw_block = crd_opt_int(given, CRD_OPT_DRAW_BLOCK)};
+    CRD_TRY(crd_shared_model_open(&s->shared, comm, posterior, &options));
+    s->model = *crd_shared_model_view(s->shared);
+    if (s->model.is_streamed) {
+        s->model.n_components = crd_shared_model_held(s->shared) / 2;
+        CRD_TRY(crd_shared_model_hold(s->shared, 0, s->model.n_components));
+    }
 cleanup:
     return status;
+}
+
+static void release(subject *s)
+{
+    crd_shared_model_destroy(s->shared);
+    crd_posterior_destroy(s->random);
+    crd_posterior_file_close(s->file);
 }
 
 crd_status crd_cmd_bench(const crd_cli *cli)
@@ -169,10 +187,8 @@ crd_status crd_cmd_bench(const crd_cli *cli)
     const crd_options *given = cli->options;
     const crd_option_value *batches = &given->values[CRD_OPT_BENCH_BATCH];
     int is_first = crd_comm_rank(cli->comm) == 0;
-    crd_posterior *posterior = NULL;
-    crd_model model = {0};
+    subject of = {0};
     crd_benchmark measured = {0};
-    float *mu = NULL, *sigma = NULL;
     json_t *root = is_first && crd_opt_flag(given, CRD_OPT_JSON) ? json_object() : NULL,
            *rows = NULL;
     crd_sampler_options options = {.seed = (uint64_t)crd_opt_int(given, CRD_OPT_SEED),
@@ -183,15 +199,15 @@ crd_status crd_cmd_bench(const crd_cli *cli)
     CRD_REQUIRE(given->n_arguments == 0 || !(crd_opt_given(given, CRD_OPT_BENCH_ARCH) ||
                                              crd_opt_given(given, CRD_OPT_BAYESIAN)),
                 CRD_ERR_USAGE, "a posterior file or --%s, not both", both);
-    CRD_TRY(crd_comm_agree(cli->comm, prepare(&posterior, &model, &mu, &sigma, given)));
+    CRD_TRY(prepare(&of, cli->comm, given));
     options.estimator = crd_opt_text(given, CRD_OPT_ESTIMATOR) != NULL
                             ? crd_opt_text(given, CRD_OPT_ESTIMATOR)
-                            : posterior->conversion.type;
+                            : of.estimator;
     if (crd_opt_flag(given, CRD_OPT_VERBOSE))
         CRD_TRY(
-            crd_comm_agree(cli->comm, crd_alloc_zeroed((void **)&measured.ops, model.network->n_ops,
+            crd_comm_agree(cli->comm, crd_alloc_zeroed((void **)&measured.ops, of.model.network->n_ops,
                                                        sizeof *measured.ops, "layers")));
-    const setting s = {model.network, &options, crd_comm_size(cli->comm),
+    const setting s = {of.model.network, &options, crd_comm_size(cli->comm),
                        crd_peak_flops(options.precision == CRD_BF16, 0.5)};
     if (is_first) {
         show_head(root, &s);
@@ -204,9 +220,9 @@ crd_status crd_cmd_bench(const crd_cli *cli)
              "rest   allocations");
     for (int b = 0; b < batches->n_numbers; b++) {
         options.batch = (int64_t)batches->numbers[b];
-        for (int64_t i = 0; measured.ops != NULL && i < model.network->n_ops; i++)
+        for (int64_t i = 0; measured.ops != NULL && i < of.model.network->n_ops; i++)
             measured.ops[i] = (crd_benchmark_op){0};
-        CRD_TRY(crd_benchmark_run(&measured, cli->comm, &model, &options,
+        CRD_TRY(crd_benchmark_run(&measured, cli->comm, &of.model, &options,
                                   crd_opt_int(given, CRD_OPT_BENCH_DRAWS),
                                   crd_opt_int(given, CRD_OPT_REPEATS)));
         if (is_first)
@@ -219,8 +235,6 @@ crd_status crd_cmd_bench(const crd_cli *cli)
 cleanup:
     json_decref(root);
     crd_free(measured.ops);
-    crd_free(sigma);
-    crd_free(mu);
-    crd_posterior_destroy(posterior);
+    release(&of);
     return status;
 }

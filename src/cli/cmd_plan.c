@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/integers.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/predict_options.h"
@@ -31,7 +32,9 @@ static void make_sbatch(char *out, size_t size, const crd_options *given, const 
                         int64_t n_ranks)
 {
     int64_t minutes = (int64_t)(1.5 * crd_plan_seconds(plan, n_ranks) / 60) + SPARE_MINUTES;
-    double bytes = (double)crd_plan_view(plan)->bytes_per_rank * 1.25;
+    const crd_plan_facts *f = crd_plan_view(plan);
+    double sharing = (double)crd_smaller(n_ranks, f->model.node_ranks);
+    double bytes = 1.25 * ((double)f->bytes_per_rank + (double)f->weights_bytes / sharing);
     size_t used = (size_t)snprintf(
         out, size,
         "sbatch --ntasks=%lld --mem-per-cpu=%lldM --time=%lld:%02lld:00 jobs/predict.sbatch",
@@ -63,8 +66,12 @@ static void print_head(const crd_plan_facts *f)
            "most\n",
            f->mean_draws, (long long)m->stops[0], (long long)m->stops[m->n_sample - 1],
            100 * f->share_of_most);
-    printf("%.0f units; %.0f MB a rank\n", crd_cost_model_units(m),
-           1e-6 * (double)f->bytes_per_rank);
+    printf("%.0f units; %.0f MB a rank, and %.0f MB of weights a node\n", crd_cost_model_units(m),
+           1e-6 * (double)f->bytes_per_rank, 1e-6 * (double)f->weights_bytes);
+    if (f->n_held < f->n_components)
+        printf("weights are streamed: a node holds %lld of %lld components; reading all takes %.3g "
+               "s, once for a window of images, beside their computation\n",
+               (long long)f->n_held, (long long)f->n_components, m->weights_s);
     puts("  ranks     seconds  efficiency");
 }
 
@@ -72,12 +79,15 @@ static crd_status print_json(const crd_plan_facts *f, json_t *rows, const char *
 {
     const crd_cost_model *m = &f->model;
     return crd_json_print(json_pack(
-        "{s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o, s:o}", "calibration_seconds",
+        "{s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}",
+        "calibration_seconds",
         f->seconds, "n_sample", (json_int_t)m->n_sample, "calibration_units",
         (json_int_t)f->n_sample_units, "unit_seconds", m->unit_s, "image_seconds", m->image_s,
         "start_seconds", m->start_s, "n_units", crd_cost_model_units(m), "mean_draws",
         f->mean_draws, "n_images", (json_int_t)m->n_images, "bytes_per_rank",
-        (json_int_t)f->bytes_per_rank, "ranks", rows, "sbatch", crd_json_text(sbatch)));
+        (json_int_t)f->bytes_per_rank, "weights_bytes", (json_int_t)f->weights_bytes,
+        "n_components", (json_int_t)f->n_components, "n_held", (json_int_t)f->n_held,
+        "weights_seconds", m->weights_s, "ranks", rows, "sbatch", crd_json_text(sbatch)));
 }
 
 static crd_status show(const crd_plan *plan, const crd_options *given)

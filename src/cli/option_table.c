@@ -310,6 +310,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "images that go through the network together"},
+    [CRD_OPT_WEIGHTS_MEMORY] = {
+        .name = "weights-memory", .placeholder = "MB", .type = CRD_OPTION_DOUBLE,
+        .default_note = "half of a node's memory", .min = 1e-6, .max = 1e12,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE,
+        .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_NONE, .plan = CRD_PLAN_PASSES,
+        .help = "most of a node's memory for the weights of an ensemble; one that takes more is read "
+                "from its file again and again, window by window, with the same results"},
     [CRD_OPT_TOPK] = {
         .name = "topk", .placeholder = "K", .type = CRD_OPTION_INT64,
         .default_text = "5", .min = 1, .max = 100000,

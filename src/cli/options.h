@@ -92,6 +92,7 @@ typedef enum crd_option_id {
     CRD_OPT_PART,
     CRD_OPT_DRAW_BLOCK,
     CRD_OPT_BATCH,
+    CRD_OPT_WEIGHTS_MEMORY,
     CRD_OPT_TOPK,
     CRD_OPT_ALL_IMAGES,
     CRD_OPT_SHOW_DRAWS,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/integers.h"
 #include "base/text.h"
 
 /** Order of the units, from the environment: for tests, as it changes nothing in the answer. */
@@ -64,6 +65,13 @@ cleanup:
     return status;
 }
 
+int64_t crd_opt_weights_bytes(const crd_options *options)
+{
+    if (!crd_opt_given(options, CRD_OPT_WEIGHTS_MEMORY))
+        return 0;
+    return crd_larger((int64_t)(1e6 * crd_opt_number(options, CRD_OPT_WEIGHTS_MEMORY)), 1);
+}
+
 void crd_predict_options_take(crd_predict_options *out, const crd_options *options)
 {
     crd_predict_options_init(out);
@@ -72,6 +80,7 @@ void crd_predict_options_take(crd_predict_options *out, const crd_options *optio
     out->sampler.precision = (crd_precision)crd_opt_choice(options, CRD_OPT_PRECISION);
     out->sampler.batch = crd_opt_int(options, CRD_OPT_BATCH);
     out->sampler.draw_block = crd_opt_int(options, CRD_OPT_DRAW_BLOCK);
+    out->weights_bytes = crd_opt_weights_bytes(options);
     out->n_draws = crd_opt_given(options, CRD_OPT_DRAWS) ? crd_opt_int(options, CRD_OPT_DRAWS) : 0;
 }
 

@@ -7,6 +7,8 @@
 
 /** The options that all commands that predict take: draws, estimator, precision, work. A command
  * leaves the others at crd_predict_options_init. */
+/** --weights-memory in bytes; 0: not given. */
+int64_t crd_opt_weights_bytes(const crd_options *options);
 void crd_predict_options_take(crd_predict_options *out, const crd_options *options);
 /** What the table of options cannot say of them, for `predict` and who plans it. Errors:
  * CRD_ERR_USAGE: numbers of draws that do not fit together. */

@@ -150,7 +150,7 @@ crd_comm_cost crd_comm_get_cost(const crd_comm *comm)
 }
 
 /* Blocks are whole pages, so that transfers can be counted in pages and an int suffices for MPI. */
-enum { PAGE = 4096 };
+enum { PAGE = CRD_SHARED_PAGE };
 
 crd_status crd_shared_create(crd_shared **out, crd_comm *comm, int64_t n_bytes)
 {
@@ -188,12 +188,23 @@ void crd_shared_broadcast(crd_shared *shared, int64_t n_bytes)
     crd_shared_end(shared);
 }
 
-void crd_shared_begin(crd_shared *shared, int64_t n_bytes)
+static void begin_part(crd_shared *shared, int64_t first_page, int64_t n_pages)
 {
     begin_waiting(shared->comm);
     shared->comm->ops->node_barrier(shared->comm);
     end_waiting(shared->comm);
-    shared->comm->ops->shared_begin(shared, n_bytes);
+    shared->comm->ops->shared_begin(shared, first_page, n_pages);
+}
+
+void crd_shared_begin(crd_shared *shared, int64_t n_bytes)
+{
+    begin_part(shared, 0, (n_bytes + PAGE - 1) / PAGE);
+}
+
+void crd_shared_broadcast_part(crd_shared *shared, int64_t begin, int64_t end)
+{
+    begin_part(shared, begin / PAGE, (end + PAGE - 1) / PAGE - begin / PAGE);
+    crd_shared_end(shared);
 }
 
 void crd_shared_progress(crd_shared *shared)

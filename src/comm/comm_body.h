@@ -6,6 +6,9 @@
 
 #include "credence/comm.h"
 
+/** Bytes of a page of a shared block. */
+enum { CRD_SHARED_PAGE = 4096 };
+
 /** Operations of a body. Each is collective where the public function is. */
 typedef struct crd_comm_ops {
     void (*destroy)(crd_comm *comm);
@@ -18,7 +21,7 @@ typedef struct crd_comm_ops {
     /* The node's block: allocation of n_bytes (a multiple of the page), agreed on. */
     crd_status (*shared_create)(crd_shared *shared);
     void (*shared_destroy)(crd_shared *shared);
-    void (*shared_begin)(crd_shared *shared, int64_t n_bytes);
+    void (*shared_begin)(crd_shared *shared, int64_t first_page, int64_t n_pages);
     void (*shared_progress)(crd_shared *shared);
     void (*shared_end)(crd_shared *shared);
     void (*shared_gather)(crd_shared *shared, const int64_t *begin);

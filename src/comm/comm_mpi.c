@@ -11,7 +11,7 @@
 #include "comm/node_memory.h"
 
 /* Large transfers go in pieces: MPI counts are ints. */
-enum { PIECE_BYTES = 1 << 30, PIECE_NUMBERS = 1 << 26, PAGE = 4096 };
+enum { PIECE_BYTES = 1 << 30, PIECE_NUMBERS = 1 << 26, PAGE = CRD_SHARED_PAGE };
 
 typedef struct mpi_shared {
     crd_node_memory memory;
@@ -141,17 +141,17 @@ static void mpi_shared_destroy(crd_shared *shared)
     crd_free(block);
 }
 
-static void mpi_shared_begin(crd_shared *shared, int64_t n_bytes)
+static void mpi_shared_begin(crd_shared *shared, int64_t first_page, int64_t n_pages)
 {
     mpi_shared *block = shared->body;
     crd_mpi_body *body = crd_mpi_body_of(shared->comm);
     crd_node_memory_sync(&block->memory);
     if (body->leaders == MPI_COMM_NULL || shared->comm->n_nodes == 1)
         return;
-    int pages = (int)((n_bytes + PAGE - 1) / PAGE); /* up to 8 TiB */
     double start = crd_clock_now_s();
-    MPI_Ibcast(shared->data, pages, body->page, 0, body->leaders, &block->request);
-    crd_mpi_count(shared->comm, 1, shared->comm->rank == 0 ? n_bytes : 0, start);
+    char *data = (char *)shared->data + first_page * PAGE;
+    MPI_Ibcast(data, (int)n_pages, body->page, 0, body->leaders, &block->request); /* to 8 TiB */
+    crd_mpi_count(shared->comm, 1, shared->comm->rank == 0 ? n_pages * PAGE : 0, start);
 }
 
 static void mpi_shared_progress(crd_shared *shared)

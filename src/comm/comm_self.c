@@ -46,9 +46,9 @@ static void self_shared_destroy(crd_shared *shared)
     crd_free(shared->data);
 }
 
-static void self_shared_begin(crd_shared *shared, int64_t n_bytes)
+static void self_shared_begin(crd_shared *shared, int64_t first_page, int64_t n_pages)
 {
-    (void)shared, (void)n_bytes;
+    (void)shared, (void)first_page, (void)n_pages;
 }
 
 static void self_shared_nothing(crd_shared *shared)

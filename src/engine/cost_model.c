@@ -59,7 +59,7 @@ static double read_s(const crd_cost_model *f, int64_t n_ranks, int64_t n_images)
  * nodes before. */
 static double window_s(const crd_cost_model *f, int64_t n_ranks, int64_t n_images, int64_t n_next)
 {
-    return read_s(f, n_ranks, n_next) + f->unit_s * count(f, n_ranks, n_images);
+    return read_s(f, n_ranks, n_next) + fmax(f->unit_s * count(f, n_ranks, n_images), f->weights_s);
 }
 
 double crd_cost_model_seconds(const crd_cost_model *f, int64_t n_ranks, int64_t window_images)

@@ -134,6 +134,8 @@ int64_t crd_predict_window_images(const crd_model *model, const crd_predict_opti
     int64_t node_bytes = batch * 2 * floats * (int64_t)sizeof(float);
     int64_t rank_bytes = batch * n_sums * (int64_t)sizeof(int64_t);
     int64_t wanted = crd_divide_up((int64_t)n_ranks * UNITS_PER_RANK, first_look_blocks(o));
+    if (model->is_streamed) /* each window reads all components */
+        wanted = INT64_MAX;
     int64_t batches = buffer_holds(o, node_bytes, rank_bytes, wanted);
     return crd_smaller(batches, crd_divide_up(o->n_images, batch)) * batch;
 }
@@ -170,6 +172,7 @@ static crd_status allocate_own(crd_predict_run *r, const crd_model *model)
     CRD_ALLOC(&r->place.stopped, r->plan.most_images, "stopped images");
     CRD_ALLOC(&r->place.active, r->plan.most_images / r->options->sampler.batch, "batches");
     CRD_TRY(crd_unit_set_init(&r->place.units, r->plan.most_units));
+    CRD_TRY(crd_predict_plan_turns(r));
     CRD_ALLOC(&r->totals.new_units, crd_unit_set_words(r->plan.most_units) + 1, "units done");
     if (crd_comm_rank(r->comm) == 0) {
         CRD_TRY(crd_summary_init(&r->totals.summary, reduction, r->plan.most_images));
@@ -216,6 +219,7 @@ static void release(crd_predict_run *r)
         crd_shared_destroy(r->means.images[i]);
     crd_summary_clear(&r->totals.summary);
     crd_free(r->totals.new_units);
+    crd_predict_clear_turns(r);
     crd_unit_set_clear(&r->place.units);
     crd_free(r->place.active);
     crd_free(r->place.stopped);
@@ -305,7 +309,7 @@ static crd_status take_units(crd_predict_run *r, int64_t n_left)
         float *logits = r->means.logits;
         if (r->options->want_draws)
             logits = (float *)crd_shared_data(r->means.draws) + k * r->plan.unit_floats;
-        status = compute_unit(r, crd_unit_set_nth(&r->place.units, k), logits);
+        status = compute_unit(r, crd_unit_set_nth(crd_predict_dealt(r), k), logits);
         crd_shared_progress(r->means.images[(r->place.window + 1) % 2]);
         if (crd_comm_rank(r->comm) == 0 && r->sink->progress != NULL) {
             double share = (double)(crd_smaller(ticket + 1, end) - begin) / (double)(end - begin);
@@ -329,7 +333,7 @@ static crd_status deliver_draws(crd_predict_run *r, int64_t n_left)
     if (crd_comm_rank(r->comm) != 0 || r->sink->draws == NULL)
         return CRD_OK;
     for (int64_t k = 0; k < n_left; k++) {
-        int64_t i = crd_unit_set_nth(&r->place.units, k);
+        int64_t i = crd_unit_set_nth(crd_predict_dealt(r), k);
         if (((uint64_t)r->totals.new_units[i / 64] >> i % 64 & 1) == 0)
             continue;
         crd_unit u = unit_of(r, i);
@@ -347,7 +351,7 @@ cleanup:
 static crd_status compute_until_meeting(crd_predict_run *r, crd_status pending)
 {
     crd_status status = CRD_OK;
-    int64_t n_left = crd_unit_set_left(&r->place.units);
+    int64_t n_left = crd_unit_set_left(crd_predict_dealt(r));
     crd_partition_nodes(r->means.node_begin, crd_comm_node_sizes(r->comm),
                         crd_comm_n_nodes(r->comm), n_left);
     crd_counter_reset(r->means.counter, r->means.node_begin[crd_comm_node(r->comm)]);
@@ -430,8 +434,11 @@ static crd_status compute_window(crd_predict_run *r, int64_t n_next)
         crd_shared_begin(next, images_bytes(r, n_next));
     }
     for (int is_over = 0; status == CRD_OK && !is_over;) {
-        while (status == CRD_OK && crd_unit_set_left(&r->place.units) > 0)
-            status = compute_until_meeting(r, pending);
+        while (status == CRD_OK && crd_unit_set_left(&r->place.units) > 0) {
+            status = crd_predict_take_turn(r);
+            if (status == CRD_OK)
+                status = compute_until_meeting(r, pending);
+        }
         if (status == CRD_OK)
             status = next_round(r, &is_over);
     }
@@ -469,17 +476,23 @@ cleanup:
     return status;
 }
 
-/* Every rank computes draw 0 of the first images, in the shape of a unit: what they get must be
+/* Every rank computes a draw of the first images, in the shape of a unit: what they get must be
  * equal. */
 static crd_status check_ranks(crd_predict_run *r)
 {
     crd_status status = CRD_OK;
-    int64_t n = crd_smaller(r->options->sampler.batch, r->place.n_images), digest = 0;
+    int64_t n = crd_smaller(r->options->sampler.batch, r->place.n_images), digest = 0, draw = 0;
     if (crd_comm_size(r->comm) == 1)
         return CRD_OK;
+    if (r->turns.weights != NULL) { /* whose components are held */
+        if (crd_unit_set_left(&r->place.units) == 0)
+            return CRD_OK;
+        CRD_TRY(crd_predict_take_turn(r));
+        draw = unit_of(r, crd_unit_set_nth(crd_predict_dealt(r), 0)).first_draw;
+    }
     status = crd_sampler_run(r->means.logits, r->means.sampler,
                              crd_shared_data(r->means.images[r->place.window % 2]), n,
-                             r->place.first_image, 0, 1);
+                             r->place.first_image, draw, 1);
     if (status == CRD_OK)
         digest = crd_rank_check_digest(r->means.logits, n * r->totals.reduction.n_outputs *
                                                             (int64_t)sizeof *r->means.logits);

@@ -46,6 +46,18 @@ typedef struct crd_predict_totals {
     int64_t *new_units;
 } crd_predict_totals;
 
+/** Of a model that is streamed: a round is computed in turns, each of them the draw blocks whose
+ * first component lies in a stretch of components, which the window of that turn holds. The same on
+ * all ranks. */
+typedef struct crd_predict_turns {
+    crd_shared_model *weights; /**< NULL: all components are held, and there are no turns */
+    int64_t n_components;
+    int64_t stretch;    /**< components of a turn */
+    int64_t n, current; /**< turns */
+    int64_t *windows;   /**< [n] components from its first one on that the blocks of a turn need */
+    crd_unit_set units; /**< those left of the round that are not of this turn count as done */
+} crd_predict_turns;
+
 /** What computes, and what goes between ranks. */
 typedef struct crd_predict_means {
     crd_sampler *sampler;
@@ -68,8 +80,18 @@ typedef struct crd_predict_run {
     crd_predict_sizes plan;
     crd_predict_position place;
     crd_predict_totals totals;
+    crd_predict_turns turns;
     crd_predict_means means;
 } crd_predict_run;
+
+/** Plans the turns, if there are to be any, for rounds of up to plan.most_units. Local. */
+crd_status crd_predict_plan_turns(crd_predict_run *r);
+void crd_predict_clear_turns(crd_predict_run *r);
+/** While units of the round are left: its turn, or the next one that has some, can be computed, and
+ * the one after it is on its way. Collective. Errors: of the weights' source. */
+crd_status crd_predict_take_turn(crd_predict_run *r);
+/** The units that are dealt: those left of the turn; without turns of the round. */
+const crd_unit_set *crd_predict_dealt(const crd_predict_run *r);
 
 /** Of the images of a window; on rank 0's node. */
 int8_t *crd_predict_skipped(const crd_predict_run *r, int64_t window);

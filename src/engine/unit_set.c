@@ -24,7 +24,7 @@ static uint64_t left_in(const crd_unit_set *set, int64_t w)
     return units & ~set->done[w];
 }
 
-static void count_left(crd_unit_set *set)
+void crd_unit_set_recount(crd_unit_set *set)
 {
     set->before[0] = 0;
     for (int64_t w = 0; w < set->n_words; w++)
@@ -58,7 +58,7 @@ void crd_unit_set_begin(crd_unit_set *set, int64_t n)
     set->n = n;
     set->n_words = crd_unit_set_words(n);
     memset(set->done, 0, (size_t)set->n_words * sizeof *set->done);
-    count_left(set);
+    crd_unit_set_recount(set);
 }
 
 int64_t crd_unit_set_add(crd_unit_set *set, const uint64_t *bits)
@@ -68,7 +68,7 @@ int64_t crd_unit_set_add(crd_unit_set *set, const uint64_t *bits)
         n_wrong += count_bits(bits[w] & ~left_in(set, w));
         set->done[w] |= bits[w];
     }
-    count_left(set);
+    crd_unit_set_recount(set);
     return n_wrong;
 }
 

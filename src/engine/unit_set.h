@@ -19,6 +19,8 @@ crd_status crd_unit_set_init(crd_unit_set *set, int64_t capacity);
 void crd_unit_set_clear(crd_unit_set *set);
 /** A round of n units begins: none is done. */
 void crd_unit_set_begin(crd_unit_set *set, int64_t n);
+/** Counts anew, after bits of `done` have been set. */
+void crd_unit_set_recount(crd_unit_set *set);
 /** Words for n units. */
 int64_t crd_unit_set_words(int64_t n);
 /** The units of `bits` [n_words] are done too. Returns how many of them were done before, or are

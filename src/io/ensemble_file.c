@@ -11,7 +11,6 @@
 
 #include "base/alloc.h"
 #include "bayes/param_place.h"
-#include "io/known_datasets.h"
 
 static const char group[] = "/weights", components[] = "/components", files[] = "/components/file",
                   digests[] = "/components/digest";
@@ -134,65 +133,44 @@ cleanup:
     return status;
 }
 
-/* A walk over the datasets, one component after the other. */
-typedef struct walk {
+/* A component on its way into the datasets. */
+typedef struct writing {
     crd_h5 *h5;
-    crd_posterior *posterior;
-    float *fixed; /* rho of a component that has none: -inf */
-    crd_known_datasets known;
-} walk;
+    const crd_posterior *posterior;
+    int64_t component;
+    float *mu, *rho; /* [n_floats] */
+} writing;
 
-static float *row_of(const walk *w, const stack *s, int64_t component)
+static crd_status write_row(const stack *s, void *payload)
 {
-    const crd_params *params = &w->posterior->network->params;
-    float *block = s->is_rho ? w->posterior->rho : w->posterior->mu;
-    return block + component * params->n_floats + params->entries[s->param].offset;
+    const writing *w = payload;
+    const crd_param *param = &w->posterior->network->params.entries[s->param];
+    float *row = (s->is_rho ? w->rho : w->mu) + param->offset;
+    int64_t start[CRD_MAX_DIMS] = {w->component}, count[CRD_MAX_DIMS] = {1};
+    for (int i = 1; i < s->shape.n_dims; i++)
+        count[i] = s->shape.dims[i];
+    for (int64_t i = 0; s->is_rho && i < param->count; i++)
+        if (!is_bayesian(w->posterior, w->component, s->param))
+            row[i] = -INFINITY;
+    return crd_h5_write(w->h5, s->path, CRD_H5_FLOAT32, row, start, count);
 }
 
-static void place_row(int64_t start[CRD_MAX_DIMS], int64_t count[CRD_MAX_DIMS], const stack *s,
-                      int64_t component)
-{
-    memset(start, 0, CRD_MAX_DIMS * sizeof *start);
-    memcpy(count, s->shape.dims, (size_t)s->shape.n_dims * sizeof *count);
-    start[0] = component;
-    count[0] = 1;
-}
-
-static crd_status write_stack(const stack *s, void *payload)
+crd_status crd_ensemble_write(crd_h5 *h5, const crd_posterior *posterior,
+                              const crd_numbers_source *source)
 {
     crd_status status = CRD_OK;
-    const walk *w = payload;
-    int64_t start[CRD_MAX_DIMS], count[CRD_MAX_DIMS];
-    for (int64_t c = 0; c < w->posterior->n_components; c++) {
-        const float *row = row_of(w, s, c);
-        if (s->is_rho && !is_bayesian(w->posterior, c, s->param))
-            row = w->fixed;
-        place_row(start, count, s, c);
-        CRD_TRY(crd_h5_write(w->h5, s->path, CRD_H5_FLOAT32, row, start, count));
+    writing w = {.h5 = h5, .posterior = posterior};
+    int is_random = crd_family_is_random(posterior->family);
+    CRD_ALLOC(&w.mu, posterior->network->params.n_floats, "numbers of a component");
+    if (is_random)
+        CRD_ALLOC(&w.rho, posterior->network->params.n_floats, "numbers of a component");
+    for (; w.component < posterior->n_components; w.component++) {
+        CRD_TRY(source->read(&w.mu, is_random ? &w.rho : NULL, w.component, 1, source->payload));
+        CRD_TRY(visit_stacks(posterior, write_row, &w));
     }
 cleanup:
-    return status;
-}
-
-static int64_t largest_param(const crd_params *params)
-{
-    int64_t most = 0;
-    for (int64_t p = 0; p < params->n_params; p++)
-        most = params->entries[p].count > most ? params->entries[p].count : most;
-    return most;
-}
-
-crd_status crd_ensemble_write(crd_h5 *h5, const crd_posterior *posterior)
-{
-    crd_status status = CRD_OK;
-    walk w = {.h5 = h5, .posterior = (crd_posterior *)posterior};
-    int64_t n = largest_param(&posterior->network->params);
-    CRD_ALLOC(&w.fixed, n, "rho");
-    for (int64_t i = 0; i < n; i++)
-        w.fixed[i] = -INFINITY;
-    CRD_TRY(visit_stacks(posterior, write_stack, &w));
-cleanup:
-    crd_free(w.fixed);
+    crd_free(w.rho);
+    crd_free(w.mu);
     return status;
 }
 
@@ -245,7 +223,7 @@ static crd_status make_posterior(crd_posterior **out, crd_network *network, crd_
                 n, CRD_MAX_COMPONENTS);
     crd_network *given = network;
     network = NULL;
-    CRD_TRY(crd_posterior_create_ensemble(out, given, family, n));
+    CRD_TRY(crd_posterior_create_bare(out, given, family, n));
     CRD_TRY(read_origins(*out, names, sums));
 cleanup:
     crd_network_destroy(network);
@@ -255,7 +233,8 @@ cleanup:
     return status;
 }
 
-/* A parameter has a law if the file holds a rho for it: in all components, until they are read. */
+/* A parameter has a law if the file holds a rho for it: in all components, until it is found fixed
+ * in one. */
 static crd_status find_bayesian(crd_posterior *posterior, crd_h5 *h5)
 {
     crd_status status = CRD_OK;
@@ -263,7 +242,8 @@ static crd_status find_bayesian(crd_posterior *posterior, crd_h5 *h5)
     stack s;
     for (int64_t p = 0; p < params->n_params; p++) {
         int there;
-        if (!crd_network_param_may_be_random(posterior->network, p) || posterior->rho == NULL)
+        if (!crd_network_param_may_be_random(posterior->network, p) ||
+            !crd_family_is_random(posterior->family))
             continue;
         CRD_TRY(place_stack(&s, posterior, p, "mu_"));
         CRD_TRY(crd_h5_exists(&there, h5, s.path));
@@ -274,42 +254,18 @@ cleanup:
     return status;
 }
 
-/* rho -inf throughout: the parameter is fixed in this component. */
-static void find_fixed(crd_posterior *posterior, int64_t component, int64_t param, float *rho)
+static crd_status add_stack(const stack *s, void *payload)
 {
-    int64_t n = posterior->network->params.entries[param].count, n_fixed = 0;
-    for (int64_t i = 0; i < n; i++)
-        n_fixed += isinf(rho[i]) && rho[i] < 0;
-    if (n_fixed < n)
-        return;
-    posterior->bayesian[component * posterior->network->params.n_params + param] = 0;
-    memset(rho, 0, (size_t)n * sizeof *rho);
+    return crd_components_add(payload, s->path, &s->shape, 1, s->param,
+                              s->is_rho ? CRD_NUMBER_RHO : CRD_NUMBER_MU);
 }
 
-static crd_status read_stack(const stack *s, void *payload)
-{
-    crd_status status = CRD_OK;
-    walk *w = payload;
-    int64_t start[CRD_MAX_DIMS], count[CRD_MAX_DIMS];
-    CRD_TRY(crd_reader_expect(w->h5, s->path, CRD_H5_FLOAT32, &s->shape));
-    for (int64_t c = 0; c < w->posterior->n_components; c++) {
-        place_row(start, count, s, c);
-        CRD_TRY(crd_h5_read(row_of(w, s, c), w->h5, s->path, CRD_H5_FLOAT32, start, count));
-        if (s->is_rho)
-            find_fixed(w->posterior, c, s->param, row_of(w, s, c));
-    }
-    CRD_TRY(crd_known_datasets_add(&w->known, s->path));
-cleanup:
-    return status;
-}
-
-crd_status crd_ensemble_read(crd_posterior **out, crd_network *network, crd_h5 *h5)
+crd_status crd_ensemble_open(crd_posterior **out, crd_network *network, crd_h5 *h5,
+                             crd_components *numbers)
 {
     crd_status status = CRD_OK;
     char *type = NULL;
-    walk w = {.h5 = h5};
     CRD_TRY(make_posterior(out, network, h5));
-    w.posterior = *out;
     crd_conversion *conversion = &(*out)->conversion;
     CRD_TRY(crd_h5_attr_get_text(&type, h5, group, "estimator"));
     CRD_REQUIRE(strlen(type) < sizeof conversion->type, CRD_ERR_INPUT,
@@ -317,14 +273,11 @@ crd_status crd_ensemble_read(crd_posterior **out, crd_network *network, crd_h5 *
                 group, type);
     memcpy(conversion->type, type, strlen(type) + 1);
     CRD_TRY(find_bayesian(*out, h5));
-    CRD_TRY(visit_stacks(*out, read_stack, &w));
-    CRD_TRY(crd_known_datasets_add(&w.known, "/graph"));
-    CRD_TRY(crd_known_datasets_add(&w.known, "/classes"));
-    CRD_TRY(crd_known_datasets_add(&w.known, files));
-    CRD_TRY(crd_known_datasets_add(&w.known, digests));
-    CRD_TRY(crd_known_datasets_check(&w.known, h5, "/"));
+    CRD_TRY(visit_stacks(*out, add_stack, numbers));
+    CRD_TRY(crd_components_find_fixed(numbers, *out));
+    CRD_TRY(crd_components_know(numbers, files));
+    CRD_TRY(crd_components_know(numbers, digests));
 cleanup:
-    crd_known_datasets_clear(&w.known);
     crd_free(type);
     return status;
 }

@@ -2,6 +2,7 @@
  * preprocessing, classes; of an ensemble ensemble_file.c has the weights. One visitor says where
  * each tensor lies, for writing and for reading.
  * Layout: data/FORMATS.md. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,6 @@
 #include "base/names.h"
 #include "io/ensemble_file.h"
 #include "io/history.h"
-#include "io/known_datasets.h"
 #include "io/posterior_file.h"
 
 #define OUTPUTS "/outputs"
@@ -23,60 +23,57 @@ static const char *const interpolations[] = {
 /* One dataset of a posterior's numbers. */
 typedef struct tensor_place {
     char group[CRD_H5_PATH_SIZE], path[CRD_H5_PATH_SIZE];
-    const crd_param *param;
-    float *values; /* of the posterior */
+    int64_t param;
+    const crd_shape *shape;
+    crd_number_kind kind;
 } tensor_place;
 
 typedef crd_status tensor_visit(const tensor_place *place, void *payload);
 
 static crd_status place_tensor(tensor_place *place, const crd_posterior *posterior, int64_t index,
-                               const char *root, const char *prefix, char which)
+                               crd_number_kind kind)
 {
     crd_status status = CRD_OK;
+    const char *root = kind == CRD_NUMBER_PRIOR_MU ? "/prior" : "/parameters";
+    const char *prefix = kind == CRD_NUMBER_PRIOR_MU ? "prior_" : "";
     char module[MODULE_SIZE], leaf[LEAF_SIZE], name[LEAF_SIZE + 8];
     CRD_TRY(crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf, posterior, index,
-                                     which));
+                                     kind == CRD_NUMBER_RHO ? 'r' : 'm'));
     snprintf(name, sizeof name, "%s%s", prefix, leaf);
     if (module[0] == '\0')
         snprintf(place->group, sizeof place->group, "%s", root);
     else
         CRD_TRY(crd_h5_join(place->group, root, module));
     CRD_TRY(crd_h5_join(place->path, place->group, name));
-    place->param = &posterior->network->params.entries[index];
+    place->param = index;
+    place->shape = &posterior->network->params.entries[index].shape;
+    place->kind = kind;
 cleanup:
     return status;
 }
 
 /* Visits every dataset of numbers that the file of this posterior has: the one place that says
  * where what lies, for writing and reading. */
-static crd_status visit_tensors(const crd_posterior *posterior, tensor_visit *visit, void *payload)
+static crd_status visit_tensors(const crd_posterior *posterior, bool has_prior, tensor_visit *visit,
+                                void *payload)
 {
     crd_status status = CRD_OK;
-    const crd_params *params = &posterior->network->params;
     tensor_place place;
-    for (int64_t p = 0; p < params->n_params; p++) {
-        int64_t offset = params->entries[p].offset;
-        CRD_TRY(place_tensor(&place, posterior, p, "/parameters", "", 'm'));
-        place.values = posterior->mu + offset;
-        CRD_TRY(visit(&place, payload));
-        if (!posterior->bayesian[p])
-            continue;
-        CRD_TRY(place_tensor(&place, posterior, p, "/parameters", "", 'r'));
-        place.values = posterior->rho + offset;
-        CRD_TRY(visit(&place, payload));
-        if (posterior->prior_mu == NULL)
-            continue;
-        CRD_TRY(place_tensor(&place, posterior, p, "/prior", "prior_", 'm'));
-        place.values = posterior->prior_mu + offset;
-        CRD_TRY(visit(&place, payload));
-    }
+    for (int64_t p = 0; p < posterior->network->params.n_params; p++)
+        for (int kind = CRD_NUMBER_MU; kind <= CRD_NUMBER_PRIOR_MU; kind++) {
+            if ((kind != CRD_NUMBER_MU && !posterior->bayesian[p]) ||
+                (kind == CRD_NUMBER_PRIOR_MU && !has_prior))
+                continue;
+            CRD_TRY(place_tensor(&place, posterior, p, (crd_number_kind)kind));
+            CRD_TRY(visit(&place, payload));
+        }
 cleanup:
     return status;
 }
 
 static crd_status count_bytes(const tensor_place *place, void *payload)
 {
-    *(int64_t *)payload += place->param->count * (int64_t)sizeof(float);
+    *(int64_t *)payload += crd_shape_count(place->shape) * (int64_t)sizeof(float);
     return CRD_OK;
 }
 
@@ -88,14 +85,27 @@ static crd_status create_tensor(const tensor_place *place, void *payload)
     CRD_TRY(crd_h5_exists(&there, h5, place->group));
     if (!there)
         CRD_TRY(crd_h5_group_create(h5, place->group));
-    CRD_TRY(crd_h5_dataset_create(h5, place->path, CRD_H5_FLOAT32, &place->param->shape));
+    CRD_TRY(crd_h5_dataset_create(h5, place->path, CRD_H5_FLOAT32, place->shape));
 cleanup:
     return status;
 }
 
+typedef struct writing {
+    crd_h5 *h5;
+    const crd_posterior *posterior;
+} writing;
+
 static crd_status write_tensor(const tensor_place *place, void *payload)
 {
-    return crd_h5_write(payload, place->path, CRD_H5_FLOAT32, place->values, NULL, NULL);
+    const writing *w = payload;
+    const crd_posterior *posterior = w->posterior;
+    const float *const blocks[] = {[CRD_NUMBER_MU] = posterior->mu,
+                                   [CRD_NUMBER_RHO] = posterior->rho,
+                                   [CRD_NUMBER_PRIOR_MU] = posterior->prior_mu};
+    return crd_h5_write(w->h5, place->path, CRD_H5_FLOAT32,
+                        blocks[place->kind] +
+                            posterior->network->params.entries[place->param].offset,
+                        NULL, NULL);
 }
 
 /* The numbers of crd_conversion in the file: one table for writing and reading. */
@@ -181,7 +191,7 @@ crd_status crd_posterior_part_measure(int64_t *bytes, const crd_posterior *poste
     if (crd_family_is_ensemble(posterior->family))
         CRD_TRY(crd_ensemble_measure(bytes, posterior));
     else
-        CRD_TRY(visit_tensors(posterior, count_bytes, bytes));
+        CRD_TRY(visit_tensors(posterior, posterior->prior_mu != NULL, count_bytes, bytes));
 cleanup:
     return status;
 }
@@ -191,7 +201,7 @@ static crd_status create_normal(crd_h5 *h5, const crd_posterior *posterior)
     crd_status status = CRD_OK;
     CRD_TRY(crd_h5_group_create(h5, "/parameters"));
     CRD_TRY(write_conversion(h5, &posterior->conversion));
-    CRD_TRY(visit_tensors(posterior, create_tensor, h5));
+    CRD_TRY(visit_tensors(posterior, posterior->prior_mu != NULL, create_tensor, h5));
 cleanup:
     return status;
 }
@@ -214,17 +224,36 @@ cleanup:
     return status;
 }
 
-crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
+static crd_status write_numbers(crd_h5 *h5, const crd_posterior *posterior,
+                                const crd_numbers_source *source)
 {
-    return crd_family_is_ensemble(posterior->family) ? crd_ensemble_write(h5, posterior)
-                                                     : visit_tensors(posterior, write_tensor, h5);
+    writing w = {h5, posterior};
+    return crd_family_is_ensemble(posterior->family)
+               ? crd_ensemble_write(h5, posterior, source)
+               : visit_tensors(posterior, posterior->prior_mu != NULL, write_tensor, &w);
 }
 
-static crd_status write_file(const char *path, const crd_posterior *posterior,
-                             const crd_epoch *epochs, int64_t n_epochs,
+crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
+{
+    const crd_numbers_source own = crd_posterior_source(posterior);
+    return write_numbers(h5, posterior, &own);
+}
+
+/* What a posterior's file holds. */
+typedef struct contents {
+    const crd_posterior *posterior;
+    crd_numbers_source source; /* of an ensemble's numbers */
+    const crd_epoch *epochs;   /* [n_epochs] */
+    int64_t n_epochs;
+} contents;
+
+static crd_status write_file(const char *path, const contents *given,
                              const crd_provenance *provenance)
 {
     crd_status status = CRD_OK;
+    const crd_posterior *posterior = given->posterior;
+    const crd_epoch *epochs = given->epochs;
+    int64_t n_epochs = given->n_epochs;
     crd_writer writer = {.h5 = NULL};
     int64_t bytes;
     CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
@@ -235,7 +264,7 @@ static crd_status write_file(const char *path, const crd_posterior *posterior,
     CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
     CRD_TRY(crd_history_create(&writer, epochs, n_epochs, false));
     CRD_TRY(crd_writer_end_metadata(&writer));
-    CRD_TRY(crd_posterior_part_write(writer.h5, posterior));
+    CRD_TRY(write_numbers(writer.h5, posterior, &given->source));
     CRD_TRY(crd_history_write(&writer, epochs, n_epochs, false));
     CRD_TRY(crd_writer_publish(&writer));
 cleanup:
@@ -246,13 +275,26 @@ cleanup:
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance)
 {
-    return write_file(path, posterior, NULL, 0, provenance);
+    const contents c = {.posterior = posterior, .source = crd_posterior_source(posterior)};
+    return write_file(path, &c, provenance);
+}
+
+crd_status crd_ensemble_write_file(const char *path, const crd_posterior *ensemble,
+                                   const crd_numbers_source *source,
+                                   const crd_provenance *provenance)
+{
+    const contents c = {.posterior = ensemble, .source = *source};
+    return write_file(path, &c, provenance);
 }
 
 crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
                                        const crd_provenance *provenance)
 {
-    return write_file(path, state->posterior, state->history, state->epoch, provenance);
+    const contents c = {.posterior = state->posterior,
+                        .source = crd_posterior_source(state->posterior),
+                        .epochs = state->history,
+                        .n_epochs = state->epoch};
+    return write_file(path, &c, provenance);
 }
 
 /* *out = place of the text attribute among names. */
@@ -389,7 +431,7 @@ static crd_status find_bayesian(crd_posterior *posterior, crd_h5 *h5)
         if (!crd_network_param_may_be_random(network, p))
             continue;
         posterior->bayesian[p] = 1;
-        CRD_TRY(place_tensor(&place, posterior, p, "/parameters", "", 'm'));
+        CRD_TRY(place_tensor(&place, posterior, p, CRD_NUMBER_MU));
         CRD_TRY(crd_h5_exists(&there, h5, place.path));
         posterior->bayesian[p] = (uint8_t)there;
     }
@@ -404,89 +446,179 @@ static crd_status count_dataset(const char *path, void *payload)
     return CRD_OK;
 }
 
-typedef struct reading {
-    crd_h5 *h5;
-    crd_known_datasets known; /* datasets read so far */
-} reading;
+static crd_status add_tensor(const tensor_place *place, void *payload)
+{
+    return crd_components_add(payload, place->path, place->shape, 0, place->param, place->kind);
+}
 
-static crd_status read_tensor(const tensor_place *place, void *payload)
+static crd_status place_tensors(crd_posterior *posterior, bool *has_prior, crd_h5 *h5,
+                                crd_components *numbers)
 {
     crd_status status = CRD_OK;
-    reading *r = payload;
-    CRD_TRY(crd_reader_numbers(place->values, r->h5, place->path, CRD_H5_FLOAT32,
-                               &place->param->shape));
-    CRD_TRY(crd_known_datasets_add(&r->known, place->path));
+    int64_t n_priors = 0;
+    CRD_TRY(find_bayesian(posterior, h5));
+    CRD_TRY(crd_h5_visit_datasets(h5, "/prior", count_dataset, &n_priors));
+    *has_prior = n_priors > 0;
+    CRD_TRY(visit_tensors(posterior, *has_prior, add_tensor, numbers));
+    CRD_TRY(crd_components_know(numbers, "/history/"));
 cleanup:
     return status;
 }
 
-static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5, crd_file_kind kind)
+struct crd_posterior_file {
+    crd_h5 *h5; /* owned if it was opened by path */
+    bool owns_h5, has_prior;
+    char digest[CRD_FILE_DIGEST_SIZE];
+    crd_posterior *posterior; /* bare */
+    crd_components *numbers;
+};
+
+static crd_status check_names(const crd_posterior_file *file, crd_file_kind kind)
 {
     crd_status status = CRD_OK;
-    reading r = {.h5 = h5};
-    int64_t n_priors = 0;
-    CRD_TRY(find_bayesian(posterior, h5));
-    CRD_TRY(crd_h5_visit_datasets(h5, "/prior", count_dataset, &n_priors));
-    if (n_priors > 0)
-        CRD_ALLOC(&posterior->prior_mu, posterior->network->params.n_floats, "prior means");
-    CRD_TRY(visit_tensors(posterior, read_tensor, &r));
-    CRD_TRY(crd_known_datasets_add(&r.known, "/graph"));
-    CRD_TRY(crd_known_datasets_add(&r.known, "/classes"));
-    CRD_TRY(crd_known_datasets_add(&r.known, "/history/"));
+    CRD_TRY(crd_components_know(file->numbers, "/graph"));
+    CRD_TRY(crd_components_know(file->numbers, "/classes"));
     if (kind == CRD_FILE_CHECKPOINT) {
-        CRD_TRY(crd_known_datasets_add(&r.known, "/optimizer/"));
-        CRD_TRY(crd_known_datasets_add(&r.known, "/progress/"));
+        CRD_TRY(crd_components_know(file->numbers, "/optimizer/"));
+        CRD_TRY(crd_components_know(file->numbers, "/progress/"));
     }
-    CRD_TRY(crd_known_datasets_check(&r.known, h5, "/"));
+    CRD_TRY(crd_components_check_names(file->numbers));
 cleanup:
-    crd_known_datasets_clear(&r.known);
+    return status;
+}
+
+/* All but the numbers. */
+static crd_status open_part(crd_posterior_file *file, crd_file_kind kind)
+{
+    crd_status status = CRD_OK;
+    crd_network *network = NULL;
+    crd_h5 *h5 = file->h5;
+    int is_ensemble;
+    CRD_TRY(crd_components_create(&file->numbers, h5));
+    CRD_TRY(crd_ensemble_is_there(&is_ensemble, h5));
+    CRD_TRY(read_graph(&network, h5));
+    if (is_ensemble) {
+        CRD_TRY(crd_ensemble_open(&file->posterior, network, h5, file->numbers));
+    } else {
+        CRD_TRY(crd_posterior_create_bare(&file->posterior, network, crd_family_find("normal"), 1));
+        CRD_TRY(read_conversion(&file->posterior->conversion, h5));
+    }
+    CRD_TRY(read_preprocessing(&file->posterior->preprocessing, h5));
+    CRD_TRY(read_outputs(file->posterior, h5));
+    CRD_TRY(read_classes(file->posterior, h5));
+    if (!is_ensemble)
+        CRD_TRY(place_tensors(file->posterior, &file->has_prior, h5, file->numbers));
+    CRD_TRY(check_names(file, kind));
+    if (crd_posterior_check(file->posterior) != CRD_OK ||
+        crd_preprocessing_check(&file->posterior->preprocessing) != CRD_OK)
+        CRD_TRY(CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(h5), crd_status_message()));
+cleanup:
+    return status;
+}
+
+static crd_status read_file_numbers(float *const *mu, float *const *rho, int64_t first, int64_t n,
+                                    void *payload)
+{
+    const crd_posterior_file *file = payload;
+    return crd_components_read(mu, rho, first, n, file->numbers, file->posterior);
+}
+
+static crd_status compare_file_numbers(uint8_t *differs, void *payload)
+{
+    const crd_posterior_file *file = payload;
+    return crd_components_compare(differs, file->numbers, file->posterior);
+}
+
+crd_numbers_source crd_posterior_file_source(crd_posterior_file *file)
+{
+    return (crd_numbers_source){read_file_numbers, compare_file_numbers, file};
+}
+
+const crd_posterior *crd_posterior_file_view(const crd_posterior_file *file)
+{
+    return file->posterior;
+}
+
+const char *crd_posterior_file_digest(const crd_posterior_file *file)
+{
+    return file->digest;
+}
+
+void crd_posterior_file_close(crd_posterior_file *file)
+{
+    if (file == NULL)
+        return;
+    crd_components_destroy(file->numbers);
+    crd_posterior_destroy(file->posterior);
+    if (file->owns_h5)
+        crd_h5_discard(file->h5);
+    crd_free(file);
+}
+
+crd_status crd_posterior_open(crd_posterior_file **out, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_posterior_file *file = NULL;
+    crd_file_kind kind;
+    *out = NULL;
+    CRD_ALLOC(&file, 1, "posterior file");
+    file->owns_h5 = true;
+    CRD_TRY(crd_reader_open_digest(&file->h5, &kind, file->digest, path));
+    CRD_REQUIRE(kind == CRD_FILE_POSTERIOR || kind == CRD_FILE_CHECKPOINT, CRD_ERR_INPUT,
+                "%s: is a %s, not a posterior", path, crd_kind_name(kind));
+    CRD_TRY(open_part(file, kind));
+    *out = file;
+    file = NULL;
+cleanup:
+    crd_posterior_file_close(file);
+    return status;
+}
+
+/* The numbers too, into a posterior of its own. */
+static crd_status read_all(crd_posterior **out, crd_posterior_file *file)
+{
+    crd_status status = CRD_OK;
+    crd_posterior *posterior = file->posterior;
+    int64_t n = posterior->network->params.n_floats;
+    CRD_TRY(crd_posterior_allocate(posterior));
+    for (int64_t c = 0; c < posterior->n_components; c++) {
+        float *mu = posterior->mu + c * n;
+        float *rho = posterior->rho == NULL ? NULL : posterior->rho + c * n;
+        CRD_TRY(crd_components_read(&mu, rho == NULL ? NULL : &rho, c, 1, file->numbers, posterior));
+    }
+    if (file->has_prior) {
+        CRD_ALLOC(&posterior->prior_mu, n, "prior means");
+        CRD_TRY(crd_components_read_prior(posterior->prior_mu, file->numbers, posterior));
+        if (crd_posterior_check(posterior) != CRD_OK)
+            CRD_TRY(
+                CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(file->h5), crd_status_message()));
+    }
+    *out = posterior;
+    file->posterior = NULL;
+cleanup:
     return status;
 }
 
 crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kind kind)
 {
-    crd_status status = CRD_OK;
-    crd_posterior *posterior = NULL;
-    crd_network *network = NULL;
-    int is_ensemble;
+    crd_posterior_file file = {.h5 = h5};
+    crd_status status = open_part(&file, kind);
     *out = NULL;
-    CRD_TRY(crd_ensemble_is_there(&is_ensemble, h5));
-    CRD_TRY(read_graph(&network, h5));
-    if (is_ensemble) {
-        CRD_TRY(crd_ensemble_read(&posterior, network, h5));
-    } else {
-        CRD_TRY(crd_posterior_create(&posterior, network));
-        CRD_TRY(read_conversion(&posterior->conversion, h5));
-    }
-    CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
-    CRD_TRY(read_outputs(posterior, h5));
-    CRD_TRY(read_classes(posterior, h5));
-    if (!is_ensemble)
-        CRD_TRY(read_tensors(posterior, h5, kind));
-    if (crd_posterior_check(posterior) != CRD_OK ||
-        crd_preprocessing_check(&posterior->preprocessing) != CRD_OK) {
-        status = CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(h5), crd_status_message());
-        goto cleanup;
-    }
-    *out = posterior;
-    posterior = NULL;
-cleanup:
-    crd_posterior_destroy(posterior);
+    if (status == CRD_OK)
+        status = read_all(out, &file);
+    crd_components_destroy(file.numbers);
+    crd_posterior_destroy(file.posterior);
     return status;
 }
 
 crd_status crd_posterior_read(crd_posterior **out, const char *path)
 {
-    crd_status status = CRD_OK;
-    crd_h5 *h5 = NULL;
-    crd_file_kind kind;
+    crd_posterior_file *file = NULL;
+    crd_status status = crd_posterior_open(&file, path);
     *out = NULL;
-    CRD_TRY(crd_reader_open(&h5, &kind, path));
-    CRD_REQUIRE(kind == CRD_FILE_POSTERIOR || kind == CRD_FILE_CHECKPOINT, CRD_ERR_INPUT,
-                "%s: is a %s, not a posterior", path, crd_kind_name(kind));
-    CRD_TRY(crd_posterior_part_read(out, h5, kind));
-cleanup:
-    crd_h5_discard(h5);
+    if (status == CRD_OK)
+        status = read_all(out, file);
+    crd_posterior_file_close(file);
     return status;
 }
 

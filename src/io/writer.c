@@ -165,10 +165,17 @@ cleanup:
 
 crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path)
 {
+    char digest[CRD_FILE_DIGEST_SIZE];
+    return crd_reader_open_digest(h5, kind, digest, path);
+}
+
+crd_status crd_reader_open_digest(crd_h5 **h5, crd_file_kind *kind,
+                                  char digest[CRD_FILE_DIGEST_SIZE], const char *path)
+{
     crd_status status = CRD_OK;
     crd_h5 *file = NULL;
     *h5 = NULL;
-    CRD_TRY(crd_seal_verify(path));
+    CRD_TRY(crd_file_digest(digest, path));
     CRD_TRY(crd_h5_open(&file, path));
     CRD_TRY(crd_reader_identify(kind, file));
     *h5 = file;
@@ -211,7 +218,6 @@ crd_status crd_reader_expect(crd_h5 *h5, const char *dataset, crd_h5_type type,
                 crd_shape_text(found, &found_shape), crd_shape_text(expected, shape));
     CRD_REQUIRE(found_type == type, CRD_ERR_INPUT, "%s: %s: type %s; it must be %s", file, dataset,
                 crd_h5_type_name(found_type), crd_h5_type_name(type));
-    CRD_TRY(crd_reader_check(h5, dataset));
 cleanup:
     return status;
 }
@@ -220,5 +226,7 @@ crd_status crd_reader_numbers(void *values, crd_h5 *h5, const char *dataset, crd
                               const crd_shape *shape)
 {
     crd_status status = crd_reader_expect(h5, dataset, type, shape);
+    if (status == CRD_OK)
+        status = crd_reader_check(h5, dataset);
     return status != CRD_OK ? status : crd_h5_read(values, h5, dataset, type, NULL, NULL);
 }

@@ -38,11 +38,14 @@ const char *crd_kind_name(crd_file_kind kind);
 
 /** Checks seal, format and version and opens. *h5 is closed with crd_h5_discard. */
 crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path);
+/** The same; `digest` is crd_file_digest's, which comes for nothing here. */
+crd_status crd_reader_open_digest(crd_h5 **h5, crd_file_kind *kind,
+                                  char digest[CRD_FILE_DIGEST_SIZE], const char *path);
 /** Says of what kind an open file is, and checks that its version can be read. */
 crd_status crd_reader_identify(crd_file_kind *kind, crd_h5 *file);
 /** Checks a dataset against its checksum. */
 crd_status crd_reader_check(crd_h5 *h5, const char *dataset);
-/** Checks that a numeric dataset is there, of this type and shape, and undamaged. */
+/** Checks that a numeric dataset is there, of this type and shape. Its values are not read. */
 crd_status crd_reader_expect(crd_h5 *h5, const char *dataset, crd_h5_type type,
                              const crd_shape *shape);
 /** Reads all of a numeric dataset, which must be there, of this type and shape, and undamaged. */

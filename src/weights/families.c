@@ -52,12 +52,14 @@ int64_t crd_component_of(int64_t draw, int64_t n_components, int antithetic)
 crd_model crd_model_component(const crd_model *model, int64_t component)
 {
     const crd_params *params = &model->network->params;
+    int64_t place = crd_model_place(model, component);
     crd_model one = *model;
     one.bayesian += component * params->n_params;
-    one.mu += component * params->n_floats;
+    one.mu += place;
     one.family = model->family->has_sigma ? &crd_family_normal : &crd_family_members;
     one.n_components = 1;
+    one.places = NULL;
     if (one.sigma != NULL)
-        one.sigma += component * params->n_floats;
+        one.sigma += place;
     return one;
 }

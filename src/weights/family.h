@@ -7,6 +7,7 @@
 #define CRD_WEIGHTS_FAMILY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "credence/model.h"
 #include "credence/rng.h"
@@ -58,13 +59,20 @@ void crd_mean_map(float *mu, const crd_weights *weights, const crd_affine_map *m
 /** One component of a model as a model of its own, of normal weights, or of one member. */
 crd_model crd_model_component(const crd_model *model, int64_t component);
 
+/** Floats from a block's beginning to a component's. */
+static inline int64_t crd_model_place(const crd_model *model, int64_t component)
+{
+    return model->places != NULL ? model->places[component]
+                                 : component * model->network->params.n_floats;
+}
+
 /** The component's elements of a block by the network's offsets, from element `first` of a
  * parameter on. */
 static inline const float *crd_model_values(const float *block, const crd_model *model,
                                             int64_t component, int64_t param, int64_t first)
 {
     const crd_params *params = &model->network->params;
-    return block + component * params->n_floats + params->entries[param].offset + first;
+    return block + crd_model_place(model, component) + params->entries[param].offset + first;
 }
 
 #endif

@@ -167,7 +167,7 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
         CHECK(world, run(&one, self, model, &options, -1, -1) == CRD_OK);
     crd_status status = CRD_STOPPED;
     for (int i = 0; status == CRD_STOPPED; i++) {
-        crd_predict_source source = {load, &none, i % 2, k.n_kept > 0 ? &k.state : NULL};
+        crd_predict_source source = {load, &none, i % 2, k.n_kept > 0 ? &k.state : NULL, NULL};
         crd_predict_sink sink = {keep_summary, keep_draws, keep, NULL, &k};
         crd_predict_report report = {0};
         crd_comm *comm = i % 3 == 2 ? self : world;
@@ -189,7 +189,7 @@ static void check_stops(crd_comm *world, const crd_model *model, crd_predict_opt
         CHECK(world, memcmp(&one, &many, sizeof one) == 0);
         k.state.first_image++; /* between two windows */
     }
-    crd_predict_source source = {load, &none, 0, &k.state};
+    crd_predict_source source = {load, &none, 0, &k.state, NULL};
     crd_predict_sink sink = {0};
     crd_predict_report report;
     crd_comm_broadcast(world, &k.n_kept,
