@@ -97,7 +97,7 @@ static crd_status create_stack(const stack *s, void *payload)
     CRD_TRY(crd_h5_exists(&there, h5, s->group));
     if (!there)
         CRD_TRY(crd_h5_group_create(h5, s->group));
-    CRD_TRY(crd_h5_dataset_create(h5, s->path, CRD_H5_FLOAT32, &s->shape));
+    CRD_TRY(crd_h5_dataset_create_whole(h5, s->path, CRD_H5_FLOAT32, &s->shape));
 cleanup:
     return status;
 }

@@ -341,7 +341,7 @@ cleanup:
 }
 
 crd_status crd_h5_dataset_make(crd_h5 *file, const char *path, hid_t type, const crd_shape *shape,
-                               hid_t fill_type, const void *fill)
+                               hid_t fill_type, const void *fill, int is_filled)
 {
     crd_status status = CRD_OK;
     hid_t properties = H5I_INVALID_HID, space = H5I_INVALID_HID, dataset = H5I_INVALID_HID;
@@ -357,7 +357,8 @@ crd_status crd_h5_dataset_make(crd_h5 *file, const char *path, hid_t type, const
     H5_TRY(file, path, "created", H5Pset_layout(properties, H5D_CONTIGUOUS));
     H5_TRY(file, path, "created", H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY));
     /* Early allocation alone leaves a sparse file; filling it takes the disk space for certain. */
-    H5_TRY(file, path, "created", H5Pset_fill_time(properties, H5D_FILL_TIME_ALLOC));
+    H5_TRY(file, path, "created",
+           H5Pset_fill_time(properties, is_filled ? H5D_FILL_TIME_ALLOC : H5D_FILL_TIME_NEVER));
     if (fill != NULL)
         H5_TRY(file, path, "created", H5Pset_fill_value(properties, fill_type, fill));
     H5_TRY(file, path, "created",
@@ -368,24 +369,13 @@ cleanup:
     return crd_h5_closed(status, file, path, space, H5Sclose);
 }
 
-crd_status crd_h5_dataset_create(crd_h5 *file, const char *path, crd_h5_type type,
-                                 const crd_shape *shape)
-{
-    float nan32 = NAN;
-    double nan64 = NAN;
-    const void *fill = type == CRD_H5_FLOAT32   ? (const void *)&nan32
-                       : type == CRD_H5_FLOAT64 ? (const void *)&nan64
-                                                : NULL;
-    return crd_h5_dataset_create_filled(file, path, type, shape, fill);
-}
-
-crd_status crd_h5_dataset_create_filled(crd_h5 *file, const char *path, crd_h5_type type,
-                                        const crd_shape *shape, const void *fill)
+static crd_status create_dataset(crd_h5 *file, const char *path, crd_h5_type type,
+                                 const crd_shape *shape, const void *fill, int is_filled)
 {
     crd_status status = CRD_OK;
     int is_float = type == CRD_H5_FLOAT32 || type == CRD_H5_FLOAT64;
     CRD_TRY(crd_h5_dataset_make(file, path, crd_h5_type_id(type, 0), shape, crd_h5_type_id(type, 1),
-                                fill));
+                                fill, is_filled));
     CRD_TRY(crd_h5_handed_create(file, path, type, shape, fill));
     if (is_float)
         CRD_TRY(crd_h5_attr_put(file, path, "_FillValue", type, fill, 1));
@@ -393,6 +383,35 @@ crd_status crd_h5_dataset_create_filled(crd_h5 *file, const char *path, crd_h5_t
         CRD_TRY(crd_h5_attr_put_text(file, path, "dtype", "bool"));
 cleanup:
     return status;
+}
+
+static crd_status create_of_type(crd_h5 *file, const char *path, crd_h5_type type,
+                                 const crd_shape *shape, int is_filled)
+{
+    float nan32 = NAN;
+    double nan64 = NAN;
+    const void *fill = type == CRD_H5_FLOAT32   ? (const void *)&nan32
+                       : type == CRD_H5_FLOAT64 ? (const void *)&nan64
+                                                : NULL;
+    return create_dataset(file, path, type, shape, fill, is_filled);
+}
+
+crd_status crd_h5_dataset_create(crd_h5 *file, const char *path, crd_h5_type type,
+                                 const crd_shape *shape)
+{
+    return create_of_type(file, path, type, shape, 1);
+}
+
+crd_status crd_h5_dataset_create_whole(crd_h5 *file, const char *path, crd_h5_type type,
+                                       const crd_shape *shape)
+{
+    return create_of_type(file, path, type, shape, 0);
+}
+
+crd_status crd_h5_dataset_create_filled(crd_h5 *file, const char *path, crd_h5_type type,
+                                        const crd_shape *shape, const void *fill)
+{
+    return create_dataset(file, path, type, shape, fill, 1);
 }
 
 crd_status crd_h5_select(hid_t *space, hid_t *block, const crd_h5 *file, const char *path,

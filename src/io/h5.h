@@ -95,7 +95,10 @@ crd_status crd_h5_group_create(crd_h5 *file, const char *path);
  * attribute _FillValue. */
 crd_status crd_h5_dataset_create(crd_h5 *file, const char *path, crd_h5_type type,
                                  const crd_shape *shape);
-/** The same filled with `fill`; NULL: zeros. */
+/** The same of one that will be written whole: not filled, which would write it twice. */
+crd_status crd_h5_dataset_create_whole(crd_h5 *file, const char *path, crd_h5_type type,
+                                       const crd_shape *shape);
+/** The same as the first filled with `fill`; NULL: zeros. */
 crd_status crd_h5_dataset_create_filled(crd_h5 *file, const char *path, crd_h5_type type,
                                         const crd_shape *shape, const void *fill);
 /** Type and shape (either may be NULL). */

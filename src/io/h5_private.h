@@ -55,8 +55,8 @@ crd_status crd_h5_answer_number(crd_h5 *file, const crd_h5_request *request, crd
 crd_status crd_h5_answer_attributes(crd_h5 *file, const char *path, crd_h5_sink *sink,
                                     void *payload);
 
-/** Creates a dataset, contiguous, filled at once; `fill` NULL means zeros. */
+/** Creates a dataset, contiguous, filled at once if is_filled; `fill` NULL means zeros. */
 crd_status crd_h5_dataset_make(crd_h5 *file, const char *path, hid_t type, const crd_shape *shape,
-                               hid_t fill_type, const void *fill);
+                               hid_t fill_type, const void *fill, int is_filled);
 
 #endif

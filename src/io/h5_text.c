@@ -38,7 +38,7 @@ crd_status crd_h5_strings_write(crd_h5 *file, const char *path, const char *cons
     }
     CRD_TRY(crd_h5_reserve(file, bytes));
     H5_TRY(file, path, "created", type = string_type());
-    CRD_TRY(crd_h5_dataset_make(file, path, type, &shape, type, NULL));
+    CRD_TRY(crd_h5_dataset_make(file, path, type, &shape, type, NULL, 1));
     CRD_TRY(crd_h5_handed_strings(file, path, clean, n));
     H5_TRY(file, path, "opened", dataset = H5Dopen2(file->id, path, H5P_DEFAULT));
     H5_TRY(file, path, "written", H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, clean));
