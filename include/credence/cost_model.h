@@ -19,7 +19,7 @@ typedef struct crd_cost_model {
     /** Of an ensemble that is streamed: to read its weights once, which goes on beside the units of
      * a window of images; else 0. */
     double weights_s;
-    int64_t node_ranks;      /**< ranks of a node: those of rank 0's read the images */
+    int64_t node_ranks; /**< ranks of a node: those of rank 0's read the images */
 } crd_cost_model;
 
 /** The look at which an image's standard error falls below `target`, if it was `mcse` after

@@ -31,14 +31,14 @@ void crd_plan_files_options_init(crd_plan_files_options *out);
 typedef struct crd_plan crd_plan;
 
 typedef struct crd_plan_facts {
-    crd_cost_model model;   /**< borrowed from the plan */
-    int64_t n_sample_units; /**< computed for it */
-    double seconds;         /**< that the plan took */
-    int64_t bytes_per_rank; /**< most resident memory of a rank, but for the weights */
-    int64_t weights_bytes;  /**< of the weights, which the ranks of a node share */
+    crd_cost_model model;         /**< borrowed from the plan */
+    int64_t n_sample_units;       /**< computed for it */
+    double seconds;               /**< that the plan took */
+    int64_t bytes_per_rank;       /**< most resident memory of a rank, but for the weights */
+    int64_t weights_bytes;        /**< of the weights, which the ranks of a node share */
     int64_t n_components, n_held; /**< of the posterior; those that a node holds at a time */
-    double mean_draws;      /**< of an image */
-    double share_of_most;   /**< of the images: those that get n_draws */
+    double mean_draws;            /**< of an image */
+    double share_of_most;         /**< of the images: those that get n_draws */
 } crd_plan_facts;
 
 /** Measures; *out is NULL on all ranks but 0. Collective: on comm; all ranks return the same

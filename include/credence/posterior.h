@@ -122,7 +122,8 @@ typedef struct crd_numbers_source {
      * [n_floats] each by the network's offsets. What is not Bayesian gets rho 0; gaps between
      * parameters are left as they are. What it gives has been checked (crd_posterior_check_numbers).
      * From one thread at a time, any. */
-    crd_status (*read)(float *const *mu, float *const *rho, int64_t first, int64_t n, void *payload);
+    crd_status (*read)(float *const *mu, float *const *rho, int64_t first, int64_t n,
+                       void *payload);
     /** differs[n_params] = 1: not all components have the same mu of it, bit for bit. */
     crd_status (*compare)(uint8_t *differs, void *payload);
     void *payload;

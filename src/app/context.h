@@ -9,11 +9,11 @@
 #include "credence/predict.h"
 
 typedef struct crd_context {
-    const char *path;                  /**< rank 0: of the posterior; borrowed */
-    crd_posterior_file *file;          /**< rank 0: owned; NULL elsewhere */
-    const crd_posterior *posterior;    /**< rank 0: the file's, bare */
-    crd_image_source images;           /**< rank 0; all ranks of its node after crd_images_share */
-    crd_shared_model *shared;          /**< owned; this and the rest after crd_context_share */
+    const char *path;               /**< rank 0: of the posterior; borrowed */
+    crd_posterior_file *file;       /**< rank 0: owned; NULL elsewhere */
+    const crd_posterior *posterior; /**< rank 0: the file's, bare */
+    crd_image_source images;        /**< rank 0; all ranks of its node after crd_images_share */
+    crd_shared_model *shared;       /**< owned; this and the rest after crd_context_share */
     int64_t n_images, n_draws;
     const char *estimator; /**< static */
     crd_output_kind outputs;

@@ -50,8 +50,8 @@ static crd_status read_components(float *const *mu, float *const *rho, int64_t f
         CRD_REQUIRE(strcmp(crd_posterior_file_digest(p->file), p->digests[i]) == 0, CRD_ERR_IO,
                     "%s: was changed while it was read", p->files[i]);
         const crd_numbers_source own = crd_posterior_file_source(p->file);
-        CRD_TRY(own.read(mu + done, rho == NULL ? NULL : rho + done,
-                         first + done - p->n_before[i], some, own.payload));
+        CRD_TRY(own.read(mu + done, rho == NULL ? NULL : rho + done, first + done - p->n_before[i],
+                         some, own.payload));
     }
 cleanup:
     return status;

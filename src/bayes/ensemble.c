@@ -206,7 +206,8 @@ crd_status crd_join_add(crd_join *join, const crd_component_source *source)
         CRD_TRY(crd_alloc_string(&to->file, origin->file));
         CRD_TRY(crd_alloc_string(&to->digest, origin->digest));
     }
-    join->is_random |= crd_network_is_stochastic(from->network) || (!join->mean && has_bayesian(from));
+    join->is_random |=
+        crd_network_is_stochastic(from->network) || (!join->mean && has_bayesian(from));
     join->is_one_estimator &=
         strcmp(from->conversion.type, join->first.posterior->conversion.type) == 0;
     join->n_sources++;
@@ -245,9 +246,9 @@ crd_status crd_join_finish(crd_posterior **out, crd_join *join)
                 "a mixture has at most %d components, not %lld: an image's sums grow with them",
                 CRD_MAX_COMPONENTS, (long long)join->n_components);
     CRD_TRY(copy_network(&network, join->first.posterior->network));
-    CRD_TRY(crd_posterior_create_bare(
-        &posterior, network, join->is_random ? &crd_family_mixture : &crd_family_members,
-        join->n_components));
+    CRD_TRY(crd_posterior_create_bare(&posterior, network,
+                                      join->is_random ? &crd_family_mixture : &crd_family_members,
+                                      join->n_components));
     if (!join->mean)
         memcpy(posterior->bayesian, join->bayesian,
                (size_t)(join->n_components * network->params.n_params));

@@ -140,10 +140,9 @@ static crd_status load(subject *s, const crd_options *given)
     if (given->n_arguments > 0)
         CRD_TRY(crd_posterior_open(&s->file, given->arguments[0]));
     else
-        CRD_TRY(crd_random_posterior(&s->random, crd_opt_text(given, CRD_OPT_BENCH_ARCH),
-                                     (const char *const *)globs->texts,
-                                     globs->given ? (int)globs->n_texts : -1,
-                                     (uint64_t)crd_opt_int(given, CRD_OPT_SEED)));
+        CRD_TRY(crd_random_posterior(
+            &s->random, crd_opt_text(given, CRD_OPT_BENCH_ARCH), (const char *const *)globs->texts,
+            globs->given ? (int)globs->n_texts : -1, (uint64_t)crd_opt_int(given, CRD_OPT_SEED)));
 cleanup:
     return status;
 }
@@ -157,7 +156,8 @@ static crd_status prepare(subject *s, crd_comm *comm, const crd_options *given)
     CRD_TRY(crd_comm_agree(comm, is_first ? load(s, given) : CRD_OK));
     if (is_first) {
         posterior = s->file != NULL ? crd_posterior_file_view(s->file) : s->random;
-        source = s->file != NULL ? crd_posterior_file_source(s->file) : crd_posterior_source(posterior);
+        source =
+            s->file != NULL ? crd_posterior_file_source(s->file) : crd_posterior_source(posterior);
         memcpy(s->estimator, posterior->conversion.type, sizeof s->estimator);
     }
     crd_comm_broadcast(comm, s->estimator, sizeof s->estimator);
@@ -204,9 +204,9 @@ crd_status crd_cmd_bench(const crd_cli *cli)
                             ? crd_opt_text(given, CRD_OPT_ESTIMATOR)
                             : of.estimator;
     if (crd_opt_flag(given, CRD_OPT_VERBOSE))
-        CRD_TRY(
-            crd_comm_agree(cli->comm, crd_alloc_zeroed((void **)&measured.ops, of.model.network->n_ops,
-                                                       sizeof *measured.ops, "layers")));
+        CRD_TRY(crd_comm_agree(cli->comm,
+                               crd_alloc_zeroed((void **)&measured.ops, of.model.network->n_ops,
+                                                sizeof *measured.ops, "layers")));
     const setting s = {of.model.network, &options, crd_comm_size(cli->comm),
                        crd_peak_flops(options.precision == CRD_BF16, 0.5)};
     if (is_first) {

@@ -80,8 +80,7 @@ static crd_status print_json(const crd_plan_facts *f, json_t *rows, const char *
     const crd_cost_model *m = &f->model;
     return crd_json_print(json_pack(
         "{s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}",
-        "calibration_seconds",
-        f->seconds, "n_sample", (json_int_t)m->n_sample, "calibration_units",
+        "calibration_seconds", f->seconds, "n_sample", (json_int_t)m->n_sample, "calibration_units",
         (json_int_t)f->n_sample_units, "unit_seconds", m->unit_s, "image_seconds", m->image_s,
         "start_seconds", m->start_s, "n_units", crd_cost_model_units(m), "mean_draws",
         f->mean_draws, "n_images", (json_int_t)m->n_images, "bytes_per_rank",

@@ -56,8 +56,7 @@ crd_status crd_predict_plan_turns(crd_predict_run *r)
         int64_t first = crd_component_of(b * block, n, o->antithetic), turn = first / t->stretch;
         int64_t n_draws = crd_smaller(block, r->options->n_draws - b * block);
         int64_t needed = first + crd_block_components(n, n_draws, o->antithetic);
-        t->windows[turn] = crd_larger(t->windows[turn],
-                                      crd_smaller(needed - turn * t->stretch, n));
+        t->windows[turn] = crd_larger(t->windows[turn], crd_smaller(needed - turn * t->stretch, n));
     }
 cleanup:
     return status;

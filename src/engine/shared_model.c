@@ -53,7 +53,7 @@ struct crd_shared_model {
     model_size size;
     int n_windows;
     window windows[N_WINDOWS];
-    int current, coming; /* windows; coming -1: none */
+    int current, coming;            /* windows; coming -1: none */
     const crd_posterior *posterior; /* rank 0's */
     crd_numbers_source source;
     reading reading;
@@ -134,8 +134,8 @@ static crd_status fill_window(crd_shared_model *m, int i_window)
         }
         CRD_TRY(m->source.read(mu, m->size.has_sigma ? rho : NULL, first, some, m->source.payload));
         for (int64_t i = 0; i < some; i++)
-            CRD_TRY(crd_model_make(mu[i], m->size.has_sigma ? rho[i] : NULL, m->posterior,
-                                   first + i));
+            CRD_TRY(
+                crd_model_make(mu[i], m->size.has_sigma ? rho[i] : NULL, m->posterior, first + i));
         pthread_mutex_lock(&m->reading.mutex);
         m->reading.n_done = done + some;
         must_stop = m->reading.must_stop;
@@ -231,9 +231,9 @@ static crd_status publish(crd_shared_model *m, int i_window, crd_status local)
     if (local != CRD_OK)
         w->n = 0;
     CRD_TRY(crd_comm_agree(m->comm, local));
-    crd_shared_broadcast_part(
-        m->numbers, (place_of(m, i_window, 0) - numbers) * (int64_t)sizeof(float),
-        (place_of(m, i_window, w->n) - numbers) * (int64_t)sizeof(float));
+    crd_shared_broadcast_part(m->numbers,
+                              (place_of(m, i_window, 0) - numbers) * (int64_t)sizeof(float),
+                              (place_of(m, i_window, w->n) - numbers) * (int64_t)sizeof(float));
 cleanup:
     if (status != CRD_OK)
         w->n = 0;
@@ -388,8 +388,7 @@ static crd_status open_model(crd_shared_model *m, const crd_shared_model_options
     crd_status status = CRD_OK;
     int64_t most = o->node_bytes == 0 ? default_bytes(m->comm) : 0;
     int is_first = crd_comm_rank(m->comm) == 0;
-    CRD_TRY(
-        crd_comm_agree(m->comm, is_first ? measure(&m->size, m->posterior, o, most) : CRD_OK));
+    CRD_TRY(crd_comm_agree(m->comm, is_first ? measure(&m->size, m->posterior, o, most) : CRD_OK));
     CRD_TRY(share_network(m, m->comm, m->posterior));
     CRD_TRY(share_differs(m));
     CRD_TRY(allocate(m));
@@ -409,8 +408,7 @@ crd_status crd_shared_model_open(crd_shared_model **out, crd_comm *comm,
                                  const crd_shared_model_options *options)
 {
     crd_shared_model *m = NULL;
-    crd_status status =
-        crd_comm_agree(comm, crd_alloc_zeroed((void **)&m, 1, sizeof *m, "model"));
+    crd_status status = crd_comm_agree(comm, crd_alloc_zeroed((void **)&m, 1, sizeof *m, "model"));
     *out = NULL;
     if (status != CRD_OK) {
         crd_free(m);
@@ -436,11 +434,8 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
                                    const crd_posterior *posterior, const float *eps, int mean)
 {
     const crd_numbers_source own = crd_posterior_source(posterior);
-    const crd_shared_model_options options = {.source = &own,
-                                              .eps = eps,
-                                              .mean = mean != 0,
-                                              .node_bytes = INT64_MAX,
-                                              .draw_block = 1};
+    const crd_shared_model_options options = {
+        .source = &own, .eps = eps, .mean = mean != 0, .node_bytes = INT64_MAX, .draw_block = 1};
     return crd_shared_model_open(out, comm, posterior, &options);
 }
 

@@ -83,8 +83,9 @@ static crd_status read_recorded(span *s, crd_h5 *h5)
     crd_status status = CRD_OK;
     char *text = NULL;
     CRD_TRY(crd_h5_attr_get_text(&text, h5, s->path, CRD_CHECKSUM_KEY));
-    CRD_REQUIRE(strlen(text) < sizeof s->recorded, CRD_ERR_INPUT, "%s: %s: " CRD_CHECKSUM_KEY
-                " is '%s', which is no checksum", crd_h5_name(h5), s->path, text);
+    CRD_REQUIRE(strlen(text) < sizeof s->recorded, CRD_ERR_INPUT,
+                "%s: %s: " CRD_CHECKSUM_KEY " is '%s', which is no checksum", crd_h5_name(h5),
+                s->path, text);
     memcpy(s->recorded, text, strlen(text) + 1);
 cleanup:
     crd_free(text);
@@ -123,8 +124,9 @@ cleanup:
     return status;
 }
 
-/* Whether the file is what it was: a program that writes into it changes its time or its size. */
-static crd_status check_unchanged(const crd_components *c)
+/* Whether the file is what it was: a program that writes into it changes its time or its size. Else
+ * `status`, whose message stays. */
+static crd_status check_unchanged(const crd_components *c, crd_status status)
 {
     struct stat now;
     const char *name = crd_h5_name(c->h5);
@@ -135,7 +137,7 @@ static crd_status check_unchanged(const crd_components *c)
     if (now.st_size != c->seen.st_size || now.st_mtim.tv_sec != c->seen.st_mtim.tv_sec ||
         now.st_mtim.tv_nsec != c->seen.st_mtim.tv_nsec)
         return CRD_FAIL(CRD_ERR_IO, "%s: was changed while it was read", name);
-    return CRD_OK;
+    return status;
 }
 
 /* Fills n pieces, one after the other in the file. Uses them up. */
@@ -175,7 +177,8 @@ static crd_status read_rows(float *const *rows, int64_t at, const crd_components
         if (CRD_IS_LITTLE_ENDIAN) {
             for (int64_t i = 0; i < some; i++)
                 pieces[i] = (struct iovec){rows[done + i] + at, (size_t)s->row_bytes};
-            CRD_TRY(read_pieces(pieces, (int)some, c, s, s->offset + (first + done) * s->row_bytes));
+            CRD_TRY(
+                read_pieces(pieces, (int)some, c, s, s->offset + (first + done) * s->row_bytes));
             continue;
         }
         for (int64_t i = 0; i < some; i++) {
@@ -225,7 +228,8 @@ crd_status crd_components_find_fixed(crd_components *c, crd_posterior *posterior
     int64_t n_params = posterior->network->params.n_params;
     for (int64_t i = 0; i < c->n_spans; i++) {
         const span *s = &c->spans[i];
-        for (int64_t k = 0; s->kind == CRD_NUMBER_RHO && s->with_axis && k < s->shape.dims[0]; k++) {
+        for (int64_t k = 0; s->kind == CRD_NUMBER_RHO && s->with_axis && k < s->shape.dims[0];
+             k++) {
             float rho;
             struct iovec piece = {&rho, sizeof rho};
             if (s->row_bytes > 0)
@@ -295,8 +299,9 @@ crd_status crd_components_read(float *const *mu, float *const *rho, int64_t firs
 {
     crd_status status = read_spans(mu, rho, first, n, c, &posterior->network->params);
     /* What was read counts only if the file stayed as it was; and if not, that is what is wrong. */
-    CRD_TRY(check_unchanged(c));
-    CRD_TRY(status);
+    crd_status unchanged = check_unchanged(c, status);
+    if (unchanged != CRD_OK)
+        return unchanged;
     for (int64_t i = 0; i < n; i++) {
         if (rho != NULL)
             CRD_TRY(clear_fixed(rho[i], first + i, c, posterior));
@@ -320,7 +325,7 @@ crd_status crd_components_read_prior(float *prior_mu, crd_components *c,
         CRD_TRY(read_rows(&prior_mu, at, c, s, 0, 1));
         CRD_TRY(digest_rows(&prior_mu, at, c, s, 0, 1));
     }
-    CRD_TRY(check_unchanged(c));
+    CRD_TRY(check_unchanged(c, CRD_OK));
 cleanup:
     return status;
 }
@@ -352,7 +357,7 @@ crd_status crd_components_compare(uint8_t *differs, crd_components *c,
     for (int64_t i = 0; i < c->n_spans; i++)
         if (c->spans[i].kind == CRD_NUMBER_MU && c->spans[i].with_axis)
             CRD_TRY(compare_rows(&differs[c->spans[i].param], rows, c, &c->spans[i]));
-    CRD_TRY(check_unchanged(c));
+    CRD_TRY(check_unchanged(c, CRD_OK));
 cleanup:
     crd_free(rows[1]);
     crd_free(rows[0]);

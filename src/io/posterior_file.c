@@ -102,10 +102,9 @@ static crd_status write_tensor(const tensor_place *place, void *payload)
     const float *const blocks[] = {[CRD_NUMBER_MU] = posterior->mu,
                                    [CRD_NUMBER_RHO] = posterior->rho,
                                    [CRD_NUMBER_PRIOR_MU] = posterior->prior_mu};
-    return crd_h5_write(w->h5, place->path, CRD_H5_FLOAT32,
-                        blocks[place->kind] +
-                            posterior->network->params.entries[place->param].offset,
-                        NULL, NULL);
+    return crd_h5_write(
+        w->h5, place->path, CRD_H5_FLOAT32,
+        blocks[place->kind] + posterior->network->params.entries[place->param].offset, NULL, NULL);
 }
 
 /* The numbers of crd_conversion in the file: one table for writing and reading. */
@@ -584,14 +583,14 @@ static crd_status read_all(crd_posterior **out, crd_posterior_file *file)
     for (int64_t c = 0; c < posterior->n_components; c++) {
         float *mu = posterior->mu + c * n;
         float *rho = posterior->rho == NULL ? NULL : posterior->rho + c * n;
-        CRD_TRY(crd_components_read(&mu, rho == NULL ? NULL : &rho, c, 1, file->numbers, posterior));
+        CRD_TRY(
+            crd_components_read(&mu, rho == NULL ? NULL : &rho, c, 1, file->numbers, posterior));
     }
     if (file->has_prior) {
         CRD_ALLOC(&posterior->prior_mu, n, "prior means");
         CRD_TRY(crd_components_read_prior(posterior->prior_mu, file->numbers, posterior));
         if (crd_posterior_check(posterior) != CRD_OK)
-            CRD_TRY(
-                CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(file->h5), crd_status_message()));
+            CRD_TRY(CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(file->h5), crd_status_message()));
     }
     *out = posterior;
     file->posterior = NULL;

@@ -90,7 +90,7 @@ class Streaming(program.Case):
 
     def test_killed_and_stopped_runs_continue(self):
         """With another limit, or none, and on another number of ranks."""
-        words = [*MIXTURE, "--draws", 3000]
+        words = [*MIXTURE, "--draws", 1200]
         expected = self.figures(*words)
         streamed = ["--weights-memory", 8.1 * COMPONENT_MB, "--resume"]
         result = run("predict", *words, *streamed, "--max-time", "0.001s", "-o", "q.h5", ranks=2, folder=self.work)
@@ -113,7 +113,7 @@ class Streaming(program.Case):
         for change, text in ((lambda path: os.truncate(path, path.stat().st_size // 2), "mixture.h5: became shorter while it was read"),
                              (lambda path: os.utime(path), "mixture.h5: was changed while it was read")):
             shutil.copy(self.folder / "mixture.h5", self.work)
-            job = Job("predict", *MIXTURE, "--draws", 40000, "--weights-memory", 8.1 * COMPONENT_MB, "--checkpoint-interval", "0.02s",
+            job = Job("predict", *MIXTURE, "--draws", 3000, "--weights-memory", 8.1 * COMPONENT_MB, "--checkpoint-interval", "0.02s",
                       "-o", "c.h5", ranks=3, folder=self.work)
             wait_for((self.work / "c.h5.ckpt").exists, job.process)
             change(self.work / "mixture.h5")
