@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/train_batches.h"
 #include "bayes/gradient.h"
-
-enum { MICRO_BATCH = 32 }; /* unless it is given */
 
 static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_value *values)
 {
@@ -76,8 +75,8 @@ static crd_status make_calibration(crd_train_options *out, const crd_option_valu
 static int64_t micro_batch(const crd_option_value *values)
 {
     int64_t batch = values[CRD_OPT_BATCH_SIZE].integer;
-    int64_t most =
-        values[CRD_OPT_MICRO_BATCH].given ? values[CRD_OPT_MICRO_BATCH].integer : MICRO_BATCH;
+    int64_t most = values[CRD_OPT_MICRO_BATCH].given ? values[CRD_OPT_MICRO_BATCH].integer
+                                                     : CRD_TRAIN_MICRO_BATCH;
     return batch < most ? batch : most;
 }
 
@@ -184,38 +183,15 @@ cleanup:
     return status;
 }
 
-/** The fewest images of a micro-batch, over the whole batches of an epoch and its last one. */
-static int64_t fewest_images(int64_t n_images, int64_t batch_size, int64_t micro)
-{
-    int64_t fewest = INT64_MAX, sizes[] = {batch_size, n_images % batch_size};
-    for (int k = n_images >= batch_size ? 0 : 1; k < 2; k++)
-        if (sizes[k] > 0) {
-            int64_t rest = sizes[k] % micro;
-            int64_t n = rest > 0 ? rest : micro;
-            fewest = n < fewest ? n : fewest;
-        }
-    return fewest;
-}
-
-/** The nearest larger batch size that leaves no image alone, its micro-batches following it; 0:
- * none is near. */
-static int64_t better_batch_size(int64_t n_images, int64_t batch_size)
-{
-    for (int64_t batch = batch_size + 1; batch < batch_size + 64; batch++)
-        if (fewest_images(n_images, batch, batch < MICRO_BATCH ? batch : MICRO_BATCH) > 1)
-            return batch;
-    return 0;
-}
-
 crd_status crd_train_check_batches(const crd_train_options *made, int64_t n_images,
                                    const crd_options *options, const crd_network *network)
 {
     int64_t n = n_images, batch = made->batch_size, micro = made->gradient.micro_batch;
     char better[48] = "another --batch-size or --micro-batch";
     if (!made->gradient.batch_norm_train ||
-        crd_gradient_check_images(network, fewest_images(n, batch, micro)) == CRD_OK)
+        crd_gradient_check_images(network, crd_train_fewest_images(n, batch, micro)) == CRD_OK)
         return CRD_OK;
-    int64_t other = better_batch_size(n, batch);
+    int64_t other = crd_train_better_batch_size(n, batch);
     if (other > 0 && !options->values[CRD_OPT_MICRO_BATCH].given)
         snprintf(better, sizeof better, "--batch-size %lld", (long long)other);
     return CRD_FAIL(CRD_ERR_USAGE,
