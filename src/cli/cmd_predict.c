@@ -22,14 +22,13 @@ typedef struct printing {
 /** Options that mean something to classes only. */
 static crd_status check_outputs(const printing *p)
 {
-    const crd_option_id of_classes[] = {CRD_OPT_TOPK, CRD_OPT_CONFIDENCE};
-    for (size_t i = 0; i < sizeof of_classes / sizeof *of_classes; i++)
-        if (p->info->posterior->outputs != CRD_OUTPUT_LOGITS &&
-            crd_opt_given(p->cli->options, of_classes[i]))
-            return CRD_FAIL(CRD_ERR_USAGE,
-                            "--%s: %s was trained for regression: its outputs are no classes",
-                            crd_option_table()[of_classes[i]].name, p->options->posterior);
-    return CRD_OK;
+    static const crd_option_id of_classes[] = {CRD_OPT_TOPK, CRD_OPT_CONFIDENCE, CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(p->cli->options, of_classes);
+    if (name == NULL || p->info->posterior->outputs == CRD_OUTPUT_LOGITS)
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE,
+                    "--%s: %s was trained for regression: its outputs are no classes", name,
+                    p->options->posterior);
 }
 
 static crd_status start(const crd_prediction_info *info, void *payload)

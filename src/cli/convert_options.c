@@ -38,31 +38,31 @@ static crd_conversion make_conversion(const crd_options *options)
 static crd_status check_moped(const crd_options *options)
 {
     static const crd_option_id of_moped[] = {CRD_OPT_MOPED_DELTA, CRD_OPT_MOPED_PRIOR,
-                                             CRD_OPT_SIGMA_MIN};
-    for (size_t i = 0; i < sizeof of_moped / sizeof *of_moped; i++)
-        if (crd_opt_given(options, of_moped[i]) && !is_moped(options))
-            return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --moped or --weights",
-                            crd_option_table()[of_moped[i]].name);
-    return CRD_OK;
+                                             CRD_OPT_SIGMA_MIN, CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(options, of_moped);
+    if (name == NULL || is_moped(options))
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --moped or --weights", name);
 }
 
 crd_status crd_convert_options_check_imported(const crd_posterior *posterior, void *payload)
 {
     const crd_options *options = *(const crd_options *const *)payload;
-    static const crd_option_id others[] = {
-        CRD_OPT_MOPED,       CRD_OPT_NO_MOPED,          CRD_OPT_MOPED_DELTA,
-        CRD_OPT_SIGMA_MIN,   CRD_OPT_POSTERIOR_MU_INIT, CRD_OPT_POSTERIOR_RHO_INIT,
-        CRD_OPT_MOPED_PRIOR,
-    };
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (posterior->conversion.initial == CRD_INITIAL_IMPORTED &&
-            crd_opt_given(options, others[i]))
-            return CRD_FAIL(CRD_ERR_USAGE,
-                            "--%s: %s holds a posterior of bayesian-torch, whose mu and rho are "
-                            "taken as they are",
-                            crd_option_table()[others[i]].name,
-                            crd_opt_text(options, CRD_OPT_WEIGHTS));
-    return CRD_OK;
+    static const crd_option_id others[] = {CRD_OPT_MOPED,
+                                           CRD_OPT_NO_MOPED,
+                                           CRD_OPT_MOPED_DELTA,
+                                           CRD_OPT_SIGMA_MIN,
+                                           CRD_OPT_POSTERIOR_MU_INIT,
+                                           CRD_OPT_POSTERIOR_RHO_INIT,
+                                           CRD_OPT_MOPED_PRIOR,
+                                           CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(options, others);
+    if (name == NULL || posterior->conversion.initial != CRD_INITIAL_IMPORTED)
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE,
+                    "--%s: %s holds a posterior of bayesian-torch, whose mu and rho are taken as "
+                    "they are",
+                    name, crd_opt_text(options, CRD_OPT_WEIGHTS));
 }
 
 static void take_preprocessing(crd_convert_files_options *out, const crd_options *options)

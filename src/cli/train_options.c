@@ -80,33 +80,28 @@ static int64_t micro_batch(const crd_option_value *values)
     return batch < most ? batch : most;
 }
 
-static int has_validation(const crd_option_value *values)
-{
-    return values[CRD_OPT_VALIDATE].given || values[CRD_OPT_VALIDATE_SHARE].given;
-}
-
 /** A need of one or the other, which the table of options cannot say. */
-static crd_status check_validation(const crd_option_value *values)
+static crd_status check_validation(const crd_options *options)
 {
-    static const crd_option_id of_validation[] = {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE_DRAWS};
-    for (size_t i = 0; i < sizeof of_validation / sizeof *of_validation; i++)
-        if (values[of_validation[i]].given && !has_validation(values))
-            return CRD_FAIL(CRD_ERR_USAGE,
-                            "--%s has a meaning only with --validate or --validate-share",
-                            crd_option_table()[of_validation[i]].name);
-    return CRD_OK;
+    static const crd_option_id of_validation[] = {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE_DRAWS,
+                                                  CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(options, of_validation);
+    if (name == NULL || crd_opt_given(options, CRD_OPT_VALIDATE) ||
+        crd_opt_given(options, CRD_OPT_VALIDATE_SHARE))
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --validate or --validate-share",
+                    name);
 }
 
 /** Without checkpoints nothing can stop a run but its end. */
-static crd_status check_checkpoints(const crd_option_value *values)
+static crd_status check_checkpoints(const crd_options *options)
 {
     static const crd_option_id of_checkpoints[] = {CRD_OPT_CHECKPOINT_INTERVAL, CRD_OPT_MAX_TIME,
-                                                   CRD_OPT_RESUME};
-    for (size_t i = 0; i < sizeof of_checkpoints / sizeof *of_checkpoints; i++)
-        if (values[of_checkpoints[i]].given && values[CRD_OPT_CHECKPOINTS].integer == 0)
-            return CRD_FAIL(CRD_ERR_USAGE, "--%s has no meaning with --checkpoints 0",
-                            crd_option_table()[of_checkpoints[i]].name);
-    return CRD_OK;
+                                                   CRD_OPT_RESUME, CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(options, of_checkpoints);
+    if (name == NULL || crd_opt_int(options, CRD_OPT_CHECKPOINTS) > 0)
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE, "--%s has no meaning with --checkpoints 0", name);
 }
 
 static void take_augmentation(crd_augmentation *out, const crd_option_value *augment)
@@ -167,8 +162,8 @@ crd_status crd_train_options_make(crd_train_files_options *out, const crd_option
 {
     crd_status status = CRD_OK;
     crd_train_options *train = &out->train;
-    CRD_TRY(check_validation(options->values));
-    CRD_TRY(check_checkpoints(options->values));
+    CRD_TRY(check_validation(options));
+    CRD_TRY(check_checkpoints(options));
     crd_train_files_options_init(out);
     take_files(out, options);
     take_steps(train, options);
