@@ -456,6 +456,32 @@ crd_class_rows crd_class_rows_view(const crd_summary *summary)
     return rows;
 }
 
+int64_t crd_class_n_groups(const crd_reduction *reduction)
+{
+    return count_groups(reduction);
+}
+
+void crd_class_rows_without(double *probs, int64_t *draws, const crd_summary *summary,
+                            int64_t image)
+{
+    const crd_reduction *r = &summary->reduction;
+    const int64_t n_classes = r->n_outputs, n_groups = count_groups(r);
+    accumulator a = view(r, summary->sums + image * crd_reduction_n_sums(r),
+                         summary->maxima + image * crd_reduction_n_maxima(r));
+    int64_t n_draws = 0;
+    for (int64_t g = 0; g < n_groups; g++)
+        n_draws += draws[g] = a.group_draws[g];
+    for (int64_t c = 0; c < n_classes; c++) {
+        int64_t all = 0;
+        for (int64_t g = 0; g < n_groups; g++)
+            all += a.group_probs[g * n_classes + c];
+        for (int64_t g = 0; g < n_groups; g++)
+            probs[g * n_classes + c] =
+                ldexp((double)(all - a.group_probs[g * n_classes + c]), -PROB_BITS) /
+                (double)(n_draws - draws[g]);
+    }
+}
+
 const crd_reducer crd_classification = {
     .name = "classification",
     .is_ranked = 1,

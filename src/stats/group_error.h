@@ -12,4 +12,11 @@
  * sqrt(components). NaN below two groups with draws. */
 double crd_group_error(const double *sums, const int64_t *draws, int64_t n_groups, int64_t n_each);
 
+/** Standard error of any smooth statistic of all draws by the jackknife: without[g] is its value
+ * without the draws of group g. Groups may differ in size. NaN below two groups with draws. Source:
+ * Busing, Meijer and van der Leeden, "Delete-m jackknife for unequal m", Statistics and Computing
+ * 9 (1999). */
+double crd_group_jackknife(double value, const double *without, const int64_t *draws,
+                           int64_t n_groups);
+
 #endif
