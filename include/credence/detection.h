@@ -23,7 +23,7 @@ typedef struct crd_estimate {
 } crd_estimate;
 
 /** Mean over images of what the draws' mean says of each: with the standard error over images, as
- * above, and that of the finite number of draws, by the jackknife over groups of draws. */
+ * above, and that of the finite number of draws, from half-samples of them. */
 typedef struct crd_mc_estimate {
     double value, se, mcse; /**< NaN where there is none */
 } crd_mc_estimate;

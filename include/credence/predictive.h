@@ -224,13 +224,13 @@ typedef struct crd_class_rows {
  * (batch means); NaN below 2 observations. */
 crd_class_rows crd_class_rows_view(const crd_summary *summary);
 
-/** Groups of draws by which errors are made: the components of strata, else 32. */
-int64_t crd_class_n_groups(const crd_reduction *reduction);
-/** What the probabilities of an image would be without each group of draws, for the jackknife:
- * probs[n_groups][n_classes], NaN where no draw is left; draws[n_groups]: of each group. The
+/** Rows that crd_class_half_samples makes of an image. */
+int64_t crd_class_n_half_samples(const crd_reduction *reduction);
+/** The mean probabilities of an image in half-samples of its draws (src/stats/group_error.h), for the
+ * Monte Carlo error of whatever is computed of them: probs[n_half_samples][n_classes], the first of
+ * all draws. Returns the number of groups that have draws: components of strata, else up to 32. The
  * summary keeps its sums. */
-void crd_class_rows_without(double *probs, int64_t *draws, const crd_summary *summary,
-                            int64_t image);
+int64_t crd_class_half_samples(double *probs, const crd_summary *summary, int64_t image);
 
 /** Rows of regression, likewise. All in the unit of the targets; NaN where there is no such
  * figure: errors of one draw, the noise of outputs that do not tell it. */

@@ -49,6 +49,7 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
     options.data = given->arguments + 1;
     options.n_data = given->n_arguments - 1;
     options.unknown = crd_opt_text(given, CRD_OPT_OOD);
+    options.reference = crd_opt_text(given, CRD_OPT_REFERENCE);
     crd_predict_options_take(&options.predict, given);
     options.predict.sampler.mean = crd_opt_flag(given, CRD_OPT_DETERMINISTIC);
     CRD_TRY(crd_evaluate_files(&evaluation, cli->comm, &options, &hooks));

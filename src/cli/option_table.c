@@ -353,6 +353,12 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_EVALUATE,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
         .help = "images of another kind: how well they are told from those of DATA"},
+    [CRD_OPT_REFERENCE] = {
+        .name = "reference", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
+        .commands = CRD_EVALUATE,
+        .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
+        .help = "probabilities of another method (CSV, HDF5, or a prediction) for the images of "
+                "DATA in their order: how near they are"},
     [CRD_OPT_RANKS] = {
         .name = "ranks", .placeholder = "N[,N...]", .type = CRD_OPTION_INT64S,
         .default_text = "1,2,4,8,16,32,64", .min = 1, .max = 1e6,

@@ -100,6 +100,7 @@ typedef enum crd_option_id {
     CRD_OPT_SKIP_BAD,
     /* evaluate */
     CRD_OPT_OOD,
+    CRD_OPT_REFERENCE,
     /* plan */
     CRD_OPT_RANKS,
     /* train */

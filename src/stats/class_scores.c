@@ -53,10 +53,16 @@ void crd_pair_scores_of(double out[CRD_N_PAIR_SCORES], const double *probs, cons
     out[CRD_PAIR_KL] = kl;
 }
 
-crd_status crd_ece_sums_init(crd_ece_sums *out, int64_t n_groups)
+crd_agreement crd_agreement_of(const crd_image_scores *pairs)
 {
-    *out = (crd_ece_sums){.n_groups = n_groups};
-    return crd_alloc_zeroed((void **)&out->gaps, n_groups * CRD_METRICS_N_BINS, sizeof *out->gaps,
+    return (crd_agreement){crd_image_scores_mean(pairs, CRD_PAIR_AGREEMENT, 0),
+                           crd_image_scores_mean(pairs, CRD_PAIR_TOTAL_VARIATION, 0),
+                           crd_image_scores_mean(pairs, CRD_PAIR_KL, 0)};
+}
+
+crd_status crd_ece_sums_init(crd_ece_sums *out, int64_t n_samples)
+{
+    return crd_alloc_zeroed((void **)&out->gaps, n_samples * CRD_METRICS_N_BINS, sizeof *out->gaps,
                             "bins");
 }
 
@@ -66,9 +72,9 @@ void crd_ece_sums_clear(crd_ece_sums *sums)
     *sums = (crd_ece_sums){0};
 }
 
-void crd_ece_sums_add(crd_ece_sums *sums, int64_t group, const double own[CRD_N_CLASS_SCORES])
+void crd_ece_sums_add(crd_ece_sums *sums, int64_t i, const double own[CRD_N_CLASS_SCORES])
 {
-    sums->gaps[group * CRD_METRICS_N_BINS + crd_metrics_bin_of(own[CRD_CLASS_CONFIDENCE])] +=
+    sums->gaps[i * CRD_METRICS_N_BINS + crd_metrics_bin_of(own[CRD_CLASS_CONFIDENCE])] +=
         own[CRD_CLASS_CORRECT] - own[CRD_CLASS_CONFIDENCE];
 }
 
@@ -102,20 +108,20 @@ static double ece_of_images(const crd_image_scores *s, const uint8_t *weights)
 }
 
 /* sums_b NULL: of a alone. */
-static double jackknife(double value, const crd_image_scores *a, const crd_ece_sums *sums_a,
-                        const crd_ece_sums *sums_b)
+static double error_of_draws(const crd_image_scores *a, const crd_ece_sums *sums_a,
+                             const crd_ece_sums *sums_b)
 {
-    double *without = NULL, error = NAN;
+    double *figures = NULL, error = NAN;
     const double n = (double)a->n_images;
-    if (crd_alloc_zeroed((void **)&without, a->n_groups, sizeof *without, "groups") != CRD_OK)
+    if (crd_alloc_zeroed((void **)&figures, a->n_samples, sizeof *figures, "figures") != CRD_OK)
         return NAN;
-    for (int64_t g = 0; g < a->n_groups; g++) {
-        without[g] = ece_of_bins(sums_a->gaps + g * CRD_METRICS_N_BINS, n);
+    for (int64_t r = 0; r < a->n_samples; r++) {
+        figures[r] = ece_of_bins(sums_a->gaps + r * CRD_METRICS_N_BINS, n);
         if (sums_b != NULL)
-            without[g] -= ece_of_bins(sums_b->gaps + g * CRD_METRICS_N_BINS, n);
+            figures[r] -= ece_of_bins(sums_b->gaps + r * CRD_METRICS_N_BINS, n);
     }
-    error = crd_group_jackknife(value, without, a->draws, a->n_groups);
-    crd_free(without);
+    error = crd_half_sample_error(figures, a->n_samples, a->n_groups);
+    crd_free(figures);
     return error;
 }
 
@@ -127,9 +133,9 @@ crd_mc_estimate crd_ece_of(const crd_image_scores *s, const crd_ece_sums *sums)
     for (int64_t i = 0; i < s->n_images; i++)
         square += gap_of(s, i, &bin) * gap_of(s, i, &bin);
     const double n = (double)s->n_images;
-    return (crd_mc_estimate){
-        value, n > 1 ? sqrt(fmax(square - n * value * value, 0) / (n - 1) / n) : NAN,
-        jackknife(value, s, sums, NULL)};
+    return (crd_mc_estimate){value,
+                             n > 1 ? sqrt(fmax(square - n * value * value, 0) / (n - 1) / n) : NAN,
+                             error_of_draws(s, sums, NULL)};
 }
 
 crd_status crd_ece_difference(crd_mc_estimate *out, const crd_image_scores *a,
@@ -151,7 +157,7 @@ crd_status crd_ece_difference(crd_mc_estimate *out, const crd_image_scores *a,
     const crd_mc_estimate of_a = crd_ece_of(a, sums_a), of_b = crd_ece_of(b, sums_b);
     out->value = of_a.value - of_b.value;
     out->se = crd_estimate_mean(differences, CRD_N_RESAMPLES).se * sqrt(CRD_N_RESAMPLES);
-    out->mcse = crd_image_scores_are_paired(a, b) ? jackknife(out->value, a, sums_a, sums_b)
+    out->mcse = crd_image_scores_are_paired(a, b) ? error_of_draws(a, sums_a, sums_b)
                                                   : hypot(of_a.mcse, of_b.mcse);
 cleanup:
     crd_free(weights);

@@ -3,6 +3,7 @@
 #ifndef CRD_STATS_CLASS_SCORES_H
 #define CRD_STATS_CLASS_SCORES_H
 
+#include "credence/agreement.h"
 #include "stats/image_scores.h"
 
 /** Against a label. A probability below 2^-126 counts as that in the NLL, as in credence/metrics.h;
@@ -17,8 +18,7 @@ enum {
 void crd_class_scores_of(double out[CRD_N_CLASS_SCORES], const double *probs, int64_t n_classes,
                          int64_t label);
 
-/** Against the row of a reference. Source: Izmailov, Vikram, Hoffman and Wilson, "What are Bayesian
- * neural network posteriors really like?", ICML 2021 (agreement, total variation). */
+/** Against the row of a reference: credence/agreement.h. */
 enum {
     CRD_PAIR_AGREEMENT,       /**< 1: the same prediction, else 0 */
     CRD_PAIR_TOTAL_VARIATION, /**< half the sum of absolute differences: 0 to 1 */
@@ -27,18 +27,19 @@ enum {
 };
 void crd_pair_scores_of(double out[CRD_N_PAIR_SCORES], const double *probs, const double *reference,
                         int64_t n_classes);
+/** The figures of pair scores. */
+crd_agreement crd_agreement_of(const crd_image_scores *pairs);
 
-/** Expected calibration errors (credence/metrics.h) of confidences that image scores hold, which
- * have all draws and, bin by bin, all but those of a group. */
+/** For the expected calibration error (credence/metrics.h) of confidences that image scores hold:
+ * what half-samples add up to, bin by bin. */
 typedef struct crd_ece_sums {
-    int64_t n_groups;
-    double *gaps; /**< [n_groups][CRD_METRICS_N_BINS] of correct less confidence */
+    double *gaps; /**< [n_samples][CRD_METRICS_N_BINS] of correct less confidence */
 } crd_ece_sums;
 
-crd_status crd_ece_sums_init(crd_ece_sums *out, int64_t n_groups);
+crd_status crd_ece_sums_init(crd_ece_sums *out, int64_t n_samples);
 void crd_ece_sums_clear(crd_ece_sums *sums);
-/** Adds an image without the draws of a group. */
-void crd_ece_sums_add(crd_ece_sums *sums, int64_t group, const double own[CRD_N_CLASS_SCORES]);
+/** Adds half-sample i of an image. */
+void crd_ece_sums_add(crd_ece_sums *sums, int64_t i, const double own[CRD_N_CLASS_SCORES]);
 
 /** ECE of one method, se linearised as in crd_metrics. */
 crd_mc_estimate crd_ece_of(const crd_image_scores *scores, const crd_ece_sums *sums);

@@ -1,21 +1,19 @@
 /* Scores image by image; errors over images from their scatter (of roots linearised), errors of
- * draws by the jackknife over groups. */
+ * draws from half-samples. */
 #include "stats/image_scores.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "stats/group_error.h"
 
 crd_status crd_image_scores_init(crd_image_scores *out, int n_scores, int64_t n_images,
-                                 int64_t n_groups)
+                                 int64_t n_samples)
 {
     crd_status status = CRD_OK;
-    *out = (crd_image_scores){.n_scores = n_scores, .n_images = n_images, .n_groups = n_groups};
+    *out = (crd_image_scores){.n_scores = n_scores, .n_images = n_images, .n_samples = n_samples};
     CRD_ALLOC(&out->values, n_scores * n_images, "scores");
-    CRD_ALLOC(&out->without, n_scores * n_groups, "scores");
-    CRD_ALLOC(&out->draws, n_groups, "scores");
+    CRD_ALLOC(&out->samples, n_scores * n_samples, "scores");
 cleanup:
     return status;
 }
@@ -23,23 +21,17 @@ cleanup:
 void crd_image_scores_clear(crd_image_scores *scores)
 {
     crd_free(scores->values);
-    crd_free(scores->without);
-    crd_free(scores->draws);
+    crd_free(scores->samples);
     *scores = (crd_image_scores){0};
 }
 
-void crd_image_scores_put(crd_image_scores *scores, int64_t image, const double *own)
+void crd_image_scores_put(crd_image_scores *scores, int64_t image, int64_t i, const double *own)
 {
-    for (int i = 0; i < scores->n_scores; i++)
-        scores->values[i * scores->n_images + image] = own[i];
-}
-
-void crd_image_scores_put_without(crd_image_scores *scores, int64_t group, const double *own,
-                                  int64_t n_draws)
-{
-    for (int i = 0; i < scores->n_scores; i++)
-        scores->without[group * scores->n_scores + i] += own[i];
-    scores->draws[group] += n_draws;
+    for (int k = 0; k < scores->n_scores; k++) {
+        scores->samples[i * scores->n_scores + k] += own[k];
+        if (i == 0)
+            scores->values[k * scores->n_images + image] = own[k];
+    }
 }
 
 static const double *values_of(const crd_image_scores *s, int i)
@@ -68,24 +60,26 @@ static double slope_of(double figure, int is_root)
     return !is_root ? 1 : figure > 0 ? 1 / (2 * figure) : 0;
 }
 
-static double without_group(const crd_image_scores *s, int i, int is_root, int64_t group)
+/* Monte Carlo error of a figure, or of the difference to that of b. */
+static double error_of_draws(const crd_image_scores *a, const crd_image_scores *b, int i,
+                             int is_root)
 {
-    return figure_of(s->without[group * s->n_scores + i], s->n_images, is_root);
+    double *figures = NULL, error = NAN;
+    if (crd_alloc_zeroed((void **)&figures, a->n_samples, sizeof *figures, "figures") != CRD_OK)
+        return NAN;
+    for (int64_t r = 0; r < a->n_samples; r++) {
+        figures[r] = figure_of(a->samples[r * a->n_scores + i], a->n_images, is_root);
+        if (b != NULL)
+            figures[r] -= figure_of(b->samples[r * b->n_scores + i], b->n_images, is_root);
+    }
+    error = crd_half_sample_error(figures, a->n_samples, a->n_groups);
+    crd_free(figures);
+    return error;
 }
 
-/* b NULL: of a alone. */
-static double jackknife(double value, const crd_image_scores *a, const crd_image_scores *b, int i,
-                        int is_root)
+int crd_image_scores_are_paired(const crd_image_scores *a, const crd_image_scores *b)
 {
-    double *without = NULL, error = NAN;
-    if (crd_alloc_zeroed((void **)&without, a->n_groups, sizeof *without, "groups") != CRD_OK)
-        return NAN;
-    for (int64_t g = 0; g < a->n_groups; g++)
-        without[g] = without_group(a, i, is_root, g) -
-                     (b != NULL ? without_group(b, i, is_root, g) : 0);
-    error = crd_group_jackknife(value, without, a->draws, a->n_groups);
-    crd_free(without);
-    return error;
+    return a->n_samples == b->n_samples && a->n_groups == b->n_groups;
 }
 
 crd_mc_estimate crd_image_scores_mean(const crd_image_scores *s, int i, int is_root)
@@ -94,13 +88,7 @@ crd_mc_estimate crd_image_scores_mean(const crd_image_scores *s, int i, int is_r
     const crd_estimate mean = crd_estimate_mean(values, s->n_images);
     const double figure = figure_of(sum_of(values, s->n_images), s->n_images, is_root);
     return (crd_mc_estimate){figure, mean.se * slope_of(figure, is_root),
-                             jackknife(figure, s, NULL, i, is_root)};
-}
-
-int crd_image_scores_are_paired(const crd_image_scores *a, const crd_image_scores *b)
-{
-    return a->n_groups == b->n_groups &&
-           memcmp(a->draws, b->draws, (size_t)a->n_groups * sizeof *a->draws) == 0;
+                             error_of_draws(s, NULL, i, is_root)};
 }
 
 crd_mc_estimate crd_image_scores_difference(const crd_image_scores *a, const crd_image_scores *b,
@@ -119,8 +107,7 @@ crd_mc_estimate crd_image_scores_difference(const crd_image_scores *a, const crd
         double gap = slope_a * x[k] - slope_b * y[k] - mean;
         square += gap * gap;
     }
-    return (crd_mc_estimate){value,
-                             n > 1 ? sqrt(square / (double)(n - 1) / (double)n) : NAN,
-                             crd_image_scores_are_paired(a, b) ? jackknife(value, a, b, i, is_root)
-                                              : hypot(of_a.mcse, of_b.mcse)};
+    return (crd_mc_estimate){value, n > 1 ? sqrt(square / (double)(n - 1) / (double)n) : NAN,
+                             crd_image_scores_are_paired(a, b) ? error_of_draws(a, b, i, is_root)
+                                                               : hypot(of_a.mcse, of_b.mcse)};
 }
