@@ -11,6 +11,7 @@
 #include "credence/version.h" /* CREDENCE_VERSION */
 
 /* Files in, files out: what the program's commands do. */
+#include "credence/compare_files.h"
 #include "credence/convert_files.h"
 #include "credence/ensemble_files.h"
 #include "credence/evaluate_files.h"

@@ -16,6 +16,7 @@
     X(TRAIN)                                                                                       \
     X(ENSEMBLE)                                                                                    \
     X(EVALUATE)                                                                                    \
+    X(COMPARE)                                                                                     \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \
     X(PREPROCESS)                                                                                  \

@@ -28,7 +28,8 @@ void crd_image_scores_clear(crd_image_scores *scores)
 void crd_image_scores_put(crd_image_scores *scores, int64_t image, int64_t i, const double *own)
 {
     for (int k = 0; k < scores->n_scores; k++) {
-        scores->samples[i * scores->n_scores + k] += own[k];
+        if (i < scores->n_samples)
+            scores->samples[i * scores->n_scores + k] += own[k];
         if (i == 0)
             scores->values[k * scores->n_images + image] = own[k];
     }

@@ -10,10 +10,10 @@ typedef struct crd_image_scores {
     int64_t n_images, n_samples;
     double *values;  /**< [n_scores][n_images] of all draws */
     double *samples; /**< [n_samples][n_scores] of half-samples, sums over images; the first: all */
-    int64_t n_groups; /**< of draws: stats/group_error.h; 0: there are no errors of draws */
+    int64_t n_groups; /**< with draws: stats/group_error.h */
 } crd_image_scores;
 
-/** Errors: out of memory. Clear it in any case. */
+/** n_samples 0: there are no errors of draws. Errors: out of memory. Clear it in any case. */
 crd_status crd_image_scores_init(crd_image_scores *out, int n_scores, int64_t n_images,
                                  int64_t n_samples);
 void crd_image_scores_clear(crd_image_scores *scores);
