@@ -33,8 +33,8 @@ typedef struct crd_compared {
     const char *key, *title; /**< for JSON, and for people; static */
     const char *units;       /**< "%": a share; NULL: that of the targets, or none */
     crd_mc_estimate of[2];
-    /** A less B, with the errors of the paired difference: over images (of the ECE by resampling the
-     * images), and of the draws, where those are known: not of regression. */
+    /** A less B, with the errors of the paired difference: over images (of the ECE by resampling
+     * them), and of the draws, where those are known: not of regression. */
     crd_mc_estimate difference;
     /** Interval of the difference: by the normal law with the root of both errors' squares; NaN
      * where there is no error. It says nothing of other figures, or of other trainings. */

@@ -9,6 +9,7 @@
 #include "credence/detection.h"
 #include "credence/metrics.h"
 #include "credence/predict.h"
+#include "credence/run.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,6 +24,10 @@ typedef struct crd_evaluate_files_options {
     /** Predictive probabilities of another method for the same images in the same order, to be
      * compared with: CSV, HDF5, or a prediction of ours (src/io/probs_table.h); NULL: none. */
     const char *reference;
+    /** File of scores to write, image by image, with those against the reference, which is needed;
+     * NULL: none. */
+    const char *output;
+    crd_record record; /**< for its provenance */
     /** sampler.estimator NULL: the one that the posterior is meant for. n_images, outputs, n_top
      * and keep_sums are set by the run. */
     crd_predict_options predict;
@@ -69,8 +74,9 @@ typedef struct crd_evaluate_files_hooks {
 
 /** Measures; *out is filled on rank 0. Collective: on comm; all ranks return the same status.
  * Errors: of crd_posterior_read, crd_dataset_open, crd_dataset_match, crd_predict; CRD_ERR_USAGE:
- * more than CRD_METRICS_MAX_IMAGES images; unknown images or a reference with a posterior of regression. CRD_ERR_INPUT: a
- * reference that cannot be read, or is not of so many images and classes. */
+ * more than CRD_METRICS_MAX_IMAGES images; unknown images or a reference with a posterior of
+ * regression; an output without a reference. CRD_ERR_INPUT: a reference that cannot be read, or is
+ * not of so many images and classes. */
 crd_status crd_evaluate_files(crd_evaluation *out, crd_comm *comm,
                               const crd_evaluate_files_options *options,
                               const crd_evaluate_files_hooks *hooks);

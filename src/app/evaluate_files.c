@@ -110,6 +110,10 @@ static crd_status open_files(run *r)
     crd_context *c = &r->context;
     CRD_REQUIRE(given->posterior != NULL && given->n_data > 0, CRD_ERR_USAGE,
                 "a posterior and images are needed");
+    CRD_REQUIRE(given->output == NULL || given->reference != NULL, CRD_ERR_USAGE,
+                "%s: scores of images are written of a comparison with a reference", given->output);
+    if (given->output != NULL)
+        CRD_TRY(crd_file_check_place(given->output));
     CRD_TRY(crd_context_open(c, given->posterior, given->data, given->n_data, 0,
                              given->predict.sampler.estimator));
     CRD_REQUIRE(given->unknown == NULL || c->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_USAGE,
@@ -251,6 +255,52 @@ cleanup:
     return status;
 }
 
+/** Image by image. */
+static crd_status write_scores(run *r)
+{
+    crd_status status = CRD_OK;
+    const judged *d = &r->known;
+    const int64_t n = d->images->n_images;
+    const crd_evaluate_files_options *given = r->given;
+    crd_provenance_store *store = NULL;
+    crd_provenance provenance;
+    crd_run_inputs inputs;
+    double *is_right = NULL, *confidence = NULL;
+    CRD_ALLOC(&is_right, n, "scores");
+    CRD_ALLOC(&confidence, n, "scores");
+    for (int64_t i = 0; i < n; i++) {
+        is_right[i] = d->is_right[i];
+        confidence[i] = -d->scores[CRD_SCORE_CONFIDENCE][i];
+    }
+    const double *pairs = d->pairs.values;
+    const crd_score_column columns[] = {
+        {"correct", "1", "1: the most probable class is the true one", is_right},
+        {"confidence", "1", "largest probability", confidence},
+        {"predictive_entropy", "nat", "total uncertainty, corrected for the finite number of draws",
+         d->scores[CRD_SCORE_ENTROPY]},
+        {"expected_entropy", "nat", "aleatoric uncertainty", d->expected_entropies},
+        {"mutual_information", "nat",
+         "epistemic uncertainty, corrected for the finite number of draws",
+         d->scores[CRD_SCORE_INFORMATION]},
+        {"agreement", "1", "1: the reference has the same most probable class",
+         pairs + CRD_PAIR_AGREEMENT * n},
+        {"total_variation", "1", "half the sum of absolute differences from the reference",
+         pairs + CRD_PAIR_TOTAL_VARIATION * n},
+        {"kl", "nat", "KL divergence of the reference from the prediction",
+         pairs + CRD_PAIR_KL * n},
+    };
+    CRD_TRY(crd_context_inputs(&inputs, &r->context, given->data, given->n_data));
+    CRD_TRY(crd_provenance_make(&provenance, &store, &given->record, given->predict.sampler.seed,
+                                &inputs));
+    CRD_TRY(crd_scores_write(given->output, columns, sizeof columns / sizeof *columns, n,
+                             (const char *const *)d->images->names, &provenance));
+cleanup:
+    crd_provenance_store_destroy(store);
+    crd_free(is_right);
+    crd_free(confidence);
+    return status;
+}
+
 static crd_status judge(crd_evaluation *out, run *r)
 {
     crd_status status = CRD_OK;
@@ -264,6 +314,8 @@ static crd_status judge(crd_evaluation *out, run *r)
         out->reference = crd_agreement_of(&r->known.pairs);
     if (r->n_unknown > 0)
         CRD_TRY(judge_unknown(out, &r->known, &r->unknown, seed));
+    if (r->given->output != NULL)
+        CRD_TRY(write_scores(r));
 cleanup:
     return status;
 }

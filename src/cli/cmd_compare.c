@@ -1,5 +1,5 @@
-/* `credence compare`: crd_compare_files with the options of the command line, and its figures as text
- * or JSON. */
+/* `credence compare`: crd_compare_files with the options of the command line, and its figures as
+ * text or JSON. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -300,7 +300,8 @@ crd_status crd_cmd_inspect(const crd_cli *cli)
     static const char *const kinds[] = {[CRD_FILE_POSTERIOR] = "posterior",
                                         [CRD_FILE_PREDICTION] = "prediction",
                                         [CRD_FILE_TENSORS] = "tensors",
-                                        [CRD_FILE_CHECKPOINT] = "checkpoint"};
+                                        [CRD_FILE_CHECKPOINT] = "checkpoint",
+                                        [CRD_FILE_SCORES] = "scores"};
     crd_status status = CRD_OK;
     const char *path = cli->options->arguments[0];
     int only_datasets = cli->options->values[CRD_OPT_DATASETS].integer != 0;

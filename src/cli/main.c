@@ -63,7 +63,7 @@ static crd_status run_command(crd_cli *cli)
 static crd_status check_output(const crd_options *options)
 {
     static const crd_option_id files[] = {CRD_OPT_WEIGHTS, CRD_OPT_CLASSES, CRD_OPT_IMPORT_EPS,
-                                          CRD_OPT_VALIDATE};
+                                          CRD_OPT_VALIDATE, CRD_OPT_REFERENCE};
     const char *output = crd_opt_text(options, CRD_OPT_OUTPUT);
     crd_status status = crd_output_check(output, options->arguments, options->n_arguments);
     for (size_t i = 0; status == CRD_OK && i < sizeof files / sizeof *files; i++) {

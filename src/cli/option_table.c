@@ -45,7 +45,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE |
-            CRD_EXPORT,
+            CRD_EXPORT | CRD_EVALUATE,
         .required =
             CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,

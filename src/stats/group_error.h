@@ -14,11 +14,11 @@ double crd_group_error(const double *sums, const int64_t *draws, int64_t n_group
 
 /** Balanced half-samples, for a statistic that is no mean, and perhaps not even smooth (is the most
  * probable class the same?): it is computed anew with one half of the groups counting half as much
- * again and the other half as much less, and with the two changed about. The root mean square of the
- * differences of such pairs is its error. Which halves: the signs of a Hadamard matrix, so that the
- * error of what is linear is that of crd_group_error for groups of one size. Source:
- * McCarthy, "Pseudo-replication: half samples", Review of the International Statistical Institute 37
- * (1969); Fay's weights, as in Judkins, Journal of Official Statistics 6 (1990). */
+ * again and the other half as much less, and with the two changed about. The root mean square of
+ * the differences of such pairs is its error. Which halves: the signs of a Hadamard matrix, so that
+ * the error of what is linear is that of crd_group_error for groups of one size. Source: McCarthy,
+ * "Pseudo-replication: half samples", Review of the International Statistical Institute 37 (1969);
+ * Fay's weights, as in Judkins, Journal of Official Statistics 6 (1990). */
 
 /** Samples of so many groups: pairs, of which the first are twice all groups. */
 int64_t crd_half_samples(int64_t n_groups);

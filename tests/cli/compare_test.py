@@ -6,6 +6,7 @@ import unittest
 
 import h5py
 import numpy as np
+import xarray
 
 import program
 import regression_scores
@@ -167,7 +168,23 @@ class Compare(program.Case):
         same = self.facts(*words, self.mixture.with_suffix(".p.h5"), ranks=(1,))["reference"]
         self.assertEqual((same["agreement"]["value"], same["total_variation"]["value"]), (1, 0))
         self.assertLess(abs(same["kl"]["value"]), 1e-12)
-        found = self.facts(*words, self.a.with_suffix(".p.h5"), ranks=(1,))["reference"]
+        found, digests = [], []
+        for ranks in (1, 3):  # whose files differ in the time and their command only
+            found.append(self.facts(*words, self.a.with_suffix(".p.h5"), "-o", "s.h5", ranks=(ranks,))["reference"])
+            digests.append(self.succeed("inspect", "s.h5", "--datasets"))
+        self.assertEqual((found[0], digests[0]), (found[1], digests[1]))
+        self.assertRegex(self.succeed("inspect", "s.h5"), r"^s.h5: scores\n")
+        rows = pair_rows(self.drawn[self.mixture][0], self.drawn[self.a][0])
+        rows["correct"] = class_rows(self.drawn[self.mixture][0], self.labels)["accuracy"]
+        rows["confidence"] = self.drawn[self.mixture][0].max(-1)
+        with xarray.open_dataset(self.work / "s.h5", group="scores", engine="h5netcdf") as file:
+            for key, values in rows.items():
+                self.assertEqual(file[key].dims, ("image",))
+                np.testing.assert_allclose(file[key], values, rtol=1e-12, atol=1e-15)
+        with h5py.File(self.mixture.with_suffix(".p.h5")) as own, h5py.File(self.work / "s.h5") as file:
+            np.testing.assert_array_equal(own["predictive/mutual_information_debiased"], file["scores/mutual_information"])
+            self.assertEqual(file.attrs["option_reference"], str(self.a.with_suffix(".p.h5")))
+        found = found[0]
         halves = half_samples(self.drawn[self.mixture][1], 3)
         self.check_pairs(found, self.drawn[self.mixture][0], self.drawn[self.a][0],
                          [(halves, [self.drawn[self.a][0]] * len(halves), 3)])
@@ -176,6 +193,7 @@ class Compare(program.Case):
         self.assertRegex(self.succeed(*words), r"p.h5\n +agreement +[0-9.]+ ± [0-9.]+ % of")
 
     def test_reference_refusals(self):
+        self.fails(USAGE, ["-o", "--reference"], "evaluate", self.a, self.data, "-o", "s.h5")
         good = np.full((N, 10), 0.1)
 
         def csv(name, lines):
@@ -192,6 +210,7 @@ class Compare(program.Case):
         csv("few.csv", change(0, ",".join(["0.1"] * 10))[1:])
         csv("nine.csv", [",".join(["0.125"] * 8)] * N)
         csv("empty.csv", ["# nothing"])
+        self.fails(USAGE, ["sum.csv"], "evaluate", self.a, self.data, "--reference", "sum.csv", "-o", "sum.csv")
         (self.work / "bytes.bin").write_bytes(b"\x00\x01\x02" * 9)
         for name, sets in (("two.h5", {"x": good, "y": good}), ("none.h5", {"z": good[0]}), ("cube.h5", {"probs": good[None]}),
                            ("whole.h5", {"probs": good.astype(int)})):

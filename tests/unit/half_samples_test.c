@@ -28,7 +28,7 @@ static void near(double value, double expected, double tolerance)
         fail_msg("%.12g differs from %.12g by more than %g of it", value, expected, tolerance);
 }
 
-/* Gaps of a mean over groups with these sums and numbers of draws; returns the groups with draws. */
+/* Gaps of a mean over groups with these sums and numbers of draws; returns those with draws. */
 static int64_t gaps_of(double *rows, const double *sums, const int64_t *draws, int64_t n_groups)
 {
     double all = 0, n = 0;
@@ -85,8 +85,9 @@ static void samples_are_within_the_groups(void **state)
         }
 }
 
-/* 400 images of two classes whose probabilities scatter about 1/2, all by the same draws and by draws
- * of their own: the share that names class 0 is a sum of steps. Repetitions scatter by the error. */
+/* 400 images of two classes whose probabilities scatter about 1/2, all by the same draws and by
+ * draws of their own: the share that names class 0 is a sum of steps. Repetitions scatter by
+ * the error. */
 static void error_of_a_share_is_its_scatter(void **state)
 {
     (void)state;
