@@ -16,6 +16,7 @@
     X(TRAIN)                                                                                       \
     X(ENSEMBLE)                                                                                    \
     X(EVALUATE)                                                                                    \
+    X(COMPARE)                                                                                     \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \
     X(PREPROCESS)                                                                                  \
@@ -100,6 +101,7 @@ typedef enum crd_option_id {
     CRD_OPT_SKIP_BAD,
     /* evaluate */
     CRD_OPT_OOD,
+    CRD_OPT_REFERENCE,
     /* plan */
     CRD_OPT_RANKS,
     /* train */
