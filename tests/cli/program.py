@@ -16,7 +16,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
 PROGRAM = os.environ["CREDENCE_PROGRAM"]
-MPIRUN = [os.environ["CREDENCE_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
+MPIRUN = [os.environ.get("CREDENCE_MPIRUN", "mpirun"), "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
           "--mca", "mpi_yield_when_idle", "1"] # a waiting rank leaves the core to others: tests run side by side
 # How Open MPI starts a process that no mpirun started: without a daemon at its side, folders, other transports and a look for
 # graphics cards. That takes a quarter of the time, of runs by the thousand. All that mpirun starts keeps Open MPI's defaults, and
