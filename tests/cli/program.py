@@ -3,6 +3,7 @@ import fcntl
 import os
 import pathlib
 import pty
+import re
 import shutil
 import signal
 import struct
@@ -25,9 +26,15 @@ ALONE = {"OMPI_MCA_ess_singleton_isolated": "1", "OMPI_MCA_orte_create_session_d
          "OMPI_MCA_btl": "self", "HWLOC_COMPONENTS": "-gl,-pci"}
 
 
+# A run says every ten seconds how far it is: so none on a fast machine, and any number on a busy one.
+PROGRESS = re.compile(r"^credence: \d+ of \d+ \w+, \d+ s, about \d+ s left.*\n", re.M)
+
+
 class Result:
+    """`err` is without the lines of progress."""
+
     def __init__(self, codes, out, err):
-        self.codes, self.out, self.err = codes, out, err
+        self.codes, self.out, self.err = codes, out, PROGRESS.sub("", err)
 
 
 # After so long what is waited for counts as hung. No test may depend on how fast the machine is: the limit is only there to

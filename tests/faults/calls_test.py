@@ -8,8 +8,7 @@ from study import IMAGES, THOROUGH, Study, Training
 
 SHIM = os.environ["CREDENCE_SHIM"]
 CODES = {"write": 4, "sync": 4, "rename": 4, "malloc": 1}
-LOG = ("credence: warning", "continuing after", "credence: epoch", "credence: labels: ", " epoch of ", "(--checkpoints)",
-       ", about ") # progress, of a slow run
+LOG = ("credence: warning", "continuing after", "credence: epoch", "credence: labels: ", " epoch of ", "(--checkpoints)")
 
 
 def fail(study, kind, n, sticky):
