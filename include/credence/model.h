@@ -58,8 +58,8 @@ typedef struct crd_model {
                          draws no weights */
     const crd_family *family; /**< NULL: normal */
     int64_t n_components;     /**< 0: 1 */
-    /** [n_components] floats from mu, and from sigma, to a component's block, where it is held (else
-     * -1); NULL: one after the other. */
+    /** [n_components] floats from mu, and from sigma, to a component's block, where it is held
+     * (else -1); NULL: one after the other. */
     const int64_t *places;
     bool is_streamed; /**< some components are not held, at any time others */
     /** [n_params] 1: the components' means of it differ; NULL: mu, which holds them all, tells. */

@@ -120,8 +120,8 @@ void crd_posterior_destroy(crd_posterior *posterior);
 typedef struct crd_numbers_source {
     /** Components [first, first + n): mu[i] and rho[i] (rho NULL: not wanted) are the caller's, of
      * [n_floats] each by the network's offsets. What is not Bayesian gets rho 0; gaps between
-     * parameters are left as they are. What it gives has been checked (crd_posterior_check_numbers).
-     * From one thread at a time, any. */
+     * parameters are left as they are. What it gives has been checked
+     * (crd_posterior_check_numbers). From one thread at a time, any. */
     crd_status (*read)(float *const *mu, float *const *rho, int64_t first, int64_t n,
                        void *payload);
     /** differs[n_params] = 1: not all components have the same mu of it, bit for bit. */
@@ -145,8 +145,8 @@ typedef struct crd_component_source {
 typedef struct crd_join crd_join;
 /** `mean`: every one without its deviations, as the network of its means. Destroy it. */
 crd_status crd_join_create(crd_join **out, bool mean);
-/** Adds a posterior (which may be bare); an ensemble brings its components. The first one is borrowed
- * until the end, the others for the call. Errors: CRD_ERR_INPUT: it differs from the first in
+/** Adds a posterior (which may be bare); an ensemble brings its components. The first one is
+ * borrowed until the end, the others for the call. Errors: CRD_ERR_INPUT: it differs from the first in
  * graph, outputs, classes or preprocessing: names file, key and both values. */
 crd_status crd_join_add(crd_join *join, const crd_component_source *source);
 /** The ensemble, bare: members if none of its components has a Bayesian parameter or a stochastic

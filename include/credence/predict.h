@@ -45,8 +45,8 @@ typedef struct crd_shared_model_options {
     int64_t draw_block; /**< of the sampler: the components of a block are held together */
     bool antithetic;    /**< likewise */
 } crd_shared_model_options;
-/** The same of numbers that lie elsewhere (`posterior` may be bare): they are read straight into the
- * shared memory of rank 0's node, and broadcast from there. `options` equal on all ranks, but for
+/** The same of numbers that lie elsewhere (`posterior` may be bare): they are read straight into
+ * the shared memory of rank 0's node, and broadcast from there. `options` equal on all ranks, but for
  * source and eps. Errors: also of the source; CRD_ERR_USAGE: node_bytes does not hold two draw
  * blocks. */
 crd_status crd_shared_model_open(crd_shared_model **out, crd_comm *comm,
@@ -84,8 +84,8 @@ typedef struct crd_predict_options {
      * each; 0: 64 MiB, and up to 1 GiB of a node and 64 MiB of a rank where many ranks would
      * else wait for each other. Bounds memory, does not change results. */
     int64_t buffer_bytes;
-    /** crd_shared_model_options.node_bytes, for those who open the model; crd_predict takes it as it
-     * is. */
+    /** crd_shared_model_options.node_bytes, for those who open the model; crd_predict takes it as
+     * it is. */
     int64_t weights_bytes;
     /** Where the sink keeps checkpoints: seconds between two, 0: none by the clock; and seconds
      * after which the run stops with one, 0: no limit. Measured on rank 0. */
@@ -109,8 +109,8 @@ typedef struct crd_predict_source {
     bool is_shared; /**< equal on all ranks */
     const crd_predict_state
         *state; /**< rank 0's: continues from here; NULL: from the start. Borrowed */
-    /** Of the model, if it may be streamed; else NULL. The draws of a round are then taken window of
-     * components by window, each read once while the one before is computed. */
+    /** Of the model, if it may be streamed; else NULL. The draws of a round are then taken window
+     * of components by window, each read once while the one before is computed. */
     crd_shared_model *weights;
 } crd_predict_source;
 

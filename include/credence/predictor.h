@@ -21,7 +21,8 @@ crd_status crd_predictor_create(crd_predictor **out, crd_comm *comm, const char 
 /** Collective: on its comm. NULL is allowed, on all ranks alike. */
 void crd_predictor_destroy(crd_predictor *predictor);
 
-/** What was read: classes, preprocessing; bare: its numbers are the ranks'. Borrowed; NULL on all ranks but 0. Collective: no. */
+/** What was read: classes, preprocessing; bare: its numbers are the ranks'. Borrowed; NULL on all
+ * ranks but 0. Collective: no. */
 const crd_posterior *crd_predictor_posterior(const crd_predictor *predictor);
 
 /** Predicts images[n_images][channels][crop][crop], as crd_image_to_tensor makes them with the

@@ -14,6 +14,22 @@ static crd_status find_estimator(const char **out, const char *name, const char 
     return CRD_OK;
 }
 
+static crd_status adopt(crd_context *context, const crd_posterior *posterior, const char *estimator)
+{
+    context->posterior = posterior;
+    context->images.preprocessing = posterior->preprocessing;
+    context->outputs = posterior->outputs;
+    return find_estimator(&context->estimator,
+                          estimator != NULL ? estimator : posterior->conversion.type,
+                          context->path);
+}
+
+crd_status crd_context_take(crd_context *context, crd_posterior *posterior, const char *estimator)
+{
+    context->made = posterior;
+    return adopt(context, posterior, estimator);
+}
+
 crd_status crd_context_open(crd_context *out, const char *posterior, const char *const *inputs,
                             int n_inputs, int skip_bad, const char *estimator)
 {
@@ -22,13 +38,8 @@ crd_status crd_context_open(crd_context *out, const char *posterior, const char 
     if (n_inputs > 0)
         CRD_TRY(crd_images_open(&out->images, inputs, n_inputs, skip_bad));
     CRD_TRY(crd_posterior_open(&out->file, posterior));
-    out->posterior = crd_posterior_file_view(out->file);
-    out->images.preprocessing = out->posterior->preprocessing;
     out->n_images = out->images.n_images;
-    out->outputs = out->posterior->outputs;
-    CRD_TRY(find_estimator(&out->estimator,
-                           estimator != NULL ? estimator : out->posterior->conversion.type,
-                           posterior));
+    CRD_TRY(adopt(out, crd_posterior_file_view(out->file), estimator));
 cleanup:
     return status;
 }
@@ -64,6 +75,8 @@ crd_status crd_context_share(crd_context *context, crd_comm *comm, crd_status lo
     context->outputs = (crd_output_kind)facts.outputs;
     if (context->file != NULL)
         numbers = crd_posterior_file_source(context->file);
+    else if (context->made != NULL)
+        numbers = crd_posterior_source(context->made);
     const crd_shared_model_options shared = {.source = &numbers,
                                              .eps = eps,
                                              .mean = options->sampler.mean,
@@ -91,6 +104,7 @@ void crd_context_close(crd_context *context)
 {
     crd_shared_model_destroy(context->shared);
     crd_images_close(&context->images);
+    crd_posterior_destroy(context->made);
     crd_posterior_file_close(context->file);
     *context = (crd_context){0};
 }

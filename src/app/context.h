@@ -11,7 +11,8 @@
 typedef struct crd_context {
     const char *path;               /**< rank 0: of the posterior; borrowed */
     crd_posterior_file *file;       /**< rank 0: owned; NULL elsewhere */
-    const crd_posterior *posterior; /**< rank 0: the file's, bare */
+    crd_posterior *made;            /**< rank 0: owned, in the file's place; or NULL */
+    const crd_posterior *posterior; /**< rank 0: of one of the two; the file's is bare */
     crd_image_source images;        /**< rank 0; all ranks of its node after crd_images_share */
     crd_shared_model *shared;       /**< owned; this and the rest after crd_context_share */
     int64_t n_images, n_draws;
@@ -24,6 +25,8 @@ typedef struct crd_context {
  * CRD_ERR_INPUT: the estimator is not one. Close it in any case. */
 crd_status crd_context_open(crd_context *out, const char *posterior, const char *const *inputs,
                             int n_inputs, int skip_bad, const char *estimator);
+/** The posterior's half of that, of one in memory, which is taken over, also on error. */
+crd_status crd_context_take(crd_context *context, crd_posterior *posterior, const char *estimator);
 /** Draws of the run, n_draws: crd_posterior_n_draws of the options. Rank 0 only. */
 crd_status crd_context_set_draws(crd_context *context, const crd_predict_options *options);
 /** Agrees on `local`, rank 0's status so far, and brings model and facts to all ranks. eps: of

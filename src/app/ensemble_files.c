@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "app/output_claim.h"
 #include "app/provenance.h"
 #include "base/alloc.h"
 #include "base/integers.h"
@@ -100,8 +101,10 @@ crd_status crd_ensemble_files(crd_posterior **out, const char *output, const cha
     parts p = {.files = files, .n = n};
     const crd_record none = {0};
     const crd_numbers_source source = {.read = read_components, .payload = &p};
+    crd_output_lock *lock = NULL;
     *out = NULL;
     CRD_REQUIRE(n >= 2, CRD_ERR_USAGE, "an ensemble has at least two components, not %d", n);
+    CRD_TRY(crd_output_claim(&lock, output, &(crd_output_inputs){.data = files, .n_data = n}));
     CRD_ALLOC(&p.n_before, (int64_t)n + 1, "posteriors");
     CRD_ALLOC(&p.digests, n, "posteriors");
     CRD_TRY(join(out, &p, mean));
@@ -110,6 +113,7 @@ cleanup:
     crd_posterior_file_close(p.file);
     crd_free(p.digests);
     crd_free(p.n_before);
+    crd_output_lock_release(lock);
     if (status != CRD_OK) {
         crd_posterior_destroy(*out);
         *out = NULL;

@@ -1,6 +1,6 @@
 /* The order of draw blocks where a node holds only some components at a time: turn by turn, so that
- * each is read once for a round, whatever the number of images. Draws keep their numbers, blocks their
- * draws and units their bits, so that sums and checkpoints know nothing of turns.
+ * each is read once for a round, whatever the number of images. Draws keep their numbers, blocks
+ * their draws and units their bits, so that sums and checkpoints know nothing of turns.
  *
  * A block of draws has `len` components in turn. The first ones of all blocks are multiples of a
  * step g: len where they never wrap, else what len and the number of components have in common. So

@@ -222,7 +222,7 @@ static bool holds(const crd_shared_model *m, int i_window, int64_t first, int64_
     return w->n == n && w->first == first;
 }
 
-/* What rank 0 has read into window i reaches the other nodes, and is what the ranks compute with. */
+/* What rank 0 has read into window i reaches the other nodes. */
 static crd_status publish(crd_shared_model *m, int i_window, crd_status local)
 {
     crd_status status = CRD_OK;

@@ -1,6 +1,6 @@
 /* Numbers of a posterior's file by components: HDF5, in its own process, says once where every
- * dataset lies; then rows, a component's share of a dataset, are read from there, several components
- * of a dataset with one call. Checksums are made on the way. */
+ * dataset lies; then rows, a component's share of a dataset, are read from there, several
+ * components of a dataset with one call. Checksums are made on the way. */
 #define _DEFAULT_SOURCE /* preadv */
 #include "io/components.h"
 

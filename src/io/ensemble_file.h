@@ -15,8 +15,8 @@ crd_status crd_ensemble_write(crd_h5 *h5, const crd_posterior *posterior,
 /** Does the file hold an ensemble? */
 crd_status crd_ensemble_is_there(int *out, crd_h5 *h5);
 /** Its family and components over `network` (taken over, also on error), without the numbers, whose
- * places go to `numbers`. *out is to be destroyed, also after an error. Errors: CRD_ERR_INPUT naming
- * dataset and what it must be. */
+ * places go to `numbers`. *out is to be destroyed, also after an error. Errors: CRD_ERR_INPUT
+ * naming dataset and what it must be. */
 crd_status crd_ensemble_open(crd_posterior **out, crd_network *network, crd_h5 *h5,
                              crd_components *numbers);
 

@@ -14,11 +14,6 @@
 
 #define OUTPUTS "/outputs"
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
-static const char *const interpolations[] = {
-    [CRD_BILINEAR] = "bilinear",
-    [CRD_BICUBIC] = "bicubic",
-    NULL,
-};
 
 /* One dataset of a posterior's numbers. */
 typedef struct tensor_place {
@@ -160,8 +155,8 @@ static crd_status write_preprocessing(crd_h5 *h5, const crd_preprocessing *trans
     CRD_TRY(crd_h5_attr_put(h5, group, "channels", CRD_H5_INT64, &transform->channels, 1));
     CRD_TRY(crd_h5_attr_put(h5, group, "resize", CRD_H5_INT64, &transform->resize, 1));
     CRD_TRY(crd_h5_attr_put(h5, group, "crop", CRD_H5_INT64, &transform->crop, 1));
-    CRD_TRY(
-        crd_h5_attr_put_text(h5, group, "interpolation", interpolations[transform->interpolation]));
+    CRD_TRY(crd_h5_attr_put_text(h5, group, "interpolation",
+                                 crd_interpolation_names()[transform->interpolation]));
     CRD_TRY(
         crd_h5_attr_put(h5, group, "mean", CRD_H5_FLOAT32, transform->mean, transform->channels));
     CRD_TRY(crd_h5_attr_put(h5, group, "sd", CRD_H5_FLOAT32, transform->sd, transform->channels));
@@ -360,7 +355,7 @@ static crd_status read_preprocessing(crd_preprocessing *transform, crd_h5 *h5)
     CRD_TRY(
         crd_h5_attr_get(transform->mean, h5, group, "mean", CRD_H5_FLOAT32, transform->channels));
     CRD_TRY(crd_h5_attr_get(transform->sd, h5, group, "sd", CRD_H5_FLOAT32, transform->channels));
-    CRD_TRY(read_choice(&interpolation, h5, group, "interpolation", interpolations));
+    CRD_TRY(read_choice(&interpolation, h5, group, "interpolation", crd_interpolation_names()));
     transform->interpolation = (crd_interpolation)interpolation;
 cleanup:
     return status;
@@ -573,21 +568,35 @@ cleanup:
     return status;
 }
 
+/* All components at once, so that a dataset's checksum is looked at before its values. */
+static crd_status read_components(crd_posterior *posterior, crd_posterior_file *file)
+{
+    crd_status status = CRD_OK;
+    int64_t n = posterior->n_components, n_floats = posterior->network->params.n_floats;
+    float **mu = NULL, **rho = NULL;
+    CRD_ALLOC(&mu, n, "components");
+    CRD_ALLOC(&rho, n, "components");
+    for (int64_t c = 0; c < n; c++) {
+        mu[c] = posterior->mu + c * n_floats;
+        rho[c] = posterior->rho == NULL ? NULL : posterior->rho + c * n_floats;
+    }
+    CRD_TRY(crd_components_read(mu, posterior->rho == NULL ? NULL : rho, 0, n, file->numbers,
+                                posterior));
+cleanup:
+    crd_free(rho);
+    crd_free(mu);
+    return status;
+}
+
 /* The numbers too, into a posterior of its own. */
 static crd_status read_all(crd_posterior **out, crd_posterior_file *file)
 {
     crd_status status = CRD_OK;
     crd_posterior *posterior = file->posterior;
-    int64_t n = posterior->network->params.n_floats;
     CRD_TRY(crd_posterior_allocate(posterior));
-    for (int64_t c = 0; c < posterior->n_components; c++) {
-        float *mu = posterior->mu + c * n;
-        float *rho = posterior->rho == NULL ? NULL : posterior->rho + c * n;
-        CRD_TRY(
-            crd_components_read(&mu, rho == NULL ? NULL : &rho, c, 1, file->numbers, posterior));
-    }
+    CRD_TRY(read_components(posterior, file));
     if (file->has_prior) {
-        CRD_ALLOC(&posterior->prior_mu, n, "prior means");
+        CRD_ALLOC(&posterior->prior_mu, posterior->network->params.n_floats, "prior means");
         CRD_TRY(crd_components_read_prior(posterior->prior_mu, file->numbers, posterior));
         if (crd_posterior_check(posterior) != CRD_OK)
             CRD_TRY(CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(file->h5), crd_status_message()));
