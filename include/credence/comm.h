@@ -94,7 +94,8 @@ void crd_shared_broadcast(crd_shared *shared, int64_t n_bytes);
 /** The same of bytes [begin, end), and perhaps of some around them. */
 void crd_shared_broadcast_part(crd_shared *shared, int64_t begin, int64_t end);
 /** The same as crd_shared_broadcast, begun: returns once all ranks of the node are there. Until
- * crd_shared_end nobody may touch the block. Collective: on comm. At most one is under way for a block. */
+ * crd_shared_end nobody may touch the block. Collective: on comm. At most one is under way for a
+ * block. */
 void crd_shared_begin(crd_shared *shared, int64_t n_bytes);
 /** Lets MPI get on with it; call it now and then. Collective: no. */
 void crd_shared_progress(crd_shared *shared);

@@ -146,8 +146,8 @@ typedef struct crd_join crd_join;
 /** `mean`: every one without its deviations, as the network of its means. Destroy it. */
 crd_status crd_join_create(crd_join **out, bool mean);
 /** Adds a posterior (which may be bare); an ensemble brings its components. The first one is
- * borrowed until the end, the others for the call. Errors: CRD_ERR_INPUT: it differs from the first in
- * graph, outputs, classes or preprocessing: names file, key and both values. */
+ * borrowed until the end, the others for the call. Errors: CRD_ERR_INPUT: it differs from the
+ * first in graph, outputs, classes or preprocessing: names file, key and both values. */
 crd_status crd_join_add(crd_join *join, const crd_component_source *source);
 /** The ensemble, bare: members if none of its components has a Bayesian parameter or a stochastic
  * op, else a mixture. Errors: CRD_ERR_USAGE: fewer than two posteriors, or too many components for

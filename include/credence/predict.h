@@ -46,8 +46,8 @@ typedef struct crd_shared_model_options {
     bool antithetic;    /**< likewise */
 } crd_shared_model_options;
 /** The same of numbers that lie elsewhere (`posterior` may be bare): they are read straight into
- * the shared memory of rank 0's node, and broadcast from there. `options` equal on all ranks, but for
- * source and eps. Errors: also of the source; CRD_ERR_USAGE: node_bytes does not hold two draw
+ * the shared memory of rank 0's node, and broadcast from there. `options` equal on all ranks, but
+ * for source and eps. Errors: also of the source; CRD_ERR_USAGE: node_bytes does not hold two draw
  * blocks. */
 crd_status crd_shared_model_open(crd_shared_model **out, crd_comm *comm,
                                  const crd_posterior *posterior,
