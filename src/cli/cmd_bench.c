@@ -108,12 +108,13 @@ static void show(json_t *rows, const setting *s, const crd_benchmark *m)
                100 * share, 100 * m->draw_share, 100 * m->weighted_share, 100 * m->rest_share,
                (long long)m->n_allocations);
     } else {
-        row = json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "batch",
-                        (json_int_t)s->options->batch, "draws_per_s", draws_per_s,
-                        "image_draws_per_s", images_per_s, "pass_s", m->pass_s, "passes_per_draw",
-                        passes, "gflops", 1e-9 * speed, "peak_share", share, "draw_share",
-                        m->draw_share, "weighted_share", m->weighted_share, "rest_share",
-                        m->rest_share, "n_allocations", (json_int_t)m->n_allocations);
+        row = json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}",
+                        "batch", (json_int_t)s->options->batch, "draws_per_s", draws_per_s,
+                        "image_draws_per_s", images_per_s, "pass_s", m->pass_s, "draw_cpu_s",
+                        m->draw_cpu_s, "pass_cpu_s", m->pass_cpu_s, "passes_per_draw", passes,
+                        "gflops", 1e-9 * speed, "peak_share", share, "draw_share", m->draw_share,
+                        "weighted_share", m->weighted_share, "rest_share", m->rest_share,
+                        "n_allocations", (json_int_t)m->n_allocations);
         json_array_append_new(rows, row);
     }
     if (m->ops != NULL)
