@@ -315,7 +315,7 @@ static crd_status open_files(run *r, shared_facts *facts)
     const crd_train_files_options *given = r->given;
     CRD_TRY(make_paths(r));
     CRD_TRY(crd_posterior_read(&r->original, given->posterior));
-    CRD_TRY(crd_posterior_check_single(r->original, given->posterior, "train"));
+    CRD_TRY(crd_posterior_check_normal(r->original, given->posterior, "train"));
     CRD_TRY(crd_train_data_open(&r->data, &r->validation, given, &r->original->preprocessing));
     facts->n_images = r->data.images.n_images;
     facts->n_validation = r->validation.images.n_images;

@@ -133,32 +133,42 @@ static crd_status load(crd_posterior **out, const crd_options *given)
         globs->given ? (int)globs->n_texts : -1, (uint64_t)crd_opt_int(given, CRD_OPT_SEED));
 }
 
-static crd_status make_model(crd_model *out, float **mu, float **sigma,
-                             const crd_posterior *posterior)
+/** The blocks of the model. */
+typedef struct numbers {
+    float *mu, *sigma, *deviations;
+} numbers;
+
+static crd_status make_model(crd_model *out, numbers *own, const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
     int64_t n_floats = posterior->n_components * network->params.n_floats;
-    CRD_ALLOC(mu, n_floats, "mu");
-    if (posterior->rho != NULL)
-        CRD_ALLOC(sigma, n_floats, "sigma");
-    CRD_TRY(crd_model_fill(*mu, *sigma, posterior));
+    CRD_ALLOC(&own->mu, n_floats, "mu");
+    if (crd_family_is_random(posterior->family))
+        CRD_ALLOC(&own->sigma, n_floats, "sigma");
+    CRD_TRY(crd_model_fill(own->mu, own->sigma, posterior));
+    if (posterior->rank > 0) {
+        CRD_ALLOC(&own->deviations, posterior->rank * n_floats, "deviations");
+        crd_model_fill_deviations(own->deviations, posterior);
+    }
     *out = (crd_model){.network = network,
                        .bayesian = posterior->bayesian,
-                       .mu = *mu,
-                       .sigma = *sigma,
+                       .mu = own->mu,
+                       .sigma = own->sigma,
+                       .deviations = own->deviations,
+                       .rank = posterior->rank,
                        .family = posterior->family,
                        .n_components = posterior->n_components};
 cleanup:
     return status;
 }
 
-static crd_status prepare(crd_posterior **posterior, crd_model *model, float **mu, float **sigma,
+static crd_status prepare(crd_posterior **posterior, crd_model *model, numbers *own,
                           const crd_options *given)
 {
     crd_status status = CRD_OK;
     CRD_TRY(load(posterior, given));
-    CRD_TRY(make_model(model, mu, sigma, *posterior));
+    CRD_TRY(make_model(model, own, *posterior));
 cleanup:
     return status;
 }
@@ -172,7 +182,7 @@ crd_status crd_cmd_bench(const crd_cli *cli)
     crd_posterior *posterior = NULL;
     crd_model model = {0};
     crd_benchmark measured = {0};
-    float *mu = NULL, *sigma = NULL;
+    numbers own = {NULL, NULL, NULL};
     json_t *root = is_first && crd_opt_flag(given, CRD_OPT_JSON) ? json_object() : NULL,
            *rows = NULL;
     crd_sampler_options options = {.seed = (uint64_t)crd_opt_int(given, CRD_OPT_SEED),
@@ -183,7 +193,7 @@ crd_status crd_cmd_bench(const crd_cli *cli)
     CRD_REQUIRE(given->n_arguments == 0 || !(crd_opt_given(given, CRD_OPT_BENCH_ARCH) ||
                                              crd_opt_given(given, CRD_OPT_BAYESIAN)),
                 CRD_ERR_USAGE, "a posterior file or --%s, not both", both);
-    CRD_TRY(crd_comm_agree(cli->comm, prepare(&posterior, &model, &mu, &sigma, given)));
+    CRD_TRY(crd_comm_agree(cli->comm, prepare(&posterior, &model, &own, given)));
     options.estimator = crd_opt_text(given, CRD_OPT_ESTIMATOR) != NULL
                             ? crd_opt_text(given, CRD_OPT_ESTIMATOR)
                             : posterior->conversion.type;
@@ -219,8 +229,9 @@ crd_status crd_cmd_bench(const crd_cli *cli)
 cleanup:
     json_decref(root);
     crd_free(measured.ops);
-    crd_free(sigma);
-    crd_free(mu);
+    crd_free(own.deviations);
+    crd_free(own.sigma);
+    crd_free(own.mu);
     crd_posterior_destroy(posterior);
     return status;
 }

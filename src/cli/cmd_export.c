@@ -32,7 +32,7 @@ crd_status crd_cmd_export(const crd_cli *cli)
     const char *path = crd_opt_text(cli->options, CRD_OPT_OUTPUT);
     crd_state_format format = (crd_state_format)crd_opt_choice(cli->options, CRD_OPT_TO);
     CRD_TRY(crd_posterior_read(&posterior, cli->options->arguments[0]));
-    CRD_TRY(crd_posterior_check_single(posterior, cli->options->arguments[0], "export"));
+    CRD_TRY(crd_posterior_check_normal(posterior, cli->options->arguments[0], "export"));
     CRD_TRY(write_file(path, posterior, format));
     if (crd_opt_flag(cli->options, CRD_OPT_JSON))
         CRD_TRY(crd_json_print(json_pack("{s:o, s:s, s:s}", "file", crd_json_text(path), "format",

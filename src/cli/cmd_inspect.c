@@ -179,16 +179,21 @@ static void show_preprocessing(json_t *root, const crd_preprocessing *p)
     putchar('\n');
 }
 
-/** Its prior, its initial values and its tensors are its components' own. */
-static void show_ensemble(json_t *root, const crd_posterior *e)
+/** Of another family than the normal one: without prior and initial values, which an ensemble's
+ * components had of their own. */
+static void show_family(json_t *root, const crd_posterior *e)
 {
     const char *family = crd_family_name(e->family), *estimator = e->conversion.type;
     json_t *list = root != NULL ? json_array() : NULL;
     if (root == NULL)
-        printf("posterior\n  %s, %lld classes%s, %s: %s of %lld %s\n", e->network->arch,
+        printf("posterior\n  %s, %lld classes%s, %s: %s of %lld %s", e->network->arch,
                (long long)e->n_classes, e->classes != NULL ? " with names" : "", estimator, family,
                (long long)e->n_components, crd_family_title(e->family));
-    for (int64_t c = 0; c < e->n_components; c++) {
+    if (root == NULL && crd_family_has_deviations(e->family))
+        printf(", rank %lld", (long long)e->rank);
+    if (root == NULL)
+        putchar('\n');
+    for (int64_t c = 0; e->origins != NULL && c < e->n_components; c++) {
         if (root == NULL) {
             printf("  component %-4lld %s  ", (long long)c, e->origins[c].digest);
             crd_print_clean(e->origins[c].file);
@@ -199,11 +204,14 @@ static void show_ensemble(json_t *root, const crd_posterior *e)
                                             "digest", e->origins[c].digest));
         }
     }
-    if (root != NULL)
-        json_object_set_new(root, "posterior",
-                            json_pack("{s:s, s:I, s:s, s:s, s:o}", "arch", e->network->arch,
-                                      "n_classes", (json_int_t)e->n_classes, "type", estimator,
-                                      "family", family, "components", list));
+    if (root == NULL)
+        return;
+    json_t *shown = json_pack("{s:s, s:I, s:s, s:s, s:o}", "arch", e->network->arch, "n_classes",
+                              (json_int_t)e->n_classes, "type", estimator, "family", family,
+                              "components", list);
+    if (crd_family_has_deviations(e->family))
+        json_object_set_new(shown, "rank", json_integer((json_int_t)e->rank));
+    json_object_set_new(root, "posterior", shown);
 }
 
 static void show_settings(json_t *root, const crd_posterior *posterior)
@@ -280,14 +288,14 @@ static crd_status show_posterior(json_t *root, const char *path, crd_file_kind k
     } else {
         CRD_TRY(crd_posterior_read(&posterior, path));
     }
-    if (crd_family_is_ensemble(posterior->family))
-        show_ensemble(root, posterior);
-    else
+    if (crd_family_is_normal(posterior->family))
         show_settings(root, posterior);
+    else
+        show_family(root, posterior);
     show_preprocessing(root, &posterior->preprocessing);
     CRD_TRY(show_history(root, path));
     show_graph(root, posterior);
-    if (!crd_family_is_ensemble(posterior->family))
+    if (crd_family_is_normal(posterior->family))
         CRD_TRY(show_tensors(root, posterior));
 cleanup:
     crd_train_state_clear(&state);

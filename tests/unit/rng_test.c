@@ -68,6 +68,7 @@ static int is_purpose(crd_purpose value)
     case CRD_PURPOSE_SHUFFLE:
     case CRD_PURPOSE_BOOTSTRAP:
     case CRD_PURPOSE_LABEL:
+    case CRD_PURPOSE_LOW_RANK:
         return 1;
     }
     return 0;
