@@ -96,7 +96,7 @@ typedef struct crd_posterior {
     float *variance; /**< which have this: the diagonal part, twice what a draw has of it; */
     /** and these: [n_components][rank][n_floats] from the mean, of the last networks averaged */
     float *deviations;
-    int64_t rank; /**< 0, or 2 to CRD_MAX_RANK */
+    int64_t rank;      /**< 0, or 2 to CRD_MAX_RANK */
     uint8_t *bayesian; /**< [n_components][network->params.n_params] 1: has a posterior, 0: fixed */
     crd_origin *origins; /**< [n_components] of an ensemble; NULL: of a normal one */
     float *prior_mu;     /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
@@ -115,6 +115,9 @@ crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *netwo
                                          const crd_family *family, int64_t n_components);
 /** Makes room for deviations, which are zero. Of a family that has them; once. */
 crd_status crd_posterior_set_rank(crd_posterior *posterior, int64_t rank);
+/** Likewise with the graph, classes, preprocessing and outputs of `like`, without its values. */
+crd_status crd_posterior_create_like(crd_posterior **out, const crd_posterior *like,
+                                     const crd_family *family, int64_t n_components);
 /** Everything trained is Bayesian, in every component: SWAG's. */
 void crd_posterior_set_trained(crd_posterior *posterior);
 void crd_posterior_destroy(crd_posterior *posterior);

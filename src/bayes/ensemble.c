@@ -150,26 +150,15 @@ cleanup:
     return status;
 }
 
-/* What the components agree in. */
-static crd_status copy_common(crd_posterior *out, const crd_component_source *sources, int n)
+/* The estimator that all are meant for, if there is one. */
+static void copy_estimator(crd_posterior *out, const crd_component_source *sources, int n)
 {
-    crd_status status = CRD_OK;
     const crd_posterior *first = sources[0].posterior;
-    out->outputs = first->outputs;
-    out->preprocessing = first->preprocessing;
-    out->conversion = crd_conversion_defaults();
-    int is_common = out->family->has_sigma; /* the estimator that all are meant for */
+    int is_common = out->family->has_sigma && !out->family->has_deviations;
     for (int i = 1; i < n; i++)
         is_common &= strcmp(sources[i].posterior->conversion.type, first->conversion.type) == 0;
     if (is_common)
         memcpy(out->conversion.type, first->conversion.type, sizeof out->conversion.type);
-    if (first->classes == NULL)
-        return CRD_OK;
-    CRD_ALLOC(&out->classes, out->n_classes, "classes");
-    for (int64_t i = 0; i < out->n_classes; i++)
-        CRD_TRY(crd_alloc_string(&out->classes[i], first->classes[i]));
-cleanup:
-    return status;
 }
 
 static crd_status copy_network(crd_network **out, const crd_network *network)
@@ -180,6 +169,28 @@ static crd_status copy_network(crd_network **out, const crd_network *network)
     CRD_TRY(crd_network_from_json(out, json));
 cleanup:
     crd_network_text_free(json);
+    return status;
+}
+
+crd_status crd_posterior_create_like(crd_posterior **out, const crd_posterior *like,
+                                     const crd_family *family, int64_t n_components)
+{
+    crd_status status = CRD_OK;
+    crd_network *network = NULL;
+    crd_posterior *posterior = NULL;
+    *out = NULL;
+    CRD_TRY(copy_network(&network, like->network));
+    CRD_TRY(crd_posterior_create_ensemble(&posterior, network, family, n_components));
+    posterior->outputs = like->outputs;
+    posterior->preprocessing = like->preprocessing;
+    if (like->classes != NULL)
+        CRD_ALLOC(&posterior->classes, posterior->n_classes, "classes");
+    for (int64_t i = 0; like->classes != NULL && i < posterior->n_classes; i++)
+        CRD_TRY(crd_alloc_string(&posterior->classes[i], like->classes[i]));
+    *out = posterior;
+    posterior = NULL;
+cleanup:
+    crd_posterior_destroy(posterior);
     return status;
 }
 
@@ -201,8 +212,8 @@ static crd_status find_deviations(const crd_component_source **out,
             if (status != CRD_OK)
                 return status;
         } else if (has_bayesian(own)) {
-            return differ(first, &sources[i], "the family of weights", first->posterior->family->name,
-                          own->family->name);
+            return differ(first, &sources[i], "the family of weights",
+                          first->posterior->family->name, own->family->name);
         }
     }
     *out = first;
@@ -214,7 +225,6 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
 {
     crd_status status = CRD_OK;
     const crd_component_source *low_rank = NULL;
-    crd_network *network = NULL;
     crd_posterior *posterior = NULL;
     int64_t n_components = 0, at = 0;
     *out = NULL;
@@ -231,12 +241,11 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
                 CRD_MAX_COMPONENTS, (long long)n_components);
     if (!mean)
         CRD_TRY(find_deviations(&low_rank, sources, n));
-    CRD_TRY(copy_network(&network, sources[0].posterior->network));
-    CRD_TRY(crd_posterior_create_ensemble(&posterior, network,
-                                          low_rank != NULL ? &crd_family_multiswag
-                                          : is_random      ? &crd_family_mixture
-                                                           : &crd_family_members,
-                                          n_components));
+    CRD_TRY(crd_posterior_create_like(&posterior, sources[0].posterior,
+                                      low_rank != NULL ? &crd_family_multiswag
+                                      : is_random      ? &crd_family_mixture
+                                                       : &crd_family_members,
+                                      n_components));
     if (low_rank != NULL)
         CRD_TRY(crd_posterior_set_rank(posterior, low_rank->posterior->rank));
     for (int i = 0; i < n; i++)
@@ -247,7 +256,7 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
     if (mean)
         memset(posterior->bayesian, 0,
                (size_t)(n_components * posterior->network->params.n_params));
-    CRD_TRY(copy_common(posterior, sources, n));
+    copy_estimator(posterior, sources, n);
     *out = posterior;
     posterior = NULL;
 cleanup:

@@ -249,10 +249,11 @@ crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
     return write_file(path, posterior, NULL, 0, provenance);
 }
 
-crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
+crd_status crd_posterior_write_trained(const char *path, const crd_posterior *posterior,
+                                       const crd_train_state *state,
                                        const crd_provenance *provenance)
 {
-    return write_file(path, state->posterior, state->history, state->epoch, provenance);
+    return write_file(path, posterior, state->history, state->epoch, provenance);
 }
 
 /* *out = place of the text attribute among names. */
@@ -435,6 +436,7 @@ static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5, crd_file_ki
     CRD_TRY(crd_known_datasets_add(&r.known, "/history/"));
     if (kind == CRD_FILE_CHECKPOINT) {
         CRD_TRY(crd_known_datasets_add(&r.known, "/optimizer/"));
+        CRD_TRY(crd_known_datasets_add(&r.known, "/collection/"));
         CRD_TRY(crd_known_datasets_add(&r.known, "/progress/"));
     }
     CRD_TRY(crd_known_datasets_check(&r.known, h5, "/"));

@@ -33,10 +33,10 @@ static const float *fill(float *out, const crd_model *model, const crd_weights_r
         factors = model->eps + params->n_floats;
     else
         fill_factors(room, model->rank, r->stream);
-    const float *rows = crd_model_values(model->deviations, model, r->component * model->rank,
-                                         r->param, r->first);
-    crd_kernels_get()->elementwise->add_rows(out, out, factors, rows, model->rank,
-                                             params->n_floats, r->n);
+    const float *rows =
+        crd_model_values(model->deviations, model, r->component * model->rank, r->param, r->first);
+    crd_kernels_get()->elementwise->add_rows(out, out, factors, rows, model->rank, params->n_floats,
+                                             r->n);
     return out;
 }
 
