@@ -50,10 +50,10 @@ static const char *const *collect_names(void)
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE |
-            CRD_EXPORT,
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_REFRESH |
+            CRD_MERGE | CRD_EXPORT,
         .required =
-            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
+            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_REFRESH | CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
         .help = "file to write (HDF5, but for export); it appears whole or not at all"},
     [CRD_OPT_ARCH] = {
@@ -447,8 +447,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "images of a step, over all ranks"},
     [CRD_OPT_MICRO_BATCH] = {
         .name = "micro-batch", .placeholder = "N", .type = CRD_OPTION_INT64,
-        .default_note = "the batch size, at most 32", .min = 1, .max = 4096,
-        .commands = CRD_TRAIN,
+        .default_note = "32, and at most the batch size", .min = 1, .max = 4096,
+        .commands = CRD_TRAIN | CRD_REFRESH,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
         .help = "images that go through the network together; batch norm sees these"},
     [CRD_OPT_TRAIN_DRAWS] = {
@@ -744,7 +744,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_HANG_TIMEOUT] = {
         .name = "hang-timeout", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .default_text = "1h", .min = 0, .max = 1e9,
-        .commands = CRD_PREDICT | CRD_TRAIN,
+        .commands = CRD_PREDICT | CRD_TRAIN | CRD_REFRESH,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .help = "end the job with exit code 7, naming the rank, when one makes no progress; 0: "
                 "never"},
@@ -797,7 +797,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_SEED] = {
         .name = "seed", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = MAX_SEED,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE |
+            CRD_REFRESH,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "key of all random numbers"},
     [CRD_OPT_JSON] = {

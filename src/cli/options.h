@@ -15,6 +15,7 @@
     X(PREDICT)                                                                                     \
     X(TRAIN)                                                                                       \
     X(ENSEMBLE)                                                                                    \
+    X(REFRESH)                                                                                     \
     X(EVALUATE)                                                                                    \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \

@@ -65,7 +65,8 @@ crd_status crd_eps_read(float *eps, const char *path, const crd_posterior *poste
         CRD_TRY(eps_path(dataset, posterior, p));
         CRD_TRY(crd_h5_exists(&there, h5, dataset));
         if (there)
-            CRD_TRY(read_one(eps + params->entries[p].offset, h5, dataset, &params->entries[p].shape));
+            CRD_TRY(
+                read_one(eps + params->entries[p].offset, h5, dataset, &params->entries[p].shape));
         CRD_TRY(crd_known_datasets_add(&known, dataset));
     }
     CRD_TRY(crd_known_datasets_check(&known, h5, "/eps"));
