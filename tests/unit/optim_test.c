@@ -106,6 +106,13 @@ static void adam_finds_a_minimum(void **state)
     assert_true(fabsf(x - 2) < 1e-2F);
 }
 
+/* cmocka of Debian 12 has none for doubles. */
+static void assert_near(double a, double b, double tolerance)
+{
+    if (!(fabs(a - b) <= tolerance))
+        fail_msg("%.17g is not %.17g within %g", a, b, tolerance);
+}
+
 /* Values of torch's CosineAnnealingWarmRestarts(T_0 4, eta_min 0.01) at 0.5, and of
  * cyclic_learning_rate of the authors of fast geometric ensembles, (cycle 4, 0.05, 0.0001). */
 static void cycles_go_from_step_to_step(void **state)
@@ -124,14 +131,12 @@ static void cycles_go_from_step_to_step(void **state)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         int64_t e = known[i].epoch;
         double done = known[i].done;
-        assert_double_equal(crd_schedule_lr_at(&cosine, 0.5, e, done), known[i].cosine, 1e-12);
-        assert_double_equal(crd_schedule_lr_at(&triangular, 0.05, e, done), known[i].triangular,
-                            1e-12);
-        assert_double_equal(crd_schedule_lr_at(&late, 0.5, e + 2, done), known[i].cosine, 1e-12);
+        assert_near(crd_schedule_lr_at(&cosine, 0.5, e, done), known[i].cosine, 1e-12);
+        assert_near(crd_schedule_lr_at(&triangular, 0.05, e, done), known[i].triangular, 1e-12);
+        assert_near(crd_schedule_lr_at(&late, 0.5, e + 2, done), known[i].cosine, 1e-12);
     }
-    assert_double_equal(crd_schedule_lr_at(&late, 0.5, 0, 0.5), 0.25, 1e-12);
-    assert_double_equal(crd_schedule_lr(&cosine, 0.5, 5), crd_schedule_lr_at(&cosine, 0.5, 5, 0),
-                        0);
+    assert_near(crd_schedule_lr_at(&late, 0.5, 0, 0.5), 0.25, 1e-12);
+    assert_near(crd_schedule_lr(&cosine, 0.5, 5), crd_schedule_lr_at(&cosine, 0.5, 5, 0), 0);
 }
 
 static void bad_schedules_are_named(void **state)
