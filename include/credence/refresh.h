@@ -1,10 +1,10 @@
 /** Batch norm's statistics of networks, made anew from images.
  *
  * A network whose weights were averaged or drawn has other activations than the ones that its
- * running statistics are of. This passes images through it in training's way (micro-batches on their
- * own statistics) and takes the means of these, weighted by images: what one epoch with the momentum
- * of Izmailov et al., "Averaging weights leads to wider optima and better generalization", UAI 2018,
- * gives. Sums are integers, so that the result does not depend on the ranks. Room: engine.
+ * running statistics are of. This passes images through it in training's way (micro-batches on
+ * their own statistics) and takes the means of these, weighted by images: what one epoch with the
+ * momentum of Izmailov et al., "Averaging weights leads to wider optima and better generalization",
+ * UAI 2018, gives. Sums are integers, so that the result does not depend on the ranks. Room: engine.
  */
 #ifndef CREDENCE_REFRESH_H
 #define CREDENCE_REFRESH_H
