@@ -3,11 +3,11 @@
 #include <stdio.h>
 
 #include "cli/command.h"
-#include "cli/output.h"
 #include "cli/record.h"
 #include "cli/signals.h"
 #include "credence/refresh_files.h"
 #include "credence/watchdog.h"
+#include "report/output.h"
 
 enum { MICRO_BATCH = 32 }; /* unless it is given: that of training */
 

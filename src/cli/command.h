@@ -37,6 +37,7 @@ crd_status crd_cmd_convert(const crd_cli *cli);
 crd_status crd_cmd_predict(const crd_cli *cli);
 crd_status crd_cmd_train(const crd_cli *cli);
 crd_status crd_cmd_evaluate(const crd_cli *cli);
+crd_status crd_cmd_compare(const crd_cli *cli);
 crd_status crd_cmd_export(const crd_cli *cli);
 crd_status crd_cmd_ensemble(const crd_cli *cli);
 crd_status crd_cmd_merge(const crd_cli *cli);

@@ -15,12 +15,6 @@
 #define MAX_SEED 9007199254740992.0
 #define MAX_PIXELS 16384.0
 
-static const char *const *interpolation_names(void)
-{
-    static const char *const names[] = {"bilinear", "bicubic", NULL};
-    return names;
-}
-
 static const char *const *kl_names(void)
 {
     static const char *const names[] = {"sum", "mean", NULL};
@@ -51,7 +45,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_REFRESH |
-            CRD_MERGE | CRD_EXPORT,
+            CRD_MERGE | CRD_EXPORT | CRD_EVALUATE,
         .required =
             CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_REFRESH | CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
@@ -232,7 +226,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "standard deviation of each channel"},
     [CRD_OPT_INTERPOLATION] = {
         .name = "interpolation", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
-        .choices = interpolation_names,
+        .choices = crd_interpolation_names,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
         .default_note = "as the architecture's weights",
@@ -240,13 +234,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_DRAWS] = {
         .name = "draws", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "100", .min = 1, .max = (double)CRD_MAX_DRAWS,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .default_note = "100; of an ensemble of deterministic networks all",
         .help = "networks to draw"},
     [CRD_OPT_DETERMINISTIC] = {
         .name = "deterministic", .old_name = "mean", .type = CRD_OPTION_FLAG,
-        .commands = CRD_PREDICT | CRD_ENSEMBLE | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_ENSEMBLE | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .excludes = {CRD_OPT_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_ANTITHETIC, CRD_OPT_IMPORT_EPS},
         .why_not = "the deterministic network makes no draws",
@@ -255,13 +249,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_ESTIMATOR] = {
         .name = "estimator", .old_name = "type", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_note = "the posterior's", .choices = crd_estimator_names,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "estimator of a layer's output by its draws"},
     [CRD_OPT_PRECISION] = {
         .name = "precision", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_text = "fp32", .choices = crd_precision_names,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "of the factors in convolutions; bf16: faster where the CPU has AVX512_BF16, with "
                 "the same draws rounded"},
@@ -291,10 +285,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_CONFIDENCE] = {
         .name = "confidence", .placeholder = "C", .type = CRD_OPTION_DOUBLE,
         .default_text = "0.95", .min = 0.5, .max = 0.999999,
-        .commands = CRD_PREDICT,
+        .commands = CRD_PREDICT | CRD_COMPARE,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_RESULT,
         .help = "of probs_half_width, which holds whenever sampling stops; given, it is printed "
-                "too"},
+                "too; compare: of the intervals of differences"},
     [CRD_OPT_PART] = {
         .name = "part", .placeholder = "I/N", .type = CRD_OPTION_TEXT,
         .commands = CRD_PREDICT,
@@ -307,13 +301,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_DRAW_BLOCK] = {
         .name = "draw-block", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "8", .min = 1, .max = 4096,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "draws that go through the network together"},
     [CRD_OPT_BATCH] = {
         .name = "batch", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "8", .min = 1, .max = 4096,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "images that go through the network together"},
     [CRD_OPT_TOPK] = {
@@ -359,6 +353,12 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_EVALUATE,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
         .help = "images of another kind: how well they are told from those of DATA"},
+    [CRD_OPT_REFERENCE] = {
+        .name = "reference", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
+        .commands = CRD_EVALUATE,
+        .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
+        .help = "probabilities of another method (CSV, HDF5, or a prediction) for the images of "
+                "DATA in their order: how near they are"},
     [CRD_OPT_RANKS] = {
         .name = "ranks", .placeholder = "N[,N...]", .type = CRD_OPTION_INT64S,
         .default_text = "1,2,4,8,16,32,64", .min = 1, .max = 1e6,
@@ -798,7 +798,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "seed", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = MAX_SEED,
         .commands = CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE |
-            CRD_REFRESH,
+            CRD_COMPARE | CRD_REFRESH,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "key of all random numbers"},
     [CRD_OPT_JSON] = {
