@@ -37,6 +37,7 @@
 #include "credence/network.h"           /* graphs */
 #include "credence/posterior.h"         /* distributions of weights */
 #include "credence/predict.h"           /* the prediction engine: any source, any sink */
+#include "credence/refresh.h"           /* batch norm's statistics from images */
 #include "credence/train.h"             /* the training engine */
 #include "credence/watchdog.h"          /* ranks that hang */
 #include "credence/weights.h"           /* other systems' weight files */

@@ -42,8 +42,9 @@ typedef struct crd_provenance {
  * could not be read again (crd_posterior_check). Nothing is left behind. */
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance);
-/** The same of a posterior in training, with the history of its epochs. */
-crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
+/** The same of what a training made, with the history of its epochs. */
+crd_status crd_posterior_write_trained(const char *path, const crd_posterior *posterior,
+                                       const crd_train_state *state,
                                        const crd_provenance *provenance);
 /** The history that a posterior or checkpoint holds: *out[*n], to be freed with
  * crd_history_free; *n is 0 where there is none. Errors: as crd_posterior_read. */

@@ -43,6 +43,7 @@ crd_status crd_cmd_ensemble(const crd_cli *cli);
 crd_status crd_cmd_merge(const crd_cli *cli);
 crd_status crd_cmd_plan(const crd_cli *cli);
 crd_status crd_cmd_preprocess(const crd_cli *cli);
+crd_status crd_cmd_refresh(const crd_cli *cli);
 crd_status crd_cmd_inspect(const crd_cli *cli);
 crd_status crd_cmd_models(const crd_cli *cli);
 crd_status crd_cmd_bench(const crd_cli *cli);

@@ -22,6 +22,10 @@ static const crd_command commands[CRD_N_COMMANDS] = {
         {"ensemble", crd_cmd_ensemble, 0, "POSTERIOR.h5 POSTERIOR.h5... -o ENSEMBLE.h5", 2, INT_MAX,
          "join posteriors, or deterministic networks, of one architecture into an ensemble",
          "credence ensemble seed-1.h5 seed-2.h5 seed-3.h5 -o ensemble.h5"},
+    [CRD_COMMAND_REFRESH] =
+        {"refresh", crd_cmd_refresh, 1, "POSTERIOR.h5 DATA... -o NEW.h5", 2, INT_MAX,
+         "make batch norm's statistics anew from images, of each component's mean network",
+         "mpirun -n 4 credence refresh ensemble.h5 photos/ -o refreshed.h5"},
     [CRD_COMMAND_EVALUATE] =
         {"evaluate", crd_cmd_evaluate, 1, "POSTERIOR.h5 DATA...", 2, INT_MAX,
          "measure accuracy, calibration and uncertainty on labelled images, and against other ones",
