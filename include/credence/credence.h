@@ -14,6 +14,7 @@
 #include "credence/convert_files.h"
 #include "credence/ensemble_files.h"
 #include "credence/evaluate_files.h"
+#include "credence/laplace_files.h"
 #include "credence/merge_files.h"
 #include "credence/plan_files.h"
 #include "credence/predict_files.h"

@@ -9,6 +9,7 @@
 #include "app/tensor_facts.h"
 #include "base/alloc.h"
 #include "cli/command.h"
+#include "cli/laplace_report.h"
 #include "cli/output.h"
 #include "cli/train_report.h"
 #include "credence/files.h"
@@ -221,6 +222,8 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
                       c->moped_enable, "moped_delta", c->moped_delta, "moped_prior", c->moped_prior,
                       "sigma_min", c->sigma_min, "kl_sum", crd_json_real(sum), "kl_mean",
                       crd_json_real(mean)));
+        if (posterior->laplace.n_images > 0)
+            json_object_set_new(root, "laplace", crd_laplace_to_json(&posterior->laplace));
         return;
     }
     printf("posterior\n  %s, %lld classes%s, %s\n", posterior->network->arch,
@@ -231,7 +234,10 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
     if (c->prior_kind == CRD_PRIOR_MIXTURE)
         printf(" in a share of %g, else sd %g", c->prior_pi, c->prior_sigma2);
     printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
-    print_initial(c);
+    if (posterior->laplace.n_images > 0)
+        crd_laplace_print(&posterior->laplace, "  ");
+    else
+        print_initial(c);
     printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", sum, mean);
 }
 

@@ -22,6 +22,10 @@ static const crd_command commands[CRD_N_COMMANDS] = {
         {"ensemble", crd_cmd_ensemble, 0, "POSTERIOR.h5 POSTERIOR.h5... -o ENSEMBLE.h5", 2, INT_MAX,
          "join posteriors, or deterministic networks, of one architecture into an ensemble",
          "credence ensemble seed-1.h5 seed-2.h5 seed-3.h5 -o ensemble.h5"},
+    [CRD_COMMAND_LAPLACE] =
+        {"laplace", crd_cmd_laplace, 1, "TRAINED.h5 DATA... -o POSTERIOR.h5", 2, INT_MAX,
+         "make a posterior of a trained network: Laplace approximation of its last layer",
+         "mpirun -n 4 credence laplace trained.h5 photos/ -o laplace.h5"},
     [CRD_COMMAND_EVALUATE] =
         {"evaluate", crd_cmd_evaluate, 1, "POSTERIOR.h5 DATA...", 2, INT_MAX,
          "measure accuracy, calibration and uncertainty on labelled images, and against other ones",

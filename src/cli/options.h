@@ -15,6 +15,7 @@
     X(PREDICT)                                                                                     \
     X(TRAIN)                                                                                       \
     X(ENSEMBLE)                                                                                    \
+    X(LAPLACE)                                                                                     \
     X(EVALUATE)                                                                                    \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \
@@ -100,6 +101,9 @@ typedef enum crd_option_id {
     CRD_OPT_SKIP_BAD,
     /* evaluate */
     CRD_OPT_OOD,
+    /* laplace */
+    CRD_OPT_HESSIAN,
+    CRD_OPT_PRIOR_PRECISION,
     /* plan */
     CRD_OPT_RANKS,
     /* train */

@@ -1,0 +1,28 @@
+/* A Laplace approximation in two lines, or as JSON. */
+#include "cli/laplace_report.h"
+
+#include <stdio.h>
+
+#include "cli/output.h"
+
+void crd_laplace_print(const crd_laplace *l, const char *margin)
+{
+    char n_images[32];
+    printf("Laplace approximation of the last layer, Hessian %s; prior precision %.6g, %s\n",
+           crd_hessian_names()[l->hessian], l->prior_precision,
+           l->is_optimized ? "of the largest marginal likelihood" : "as given");
+    printf("%s%s images determine %.6g weights; log likelihood %.8g, log marginal likelihood "
+           "%.8g\n",
+           margin, crd_grouped(n_images, l->n_images), l->n_effective, l->log_likelihood,
+           l->log_marginal_likelihood);
+}
+
+json_t *crd_laplace_to_json(const crd_laplace *l)
+{
+    return json_pack("{s:s, s:I, s:o, s:b, s:o, s:o, s:o}", "hessian",
+                     crd_hessian_names()[l->hessian], "n_images", (json_int_t)l->n_images,
+                     "prior_precision", crd_json_real(l->prior_precision), "is_optimized",
+                     (int)l->is_optimized, "log_likelihood", crd_json_real(l->log_likelihood),
+                     "log_marginal_likelihood", crd_json_real(l->log_marginal_likelihood),
+                     "n_effective", crd_json_real(l->n_effective));
+}

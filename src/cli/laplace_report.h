@@ -1,0 +1,13 @@
+/** What is said of a Laplace approximation, by `laplace` and by `inspect`. */
+#ifndef CRD_CLI_LAPLACE_REPORT_H
+#define CRD_CLI_LAPLACE_REPORT_H
+
+#include <jansson.h>
+
+#include "credence/laplace.h"
+
+/** Two lines of text, the second one after `margin`. */
+void crd_laplace_print(const crd_laplace *laplace, const char *margin);
+json_t *crd_laplace_to_json(const crd_laplace *laplace);
+
+#endif
