@@ -81,7 +81,7 @@ static crd_status append_layers(making *m)
 {
     crd_status status = CRD_OK;
     int64_t n = m->spectrum->n;
-    const crd_attr shape[] = {CRD_ATTR("shape", (double)n, (double)m->k), CRD_ATTR_END};
+    const crd_attr size[] = {CRD_ATTR("unflattened_size", (double)n, (double)m->k), CRD_ATTR_END};
     switch (m->spectrum->hessian) {
     case CRD_HESSIAN_KRON:
         CRD_TRY(append_linear(m, "_features", m->d, m->d, false));
@@ -90,7 +90,7 @@ static crd_status append_layers(making *m)
         break;
     case CRD_HESSIAN_FULL:
         CRD_TRY(append_linear(m, "_jacobian", m->d, n * m->k, m->has_bias));
-        CRD_TRY(append(m, "Reshape", "_weights", shape));
+        CRD_TRY(append(m, "Unflatten", "_weights", size));
         CRD_TRY(append_linear(m, "", n, 1, false));
         CRD_TRY(append(m, "Flatten", "_outputs", NULL));
         break;

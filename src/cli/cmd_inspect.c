@@ -235,7 +235,7 @@ static void show_settings(json_t *root, const crd_posterior *posterior)
         printf(" in a share of %g, else sd %g", c->prior_pi, c->prior_sigma2);
     printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
     if (posterior->laplace.n_images > 0)
-        crd_laplace_print(&posterior->laplace, "  ");
+        crd_laplace_print(&posterior->laplace);
     else
         print_initial(c);
     printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", sum, mean);

@@ -23,7 +23,7 @@ static crd_status print(const crd_posterior *posterior, const char *path, bool i
     }
     crd_print_clean(path);
     printf(": %s, ", posterior->network->arch);
-    crd_laplace_print(&posterior->laplace, "  ");
+    crd_laplace_print(&posterior->laplace);
     return CRD_OK;
 }
 

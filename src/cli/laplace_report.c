@@ -1,19 +1,19 @@
-/* A Laplace approximation in two lines, or as JSON. */
+/* A Laplace approximation in three lines, or as JSON. */
 #include "cli/laplace_report.h"
 
 #include <stdio.h>
 
 #include "cli/output.h"
 
-void crd_laplace_print(const crd_laplace *l, const char *margin)
+void crd_laplace_print(const crd_laplace *l)
 {
     char n_images[32];
-    printf("Laplace approximation of the last layer, Hessian %s; prior precision %.6g, %s\n",
-           crd_hessian_names()[l->hessian], l->prior_precision,
-           l->is_optimized ? "of the largest marginal likelihood" : "as given");
-    printf("%s%s images determine %.6g weights; log likelihood %.8g, log marginal likelihood "
-           "%.8g\n",
-           margin, crd_grouped(n_images, l->n_images), l->n_effective, l->log_likelihood,
+    printf("Laplace approximation of the last layer (%s Hessian)\n",
+           crd_hessian_names()[l->hessian]);
+    printf("  prior precision %.6g, %s; %s images determine %.6g weights\n", l->prior_precision,
+           l->is_optimized ? "of the largest marginal likelihood" : "as given",
+           crd_grouped(n_images, l->n_images), l->n_effective);
+    printf("  log likelihood %.8g, log marginal likelihood %.8g\n", l->log_likelihood,
            l->log_marginal_likelihood);
 }
 

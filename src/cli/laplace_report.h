@@ -6,8 +6,8 @@
 
 #include "credence/laplace.h"
 
-/** Two lines of text, the second one after `margin`. */
-void crd_laplace_print(const crd_laplace *laplace, const char *margin);
+/** To the end of a line, and two more. */
+void crd_laplace_print(const crd_laplace *laplace);
 json_t *crd_laplace_to_json(const crd_laplace *laplace);
 
 #endif
