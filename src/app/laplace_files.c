@@ -1,5 +1,5 @@
 /* A Laplace approximation from files to a file: rank 0 opens network and images, all ranks add up
- * the Hessian (engine/curvature_ranks.c), rank 0 makes the posterior of it (bayes/laplace.h). */
+ * the Hessian (engine/curvature_ranks.c), rank 0 makes the posterior of it (bayes/laplace_layer.h). */
 #include "credence/laplace_files.h"
 
 #include "app/context.h"
@@ -7,7 +7,7 @@
 #include "app/output_check.h"
 #include "app/settings.h"
 #include "base/alloc.h"
-#include "bayes/laplace.h"
+#include "bayes/laplace_layer.h"
 #include "engine/curvature_ranks.h"
 #include "graph/graph.h"
 

@@ -1,7 +1,7 @@
 /* Sums of the generalized Gauss-Newton matrix of a last linear layer: products in double, batch by
- * batch, rounded to integers once a batch. Kronecker factors are KFAC's (Martens and Grosse, "Optimizing
- * neural networks with Kronecker-factored approximate curvature", ICML 2015) with the exact second
- * factor and the bias apart, in the scaling of laplace-torch. */
+ * batch, rounded to integers once a batch. Kronecker factors are KFAC's (Martens and Grosse,
+ * "Optimizing neural networks with Kronecker-factored approximate curvature", ICML 2015) with the
+ * exact second factor and the bias apart, in the scaling of laplace-torch. */
 #include "bayes/curvature.h"
 
 #include <math.h>

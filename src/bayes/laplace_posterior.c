@@ -1,11 +1,11 @@
 /* A posterior of a last layer's eigenvectors: the original graph, its last layer between fixed
- * rotations (laplace.h shows which), and the numbers of both. */
+ * rotations (laplace_layer.h shows which), and the numbers of both. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "bayes/laplace.h"
+#include "bayes/laplace_layer.h"
 #include "graph/graph.h"
 
 enum { NAME_SIZE = 256 };

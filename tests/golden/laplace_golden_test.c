@@ -3,7 +3,7 @@
  * root. */
 #include "../unit/bayes_nets.h"
 
-#include "bayes/laplace.h"
+#include "bayes/laplace_layer.h"
 
 enum { D = 6, K = 3, N = 50, INPUTS = D + 1, OUTPUTS = INPUTS * K, LINE_SIZE = 1 << 14 };
 

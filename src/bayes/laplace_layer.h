@@ -6,18 +6,18 @@
  * graph gets:
  *
  *   kron   NAME_features (rotates the features), NAME (normal weights), NAME_outputs (rotates back)
- *   full   NAME_jacobian (outputs by weights, rotated), NAME_weights, NAME (normal weights, summed
- *          up), NAME_outputs
+ *   full   NAME_jacobian (outputs by rotated weights), NAME_weights (a row a weight), NAME (their
+ *          sum, each times its normal weight), NAME_outputs (a vector again)
  *   diag   the graph as it is
  *
  * For app. */
-#ifndef CRD_BAYES_LAPLACE_H
-#define CRD_BAYES_LAPLACE_H
+#ifndef CRD_BAYES_LAPLACE_LAYER_H
+#define CRD_BAYES_LAPLACE_LAYER_H
 
 #include "bayes/curvature.h"
 
-/** The last op's layer. `values`: mu by the network's offsets, of a posterior or of a model. Errors:
- * CRD_ERR_INPUT naming file and op: the last op is not a linear layer of a vector. */
+/** The last op's layer. `values`: mu by the network's offsets, of a posterior or of a model.
+ * Errors: CRD_ERR_INPUT naming file and op: the last op is not a linear layer of a vector. */
 crd_status crd_head_find(crd_head *out, const crd_network *network, const float *values,
                          const char *file);
 
@@ -43,8 +43,8 @@ void crd_laplace_evaluate(crd_laplace *out, const crd_spectrum *spectrum, double
  * CRD_ERR_NUMERIC: there is none between CRD_LAPLACE_MIN_PRECISION and _MAX_. */
 crd_status crd_laplace_optimize(double *precision, const crd_spectrum *spectrum);
 
-/** The posterior: all that `original` has fixed, or as means, but for the last layer. Errors: out of
- * memory; CRD_ERR_INPUT: a name of the graph is taken. */
+/** The posterior: all that `original` has fixed, or as means, but for the last layer. Errors: out
+ * of memory; CRD_ERR_INPUT: a name of the graph is taken. */
 crd_status crd_laplace_posterior(crd_posterior **out, const crd_posterior *original,
                                  const crd_spectrum *spectrum, const crd_laplace *laplace);
 

@@ -1,7 +1,7 @@
 /* Eigenvalues of a Hessian, the evidence, and the precision that makes it largest (MacKay, "A
  * practical Bayesian framework for backpropagation networks", Neural Computation 4 (1992)): for one
  * precision its logarithm has one maximum, where n_effective = precision * |weights|^2. */
-#include "bayes/laplace.h"
+#include "bayes/laplace_layer.h"
 
 #include <math.h>
 #include <string.h>
