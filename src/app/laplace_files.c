@@ -1,5 +1,6 @@
 /* A Laplace approximation from files to a file: rank 0 opens network and images, all ranks add up
- * the Hessian (engine/curvature_ranks.c), rank 0 makes the posterior of it (bayes/laplace_layer.h). */
+ * the Hessian (engine/curvature_ranks.c), rank 0 makes the posterior of it
+ * (bayes/laplace_layer.h). */
 #include "credence/laplace_files.h"
 
 #include "app/context.h"
