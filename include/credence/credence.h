@@ -17,6 +17,7 @@
 #include "credence/evaluate_files.h"
 #include "credence/export_files.h"
 #include "credence/inspect_files.h"
+#include "credence/laplace_files.h"
 #include "credence/merge_files.h"
 #include "credence/plan_files.h"
 #include "credence/predict_files.h"

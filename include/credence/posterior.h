@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "credence/image.h"
+#include "credence/laplace.h"
 #include "credence/model.h"
 #include "credence/network.h"
 #include "credence/outputs.h"
@@ -106,6 +107,7 @@ typedef struct crd_posterior {
     char **classes;    /**< [n_classes] names as written in the classes file, or NULL */
     int64_t n_classes; /**< outputs of the network */
     crd_output_kind outputs;
+    crd_laplace laplace; /**< all zero: no Laplace approximation */
 } crd_posterior;
 
 /** Posterior over `network` (taken over, also on error): all values zero, nothing Bayesian. */

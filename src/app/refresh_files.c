@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "app/image_set.h"
-#include "app/output_check.h"
+#include "app/output_claim.h"
 #include "app/provenance.h"
 #include "base/alloc.h"
 #include "bayes/gradient.h"
@@ -18,6 +18,7 @@ typedef struct run {
     const crd_refresh_files_options *given;
     crd_comm *comm;
     /* Rank 0. */
+    crd_output_lock *lock;
     crd_posterior *posterior;
     crd_dataset *dataset;
     crd_image_set images;
@@ -53,20 +54,6 @@ static void fill_network(float *values, int64_t i, void *payload)
     memcpy(values, means + i * n_floats, (size_t)n_floats * sizeof *values);
 }
 
-static crd_status check_paths(const crd_refresh_files_options *given)
-{
-    crd_status status = CRD_OK;
-    const char **inputs = NULL;
-    CRD_ALLOC(&inputs, given->n_data + 1, "paths");
-    inputs[0] = given->posterior;
-    memcpy(inputs + 1, given->data, (size_t)given->n_data * sizeof *inputs);
-    CRD_TRY(crd_output_check(given->output, inputs, given->n_data + 1));
-    CRD_TRY(crd_file_check_place(given->output));
-cleanup:
-    crd_free(inputs);
-    return status;
-}
-
 /* The fewest images of a micro-batch: the last one's. */
 static int64_t fewest_images(int64_t n_images, int64_t micro)
 {
@@ -80,7 +67,10 @@ static crd_status open_files(run *r, char **json)
     const crd_refresh_files_options *given = r->given;
     CRD_REQUIRE(given->micro_batch >= 1, CRD_ERR_USAGE,
                 "micro-batch: %lld is not a positive number", (long long)given->micro_batch);
-    CRD_TRY(check_paths(given));
+    CRD_TRY(
+        crd_output_claim(&r->lock, given->output,
+                         &(crd_output_inputs){given->posterior, given->data, given->n_data, NULL}));
+    CRD_TRY(crd_file_check_place(given->output));
     CRD_TRY(crd_posterior_read(&r->posterior, given->posterior));
     const crd_network *network = r->posterior->network;
     CRD_REQUIRE(crd_network_has_statistics(network), CRD_ERR_INPUT,
@@ -181,5 +171,6 @@ crd_status crd_refresh_files(crd_refresh_info *out, crd_comm *comm,
     crd_image_set_clear(&r.images);
     crd_dataset_close(r.dataset);
     crd_posterior_destroy(r.posterior);
+    crd_output_lock_release(r.lock);
     return status;
 }

@@ -337,6 +337,7 @@ static crd_status open_files(run *r, shared_facts *facts)
     if (r->hooks->start != NULL)
         CRD_TRY(r->hooks->start(&r->info, r->hooks->payload));
     r->original->outputs = outputs_after(r);
+    r->original->laplace = (crd_laplace){0}; /* no more once it is trained */
     CRD_TRY(crd_train_data_match(&r->data, &r->validation, given->loss, r->original));
     CRD_TRY(describe(r));
     CRD_TRY(make_state(r));

@@ -40,6 +40,7 @@ crd_status crd_cmd_evaluate(const crd_cli *cli);
 crd_status crd_cmd_compare(const crd_cli *cli);
 crd_status crd_cmd_export(const crd_cli *cli);
 crd_status crd_cmd_ensemble(const crd_cli *cli);
+crd_status crd_cmd_laplace(const crd_cli *cli);
 crd_status crd_cmd_merge(const crd_cli *cli);
 crd_status crd_cmd_plan(const crd_cli *cli);
 crd_status crd_cmd_preprocess(const crd_cli *cli);

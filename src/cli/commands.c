@@ -26,6 +26,10 @@ static const crd_command commands[CRD_N_COMMANDS] = {
         {"refresh", crd_cmd_refresh, 1, "POSTERIOR.h5 DATA... -o NEW.h5", 2, INT_MAX,
          "make batch norm's statistics anew from images, of each component's mean network",
          "mpirun -n 4 credence refresh ensemble.h5 photos/ -o refreshed.h5"},
+    [CRD_COMMAND_LAPLACE] =
+        {"laplace", crd_cmd_laplace, 1, "TRAINED.h5 DATA... -o POSTERIOR.h5", 2, INT_MAX,
+         "make a posterior of a trained network: Laplace approximation of its last layer",
+         "mpirun -n 4 credence laplace trained.h5 photos/ -o laplace.h5"},
     [CRD_COMMAND_EVALUATE] =
         {"evaluate", crd_cmd_evaluate, 1, "POSTERIOR.h5 DATA...", 2, INT_MAX,
          "measure accuracy, calibration and uncertainty on labelled images, and against other ones",

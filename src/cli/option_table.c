@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "credence/laplace.h"
 #include "credence/loss.h"
 #include "credence/optim.h"
 #include "credence/posterior.h"
@@ -45,9 +46,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_REFRESH |
-            CRD_MERGE | CRD_EXPORT | CRD_EVALUATE,
+            CRD_LAPLACE | CRD_MERGE | CRD_EXPORT | CRD_EVALUATE,
         .required =
-            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_REFRESH | CRD_MERGE | CRD_EXPORT,
+            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_REFRESH | CRD_LAPLACE |
+            CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
         .help = "file to write (HDF5, but for export); it appears whole or not at all"},
     [CRD_OPT_ARCH] = {
@@ -359,6 +361,20 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
         .help = "probabilities of another method (CSV, HDF5, or a prediction) for the images of "
                 "DATA in their order: how near they are"},
+    [CRD_OPT_HESSIAN] = {
+        .name = "hessian", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
+        .default_text = "kron", .choices = crd_hessian_names,
+        .commands = CRD_LAPLACE,
+        .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
+        .help = "how the Hessian of the last layer is kept: Kronecker factors (KFAC), the full "
+                "matrix (up to 4096 weights), its diagonal"},
+    [CRD_OPT_PRIOR_PRECISION] = {
+        .name = "prior-precision", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "the one of the largest marginal likelihood",
+        .min = CRD_LAPLACE_MIN_PRECISION, .max = CRD_LAPLACE_MAX_PRECISION,
+        .commands = CRD_LAPLACE,
+        .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
+        .help = "1 / variance of the last layer's weights in the prior, about 0"},
     [CRD_OPT_RANKS] = {
         .name = "ranks", .placeholder = "N[,N...]", .type = CRD_OPTION_INT64S,
         .default_text = "1,2,4,8,16,32,64", .min = 1, .max = 1e6,

@@ -16,6 +16,7 @@
     X(TRAIN)                                                                                       \
     X(ENSEMBLE)                                                                                    \
     X(REFRESH)                                                                                     \
+    X(LAPLACE)                                                                                     \
     X(EVALUATE)                                                                                    \
     X(COMPARE)                                                                                     \
     X(MERGE)                                                                                       \
@@ -103,6 +104,9 @@ typedef enum crd_option_id {
     /* evaluate */
     CRD_OPT_OOD,
     CRD_OPT_REFERENCE,
+    /* laplace */
+    CRD_OPT_HESSIAN,
+    CRD_OPT_PRIOR_PRECISION,
     /* plan */
     CRD_OPT_RANKS,
     /* train */

@@ -10,6 +10,7 @@
 #include "io/ensemble_file.h"
 #include "io/history.h"
 #include "io/known_datasets.h"
+#include "io/laplace_part.h"
 #include "io/posterior_file.h"
 
 #define OUTPUTS "/outputs"
@@ -201,6 +202,7 @@ crd_status crd_posterior_part_create(crd_h5 *h5, const crd_posterior *posterior)
                                                     : crd_ensemble_create(h5, posterior));
     CRD_TRY(write_preprocessing(h5, &posterior->preprocessing));
     CRD_TRY(write_outputs(h5, posterior->outputs));
+    CRD_TRY(crd_laplace_part_write(h5, &posterior->laplace));
     if (posterior->classes != NULL)
         CRD_TRY(crd_h5_strings_write(h5, "/classes", (const char *const *)posterior->classes,
                                      posterior->n_classes));
@@ -457,6 +459,7 @@ crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kin
     }
     CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
     CRD_TRY(read_outputs(posterior, h5));
+    CRD_TRY(crd_laplace_part_read(&posterior->laplace, h5));
     CRD_TRY(read_classes(posterior, h5));
     if (!is_other)
         CRD_TRY(read_tensors(posterior, h5, kind));

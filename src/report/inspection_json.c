@@ -1,5 +1,6 @@
 /* A posterior or checkpoint as JSON: all that the text has, and the whole history. */
 #include "report/inspection.h"
+#include "report/laplace_report.h"
 #include "report/output.h"
 #include "report/train_report.h"
 
@@ -106,6 +107,8 @@ void crd_inspection_set_json(json_t *root, const crd_inspection *inspection)
     json_object_set_new(root, "posterior",
                         inspection->is_normal ? settings_to_json(p, &inspection->facts)
                                               : family_to_json(p));
+    if (p->laplace.n_images > 0)
+        json_object_set_new(root, "laplace", crd_laplace_to_json(&p->laplace));
     json_object_set_new(root, "preprocessing", preprocessing_to_json(&p->preprocessing));
     if (inspection->n_epochs > 0)
         json_object_set_new(root, "history",

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "report/inspection.h"
+#include "report/laplace_report.h"
 #include "report/output.h"
 #include "report/train_report.h"
 
@@ -67,7 +68,10 @@ static void print_settings(const crd_posterior *posterior, const crd_posterior_f
     if (c->prior_kind == CRD_PRIOR_MIXTURE)
         printf(" in a share of %g, else sd %g", c->prior_pi, c->prior_sigma2);
     printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
-    print_initial(c);
+    if (posterior->laplace.n_images > 0)
+        crd_laplace_print(&posterior->laplace);
+    else
+        print_initial(c);
     printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", facts->kl_sum,
            facts->kl_mean);
 }
