@@ -15,7 +15,9 @@
     X(PREDICT)                                                                                     \
     X(TRAIN)                                                                                       \
     X(ENSEMBLE)                                                                                    \
+    X(REFRESH)                                                                                     \
     X(EVALUATE)                                                                                    \
+    X(COMPARE)                                                                                     \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \
     X(PREPROCESS)                                                                                  \
@@ -100,6 +102,7 @@ typedef enum crd_option_id {
     CRD_OPT_SKIP_BAD,
     /* evaluate */
     CRD_OPT_OOD,
+    CRD_OPT_REFERENCE,
     /* plan */
     CRD_OPT_RANKS,
     /* train */
@@ -134,12 +137,20 @@ typedef enum crd_option_id {
     CRD_OPT_STEP_SIZE,
     CRD_OPT_MILESTONES,
     CRD_OPT_T_MAX,
+    CRD_OPT_CYCLE,
+    CRD_OPT_LR_MIN,
     CRD_OPT_WARMUP,
     CRD_OPT_CLIP_NORM,
     CRD_OPT_KEEP_GRADIENTS,
     CRD_OPT_LOCAL_STEPS,
     CRD_OPT_BATCH_NORM,
     CRD_OPT_AUGMENT,
+    CRD_OPT_COLLECT,
+    CRD_OPT_COLLECT_START,
+    CRD_OPT_COLLECT_EVERY,
+    CRD_OPT_COLLECT_STEPS,
+    CRD_OPT_RANK,
+    CRD_OPT_SNAPSHOT_EVERY,
     CRD_OPT_VALIDATE,
     CRD_OPT_VALIDATE_SHARE,
     CRD_OPT_VALIDATE_EVERY,
@@ -181,6 +192,7 @@ typedef enum crd_option_group {
     CRD_GROUP_WORK,
     CRD_GROUP_LOSS,
     CRD_GROUP_OPTIMIZER,
+    CRD_GROUP_COLLECTION,
     CRD_GROUP_VALIDATION,
     CRD_GROUP_CHECKPOINTS,
     CRD_GROUP_GENERAL,
@@ -277,6 +289,8 @@ crd_status crd_options_check(const crd_options *options, unsigned command);
 /** A value after defaults. Which accessor fits an option is checked against the table by
  * tests/lint/rooms.py. */
 int crd_opt_given(const crd_options *options, crd_option_id id);
+/** Name of the first of ids, which end at CRD_OPT_NONE, that is given; NULL: none is. */
+const char *crd_opt_first_given(const crd_options *options, const crd_option_id *ids);
 int crd_opt_flag(const crd_options *options, crd_option_id id);      /**< FLAG */
 int64_t crd_opt_int(const crd_options *options, crd_option_id id);   /**< INT64 */
 double crd_opt_number(const crd_options *options, crd_option_id id); /**< DOUBLE, DURATION in s */

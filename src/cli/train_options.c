@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/train_batches.h"
 #include "bayes/gradient.h"
-
-enum { MICRO_BATCH = 32 }; /* unless it is given */
 
 static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_value *values)
 {
@@ -37,15 +36,26 @@ static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_va
     return crd_optimizer_check(&known);
 }
 
+/** Epochs of a cycle, where they are not given: what is collected decides. */
+static int64_t cycle_of(const crd_option_value *values)
+{
+    return values[CRD_OPT_CYCLE].given            ? values[CRD_OPT_CYCLE].integer
+           : values[CRD_OPT_SNAPSHOT_EVERY].given ? values[CRD_OPT_SNAPSHOT_EVERY].integer
+                                                  : values[CRD_OPT_COLLECT_EVERY].integer;
+}
+
 static crd_status make_schedule(crd_schedule *out, const crd_option_value *values)
 {
-    const char *name = values[CRD_OPT_SCHEDULER].text;
+    int makes_snapshots = values[CRD_OPT_SNAPSHOT_EVERY].given && !values[CRD_OPT_SCHEDULER].given;
+    const char *name = makes_snapshots ? "cosine-restarts" : values[CRD_OPT_SCHEDULER].text;
     int64_t warmup = values[CRD_OPT_WARMUP].integer;
     int64_t rest = values[CRD_OPT_EPOCHS].integer - warmup;
     *out = (crd_schedule){.gamma = strcmp(name, "exponential") == 0 ? 0.9 : 0.1,
                           .step_size = values[CRD_OPT_STEP_SIZE].integer,
                           .n_milestones = values[CRD_OPT_MILESTONES].n_numbers,
                           .t_max = rest > 0 ? rest : 1,
+                          .cycle = cycle_of(values),
+                          .lr_min = values[CRD_OPT_LR_MIN].number,
                           .warmup = warmup};
     snprintf(out->name, sizeof out->name, "%s", name);
     for (int i = 0; i < out->n_milestones; i++)
@@ -55,6 +65,36 @@ static crd_status make_schedule(crd_schedule *out, const crd_option_value *value
     if (values[CRD_OPT_T_MAX].given)
         out->t_max = values[CRD_OPT_T_MAX].integer;
     return crd_schedule_check(out);
+}
+
+/** Which networks are collected: snapshots count their cycles after the warm-up. */
+static crd_status make_collection(crd_train_options *out, const crd_option_value *values)
+{
+    crd_collect_options *c = &out->collect;
+    int64_t cycle = values[CRD_OPT_SNAPSHOT_EVERY].integer;
+    int is_triangular = strcmp(out->schedule.name, "triangular") == 0;
+    if (values[CRD_OPT_COLLECT].given) {
+        c->kind = CRD_COLLECT_SWAG;
+        c->start = values[CRD_OPT_COLLECT_START].integer;
+        c->steps = values[CRD_OPT_COLLECT_STEPS].integer;
+        c->every = c->steps > 0 ? 0 : values[CRD_OPT_COLLECT_EVERY].integer;
+        c->rank = values[CRD_OPT_RANK].integer;
+        if (c->rank == 1)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "--rank: 1 deviation has no variance; it must be 0 or 2 to %d",
+                            CRD_MAX_RANK);
+    } else if (values[CRD_OPT_SNAPSHOT_EVERY].given) {
+        c->kind = CRD_COLLECT_MEMBERS;
+        c->start = out->schedule.warmup;
+        c->every = cycle;
+        c->phase = is_triangular ? cycle / 2 : 0;
+        if (is_triangular && cycle % 2 != 0)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "--snapshot-every: %lld; a triangular cycle has its network in the "
+                            "middle, and needs an even number of epochs",
+                            (long long)cycle);
+    }
+    return CRD_OK;
 }
 
 /** Their thresholds depend on the data: there is no default that would mean something. */
@@ -76,38 +116,33 @@ static crd_status make_calibration(crd_train_options *out, const crd_option_valu
 static int64_t micro_batch(const crd_option_value *values)
 {
     int64_t batch = values[CRD_OPT_BATCH_SIZE].integer;
-    int64_t most =
-        values[CRD_OPT_MICRO_BATCH].given ? values[CRD_OPT_MICRO_BATCH].integer : MICRO_BATCH;
+    int64_t most = values[CRD_OPT_MICRO_BATCH].given ? values[CRD_OPT_MICRO_BATCH].integer
+                                                     : CRD_TRAIN_MICRO_BATCH;
     return batch < most ? batch : most;
 }
 
-static int has_validation(const crd_option_value *values)
-{
-    return values[CRD_OPT_VALIDATE].given || values[CRD_OPT_VALIDATE_SHARE].given;
-}
-
 /** A need of one or the other, which the table of options cannot say. */
-static crd_status check_validation(const crd_option_value *values)
+static crd_status check_validation(const crd_options *options)
 {
-    static const crd_option_id of_validation[] = {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE_DRAWS};
-    for (size_t i = 0; i < sizeof of_validation / sizeof *of_validation; i++)
-        if (values[of_validation[i]].given && !has_validation(values))
-            return CRD_FAIL(CRD_ERR_USAGE,
-                            "--%s has a meaning only with --validate or --validate-share",
-                            crd_option_table()[of_validation[i]].name);
-    return CRD_OK;
+    static const crd_option_id of_validation[] = {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE_DRAWS,
+                                                  CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(options, of_validation);
+    if (name == NULL || crd_opt_given(options, CRD_OPT_VALIDATE) ||
+        crd_opt_given(options, CRD_OPT_VALIDATE_SHARE))
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --validate or --validate-share",
+                    name);
 }
 
 /** Without checkpoints nothing can stop a run but its end. */
-static crd_status check_checkpoints(const crd_option_value *values)
+static crd_status check_checkpoints(const crd_options *options)
 {
     static const crd_option_id of_checkpoints[] = {CRD_OPT_CHECKPOINT_INTERVAL, CRD_OPT_MAX_TIME,
-                                                   CRD_OPT_RESUME};
-    for (size_t i = 0; i < sizeof of_checkpoints / sizeof *of_checkpoints; i++)
-        if (values[of_checkpoints[i]].given && values[CRD_OPT_CHECKPOINTS].integer == 0)
-            return CRD_FAIL(CRD_ERR_USAGE, "--%s has no meaning with --checkpoints 0",
-                            crd_option_table()[of_checkpoints[i]].name);
-    return CRD_OK;
+                                                   CRD_OPT_RESUME, CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(options, of_checkpoints);
+    if (name == NULL || crd_opt_int(options, CRD_OPT_CHECKPOINTS) > 0)
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE, "--%s has no meaning with --checkpoints 0", name);
 }
 
 static void take_augmentation(crd_augmentation *out, const crd_option_value *augment)
@@ -168,8 +203,8 @@ crd_status crd_train_options_make(crd_train_files_options *out, const crd_option
 {
     crd_status status = CRD_OK;
     crd_train_options *train = &out->train;
-    CRD_TRY(check_validation(options->values));
-    CRD_TRY(check_checkpoints(options->values));
+    CRD_TRY(check_validation(options));
+    CRD_TRY(check_checkpoints(options));
     crd_train_files_options_init(out);
     take_files(out, options);
     take_steps(train, options);
@@ -180,31 +215,9 @@ crd_status crd_train_options_make(crd_train_files_options *out, const crd_option
                 CRD_ERR_USAGE, "--keep-gradients needs --kl-weight 0, and no --local-steps");
     CRD_TRY(make_optimizer(&train->optimizer, options->values));
     CRD_TRY(make_schedule(&train->schedule, options->values));
+    CRD_TRY(make_collection(train, options->values));
 cleanup:
     return status;
-}
-
-/** The fewest images of a micro-batch, over the whole batches of an epoch and its last one. */
-static int64_t fewest_images(int64_t n_images, int64_t batch_size, int64_t micro)
-{
-    int64_t fewest = INT64_MAX, sizes[] = {batch_size, n_images % batch_size};
-    for (int k = n_images >= batch_size ? 0 : 1; k < 2; k++)
-        if (sizes[k] > 0) {
-            int64_t rest = sizes[k] % micro;
-            int64_t n = rest > 0 ? rest : micro;
-            fewest = n < fewest ? n : fewest;
-        }
-    return fewest;
-}
-
-/** The nearest larger batch size that leaves no image alone, its micro-batches following it; 0:
- * none is near. */
-static int64_t better_batch_size(int64_t n_images, int64_t batch_size)
-{
-    for (int64_t batch = batch_size + 1; batch < batch_size + 64; batch++)
-        if (fewest_images(n_images, batch, batch < MICRO_BATCH ? batch : MICRO_BATCH) > 1)
-            return batch;
-    return 0;
 }
 
 crd_status crd_train_check_batches(const crd_train_options *made, int64_t n_images,
@@ -213,9 +226,9 @@ crd_status crd_train_check_batches(const crd_train_options *made, int64_t n_imag
     int64_t n = n_images, batch = made->batch_size, micro = made->gradient.micro_batch;
     char better[48] = "another --batch-size or --micro-batch";
     if (!made->gradient.batch_norm_train ||
-        crd_gradient_check_images(network, fewest_images(n, batch, micro)) == CRD_OK)
+        crd_gradient_check_images(network, crd_train_fewest_images(n, batch, micro)) == CRD_OK)
         return CRD_OK;
-    int64_t other = better_batch_size(n, batch);
+    int64_t other = crd_train_better_batch_size(n, batch);
     if (other > 0 && !options->values[CRD_OPT_MICRO_BATCH].given)
         snprintf(better, sizeof better, "--batch-size %lld", (long long)other);
     return CRD_FAIL(CRD_ERR_USAGE,
