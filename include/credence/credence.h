@@ -11,6 +11,7 @@
 #include "credence/version.h" /* CREDENCE_VERSION */
 
 /* Files in, files out: what the program's commands do. */
+#include "credence/compare_files.h"
 #include "credence/convert_files.h"
 #include "credence/ensemble_files.h"
 #include "credence/evaluate_files.h"
@@ -29,15 +30,17 @@
 #include "credence/predictor.h"
 
 /* The parts, for programs of another kind. */
-#include "credence/dataset.h"   /* images by number */
-#include "credence/files.h"     /* posteriors, predictions, checkpoints */
-#include "credence/interrupt.h" /* stop with a checkpoint */
-#include "credence/network.h"   /* graphs */
-#include "credence/posterior.h" /* distributions of weights */
-#include "credence/predict.h"   /* the prediction engine: any source, any sink */
-#include "credence/train.h"     /* the training engine */
-#include "credence/watchdog.h"  /* ranks that hang */
-#include "credence/weights.h"   /* other systems' weight files */
-#include "credence/zoo.h"       /* architectures */
+#include "credence/chain_diagnostics.h" /* have chains converged? */
+#include "credence/dataset.h"           /* images by number */
+#include "credence/files.h"             /* posteriors, predictions, checkpoints */
+#include "credence/interrupt.h"         /* stop with a checkpoint */
+#include "credence/network.h"           /* graphs */
+#include "credence/posterior.h"         /* distributions of weights */
+#include "credence/predict.h"           /* the prediction engine: any source, any sink */
+#include "credence/refresh.h"           /* batch norm's statistics from images */
+#include "credence/train.h"             /* the training engine */
+#include "credence/watchdog.h"          /* ranks that hang */
+#include "credence/weights.h"           /* other systems' weight files */
+#include "credence/zoo.h"               /* architectures */
 
 #endif

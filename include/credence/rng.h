@@ -35,6 +35,7 @@ typedef enum crd_purpose {
     CRD_PURPOSE_SHUFFLE = 9,     /**< order of a data set; `draw` is the epoch, `image` the round */
     CRD_PURPOSE_BOOTSTRAP = 10,  /**< resampling of images for errors; `draw` is the resample */
     CRD_PURPOSE_LABEL = 11,      /**< a class drawn with a draw's probabilities */
+    CRD_PURPOSE_LOW_RANK = 15,   /**< factors of a draw's deviations; all tensors share them */
 } crd_purpose;
 
 /** Address of a stream. Its elements are numbered from 0. */
