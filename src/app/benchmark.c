@@ -69,7 +69,8 @@ static crd_status repeat(bench *b, crd_benchmark_op *ops)
     return CRD_OK;
 }
 
-/* Seconds a draw, and of rank 0's processor: all ranks begin a repeat together, and the last one ends it. */
+/* Seconds a draw, and of rank 0's processor: all ranks begin a repeat together, and the last one
+ * ends it. */
 static crd_status measure(double *draw_s, double *cpu_s, bench *b, crd_benchmark *shares)
 {
     crd_benchmark_op *ops = shares == NULL ? NULL : shares->ops;
