@@ -188,7 +188,10 @@ static void show_ensemble(json_t *root, const crd_posterior *e)
         printf("posterior\n  %s, %lld classes%s, %s: %s of %lld %s\n", e->network->arch,
                (long long)e->n_classes, e->classes != NULL ? " with names" : "", estimator, family,
                (long long)e->n_components, crd_family_title(e->family));
-    for (int64_t c = 0; c < e->n_components; c++) {
+    if (root == NULL && e->n_chains > 0)
+        printf("  %lld draws of each of %lld chains\n", (long long)(e->n_components / e->n_chains),
+               (long long)e->n_chains);
+    for (int64_t c = 0; e->n_chains == 0 && c < e->n_components; c++) {
         if (root == NULL) {
             printf("  component %-4lld %s  ", (long long)c, e->origins[c].digest);
             crd_print_clean(e->origins[c].file);
@@ -201,9 +204,11 @@ static void show_ensemble(json_t *root, const crd_posterior *e)
     }
     if (root != NULL)
         json_object_set_new(root, "posterior",
-                            json_pack("{s:s, s:I, s:s, s:s, s:o}", "arch", e->network->arch,
-                                      "n_classes", (json_int_t)e->n_classes, "type", estimator,
-                                      "family", family, "components", list));
+                            json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:o}", "arch",
+                                      e->network->arch, "n_classes", (json_int_t)e->n_classes,
+                                      "type", estimator, "family", family, "n_components",
+                                      (json_int_t)e->n_components, "n_chains",
+                                      (json_int_t)e->n_chains, "components", list));
 }
 
 static void show_settings(json_t *root, const crd_posterior *posterior)
@@ -300,7 +305,8 @@ crd_status crd_cmd_inspect(const crd_cli *cli)
     static const char *const kinds[] = {[CRD_FILE_POSTERIOR] = "posterior",
                                         [CRD_FILE_PREDICTION] = "prediction",
                                         [CRD_FILE_TENSORS] = "tensors",
-                                        [CRD_FILE_CHECKPOINT] = "checkpoint"};
+                                        [CRD_FILE_CHECKPOINT] = "checkpoint",
+                                        [CRD_FILE_CHAINS] = "checkpoint of chains"};
     crd_status status = CRD_OK;
     const char *path = cli->options->arguments[0];
     int only_datasets = cli->options->values[CRD_OPT_DATASETS].integer != 0;

@@ -128,7 +128,7 @@ static crd_status print_end(const crd_predict_report *report, void *payload)
         crd_uncertain_print(&p->uncertain, &p->view);
     crd_prediction_print_end(&p->view, seconds);
     if (p->view.reduction->n_strata > 1)
-        crd_remark_few(p->view.reduction->n_strata, "components");
+        crd_remark_few(p->view.reduction->n_strata, "chains or components");
     else
         crd_remark_few(p->view.most_draws / (is_paired ? 2 : 1),
                        is_paired ? "pairs of draws" : "draws");

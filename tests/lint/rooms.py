@@ -28,12 +28,13 @@ MAY_USE = {
     "stats": LOW,
     "reduce": LOW + ["stats"],
     "optim": LOW,
+    "chains": LOW,
     "comm": ["base"],
-    "engine": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm"],
-    "io": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image"],
+    "engine": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm"],
+    "io": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "chains"],
     "import": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image"],
-    "app": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import"],
-    "cli": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import", "app"],
+    "app": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm", "engine", "io", "import"],
+    "cli": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm", "engine", "io", "import", "app"],
 }
 # Headers of libraries, and the only places that may include them.
 ONLY_IN = {
