@@ -328,12 +328,12 @@ static crd_status conclude(run *r, crd_status status)
 
 static void release(run *r, int is_done)
 {
-    /* Without a checkpoint nobody asks for the draws again. */
+    /* The checkpoint first, which is of no use without the draws. */
+    if (is_done && crd_chains_forget(r->checkpoint_path) != CRD_OK)
+        crd_log(CRD_LOG_WARN, "%s", crd_status_message());
     crd_draws_close(r->draws, is_done || r->n_kept < 0);
     if (r->draws_path != NULL)
         crd_atomic_unguard(r->draws_path);
-    if (is_done && r->checkpoint_path != NULL && crd_chains_forget(r->checkpoint_path) != CRD_OK)
-        crd_log(CRD_LOG_WARN, "%s", crd_status_message());
     crd_sample_state_clear(&r->state);
     crd_train_data_close(&r->data);
     crd_free(r->start_values);

@@ -5,8 +5,10 @@
  *   E <- b E + (1 - b) g^2,  M = sqrt(E) + e                               (without it: M = 1)
  *   m <- a m - sqrt(s) g + sqrt(2 (1 - a) T M) eps,  w <- w + sqrt(s) m / M
  *
+ * M is adapted in burn-in and without noise only: a mass that follows the position has another law.
  * Sources: Welling and Teh, ICML 2011; Chen, Fox and Guestrin, ICML 2014; this form, of a summed
- * log posterior, and the preconditioner: Izmailov et al., ICML 2021 (bnn_hmc, core/sgmcmc.py);
+ * log posterior, and the preconditioner: Izmailov et al., ICML 2021 (bnn_hmc, core/sgmcmc.py, which
+ * goes on adapting);
  * cycles whose first part has no noise: Zhang et al., ICLR 2020 (csgmcmc). */
 #include <math.h>
 
@@ -49,7 +51,7 @@ static void move(crd_chain *chain, int64_t step, int64_t phase, const crd_chain_
     const double s = step_size(o, step), root = sqrt(s), a = o->momentum;
     const double loud = is_noisy(o, step) ? sqrt(2 * (1 - a) * o->temperature) : 0;
     float *momentum = chain->vectors[MOMENTUM];
-    if (o->is_preconditioned)
+    if (o->is_preconditioned && (step < o->burn_in || !is_noisy(o, step)))
         precondition(chain, gradient->g);
     crd_chain_fill_noise(chain, step, CRD_PURPOSE_CHAIN);
     for (int64_t i = 0; i < chain->n; i++) {

@@ -53,11 +53,11 @@ static crd_status check_cycle(const crd_chain_options *o)
                 (long long)o->cycle_length, (long long)o->draws_per_cycle);
     CRD_REQUIRE(o->exploration >= 0 && o->exploration < 1, CRD_ERR_USAGE,
                 "exploration: %g is not a share from 0 to below 1", o->exploration);
-    double n = (1 - o->exploration) * (double)o->cycle_length;
-    CRD_REQUIRE((double)(o->draws_per_cycle - 1) * (double)o->thin < n, CRD_ERR_USAGE,
-                "cycle length: %lld draws %lld steps apart need more than the last %.0f of a "
+    int64_t n = o->cycle_length - (int64_t)ceil(o->exploration * (double)o->cycle_length);
+    CRD_REQUIRE((o->draws_per_cycle - 1) * o->thin < n, CRD_ERR_USAGE,
+                "cycle length: %lld draws %lld steps apart need more than the last %lld of a "
                 "cycle's %lld steps",
-                (long long)o->draws_per_cycle, (long long)o->thin, floor(n),
+                (long long)o->draws_per_cycle, (long long)o->thin, (long long)n,
                 (long long)o->cycle_length);
     CRD_REQUIRE(o->burn_in % o->cycle_length == 0, CRD_ERR_USAGE,
                 "burn-in: %lld steps are not whole cycles of %lld", (long long)o->burn_in,
@@ -81,6 +81,9 @@ crd_status crd_chain_check(const crd_chain_options *o)
                 "target acceptance: %g is not from 0 to below 1", o->target_accept);
     if (is_cyclical(o))
         CRD_TRY(check_cycle(o));
+    CRD_REQUIRE(!o->is_preconditioned || o->burn_in > 0 ||
+                    (is_cyclical(o) && o->exploration * (double)o->cycle_length >= 1),
+                CRD_ERR_USAGE, "burn-in: 0 steps leave none to adapt the preconditioner in");
     double steps = (double)o->burn_in + (double)o->n_draws * (double)o->thin;
     if (is_cyclical(o))
         steps = (double)o->burn_in + (double)o->n_draws * (double)o->cycle_length;

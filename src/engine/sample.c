@@ -92,6 +92,8 @@ static void end_step(crd_sample_run *r, crd_chain *chain, int64_t step,
     if (r->sampler->end != NULL)
         r->sampler->end(chain, step, gradient);
     x[CRD_CHAIN_POTENTIAL] = gradient->potential;
+    if (step < r->options->chain.burn_in)
+        return; /* no draw's */
     x[CRD_CHAIN_STEPS]++;
     x[CRD_CHAIN_ACCEPTED] += x[CRD_CHAIN_ACCEPTANCE];
     x[CRD_CHAIN_UNDONE] += x[CRD_CHAIN_DIVERGING];
