@@ -33,6 +33,7 @@ typedef struct crd_sample_state {
     double *figures; /**< [n_chains][n_draws][CRD_DRAW_FIGURES] rank 0; owned */
 } crd_sample_state;
 
+/** Frees all; a zeroed one is allowed. Collective: no. */
 void crd_sample_state_clear(crd_sample_state *state);
 
 #ifdef __cplusplus

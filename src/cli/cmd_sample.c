@@ -47,7 +47,7 @@ static void end_progress(void *payload)
     crd_progress_end(&((printing *)payload)->progress);
 }
 
-/** Of one chain: its last step size, mean acceptance, steps undone, first and last log posterior. */
+/** Of one chain: last step size, mean acceptance, steps undone, first and last log posterior. */
 static json_t *chain_facts(const double *figures, int64_t n_draws)
 {
     const double *last = figures + (n_draws - 1) * CRD_DRAW_FIGURES;

@@ -1,6 +1,6 @@
-/* U = -log posterior of a chain and its gradient: the data term's from micro-batches, shared by the
- * ranks of the chain's group and added up in whole numbers; the prior's on every one of them, in the
- * order of the weights. A batch is a piece of the order of its epoch, which is the chain's own. */
+/* U = -log posterior of a chain and its gradient: the data term's from micro-batches, shared by
+ * the ranks of the chain's group and added up in whole numbers; the prior's on every one of them,
+ * in the order of the weights. A batch is a piece of the order of its epoch, the chain's own. */
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /** A run of chains under way: what its files share. sample.c has the loop, sample_gradient.c the
- * potential and its gradient, sample_share.c what goes between ranks, sample_state.c the state. */
+ * potential and its gradient, sample_share.c what goes between ranks, sample_begin.c the first
+ * state. */
 #ifndef CRD_ENGINE_SAMPLE_RUN_H
 #define CRD_ENGINE_SAMPLE_RUN_H
 

@@ -1,6 +1,6 @@
-/* The checkpoint of a run of chains: vectors and numbers of every chain, the figures of the draws so
- * far, and the fingerprint of the run. Written through checkpoint_rotation.c, so one good checkpoint
- * is always there. The draws themselves are in a file of their own (draws_file.c). */
+/* The checkpoint of a run of chains: vectors and numbers of every chain, the figures of the draws
+ * so far, and the fingerprint of the run. Written through checkpoint_rotation.c, so one good
+ * checkpoint is always there. The draws themselves are in a file of their own (draws_file.c). */
 #include "io/chains_file.h"
 
 #include <inttypes.h>
