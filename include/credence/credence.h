@@ -28,16 +28,17 @@
 #include "credence/predictor.h"
 
 /* The parts, for programs of another kind. */
-#include "credence/dataset.h"   /* images by number */
-#include "credence/files.h"     /* posteriors, predictions, checkpoints */
-#include "credence/interrupt.h" /* stop with a checkpoint */
-#include "credence/network.h"   /* graphs */
-#include "credence/posterior.h" /* distributions of weights */
-#include "credence/predict.h"   /* the prediction engine: any source, any sink */
-#include "credence/sample.h"    /* the sampling engine: chains */
-#include "credence/train.h"     /* the training engine */
-#include "credence/watchdog.h"  /* ranks that hang */
-#include "credence/weights.h"   /* other systems' weight files */
-#include "credence/zoo.h"       /* architectures */
+#include "credence/chain_diagnostics.h" /* have chains converged? */
+#include "credence/dataset.h"           /* images by number */
+#include "credence/files.h"             /* posteriors, predictions, checkpoints */
+#include "credence/interrupt.h"         /* stop with a checkpoint */
+#include "credence/network.h"           /* graphs */
+#include "credence/posterior.h"         /* distributions of weights */
+#include "credence/predict.h"           /* the prediction engine: any source, any sink */
+#include "credence/sample.h"            /* the sampling engine: chains */
+#include "credence/train.h"             /* the training engine */
+#include "credence/watchdog.h"          /* ranks that hang */
+#include "credence/weights.h"           /* other systems' weight files */
+#include "credence/zoo.h"               /* architectures */
 
 #endif

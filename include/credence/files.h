@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "credence/chain_diagnostics.h"
 #include "credence/posterior.h"
 #include "credence/predictive.h"
 #include "credence/sample_state.h"
@@ -52,6 +53,8 @@ typedef struct crd_chain_report {
     const double *figures;           /**< [n_chains][n_draws][CRD_DRAW_FIGURES] */
     const float *weights;            /**< [n_chains][n_draws][n_weights] */
     const char *const *weight_names; /**< [n_weights] */
+    /** [1 + n_weights] of the log posterior, then of these weights */
+    const crd_chain_diagnostics *diagnostics;
 } crd_chain_report;
 /** The same of a posterior of chains, with what ArviZ reads. */
 crd_status crd_posterior_write_chains(const char *path, const crd_posterior *posterior,

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "credence/files.h"
 #include "credence/run.h"
 #include "credence/sample.h"
 
@@ -53,8 +54,8 @@ typedef struct crd_sample_files_hooks {
     void (*ready)(const crd_sampling_info *info, void *payload);
     /** Steps done and all, of each chain. */
     void (*progress)(int64_t step, int64_t n_steps, void *payload);
-    /** The output is written: the chains, and figures[n_chains][n_draws][CRD_DRAW_FIGURES]. */
-    crd_status (*end)(const crd_posterior *chains, const double *figures, void *payload);
+    /** The output is written: the chains, and what their file says of them. */
+    crd_status (*end)(const crd_posterior *chains, const crd_chain_report *report, void *payload);
     /** Something may be logged next: a progress line makes room. */
     void (*pause)(void *payload);
     void *payload;

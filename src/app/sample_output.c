@@ -100,24 +100,51 @@ cleanup:
     return status;
 }
 
+/** Of quantity k: the log posterior, or weight k - 1 of those that are shown. */
+static void take_quantity(double *out, const crd_chain_report *r, int64_t k)
+{
+    for (int64_t i = 0; i < r->n_chains * r->n_draws; i++)
+        out[i] = k == 0 ? r->figures[i * CRD_DRAW_FIGURES + CRD_DRAW_LP]
+                        : (double)r->weights[i * r->n_weights + k - 1];
+}
+
+static crd_status diagnose(crd_chain_diagnostics *out, const crd_chain_report *r)
+{
+    crd_status status = CRD_OK;
+    double *quantity = NULL;
+    CRD_ALLOC(&quantity, r->n_chains * r->n_draws, "draws of a quantity");
+    for (int64_t k = 0; k <= r->n_weights; k++) {
+        take_quantity(quantity, r, k);
+        CRD_TRY(crd_chain_diagnose(&out[k], quantity, r->n_chains, r->n_draws));
+    }
+cleanup:
+    crd_free(quantity);
+    return status;
+}
+
 crd_status crd_sample_output_write(const crd_sample_output *o, const char *path)
 {
     crd_status status = CRD_OK;
     crd_posterior *chains = NULL;
+    crd_chain_diagnostics *diagnostics = NULL;
     shown s = {0};
     CRD_TRY(create(&chains, o));
     CRD_TRY(choose(&s, o));
     CRD_TRY(take_draws(chains, &s, o));
+    CRD_ALLOC(&diagnostics, 1 + s.n, "diagnostics");
     const crd_chain_report report = {.n_chains = o->state->n_chains,
                                      .n_draws = o->state->n_draws,
                                      .n_weights = s.n,
                                      .figures = o->state->figures,
                                      .weights = s.weights,
-                                     .weight_names = s.labels};
+                                     .weight_names = s.labels,
+                                     .diagnostics = diagnostics};
+    CRD_TRY(diagnose(diagnostics, &report));
     CRD_TRY(crd_posterior_write_chains(path, chains, &report, o->provenance));
     if (o->hooks->end != NULL)
-        CRD_TRY(o->hooks->end(chains, o->state->figures, o->hooks->payload));
+        CRD_TRY(o->hooks->end(chains, &report, o->hooks->payload));
 cleanup:
+    crd_free(diagnostics);
     crd_free(s.labels);
     crd_free(s.names);
     crd_free(s.weights);

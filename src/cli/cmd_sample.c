@@ -1,5 +1,6 @@
 /* `credence sample`: crd_sample_files with the options of the command line, and a line for each
  * chain about what it did. */
+#include <math.h>
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -68,18 +69,59 @@ static double real_of(const json_t *facts, const char *key)
     return json_number_value(json_object_get(facts, key));
 }
 
-static crd_status print_end(const crd_posterior *chains, const double *figures, void *payload)
+/** The log posterior's, and the worst of the weights that were chosen. */
+static json_t *convergence(const crd_chain_report *r)
+{
+    const crd_chain_diagnostics *lp = r->diagnostics;
+    double rhat = 0, bulk = INFINITY, tail = INFINITY;
+    for (int64_t k = 1; k <= r->n_weights; k++) {
+        rhat = fmax(rhat, r->diagnostics[k].rhat);
+        bulk = fmin(bulk, r->diagnostics[k].ess_bulk);
+        tail = fmin(tail, r->diagnostics[k].ess_tail);
+    }
+    return json_pack("{s:{s:o, s:o, s:o, s:o, s:o}, s:{s:I, s:o, s:o, s:o}}", "lp", "rhat",
+                     crd_json_real(lp->rhat), "ess_bulk", crd_json_real(lp->ess_bulk), "ess_tail",
+                     crd_json_real(lp->ess_tail), "mean", crd_json_real(lp->mean.value),
+                     "mcse_mean", crd_json_real(lp->mean.se), "weights", "n",
+                     (json_int_t)r->n_weights, "largest_rhat", crd_json_real(rhat),
+                     "smallest_ess_bulk", crd_json_real(bulk), "smallest_ess_tail",
+                     crd_json_real(tail));
+}
+
+/** What there is of R-hat and effective sample sizes. */
+static void print_convergence(const crd_chain_report *r)
+{
+    const crd_chain_diagnostics *lp = r->diagnostics;
+    double rhat = 0, bulk = INFINITY;
+    for (int64_t k = 1; k <= r->n_weights; k++) {
+        rhat = fmax(rhat, r->diagnostics[k].rhat);
+        bulk = fmin(bulk, r->diagnostics[k].ess_bulk);
+    }
+    if (!isfinite(lp->ess_bulk)) /* too few draws */
+        return;
+    printf("  log posterior %.6g ± %.2g, R-hat %.3f, effective draws %.0f (tails %.0f)\n",
+           lp->mean.value, lp->mean.se, lp->rhat, lp->ess_bulk, lp->ess_tail);
+    printf("  %lld weights at random: R-hat up to %.3f, effective draws from %.0f on\n",
+           (long long)r->n_weights, rhat, bulk);
+    if (fmax(rhat, lp->rhat) > 1.01)
+        crd_log(CRD_LOG_INFO, "R-hat above 1.01: the chains have not mixed, or are too short");
+}
+
+static crd_status print_end(const crd_posterior *chains, const crd_chain_report *report,
+                            void *payload)
 {
     const printing *p = payload;
-    int64_t n_draws = chains->n_components / chains->n_chains;
+    const double *figures = report->figures;
+    int64_t n_draws = report->n_draws;
     json_t *list = json_array();
     for (int64_t c = 0; c < chains->n_chains; c++)
         json_array_append_new(list, chain_facts(figures + c * n_draws * CRD_DRAW_FIGURES, n_draws));
     if (crd_opt_flag(p->cli->options, CRD_OPT_JSON))
         return crd_json_print(json_pack(
-            "{s:o, s:s, s:s, s:I, s:I, s:o}", "output", crd_json_text(p->options->output),
+            "{s:o, s:s, s:s, s:I, s:I, s:o, s:o}", "output", crd_json_text(p->options->output),
             "sampler", p->options->sample.chain.name, "arch", chains->network->arch, "n_chains",
-            (json_int_t)chains->n_chains, "n_draws", (json_int_t)n_draws, "chains", list));
+            (json_int_t)chains->n_chains, "n_draws", (json_int_t)n_draws, "chains", list,
+            "convergence", convergence(report)));
     crd_print_clean(p->options->output);
     printf(": %s, %lld draws of each of %lld chains by %s\n", chains->network->arch,
            (long long)n_draws, (long long)chains->n_chains, p->options->sample.chain.name);
@@ -91,6 +133,7 @@ static crd_status print_end(const crd_posterior *chains, const double *figures, 
                real_of(f, "diverging"), real_of(f, "first_lp"), real_of(f, "last_lp"));
     }
     json_decref(list);
+    print_convergence(report);
     return CRD_OK;
 }
 

@@ -397,6 +397,7 @@ crd_status crd_ensemble_read(crd_posterior **out, crd_network *network, crd_h5 *
     CRD_TRY(crd_known_datasets_add(&w.known, draw));
     CRD_TRY(crd_known_datasets_add(&w.known, "/sample_stats/"));
     CRD_TRY(crd_known_datasets_add(&w.known, "/posterior/"));
+    CRD_TRY(crd_known_datasets_add(&w.known, "/diagnostics/"));
     CRD_TRY(crd_known_datasets_check(&w.known, h5, "/"));
 cleanup:
     crd_known_datasets_clear(&w.known);

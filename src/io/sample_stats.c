@@ -1,13 +1,16 @@
-/* /sample_stats and /posterior of a posterior of chains: figures of the draws, and a few of their
- * weights, over (chain, draw), under ArviZ' names. All weights are in /weights. */
+/* /sample_stats, /posterior and /diagnostics of a posterior of chains: figures of the draws, and a
+ * few of their weights, over (chain, draw), under ArviZ' names; and how these have mixed. All
+ * weights are in /weights. */
 #include "io/sample_stats.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "io/labelled.h"
 
-static const char stats[] = "/sample_stats", posterior[] = "/posterior";
+static const char stats[] = "/sample_stats", posterior[] = "/posterior",
+                  diagnostics[] = "/diagnostics";
 
 /* One for each figure: one table for creating and writing. */
 static const struct member {
@@ -28,6 +31,57 @@ static const struct member {
     {"n_steps", CRD_H5_INT64, CRD_DRAW_N_GRADIENTS, "1", "gradients since the draw before"},
 };
 enum { N_MEMBERS = sizeof members / sizeof members[0], N_AXES = 3 };
+
+/* Likewise one for each diagnostic of a quantity. */
+static const struct diagnostic {
+    const char *name;
+    size_t offset;
+    const char *long_name;
+} all_diagnostics[] = {
+    {"rhat", offsetof(crd_chain_diagnostics, rhat), "rank-normalised split R-hat"},
+    {"ess_bulk", offsetof(crd_chain_diagnostics, ess_bulk), "effective sample size of the bulk"},
+    {"ess_tail", offsetof(crd_chain_diagnostics, ess_tail), "effective sample size of the tails"},
+    {"ess_mean", offsetof(crd_chain_diagnostics, ess_mean), "effective sample size of the mean"},
+    {"mean", offsetof(crd_chain_diagnostics, mean.value), "mean of all draws"},
+    {"mcse_mean", offsetof(crd_chain_diagnostics, mean.se), "its Monte Carlo standard error"},
+    {"sd", offsetof(crd_chain_diagnostics, sd), "standard deviation of all draws"},
+};
+enum { N_DIAGNOSTICS = sizeof all_diagnostics / sizeof all_diagnostics[0] };
+
+static crd_status create_diagnostics(crd_writer *writer, const crd_chain_report *r)
+{
+    crd_status status = CRD_OK;
+    const char **labels = NULL;
+    CRD_ALLOC(&labels, 1 + r->n_weights, "names of quantities");
+    labels[0] = "lp";
+    memcpy(labels + 1, r->weight_names, (size_t)r->n_weights * sizeof *labels);
+    const crd_axis quantity = {.name = "quantity", .extent = 1 + r->n_weights, .labels = labels};
+    const crd_axis *const axes[] = {&quantity};
+    CRD_TRY(crd_labelled_group(writer, diagnostics, axes, 1));
+    for (int i = 0; i < N_DIAGNOSTICS; i++)
+        CRD_TRY(crd_labelled_array(writer, diagnostics, all_diagnostics[i].name, CRD_H5_FLOAT64,
+                                   axes, 1, NULL, all_diagnostics[i].long_name));
+cleanup:
+    crd_free(labels);
+    return status;
+}
+
+static crd_status write_diagnostics(crd_writer *writer, const crd_chain_report *r)
+{
+    crd_status status = CRD_OK;
+    double *column = NULL;
+    CRD_ALLOC(&column, 1 + r->n_weights, "diagnostics");
+    for (int i = 0; i < N_DIAGNOSTICS; i++) {
+        for (int64_t k = 0; k <= r->n_weights; k++)
+            memcpy(&column[k], (const char *)&r->diagnostics[k] + all_diagnostics[i].offset,
+                   sizeof *column);
+        CRD_TRY(crd_labelled_write(writer, diagnostics, all_diagnostics[i].name, CRD_H5_FLOAT64,
+                                   column, NULL, NULL));
+    }
+cleanup:
+    crd_free(column);
+    return status;
+}
 
 int64_t crd_sample_stats_bytes(const crd_chain_report *r)
 {
@@ -53,6 +107,7 @@ crd_status crd_sample_stats_create(crd_writer *writer, const crd_chain_report *r
     CRD_TRY(crd_labelled_group(writer, posterior, axes, N_AXES));
     CRD_TRY(crd_labelled_array(writer, posterior, "weights", CRD_H5_FLOAT32, axes, N_AXES, "1",
                                "some of the weights, at random; all are in /weights"));
+    CRD_TRY(create_diagnostics(writer, r));
 cleanup:
     return status;
 }
@@ -82,6 +137,7 @@ crd_status crd_sample_stats_write(crd_writer *writer, const crd_chain_report *r)
     }
     CRD_TRY(
         crd_labelled_write(writer, posterior, "weights", CRD_H5_FLOAT32, r->weights, NULL, NULL));
+    CRD_TRY(write_diagnostics(writer, r));
 cleanup:
     crd_free(column);
     return status;
