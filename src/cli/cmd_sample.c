@@ -69,41 +69,52 @@ static double real_of(const json_t *facts, const char *key)
     return json_number_value(json_object_get(facts, key));
 }
 
-/** The log posterior's, and the worst of the weights that were chosen. */
+/** The worst of the weights that were chosen. */
+typedef struct worst {
+    double rhat, bulk, tail; /* NaN where there is none */
+} worst;
+
+static worst find_worst(const crd_chain_report *r)
+{
+    worst w = {NAN, NAN, NAN};
+    for (int64_t k = 1; k <= r->n_weights; k++) {
+        w.rhat = fmax(w.rhat, r->diagnostics[k].rhat);
+        w.bulk = fmin(w.bulk, r->diagnostics[k].ess_bulk);
+        w.tail = fmin(w.tail, r->diagnostics[k].ess_tail);
+    }
+    return w;
+}
+
 static json_t *convergence(const crd_chain_report *r)
 {
     const crd_chain_diagnostics *lp = r->diagnostics;
-    double rhat = 0, bulk = INFINITY, tail = INFINITY;
-    for (int64_t k = 1; k <= r->n_weights; k++) {
-        rhat = fmax(rhat, r->diagnostics[k].rhat);
-        bulk = fmin(bulk, r->diagnostics[k].ess_bulk);
-        tail = fmin(tail, r->diagnostics[k].ess_tail);
-    }
+    const worst w = find_worst(r);
     return json_pack("{s:{s:o, s:o, s:o, s:o, s:o}, s:{s:I, s:o, s:o, s:o}}", "lp", "rhat",
                      crd_json_real(lp->rhat), "ess_bulk", crd_json_real(lp->ess_bulk), "ess_tail",
                      crd_json_real(lp->ess_tail), "mean", crd_json_real(lp->mean.value),
                      "mcse_mean", crd_json_real(lp->mean.se), "weights", "n",
-                     (json_int_t)r->n_weights, "largest_rhat", crd_json_real(rhat),
-                     "smallest_ess_bulk", crd_json_real(bulk), "smallest_ess_tail",
-                     crd_json_real(tail));
+                     (json_int_t)r->n_weights, "largest_rhat", crd_json_real(w.rhat),
+                     "smallest_ess_bulk", crd_json_real(w.bulk), "smallest_ess_tail",
+                     crd_json_real(w.tail));
 }
 
-/** What there is of R-hat and effective sample sizes. */
+/** What there is of R-hat, which one chain has not, and of effective sample sizes. */
 static void print_convergence(const crd_chain_report *r)
 {
     const crd_chain_diagnostics *lp = r->diagnostics;
-    double rhat = 0, bulk = INFINITY;
-    for (int64_t k = 1; k <= r->n_weights; k++) {
-        rhat = fmax(rhat, r->diagnostics[k].rhat);
-        bulk = fmin(bulk, r->diagnostics[k].ess_bulk);
-    }
+    const worst w = find_worst(r);
     if (!isfinite(lp->ess_bulk)) /* too few draws */
         return;
-    printf("  log posterior %.6g ± %.2g, R-hat %.3f, effective draws %.0f (tails %.0f)\n",
-           lp->mean.value, lp->mean.se, lp->rhat, lp->ess_bulk, lp->ess_tail);
-    printf("  %lld weights at random: R-hat up to %.3f, effective draws from %.0f on\n",
-           (long long)r->n_weights, rhat, bulk);
-    if (fmax(rhat, lp->rhat) > 1.01)
+    printf("  log posterior %.6g ± %.2g, effective draws %.0f (tails %.0f)", lp->mean.value,
+           lp->mean.se, lp->ess_bulk, lp->ess_tail);
+    if (!isnan(lp->rhat))
+        printf(", R-hat %.3f", lp->rhat);
+    printf("\n  %lld weights at random: effective draws from %.0f on", (long long)r->n_weights,
+           w.bulk);
+    if (!isnan(w.rhat))
+        printf(", R-hat up to %.3f", w.rhat);
+    putchar('\n');
+    if (fmax(w.rhat, lp->rhat) > 1.01)
         crd_log(CRD_LOG_INFO, "R-hat above 1.01: the chains have not mixed, or are too short");
 }
 

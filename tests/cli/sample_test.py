@@ -221,8 +221,15 @@ class Chains(program.Case):
         self.assertEqual(np.unique(stats["step_size"], axis=1).shape, (3, 1))
         np.testing.assert_array_equal(stats["n_steps"], 40)
         self.assertRegex(self.succeed("inspect", "c.h5"), "members of 30 [^\n]*\n *10 draws of each of 3 chains")
+        mixing = xarray.open_dataset(self.work / "c.h5", group="diagnostics", engine="h5netcdf")
+        self.assertEqual(list(mixing["quantity"].values), ["lp", *shown["weight"].values])
+        np.testing.assert_allclose(mixing["mean"][1:], self.draws().mean((0, 1)), rtol=1e-6)
+        np.testing.assert_allclose(mixing["sd"][0], stats["lp"].values.std(ddof=1), rtol=1e-6)
+        np.testing.assert_allclose(mixing["mcse_mean"]**2 * mixing["ess_mean"], mixing["sd"]**2, rtol=1e-6)
+        self.assertTrue((mixing["rhat"] > 0.9).all() and (mixing["ess_bulk"] > 1).all())
         told = json.loads(self.succeed(*self.words("hmc"), "-o", "d.h5", "--json"))
         self.assertEqual((told["n_chains"], told["n_draws"], len(told["chains"])), (2, 20, 2))
+        self.assertEqual((told["convergence"]["weights"]["n"], told["convergence"]["lp"]["rhat"] > 0.9), (N_IN + 1, True))
 
     def test_draws_predict_with_the_errors_of_chains(self):
         self.succeed(*self.words("hmc", chains=3, draws=10, burn_in=20), "-o", "c.h5")
