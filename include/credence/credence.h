@@ -14,6 +14,8 @@
 #include "credence/convert_files.h"
 #include "credence/ensemble_files.h"
 #include "credence/evaluate_files.h"
+#include "credence/export_files.h"
+#include "credence/inspect_files.h"
 #include "credence/merge_files.h"
 #include "credence/plan_files.h"
 #include "credence/predict_files.h"

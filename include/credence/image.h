@@ -14,6 +14,8 @@ extern "C" {
 #endif
 
 typedef enum crd_interpolation { CRD_BILINEAR = 0, CRD_BICUBIC = 1 } crd_interpolation;
+/** Names for files and options, NULL-terminated: "bilinear", "bicubic". */
+const char *const *crd_interpolation_names(void);
 
 #define CRD_MAX_CHANNELS 3
 

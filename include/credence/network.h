@@ -78,6 +78,8 @@ int64_t crd_network_param_op(const crd_network *network, int64_t param);
 /** 1 if the parameter can have a posterior; 1 if it is trained, not a statistic. */
 int crd_network_param_may_be_random(const crd_network *network, int64_t param);
 int crd_network_param_is_trained(const crd_network *network, int64_t param);
+/** Numbers of all parameters that are trained. */
+int64_t crd_network_n_trained(const crd_network *network);
 
 /** Multiply-adds of one image at one op, by direct convolution; their sum over all ops. */
 int64_t crd_network_op_macs(const crd_network *network, int64_t op);

@@ -55,6 +55,16 @@ double crd_plan_efficiency(const crd_plan *plan, int64_t n_ranks);
  * is. */
 int64_t crd_plan_good_ranks(const crd_plan *plan, const int64_t *ranks, int n);
 
+/** What to ask a batch system for. */
+typedef struct crd_plan_job {
+    int64_t n_ranks, minutes;
+    int64_t mib_per_rank; /**< memory, in units of 2^20 bytes */
+} crd_plan_job;
+
+/** With half as much time again, 10 minutes more, for jobs that are told to stop before their end,
+ * and a quarter more memory. */
+crd_plan_job crd_plan_job_for(const crd_plan *plan, int64_t n_ranks);
+
 #ifdef __cplusplus
 }
 #endif

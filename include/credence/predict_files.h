@@ -1,8 +1,8 @@
 /** Predicts images in files with a posterior in a file: what `credence predict` does.
  *
  * Rank 0 opens posterior, images and output; all ranks share one copy of the model a node. With an
- * output the run keeps checkpoints, and can continue from them. No two runs may write one output at
- * a time: the program locks it, these functions do not. Room: app.
+ * output the run keeps checkpoints, and can continue from them; see credence/run.h for what an
+ * output may be. Room: app.
  */
 #ifndef CREDENCE_PREDICT_FILES_H
 #define CREDENCE_PREDICT_FILES_H

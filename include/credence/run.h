@@ -1,5 +1,11 @@
 /** What a run says of itself: its command and settings, for the provenance of its files and the key
- * of its checkpoints. Room: app.
+ * of its checkpoints.
+ *
+ * An output, of every function that writes one (..._files.h), is none of the run's inputs, else
+ * the function fails with CRD_ERR_USAGE; and one run's at a time: while it is being written another
+ * run, of whatever process, fails with CRD_ERR_IO, which names the process and its host. The lock
+ * is a file ".NAME.lock" beside the output, and ends with its process; where the file system has no
+ * locks there is none. Room: app.
  */
 #ifndef CREDENCE_RUN_H
 #define CREDENCE_RUN_H

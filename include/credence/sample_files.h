@@ -1,8 +1,7 @@
 /** Samples chains from the posterior of a prior and data, in files: what `credence sample` does.
  *
- * Rank 0 opens everything, and keeps the checkpoint "OUTPUT.ckpt" and the draws so far,
- * "OUTPUT.ckpt.draws". No two runs may write one output at a time: the program locks it, these
- * functions do not. Room: app.
+ * Rank 0 opens everything, takes the output's lock, and keeps the checkpoint "OUTPUT.ckpt" and the
+ * draws so far, "OUTPUT.ckpt.draws". Room: app.
  */
 #ifndef CREDENCE_SAMPLE_FILES_H
 #define CREDENCE_SAMPLE_FILES_H

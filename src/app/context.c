@@ -14,20 +14,27 @@ static crd_status find_estimator(const char **out, const char *name, const char 
     return CRD_OK;
 }
 
+crd_status crd_context_take(crd_context *context, crd_posterior *posterior, const char *estimator)
+{
+    context->posterior = posterior;
+    context->images.preprocessing = posterior->preprocessing;
+    context->outputs = posterior->outputs;
+    return find_estimator(&context->estimator,
+                          estimator != NULL ? estimator : posterior->conversion.type,
+                          context->path);
+}
+
 crd_status crd_context_open(crd_context *out, const char *posterior, const char *const *inputs,
                             int n_inputs, int skip_bad, const char *estimator)
 {
     crd_status status = CRD_OK;
+    crd_posterior *read = NULL;
     *out = (crd_context){.path = posterior};
     if (n_inputs > 0)
         CRD_TRY(crd_images_open(&out->images, inputs, n_inputs, skip_bad));
-    CRD_TRY(crd_posterior_read(&out->posterior, posterior));
-    out->images.preprocessing = out->posterior->preprocessing;
+    CRD_TRY(crd_posterior_read(&read, posterior));
     out->n_images = out->images.n_images;
-    out->outputs = out->posterior->outputs;
-    CRD_TRY(find_estimator(&out->estimator,
-                           estimator != NULL ? estimator : out->posterior->conversion.type,
-                           posterior));
+    CRD_TRY(crd_context_take(out, read, estimator));
 cleanup:
     return status;
 }

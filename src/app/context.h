@@ -24,6 +24,8 @@ typedef struct crd_context {
  * CRD_ERR_INPUT: the estimator is not one. Close it in any case. */
 crd_status crd_context_open(crd_context *out, const char *posterior, const char *const *inputs,
                             int n_inputs, int skip_bad, const char *estimator);
+/** The posterior's half of that, of one in memory, which is taken over, also on error. */
+crd_status crd_context_take(crd_context *context, crd_posterior *posterior, const char *estimator);
 /** Draws of the run, n_draws: crd_posterior_n_draws of the options. Rank 0 only. */
 crd_status crd_context_set_draws(crd_context *context, const crd_predict_options *options);
 /** Agrees on `local`, rank 0's status so far, and brings model and facts to all ranks. eps, mean:

@@ -5,6 +5,7 @@
 
 #include "app/classes.h"
 #include "app/convert_source.h"
+#include "app/output_claim.h"
 #include "app/provenance.h"
 #include "base/alloc.h"
 
@@ -153,7 +154,11 @@ crd_status crd_convert_files(crd_posterior **out, const crd_convert_files_option
 {
     crd_status status = CRD_OK;
     crd_convert_source source = {0};
+    crd_output_lock *lock = NULL;
     *out = NULL;
+    CRD_TRY(crd_output_claim(
+        &lock, options->output,
+        &(crd_output_inputs){.posterior = options->weights, .other = options->classes}));
     CRD_TRY(crd_convert_source_init(&source, options));
     CRD_TRY(make_posterior(out, &source, options));
     if (check != NULL)
@@ -168,5 +173,6 @@ cleanup:
         *out = NULL;
     }
     crd_convert_source_clear(&source);
+    crd_output_lock_release(lock);
     return status;
 }

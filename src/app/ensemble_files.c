@@ -2,6 +2,7 @@
  * came of it. Which file a component comes from is in the ensemble itself. */
 #include "credence/ensemble_files.h"
 
+#include "app/output_claim.h"
 #include "app/provenance.h"
 #include "base/alloc.h"
 
@@ -45,7 +46,9 @@ crd_status crd_ensemble_files(crd_posterior **out, const char *output, const cha
     part *parts = NULL;
     crd_component_source *sources = NULL;
     const crd_record none = {0};
+    crd_output_lock *lock = NULL;
     *out = NULL;
+    CRD_TRY(crd_output_claim(&lock, output, &(crd_output_inputs){.data = files, .n_data = n}));
     CRD_ALLOC(&parts, n, "posteriors");
     CRD_ALLOC(&sources, n, "posteriors");
     CRD_TRY(join(out, parts, sources, files, n, mean));
@@ -56,6 +59,7 @@ cleanup:
         crd_posterior_destroy(parts[i].posterior);
     crd_free(parts);
     crd_free(sources);
+    crd_output_lock_release(lock);
     if (status != CRD_OK) {
         crd_posterior_destroy(*out);
         *out = NULL;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "app/output_claim.h"
 #include "base/alloc.h"
 #include "credence/files.h"
 
@@ -121,7 +122,9 @@ crd_status crd_merge_files(crd_merge_report *out, const char *output, const char
     crd_status status = CRD_OK;
     source *sources = NULL;
     crd_prediction_file *file = NULL;
+    crd_output_lock *lock = NULL;
     CRD_REQUIRE(n > 0, CRD_ERR_USAGE, "no parts are given");
+    CRD_TRY(crd_output_claim(&lock, output, &(crd_output_inputs){.data = parts, .n_data = n}));
     CRD_ALLOC(&sources, n, "parts");
     for (int i = 0; i < n; i++) {
         sources[i].path = parts[i];
@@ -144,5 +147,6 @@ cleanup:
     for (int i = 0; sources != NULL && i < n; i++)
         crd_part_close(sources[i].part);
     crd_free(sources);
+    crd_output_lock_release(lock);
     return status;
 }

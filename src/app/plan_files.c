@@ -18,6 +18,9 @@ enum { SAMPLE_DRAWS = 32, SAMPLE_BATCHES = 4 };
 /* Efficiency down to which more ranks are recommended. */
 #define GOOD_EFFICIENCY 0.8
 
+/* Of a job's time limit: jobs/predict.sbatch is told to stop 5 to 6 minutes before the end. */
+enum { SPARE_MINUTES = 10 };
+
 struct crd_plan {
     crd_context context;     /* rank 0 needs its graph later */
     crd_predict_options run; /* what is planned */
@@ -218,4 +221,13 @@ int64_t crd_plan_good_ranks(const crd_plan *plan, const int64_t *ranks, int n)
         if (crd_plan_efficiency(plan, ranks[i]) >= GOOD_EFFICIENCY && ranks[i] > best)
             best = ranks[i];
     return best;
+}
+
+crd_plan_job crd_plan_job_for(const crd_plan *plan, int64_t n_ranks)
+{
+    double bytes = (double)plan->facts.bytes_per_rank * 1.25;
+    return (crd_plan_job){.n_ranks = n_ranks,
+                          .minutes =
+                              (int64_t)(1.5 * crd_plan_seconds(plan, n_ranks) / 60) + SPARE_MINUTES,
+                          .mib_per_rank = (int64_t)(bytes / (1 << 20)) + 1};
 }

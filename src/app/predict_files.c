@@ -6,6 +6,7 @@
 
 #include "app/checkpointer.h"
 #include "app/context.h"
+#include "app/output_claim.h"
 #include "app/settings.h"
 #include "base/alloc.h"
 #include "credence/log.h"
@@ -24,6 +25,7 @@ typedef struct run {
     crd_settings settings;
     crd_provenance_store *store;
     crd_provenance provenance;
+    crd_output_lock *lock;
     crd_prediction_file *file;
     crd_checkpointer checkpointer; /* open if there is a file */
     crd_part_facts part;           /* of a part, and the key that its parts share */
@@ -228,6 +230,9 @@ static crd_status open_files(run *r)
     crd_context *c = &r->context;
     CRD_REQUIRE(given->posterior != NULL && given->n_inputs > 0, CRD_ERR_USAGE,
                 "a posterior and images are needed");
+    CRD_TRY(crd_output_claim(
+        &r->lock, given->output,
+        &(crd_output_inputs){given->posterior, given->inputs, given->n_inputs, given->import_eps}));
     CRD_TRY(crd_context_open(c, given->posterior, given->inputs, given->n_inputs, given->skip_bad,
                              given->predict.sampler.estimator));
     CRD_TRY(crd_context_set_draws(c, &given->predict));
@@ -293,6 +298,7 @@ static void release(run *r, int is_done)
 {
     crd_prediction_abandon(r->file);
     crd_checkpointer_close(&r->checkpointer, is_done);
+    crd_output_lock_release(r->lock);
     crd_provenance_store_destroy(r->store);
     crd_free(r->targets);
     crd_free(r->labels);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/context.h"
+#include "app/output_claim.h"
 #include "base/alloc.h"
 
 /** Moves the tensors of the images that could be read to the front and lists their names. */
@@ -26,6 +27,7 @@ crd_status crd_preprocess_files(crd_preprocess_report *out,
 {
     crd_status status = CRD_OK;
     crd_context context = {0};
+    crd_output_lock *lock = NULL;
     crd_image_source *source = &context.images;
     const crd_preprocessing *p = &source->preprocessing;
     float *tensors = NULL;
@@ -34,6 +36,9 @@ crd_status crd_preprocess_files(crd_preprocess_report *out,
     crd_provenance_store *store = NULL;
     crd_provenance provenance;
     crd_run_inputs inputs;
+    CRD_TRY(crd_output_claim(
+        &lock, options->output,
+        &(crd_output_inputs){options->posterior, options->inputs, options->n_inputs, NULL}));
     CRD_TRY(crd_context_open(&context, options->posterior, options->inputs, options->n_inputs,
                              options->skip_bad, NULL));
     crd_dataset_log_fit(source->dataset, p);
@@ -56,5 +61,6 @@ cleanup:
     crd_free(skipped);
     crd_free(tensors);
     crd_context_close(&context);
+    crd_output_lock_release(lock);
     return status;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/output_check.h"
+#include "app/output_claim.h"
 #include "app/run_key.h"
 #include "app/sample_output.h"
 #include "app/settings.h"
@@ -19,7 +19,7 @@
 #include "io/chains_file.h"
 #include "io/prediction_checkpoint.h"
 
-enum { MAX_INPUTS = 2, BATCH = 128 }; /* beside the data; of gradients of batches */
+enum { BATCH = 128 }; /* of gradients of batches */
 
 /** A run. What is not marked lives on rank 0 only and stays empty elsewhere. */
 typedef struct run {
@@ -34,6 +34,7 @@ typedef struct run {
     crd_sample_state state; /* all ranks */
     crd_train_files_options data_options;
     crd_train_data data;
+    crd_output_lock *lock;
     char *checkpoint_path, *draws_path;
     crd_draws_file *draws;
     char key[CRD_RUN_KEY_SIZE], digest[CRD_FILE_DIGEST_SIZE], start_digest[CRD_FILE_DIGEST_SIZE];
@@ -112,29 +113,22 @@ static crd_output_kind outputs_after(const char *loss)
                                                : CRD_OUTPUT_LOGITS;
 }
 
-/** Nothing that the run writes may be what it reads. */
+/** Nothing that the run writes may be what it reads, or another run's. */
 static crd_status make_paths(run *r)
 {
     crd_status status = CRD_OK;
     const crd_sample_files_options *given = r->given;
-    const char **inputs = NULL;
+    const crd_output_inputs inputs = {given->posterior, given->data, given->n_data, given->start};
     size_t size = strlen(given->output) + 16;
-    int n = 0;
     CRD_ALLOC(&r->checkpoint_path, size, "path");
     CRD_ALLOC(&r->draws_path, size, "path");
     snprintf(r->checkpoint_path, size, "%s.ckpt", given->output);
     snprintf(r->draws_path, size, "%s.ckpt.draws", given->output);
-    CRD_ALLOC(&inputs, given->n_data + MAX_INPUTS, "paths");
-    inputs[n++] = given->posterior;
-    for (int i = 0; i < given->n_data; i++)
-        inputs[n++] = given->data[i];
-    inputs[n++] = given->start;
-    CRD_TRY(crd_output_check(given->output, inputs, n));
-    CRD_TRY(crd_output_check(r->checkpoint_path, inputs, n));
-    CRD_TRY(crd_output_check(r->draws_path, inputs, n));
+    CRD_TRY(crd_output_claim(&r->lock, given->output, &inputs));
+    CRD_TRY(crd_output_check(r->checkpoint_path, &inputs));
+    CRD_TRY(crd_output_check(r->draws_path, &inputs));
     CRD_TRY(crd_file_check_place(given->output));
 cleanup:
-    crd_free(inputs);
     return status;
 }
 
@@ -342,6 +336,7 @@ static void release(run *r, int is_done)
     crd_provenance_store_destroy(r->store);
     crd_free(r->checkpoint_path);
     crd_free(r->draws_path);
+    crd_output_lock_release(r->lock);
     crd_free(r);
 }
 

@@ -7,14 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/output_check.h"
+#include "app/output_claim.h"
 #include "app/run_key.h"
 #include "app/settings.h"
 #include "app/train_data.h"
 #include "base/alloc.h"
 #include "credence/log.h"
-
-enum { MAX_INPUTS = 2 }; /* beside the data */
 
 /** A run. What is not marked lives on rank 0 only and stays empty elsewhere. */
 typedef struct run {
@@ -29,6 +27,7 @@ typedef struct run {
     crd_train_state state; /* all ranks */
     crd_train_data data;
     crd_validation validation; /* all ranks */
+    crd_output_lock *lock;
     char *checkpoint_path, *best_path;
     char key[CRD_RUN_KEY_SIZE], digest[CRD_FILE_DIGEST_SIZE];
     crd_settings settings;
@@ -132,25 +131,18 @@ static crd_output_kind outputs_after(const run *r)
                                                : CRD_OUTPUT_LOGITS;
 }
 
-/** Nothing that the run writes may be what it reads. */
-static crd_status check_outputs(const run *r)
+/** Nothing that the run writes may be what it reads, or another run's. */
+static crd_status claim_outputs(run *r)
 {
     crd_status status = CRD_OK;
     const crd_train_files_options *given = r->given;
-    const char **inputs = NULL;
-    int n = 0;
-    CRD_ALLOC(&inputs, given->n_data + MAX_INPUTS, "paths");
-    inputs[n++] = given->posterior;
-    for (int i = 0; i < given->n_data; i++)
-        inputs[n++] = given->data[i];
-    if (given->validate != NULL)
-        inputs[n++] = given->validate;
-    CRD_TRY(crd_output_check(given->output, inputs, n));
-    CRD_TRY(crd_output_check(r->checkpoint_path, inputs, n));
-    CRD_TRY(crd_output_check(r->best_path, inputs, n));
+    const crd_output_inputs inputs = {given->posterior, given->data, given->n_data,
+                                      given->validate};
+    CRD_TRY(crd_output_claim(&r->lock, given->output, &inputs));
+    CRD_TRY(crd_output_check(r->checkpoint_path, &inputs));
+    CRD_TRY(crd_output_check(r->best_path, &inputs));
     CRD_TRY(crd_file_check_place(given->output));
 cleanup:
-    crd_free(inputs);
     return status;
 }
 
@@ -166,7 +158,7 @@ static crd_status make_paths(run *r)
     CRD_ALLOC(&r->best_path, size, "path");
     snprintf(r->checkpoint_path, size, "%s.ckpt", output);
     snprintf(r->best_path, size, "%.*s.best.h5", (int)stem, output);
-    CRD_TRY(check_outputs(r));
+    CRD_TRY(claim_outputs(r));
 cleanup:
     return status;
 }
@@ -395,6 +387,7 @@ static void release(run *r)
     crd_validation_clear(&r->validation); /* first: what is held out belongs to the data */
     crd_train_data_close(&r->data);
     crd_provenance_store_destroy(r->store);
+    crd_output_lock_release(r->lock);
     crd_free(r->checkpoint_path);
     crd_free(r->best_path);
     crd_free(r);

@@ -44,7 +44,7 @@ static crd_status check_floats(const crd_component_source *a, const crd_componen
 static crd_status check_preprocessing(const crd_component_source *a, const crd_component_source *b)
 {
     crd_status status = CRD_OK;
-    static const char *const filters[] = {[CRD_BILINEAR] = "bilinear", [CRD_BICUBIC] = "bicubic"};
+    const char *const *filters = crd_interpolation_names();
     const crd_preprocessing *x = &a->posterior->preprocessing, *y = &b->posterior->preprocessing;
     CRD_TRY(check_integer(a, b, "preprocessing: channels", x->channels, y->channels));
     CRD_TRY(check_integer(a, b, "preprocessing: resize", x->resize, y->resize));

@@ -1,10 +1,10 @@
 /* `credence evaluate`: crd_evaluate_files with the options of the command line; evaluation.c prints
  * the figures. */
 #include "cli/command.h"
-#include "cli/evaluation.h"
-#include "cli/output.h"
 #include "cli/predict_options.h"
 #include "credence/log.h"
+#include "report/evaluation.h"
+#include "report/progress.h"
 
 /** What shows the progress. */
 typedef struct showing {

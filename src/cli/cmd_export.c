@@ -1,47 +1,25 @@
-/* credence export: a posterior as a state dict of bayesian-torch, in a container that torch or
- * numpy loads. */
+/* `credence export`: crd_export_files, and a line about what it wrote. */
 #include <stdio.h>
 
 #include "cli/command.h"
-#include "cli/output.h"
-#include "credence/files.h"
-#include "credence/posterior.h"
-#include "credence/weights.h"
-#include "io/atomic.h"
-
-/** Writes all, or leaves nothing. */
-static crd_status write_file(const char *path, const crd_posterior *posterior,
-                             crd_state_format format)
-{
-    crd_atomic_file file;
-    crd_status status = crd_atomic_begin(&file, path);
-    if (status != CRD_OK)
-        return status;
-    CRD_TRY(crd_state_dict_export(file.fd, posterior, format, path));
-    CRD_TRY(crd_atomic_sync(&file));
-    return crd_atomic_publish(&file);
-cleanup:
-    crd_atomic_abandon(&file);
-    return status;
-}
+#include "credence/export_files.h"
+#include "report/output.h"
 
 crd_status crd_cmd_export(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
+    const crd_options *given = cli->options;
     crd_posterior *posterior = NULL;
-    const char *path = crd_opt_text(cli->options, CRD_OPT_OUTPUT);
-    crd_state_format format = (crd_state_format)crd_opt_choice(cli->options, CRD_OPT_TO);
-    CRD_TRY(crd_posterior_read(&posterior, cli->options->arguments[0]));
-    CRD_TRY(crd_posterior_check_single(posterior, cli->options->arguments[0], "export"));
-    CRD_TRY(write_file(path, posterior, format));
-    if (crd_opt_flag(cli->options, CRD_OPT_JSON))
+    const char *path = crd_opt_text(given, CRD_OPT_OUTPUT);
+    const char *format = crd_state_format_names()[crd_opt_choice(given, CRD_OPT_TO)];
+    CRD_TRY(crd_export_files(&posterior, path, given->arguments[0],
+                             (crd_state_format)crd_opt_choice(given, CRD_OPT_TO)));
+    if (crd_opt_flag(given, CRD_OPT_JSON)) {
         CRD_TRY(crd_json_print(json_pack("{s:o, s:s, s:s}", "file", crd_json_text(path), "format",
-                                         crd_state_format_names()[format], "arch",
-                                         posterior->network->arch)));
-    else {
+                                         format, "arch", posterior->network->arch)));
+    } else {
         crd_print_clean(path);
-        printf(": %s as a state dict of bayesian-torch, %s\n", posterior->network->arch,
-               crd_state_format_names()[format]);
+        printf(": %s as a state dict of bayesian-torch, %s\n", posterior->network->arch, format);
     }
 cleanup:
     crd_posterior_destroy(posterior);

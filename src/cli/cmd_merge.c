@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "cli/command.h"
-#include "cli/output.h"
 #include "credence/merge_files.h"
+#include "report/output.h"
 
 crd_status crd_cmd_merge(const crd_cli *cli)
 {

@@ -3,21 +3,12 @@
 #include <stdio.h>
 
 #include "cli/command.h"
-#include "cli/output.h"
 #include "credence/zoo.h"
-
-static int64_t count_parameters(const crd_network *network)
-{
-    int64_t n = 0;
-    for (int64_t p = 0; p < network->params.n_params; p++)
-        if (crd_network_param_is_trained(network, p))
-            n += network->params.entries[p].count;
-    return n;
-}
+#include "report/output.h"
 
 crd_status crd_cmd_models(const crd_cli *cli)
 {
-    int as_json = cli->options->values[CRD_OPT_JSON].integer != 0;
+    int as_json = crd_opt_flag(cli->options, CRD_OPT_JSON);
     json_t *list = json_array();
     if (!as_json)
         printf("%-20s %-12s %7s %11s %9s  %s\n", "name", "images", "classes", "parameters", "GMAC",
@@ -30,7 +21,7 @@ crd_status crd_cmd_models(const crd_cli *cli)
             json_decref(list);
             return status;
         }
-        int64_t n = count_parameters(network), macs = crd_network_macs(network);
+        int64_t n = crd_network_n_trained(network), macs = crd_network_macs(network);
         crd_network_destroy(network);
         if (as_json) {
             json_array_append_new(

@@ -1,14 +1,13 @@
-/* `credence predict`: crd_predict_files with the options of the command line; prints its rows as
- * they come. */
-#include "base/alloc.h"
+/* `credence predict`: crd_predict_files with the options of the command line. What it prints is in
+ * report/prediction_report.c. */
 #include "base/clock.h"
 #include "cli/command.h"
-#include "cli/output.h"
 #include "cli/predict_options.h"
 #include "cli/record.h"
 #include "cli/signals.h"
-#include "cli/uncertain.h"
 #include "credence/watchdog.h"
+#include "report/prediction_report.h"
+#include "report/progress.h"
 
 /** What is printed. Rank 0 only. */
 typedef struct printing {
@@ -16,26 +15,20 @@ typedef struct printing {
     const crd_predict_files_options *options;
     const crd_prediction_info *info;
     double start_s;
-    float *drawn; /* what a draw says of an image: [output] */
-    crd_prediction_view view;
-    json_t *rows; /* NULL: text is printed */
-    crd_uncertain uncertain;
-    int has_head;
-    int is_summed; /* of many images the most uncertain are listed */
+    crd_prediction_report report;
     crd_progress progress;
 } printing;
 
 /** Options that mean something to classes only. */
 static crd_status check_outputs(const printing *p)
 {
-    const crd_option_id of_classes[] = {CRD_OPT_TOPK, CRD_OPT_CONFIDENCE};
-    for (size_t i = 0; i < sizeof of_classes / sizeof *of_classes; i++)
-        if (p->info->posterior->outputs != CRD_OUTPUT_LOGITS &&
-            crd_opt_given(p->cli->options, of_classes[i]))
-            return CRD_FAIL(CRD_ERR_USAGE,
-                            "--%s: %s was trained for regression: its outputs are no classes",
-                            crd_option_table()[of_classes[i]].name, p->options->posterior);
-    return CRD_OK;
+    static const crd_option_id of_classes[] = {CRD_OPT_TOPK, CRD_OPT_CONFIDENCE, CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(p->cli->options, of_classes);
+    if (name == NULL || p->info->posterior->outputs == CRD_OUTPUT_LOGITS)
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE,
+                    "--%s: %s was trained for regression: its outputs are no classes", name,
+                    p->options->posterior);
 }
 
 static crd_status start(const crd_prediction_info *info, void *payload)
@@ -46,49 +39,34 @@ static crd_status start(const crd_prediction_info *info, void *payload)
     const crd_predict_options *options = &p->options->predict;
     p->info = info;
     CRD_TRY(check_outputs(p));
-    CRD_ALLOC(&p->drawn, info->reduction->extents[CRD_AXIS_OUTPUT], "a draw");
-    p->view = (crd_prediction_view){.image_names = info->image_names,
-                                    .n_images = info->n_images,
-                                    .reduction = info->reduction,
-                                    .n_draws = info->end_draw - info->first_draw,
-                                    .output_names = (const char *const *)info->posterior->classes,
-                                    .posterior = p->options->posterior,
-                                    .estimator = options->sampler.mean ? "mean" : info->estimator,
-                                    .precision = crd_opt_text(given, CRD_OPT_PRECISION),
-                                    .list_classes = crd_opt_given(given, CRD_OPT_TOPK),
-                                    .confidence = options->confidence,
-                                    .show_half_widths = crd_opt_given(given, CRD_OPT_CONFIDENCE),
-                                    .is_adaptive = options->until_mcse > 0,
-                                    .least_draws = info->end_draw,
-                                    .n_ranks = crd_comm_size(p->cli->comm),
-                                    .seed = options->sampler.seed};
-    crd_prediction_view_measure(&p->view);
-    p->is_summed = info->n_images > CRD_UNCERTAIN_FROM && !crd_opt_flag(given, CRD_OPT_ALL_IMAGES);
-    if (p->is_summed)
-        CRD_TRY(crd_uncertain_init(&p->uncertain, info->reduction));
-    if (crd_opt_flag(given, CRD_OPT_JSON))
-        p->rows = json_array();
+    const crd_prediction_view view = {.image_names = info->image_names,
+                                      .n_images = info->n_images,
+                                      .reduction = info->reduction,
+                                      .n_draws = info->end_draw - info->first_draw,
+                                      .output_names = (const char *const *)info->posterior->classes,
+                                      .posterior = p->options->posterior,
+                                      .estimator = options->sampler.mean ? "mean" : info->estimator,
+                                      .precision = crd_opt_text(given, CRD_OPT_PRECISION),
+                                      .list_classes = crd_opt_given(given, CRD_OPT_TOPK),
+                                      .confidence = options->confidence,
+                                      .show_half_widths = crd_opt_given(given, CRD_OPT_CONFIDENCE),
+                                      .is_adaptive = options->until_mcse > 0,
+                                      .least_draws = info->end_draw,
+                                      .n_ranks = crd_comm_size(p->cli->comm),
+                                      .seed = options->sampler.seed};
+    CRD_TRY(crd_prediction_report_begin(&p->report, &view, crd_opt_flag(given, CRD_OPT_JSON),
+                                        crd_opt_flag(given, CRD_OPT_ALL_IMAGES)));
     p->progress = crd_progress_start("units", !crd_opt_flag(given, CRD_OPT_QUIET));
 cleanup:
     return status;
 }
 
-static crd_status take_rows(const crd_summary *rows, int64_t first_image,
-                            const crd_prediction_info *info, void *payload)
+static crd_status print_rows(const crd_summary *rows, int64_t first_image,
+                             const crd_prediction_info *info, void *payload)
 {
     printing *p = payload;
     (void)info;
-    crd_prediction_view_add(&p->view, rows);
-    if (p->rows != NULL)
-        crd_prediction_append_json(p->rows, &p->view, rows, first_image);
-    else if (p->is_summed)
-        crd_uncertain_add(&p->uncertain, rows, first_image);
-    else {
-        if (!p->has_head)
-            crd_prediction_print_head(&p->view);
-        p->has_head = 1;
-        crd_prediction_print(&p->view, rows, first_image, crd_clock_now_s() - p->start_s);
-    }
+    crd_prediction_report_rows(&p->report, rows, first_image, crd_clock_now_s() - p->start_s);
     return CRD_OK;
 }
 
@@ -97,8 +75,8 @@ static void print_draws(const float *outputs, int64_t first_draw, int64_t n_draw
 {
     printing *p = payload;
     for (int64_t row = 0; row < n_draws * n_images; row++)
-        crd_draw_print(&p->view, first_image + row % n_images, first_draw + row / n_images,
-                       outputs + row * p->info->reduction->n_outputs, p->drawn);
+        crd_draw_print(&p->report.view, first_image + row % n_images, first_draw + row / n_images,
+                       outputs + row * p->info->reduction->n_outputs, p->report.drawn);
 }
 
 static void show_progress(int64_t n_done, int64_t n_units, void *payload)
@@ -113,26 +91,11 @@ static void end_progress(void *payload)
     crd_progress_end(&((printing *)payload)->progress);
 }
 
-/** The last lines. */
-static crd_status print_end(const crd_predict_report *report, void *payload)
+static crd_status print_end(const crd_predict_report *cost, void *payload)
 {
     printing *p = payload;
-    double seconds = crd_clock_now_s() - p->start_s;
-    int is_paired = p->options->predict.sampler.antithetic;
-    if (p->rows != NULL) {
-        json_t *rows = p->rows;
-        p->rows = NULL;
-        return crd_prediction_print_json(&p->view, rows, seconds, report);
-    }
-    if (p->is_summed)
-        crd_uncertain_print(&p->uncertain, &p->view);
-    crd_prediction_print_end(&p->view, seconds);
-    if (p->view.reduction->n_strata > 1)
-        crd_remark_few(p->view.reduction->n_strata, "chains or components");
-    else
-        crd_remark_few(p->view.most_draws / (is_paired ? 2 : 1),
-                       is_paired ? "pairs of draws" : "draws");
-    return CRD_OK;
+    return crd_prediction_report_end(&p->report, cost, crd_clock_now_s() - p->start_s,
+                                     p->options->predict.sampler.antithetic);
 }
 
 crd_status crd_cmd_predict(const crd_cli *cli)
@@ -145,7 +108,7 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     printing p = {.cli = cli, .options = &options, .start_s = crd_clock_now_s()};
     const crd_predict_files_hooks hooks = {
         .start = start,
-        .rows = take_rows,
+        .rows = print_rows,
         .draws = crd_opt_flag(given, CRD_OPT_SHOW_DRAWS) ? print_draws : NULL,
         .end = print_end,
         .progress = show_progress,
@@ -161,8 +124,6 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     status = crd_predict_files(NULL, cli->comm, &options, &hooks);
 cleanup:
     crd_watchdog_stop(watchdog);
-    json_decref(p.rows);
-    crd_uncertain_clear(&p.uncertain);
-    crd_free(p.drawn);
+    crd_prediction_report_clear(&p.report);
     return status;
 }

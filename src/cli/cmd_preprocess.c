@@ -2,9 +2,9 @@
 #include <stdio.h>
 
 #include "cli/command.h"
-#include "cli/output.h"
 #include "cli/record.h"
 #include "credence/preprocess_files.h"
+#include "report/output.h"
 
 crd_status crd_cmd_preprocess(const crd_cli *cli)
 {

@@ -1,13 +1,12 @@
 /* `credence train`: crd_train_files with the options of the command line. What it prints is in
  * train_report.c. */
 #include "cli/command.h"
-#include "cli/output.h"
 #include "cli/record.h"
 #include "cli/signals.h"
 #include "cli/train_options.h"
-#include "cli/train_report.h"
-#include "credence/log.h"
 #include "credence/watchdog.h"
+#include "report/progress.h"
+#include "report/train_report.h"
 
 /** What is printed. Rank 0 only. */
 typedef struct printing {
@@ -24,32 +23,10 @@ static crd_status start(const crd_training_info *info, void *payload)
                                    info->posterior->network);
 }
 
-/** What the run is going to do, and what disk space it takes, before the first step. */
 static void announce(const crd_training_info *info, void *payload)
 {
     printing *p = payload;
-    const crd_train_options *options = &p->options->train;
-    int64_t kept = p->options->n_checkpoints;
-    char n_images[32], n_validation[32];
-    crd_log(CRD_LOG_INFO, "%s image%s, %lld epoch%s of %lld step%s",
-            crd_grouped(n_images, info->n_images), info->n_images == 1 ? "" : "s",
-            (long long)options->n_epochs, options->n_epochs == 1 ? "" : "s",
-            (long long)((info->n_images + options->batch_size - 1) / options->batch_size),
-            info->n_images <= options->batch_size ? "" : "s");
-    if (info->n_validation > 0)
-        crd_log(
-            CRD_LOG_INFO,
-            "validation every %lld epoch%s: %s image%s, each with %lld draws (--validate-every, "
-            "--validate-draws)",
-            (long long)options->validate_every, options->validate_every == 1 ? "" : "s",
-            crd_grouped(n_validation, info->n_validation), info->n_validation == 1 ? "" : "s",
-            (long long)(options->gradient.mean ? 1 : p->options->validate_draws));
-    if (kept == 0)
-        crd_log(CRD_LOG_INFO, "no checkpoints: this run cannot be resumed");
-    else
-        crd_log(CRD_LOG_INFO, "%s%s: %.1f MB%s (--checkpoints)", info->checkpoint,
-                kept == 2 ? " and .prev" : "", 1e-6 * (double)info->checkpoint_bytes,
-                kept == 2 ? " each" : "");
+    crd_train_print_start(info, p->options);
     p->progress = crd_progress_start("steps", !crd_opt_flag(p->cli->options, CRD_OPT_QUIET));
 }
 

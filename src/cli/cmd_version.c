@@ -4,9 +4,9 @@
 
 #include "app/build_info.h"
 #include "cli/command.h"
-#include "cli/output.h"
 #include "credence/version.h"
 #include "kernels/kernels.h"
+#include "report/output.h"
 
 crd_status crd_cmd_version(const crd_cli *cli)
 {

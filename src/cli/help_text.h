@@ -14,4 +14,13 @@
 /** What the option needs, its help, its choices, its default. */
 void crd_help_text(char out[CRD_TEXT_SIZE], const crd_option *option);
 
+/** Where there is no terminal to ask. */
+enum { CRD_HELP_WIDTH = 80 };
+/** Columns of the terminal, from 40 to 120; COLUMNS wins, as in other programs. */
+int crd_help_width(void);
+/** Prints text whose lines begin at column `indent`; the first one continues at `column`. */
+void crd_help_wrap(const char *text, int column, int indent, int width);
+/** Prints the tables of commands and options for jobs/README.md. */
+void crd_help_markdown(void);
+
 #endif

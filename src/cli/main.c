@@ -4,17 +4,15 @@
 #include <string.h>
 
 #include "app/batch_job.h"
-#include "app/output_check.h"
 #include "base/alloc.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/output.h"
 #include "cli/process.h"
 #include "cli/signals.h"
 #include "credence/files.h"
 #include "credence/log.h"
-#include "io/output_lock.h"
 #include "kernels/kernels.h"
+#include "report/progress.h"
 
 static crd_status join_words(char **out, int argc, char *const *argv)
 {
@@ -59,31 +57,6 @@ static crd_status run_command(crd_cli *cli)
     return status == CRD_OK ? command->run(cli) : status;
 }
 
-/** What the command reads must not be what it writes. */
-static crd_status check_output(const crd_options *options)
-{
-    static const crd_option_id files[] = {CRD_OPT_WEIGHTS, CRD_OPT_CLASSES, CRD_OPT_IMPORT_EPS,
-                                          CRD_OPT_VALIDATE};
-    const char *output = crd_opt_text(options, CRD_OPT_OUTPUT);
-    crd_status status = crd_output_check(output, options->arguments, options->n_arguments);
-    for (size_t i = 0; status == CRD_OK && i < sizeof files / sizeof *files; i++) {
-        const char *file = crd_opt_text(options, files[i]);
-        status = crd_output_check(output, &file, 1);
-    }
-    return status;
-}
-
-/** Rank 0's half: the log, and an output that is no input, and nobody else's. */
-static crd_status take_output(crd_output_lock **lock, const crd_options *options)
-{
-    const crd_option_value *output = &options->values[CRD_OPT_OUTPUT];
-    crd_output_set_log(options->values[CRD_OPT_QUIET].integer != 0);
-    if (!output->given || options->values[CRD_OPT_HELP].integer)
-        return CRD_OK;
-    crd_status status = check_output(options);
-    return status == CRD_OK ? crd_output_lock_acquire(lock, output->text) : status;
-}
-
 /** Has all that was printed arrived? A full disk shows only when the last of it is written. To a
  * stdout that was closed from the start nothing need be printed where there is an output. */
 static crd_status end_printing(const crd_process *process, const crd_option_value *output)
@@ -99,7 +72,6 @@ static crd_status run_program(crd_comm *comm, const crd_process *process, int ar
                               char *const *argv)
 {
     crd_status status = CRD_OK;
-    crd_output_lock *lock = NULL;
     crd_options options = {0};
     char *command_line = NULL;
     int is_first = crd_comm_rank(comm) == 0;
@@ -120,14 +92,14 @@ static crd_status run_program(crd_comm *comm, const crd_process *process, int ar
         CRD_TRY(crd_options_check(&options, crd_command_bit(command)));
     CRD_TRY(crd_comm_agree(comm, crd_kernels_check())); /* nodes may have other processors */
     CRD_TRY(crd_comm_agree(comm, join_words(&command_line, argc, argv)));
-    CRD_TRY(crd_comm_agree(comm, is_first ? take_output(&lock, &options) : CRD_OK));
+    if (is_first)
+        crd_output_set_log(crd_opt_flag(&options, CRD_OPT_QUIET));
     CRD_TRY(run_command(&(crd_cli){command, &options, comm, command_line}));
     CRD_TRY(crd_comm_agree(comm, end_printing(process, &options.values[CRD_OPT_OUTPUT])));
     if (is_first && crd_opt_given(&options, CRD_OPT_OUTPUT) &&
         !crd_opt_flag(&options, CRD_OPT_HELP))
         crd_log(CRD_LOG_INFO, "written to %s", crd_opt_text(&options, CRD_OPT_OUTPUT));
 cleanup:
-    crd_output_lock_release(lock);
     crd_free(command_line);
     crd_options_clear(&options);
     return status;

@@ -16,12 +16,6 @@
 #define MAX_SEED 9007199254740992.0
 #define MAX_PIXELS 16384.0
 
-static const char *const *interpolation_names(void)
-{
-    static const char *const names[] = {"bilinear", "bicubic", NULL};
-    return names;
-}
-
 static const char *const *kl_names(void)
 {
     static const char *const names[] = {"sum", "mean", NULL};
@@ -240,7 +234,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "standard deviation of each channel"},
     [CRD_OPT_INTERPOLATION] = {
         .name = "interpolation", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
-        .choices = interpolation_names,
+        .choices = crd_interpolation_names,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
         .default_note = "as the architecture's weights",

@@ -341,6 +341,14 @@ int crd_opt_given(const crd_options *options, crd_option_id id)
     return options->values[id].given;
 }
 
+const char *crd_opt_first_given(const crd_options *options, const crd_option_id *ids)
+{
+    for (; *ids != CRD_OPT_NONE; ids++)
+        if (crd_opt_given(options, *ids))
+            return crd_option_table()[*ids].name;
+    return NULL;
+}
+
 int crd_opt_flag(const crd_options *options, crd_option_id id)
 {
     return options->values[id].integer != 0;

@@ -300,6 +300,8 @@ crd_status crd_options_check(const crd_options *options, unsigned command);
 /** A value after defaults. Which accessor fits an option is checked against the table by
  * tests/lint/rooms.py. */
 int crd_opt_given(const crd_options *options, crd_option_id id);
+/** Name of the first of ids, which end at CRD_OPT_NONE, that is given; NULL: none is. */
+const char *crd_opt_first_given(const crd_options *options, const crd_option_id *ids);
 int crd_opt_flag(const crd_options *options, crd_option_id id);      /**< FLAG */
 int64_t crd_opt_int(const crd_options *options, crd_option_id id);   /**< INT64 */
 double crd_opt_number(const crd_options *options, crd_option_id id); /**< DOUBLE, DURATION in s */

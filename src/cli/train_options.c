@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/train_batches.h"
 #include "bayes/gradient.h"
-
-enum { MICRO_BATCH = 32 }; /* unless it is given */
 
 static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_value *values)
 {
@@ -76,38 +75,33 @@ static crd_status make_calibration(crd_train_options *out, const crd_option_valu
 static int64_t micro_batch(const crd_option_value *values)
 {
     int64_t batch = values[CRD_OPT_BATCH_SIZE].integer;
-    int64_t most =
-        values[CRD_OPT_MICRO_BATCH].given ? values[CRD_OPT_MICRO_BATCH].integer : MICRO_BATCH;
+    int64_t most = values[CRD_OPT_MICRO_BATCH].given ? values[CRD_OPT_MICRO_BATCH].integer
+                                                     : CRD_TRAIN_MICRO_BATCH;
     return batch < most ? batch : most;
 }
 
-static int has_validation(const crd_option_value *values)
-{
-    return values[CRD_OPT_VALIDATE].given || values[CRD_OPT_VALIDATE_SHARE].given;
-}
-
 /** A need of one or the other, which the table of options cannot say. */
-static crd_status check_validation(const crd_option_value *values)
+static crd_status check_validation(const crd_options *options)
 {
-    static const crd_option_id of_validation[] = {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE_DRAWS};
-    for (size_t i = 0; i < sizeof of_validation / sizeof *of_validation; i++)
-        if (values[of_validation[i]].given && !has_validation(values))
-            return CRD_FAIL(CRD_ERR_USAGE,
-                            "--%s has a meaning only with --validate or --validate-share",
-                            crd_option_table()[of_validation[i]].name);
-    return CRD_OK;
+    static const crd_option_id of_validation[] = {CRD_OPT_VALIDATE_EVERY, CRD_OPT_VALIDATE_DRAWS,
+                                                  CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(options, of_validation);
+    if (name == NULL || crd_opt_given(options, CRD_OPT_VALIDATE) ||
+        crd_opt_given(options, CRD_OPT_VALIDATE_SHARE))
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE, "--%s has a meaning only with --validate or --validate-share",
+                    name);
 }
 
 /** Without checkpoints nothing can stop a run but its end. */
-static crd_status check_checkpoints(const crd_option_value *values)
+static crd_status check_checkpoints(const crd_options *options)
 {
     static const crd_option_id of_checkpoints[] = {CRD_OPT_CHECKPOINT_INTERVAL, CRD_OPT_MAX_TIME,
-                                                   CRD_OPT_RESUME};
-    for (size_t i = 0; i < sizeof of_checkpoints / sizeof *of_checkpoints; i++)
-        if (values[of_checkpoints[i]].given && values[CRD_OPT_CHECKPOINTS].integer == 0)
-            return CRD_FAIL(CRD_ERR_USAGE, "--%s has no meaning with --checkpoints 0",
-                            crd_option_table()[of_checkpoints[i]].name);
-    return CRD_OK;
+                                                   CRD_OPT_RESUME, CRD_OPT_NONE};
+    const char *name = crd_opt_first_given(options, of_checkpoints);
+    if (name == NULL || crd_opt_int(options, CRD_OPT_CHECKPOINTS) > 0)
+        return CRD_OK;
+    return CRD_FAIL(CRD_ERR_USAGE, "--%s has no meaning with --checkpoints 0", name);
 }
 
 static void take_augmentation(crd_augmentation *out, const crd_option_value *augment)
@@ -168,8 +162,8 @@ crd_status crd_train_options_make(crd_train_files_options *out, const crd_option
 {
     crd_status status = CRD_OK;
     crd_train_options *train = &out->train;
-    CRD_TRY(check_validation(options->values));
-    CRD_TRY(check_checkpoints(options->values));
+    CRD_TRY(check_validation(options));
+    CRD_TRY(check_checkpoints(options));
     crd_train_files_options_init(out);
     take_files(out, options);
     take_steps(train, options);
@@ -184,38 +178,15 @@ cleanup:
     return status;
 }
 
-/** The fewest images of a micro-batch, over the whole batches of an epoch and its last one. */
-static int64_t fewest_images(int64_t n_images, int64_t batch_size, int64_t micro)
-{
-    int64_t fewest = INT64_MAX, sizes[] = {batch_size, n_images % batch_size};
-    for (int k = n_images >= batch_size ? 0 : 1; k < 2; k++)
-        if (sizes[k] > 0) {
-            int64_t rest = sizes[k] % micro;
-            int64_t n = rest > 0 ? rest : micro;
-            fewest = n < fewest ? n : fewest;
-        }
-    return fewest;
-}
-
-/** The nearest larger batch size that leaves no image alone, its micro-batches following it; 0:
- * none is near. */
-static int64_t better_batch_size(int64_t n_images, int64_t batch_size)
-{
-    for (int64_t batch = batch_size + 1; batch < batch_size + 64; batch++)
-        if (fewest_images(n_images, batch, batch < MICRO_BATCH ? batch : MICRO_BATCH) > 1)
-            return batch;
-    return 0;
-}
-
 crd_status crd_train_check_batches(const crd_train_options *made, int64_t n_images,
                                    const crd_options *options, const crd_network *network)
 {
     int64_t n = n_images, batch = made->batch_size, micro = made->gradient.micro_batch;
     char better[48] = "another --batch-size or --micro-batch";
     if (!made->gradient.batch_norm_train ||
-        crd_gradient_check_images(network, fewest_images(n, batch, micro)) == CRD_OK)
+        crd_gradient_check_images(network, crd_train_fewest_images(n, batch, micro)) == CRD_OK)
         return CRD_OK;
-    int64_t other = better_batch_size(n, batch);
+    int64_t other = crd_train_better_batch_size(n, batch);
     if (other > 0 && !options->values[CRD_OPT_MICRO_BATCH].given)
         snprintf(better, sizeof better, "--batch-size %lld", (long long)other);
     return CRD_FAIL(CRD_ERR_USAGE,

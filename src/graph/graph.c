@@ -316,6 +316,15 @@ int crd_network_param_is_trained(const crd_network *network, int64_t param)
     return crd_network_param_spec(NULL, network, param)->role == CRD_TRAINED;
 }
 
+int64_t crd_network_n_trained(const crd_network *network)
+{
+    int64_t n = 0;
+    for (int64_t p = 0; p < network->params.n_params; p++)
+        if (crd_network_param_is_trained(network, p))
+            n += network->params.entries[p].count;
+    return n;
+}
+
 double crd_network_fan_in(const crd_network *network, int64_t param)
 {
     const crd_graph_op *op;

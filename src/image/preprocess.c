@@ -16,6 +16,13 @@ crd_preprocessing crd_preprocessing_imagenet(void)
                                .sd = {0.229f, 0.224f, 0.225f}};
 }
 
+const char *const *crd_interpolation_names(void)
+{
+    static const char *const names[] = {
+        [CRD_BILINEAR] = "bilinear", [CRD_BICUBIC] = "bicubic", NULL};
+    return names;
+}
+
 crd_status crd_preprocessing_check(const crd_preprocessing *p)
 {
     crd_status status = CRD_OK;

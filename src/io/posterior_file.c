@@ -15,11 +15,6 @@
 
 #define OUTPUTS "/outputs"
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
-static const char *const interpolations[] = {
-    [CRD_BILINEAR] = "bilinear",
-    [CRD_BICUBIC] = "bicubic",
-    NULL,
-};
 
 /* One dataset of a posterior's numbers. */
 typedef struct tensor_place {
@@ -152,8 +147,8 @@ static crd_status write_preprocessing(crd_h5 *h5, const crd_preprocessing *trans
     CRD_TRY(crd_h5_attr_put(h5, group, "channels", CRD_H5_INT64, &transform->channels, 1));
     CRD_TRY(crd_h5_attr_put(h5, group, "resize", CRD_H5_INT64, &transform->resize, 1));
     CRD_TRY(crd_h5_attr_put(h5, group, "crop", CRD_H5_INT64, &transform->crop, 1));
-    CRD_TRY(
-        crd_h5_attr_put_text(h5, group, "interpolation", interpolations[transform->interpolation]));
+    CRD_TRY(crd_h5_attr_put_text(h5, group, "interpolation",
+                                 crd_interpolation_names()[transform->interpolation]));
     CRD_TRY(
         crd_h5_attr_put(h5, group, "mean", CRD_H5_FLOAT32, transform->mean, transform->channels));
     CRD_TRY(crd_h5_attr_put(h5, group, "sd", CRD_H5_FLOAT32, transform->sd, transform->channels));
@@ -336,7 +331,7 @@ static crd_status read_preprocessing(crd_preprocessing *transform, crd_h5 *h5)
     CRD_TRY(
         crd_h5_attr_get(transform->mean, h5, group, "mean", CRD_H5_FLOAT32, transform->channels));
     CRD_TRY(crd_h5_attr_get(transform->sd, h5, group, "sd", CRD_H5_FLOAT32, transform->channels));
-    CRD_TRY(read_choice(&interpolation, h5, group, "interpolation", interpolations));
+    CRD_TRY(read_choice(&interpolation, h5, group, "interpolation", crd_interpolation_names()));
     transform->interpolation = (crd_interpolation)interpolation;
 cleanup:
     return status;

@@ -1,5 +1,6 @@
-/* Batch norm, torch's BatchNorm2d: on its running statistics, where it is an affine map that the
- * layer before it can take over, or on the batch's own in training. */
+/* Batch norm, torch's BatchNorm2d, and its BatchNorm1d and 3d, of any positions: on its running
+ * statistics, where it is an affine map that the layer before it can take over, or on the batch's
+ * own in training. */
 #include <math.h>
 
 #include "kernels/kernels.h"
@@ -30,19 +31,25 @@ static const crd_param_spec params[N_PARAMS] = {
 
 static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
 {
-    crd_status status = CRD_OK;
     const attributes *a = op->attrs;
-    CRD_TRY(crd_op_require_channels(op, "num_features", a->num_features));
+    if (op->in->n_dims < 1 || op->in->dims[0] != a->num_features)
+        return CRD_OP_FAIL(op, "num_features is %lld, but its input has %lld channels",
+                           (long long)a->num_features, (long long)crd_op_features(op->in));
     op->shape = *op->in;
     for (int slot = 0; slot < N_PARAMS; slot++)
         shapes[slot] = crd_shape_make(1, a->num_features);
-cleanup:
-    return status;
+    return CRD_OK;
+}
+
+/* Values of a channel in one image. */
+static int64_t n_positions(const crd_graph_op *op)
+{
+    return crd_shape_count(&op->shape) / op->shape.dims[0];
 }
 
 static int64_t plane_length(const crd_graph_op *op, const crd_op_args *args)
 {
-    return args->n_images * op->shape.dims[1] * op->shape.dims[2];
+    return args->n_images * n_positions(op);
 }
 
 /* Whether this pass runs on the batch's own statistics. */
@@ -154,11 +161,11 @@ static double momentum(const crd_graph_op *op)
 
 static crd_status check_batch(const crd_graph_op *op, int64_t n_images)
 {
-    if (n_images * op->shape.dims[1] * op->shape.dims[2] < 2)
+    if (n_images * n_positions(op) < 2)
         return CRD_FAIL(CRD_ERR_USAGE,
                         "op '%s': batch norm in training needs more than one value a channel, and "
-                        "of one image it has %lld x %lld",
-                        op->name, (long long)op->shape.dims[1], (long long)op->shape.dims[2]);
+                        "of one image it has %lld",
+                        op->name, (long long)n_positions(op));
     return CRD_OK;
 }
 

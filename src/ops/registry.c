@@ -68,7 +68,15 @@
     X(maximum) \
     X(minimum) \
     X(conv_transpose2d) \
-    X(upsample)
+    X(upsample) \
+    X(conv1d) \
+    X(conv3d) \
+    X(lstm) \
+    X(gru) \
+    X(embedding) \
+    X(reflection_pad2d) \
+    X(replication_pad2d) \
+    X(circular_pad2d)
 /* clang-format on */
 
 #define DECLARE(op) extern const crd_op crd_op_##op;

@@ -23,3 +23,8 @@ double crd_group_error(const double *sums, const int64_t *draws, int64_t n_group
     }
     return sqrt(square / (double)(n_filled - 1) / n) / (double)n_each;
 }
+
+double crd_error_of_sd(int64_t n)
+{
+    return 1 / sqrt(2 * (double)(n - 1));
+}

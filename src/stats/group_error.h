@@ -11,5 +11,7 @@
  * components it is their cluster standard error: with equal shares sd of the component means /
  * sqrt(components). NaN below two groups with draws. */
 double crd_group_error(const double *sums, const int64_t *draws, int64_t n_groups, int64_t n_each);
+/** Relative standard error of a standard deviation of n >= 2 normal numbers. */
+double crd_error_of_sd(int64_t n);
 
 #endif

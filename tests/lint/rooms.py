@@ -34,7 +34,8 @@ MAY_USE = {
     "io": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "chains"],
     "import": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image"],
     "app": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm", "engine", "io", "import"],
-    "cli": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm", "engine", "io", "import", "app"],
+    "report": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm", "engine", "io", "import", "app"],
+    "cli": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm", "engine", "io", "import", "app", "report"],
 }
 # Headers of libraries, and the only places that may include them.
 ONLY_IN = {
@@ -105,11 +106,27 @@ def check_calls():
         for line, text in enumerate(code.splitlines(), 1):
             if re.search(BANNED, text):
                 fault(path, "banned function", line)
-            may = name in MAY_END or name.startswith("src/cli/")
+            may = name in MAY_END or name.startswith(("src/cli/", "src/report/"))
             if not may and re.search(ENDS_OR_PRINTS, text):
                 fault(path, "only the program ends or prints", line)
             if path.name != "main.c" and re.search(r"\bexit\s*\(", text):
                 fault(path, "only main.c ends the program", line)
+
+
+COMMAND_LINES = 130
+
+
+def check_commands():
+    """The command line parses, calls and prints: what computes is in src/app, what formats in src/report."""
+    for path in SOURCES:
+        if path.relative_to(ROOT / "src").parts[0] != "cli":
+            continue
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if path.name.startswith("cmd_") and len(lines) > COMMAND_LINES:
+            fault(path, f"longer than {COMMAND_LINES} lines: what computes belongs to src/app, what formats to src/report")
+        for line, text in enumerate(lines, 1):
+            if re.match(r"\s*#\s*include\s+<math\.h>", text):
+                fault(path, "no maths in src/cli", line)
 
 
 def check_operators():
@@ -294,7 +311,7 @@ def check_limits():
                 fault(path, "a time limit of its own", line)
 
 
-for check in (check_includes, check_calls, check_operators, check_private_headers, check_names, check_documented,
+for check in (check_includes, check_calls, check_commands, check_operators, check_private_headers, check_names, check_documented,
               check_headers_alone, check_text, check_comments, check_limits, check_option_types, check_readme,
               check_front_page, check_drawing):
     check()

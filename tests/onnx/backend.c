@@ -112,7 +112,7 @@ cleanup:
 
 static bool may_be_image(const crd_onnx_tensor *in)
 {
-    return in->type == CRD_ONNX_FLOAT && in->shape.n_dims >= 2 && in->shape.n_dims <= 4 &&
+    return in->type == CRD_ONNX_FLOAT && in->shape.n_dims >= 2 && in->shape.n_dims <= 5 &&
            in->count > 0;
 }
 

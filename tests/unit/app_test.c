@@ -1,14 +1,24 @@
 /* The use cases as a program without MPI has them: defaults are the program's, a run that was
- * stopped continues only with the same settings, and an open posterior says what a run says. */
+ * stopped continues only with the same settings, an open posterior says what a run says, and an
+ * output is one run's at a time. */
 #include "crd_test.h"
 
+#include <dirent.h>
+#include <math.h>
 #include <unistd.h>
 
 #include "app/context.h"
+#include "base/compare.h"
 #include "cli/predict_options.h"
 #include "cli/train_options.h"
+#include "credence/convert_files.h"
+#include "credence/ensemble_files.h"
+#include "credence/export_files.h"
+#include "credence/inspect_files.h"
+#include "credence/merge_files.h"
 #include "credence/predict_files.h"
 #include "credence/predictor.h"
+#include "credence/preprocess_files.h"
 
 #define POSTERIOR CRD_TEST_DIR "/../data/quickstart.h5"
 
@@ -230,6 +240,165 @@ static void a_training_records_all_its_milestones(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/** Calls every use case that writes a file, of this posterior and these images, with the output;
+ * each must fail with the code and the text. */
+static void all_are_refused(crd_comm *comm, const char *posterior, const char *const *data,
+                            const char *output, crd_status code, const char *text)
+{
+    const char *const two[] = {posterior, posterior};
+    crd_predict_files_options predicting = usual_options();
+    crd_train_files_options training;
+    crd_convert_files_options converting;
+    const crd_preprocess_files_options preprocessing = {
+        .posterior = posterior, .inputs = data, .n_inputs = 1, .output = output};
+    crd_preprocess_report tensors;
+    crd_merge_report merged;
+    crd_posterior *made;
+    rows r;
+    predicting.posterior = posterior;
+    predicting.inputs = data;
+    predicting.output = output;
+    crd_train_files_options_init(&training);
+    training.posterior = posterior;
+    training.data = data;
+    training.n_data = 1;
+    training.output = output;
+    crd_convert_files_options_init(&converting);
+    converting.weights = posterior;
+    converting.output = output;
+    assert_fails(predict(&r, comm, &predicting), code, text);
+    assert_fails(crd_train_files(comm, &training, NULL), code, text);
+    assert_fails(crd_preprocess_files(&tensors, &preprocessing), code, text);
+    assert_fails(crd_convert_files(&made, &converting, NULL, NULL), code, text);
+    assert_fails(crd_ensemble_files(&made, output, two, 2, false, NULL), code, text);
+    assert_fails(crd_merge_files(&merged, output, two, 2, NULL), code, text);
+    assert_fails(crd_export_files(&made, output, posterior, CRD_STATE_NPZ), code, text);
+}
+
+/** A run within which others are tried. */
+typedef struct intrusion {
+    crd_comm *comm;
+    const char *output, *link;
+    int n_calls;
+} intrusion;
+
+static crd_status intrude(const crd_summary *summary, int64_t first_image,
+                          const crd_prediction_info *info, void *payload)
+{
+    intrusion *i = payload;
+    (void)summary;
+    (void)first_image;
+    (void)info;
+    if (i->n_calls++ > 0)
+        return CRD_OK;
+    all_are_refused(i->comm, POSTERIOR, images, i->output, CRD_ERR_IO,
+                    "out.h5: another run is writing it: process ");
+    all_are_refused(i->comm, POSTERIOR, images, i->link, CRD_ERR_IO,
+                    "link.h5: another run is writing it: process ");
+    return CRD_OK;
+}
+
+static int count_files(const char *folder)
+{
+    int n = 0;
+    DIR *open = opendir(folder);
+    assert_non_null(open);
+    for (const struct dirent *e; (e = readdir(open)) != NULL;)
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    closedir(open);
+    return n;
+}
+
+static void an_output_is_one_runs_at_a_time(void **state)
+{
+    char folder[] = "/tmp/credence-app-XXXXXX", output[64], link[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(output, sizeof output, "%s/out.h5", folder);
+    snprintf(link, sizeof link, "%s/link.h5", folder);
+    assert_int_equal(symlink("out.h5", link), 0);
+    intrusion i = {.comm = *state, .output = output, .link = link};
+    crd_predict_files_options options = usual_options();
+    options.output = output;
+    const crd_predict_files_hooks hooks = {.rows = intrude, .payload = &i};
+    assert_ok(crd_predict_files(NULL, *state, &options, &hooks));
+    assert_true(i.n_calls > 0);
+    assert_int_equal(count_files(folder), 2); /* the output and the link: no lock, nothing else */
+    rows r;
+    assert_ok(predict(&r, *state, &options)); /* it is free again */
+    /* After a failure too. */
+    options.predict.n_draws = 1;
+    options.predict.sampler.antithetic = true;
+    assert_int_not_equal(predict(&r, *state, &options), CRD_OK);
+    assert_int_equal(count_files(folder), 2);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(unlink(output), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void an_output_is_no_input(void **state)
+{
+    char folder[] = "/tmp/credence-app-XXXXXX", posterior[64];
+    crd_posterior *made;
+    crd_convert_files_options converting;
+    assert_non_null(mkdtemp(folder));
+    snprintf(posterior, sizeof posterior, "%s/p.h5", folder);
+    crd_convert_files_options_init(&converting);
+    converting.weights = POSTERIOR;
+    converting.output = posterior;
+    assert_ok(crd_convert_files(&made, &converting, NULL, NULL));
+    crd_posterior_destroy(made);
+    all_are_refused(*state, posterior, images, posterior, CRD_ERR_USAGE, "is an input");
+    assert_ok(crd_posterior_read(&made, posterior));
+    crd_posterior_destroy(made);
+    assert_int_equal(count_files(folder), 1);
+    assert_int_equal(unlink(posterior), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/** Against sorted values, one tensor after the other. */
+static void an_inspection_has_the_facts_of_every_tensor(void **state)
+{
+    crd_inspection *found;
+    (void)state;
+    assert_fails(crd_inspect_posterior(&found, POSTERIOR, CRD_FILE_TENSORS), CRD_ERR_INPUT,
+                 "neither a posterior nor a checkpoint");
+    assert_ok(crd_inspect_posterior(&found, POSTERIOR, CRD_FILE_POSTERIOR));
+    const crd_posterior *p = found->posterior;
+    const crd_params *params = &p->network->params;
+    int64_t n_bayesian = 0, n_all = 0;
+    double kl = 0;
+    assert_int_equal(found->n_tensors, found->facts.n_bayesian_tensors);
+    for (int64_t i = 0; i < found->n_tensors; i++) {
+        const crd_tensor_facts *f = &found->tensors[i];
+        const crd_param *param = &params->entries[f->param];
+        int64_t n = param->count;
+        double *sigma = malloc((size_t)n * sizeof *sigma), *snr = malloc((size_t)n * sizeof *snr);
+        for (int64_t k = 0; k < n; k++) {
+            sigma[k] = crd_sigma_of_rho((double)p->rho[param->offset + k]);
+            snr[k] = fabs((double)p->mu[param->offset + k]) / sigma[k];
+        }
+        qsort(sigma, (size_t)n, sizeof *sigma, crd_compare_double);
+        qsort(snr, (size_t)n, sizeof *snr, crd_compare_double);
+        same(f->sigma_min, sigma[0]);
+        same(f->sigma_median, sigma[(n - 1) / 2]);
+        same(f->sigma_max, sigma[n - 1]);
+        same(f->snr_5, snr[(int64_t)(0.05 * (double)(n - 1))]);
+        same(f->snr_50, snr[(n - 1) / 2]);
+        same(f->snr_95, snr[(int64_t)(0.95 * (double)(n - 1))]);
+        kl += f->kl;
+        n_bayesian += n;
+        free(snr);
+        free(sigma);
+    }
+    for (int64_t i = 0; i < params->n_params; i++)
+        n_all += params->entries[i].count;
+    same(found->facts.kl_sum, kl);
+    assert_int_equal(found->facts.n_bayesian, n_bayesian);
+    assert_int_equal(found->facts.n_fixed, n_all - n_bayesian);
+    assert_true(found->n_epochs == 0 && !found->is_ensemble);
+    crd_inspection_destroy(found);
+}
+
 static int open_comm(void **state)
 {
     return crd_comm_create_self((crd_comm **)state) == CRD_OK ? 0 : -1;
@@ -250,6 +419,9 @@ int main(void)
         cmocka_unit_test(an_open_posterior_says_the_same_again_and_again),
         cmocka_unit_test(a_training_says_what_is_wrong_with_its_optimizer),
         cmocka_unit_test(a_training_records_all_its_milestones),
+        cmocka_unit_test(an_output_is_one_runs_at_a_time),
+        cmocka_unit_test(an_output_is_no_input),
+        cmocka_unit_test(an_inspection_has_the_facts_of_every_tensor),
     };
     return cmocka_run_group_tests(tests, open_comm, close_comm);
 }

@@ -54,6 +54,13 @@ static int64_t make_input(crd_network *network, const crd_shape *shape, int k)
                                                       0});
     if (crd_shape_equal(shape, crd_network_input_shape(network)))
         return 0;
+    if (shape->n_dims == 4) {
+        const attr_list volume =
+            ATTRS(CRD_ATTR("shape", (double)shape->dims[0], (double)shape->dims[1],
+                           (double)shape->dims[2], (double)shape->dims[3]));
+        assert_ok(network_add(&at, network, "Reshape", "volume", &volume, &at, 1));
+        return at;
+    }
     snprintf(name, sizeof name, "pool%d", k);
     assert_ok(network_add(&at, network, "AdaptiveAvgPool2d", name, &size, &at, 1));
     snprintf(name, sizeof name, "conv%d", k);
@@ -69,9 +76,12 @@ static void make_op(op_fixture *f, const op_case *c)
 {
     int64_t inputs[OP_CHECK_MAX_INPUTS], index;
     int64_t n_features = c->shapes[0].n_dims > 0 ? c->shapes[0].dims[0] : 1;
-    const crd_shape vector = crd_shape_make(3, n_features, 1, 1);
-    assert_ok(crd_network_create(&f->network, "test",
-                                 c->shapes[0].n_dims == 3 ? &c->shapes[0] : &vector));
+    /* A graph's input is an image: a volume enters as one with its planes one below the other. */
+    crd_shape image = c->shapes[0].n_dims == 3 ? c->shapes[0] : crd_shape_make(3, n_features, 1, 1);
+    if (c->shapes[0].n_dims == 4)
+        image = crd_shape_make(3, n_features, c->shapes[0].dims[1] * c->shapes[0].dims[2],
+                               c->shapes[0].dims[3]);
+    assert_ok(crd_network_create(&f->network, "test", &image));
     for (; f->n_inputs < OP_CHECK_MAX_INPUTS && c->shapes[f->n_inputs].n_dims > 0; f->n_inputs++)
         inputs[f->n_inputs] = make_input(f->network, &c->shapes[f->n_inputs], f->n_inputs);
     assert_ok(network_add(&index, f->network, c->kind, "op", c->attrs, inputs, f->n_inputs));

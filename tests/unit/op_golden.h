@@ -8,8 +8,8 @@
 #include "op_check.h"
 
 typedef struct op_golden {
-    const double *x, *params[2], *dout; /**< dout NULL: ones */
-    const double *y, *dx, *dparams[2];  /**< NULL: not compared */
+    const double *x, *params[4], *dout; /**< dout NULL: ones */
+    const double *y, *dx, *dparams[4];  /**< NULL: not compared */
 } op_golden;
 
 static inline void expect_near(const float *got, const double *wanted, int64_t n)
@@ -29,20 +29,20 @@ static inline void op_golden_check(const char *kind, const attr_list *attrs, crd
         f.in_f[0][i] = (float)g->x[i];
     for (int64_t i = 0; i < f.n_out; i++)
         f.dout_f[i] = g->dout == NULL ? 1 : (float)g->dout[i];
-    float din[64], dparams[2][64], *dins[1] = {din};
-    for (int slot = 0; slot < 2 && g->params[slot] != NULL; slot++)
+    float din[64], dparams[4][64], *dins[1] = {din};
+    for (int slot = 0; slot < 4 && g->params[slot] != NULL; slot++)
         for (int64_t i = 0; i < op_fixture_count(&f, slot); i++)
             op_fixture_param(&f, f.params_f, slot)[i] = (float)g->params[slot][i];
     const bool adds = false;
     const crd_op_args args = op_fixture_args(&f);
     crd_op_grads grads = {.dout = f.dout_f, .din = dins, .adds = &adds};
-    for (int slot = 0; slot < 2; slot++)
+    for (int slot = 0; slot < 4; slot++)
         grads.dparams[slot] = g->dparams[slot] == NULL ? NULL : dparams[slot];
     f.op->kind->forward(f.op, &args);
     expect_near(f.out_f, g->y, f.n_out);
     f.op->kind->backward(f.op, &args, &grads);
     expect_near(din, g->dx, f.n_in[0]);
-    for (int slot = 0; slot < 2; slot++)
+    for (int slot = 0; slot < 4; slot++)
         expect_near(dparams[slot], g->dparams[slot], op_fixture_count(&f, slot));
     op_fixture_clear(&f);
 }

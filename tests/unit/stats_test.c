@@ -3,8 +3,10 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "base/compare.h"
 #include "credence/predictive.h"
 #include "credence/stopping_rule.h"
+#include "stats/order_statistic.h"
 
 /* A small generator of our own: tests of statistics must not lean on the room rng. */
 static uint64_t mix(uint64_t *state)
@@ -490,6 +492,44 @@ static void anytime_valid_intervals_cover_under_stopping(void **unused)
     }
 }
 
+/* The kinds of numbers that selection might trip over. */
+static double number_of(int kind, uint64_t *state)
+{
+    switch (kind) {
+    case 0: /* alike up to the last bits */
+        return 0.0067 + 1e-15 * fabs(normal(state));
+    case 1: /* of all sizes, denormal and infinite ones among them */
+        return exp(300 * normal(state));
+    case 2: /* few different ones */
+        return (double)(mix(state) % 3);
+    case 3:
+        return 0.1;
+    default:
+        return log1p(exp(-3 + 0.1 * normal(state)));
+    }
+}
+
+static void order_statistics_are_those_of_sorting(void **unused)
+{
+    enum { MOST = 70000 };
+    static double values[MOST], sorted[MOST];
+    const int64_t sizes[] = {1, 2, 1023, 1025, 9999, MOST};
+    uint64_t state = 1;
+    (void)unused;
+    for (int kind = 0; kind < 5; kind++)
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+            int64_t n = sizes[k];
+            const int64_t places[] = {n - 1, 0, n / 2, n / 20, (int64_t)(0.95 * (double)(n - 1))};
+            double found[5];
+            for (int64_t i = 0; i < n; i++)
+                values[i] = sorted[i] = number_of(kind, &state);
+            qsort(sorted, (size_t)n, sizeof *sorted, crd_compare_double);
+            assert_ok(crd_order_statistics(found, values, n, places, 5));
+            for (int i = 0; i < 5; i++)
+                assert_true(found[i] == sorted[places[i]]);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +545,7 @@ int main(void)
         cmocka_unit_test(looks_come_in_blocks_up_to_the_last),
         cmocka_unit_test(half_width_has_known_values),
         cmocka_unit_test(usual_intervals_cover_at_their_rate_with_fixed_draws),
+        cmocka_unit_test(order_statistics_are_those_of_sorting),
         cmocka_unit_test(anytime_valid_intervals_cover_under_stopping),
     };
     return cmocka_run_group_tests_name("stats", tests, NULL, NULL);

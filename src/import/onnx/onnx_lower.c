@@ -165,6 +165,22 @@ cleanup:
     return status;
 }
 
+/* From the network's image to the input's own extents, where these are others. */
+static crd_status enter(crd_onnx_lowering *lowering, int64_t input)
+{
+    const crd_shape own = crd_onnx_network_shape(&lowering->graph->values[input].shape, false);
+    const crd_onnx_node stem = {.name = (char[]){"input_extents"}, .op_type = (char[]){""}};
+    const crd_attr volume[] = {CRD_ATTR("shape", (double)own.dims[0], (double)own.dims[1],
+                                        (double)own.dims[2], (double)own.dims[3]),
+                               CRD_ATTR_END};
+    crd_onnx_flow *flow = &lowering->flows[input];
+    flow->op = 0;
+    if (own.n_dims == 3)
+        return CRD_OK;
+    return own.n_dims == 1 ? crd_onnx_emit_one(&flow->op, lowering, &stem, "Flatten", NULL, 0)
+                           : crd_onnx_emit_one(&flow->op, lowering, &stem, "Reshape", volume, 0);
+}
+
 crd_status crd_onnx_lower(crd_onnx_lowering *lowering, int64_t input)
 {
     crd_status status = CRD_OK;
@@ -174,11 +190,7 @@ crd_status crd_onnx_lower(crd_onnx_lowering *lowering, int64_t input)
     for (int64_t i = 0; i < graph->n_values; i++)
         lowering->flows[i].op = CRD_ONNX_NOWHERE;
     lowering->batch = graph->values[input].shape.dims[0];
-    lowering->flows[input].op = 0;
-    if (graph->values[input].shape.n_dims == 2) {
-        const crd_onnx_node stem = {.name = (char[]){"input_vector"}, .op_type = (char[]){""}};
-        CRD_TRY(crd_onnx_emit_one(&lowering->flows[input].op, lowering, &stem, "Flatten", NULL, 0));
-    }
+    CRD_TRY(enter(lowering, input));
     for (int64_t i = 0; i < graph->n_nodes; i++) {
         if (graph->nodes[i].is_dead)
             continue;

@@ -505,7 +505,18 @@ CRD_ONNX_LOWER(transpose)
     return crd_onnx_put(lowering, node, 0, (crd_onnx_flow){in.op, !in.last});
 }
 
-/* Zeros around planes. */
+/* The operator that a mode is; NULL: we have none. */
+static const char *padding_of(const char *mode, double fill)
+{
+    static const char *const kinds[][2] = {
+        {"reflect", "ReflectionPad2d"}, {"edge", "ReplicationPad2d"}, {"wrap", "CircularPad2d"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(mode, kinds[i][0]) == 0)
+            return kinds[i][1];
+    return strcmp(mode, "constant") == 0 && fill == 0 ? "ZeroPad2d" : NULL;
+}
+
+/* Around planes. */
 CRD_ONNX_LOWER(pad)
 {
     crd_status status = CRD_OK;
@@ -532,11 +543,10 @@ CRD_ONNX_LOWER(pad)
     const crd_attr attrs[] = {CRD_ATTR("padding", (double)before[x], (double)after[x],
                                        (double)before[y], (double)after[y]),
                               CRD_ATTR_END};
-    const crd_attr filled[] = {attrs[0], CRD_ATTR("value", fill), CRD_ATTR_WORD("mode", mode),
-                               CRD_ATTR_END};
-    bool is_zero = fill == 0 && mode[0] == 'c';
-    CRD_TRY(crd_onnx_emit_one(&in.op, lowering, node, is_zero ? "ZeroPad2d" : "Pad2d",
-                              is_zero ? attrs : filled, in.op));
+    const char *kind = padding_of(mode, fill);
+    if (kind == NULL)
+        return crd_onnx_lack(lowering, node, "with other numbers than zeros");
+    CRD_TRY(crd_onnx_emit_one(&in.op, lowering, node, kind, attrs, in.op));
     CRD_TRY(crd_onnx_put(lowering, node, 0, in));
 cleanup:
     return status;

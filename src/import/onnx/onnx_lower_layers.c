@@ -72,6 +72,28 @@ static crd_status emit_conv(int64_t *op, crd_onnx_lowering *lowering, const crd_
     return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Conv2d", attrs, &input, 1, 1});
 }
 
+#define THREE(list) (double)(list)[0], (double)(list)[1], (double)(list)[2]
+
+static crd_status emit_conv3d(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                              const crd_onnx_window *w, int64_t input)
+{
+    for (int d = 0; d < 3; d++)
+        if (w->before[d] != w->after[d])
+            return crd_onnx_lack(lowering, node, "of volumes with paddings of uneven sides");
+    const crd_attr attrs[] = {
+        CRD_ATTR("in_channels", (double)crd_onnx_shape_of(lowering->graph, node, 0)->dims[1]),
+        CRD_ATTR("out_channels", (double)crd_onnx_shape_of(lowering->graph, node, 1)->dims[0]),
+        CRD_ATTR("kernel_size", THREE(w->kernel)),
+        CRD_ATTR("stride", THREE(w->stride)),
+        CRD_ATTR("padding", THREE(w->before)),
+        CRD_ATTR("dilation", THREE(w->dilation)),
+        CRD_ATTR("groups", (double)crd_onnx_attr_int(node, "group", 1)),
+        CRD_ATTR("bias", is_given(node, 2)),
+        CRD_ATTR_END,
+    };
+    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Conv3d", attrs, &input, 1, 1});
+}
+
 CRD_ONNX_LOWER(conv)
 {
     crd_status status = CRD_OK;
@@ -80,15 +102,15 @@ CRD_ONNX_LOWER(conv)
     int64_t op;
     CRD_TRY(crd_onnx_window_of(&w, node, crd_onnx_shape_of(lowering->graph, node, 0),
                                crd_onnx_shape_of(lowering->graph, node, 1)));
-    if (w.n > 2)
-        return crd_onnx_lack(lowering, node, "of more than 2 dimensions");
+    if (w.n > 3)
+        return crd_onnx_lack(lowering, node, "of more than 3 dimensions");
     if (crd_onnx_constant(lowering->graph, node, 1) == NULL ||
         (is_given(node, 2) && crd_onnx_constant(lowering->graph, node, 2) == NULL))
         return crd_onnx_lack(lowering, node, "its weights are not constant");
     if (in.last)
         return crd_onnx_lack(lowering, node, "its features come last");
     to_plane(&w);
-    CRD_TRY(emit_conv(&op, lowering, node, &w, in.op));
+    CRD_TRY((w.n == 3 ? emit_conv3d : emit_conv)(&op, lowering, node, &w, in.op));
     CRD_TRY(give(lowering, node, 1, op, CRD_SLOT_WEIGHT));
     if (is_given(node, 2))
         CRD_TRY(give(lowering, node, 2, op, CRD_SLOT_BIAS));
@@ -232,9 +254,6 @@ CRD_ONNX_LOWER(batch_norm)
         CRD_ATTR("momentum", fmin(fmax(1 - crd_onnx_attr_real(node, "momentum", 0.9), 0), 1)),
         CRD_ATTR_END,
     };
-    const crd_attr image[] = {CRD_ATTR("shape", (double)shape->dims[1], 1, 1), CRD_ATTR_END};
-    if (shape->n_dims == 2)
-        CRD_TRY(crd_onnx_emit_one(&op, lowering, node, "Reshape", image, op));
     CRD_TRY(
         crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"BatchNorm2d", attrs, &op, 1, 1}));
     for (int k = 1; k < 5; k++)

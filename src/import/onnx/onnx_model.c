@@ -72,15 +72,18 @@ static void take_end(const char **end, crd_onnx_graph *graph)
         *end = NULL;
 }
 
-/* The network's input as an image, whatever its rank. */
+/* The network's input as an image, whatever its rank: of volumes the planes are one below the
+ * other. */
 static crd_status image_of(crd_shape *out, const crd_shape *shape)
 {
     crd_shape own = crd_onnx_network_shape(shape, false);
     *out = crd_shape_make(3, own.dims[0], own.n_dims > 1 ? own.dims[1] : 1,
                           own.n_dims > 2 ? own.dims[2] : 1);
-    return shape->n_dims >= 2 && shape->n_dims <= 4
+    if (own.n_dims == 4)
+        *out = crd_shape_make(3, own.dims[0], own.dims[1] * own.dims[2], own.dims[3]);
+    return shape->n_dims >= 2 && shape->n_dims <= 5
                ? CRD_OK
-               : CRD_FAIL(CRD_ERR_INPUT, "its input has %d extents, allowed are 2 to 4",
+               : CRD_FAIL(CRD_ERR_INPUT, "its input has %d extents, allowed are 2 to 5",
                           shape->n_dims);
 }
 

@@ -54,6 +54,44 @@ static void padding_may_be_uneven(void **state)
                       ends[i], 6, 7, 1 + stride);
 }
 
+/* torch's Conv1d. */
+static void plain_of_a_sequence(double *out, const crd_graph_op *op, const double *const *in,
+                                const double *const *params, int64_t n_images, const void *payload)
+{
+    int64_t groups = (int64_t)attr_of(op, "groups", 0), k = (int64_t)attr_of(op, "kernel_size", 0);
+    int64_t n_in = op->in->dims[0] / groups, length = op->in->dims[2];
+    int64_t n_out = op->shape.dims[0], out_length = op->shape.dims[2];
+    (void)payload;
+    for (int64_t i = 0; i < n_images * n_out * out_length; i++) {
+        int64_t x = i % out_length, o = i / out_length % n_out, image = i / out_length / n_out;
+        out[i] = params[1] == NULL ? 0 : params[1][o];
+        for (int64_t t = 0; t < n_in * k; t++) {
+            int64_t at = x * (int64_t)attr_of(op, "stride", 0) -
+                         (int64_t)attr_of(op, "padding", 0) +
+                         t % k * (int64_t)attr_of(op, "dilation", 0);
+            int64_t channel = image * op->in->dims[0] + o / (n_out / groups) * n_in + t / k;
+            if (at >= 0 && at < length)
+                out[i] += params[0][o * n_in * k + t] * in[0][channel * length + at];
+        }
+    }
+}
+
+static void sequences(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        const attr_list attrs =
+            ATTRS(ONE("in_channels", 4), ONE("out_channels", 8), ONE("kernel_size", 1 + i % 4),
+                  ONE("stride", 1 + i % 2), ONE("padding", i % 3), ONE("dilation", 1 + i / 4),
+                  ONE("groups", 1 << i % 3), ONE("bias", i % 2), ONE("padding_end", i % 3 + 1));
+        op_check(&(op_case){.kind = "Conv1d",
+                            .attrs = &attrs,
+                            .shapes = {crd_shape_make(3, 4, 1, 9)},
+                            .n_images = 1 + i % 3,
+                            .reference = plain_of_a_sequence});
+    }
+}
+
 /* kernel, stride, padding, dilation, channels out of one in */
 static void depthwise(void **state)
 {
@@ -113,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(padding_may_be_uneven),
+        cmocka_unit_test(sequences),
         cmocka_unit_test(depthwise),
         cmocka_unit_test(depthwise_of_wide_rows),
         cmocka_unit_test(values_are_torchs),

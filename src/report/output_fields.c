@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/output_rows.h"
+#include "report/output_rows.h"
 
 /* Width of a figure with its error. */
 enum { COLUMN = 22 };

@@ -1,12 +1,38 @@
 /* Epochs and the end of a training, as a line for the log, a table, or JSON. It prints what the
  * state holds, and computes nothing. */
-#include "cli/train_report.h"
+#include "report/train_report.h"
 
 #include <math.h>
 #include <stdio.h>
 
-#include "cli/output.h"
+#include "base/integers.h"
 #include "credence/log.h"
+#include "report/output.h"
+
+void crd_train_print_start(const crd_training_info *info, const crd_train_files_options *options)
+{
+    const crd_train_options *o = &options->train;
+    int64_t kept = options->n_checkpoints;
+    char n_images[32], n_validation[32];
+    crd_log(CRD_LOG_INFO, "%s image%s, %lld epoch%s of %lld step%s",
+            crd_grouped(n_images, info->n_images), info->n_images == 1 ? "" : "s",
+            (long long)o->n_epochs, o->n_epochs == 1 ? "" : "s",
+            (long long)crd_divide_up(info->n_images, o->batch_size),
+            info->n_images <= o->batch_size ? "" : "s");
+    if (info->n_validation > 0)
+        crd_log(CRD_LOG_INFO,
+                "validation every %lld epoch%s: %s image%s, each with %lld draws "
+                "(--validate-every, --validate-draws)",
+                (long long)o->validate_every, o->validate_every == 1 ? "" : "s",
+                crd_grouped(n_validation, info->n_validation), info->n_validation == 1 ? "" : "s",
+                (long long)(o->gradient.mean ? 1 : options->validate_draws));
+    if (kept == 0)
+        crd_log(CRD_LOG_INFO, "no checkpoints: this run cannot be resumed");
+    else
+        crd_log(CRD_LOG_INFO, "%s%s: %.1f MB%s (--checkpoints)", info->checkpoint,
+                kept == 2 ? " and .prev" : "", 1e-6 * (double)info->checkpoint_bytes,
+                kept == 2 ? " each" : "");
+}
 
 json_t *crd_train_epoch_to_json(const crd_epoch *e)
 {

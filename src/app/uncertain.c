@@ -1,8 +1,5 @@
 /* The most uncertain images of many, kept as their rows come, and means over all. */
-#include "cli/uncertain.h"
-
-#include <stdio.h>
-#include <string.h>
+#include "app/uncertain.h"
 
 #include "base/alloc.h"
 
@@ -11,7 +8,6 @@ crd_status crd_uncertain_init(crd_uncertain *uncertain, const crd_reduction *red
     crd_status status = CRD_OK;
     *uncertain = (crd_uncertain){0};
     CRD_TRY(crd_summary_init(&uncertain->rows, reduction, CRD_UNCERTAIN_LISTED));
-    CRD_TRY(crd_summary_init(&uncertain->shown, reduction, 1));
     CRD_ALLOC(&uncertain->votes, reduction->extents[CRD_AXIS_OUTPUT], "top classes");
 cleanup:
     return status;
@@ -20,7 +16,6 @@ cleanup:
 void crd_uncertain_clear(crd_uncertain *uncertain)
 {
     crd_summary_clear(&uncertain->rows);
-    crd_summary_clear(&uncertain->shown);
     crd_free(uncertain->votes);
     *uncertain = (crd_uncertain){0};
 }
@@ -76,59 +71,49 @@ void crd_uncertain_add(crd_uncertain *u, const crd_summary *s, int64_t first_ima
     }
 }
 
-static void print_top_classes(const crd_uncertain *u, const crd_prediction_view *view)
+/** The class with the most votes below those of a class that was found, the first of equals; -1:
+ * none is left. */
+static int64_t next_class(const crd_uncertain *u, const crd_uncertain_facts *found)
 {
-    enum { MOST = 5 };
-    int64_t shown[MOST], n_shown = 0;
-    printf("  most frequent classes:");
-    for (; n_shown < MOST; n_shown++) {
-        int64_t best = -1;
-        for (int64_t k = 0; k < view->reduction->extents[CRD_AXIS_OUTPUT]; k++) {
-            int is_new = 1;
-            for (int64_t i = 0; i < n_shown; i++)
-                is_new &= shown[i] != k;
-            if (is_new && u->votes[k] > 0 && (best < 0 || u->votes[k] > u->votes[best]))
-                best = k;
-        }
-        if (best < 0)
-            break;
-        shown[n_shown] = best;
-        char count[32];
-        printf("%s ", n_shown > 0 ? ";" : "");
-        if (view->output_names != NULL)
-            crd_print_clean(view->output_names[best]);
-        else
-            printf("%lld", (long long)best);
-        printf(" in %s", crd_grouped(count, u->votes[best]));
+    int64_t best = -1;
+    for (int64_t k = 0; k < u->rows.reduction.extents[CRD_AXIS_OUTPUT]; k++) {
+        int is_new = 1;
+        for (int i = 0; i < found->n_classes; i++)
+            is_new &= found->classes[i] != k;
+        if (is_new && u->votes[k] > 0 && (best < 0 || u->votes[k] > u->votes[best]))
+            best = k;
     }
-    putchar('\n');
+    return best;
 }
 
-void crd_uncertain_print(crd_uncertain *u, const crd_prediction_view *view)
+/** Sorts the listed rows by insertion: they are few. */
+static void sort_rows(crd_uncertain_facts *out, const crd_uncertain *u)
 {
-    int is_printed[CRD_UNCERTAIN_LISTED] = {0};
-    double n = (double)u->n_done;
-    int64_t n_classes = view->reduction->extents[CRD_AXIS_OUTPUT];
-    char count[32];
-    crd_prediction_print_head(view);
-    for (int64_t i = 0; i < u->n_listed; i++) {
-        int64_t best = -1;
-        for (int64_t a = 0; a < u->n_listed; a++)
-            if (!is_printed[a] && (best < 0 || is_before(u, a, u->scores[best], u->images[best])))
-                best = a;
-        is_printed[best] = 1;
-        crd_summary_copy_row(&u->shown, 0, &u->rows, best);
-        crd_prediction_print(view, &u->shown, u->images[best], 0);
+    for (int64_t a = 0; a < u->n_listed; a++) {
+        int64_t place = out->n_listed++;
+        for (; place > 0 && !is_before(u, out->order[place - 1], u->scores[a], u->images[a]);
+             place--)
+            out->order[place] = out->order[place - 1];
+        out->order[place] = a;
     }
-    printf("these %lld of %s images are the most uncertain; --all-images lists all\n",
-           (long long)u->n_listed, crd_grouped(count, view->n_images));
-    if (u->n_done == 0 || !crd_reduction_is_ranked(view->reduction))
+}
+
+void crd_uncertain_finish(crd_uncertain_facts *out, const crd_uncertain *u)
+{
+    double n = (double)u->n_done;
+    *out = (crd_uncertain_facts){.n_done = u->n_done};
+    sort_rows(out, u);
+    if (u->n_done == 0 || !crd_reduction_is_ranked(&u->rows.reduction))
         return;
-    printf("  mean over images: probability %.2f %%, entropy %.3f nats", 100 * u->probability / n,
-           crd_printed_nats(u->entropy / n, n_classes));
-    if (view->n_draws > 1)
-        printf(" = aleatoric %.3f + epistemic %.3f", crd_printed_nats(u->aleatoric / n, n_classes),
-               crd_printed_nats(u->epistemic / n, n_classes));
-    putchar('\n');
-    print_top_classes(u, view);
+    out->probability = u->probability / n;
+    out->entropy = u->entropy / n;
+    out->aleatoric = u->aleatoric / n;
+    out->epistemic = u->epistemic / n;
+    for (; out->n_classes < CRD_UNCERTAIN_CLASSES; out->n_classes++) {
+        int64_t best = next_class(u, out);
+        if (best < 0)
+            break;
+        out->classes[out->n_classes] = best;
+        out->counts[out->n_classes] = u->votes[best];
+    }
 }

@@ -1,6 +1,6 @@
-/* Whether an output would overwrite an input of the same command, by device and inode, and by name
- * where a folder is read. */
-#include "app/output_check.h"
+/* Whether an output would overwrite an input of the same run, by device and inode, and by name
+ * where a folder is read; and the lock that keeps other runs from it. */
+#include "app/output_claim.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -64,14 +64,26 @@ static int is_read(const char *input, const char *path, const struct stat *outpu
     return is_same_file(input, output) || is_member(input, path, images);
 }
 
-crd_status crd_output_check(const char *path, const char *const *inputs, int n)
+crd_status crd_output_check(const char *path, const crd_output_inputs *inputs)
 {
     struct stat output;
     if (stat(path, &output) != 0)
         return CRD_OK;
-    for (int i = 0; i < n; i++)
-        if (inputs[i] != NULL && is_read(inputs[i], path, &output))
-            return CRD_FAIL(CRD_ERR_USAGE, "%s: would be written, but is an input of this command",
-                            path);
-    return CRD_OK;
+    int is_input = (inputs->posterior != NULL && is_read(inputs->posterior, path, &output)) ||
+                   (inputs->other != NULL && is_read(inputs->other, path, &output));
+    for (int i = 0; i < inputs->n_data; i++)
+        is_input |= inputs->data[i] != NULL && is_read(inputs->data[i], path, &output);
+    return !is_input ? CRD_OK
+                     : CRD_FAIL(CRD_ERR_USAGE,
+                                "%s: would be written, but is an input of this command", path);
+}
+
+crd_status crd_output_claim(crd_output_lock **out, const char *path,
+                            const crd_output_inputs *inputs)
+{
+    *out = NULL;
+    if (path == NULL)
+        return CRD_OK;
+    crd_status status = crd_output_check(path, inputs);
+    return status == CRD_OK ? crd_output_lock_acquire(out, path) : status;
 }

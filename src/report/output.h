@@ -1,29 +1,12 @@
-/** What the program says: results on stdout, log and progress on stderr. Only rank 0 speaks.
- */
-#ifndef CRD_CLI_OUTPUT_H
-#define CRD_CLI_OUTPUT_H
+/** Results on stdout, as text and as JSON. Only rank 0 speaks. */
+#ifndef CRD_REPORT_OUTPUT_H
+#define CRD_REPORT_OUTPUT_H
 
 #include <jansson.h>
 #include <stdint.h>
 
 #include "credence/predict.h"
 #include "credence/predictive.h"
-
-/** Sends the library's log to stderr: warnings, and unless `quiet` what a user wants to know. */
-void crd_output_set_log(int quiet);
-
-/** Progress on stderr: one line that renews itself on a terminal (unless NO_COLOR is set or TERM is
- * dumb), else a line every ten seconds, as launchers and batch systems collect them. */
-typedef struct crd_progress {
-    const char *what; /**< "draws" */
-    int is_shown, is_terminal, has_line;
-    int64_t first; /**< done before this run: for the time left */
-    double start_s, last_s;
-} crd_progress;
-crd_progress crd_progress_start(const char *what, int is_shown);
-void crd_progress_update(crd_progress *progress, int64_t done, int64_t total);
-/** Wipes the renewing line. */
-void crd_progress_end(crd_progress *progress);
 
 /** Prints text with control characters replaced: names from outside must not drive a terminal. */
 void crd_print_clean(const char *text);
@@ -72,6 +55,9 @@ typedef struct crd_prediction_view {
     size_t folder;                /**< length of the folders that all names have in common */
     int name_width, output_width; /**< of a line for each image */
 } crd_prediction_view;
+
+/** Name of an output, or its number written to `number`. */
+const char *crd_output_name(char number[24], const crd_prediction_view *view, int64_t k);
 
 /** Measures names and classes, once for all that is printed. */
 void crd_prediction_view_measure(crd_prediction_view *view);

@@ -1,7 +1,7 @@
 /* How predictions of classes are shown: the notebook's list of an image, a table of several. */
 #include <stdio.h>
 
-#include "cli/output_rows.h"
+#include "report/output_rows.h"
 
 /** Width of a column of class names, at most `at_most`: all classes, or the listed ones of `s`. */
 static int class_column(const crd_prediction_view *view, const crd_class_rows *s, int at_most)

@@ -1,11 +1,13 @@
 /** What a training run says while it runs and when it is over. Rank 0 only. */
-#ifndef CRD_CLI_TRAIN_REPORT_H
-#define CRD_CLI_TRAIN_REPORT_H
+#ifndef CRD_REPORT_TRAIN_REPORT_H
+#define CRD_REPORT_TRAIN_REPORT_H
 
 #include <jansson.h>
 
-#include "credence/train.h"
+#include "credence/train_files.h"
 
+/** What the run is going to do, and what disk space it takes, in the log. */
+void crd_train_print_start(const crd_training_info *info, const crd_train_files_options *options);
 /** An epoch: a line in the log, and with `as_json` an object on stdout. */
 void crd_train_print_epoch(const crd_epoch *epoch, int64_t n_epochs, int as_json);
 /** The same object. */

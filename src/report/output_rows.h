@@ -1,9 +1,9 @@
 /** How the rows of a reducer are printed: classes have a form of their own, all others are
  * printed by their fields. */
-#ifndef CRD_CLI_OUTPUT_ROWS_H
-#define CRD_CLI_OUTPUT_ROWS_H
+#ifndef CRD_REPORT_OUTPUT_ROWS_H
+#define CRD_REPORT_OUTPUT_ROWS_H
 
-#include "cli/output.h"
+#include "report/output.h"
 
 typedef struct crd_rows_printer {
     /** Of the column that names outputs: in a table, or, given its rows, in their lists. */
@@ -17,8 +17,5 @@ typedef struct crd_rows_printer {
 } crd_rows_printer;
 
 extern const crd_rows_printer crd_print_classes, crd_print_fields;
-
-/** Name of an output, or its number written to `number`. */
-const char *crd_output_name(char number[24], const crd_prediction_view *view, int64_t k);
 
 #endif
