@@ -3,10 +3,10 @@
  * A chain belongs to a rank, or, where there are more ranks than chains, to a group of them that
  * share the micro-batches of its gradient. Gradients and potentials are sums of whole numbers,
  * noise is a function of (seed, chain, step, parameter), and each rank of a group makes the same
- * update: so the draws are the same, bit for bit, on any number of ranks, an accept or reject included. All
- * images lie in every node's shared memory. What is sampled are the Bayesian parameters of the
- * posterior, under its prior; all others stay what they are, and batch norm works with its running
- * statistics. The engine opens no file and prints nothing. Room: engine.
+ * update: so the draws are the same, bit for bit, on any number of ranks, an accept or reject
+ * included. All images lie in every node's shared memory. What is sampled are the Bayesian
+ * parameters of the posterior, under its prior; all others stay what they are, and batch norm works
+ * with its running statistics. The engine opens no file and prints nothing. Room: engine.
  */
 #ifndef CREDENCE_SAMPLE_H
 #define CREDENCE_SAMPLE_H
