@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what tests need, builds, and runs them.
+# Installs what tests need, builds, runs them, and says what each step took.
 set -eu
 
 default_labels="unit mpi golden cli lint interop onnx hosts slurm"
@@ -9,7 +9,7 @@ usage: tests/run.sh [-L LABEL]... [-B FOLDER] [-h]
 
 Installs the missing Debian packages (with sudo unless root), builds Credence with its tests and runs those with the
 labels (default: $default_labels). Labels outside the default (parity,
-statistics, fuzz, soak, digests, long) take minutes to hours; parity needs Python packages that their scripts name.
+statistics, fuzz, soak, digests, zoo, long) take minutes to hours; parity needs Python packages that their scripts name.
 
   -L LABEL   run this label; may be repeated
   -B FOLDER  build folder (default: build)
@@ -41,7 +41,18 @@ for label in $labels; do
 done
 # shellcheck disable=SC2086 # a list of names
 pattern="^($(echo ${labels:-$default_labels} | tr ' ' '|'))\$"
+begin=$(date +%s)
+# say_time WHAT: seconds since the last one.
+say_time() {
+    now=$(date +%s)
+    echo "tests/run.sh: $1 took $((now - begin)) s on $(nproc) cores"
+    begin=$now
+}
 cmake -S . -B "$folder" -DBUILD_TESTING=ON -DPython3_EXECUTABLE=/usr/bin/python3
 cmake --build "$folder" --parallel "$(nproc)"
+say_time "the build"
+code=0
 # shellcheck disable=SC2086 # none or two words
-ctest --test-dir "$folder" -L "$pattern" --parallel "$(nproc)" --output-on-failure $configuration
+ctest --test-dir "$folder" -L "$pattern" --parallel "$(nproc)" --output-on-failure $configuration || code=$?
+say_time "the tests"
+exit "$code"

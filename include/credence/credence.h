@@ -11,6 +11,7 @@
 #include "credence/version.h" /* CREDENCE_VERSION */
 
 /* Files in, files out: what the program's commands do. */
+#include "credence/compare_files.h"
 #include "credence/convert_files.h"
 #include "credence/ensemble_files.h"
 #include "credence/evaluate_files.h"
@@ -37,6 +38,7 @@
 #include "credence/network.h"           /* graphs */
 #include "credence/posterior.h"         /* distributions of weights */
 #include "credence/predict.h"           /* the prediction engine: any source, any sink */
+#include "credence/refresh.h"           /* batch norm's statistics from images */
 #include "credence/sample.h"            /* the sampling engine: chains */
 #include "credence/train.h"             /* the training engine */
 #include "credence/watchdog.h"          /* ranks that hang */

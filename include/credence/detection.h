@@ -22,6 +22,12 @@ typedef struct crd_estimate {
     double value, se; /**< NaN where there is none */
 } crd_estimate;
 
+/** Mean over images of what the draws' mean says of each: with the standard error over images, as
+ * above, and that of the finite number of draws, from half-samples of them. */
+typedef struct crd_mc_estimate {
+    double value, se, mcse; /**< NaN where there is none */
+} crd_mc_estimate;
+
 /** Mean of values[n], n > 0, and its standard error, NaN of one. */
 crd_estimate crd_estimate_mean(const double *values, int64_t n);
 

@@ -5,9 +5,11 @@
 
 #include <stdbool.h>
 
+#include "credence/agreement.h"
 #include "credence/detection.h"
 #include "credence/metrics.h"
 #include "credence/predict.h"
+#include "credence/run.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +21,13 @@ typedef struct crd_evaluate_files_options {
     const char *const *data; /**< [n_data] specifications of labelled images: credence/dataset.h */
     int n_data;
     const char *unknown; /**< images of another kind, to be told from these; NULL: none */
+    /** Predictive probabilities of another method for the same images in the same order, to be
+     * compared with: CSV, HDF5, or a prediction of ours (src/io/probs_table.h); NULL: none. */
+    const char *reference;
+    /** File of scores to write, image by image, with those against the reference, which is needed;
+     * NULL: none. */
+    const char *output;
+    crd_record record; /**< for its provenance */
     /** sampler.estimator NULL: the one that the posterior is meant for. n_images, outputs, n_top
      * and keep_sums are set by the run. */
     crd_predict_options predict;
@@ -50,6 +59,7 @@ typedef struct crd_evaluation {
     crd_estimate avu;
     crd_selection selection;
     crd_detection ood[CRD_N_SCORES];
+    crd_agreement reference; /**< against options.reference, which is the second */
 } crd_evaluation;
 
 /** Called on rank 0 only; every member may be NULL. */
@@ -64,7 +74,9 @@ typedef struct crd_evaluate_files_hooks {
 
 /** Measures; *out is filled on rank 0. Collective: on comm; all ranks return the same status.
  * Errors: of crd_posterior_read, crd_dataset_open, crd_dataset_match, crd_predict; CRD_ERR_USAGE:
- * more than CRD_METRICS_MAX_IMAGES images; unknown images with a posterior of regression. */
+ * more than CRD_METRICS_MAX_IMAGES images; unknown images or a reference with a posterior of
+ * regression; an output without a reference. CRD_ERR_INPUT: a reference that cannot be read, or is
+ * not of so many images and classes. */
 crd_status crd_evaluate_files(crd_evaluation *out, crd_comm *comm,
                               const crd_evaluate_files_options *options,
                               const crd_evaluate_files_hooks *hooks);

@@ -44,8 +44,9 @@ typedef struct crd_provenance {
  * could not be read again (crd_posterior_check). Nothing is left behind. */
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance);
-/** The same of a posterior in training, with the history of its epochs. */
-crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
+/** The same of what a training made, with the history of its epochs. */
+crd_status crd_posterior_write_trained(const char *path, const crd_posterior *posterior,
+                                       const crd_train_state *state,
                                        const crd_provenance *provenance);
 /** Figures of the draws of a posterior of chains, and some of their weights. All borrowed. */
 typedef struct crd_chain_report {
@@ -130,6 +131,16 @@ crd_status crd_tensors_write(const char *path, const float *images, int64_t n_im
                              int64_t channels, int64_t height, int64_t width,
                              const char *const *image_names, const crd_provenance *provenance);
 
+/** A score of every image. */
+typedef struct crd_score_column {
+    const char *name, *units, *long_name;
+    const double *values; /**< [n_images] */
+} crd_score_column;
+/** Writes them: /scores/NAME (image) float64. Errors: CRD_ERR_IO. Nothing is left behind. */
+crd_status crd_scores_write(const char *path, const crd_score_column *columns, int n_columns,
+                            int64_t n_images, const char *const *image_names,
+                            const crd_provenance *provenance);
+
 /** Writes a checkpoint of a training run: its posterior and all else that the state holds. An
  * intact checkpoint that was there stays as "PATH.prev": whatever happens at whatever moment,
  * one of the two is whole from the first success on. `fingerprint` says which run it is of:
@@ -165,6 +176,7 @@ typedef enum crd_file_kind {
     CRD_FILE_PREDICTION,
     CRD_FILE_TENSORS,
     CRD_FILE_CHECKPOINT,
+    CRD_FILE_SCORES,
     CRD_FILE_CHAINS /**< checkpoint of a run of chains */
 } crd_file_kind;
 

@@ -21,6 +21,9 @@ extern "C" {
 /** Length of an accumulator. All zero: nothing seen. Accumulators add element by element. */
 #define CRD_METRICS_N_SUMS (7 + 3 * CRD_METRICS_N_BINS)
 
+/** Bin of a confidence in [0, 1]. */
+int crd_metrics_bin_of(double confidence);
+
 /** Adds an image: its probs[n_classes], finite, and its label in 0 .. n_classes - 1. Equal
  * probabilities: the prediction is the lowest class. A probability below 2^-126 counts as that
  * in the NLL: 87.3 nats. */

@@ -3,8 +3,10 @@
  *   normal    every weight normal, all independent           src/weights/normal.c
  *   members   a finite set of deterministic networks         src/weights/members.c
  *   mixture   several normal posteriors, equal shares        src/weights/mixture.c
+ *   swag      normal of low rank and a diagonal              src/weights/swag.c
+ *   multiswag several of those, equal shares                 src/weights/swag.c
  *
- * Members and mixtures are ensembles: they have components, each with numbers of its own. Which
+ * All but normal and swag are ensembles: they have components, each with numbers of its own. Which
  * component a draw uses follows from its number only. All functions: Collective: no. Room:
  * weights.
  */
@@ -22,16 +24,22 @@ typedef struct crd_family crd_family;
 
 /** Most components of a mixture: an image's sums grow with them. */
 #define CRD_MAX_COMPONENTS 256
+/** Most deviations of a component of low rank. */
+#define CRD_MAX_RANK 256
 
 /** The family of that name; NULL: there is none. */
 const crd_family *crd_family_find(const char *name);
-/** "normal", "members", "mixture"; "deterministic networks", ... for people. Static. */
+/** "normal", "members", ...; "deterministic networks", ... for people. Static. */
 const char *crd_family_name(const crd_family *family);
 const char *crd_family_title(const crd_family *family);
+/** 1 if it is "normal", the one that is trained. */
+int crd_family_is_normal(const crd_family *family);
 /** 1 if draws differ by random numbers too, 0 if a component is one network. */
 int crd_family_is_random(const crd_family *family);
 /** 1 if it has several components. */
 int crd_family_is_ensemble(const crd_family *family);
+/** 1 if weights vary together, along deviations, beside each on its own. */
+int crd_family_has_deviations(const crd_family *family);
 /** Different networks that n_components of them hold; 0: unlimited. */
 int64_t crd_family_n_networks(const crd_family *family, int64_t n_components);
 /** Groups of draws that are the independent evidence, draw d in group d mod their number: the
@@ -44,7 +52,8 @@ int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int6
  * (draw / 2) mod n_components. */
 int64_t crd_component_of(int64_t draw, int64_t n_components, int antithetic);
 
-/** A posterior ready to run: sigma computed, batch norm folded, per component. A view: all
+/** A posterior ready to run: sigma computed, batch norm folded unless its own parameters are
+ * drawn, per component. A view: all
  * borrowed, so that one copy in a node's shared memory can serve all its ranks. */
 typedef struct crd_model {
     const crd_network *network;
@@ -53,9 +62,13 @@ typedef struct crd_model {
     /** Likewise; 0 where fixed; may be negative after folding (the law is the same). NULL:
      * members, which have none. */
     const float *sigma;
-    const float *eps;         /**< NULL, or imported eps of one draw of a normal posterior, by the
-                         network's offsets: parity checks; not for local-reparameterization, which
-                         draws no weights */
+    /** [n_components][rank][n_floats], each by the normal of its own that all weights of a draw
+     * share; NULL: rank 0. */
+    const float *deviations;
+    int64_t rank;
+    const float *eps;         /**< NULL, or imported eps of one draw, by the network's offsets, and
+                         after them those of the deviations: parity checks; not of an ensemble, nor
+                         for local-reparameterization, which draws no weights */
     const crd_family *family; /**< NULL: normal */
     int64_t n_components;     /**< 0: 1 */
     int64_t n_chains;         /**< as of crd_posterior */

@@ -93,7 +93,12 @@ typedef struct crd_posterior {
                          they are of no chains */
     /** [n_components][network->params.n_floats] by the table's offsets: mu, or a fixed value */
     float *mu;
-    float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0; NULL: members */
+    float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0; NULL: members, and
+                   families with deviations, */
+    float *variance; /**< which have this: the diagonal part, twice what a draw has of it; */
+    /** and these: [n_components][rank][n_floats] from the mean, of the last networks averaged */
+    float *deviations;
+    int64_t rank;      /**< 0, or 2 to CRD_MAX_RANK */
     uint8_t *bayesian; /**< [n_components][network->params.n_params] 1: has a posterior, 0: fixed */
     crd_origin *origins; /**< [n_components] of an ensemble; NULL: of a normal one */
     float *prior_mu;     /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
@@ -110,6 +115,13 @@ crd_status crd_posterior_create(crd_posterior **out, crd_network *network);
 /** Likewise an ensemble: a family's posterior of so many components, without origins. */
 crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
                                          const crd_family *family, int64_t n_components);
+/** Makes room for deviations, which are zero. Of a family that has them; once. */
+crd_status crd_posterior_set_rank(crd_posterior *posterior, int64_t rank);
+/** Likewise with the graph, classes, preprocessing and outputs of `like`, without its values. */
+crd_status crd_posterior_create_like(crd_posterior **out, const crd_posterior *like,
+                                     const crd_family *family, int64_t n_components);
+/** Everything trained is Bayesian, in every component: SWAG's. */
+void crd_posterior_set_trained(crd_posterior *posterior);
 void crd_posterior_destroy(crd_posterior *posterior);
 
 /** A posterior and where it comes from, to be joined with others. Borrowed. */
@@ -119,16 +131,18 @@ typedef struct crd_component_source {
 } crd_component_source;
 
 /** Joins posteriors of one architecture in equal shares: members if none of them has a Bayesian
- * parameter or a stochastic op, else a mixture. `mean`: every one without its deviations, as the
+ * parameter or a stochastic op; multiswag if one of them has SWAG's deviations; else a mixture.
+ * `mean`: every one without its deviations, as the
  * network of its means. Ensembles among them bring their components.
  * Errors: CRD_ERR_USAGE: fewer than two, or too many for a mixture; CRD_ERR_INPUT: they differ in
- * graph, outputs, classes or preprocessing: names file, key and both values. */
+ * graph, outputs, classes, preprocessing or rank, or some have normal weights and some SWAG's:
+ * names file, key and both values. */
 crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
                               bool mean);
 
-/** Checks that a posterior is not an ensemble. Errors: CRD_ERR_INPUT: it is: says so of `file`,
- * and what to do: "train" its components. */
-crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
+/** Checks that a posterior is of the normal family. Errors: CRD_ERR_INPUT: it is not: says so of
+ * `file`, and what to do with an ensemble: "train" its components. */
+crd_status crd_posterior_check_normal(const crd_posterior *posterior, const char *file,
                                       const char *verb);
 /** Checks that two posteriors are of one network, whatever else they differ in. Errors:
  * CRD_ERR_INPUT: names file, key and both values. */

@@ -224,6 +224,14 @@ typedef struct crd_class_rows {
  * (batch means); NaN below 2 observations. */
 crd_class_rows crd_class_rows_view(const crd_summary *summary);
 
+/** Rows that crd_class_half_samples makes of an image. */
+int64_t crd_class_n_half_samples(const crd_reduction *reduction);
+/** The mean probabilities of an image in half-samples of its draws (src/stats/group_error.h), for
+ * the Monte Carlo error of whatever is computed of them: probs[n_half_samples][n_classes], the
+ * first of all draws. Returns the number of groups that have draws: components of strata, else up
+ * to 32. The summary keeps its sums. */
+int64_t crd_class_half_samples(double *probs, const crd_summary *summary, int64_t image);
+
 /** Rows of regression, likewise. All in the unit of the targets; NaN where there is no such
  * figure: errors of one draw, the noise of outputs that do not tell it. */
 typedef struct crd_value_rows {

@@ -39,6 +39,7 @@ typedef enum crd_purpose {
     CRD_PURPOSE_CHAIN = 12,
     CRD_PURPOSE_CHAIN_START = 13,  /**< likewise the first direction of a chain */
     CRD_PURPOSE_CHAIN_ACCEPT = 14, /**< likewise whether a proposal is accepted */
+    CRD_PURPOSE_LOW_RANK = 15,     /**< factors of a draw's deviations; all tensors share them */
 } crd_purpose;
 
 /** Address of a stream. Its elements are numbered from 0. */

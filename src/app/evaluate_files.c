@@ -5,8 +5,12 @@
 #include <string.h>
 
 #include "app/context.h"
+#include "app/image_row.h"
+#include "app/output_claim.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "io/probs_table.h"
+#include "stats/class_scores.h"
 
 /** A data set and what the networks say of it. Rank 0 only. */
 typedef struct judged {
@@ -17,6 +21,9 @@ typedef struct judged {
     double *expected_entropies;
     int8_t *is_right;
     int64_t sums[CRD_METRICS_N_SUMS];
+    crd_probs_table reference; /* empty: none */
+    crd_image_scores pairs;    /* against it */
+    crd_image_row row;         /* of an image */
     const crd_evaluate_files_hooks *hooks;
 } judged;
 
@@ -28,7 +35,8 @@ typedef struct run {
     crd_image_source unknown_images;
     crd_reduction reduction;
     judged known, unknown;
-    int64_t n_unknown; /* equal on all ranks */
+    int64_t n_unknown;     /* equal on all ranks */
+    crd_output_lock *lock; /* rank 0; NULL: no output */
 } run;
 
 void crd_evaluate_files_options_init(crd_evaluate_files_options *out)
@@ -74,6 +82,27 @@ static void close_data(judged *data)
     crd_free(data->expected_entropies);
     crd_free(data->is_right);
     crd_free(data->scores_of_rows);
+    crd_probs_table_clear(&data->reference);
+    crd_image_scores_clear(&data->pairs);
+    crd_image_row_clear(&data->row);
+}
+
+/** Probabilities of another method for the same images. */
+static crd_status open_reference(judged *out, const char *path, const crd_reduction *reduction)
+{
+    crd_status status = CRD_OK;
+    const crd_probs_table *r = &out->reference;
+    const int64_t n_images = out->images->n_images, n_classes = reduction->extents[CRD_AXIS_OUTPUT];
+    CRD_TRY(crd_probs_table_read(&out->reference, path));
+    CRD_REQUIRE(r->n_images == n_images && r->n_classes == n_classes, CRD_ERR_INPUT,
+                "%s: --reference: %lld images of %lld classes, but there are %lld images of %lld "
+                "classes here",
+                path, (long long)r->n_images, (long long)r->n_classes, (long long)n_images,
+                (long long)n_classes);
+    CRD_TRY(crd_image_row_init(&out->row, reduction));
+    CRD_TRY(crd_image_scores_init(&out->pairs, CRD_N_PAIR_SCORES, n_images, out->row.n_samples));
+cleanup:
+    return status;
 }
 
 static crd_status open_files(run *r)
@@ -83,6 +112,15 @@ static crd_status open_files(run *r)
     crd_context *c = &r->context;
     CRD_REQUIRE(given->posterior != NULL && given->n_data > 0, CRD_ERR_USAGE,
                 "a posterior and images are needed");
+    CRD_REQUIRE(given->output == NULL || given->reference != NULL, CRD_ERR_USAGE,
+                "%s: scores of images are written of a comparison with a reference", given->output);
+    CRD_TRY(crd_output_claim(
+        &r->lock, given->output,
+        &(crd_output_inputs){given->posterior, given->data, given->n_data, given->reference}));
+    if (given->output != NULL) {
+        CRD_TRY(crd_output_check(given->output, &(crd_output_inputs){.other = given->unknown}));
+        CRD_TRY(crd_file_check_place(given->output));
+    }
     CRD_TRY(crd_context_open(c, given->posterior, given->data, given->n_data, 0,
                              given->predict.sampler.estimator));
     CRD_REQUIRE(given->unknown == NULL || c->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_USAGE,
@@ -91,7 +129,13 @@ static crd_status open_files(run *r)
                 given->posterior);
     CRD_TRY(crd_context_set_draws(c, &given->predict));
     CRD_TRY(crd_predict_reduction(&r->reduction, c->posterior, &given->predict));
+    CRD_REQUIRE(given->reference == NULL || c->outputs == CRD_OUTPUT_LOGITS, CRD_ERR_USAGE,
+                "--reference: %s was trained for regression; a reference has the probabilities of "
+                "classes",
+                given->posterior);
     CRD_TRY(open_data(&r->known, c->posterior, 1));
+    if (given->reference != NULL)
+        CRD_TRY(open_reference(&r->known, given->reference, &r->reduction));
     if (given->unknown == NULL)
         return CRD_OK;
     CRD_TRY(crd_images_open(&r->unknown_images, &given->unknown, 1, 0));
@@ -109,6 +153,18 @@ static crd_status take_values(const crd_summary *summary, int64_t first_image, j
         crd_reduction_judge(data->scores_of_rows, summary, i, &truth);
     }
     return CRD_OK;
+}
+
+static void take_pair(judged *data, const crd_summary *summary, int64_t i, int64_t image)
+{
+    const int64_t n = data->reference.n_classes;
+    double scores[CRD_N_PAIR_SCORES];
+    crd_image_row_take(&data->row, summary, i);
+    data->pairs.n_groups = data->row.n_groups;
+    for (int64_t r = 0; r < data->row.n_samples; r++) {
+        crd_pair_scores_of(scores, data->row.probs + r * n, data->reference.probs + image * n, n);
+        crd_image_scores_put(&data->pairs, image, r, scores);
+    }
 }
 
 static crd_status take_summary(const crd_summary *summary, int64_t first_image, void *payload)
@@ -129,6 +185,8 @@ static crd_status take_summary(const crd_summary *summary, int64_t first_image, 
         data->expected_entropies[image] = s->expected_entropy[i];
         if (data->labels == NULL)
             continue;
+        if (data->reference.probs != NULL)
+            take_pair(data, summary, i, image);
         data->is_right[image] = top == data->labels[image];
         crd_metrics_add(data->sums, probs, s->n_classes, data->labels[image]);
     }
@@ -154,7 +212,7 @@ static crd_status predict(run *r, judged *data, int64_t n_images)
     options.n_draws = r->context.n_draws;
     options.sampler.estimator = r->context.estimator;
     options.outputs = r->context.outputs;
-    options.keep_sums = options.outputs != CRD_OUTPUT_LOGITS;
+    options.keep_sums = options.outputs != CRD_OUTPUT_LOGITS || r->given->reference != NULL;
     options.n_top = 1;
     options.n_images = n_images;
     if (is_first && hooks->begin != NULL)
@@ -204,6 +262,52 @@ cleanup:
     return status;
 }
 
+/** Image by image. */
+static crd_status write_scores(run *r)
+{
+    crd_status status = CRD_OK;
+    const judged *d = &r->known;
+    const int64_t n = d->images->n_images;
+    const crd_evaluate_files_options *given = r->given;
+    crd_provenance_store *store = NULL;
+    crd_provenance provenance;
+    crd_run_inputs inputs;
+    double *is_right = NULL, *confidence = NULL;
+    CRD_ALLOC(&is_right, n, "scores");
+    CRD_ALLOC(&confidence, n, "scores");
+    for (int64_t i = 0; i < n; i++) {
+        is_right[i] = d->is_right[i];
+        confidence[i] = -d->scores[CRD_SCORE_CONFIDENCE][i];
+    }
+    const double *pairs = d->pairs.values;
+    const crd_score_column columns[] = {
+        {"correct", "1", "1: the most probable class is the true one", is_right},
+        {"confidence", "1", "largest probability", confidence},
+        {"predictive_entropy", "nat", "total uncertainty, corrected for the finite number of draws",
+         d->scores[CRD_SCORE_ENTROPY]},
+        {"expected_entropy", "nat", "aleatoric uncertainty", d->expected_entropies},
+        {"mutual_information", "nat",
+         "epistemic uncertainty, corrected for the finite number of draws",
+         d->scores[CRD_SCORE_INFORMATION]},
+        {"agreement", "1", "1: the reference has the same most probable class",
+         pairs + CRD_PAIR_AGREEMENT * n},
+        {"total_variation", "1", "half the sum of absolute differences from the reference",
+         pairs + CRD_PAIR_TOTAL_VARIATION * n},
+        {"kl", "nat", "KL divergence of the reference from the prediction",
+         pairs + CRD_PAIR_KL * n},
+    };
+    CRD_TRY(crd_context_inputs(&inputs, &r->context, given->data, given->n_data));
+    CRD_TRY(crd_provenance_make(&provenance, &store, &given->record, given->predict.sampler.seed,
+                                &inputs));
+    CRD_TRY(crd_scores_write(given->output, columns, sizeof columns / sizeof *columns, n,
+                             (const char *const *)d->images->names, &provenance));
+cleanup:
+    crd_provenance_store_destroy(store);
+    crd_free(is_right);
+    crd_free(confidence);
+    return status;
+}
+
 static crd_status judge(crd_evaluation *out, run *r)
 {
     crd_status status = CRD_OK;
@@ -213,8 +317,12 @@ static crd_status judge(crd_evaluation *out, run *r)
             crd_reduction_figures(out->figures, &r->reduction, r->known.scores_of_rows);
     else
         CRD_TRY(judge_known(out, &r->known, seed));
+    if (r->given->reference != NULL)
+        out->reference = crd_agreement_of(&r->known.pairs);
     if (r->n_unknown > 0)
         CRD_TRY(judge_unknown(out, &r->known, &r->unknown, seed));
+    if (r->given->output != NULL)
+        CRD_TRY(write_scores(r));
 cleanup:
     return status;
 }
@@ -259,5 +367,6 @@ crd_status crd_evaluate_files(crd_evaluation *out, crd_comm *comm,
     close_data(&r.known);
     crd_images_close(&r.unknown_images);
     crd_context_close(&r.context);
+    crd_output_lock_release(r.lock);
     return status;
 }

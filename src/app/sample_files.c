@@ -186,7 +186,7 @@ static crd_status read_posteriors(run *r)
     crd_status status = CRD_OK;
     const crd_sample_files_options *given = r->given;
     CRD_TRY(crd_posterior_read(&r->posterior, given->posterior));
-    CRD_TRY(crd_posterior_check_single(r->posterior, given->posterior, "sample"));
+    CRD_TRY(crd_posterior_check_normal(r->posterior, given->posterior, "sample"));
     CRD_REQUIRE(!crd_network_is_stochastic(r->posterior->network), CRD_ERR_INPUT,
                 "%s: has dropout in prediction, which has no density to sample from",
                 given->posterior);

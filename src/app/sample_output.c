@@ -14,24 +14,10 @@ enum { N_SHOWN = 64, NAME_SIZE = 320 }; /* weights of which ArviZ sees the draws
 /** Network, classes and preprocessing of the posterior; no weights yet. */
 static crd_status create(crd_posterior **out, const crd_sample_output *o)
 {
-    crd_status status = CRD_OK;
-    const crd_posterior *p = o->posterior;
-    char *json = NULL;
-    crd_network *network = NULL;
-    CRD_TRY(crd_network_to_json(&json, p->network));
-    CRD_TRY(crd_network_from_json(&network, json));
-    CRD_TRY(crd_posterior_create_ensemble(out, network, crd_family_find("members"),
-                                          o->state->n_chains * o->state->n_draws));
-    (*out)->n_chains = o->state->n_chains;
-    (*out)->outputs = p->outputs;
-    (*out)->preprocessing = p->preprocessing;
-    if (p->classes == NULL)
-        goto cleanup;
-    CRD_ALLOC(&(*out)->classes, p->n_classes, "classes");
-    for (int64_t i = 0; i < p->n_classes; i++)
-        CRD_TRY(crd_alloc_string(&(*out)->classes[i], p->classes[i]));
-cleanup:
-    crd_network_text_free(json);
+    crd_status status = crd_posterior_create_like(out, o->posterior, crd_family_find("members"),
+                                                  o->state->n_chains * o->state->n_draws);
+    if (status == CRD_OK)
+        (*out)->n_chains = o->state->n_chains;
     return status;
 }
 

@@ -142,6 +142,11 @@ static crd_status copy_component(crd_posterior *out, int64_t at, const crd_compo
     memcpy(out->mu + at * n, from->mu + c * n, (size_t)n * sizeof *out->mu);
     if (out->rho != NULL && from->rho != NULL)
         memcpy(out->rho + at * n, from->rho + c * n, (size_t)n * sizeof *out->rho);
+    if (out->variance != NULL && from->variance != NULL)
+        memcpy(out->variance + at * n, from->variance + c * n, (size_t)n * sizeof *out->variance);
+    if (out->deviations != NULL && from->deviations != NULL)
+        memcpy(out->deviations + at * out->rank * n, from->deviations + c * out->rank * n,
+               (size_t)(out->rank * n) * sizeof *out->deviations);
     memcpy(out->bayesian + at * n_params, from->bayesian + c * n_params, (size_t)n_params);
     if (out->n_chains > 0)
         return CRD_OK;
@@ -152,26 +157,15 @@ cleanup:
     return status;
 }
 
-/* What the components agree in. */
-static crd_status copy_common(crd_posterior *out, const crd_component_source *sources, int n)
+/* The estimator that all are meant for, if there is one. */
+static void copy_estimator(crd_posterior *out, const crd_component_source *sources, int n)
 {
-    crd_status status = CRD_OK;
     const crd_posterior *first = sources[0].posterior;
-    out->outputs = first->outputs;
-    out->preprocessing = first->preprocessing;
-    out->conversion = crd_conversion_defaults();
-    int is_common = out->family->has_sigma; /* the estimator that all are meant for */
+    int is_common = out->family->has_sigma && !out->family->has_deviations;
     for (int i = 1; i < n; i++)
         is_common &= strcmp(sources[i].posterior->conversion.type, first->conversion.type) == 0;
     if (is_common)
         memcpy(out->conversion.type, first->conversion.type, sizeof out->conversion.type);
-    if (first->classes == NULL)
-        return CRD_OK;
-    CRD_ALLOC(&out->classes, out->n_classes, "classes");
-    for (int64_t i = 0; i < out->n_classes; i++)
-        CRD_TRY(crd_alloc_string(&out->classes[i], first->classes[i]));
-cleanup:
-    return status;
 }
 
 static crd_status copy_network(crd_network **out, const crd_network *network)
@@ -226,11 +220,59 @@ cleanup:
     return status;
 }
 
+crd_status crd_posterior_create_like(crd_posterior **out, const crd_posterior *like,
+                                     const crd_family *family, int64_t n_components)
+{
+    crd_status status = CRD_OK;
+    crd_network *network = NULL;
+    crd_posterior *posterior = NULL;
+    *out = NULL;
+    CRD_TRY(copy_network(&network, like->network));
+    CRD_TRY(crd_posterior_create_ensemble(&posterior, network, family, n_components));
+    posterior->outputs = like->outputs;
+    posterior->preprocessing = like->preprocessing;
+    if (like->classes != NULL)
+        CRD_ALLOC(&posterior->classes, posterior->n_classes, "classes");
+    for (int64_t i = 0; like->classes != NULL && i < posterior->n_classes; i++)
+        CRD_TRY(crd_alloc_string(&posterior->classes[i], like->classes[i]));
+    *out = posterior;
+    posterior = NULL;
+cleanup:
+    crd_posterior_destroy(posterior);
+    return status;
+}
+
+/* The first source with deviations; every other one has as many, or nothing that is drawn. NULL:
+ * there is none. */
+static crd_status find_deviations(const crd_component_source **out,
+                                  const crd_component_source *sources, int n)
+{
+    const crd_component_source *first = NULL;
+    *out = NULL;
+    for (int i = 0; i < n && first == NULL; i++)
+        if (sources[i].posterior->family->has_deviations)
+            first = &sources[i];
+    for (int i = 0; first != NULL && i < n; i++) {
+        const crd_posterior *own = sources[i].posterior;
+        if (own->family->has_deviations) {
+            crd_status status =
+                check_integer(first, &sources[i], "the rank", first->posterior->rank, own->rank);
+            if (status != CRD_OK)
+                return status;
+        } else if (has_bayesian(own)) {
+            return differ(first, &sources[i], "the family of weights",
+                          first->posterior->family->name, own->family->name);
+        }
+    }
+    *out = first;
+    return CRD_OK;
+}
+
 crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
                               bool mean)
 {
     crd_status status = CRD_OK;
-    crd_network *network = NULL;
+    const crd_component_source *low_rank = NULL;
     crd_posterior *posterior = NULL;
     int64_t n_components = 0, n_chains = 0;
     *out = NULL;
@@ -246,15 +288,23 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
     CRD_REQUIRE(!is_random || n_components <= CRD_MAX_COMPONENTS, CRD_ERR_USAGE,
                 "a mixture has at most %d components, not %lld: an image's sums grow with them",
                 CRD_MAX_COMPONENTS, (long long)n_components);
-    CRD_TRY(copy_network(&network, sources[0].posterior->network));
-    CRD_TRY(crd_posterior_create_ensemble(
-        &posterior, network, is_random ? &crd_family_mixture : &crd_family_members, n_components));
+    if (!mean)
+        CRD_TRY(find_deviations(&low_rank, sources, n));
+    CRD_TRY(crd_posterior_create_like(&posterior, sources[0].posterior,
+                                      low_rank != NULL ? &crd_family_multiswag
+                                      : is_random      ? &crd_family_mixture
+                                                       : &crd_family_members,
+                                      n_components));
+    if (low_rank != NULL)
+        CRD_TRY(crd_posterior_set_rank(posterior, low_rank->posterior->rank));
     posterior->n_chains = n_chains;
     CRD_TRY(copy_components(posterior, sources, n));
+    if (low_rank != NULL)
+        crd_posterior_set_trained(posterior); /* a network among them varies by zeros */
     if (mean)
         memset(posterior->bayesian, 0,
                (size_t)(n_components * posterior->network->params.n_params));
-    CRD_TRY(copy_common(posterior, sources, n));
+    copy_estimator(posterior, sources, n);
     *out = posterior;
     posterior = NULL;
 cleanup:
@@ -262,11 +312,15 @@ cleanup:
     return status;
 }
 
-crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
+crd_status crd_posterior_check_normal(const crd_posterior *posterior, const char *file,
                                       const char *verb)
 {
-    if (!posterior->family->is_ensemble)
+    if (posterior->family == &crd_family_normal)
         return CRD_OK;
+    if (!posterior->family->is_ensemble)
+        return CRD_FAIL(CRD_ERR_INPUT,
+                        "%s: is a %s; %s takes posteriors with independent normal weights", file,
+                        posterior->family->title, verb);
     return CRD_FAIL(CRD_ERR_INPUT, "%s: is an ensemble (%s): %s each of its %lld components", file,
                     posterior->family->name, verb, (long long)posterior->n_components);
 }

@@ -621,3 +621,45 @@ crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_targ
 cleanup:
     return status;
 }
+
+/* The statistics of an op, of the pass that was. */
+static crd_status add_statistics(int64_t **sums, crd_gradient *gradient, int64_t index,
+                                 const unit *u)
+{
+    crd_status status = CRD_OK;
+    const crd_graph_op *op = op_at(gradient, index);
+    crd_op_random random;
+    const crd_op_args args = fixed_args(gradient, index, u, &random);
+    float *values[CRD_OP_MAX_PARAMS] = {NULL};
+    int64_t first, n;
+    op_range(&first, &n, gradient, index);
+    for (int slot = 0; slot < op->kind->n_params; slot++)
+        if (op->params[slot] >= 0 && op->kind->params[slot].role == CRD_STATISTIC)
+            values[slot] = gradient->dparams + param_at(gradient, op, slot)->offset - first;
+    op->kind->statistics->put(op, &args, values);
+    for (int slot = 0; slot < op->kind->n_params; slot++) {
+        const crd_param *param = param_at(gradient, op, slot);
+        if (values[slot] == NULL)
+            continue;
+        CRD_TRY(crd_gradient_sums_add(*sums, 1, values[slot], NULL, param->count, u->weight,
+                                      "batch statistics", param->name, 0));
+        *sums += param->count;
+    }
+cleanup:
+    return status;
+}
+
+crd_status crd_gradient_add_statistics(int64_t *sums, crd_gradient *gradient, const float *images,
+                                       int64_t n_images, int64_t first_image, double weight)
+{
+    crd_status status = CRD_OK;
+    const crd_gradient_target target = {.sums = sums};
+    const unit u = {n_images, first_image, 0, weight, &target};
+    CRD_TRY(check_call(gradient, &u));
+    forward(gradient, images, &u);
+    for (int64_t i = 1; i < gradient->model.network->n_ops; i++)
+        if (has_batch_statistics(gradient, i))
+            CRD_TRY(add_statistics(&sums, gradient, i, &u));
+cleanup:
+    return status;
+}

@@ -1,6 +1,7 @@
 /* A norm on running statistics is y = g x + shift for every channel (ops/op.h, crd_op_fold). After
  * an affine op with normal weights it gives another such op: mu' = g mu, sigma' = g sigma, bias' =
  * g bias + shift. Double arithmetic, rounded once to float32. */
+#include <math.h>
 #include <string.h>
 
 #include "credence/sampler.h"
@@ -11,7 +12,7 @@ static crd_weights weights_of(const crd_posterior *posterior)
 {
     const crd_params *params = &posterior->network->params;
     return (crd_weights){params->n_params, params->n_floats, posterior->bayesian, posterior->mu,
-                         posterior->rho};
+                         posterior->rho, posterior->variance};
 }
 
 /* A component that is being filled. */
@@ -76,7 +77,7 @@ crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterio
     for (f.component = 0; f.component < posterior->n_components; f.component++) {
         for (int64_t p = 0; p < network->params.n_params; p++)
             fill_scaled(&f, p, 0, network->params.entries[p].count, 1, 0);
-        for (int64_t i = 0; i < network->n_ops; i++) {
+        for (int64_t i = 0; i < network->n_ops && !posterior->family->draws_all; i++) {
             int64_t target = crd_network_fold_target(network, i);
             if (target >= 0)
                 CRD_TRY(fold(&f, &network->ops[i], &network->ops[target]));
@@ -84,4 +85,12 @@ crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterio
     }
 cleanup:
     return status;
+}
+
+void crd_model_fill_deviations(float *deviations, const crd_posterior *posterior)
+{
+    int64_t n = posterior->n_components * posterior->rank * posterior->network->params.n_floats;
+    double scale = 1 / sqrt(2 * ((double)posterior->rank - 1));
+    for (int64_t i = 0; i < n; i++)
+        deviations[i] = (float)(scale * (double)posterior->deviations[i]);
 }

@@ -31,7 +31,9 @@ crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *netwo
     posterior->family = family;
     posterior->n_components = n_components;
     CRD_ALLOC(&posterior->mu, n_components * network->params.n_floats, "mu");
-    if (family->has_sigma)
+    if (family->has_deviations)
+        CRD_ALLOC(&posterior->variance, n_components * network->params.n_floats, "variances");
+    else if (family->has_sigma)
         CRD_ALLOC(&posterior->rho, n_components * network->params.n_floats, "rho");
     CRD_ALLOC(&posterior->bayesian, n_components * network->params.n_params, "Bayesian flags");
     if (family->is_ensemble)
@@ -43,6 +45,30 @@ cleanup:
         crd_network_destroy(network);
     crd_posterior_destroy(posterior);
     return status;
+}
+
+crd_status crd_posterior_set_rank(crd_posterior *posterior, int64_t rank)
+{
+    crd_status status = CRD_OK;
+    CRD_REQUIRE(rank == 0 || (rank >= 2 && rank <= CRD_MAX_RANK), CRD_ERR_USAGE,
+                "rank: %lld; it must be 0 (the diagonal only) or 2 to %d", (long long)rank,
+                CRD_MAX_RANK);
+    posterior->rank = rank;
+    if (rank > 0)
+        CRD_ALLOC(&posterior->deviations,
+                  posterior->n_components * rank * posterior->network->params.n_floats,
+                  "deviations");
+cleanup:
+    return status;
+}
+
+void crd_posterior_set_trained(crd_posterior *posterior)
+{
+    const crd_network *network = posterior->network;
+    for (int64_t p = 0; p < network->params.n_params; p++)
+        for (int64_t c = 0; c < posterior->n_components; c++)
+            posterior->bayesian[c * network->params.n_params + p] =
+                crd_network_param_spec(NULL, network, p)->role == CRD_TRAINED;
 }
 
 crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
@@ -64,6 +90,8 @@ void crd_posterior_destroy(crd_posterior *posterior)
     crd_free(posterior->origins);
     crd_free(posterior->prior_mu);
     crd_free(posterior->bayesian);
+    crd_free(posterior->deviations);
+    crd_free(posterior->variance);
     crd_free(posterior->rho);
     crd_free(posterior->mu);
     crd_network_destroy(posterior->network);
@@ -118,7 +146,7 @@ cleanup:
 /* An element that cannot be used. */
 typedef struct value_fault {
     int64_t component, param, element;
-    char which; /* 'm' or 'r' */
+    char which; /* 'm' or 'r', 'v' of a variance, 'd' of deviations */
     double value;
     const char *allowed; /* NULL: there is none */
 } value_fault;
@@ -126,11 +154,15 @@ typedef struct value_fault {
 static crd_status bad_value(const crd_posterior *posterior, const value_fault *f)
 {
     char module[MODULE_SIZE], leaf[LEAF_SIZE];
-    if (posterior->family->is_ensemble)
-        return CRD_FAIL(CRD_ERR_INPUT, "component %lld: %s: element %lld of %s is %g; %s",
+    if (posterior->family != &crd_family_normal)
+        return CRD_FAIL(CRD_ERR_INPUT, "component %lld: %s: element %lld of the %s is %g; %s",
                         (long long)f->component, posterior->network->params.entries[f->param].name,
-                        (long long)f->element, f->which == 'm' ? "mu" : "rho", f->value,
-                        f->allowed);
+                        (long long)f->element,
+                        f->which == 'v'   ? "variance"
+                        : f->which == 'd' ? "deviations"
+                        : f->which == 'r' ? "rho"
+                                          : "mean",
+                        f->value, f->allowed);
     crd_status status = crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf,
                                                  posterior, f->param, f->which);
     if (status != CRD_OK)
@@ -177,6 +209,17 @@ static crd_status check_param(const crd_posterior *posterior, int64_t component,
     CRD_TRY(check_values(posterior, fault, posterior->mu + first, is_variance));
     if (!is_bayesian)
         goto cleanup;
+    if (posterior->variance != NULL) {
+        fault.which = 'v';
+        CRD_TRY(check_values(posterior, fault, posterior->variance + first, true));
+        fault.which = 'd';
+        for (int64_t k = 0; k < posterior->rank; k++)
+            CRD_TRY(check_values(posterior, fault,
+                                 posterior->deviations + params->entries[p].offset +
+                                     (component * posterior->rank + k) * params->n_floats,
+                                 false));
+        goto cleanup;
+    }
     fault.which = 'r';
     CRD_TRY(check_values(posterior, fault, posterior->rho + first, false));
     fault.which = 'm';

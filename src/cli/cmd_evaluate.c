@@ -2,6 +2,7 @@
  * the figures. */
 #include "cli/command.h"
 #include "cli/predict_options.h"
+#include "cli/record.h"
 #include "credence/log.h"
 #include "report/evaluation.h"
 #include "report/progress.h"
@@ -41,6 +42,7 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
     const crd_options *given = cli->options;
     crd_evaluate_files_options options;
     crd_evaluation evaluation;
+    crd_cli_record record;
     showing s = {.cli = cli};
     const crd_evaluate_files_hooks hooks = {
         .begin = begin, .end = end, .progress = show_progress, .payload = &s};
@@ -49,6 +51,11 @@ crd_status crd_cmd_evaluate(const crd_cli *cli)
     options.data = given->arguments + 1;
     options.n_data = given->n_arguments - 1;
     options.unknown = crd_opt_text(given, CRD_OPT_OOD);
+    options.reference = crd_opt_text(given, CRD_OPT_REFERENCE);
+    options.output = crd_opt_text(given, CRD_OPT_OUTPUT);
+    options.record = *crd_cli_record_make(&record, cli);
+    CRD_REQUIRE(options.output == NULL || options.reference != NULL, CRD_ERR_USAGE,
+                "-o: scores of images are written of a comparison: it needs --reference");
     crd_predict_options_take(&options.predict, given);
     options.predict.sampler.mean = crd_opt_flag(given, CRD_OPT_DETERMINISTIC);
     CRD_TRY(crd_evaluate_files(&evaluation, cli->comm, &options, &hooks));

@@ -27,10 +27,18 @@ static const crd_command commands[CRD_N_COMMANDS] = {
         {"ensemble", crd_cmd_ensemble, 0, "POSTERIOR.h5 POSTERIOR.h5... -o ENSEMBLE.h5", 2, INT_MAX,
          "join posteriors, or deterministic networks, of one architecture into an ensemble",
          "credence ensemble seed-1.h5 seed-2.h5 seed-3.h5 -o ensemble.h5"},
+    [CRD_COMMAND_REFRESH] =
+        {"refresh", crd_cmd_refresh, 1, "POSTERIOR.h5 DATA... -o NEW.h5", 2, INT_MAX,
+         "make batch norm's statistics anew from images, of each component's mean network",
+         "mpirun -n 4 credence refresh ensemble.h5 photos/ -o refreshed.h5"},
     [CRD_COMMAND_EVALUATE] =
         {"evaluate", crd_cmd_evaluate, 1, "POSTERIOR.h5 DATA...", 2, INT_MAX,
          "measure accuracy, calibration and uncertainty on labelled images, and against other ones",
          "mpirun -n 4 credence evaluate resnet18.h5 photos/ --draws 30 --ood paintings/"},
+    [CRD_COMMAND_COMPARE] =
+        {"compare", crd_cmd_compare, 1, "A.h5 B.h5 DATA...", 3, INT_MAX,
+         "say which of two posteriors is better on labelled images, by paired differences",
+         "mpirun -n 4 credence compare trained.h5 ensemble.h5 photos/ --draws 100"},
     [CRD_COMMAND_MERGE] =
         {"merge", crd_cmd_merge, 0, "PART.h5... -o PREDICTION.h5", 1, INT_MAX,
          "join the parts of a prediction (predict --part) into what one run would have written",

@@ -46,16 +46,22 @@ static const char *const *likelihood_names(void)
     return names;
 }
 
+static const char *const *collect_names(void)
+{
+    static const char *const names[] = {"swag", NULL};
+    return names;
+}
+
 /* A line each for the name, what it may be, who takes it, what it does, and what goes with it. */
 /* clang-format off */
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_SAMPLE | CRD_ENSEMBLE |
-            CRD_MERGE | CRD_EXPORT,
+            CRD_REFRESH | CRD_MERGE | CRD_EXPORT | CRD_EVALUATE,
         .required =
-            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_SAMPLE | CRD_ENSEMBLE | CRD_MERGE |
-            CRD_EXPORT,
+            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_SAMPLE | CRD_ENSEMBLE | CRD_REFRESH |
+            CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
         .help = "file to write (HDF5, but for export); it appears whole or not at all"},
     [CRD_OPT_ARCH] = {
@@ -242,13 +248,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_DRAWS] = {
         .name = "draws", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "100", .min = 1, .max = (double)CRD_MAX_DRAWS,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .default_note = "100; of an ensemble of deterministic networks all",
         .help = "networks to draw"},
     [CRD_OPT_DETERMINISTIC] = {
         .name = "deterministic", .old_name = "mean", .type = CRD_OPTION_FLAG,
-        .commands = CRD_PREDICT | CRD_ENSEMBLE | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_ENSEMBLE | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .excludes = {CRD_OPT_DRAWS, CRD_OPT_ESTIMATOR, CRD_OPT_ANTITHETIC, CRD_OPT_IMPORT_EPS},
         .why_not = "the deterministic network makes no draws",
@@ -257,13 +263,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_ESTIMATOR] = {
         .name = "estimator", .old_name = "type", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_note = "the posterior's", .choices = crd_estimator_names,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "estimator of a layer's output by its draws"},
     [CRD_OPT_PRECISION] = {
         .name = "precision", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_text = "fp32", .choices = crd_precision_names,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "of the factors in convolutions; bf16: faster where the CPU has AVX512_BF16, with "
                 "the same draws rounded"},
@@ -293,10 +299,10 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_CONFIDENCE] = {
         .name = "confidence", .placeholder = "C", .type = CRD_OPTION_DOUBLE,
         .default_text = "0.95", .min = 0.5, .max = 0.999999,
-        .commands = CRD_PREDICT,
+        .commands = CRD_PREDICT | CRD_COMPARE,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_RESULT,
         .help = "of probs_half_width, which holds whenever sampling stops; given, it is printed "
-                "too"},
+                "too; compare: of the intervals of differences"},
     [CRD_OPT_PART] = {
         .name = "part", .placeholder = "I/N", .type = CRD_OPTION_TEXT,
         .commands = CRD_PREDICT,
@@ -309,13 +315,13 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_DRAW_BLOCK] = {
         .name = "draw-block", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "8", .min = 1, .max = 4096,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "draws that go through the network together"},
     [CRD_OPT_BATCH] = {
         .name = "batch", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "8", .min = 1, .max = 4096,
-        .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE,
+        .commands = CRD_PREDICT | CRD_PLAN | CRD_EVALUATE | CRD_COMPARE,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "images that go through the network together"},
     [CRD_OPT_TOPK] = {
@@ -361,6 +367,12 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_EVALUATE,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
         .help = "images of another kind: how well they are told from those of DATA"},
+    [CRD_OPT_REFERENCE] = {
+        .name = "reference", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
+        .commands = CRD_EVALUATE,
+        .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
+        .help = "probabilities of another method (CSV, HDF5, or a prediction) for the images of "
+                "DATA in their order: how near they are"},
     [CRD_OPT_RANKS] = {
         .name = "ranks", .placeholder = "N[,N...]", .type = CRD_OPTION_INT64S,
         .default_text = "1,2,4,8,16,32,64", .min = 1, .max = 1e6,
@@ -449,8 +461,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "images of a step, over all ranks"},
     [CRD_OPT_MICRO_BATCH] = {
         .name = "micro-batch", .placeholder = "N", .type = CRD_OPTION_INT64,
-        .default_note = "the batch size, at most 32", .min = 1, .max = 4096,
-        .commands = CRD_TRAIN,
+        .default_note = "32, and at most the batch size", .min = 1, .max = 4096,
+        .commands = CRD_TRAIN | CRD_REFRESH,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
         .help = "images that go through the network together; batch norm sees these"},
     [CRD_OPT_TRAIN_DRAWS] = {
@@ -552,7 +564,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "constant", .choices = crd_schedule_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
-        .help = "how the learning rate changes from epoch to epoch"},
+        .help = "how the learning rate changes from epoch to epoch; cosine-restarts, which "
+                "--snapshot-every takes unless another is given, and triangular: from step to step"},
     [CRD_OPT_GAMMA] = {
         .name = "gamma", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_note = "exponential 0.9, else 0.1", .min = 1e-6, .max = 1000,
@@ -581,6 +594,21 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SCHEDULER, {"cosine"}}},
         .help = "half a period"},
+    [CRD_OPT_CYCLE] = {
+        .name = "cycle", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
+        .default_note = "--snapshot-every, else --collect-every", .min = 1, .max = 1e6,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SCHEDULER, {"cosine-restarts", "triangular"}}},
+        .excludes = {CRD_OPT_SNAPSHOT_EVERY},
+        .why_not = "which says how long a cycle is",
+        .help = "length of a cycle; triangular falls in its first half and rises in the second"},
+    [CRD_OPT_LR_MIN] = {
+        .name = "lr-min", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_text = "0", .min = 0, .max = 1e38,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .help = "smallest learning rate of a cosine, of cosine-restarts and triangular"},
     [CRD_OPT_WARMUP] = {
         .name = "warmup", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = 1e6,
@@ -621,6 +649,57 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
         .help = "random change of the images; may be repeated"},
+    [CRD_OPT_COLLECT] = {
+        .name = "collect", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
+        .choices = collect_names,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_TRAIN_DETERMINISTIC}, {.option = CRD_OPT_COLLECT_START}},
+        .excludes = {CRD_OPT_SNAPSHOT_EVERY, CRD_OPT_LOCAL_STEPS},
+        .why_not = "networks are collected in one way, and of steps that all ranks make together",
+        .help = "collect networks on the way; swag: NEW.h5 has their mean, variance and last "
+                "deviations, with batch norm's statistics of the mean made anew at the end"},
+    [CRD_OPT_COLLECT_START] = {
+        .name = "collect-start", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
+        .min = 0, .max = 1e6,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_COLLECT}},
+        .help = "collect after this epoch; 0: from the start on, of weights that are trained already"},
+    [CRD_OPT_COLLECT_EVERY] = {
+        .name = "collect-every", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
+        .default_text = "1", .min = 1, .max = 1e6,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_COLLECT}},
+        .help = "epochs from one network to the next"},
+    [CRD_OPT_COLLECT_STEPS] = {
+        .name = "collect-steps", .placeholder = "STEPS", .type = CRD_OPTION_INT64,
+        .min = 1, .max = 1e12,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_COLLECT}},
+        .excludes = {CRD_OPT_COLLECT_EVERY},
+        .why_not = "both say how often",
+        .help = "steps instead of epochs from one network to the next"},
+    [CRD_OPT_RANK] = {
+        .name = "rank", .placeholder = "K", .type = CRD_OPTION_INT64,
+        .default_text = "20", .min = 0, .max = CRD_MAX_RANK,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_COLLECT, {"swag"}}},
+        .help = "deviations that are kept, of the last K networks; 0: the diagonal alone; memory for "
+                "K + 4 networks more on rank 0"},
+    [CRD_OPT_SNAPSHOT_EVERY] = {
+        .name = "snapshot-every", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
+        .min = 1, .max = 1e6,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_TRAIN_DETERMINISTIC}},
+        .excludes = {CRD_OPT_LOCAL_STEPS},
+        .why_not = "networks are collected of steps that all ranks make together",
+        .help = "NEW.h5 is an ensemble of the networks at the end of each cycle of so many epochs; "
+                "triangular (fast geometric ensembles): in its middle"},
     [CRD_OPT_VALIDATE] = {
         .name = "validate", .placeholder = "DATA", .type = CRD_OPTION_TEXT,
         .commands = CRD_TRAIN,
@@ -823,7 +902,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_HANG_TIMEOUT] = {
         .name = "hang-timeout", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .default_text = "1h", .min = 0, .max = 1e9,
-        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE,
+        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE | CRD_REFRESH,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .help = "end the job with exit code 7, naming the rank, when one makes no progress; 0: "
                 "never"},
@@ -877,7 +956,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .name = "seed", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = MAX_SEED,
         .commands = CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_SAMPLE |
-            CRD_EVALUATE,
+            CRD_EVALUATE | CRD_COMPARE | CRD_REFRESH,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "key of all random numbers"},
     [CRD_OPT_JSON] = {
@@ -919,6 +998,7 @@ const char *crd_option_group_title(crd_option_group group)
                                                      [CRD_GROUP_WORK] = "How the work is cut",
                                                      [CRD_GROUP_LOSS] = "Loss",
                                                      [CRD_GROUP_OPTIMIZER] = "Steps",
+                                                     [CRD_GROUP_COLLECTION] = "Collecting networks",
                                                      [CRD_GROUP_VALIDATION] = "Validation",
                                                      [CRD_GROUP_CHECKPOINTS] =
                                                          "Checkpoints and time",

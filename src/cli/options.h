@@ -16,7 +16,9 @@
     X(TRAIN)                                                                                       \
     X(SAMPLE)                                                                                      \
     X(ENSEMBLE)                                                                                    \
+    X(REFRESH)                                                                                     \
     X(EVALUATE)                                                                                    \
+    X(COMPARE)                                                                                     \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \
     X(PREPROCESS)                                                                                  \
@@ -101,6 +103,7 @@ typedef enum crd_option_id {
     CRD_OPT_SKIP_BAD,
     /* evaluate */
     CRD_OPT_OOD,
+    CRD_OPT_REFERENCE,
     /* plan */
     CRD_OPT_RANKS,
     /* train */
@@ -135,12 +138,20 @@ typedef enum crd_option_id {
     CRD_OPT_STEP_SIZE,
     CRD_OPT_MILESTONES,
     CRD_OPT_T_MAX,
+    CRD_OPT_CYCLE,
+    CRD_OPT_LR_MIN,
     CRD_OPT_WARMUP,
     CRD_OPT_CLIP_NORM,
     CRD_OPT_KEEP_GRADIENTS,
     CRD_OPT_LOCAL_STEPS,
     CRD_OPT_BATCH_NORM,
     CRD_OPT_AUGMENT,
+    CRD_OPT_COLLECT,
+    CRD_OPT_COLLECT_START,
+    CRD_OPT_COLLECT_EVERY,
+    CRD_OPT_COLLECT_STEPS,
+    CRD_OPT_RANK,
+    CRD_OPT_SNAPSHOT_EVERY,
     CRD_OPT_VALIDATE,
     CRD_OPT_VALIDATE_SHARE,
     CRD_OPT_VALIDATE_EVERY,
@@ -204,6 +215,7 @@ typedef enum crd_option_group {
     CRD_GROUP_WORK,
     CRD_GROUP_LOSS,
     CRD_GROUP_OPTIMIZER,
+    CRD_GROUP_COLLECTION,
     CRD_GROUP_VALIDATION,
     CRD_GROUP_CHECKPOINTS,
     CRD_GROUP_GENERAL,

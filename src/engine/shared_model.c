@@ -10,14 +10,15 @@
 struct crd_shared_model {
     crd_network *network;
     uint8_t *bayesian;
-    crd_shared *numbers; /* mu, sigma if there is one, eps if imported, one after the other */
+    crd_shared *numbers; /* mu, and if there are: sigma, deviations, imported eps */
     crd_model view;
 };
 
 /* What all ranks must know before they can make room. */
 typedef struct model_size {
     int64_t json_bytes, n_flags, n_floats; /* of all components; a block's floats */
-    int64_t i_family, n_components, n_chains, has_sigma, has_eps;
+    int64_t i_family, n_components, n_chains, has_sigma, rank;
+    int64_t n_eps; /* floats */
 } model_size;
 
 /* The graph travels as text, so that every rank checks what it gets. */
@@ -66,19 +67,24 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
         size.n_flags = size.n_components * posterior->network->params.n_params;
         size.n_floats = size.n_components * posterior->network->params.n_floats;
         size.has_sigma = posterior->family->has_sigma && !mean;
-        size.has_eps = eps != NULL;
+        size.rank = mean ? 0 : posterior->rank;
+        if (eps != NULL)
+            size.n_eps = posterior->network->params.n_floats + size.rank;
     }
     CRD_TRY(share_network(m, comm, posterior, &size));
     const crd_family *family = crd_families[size.i_family];
-    int64_t n_blocks = 1 + size.has_sigma;
-    int64_t n_bytes = (n_blocks + size.has_eps) * size.n_floats * (int64_t)sizeof(float);
+    int64_t n_blocks = 1 + size.has_sigma + size.rank;
+    int64_t n_bytes = (n_blocks * size.n_floats + size.n_eps) * (int64_t)sizeof(float);
     CRD_TRY(crd_shared_create(&m->numbers, comm, n_bytes));
     float *mu = crd_shared_data(m->numbers), *own_eps = mu + n_blocks * size.n_floats;
     float *sigma = size.has_sigma ? mu + size.n_floats : NULL;
+    float *deviations = size.rank > 0 ? sigma + size.n_floats : NULL;
     if (crd_comm_rank(comm) == 0) {
         status = crd_model_fill(mu, sigma, posterior);
+        if (deviations != NULL)
+            crd_model_fill_deviations(deviations, posterior);
         if (eps != NULL)
-            memcpy(own_eps, eps, (size_t)posterior->network->params.n_floats * sizeof *eps);
+            memcpy(own_eps, eps, (size_t)size.n_eps * sizeof *eps);
     }
     CRD_TRY(crd_comm_agree(comm, status));
     crd_shared_broadcast(m->numbers, n_bytes);
@@ -87,7 +93,9 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
         .bayesian = m->bayesian,
         .mu = mu,
         .sigma = sigma,
-        .eps = size.has_eps ? own_eps : NULL,
+        .deviations = deviations,
+        .rank = size.rank,
+        .eps = size.n_eps > 0 ? own_eps : NULL,
         .family = family,
         .n_components = size.n_components,
         .n_chains = size.n_chains,

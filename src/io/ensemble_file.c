@@ -1,7 +1,7 @@
-/* The weights of an ensemble in HDF5: a dataset a parameter, with the components as its first axis,
- * so that a component is one piece of each; and where the components come from: files, or chains.
- * What is fixed in one component and Bayesian in another has rho -inf there, that is sigma 0.
- * Layout: data/FORMATS.md. */
+/* The weights of other families than the normal one in HDF5: a dataset a parameter and kind of
+ * number, with the components as its first axis, so that a component is one piece of each; and
+ * where the components come from: files, or chains. What is fixed in one component of a mixture and Bayesian in
+ * another has rho -inf there, that is sigma 0. Layout: data/FORMATS.md. */
 #include "io/ensemble_file.h"
 
 #include <inttypes.h>
@@ -18,11 +18,15 @@ static const char group[] = "/weights", components[] = "/components", files[] = 
                   digests[] = "/components/digest", chain[] = "/components/chain",
                   draw[] = "/components/draw";
 
-/* A dataset: mu, rho or the fixed values of a parameter, of all components. */
+/* A dataset: mu (or mean, or what is fixed), rho, variance or deviations of a parameter, of all
+ * components. */
 typedef struct stack {
     char group[CRD_H5_PATH_SIZE], path[CRD_H5_PATH_SIZE];
     int64_t param;
     int is_rho;
+    float *block;     /* of the posterior: [n_components][n_rows][n_floats] */
+    int64_t n_rows;   /* of a component: 1, or its deviations */
+    int has_row_axis; /* deviations: the second axis */
     crd_shape shape;
 } stack;
 
@@ -39,9 +43,33 @@ static int is_ever_bayesian(const crd_posterior *posterior, int64_t param)
     return 0;
 }
 
-/* `prefix`: "mu_" and "rho_" of what is Bayesian anywhere, "" of what is fixed. */
+/* The kinds of numbers of what is Bayesian anywhere; of what is fixed there is the first one, which
+ * has no prefix then. */
+typedef struct number_kind {
+    const char *prefix; /* before the leaf's name */
+    float *block;
+    int is_rho, has_row_axis;
+} number_kind;
+
+enum { MAX_KINDS = 3 };
+
+static int list_kinds(number_kind out[MAX_KINDS], const crd_posterior *posterior)
+{
+    int n = 0;
+    if (crd_family_has_deviations(posterior->family)) {
+        out[n++] = (number_kind){"mean_", posterior->mu, 0, 0};
+        out[n++] = (number_kind){"variance_", posterior->variance, 0, 0};
+        if (posterior->rank > 0)
+            out[n++] = (number_kind){"deviations_", posterior->deviations, 0, 1};
+    } else {
+        out[n++] = (number_kind){"mu_", posterior->mu, 0, 0};
+        out[n++] = (number_kind){"rho_", posterior->rho, 1, 0};
+    }
+    return n;
+}
+
 static crd_status place_stack(stack *out, const crd_posterior *posterior, int64_t param,
-                              const char *prefix)
+                              const number_kind *kind, const char *prefix)
 {
     crd_status status = CRD_OK;
     crd_param_place place;
@@ -51,12 +79,18 @@ static crd_status place_stack(stack *out, const crd_posterior *posterior, int64_
     if (place.module[0] != '\0')
         CRD_TRY(crd_h5_join(out->group, group, place.module));
     CRD_TRY(crd_h5_join(out->path, out->group, place.leaf));
-    CRD_REQUIRE(shape->n_dims < CRD_MAX_DIMS, CRD_ERR_INTERNAL, "%s: too many axes", out->path);
+    int n_axes = 1 + kind->has_row_axis; /* in front */
+    CRD_REQUIRE(shape->n_dims + n_axes <= CRD_MAX_DIMS, CRD_ERR_INTERNAL, "%s: too many axes",
+                out->path);
     out->param = param;
-    out->is_rho = *prefix == 'r';
-    out->shape.n_dims = shape->n_dims + 1;
+    out->is_rho = kind->is_rho;
+    out->block = kind->block;
+    out->has_row_axis = kind->has_row_axis;
+    out->n_rows = kind->has_row_axis ? posterior->rank : 1;
+    out->shape.n_dims = shape->n_dims + n_axes;
     out->shape.dims[0] = posterior->n_components;
-    memcpy(out->shape.dims + 1, shape->dims, (size_t)shape->n_dims * sizeof *shape->dims);
+    out->shape.dims[1] = out->n_rows; /* or the parameter's own first axis, next */
+    memcpy(out->shape.dims + n_axes, shape->dims, (size_t)shape->n_dims * sizeof *shape->dims);
 cleanup:
     return status;
 }
@@ -68,14 +102,14 @@ static crd_status visit_stacks(const crd_posterior *posterior, stack_visit *visi
 {
     crd_status status = CRD_OK;
     stack s;
+    number_kind kinds[MAX_KINDS];
+    int n_kinds = list_kinds(kinds, posterior);
     for (int64_t p = 0; p < posterior->network->params.n_params; p++) {
         int has_law = is_ever_bayesian(posterior, p);
-        CRD_TRY(place_stack(&s, posterior, p, has_law ? "mu_" : ""));
-        CRD_TRY(visit(&s, payload));
-        if (!has_law)
-            continue;
-        CRD_TRY(place_stack(&s, posterior, p, "rho_"));
-        CRD_TRY(visit(&s, payload));
+        for (int k = 0; k < (has_law ? n_kinds : 1); k++) {
+            CRD_TRY(place_stack(&s, posterior, p, &kinds[k], has_law ? kinds[k].prefix : ""));
+            CRD_TRY(visit(&s, payload));
+        }
     }
 cleanup:
     return status;
@@ -158,7 +192,10 @@ crd_status crd_ensemble_create(crd_h5 *h5, const crd_posterior *posterior)
     CRD_TRY(crd_h5_attr_put_text(h5, group, "family", crd_family_name(posterior->family)));
     CRD_TRY(crd_h5_attr_put(h5, group, "n_components", CRD_H5_INT64, &posterior->n_components, 1));
     CRD_TRY(crd_h5_attr_put_text(h5, group, "estimator", posterior->conversion.type));
-    CRD_TRY(write_origins(h5, posterior));
+    if (crd_family_has_deviations(posterior->family))
+        CRD_TRY(crd_h5_attr_put(h5, group, "rank", CRD_H5_INT64, &posterior->rank, 1));
+    if (crd_family_is_ensemble(posterior->family))
+        CRD_TRY(write_origins(h5, posterior));
     CRD_TRY(visit_stacks(posterior, create_stack, h5));
 cleanup:
     return status;
@@ -172,20 +209,24 @@ typedef struct walk {
     crd_known_datasets known;
 } walk;
 
-static float *row_of(const walk *w, const stack *s, int64_t component)
+/* Row r of the stack: of component r / n_rows. */
+static float *row_of(const walk *w, const stack *s, int64_t r)
 {
     const crd_params *params = &w->posterior->network->params;
-    float *block = s->is_rho ? w->posterior->rho : w->posterior->mu;
-    return block + component * params->n_floats + params->entries[s->param].offset;
+    return s->block + r * params->n_floats + params->entries[s->param].offset;
 }
 
 static void place_row(int64_t start[CRD_MAX_DIMS], int64_t count[CRD_MAX_DIMS], const stack *s,
-                      int64_t component)
+                      int64_t r)
 {
     memset(start, 0, CRD_MAX_DIMS * sizeof *start);
     memcpy(count, s->shape.dims, (size_t)s->shape.n_dims * sizeof *count);
-    start[0] = component;
+    start[0] = r / s->n_rows;
     count[0] = 1;
+    if (s->has_row_axis) {
+        start[1] = r % s->n_rows;
+        count[1] = 1;
+    }
 }
 
 static crd_status write_stack(const stack *s, void *payload)
@@ -193,11 +234,11 @@ static crd_status write_stack(const stack *s, void *payload)
     crd_status status = CRD_OK;
     const walk *w = payload;
     int64_t start[CRD_MAX_DIMS], count[CRD_MAX_DIMS];
-    for (int64_t c = 0; c < w->posterior->n_components; c++) {
-        const float *row = row_of(w, s, c);
-        if (s->is_rho && !is_bayesian(w->posterior, c, s->param))
+    for (int64_t r = 0; r < w->posterior->n_components * s->n_rows; r++) {
+        const float *row = row_of(w, s, r);
+        if (s->is_rho && !is_bayesian(w->posterior, r, s->param))
             row = w->fixed;
-        place_row(start, count, s, c);
+        place_row(start, count, s, r);
         CRD_TRY(crd_h5_write(w->h5, s->path, CRD_H5_FLOAT32, row, start, count));
     }
 cleanup:
@@ -244,7 +285,7 @@ cleanup:
 static crd_status read_origins(crd_posterior *posterior, char **names, char **sums)
 {
     crd_status status = CRD_OK;
-    for (int64_t c = 0; c < posterior->n_components; c++) {
+    for (int64_t c = 0; posterior->origins != NULL && c < posterior->n_components; c++) {
         CRD_TRY(crd_alloc_string(&posterior->origins[c].file, names[c]));
         CRD_TRY(crd_alloc_string(&posterior->origins[c].digest, sums[c]));
     }
@@ -286,6 +327,38 @@ cleanup:
     return status;
 }
 
+/* The deviations of a component, of a family that has them: 0 where there is no dataset of them,
+ * else its second axis must be as long, so that a damaged number makes no room. */
+static crd_status read_rank(crd_posterior *posterior, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    int64_t rank, first = 0, n_params = posterior->network->params.n_params;
+    number_kind kind = {"deviations_", NULL, 0, 1};
+    stack s;
+    crd_h5_type type;
+    crd_shape shape = {0};
+    int there = 0;
+    CRD_TRY(crd_h5_attr_get(&rank, h5, group, "rank", CRD_H5_INT64, 1));
+    while (first < n_params && !posterior->bayesian[first])
+        first++;
+    if (first < n_params) {
+        CRD_TRY(place_stack(&s, posterior, first, &kind, kind.prefix));
+        CRD_TRY(crd_h5_exists(&there, h5, s.path));
+        if (there)
+            CRD_TRY(crd_h5_dataset_info(&type, &shape, h5, s.path));
+    }
+    CRD_REQUIRE(rank == 0 || (rank >= 2 && rank <= CRD_MAX_RANK), CRD_ERR_INPUT,
+                "%s: %s: rank is %" PRId64 "; it must be 0 or 2 to %d", crd_h5_name(h5), group,
+                rank, CRD_MAX_RANK);
+    CRD_REQUIRE(rank == (shape.n_dims > 1 ? shape.dims[1] : 0), CRD_ERR_INPUT,
+                "%s: %s: rank is %" PRId64 ", but %s has %" PRId64 " deviations", crd_h5_name(h5),
+                group, rank, first < n_params ? s.path : "the file",
+                shape.n_dims > 1 ? shape.dims[1] : 0);
+    CRD_TRY(crd_posterior_set_rank(posterior, rank));
+cleanup:
+    return status;
+}
+
 /* Takes the network over, also on error. The number of components is that of the lists of their
  * origins, so that no number of a file is believed that its data do not bear out. */
 static crd_status make_posterior(crd_posterior **out, crd_network *network, crd_h5 *h5)
@@ -296,19 +369,21 @@ static crd_status make_posterior(crd_posterior **out, crd_network *network, crd_
     int64_t n = 0, n_names = 0, n_sums = 0, n_chains = 0;
     CRD_TRY(crd_h5_attr_get_text(&family_name, h5, group, "family"));
     const crd_family *family = crd_family_find(family_name);
-    CRD_REQUIRE(family != NULL && crd_family_is_ensemble(family), CRD_ERR_INPUT,
+    CRD_REQUIRE(family != NULL && !crd_family_is_normal(family), CRD_ERR_INPUT,
                 "%s: %s: family '%s' is not known to this Credence", name, group, family_name);
     CRD_TRY(crd_h5_attr_get(&n, h5, group, "n_components", CRD_H5_INT64, 1));
     CRD_TRY(read_chains(&n_chains, h5, n));
-    CRD_REQUIRE(n_chains == 0 || !crd_family_is_random(family), CRD_ERR_INPUT,
+    CRD_REQUIRE(n_chains == 0 || family == crd_family_find("members"), CRD_ERR_INPUT,
                 "%s: %s: family '%s' has no chains", name, group, family_name);
-    if (n_chains == 0) {
+    if (crd_family_is_ensemble(family) && n_chains == 0) {
         CRD_TRY(read_texts(&names, &n_names, h5, files));
         CRD_TRY(read_texts(&sums, &n_sums, h5, digests));
-        CRD_REQUIRE(n >= 1 && n == n_names && n == n_sums, CRD_ERR_INPUT,
-                    "%s: %s: n_components is %" PRId64 ", but %s names %" PRId64 " and %s %" PRId64,
-                    name, group, n, files, n_names, digests, n_sums);
+    } else {
+        n_names = n_sums = n_chains > 0 ? n : 1;
     }
+    CRD_REQUIRE(n >= 1 && n == n_names && n == n_sums, CRD_ERR_INPUT,
+                "%s: %s: n_components is %" PRId64 ", but %s names %" PRId64 " and %s %" PRId64,
+                name, group, n, files, n_names, digests, n_sums);
     CRD_REQUIRE(!crd_family_is_random(family) || n <= CRD_MAX_COMPONENTS, CRD_ERR_INPUT,
                 "%s: %s: %" PRId64 " components of a mixture; at most %d are allowed", name, group,
                 n, CRD_MAX_COMPONENTS);
@@ -320,23 +395,33 @@ static crd_status make_posterior(crd_posterior **out, crd_network *network, crd_
         CRD_TRY(read_origins(*out, names, sums));
 cleanup:
     crd_network_destroy(network);
-    crd_h5_strings_free(names, n_names);
-    crd_h5_strings_free(sums, n_sums);
+    if (names != NULL)
+        crd_h5_strings_free(names, n_names);
+    if (sums != NULL)
+        crd_h5_strings_free(sums, n_sums);
     crd_free(family_name);
     return status;
 }
 
-/* A parameter has a law if the file holds a rho for it: in all components, until they are read. */
+/* A parameter has a law if the file holds a mu for it: in all components, until they are read. Of
+ * SWAG everything trained has. */
 static crd_status find_bayesian(crd_posterior *posterior, crd_h5 *h5)
 {
     crd_status status = CRD_OK;
     const crd_params *params = &posterior->network->params;
+    number_kind kinds[MAX_KINDS];
     stack s;
+    list_kinds(kinds, posterior);
+    if (crd_family_has_deviations(posterior->family)) {
+        crd_posterior_set_trained(posterior);
+        CRD_TRY(read_rank(posterior, h5));
+        return CRD_OK;
+    }
     for (int64_t p = 0; p < params->n_params; p++) {
         int there;
         if (!crd_network_param_may_be_random(posterior->network, p) || posterior->rho == NULL)
             continue;
-        CRD_TRY(place_stack(&s, posterior, p, "mu_"));
+        CRD_TRY(place_stack(&s, posterior, p, &kinds[0], kinds[0].prefix));
         CRD_TRY(crd_h5_exists(&there, h5, s.path));
         for (int64_t c = 0; c < posterior->n_components; c++)
             posterior->bayesian[c * params->n_params + p] = (uint8_t)there;
@@ -363,11 +448,11 @@ static crd_status read_stack(const stack *s, void *payload)
     walk *w = payload;
     int64_t start[CRD_MAX_DIMS], count[CRD_MAX_DIMS];
     CRD_TRY(crd_reader_expect(w->h5, s->path, CRD_H5_FLOAT32, &s->shape));
-    for (int64_t c = 0; c < w->posterior->n_components; c++) {
-        place_row(start, count, s, c);
-        CRD_TRY(crd_h5_read(row_of(w, s, c), w->h5, s->path, CRD_H5_FLOAT32, start, count));
+    for (int64_t r = 0; r < w->posterior->n_components * s->n_rows; r++) {
+        place_row(start, count, s, r);
+        CRD_TRY(crd_h5_read(row_of(w, s, r), w->h5, s->path, CRD_H5_FLOAT32, start, count));
         if (s->is_rho)
-            find_fixed(w->posterior, c, s->param, row_of(w, s, c));
+            find_fixed(w->posterior, r, s->param, row_of(w, s, r));
     }
     CRD_TRY(crd_known_datasets_add(&w->known, s->path));
 cleanup:
@@ -391,13 +476,18 @@ crd_status crd_ensemble_read(crd_posterior **out, crd_network *network, crd_h5 *
     CRD_TRY(visit_stacks(*out, read_stack, &w));
     CRD_TRY(crd_known_datasets_add(&w.known, "/graph"));
     CRD_TRY(crd_known_datasets_add(&w.known, "/classes"));
-    CRD_TRY(crd_known_datasets_add(&w.known, files));
-    CRD_TRY(crd_known_datasets_add(&w.known, digests));
-    CRD_TRY(crd_known_datasets_add(&w.known, chain));
-    CRD_TRY(crd_known_datasets_add(&w.known, draw));
-    CRD_TRY(crd_known_datasets_add(&w.known, "/sample_stats/"));
-    CRD_TRY(crd_known_datasets_add(&w.known, "/posterior/"));
-    CRD_TRY(crd_known_datasets_add(&w.known, "/diagnostics/"));
+    CRD_TRY(crd_known_datasets_add(&w.known, "/history/"));
+    if (crd_family_is_ensemble((*out)->family)) {
+        CRD_TRY(crd_known_datasets_add(&w.known, files));
+        CRD_TRY(crd_known_datasets_add(&w.known, digests));
+    }
+    if ((*out)->n_chains > 0) {
+        CRD_TRY(crd_known_datasets_add(&w.known, chain));
+        CRD_TRY(crd_known_datasets_add(&w.known, draw));
+        CRD_TRY(crd_known_datasets_add(&w.known, "/sample_stats/"));
+        CRD_TRY(crd_known_datasets_add(&w.known, "/posterior/"));
+        CRD_TRY(crd_known_datasets_add(&w.known, "/diagnostics/"));
+    }
     CRD_TRY(crd_known_datasets_check(&w.known, h5, "/"));
 cleanup:
     crd_known_datasets_clear(&w.known);

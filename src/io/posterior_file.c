@@ -1,5 +1,5 @@
 /* A posterior in HDF5: graph, parameters under bayesian-torch's names, prior, conversion,
- * preprocessing, classes; of an ensemble ensemble_file.c has the weights. One visitor says where
+ * preprocessing, classes; of other families ensemble_file.c has the weights. One visitor says where
  * each tensor lies, for writing and for reading.
  * Layout: data/FORMATS.md. */
 #include <stdio.h>
@@ -174,10 +174,10 @@ crd_status crd_posterior_part_measure(int64_t *bytes, const crd_posterior *poste
     *bytes = 0;
     CRD_TRY(crd_posterior_check(posterior));
     CRD_TRY(crd_preprocessing_check(&posterior->preprocessing));
-    if (crd_family_is_ensemble(posterior->family))
-        CRD_TRY(crd_ensemble_measure(bytes, posterior));
-    else
+    if (crd_family_is_normal(posterior->family))
         CRD_TRY(visit_tensors(posterior, count_bytes, bytes));
+    else
+        CRD_TRY(crd_ensemble_measure(bytes, posterior));
 cleanup:
     return status;
 }
@@ -198,8 +198,8 @@ crd_status crd_posterior_part_create(crd_h5 *h5, const crd_posterior *posterior)
     char *graph = NULL;
     CRD_TRY(crd_network_to_json(&graph, posterior->network));
     CRD_TRY(crd_h5_strings_write(h5, "/graph", (const char *const[]){graph}, 0));
-    CRD_TRY(crd_family_is_ensemble(posterior->family) ? crd_ensemble_create(h5, posterior)
-                                                      : create_normal(h5, posterior));
+    CRD_TRY(crd_family_is_normal(posterior->family) ? create_normal(h5, posterior)
+                                                    : crd_ensemble_create(h5, posterior));
     CRD_TRY(write_preprocessing(h5, &posterior->preprocessing));
     CRD_TRY(write_outputs(h5, posterior->outputs));
     if (posterior->classes != NULL)
@@ -212,8 +212,8 @@ cleanup:
 
 crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
 {
-    return crd_family_is_ensemble(posterior->family) ? crd_ensemble_write(h5, posterior)
-                                                     : visit_tensors(posterior, write_tensor, h5);
+    return crd_family_is_normal(posterior->family) ? visit_tensors(posterior, write_tensor, h5)
+                                                   : crd_ensemble_write(h5, posterior);
 }
 
 /* What a posterior's file holds beside the posterior. */
@@ -231,7 +231,7 @@ static crd_status write_file(const char *path, const crd_posterior *posterior, c
     int64_t bytes;
     CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
     bytes += crd_history_bytes(b->n_epochs) + crd_sample_stats_bytes(b->chains);
-    int64_t version = crd_family_is_ensemble(posterior->family) ? 2 : 1;
+    int64_t version = crd_family_is_normal(posterior->family) ? 1 : 2;
     CRD_TRY(
         crd_writer_begin_version(&writer, path, CRD_FILE_POSTERIOR, version, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
@@ -260,11 +260,12 @@ crd_status crd_posterior_write_chains(const char *path, const crd_posterior *pos
     return write_file(path, posterior, &(const beside){.chains = report}, provenance);
 }
 
-crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
+crd_status crd_posterior_write_trained(const char *path, const crd_posterior *posterior,
+                                       const crd_train_state *state,
                                        const crd_provenance *provenance)
 {
     const beside b = {.epochs = state->history, .n_epochs = state->epoch};
-    return write_file(path, state->posterior, &b, provenance);
+    return write_file(path, posterior, &b, provenance);
 }
 
 /* *out = place of the text attribute among names. */
@@ -447,6 +448,7 @@ static crd_status read_tensors(crd_posterior *posterior, crd_h5 *h5, crd_file_ki
     CRD_TRY(crd_known_datasets_add(&r.known, "/history/"));
     if (kind == CRD_FILE_CHECKPOINT) {
         CRD_TRY(crd_known_datasets_add(&r.known, "/optimizer/"));
+        CRD_TRY(crd_known_datasets_add(&r.known, "/collection/"));
         CRD_TRY(crd_known_datasets_add(&r.known, "/progress/"));
     }
     CRD_TRY(crd_known_datasets_check(&r.known, h5, "/"));
@@ -460,11 +462,11 @@ crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kin
     crd_status status = CRD_OK;
     crd_posterior *posterior = NULL;
     crd_network *network = NULL;
-    int is_ensemble;
+    int is_other;
     *out = NULL;
-    CRD_TRY(crd_ensemble_is_there(&is_ensemble, h5));
+    CRD_TRY(crd_ensemble_is_there(&is_other, h5));
     CRD_TRY(read_graph(&network, h5));
-    if (is_ensemble) {
+    if (is_other) {
         CRD_TRY(crd_ensemble_read(&posterior, network, h5));
     } else {
         CRD_TRY(crd_posterior_create(&posterior, network));
@@ -473,7 +475,7 @@ crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kin
     CRD_TRY(read_preprocessing(&posterior->preprocessing, h5));
     CRD_TRY(read_outputs(posterior, h5));
     CRD_TRY(read_classes(posterior, h5));
-    if (!is_ensemble)
+    if (!is_other)
         CRD_TRY(read_tensors(posterior, h5, kind));
     if (crd_posterior_check(posterior) != CRD_OK ||
         crd_preprocessing_check(&posterior->preprocessing) != CRD_OK) {

@@ -456,6 +456,39 @@ crd_class_rows crd_class_rows_view(const crd_summary *summary)
     return rows;
 }
 
+int64_t crd_class_n_half_samples(const crd_reduction *reduction)
+{
+    return crd_half_samples(count_groups(reduction));
+}
+
+int64_t crd_class_half_samples(double *probs, const crd_summary *summary, int64_t image)
+{
+    const crd_reduction *r = &summary->reduction;
+    const crd_class_rows rows = crd_class_rows_view(summary);
+    const int64_t n_classes = r->n_outputs, n_groups = count_groups(r);
+    const double n_draws = (double)summary->n_draws[image];
+    const accumulator a = view(r, summary->sums + image * crd_reduction_n_sums(r),
+                               summary->maxima + image * crd_reduction_n_maxima(r));
+    int64_t n_filled = 0;
+    for (int64_t g = 0; g < n_groups; g++)
+        n_filled += a.group_draws[g] > 0;
+    for (int64_t c = 0; c < n_classes; c++) {
+        int64_t all = 0;
+        for (int64_t g = 0; g < n_groups; g++)
+            all += a.group_probs[g * n_classes + c];
+        const double mean = ldexp((double)all, -PROB_BITS) / n_draws;
+        for (int64_t g = 0; g < n_groups; g++)
+            probs[g * n_classes + c] =
+                (ldexp((double)a.group_probs[g * n_classes + c], -PROB_BITS) -
+                 (double)a.group_draws[g] * mean) /
+                n_draws;
+    }
+    crd_half_sample_gaps(probs, n_classes, n_groups);
+    for (int64_t i = 0; i < crd_half_samples(n_groups) * n_classes; i++)
+        probs[i] += (double)rows.probs_mean[image * n_classes + i % n_classes];
+    return n_filled;
+}
+
 const crd_reducer crd_classification = {
     .name = "classification",
     .is_ranked = 1,

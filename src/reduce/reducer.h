@@ -7,7 +7,8 @@
 /** Mean over images of a quantity that `judge` gives. */
 typedef struct crd_figure_spec {
     const char *key, *title, *units;
-    int is_root; /**< 1: the figure is the root of the mean */
+    int is_root;  /**< 1: the figure is the root of the mean */
+    int is_score; /**< 1: the lower, the better: two methods can be compared by it */
 } crd_figure_spec;
 
 struct crd_reducer {

@@ -457,16 +457,16 @@ enum {
 };
 
 static const crd_figure_spec figures[N_JUDGED] = {
-    [SQUARE] = {"rmse", "RMSE", NULL, 1},
-    [DISTANCE] = {"mae", "MAE", NULL, 0},
-    [NLL] = {"nll", "NLL", "nat", 0},
-    [CRPS] = {"crps", "CRPS", NULL, 0},
-    [IN_50] = {"coverage_50", "coverage 50 %", "%", 0},
-    [IN_90] = {"coverage_90", "coverage 90 %", "%", 0},
-    [IN_95] = {"coverage_95", "coverage 95 %", "%", 0},
-    [PREDICTIVE] = {"predictive_sd", "predictive sd", NULL, 1},
-    [ALEATORIC] = {"aleatoric_sd", "aleatoric sd", NULL, 1},
-    [EPISTEMIC] = {"epistemic_sd", "epistemic sd", NULL, 1},
+    [SQUARE] = {"rmse", "RMSE", NULL, 1, 1},
+    [DISTANCE] = {"mae", "MAE", NULL, 0, 1},
+    [NLL] = {"nll", "NLL", "nat", 0, 1},
+    [CRPS] = {"crps", "CRPS", NULL, 0, 1},
+    [IN_50] = {"coverage_50", "coverage 50 %", "%", 0, 0},
+    [IN_90] = {"coverage_90", "coverage 90 %", "%", 0, 0},
+    [IN_95] = {"coverage_95", "coverage 95 %", "%", 0, 0},
+    [PREDICTIVE] = {"predictive_sd", "predictive sd", NULL, 1, 0},
+    [ALEATORIC] = {"aleatoric_sd", "aleatoric sd", NULL, 1, 0},
+    [EPISTEMIC] = {"epistemic_sd", "epistemic sd", NULL, 1, 0},
 };
 
 static void judge(double *quantities, const crd_summary *summary, int64_t image,

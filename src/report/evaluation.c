@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "report/output.h"
+#include "report/output_estimates.h"
 
 static const char *const score_titles[CRD_N_SCORES] = {"confidence", "predictive entropy",
                                                        "epistemic part"};
@@ -45,11 +46,21 @@ static void print_figures(const crd_evaluation *e)
     }
 }
 
-static void print_text(const crd_evaluation *e, const char *posterior, int n_ranks)
+/** Against another method's probabilities. */
+static void print_reference(const crd_evaluation *e, const char *path)
+{
+    printf("against ");
+    crd_print_clean(path);
+    printf(e->n_draws > 1 ? " (± over images ± of the draws)\n" : "\n");
+    crd_print_agreement(&e->reference);
+}
+
+static void print_text(const crd_evaluation *e, const crd_evaluate_files_options *options,
+                       int n_ranks)
 {
     const crd_metrics *m = &e->metrics;
     const crd_selection *s = &e->selection;
-    crd_print_clean(posterior);
+    crd_print_clean(options->posterior);
     printf(": %lld images, %lld draw%s, %d rank%s, %.1f s; ± is one standard error over images\n",
            (long long)e->n_images, (long long)e->n_draws, e->n_draws == 1 ? "" : "s", n_ranks,
            n_ranks == 1 ? "" : "s", e->seconds);
@@ -69,6 +80,8 @@ static void print_text(const crd_evaluation *e, const char *posterior, int n_ran
         "answered with 5 %% wrong\n",
         "AURC", s->aurc.value, s->aurc.se, 100 * s->risk_at_80.value, 100 * s->risk_at_80.se,
         100 * s->coverage_at_5.value, 100 * s->coverage_at_5.se);
+    if (options->reference != NULL)
+        print_reference(e, options->reference);
     if (e->n_unknown == 0)
         return;
     printf("%lld images of the other data set told from these by\n", (long long)e->n_unknown);
@@ -85,7 +98,7 @@ crd_status crd_evaluation_print(const crd_evaluation *evaluation,
 {
     if (as_json)
         return crd_json_print(crd_evaluation_to_json(evaluation, options, n_ranks));
-    print_text(evaluation, options->posterior, n_ranks);
+    print_text(evaluation, options, n_ranks);
     crd_remark_few(evaluation->n_images, "images");
     return CRD_OK;
 }

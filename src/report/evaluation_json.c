@@ -1,6 +1,7 @@
 /* The figures of `evaluate` as JSON, each with its error. */
 #include "report/evaluation.h"
 #include "report/output.h"
+#include "report/output_estimates.h"
 
 static const char *const score_keys[CRD_N_SCORES] = {"confidence", "predictive_entropy",
                                                      "mutual_information"};
@@ -63,6 +64,8 @@ json_t *crd_evaluation_to_json(const crd_evaluation *e, const crd_evaluate_files
     set_estimate(root, "coverage_at_5", e->selection.coverage_at_5.value,
                  e->selection.coverage_at_5.se);
     json_object_set_new(root, "reliability", bins_to_json(e->bins));
+    if (options->reference != NULL)
+        json_object_set_new(root, "reference", crd_json_agreement(&e->reference));
     if (e->n_unknown > 0)
         json_object_set_new(root, "ood", ood_to_json(e));
     return root;

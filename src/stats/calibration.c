@@ -32,6 +32,11 @@ static double real(int64_t sum)
     return ldexp((double)sum, -BITS);
 }
 
+int crd_metrics_bin_of(double confidence)
+{
+    return (int)(confidence * N_WIDTHS);
+}
+
 void crd_metrics_add(int64_t sums[CRD_METRICS_N_SUMS], const float *probs, int64_t n_classes,
                      int64_t label)
 {
@@ -44,7 +49,7 @@ void crd_metrics_add(int64_t sums[CRD_METRICS_N_SUMS], const float *probs, int64
     /* Rounding may have carried a softmax slightly past 1. */
     double confidence = fmin((double)probs[top], 1);
     double gap = (top == label) - confidence;
-    int bin = (int)(confidence * N_WIDTHS);
+    int bin = crd_metrics_bin_of(confidence);
     sums[N_IMAGES]++;
     sums[N_CORRECT] += top == label;
     sums[NLL] += fixed(nll);

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "credence/rng.h"
+#include "stats/bootstrap.h"
 
-enum { N_RESAMPLES = 200, MAX_FIGURES = 3, N_THRESHOLDS = 21 };
+enum { MAX_FIGURES = 3, N_THRESHOLDS = 21 };
 
 typedef struct item {
     double score;
@@ -119,35 +119,12 @@ static void avu(double figures[MAX_FIGURES], const item *items, const uint8_t *w
     figures[0] = total > 0 ? area : NAN;
 }
 
-/* weights[n] ~ Poisson(1) of resample `number`. */
-static void draw_weights(uint8_t *weights, int64_t n, int number, uint64_t seed)
-{
-    /* Distribution function at 0, 1, 2, ...; what is left beyond is below 2^-32. */
-    static const double upto[] = {0.36787944117144233, 0.7357588823428847, 0.9196986029286058,
-                                  0.9810118431238462,  0.9963401531726563, 0.9994058151824183,
-                                  0.9999167588507119,  0.9999897508033253, 0.9999988747974020,
-                                  0.9999998885745217,  0.9999999899522336, 0.9999999991683892};
-    const int n_steps = (int)(sizeof upto / sizeof *upto);
-    uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)}, words[4];
-    for (int64_t i = 0; i < n; i++) {
-        const uint32_t counter[4] = {(uint32_t)(i / 4), (uint32_t)number, (uint32_t)(i >> 34),
-                                     CRD_PURPOSE_BOOTSTRAP};
-        if (i % 4 == 0)
-            crd_philox4x32(words, counter, key);
-        double uniform = ((double)words[i % 4] + 0.5) * 0x1p-32;
-        uint8_t k = 0;
-        while (k < n_steps && uniform >= upto[k])
-            k++;
-        weights[i] = k;
-    }
-}
-
 /* Resamples in which a figure is not defined are left out of its error. */
 static void add_errors(crd_estimate *out, int n_figures, double (*resampled)[MAX_FIGURES])
 {
     for (int f = 0; f < n_figures; f++) {
         double sum = 0, square = 0, n = 0;
-        for (int r = 0; r < N_RESAMPLES; r++) {
+        for (int r = 0; r < CRD_N_RESAMPLES; r++) {
             double difference = resampled[r][f] - out[f].value; /* keeps the square's digits */
             if (isnan(difference))
                 continue;
@@ -169,7 +146,7 @@ static crd_status evaluate(crd_estimate *out, int n_figures, statistic *figures_
     double(*resampled)[MAX_FIGURES] = NULL, figures[MAX_FIGURES] = {NAN, NAN, NAN};
     CRD_ALLOC(&items, n, "ranking");
     CRD_ALLOC(&weights, n, "resampling");
-    CRD_ALLOC(&resampled, N_RESAMPLES, "resampling");
+    CRD_ALLOC(&resampled, CRD_N_RESAMPLES, "resampling");
     for (int64_t i = 0; i < n; i++) {
         items[i] = (item){sign * scores[i], i, flags[i]};
         weights[i] = 1;
@@ -180,8 +157,8 @@ static crd_status evaluate(crd_estimate *out, int n_figures, statistic *figures_
     }
     for (int f = 0; f < n_figures; f++)
         out[f] = (crd_estimate){figures[f], NAN};
-    for (int r = 0; r < N_RESAMPLES && n > 0; r++) {
-        draw_weights(weights, n, r, seed);
+    for (int r = 0; r < CRD_N_RESAMPLES && n > 0; r++) {
+        crd_bootstrap_weights(weights, n, r, seed);
         figures_of(resampled[r], items, weights, n);
     }
     if (n > 0)

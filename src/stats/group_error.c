@@ -1,4 +1,5 @@
-/* Standard errors from the scatter of group means (batch means, cluster standard errors). */
+/* Standard errors from the scatter of group means (batch means, cluster standard errors), and of
+ * statistics that are no means from what they are without a group. */
 #include "stats/group_error.h"
 
 #include <math.h>
@@ -22,6 +23,54 @@ double crd_group_error(const double *sums, const int64_t *draws, int64_t n_group
         square += m * gap * gap;
     }
     return sqrt(square / (double)(n_filled - 1) / n) / (double)n_each;
+}
+
+int64_t crd_half_samples(int64_t n_groups)
+{
+    int64_t n = 1;
+    while (n < n_groups)
+        n *= 2;
+    return 2 * n;
+}
+
+/* In place: row r becomes the sum over g of (-1)^popcount(r & g) times row g (Walsh, Hadamard). */
+static void transform(double *rows, int64_t n, int64_t width)
+{
+    for (int64_t half = 1; half < n; half *= 2)
+        for (int64_t r = 0; r < n; r++) {
+            if (r & half)
+                continue;
+            double *x = rows + r * width, *y = rows + (r + half) * width;
+            for (int64_t c = 0; c < width; c++) {
+                double sum = x[c] + y[c];
+                y[c] = x[c] - y[c];
+                x[c] = sum;
+            }
+        }
+}
+
+void crd_half_sample_gaps(double *rows, int64_t width, int64_t n_groups)
+{
+    const int64_t n = crd_half_samples(n_groups) / 2;
+    for (int64_t i = n_groups * width; i < n * width; i++)
+        rows[i] = 0;
+    transform(rows, n, width);
+    for (int64_t r = n - 1; r >= 0; r--)
+        for (int64_t c = 0; c < width; c++) {
+            double gap = r == 0 ? 0 : rows[r * width + c] / 2;
+            rows[(2 * r + 1) * width + c] = -gap;
+            rows[2 * r * width + c] = gap;
+        }
+}
+
+double crd_half_sample_error(const double *values, int64_t n, int64_t n_filled)
+{
+    double square = 0;
+    if (n_filled < 2)
+        return NAN;
+    for (int64_t r = 2; r < n; r += 2)
+        square += (values[r] - values[r + 1]) * (values[r] - values[r + 1]);
+    return sqrt(square / (double)(n / 2) * (double)n_filled / (double)(n_filled - 1));
 }
 
 double crd_error_of_sd(int64_t n)

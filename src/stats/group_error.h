@@ -14,4 +14,22 @@ double crd_group_error(const double *sums, const int64_t *draws, int64_t n_group
 /** Relative standard error of a standard deviation of n >= 2 normal numbers. */
 double crd_error_of_sd(int64_t n);
 
+/** Balanced half-samples, for a statistic that is no mean, and perhaps not even smooth (is the most
+ * probable class the same?): it is computed anew with one half of the groups counting half as much
+ * again and the other half as much less, and with the two changed about. The root mean square of
+ * the differences of such pairs is its error. Which halves: the signs of a Hadamard matrix, so that
+ * the error of what is linear is that of crd_group_error for groups of one size. Source: McCarthy,
+ * "Pseudo-replication: half samples", Review of the International Statistical Institute 37 (1969);
+ * Fay's weights, as in Judkins, Journal of Official Statistics 6 (1990). */
+
+/** Samples of so many groups: pairs, of which the first are twice all groups. */
+int64_t crd_half_samples(int64_t n_groups);
+/** What samples differ from all groups by, in rows[crd_half_samples(n_groups)][width]: given in the
+ * first n_groups rows what a group adds to a mean less its share of that mean, so that they add up
+ * to 0. Whatever the groups' sizes, the weight of none becomes negative. */
+void crd_half_sample_gaps(double *rows, int64_t width, int64_t n_groups);
+/** Standard error from the statistic of each sample, values[n]. NaN below two groups with draws, of
+ * which there are n_filled. */
+double crd_half_sample_error(const double *values, int64_t n, int64_t n_filled);
+
 #endif

@@ -4,7 +4,8 @@
 #include "weights/family.h"
 
 const crd_family *const crd_families[] = {&crd_family_normal, &crd_family_members,
-                                          &crd_family_mixture, NULL};
+                                          &crd_family_mixture, &crd_family_swag,
+                                          &crd_family_multiswag, NULL};
 
 const crd_family *crd_family_find(const char *name)
 {
@@ -24,6 +25,11 @@ const char *crd_family_title(const crd_family *family)
     return family->title;
 }
 
+int crd_family_is_normal(const crd_family *family)
+{
+    return family == &crd_family_normal;
+}
+
 int crd_family_is_random(const crd_family *family)
 {
     return family->has_sigma;
@@ -32,6 +38,11 @@ int crd_family_is_random(const crd_family *family)
 int crd_family_is_ensemble(const crd_family *family)
 {
     return family->is_ensemble;
+}
+
+int crd_family_has_deviations(const crd_family *family)
+{
+    return family->has_deviations;
 }
 
 int64_t crd_family_n_networks(const crd_family *family, int64_t n_components)
@@ -56,7 +67,11 @@ crd_model crd_model_component(const crd_model *model, int64_t component)
     crd_model one = *model;
     one.bayesian += component * params->n_params;
     one.mu += component * params->n_floats;
-    one.family = model->family->has_sigma ? &crd_family_normal : &crd_family_members;
+    one.family = model->family->has_deviations ? &crd_family_swag
+                 : model->family->has_sigma    ? &crd_family_normal
+                                               : &crd_family_members;
+    if (one.deviations != NULL)
+        one.deviations += component * model->rank * params->n_floats;
     one.n_components = 1;
     if (one.sigma != NULL)
         one.sigma += component * params->n_floats;

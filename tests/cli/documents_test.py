@@ -1,16 +1,12 @@
 """What is made of the tables of commands and options: help that fits the terminal, and, while Credence is built, man pages that groff
 takes without a warning and completion that bash runs."""
-import fcntl
 import json
 import os
 import pathlib
-import pty
 import re
 import shutil
-import struct
 import subprocess
 import tempfile
-import termios
 import unittest
 
 import program
@@ -48,17 +44,12 @@ class Help(unittest.TestCase):
             self.assertGreater(self.widest(text.partition("\nexample")[0]), columns - 15)
             self.assertEqual(text.split(), whole.split()) # no word is lost
             headings = re.findall(r"^(\w[^:\n]*):$", text, re.M)
-            self.assertEqual(headings, ["Output", "Images", "Draws", "How the work is cut", "Loss", "Steps", "Validation",
+            self.assertEqual(headings, ["Output", "Images", "Draws", "How the work is cut", "Loss", "Steps", "Collecting networks", "Validation",
                                         "Checkpoints and time", "General"])
 
     def test_it_asks_the_terminal(self):
-        ours, its = pty.openpty()
-        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 24, 66, 0, 0))
-        environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-        subprocess.run([program.PROGRAM, "merge", "-h"], stdout=its, env=environment, check=True)
-        os.close(its)
-        text = os.read(ours, 100000).decode()
-        os.close(ours)
+        code, text = program.run_on_terminal(self, "merge", "-h", columns=66)
+        self.assertEqual(code, 0)
         self.assertTrue(50 < self.widest(text.partition("\r\nexample")[0]) <= 66, text)
 
     def test_the_program(self):

@@ -1,23 +1,40 @@
 """The program under test: runs it alone or under mpirun, and gives what each rank returned."""
+import fcntl
 import os
 import pathlib
+import pty
+import re
 import shutil
 import signal
+import struct
 import subprocess
+import sys
 import tempfile
+import termios
 import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
 PROGRAM = os.environ["CREDENCE_PROGRAM"]
-MPIRUN = [os.environ["CREDENCE_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
+MPIRUN = [os.environ.get("CREDENCE_MPIRUN", "mpirun"), "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
           "--mca", "mpi_yield_when_idle", "1"] # a waiting rank leaves the core to others: tests run side by side
+# How Open MPI starts a process that no mpirun started: without a daemon at its side, folders, other transports and a look for
+# graphics cards. That takes a quarter of the time, of runs by the thousand. All that mpirun starts keeps Open MPI's defaults, and
+# so do single runs in tests/faults/limits_test.py, install_test.py and examples_test.py.
+ALONE = {"OMPI_MCA_ess_singleton_isolated": "1", "OMPI_MCA_orte_create_session_dirs": "0", "OMPI_MCA_pml": "ob1",
+         "OMPI_MCA_btl": "self", "HWLOC_COMPONENTS": "-gl,-pci"}
+
+
+# A run says every ten seconds how far it is: so none on a fast machine, and any number on a busy one.
+PROGRESS = re.compile(r"^credence: \d+ of \d+ \w+, \d+ s, about \d+ s left.*\n", re.M)
 
 
 class Result:
+    """`err` is without the lines of progress."""
+
     def __init__(self, codes, out, err):
-        self.codes, self.out, self.err = codes, out, err
+        self.codes, self.out, self.err = codes, out, PROGRESS.sub("", err)
 
 
 # After so long what is waited for counts as hung. No test may depend on how fast the machine is: the limit is only there to
@@ -31,7 +48,7 @@ def run(*arguments, ranks=1, folder=None, environment=None, mpirun=None, of_rank
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
     words = [PROGRAM, *map(str, arguments)]
     if ranks == 1:
-        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(words, cwd=folder, env={**ALONE, **environment}, capture_output=True, text=True, timeout=PATIENCE_S)
         return Result([done.returncode], done.stdout, done.stderr)
     # mpirun kills the ranks that still run when one fails: behind a shell each gets to its own end and code.
     with tempfile.TemporaryDirectory() as codes:
@@ -43,6 +60,34 @@ def run(*arguments, ranks=1, folder=None, environment=None, mpirun=None, of_rank
                               env={**environment, "CODES": codes}, capture_output=True, text=True, timeout=PATIENCE_S)
         found = sorted(pathlib.Path(codes).iterdir(), key=lambda path: int(path.name))
         return Result([int(path.read_text()) for path in found], done.stdout, done.stderr)
+
+
+def run_on_terminal(test, *arguments, columns=80, **more):
+    """(exit code, what is printed, both ways) of `credence arguments` on a terminal so wide. Where the system has none to give (a
+    chroot without /dev/pts) the rest of `test` is skipped, and that is said."""
+    try:
+        ours, its = pty.openpty()
+    except OSError as why:
+        reason = f"no pseudo-terminal here: {why}"
+        print(f"{test.id()}: skipped: {reason}", file=sys.stderr)
+        test.skipTest(reason)
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    environment = {name: value for name, value in {**ALONE, **os.environ}.items() if name != "COLUMNS"}
+    environment.update(TERM="xterm", OMP_NUM_THREADS="1")
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen([PROGRAM, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=its, stderr=its,
+                                   env=environment, **more)
+        os.close(its)
+        text = b""
+        while True:
+            try:
+                piece = screen.read(4096)
+            except OSError: # Linux's end of a terminal that nobody writes to any more
+                break
+            if not piece:
+                break
+            text += piece
+    return process.wait(PATIENCE_S), text.decode()
 
 
 class Job:

@@ -47,8 +47,8 @@ def read_draws(path):
         return means, sds, file["observed_data/target"][:].astype(float)
 
 
-def figures(means, sds, targets):
-    """{key: (value, standard error over images)} as `credence evaluate --json` says them."""
+def image_rows(means, sds, targets):
+    """({key: [image]}, keys whose figure is the root of the mean over images)."""
     n_draws, n_images, n_values = means.shape
     own = {key: np.zeros((n_images, n_values)) for key in ("crps", "nll", "coverage_50", "coverage_90", "coverage_95")}
     for i in range(n_images):
@@ -62,9 +62,13 @@ def figures(means, sds, targets):
     roots = {"rmse": (means.mean(axis=0) - targets) ** 2, "epistemic_sd": means.var(axis=0, ddof=1),
              "aleatoric_sd": (sds ** 2).mean(axis=0)}
     roots["predictive_sd"] = roots["epistemic_sd"] + roots["aleatoric_sd"]
-    found = {}
-    for key, values in {**own, **roots}.items():
-        rows = values.mean(axis=1)
-        value, se = rows.mean(), rows.std(ddof=1) / math.sqrt(n_images)
+    return {key: values.mean(axis=1) for key, values in {**own, **roots}.items()}, set(roots)
+
+
+def figures(means, sds, targets):
+    """{key: (value, standard error over images)} as `credence evaluate --json` says them."""
+    found, (all_rows, roots) = {}, image_rows(means, sds, targets)
+    for key, rows in all_rows.items():
+        value, se = rows.mean(), rows.std(ddof=1) / math.sqrt(len(rows))
         found[key] = (math.sqrt(value), se / 2 / math.sqrt(value) if value > 0 else 0) if key in roots else (value, se)
     return found

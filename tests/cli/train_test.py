@@ -338,7 +338,7 @@ class Train(program.Case):
         self.fails(INPUT, ["no target"], self.posterior, values, "--loss", "mse", "--validate", self.folder / "plain.h5")
         self.fails(INPUT, ["10 targets", "5 values"], self.posterior, values, "--loss", "gaussian-nll")
 
-    def test_history_and_progress(self):
+    def test_history(self):
         validation = self.folder / "labelled.h5"
         result = self.train("h.h5", "--validate", validation, "--json")
         lines = [json.loads(line) for line in result.out.splitlines()]
@@ -368,13 +368,12 @@ class Train(program.Case):
             shown = run("inspect", name, folder=self.work).out
             self.assertRegex(shown, rf"history of {n_epochs} epochs?\n")
             self.assertRegex(shown, rf"(?m)^ +{best['epoch']}  loss .*; the best$")
-        # On a terminal: one line that renews itself, with the time left.
-        script = 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) != 0)'
-        words = [PROGRAM, "train", *map(str, self.options), "-o", "t.h5", "--epochs", "20"]
-        done = subprocess.run(["/usr/bin/python3", "-c", script, *words], cwd=self.work, capture_output=True, timeout=PATIENCE_S,
-                              env={**os.environ, "TERM": "xterm", "OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL)
-        self.assertEqual(done.returncode, 0)
-        self.assertRegex(done.stdout.decode(), r"\r[^\n]*steps[^\n]*left")
+
+    def test_progress_on_a_terminal(self):
+        """One line that renews itself, with the time left."""
+        code, text = program.run_on_terminal(self, "train", *self.options, "-o", "t.h5", "--epochs", 20, cwd=self.work)
+        self.assertEqual(code, 0)
+        self.assertRegex(text, r"\r[^\n]*steps[^\n]*left")
 
     def test_last_line_names_the_best_and_the_log_says_what_validation_takes(self):
         for ranks in (1, 3):

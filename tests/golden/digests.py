@@ -27,13 +27,22 @@ import h5py
 import numpy
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "cli"))
+from program import ALONE, PROGRAM # needs the path
+
 DATA = HERE.parents[1] / "data"
 TABLE = HERE / "digests.txt"
-PROGRAM, RESEAL = os.environ["CREDENCE_PROGRAM"], os.environ["CREDENCE_RESEAL"]
+RESEAL = os.environ["CREDENCE_RESEAL"]
 SETS = ("ref", "avx2", "avx512", "neon")
 ESTIMATORS = ("reparameterization", "flipout", "flipout-pixel", "local-reparameterization")
 ESTIMATOR, DETERMINISTIC = "--estimator", "--deterministic"
 STOPPED = 75
+# The architectures of slow_cases: all ResNets and small networks, and one or two that are cheap of every other family.
+ALL_OF = re.compile(r"((wide_)?resn|cifar_resnet\d+$|lenet|simple_cnn).*")
+ONE_OF = {"alexnet", "cifar_resnet20_frn", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_lite0",
+          "efficientnet_v2_s", "googlenet", "inception_v3", "maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small",
+          "regnet_x_400mf", "regnet_y_400mf", "shufflenet_v2_x0_5", "squeezenet1_1", "swin_t", "swin_v2_t", "vgg11", "vit_b_32"}
+SIZES = {"inception_v3": 96, "maxvit_t": 224} # those that 64 is too small for, or does not fit
 
 COLUMNS = {"probs_mean", "probs_sd", "probs_mcse", "probs_half_width", "probs_min", "probs_max", "votes", "predictive_entropy",
            "predictive_entropy_debiased", "expected_entropy", "mutual_information", "mutual_information_debiased",
@@ -46,7 +55,7 @@ FIGURES = ("accuracy", "nll", "brier", "ece", "predictive_entropy", "mutual_info
 
 
 def program(arguments, environment, folder, codes=(0,)):
-    done = subprocess.run([PROGRAM, *map(str, arguments)], cwd=folder, env={**os.environ, **environment}, text=True,
+    done = subprocess.run([PROGRAM, *map(str, arguments)], cwd=folder, env={**ALONE, **os.environ, **environment}, text=True,
                           capture_output=True, check=False)
     if done.returncode not in codes:
         raise RuntimeError(f"credence {' '.join(map(str, arguments))}: exit {done.returncode}: {done.stderr.strip()}")
@@ -109,10 +118,12 @@ class Inputs:
     def __init__(self, folder, architectures):
         self.folder, self.posteriors = folder, dict(self.POSTERIORS)
         for arch, channels in architectures:
-            size = 64 if channels == 3 and not arch.startswith("cifar") else 32 if channels == 3 else 28
+            size = SIZES.get(arch, 64) if channels == 3 and not arch.startswith("cifar") else 32 if channels == 3 else 28
             self.posteriors[arch + "_large"] = ["--arch", arch, "--moped", "--moped-delta", 0.1, "--seed", 9, "--crop", size,
                                                 "--resize", 0, "--n-classes", 10]
-        for name, shape in {"grey": (16, 1, 28, 3), "six": (16, 1, 28, 6), "colour": (3, 3, 32, 1), "large": (1, 3, 64, 1)}.items():
+        shapes = {"grey": (16, 1, 28, 3), "six": (16, 1, 28, 6), "colour": (3, 3, 32, 1), "large": (1, 3, 64, 1)}
+        shapes.update((f"large{size}", (1, 3, size, 1)) for size in SIZES.values())
+        for name, shape in shapes.items():
             write_data(folder / f"{name}.h5", *shape)
 
     def posterior(self, name):
@@ -253,7 +264,7 @@ def quick_cases():
 
 def slow_cases(architectures):
     for arch, channels in architectures:
-        data = "grey" if channels == 1 else "colour" if arch.startswith("cifar") else "large"
+        data = "grey" if channels == 1 else "colour" if arch.startswith("cifar") else f"large{SIZES.get(arch, '')}"
         yield f"predict.all.{arch}", "predict", (arch + "_large", data, "--draws", 1)
     for arch in ("resnet18", "resnet50", "resnext50_32x4d"):
         for name, more in {"bf16": ("--precision", "bf16"), "flipout": (ESTIMATOR, "flipout"),
@@ -323,16 +334,16 @@ def compute(inputs, kernels, core, case, method, arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("check", "write", "show"))
-    parser.add_argument("--slow", action="store_true", help="every architecture, instead of the quick cases")
+    parser.add_argument("--slow", action="store_true", help="architectures of every family, instead of the quick cases")
     parser.add_argument("--only", default="", help="cases whose names this regular expression finds")
     parser.add_argument("--kernels", default=",".join(SETS), help="kernel sets, where the CPU has them")
     parser.add_argument("--cores", default="", help="write: rows of these OpenBLAS cores (OPENBLAS_CORETYPE)")
     options = parser.parse_args()
     machine, rows = Machine(options.kernels.split(",")), read_table()
-    # Of the first families; the others are held by their golden logits.
     models = json.loads(program(["models", "--json"], {}, None))["models"]
     architectures = [(row["name"], row["in_channels"]) for row in models
-                     if re.fullmatch(r"((wide_)?resn|cifar_resnet\d+$|lenet|simple_cnn).*", row["name"])]
+                     if ALL_OF.fullmatch(row["name"]) or row["name"] in ONE_OF]
+    assert ONE_OF <= {name for name, _ in architectures}
     cases = slow_cases(architectures) if options.slow else quick_cases()
     cases = [case for case in cases if re.search(options.only, case[0])]
     cores = options.cores.split(",") if options.cores else [None]
