@@ -1,7 +1,7 @@
 /* The weights of other families than the normal one in HDF5: a dataset a parameter and kind of
  * number, with the components as its first axis, so that a component is one piece of each; and
- * where the components come from: files, or chains. What is fixed in one component of a mixture and Bayesian in
- * another has rho -inf there, that is sigma 0. Layout: data/FORMATS.md. */
+ * where the components come from: files, or chains. What is fixed in one component of a mixture
+ * and Bayesian in another has rho -inf there, that is sigma 0. Layout: data/FORMATS.md. */
 #include "io/ensemble_file.h"
 
 #include <inttypes.h>
