@@ -42,9 +42,11 @@ int crd_family_is_ensemble(const crd_family *family);
 int crd_family_has_deviations(const crd_family *family);
 /** Different networks that n_components of them hold; 0: unlimited. */
 int64_t crd_family_n_networks(const crd_family *family, int64_t n_components);
-/** Groups of draws that are the independent evidence: the components of a mixture; 1: every draw
- * is. `mean`: as in crd_sampler_options. */
-int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int mean);
+/** Groups of draws that are the independent evidence, draw d in group d mod their number: the
+ * components of a mixture, the chains (0: none) of members; 1: every draw is. `mean`: as in
+ * crd_sampler_options. */
+int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int64_t n_chains,
+                            int mean);
 
 /** Component of draw `draw`: draw mod n_components; of antithetic draws, whose pairs share one,
  * (draw / 2) mod n_components. */
@@ -69,6 +71,7 @@ typedef struct crd_model {
                          for local-reparameterization, which draws no weights */
     const crd_family *family; /**< NULL: normal */
     int64_t n_components;     /**< 0: 1 */
+    int64_t n_chains;         /**< as of crd_posterior */
 } crd_model;
 
 #ifdef __cplusplus

@@ -90,6 +90,8 @@ typedef struct crd_posterior {
     crd_network *network;     /**< owned */
     const crd_family *family; /**< of its weights */
     int64_t n_components;     /**< 1 of a normal one */
+    int64_t n_chains; /**< members: component c is draw c div n_chains of chain c mod n_chains; 0:
+                         they are of no chains */
     /** [n_components][network->params.n_floats] by the table's offsets: mu, or a fixed value */
     float *mu;
     float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0; NULL: members, and
@@ -144,6 +146,10 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
  * `file`, and what to do with an ensemble: "train" its components. */
 crd_status crd_posterior_check_normal(const crd_posterior *posterior, const char *file,
                                       const char *verb);
+/** Checks that two posteriors are of one network, whatever else they differ in. Errors:
+ * CRD_ERR_INPUT: names file, key and both values. */
+crd_status crd_posterior_check_network(const crd_component_source *a,
+                                       const crd_component_source *b);
 /** Draws of a run without a number of its own. */
 #define CRD_DEFAULT_DRAWS 100
 /** Draws of a run: `wanted`; 0: CRD_DEFAULT_DRAWS, or of members their number. With `mean` always

@@ -203,7 +203,8 @@ double crd_plan_seconds(const crd_plan *plan, int64_t n_ranks)
     const crd_posterior *posterior = plan->context.posterior;
     const crd_model model = {.network = posterior->network,
                              .family = posterior->family,
-                             .n_components = posterior->n_components};
+                             .n_components = posterior->n_components,
+                             .n_chains = posterior->n_chains};
     int64_t window = crd_predict_window_images(&model, &plan->run, (int)n_ranks);
     return crd_cost_model_seconds(&plan->facts.model, n_ranks, window);
 }

@@ -92,7 +92,10 @@ void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store
         return;
     snprintf(store->n_components, sizeof store->n_components, "%" PRId64, posterior->n_components);
     const char *evidence = "every draw is another network";
-    if (o->mean)
+    if (posterior->n_chains > 0)
+        evidence = "draws of one chain resemble each other and are not independent evidence: "
+                   "standard errors are those of the mean of the chain means";
+    else if (o->mean)
         evidence = "every draw is the mean network of another component";
     else if (crd_family_is_random(posterior->family))
         evidence = "draws of one component are not independent evidence about components: standard "

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "bayes/gradient.h"
 #include "credence/refresh.h"
+#include "credence/rng.h"
 
 enum { BATCH = 256 }; /* images that travel together, in whole micro-batches */
 
@@ -36,7 +37,7 @@ static crd_status load(float *images, int64_t *labels, float *values, int64_t ep
     run *r = payload;
     (void)values;
     for (int64_t i = 0; i < n; i++) {
-        int64_t place = crd_dataset_shuffled(first + i, r->images.n_images, r->given->seed, epoch);
+        int64_t place = crd_shuffled(first + i, r->images.n_images, r->given->seed, epoch);
         crd_status status = crd_image_set_load(images + i * r->images.floats, &r->images, place,
                                                NULL, r->given->seed, epoch);
         if (status != CRD_OK)

@@ -91,6 +91,11 @@ cleanup:
     return status;
 }
 
+crd_status crd_posterior_check_network(const crd_component_source *a, const crd_component_source *b)
+{
+    return check_graph(a, b);
+}
+
 static crd_status check_classes(const crd_component_source *a, const crd_component_source *b)
 {
     const crd_posterior *x = a->posterior, *y = b->posterior;
@@ -143,6 +148,8 @@ static crd_status copy_component(crd_posterior *out, int64_t at, const crd_compo
         memcpy(out->deviations + at * out->rank * n, from->deviations + c * out->rank * n,
                (size_t)(out->rank * n) * sizeof *out->deviations);
     memcpy(out->bayesian + at * n_params, from->bayesian + c * n_params, (size_t)n_params);
+    if (out->n_chains > 0)
+        return CRD_OK;
     CRD_TRY(crd_alloc_string(&out->origins[at].file, origin != NULL ? origin->file : source->file));
     CRD_TRY(crd_alloc_string(&out->origins[at].digest,
                              origin != NULL ? origin->digest : source->digest));
@@ -169,6 +176,47 @@ static crd_status copy_network(crd_network **out, const crd_network *network)
     CRD_TRY(crd_network_from_json(out, json));
 cleanup:
     crd_network_text_free(json);
+    return status;
+}
+
+/* Chains join chains, with as many draws each: *n_chains is how many there are then. */
+static crd_status count_chains(int64_t *n_chains, const crd_component_source *sources, int n)
+{
+    crd_status status = CRD_OK;
+    const crd_posterior *first = sources[0].posterior;
+    *n_chains = 0;
+    for (int i = 0; i < n; i++) {
+        const crd_posterior *p = sources[i].posterior;
+        if ((p->n_chains > 0) != (first->n_chains > 0))
+            CRD_TRY(differ(&sources[0], &sources[i], "a component",
+                           first->n_chains > 0 ? "a chain's draw" : "no chain's",
+                           p->n_chains > 0 ? "a chain's draw" : "one that is no chain's"));
+        if (p->n_chains > 0)
+            CRD_TRY(check_integer(&sources[0], &sources[i], "the number of draws of a chain",
+                                  first->n_components / first->n_chains,
+                                  p->n_components / p->n_chains));
+        *n_chains += p->n_chains;
+    }
+    CRD_REQUIRE(*n_chains <= CRD_MAX_COMPONENTS, CRD_ERR_USAGE,
+                "an ensemble has at most %d chains, not %lld", CRD_MAX_COMPONENTS,
+                (long long)*n_chains);
+cleanup:
+    return status;
+}
+
+/* One source after the other; of chains draw by draw. */
+static crd_status copy_components(crd_posterior *out, const crd_component_source *sources, int n)
+{
+    crd_status status = CRD_OK;
+    int64_t at = 0;
+    int64_t n_rounds = out->n_chains > 0 ? out->n_components / out->n_chains : 1;
+    for (int64_t round = 0; round < n_rounds; round++)
+        for (int i = 0; i < n; i++) {
+            int64_t share = sources[i].posterior->n_components / n_rounds;
+            for (int64_t c = 0; c < share; c++)
+                CRD_TRY(copy_component(out, at++, &sources[i], round * share + c));
+        }
+cleanup:
     return status;
 }
 
@@ -226,7 +274,7 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
     crd_status status = CRD_OK;
     const crd_component_source *low_rank = NULL;
     crd_posterior *posterior = NULL;
-    int64_t n_components = 0, at = 0;
+    int64_t n_components = 0, n_chains = 0;
     *out = NULL;
     CRD_REQUIRE(n >= 2, CRD_ERR_USAGE, "an ensemble has at least two components, not %d", n);
     int is_random = crd_network_is_stochastic(sources[0].posterior->network);
@@ -236,6 +284,7 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
         if (i > 0)
             CRD_TRY(check_fit(&sources[0], &sources[i]));
     }
+    CRD_TRY(count_chains(&n_chains, sources, n));
     CRD_REQUIRE(!is_random || n_components <= CRD_MAX_COMPONENTS, CRD_ERR_USAGE,
                 "a mixture has at most %d components, not %lld: an image's sums grow with them",
                 CRD_MAX_COMPONENTS, (long long)n_components);
@@ -248,9 +297,8 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
                                       n_components));
     if (low_rank != NULL)
         CRD_TRY(crd_posterior_set_rank(posterior, low_rank->posterior->rank));
-    for (int i = 0; i < n; i++)
-        for (int64_t c = 0; c < sources[i].posterior->n_components; c++)
-            CRD_TRY(copy_component(posterior, at++, &sources[i], c));
+    posterior->n_chains = n_chains;
+    CRD_TRY(copy_components(posterior, sources, n));
     if (low_rank != NULL)
         crd_posterior_set_trained(posterior); /* a network among them varies by zeros */
     if (mean)

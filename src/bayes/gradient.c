@@ -23,7 +23,7 @@ struct crd_gradient {
     crd_model model;
     const crd_estimator *estimator;
     uint64_t seed;
-    int batch_norm_train, at_sigma;
+    int batch_norm_train, at_sigma, keep_all;
     uint8_t *random; /* [n_ops] own weights are drawn */
     crd_train_plan plan;
     float *arena, *grad_arena;
@@ -169,6 +169,7 @@ crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
     gradient->seed = options->seed;
     gradient->batch_norm_train = options->batch_norm_train;
     gradient->at_sigma = options->at_sigma;
+    gradient->keep_all = options->keep_all;
     CRD_ALLOC(&gradient->sigma, n_floats, "sigma");
     CRD_ALLOC(&gradient->slope, n_floats, "slopes of sigma");
     gradient->model = (crd_model){.network = network,
@@ -314,7 +315,7 @@ static crd_op_args fixed_args(const crd_gradient *gradient, int64_t index, const
                         .in = inputs_of(gradient, index),
                         .n_images = u->n_images,
                         .scratch = gradient->op_scratch,
-                        .random = random};
+                        .random = gradient->keep_all ? NULL : random};
     if (has_batch_statistics(gradient, index))
         args.statistics = kept_of(gradient, index);
     for (int slot = 0; slot < op->kind->n_params; slot++)

@@ -36,6 +36,7 @@ unsigned crd_command_bit(const crd_command *command);
 crd_status crd_cmd_convert(const crd_cli *cli);
 crd_status crd_cmd_predict(const crd_cli *cli);
 crd_status crd_cmd_train(const crd_cli *cli);
+crd_status crd_cmd_sample(const crd_cli *cli);
 crd_status crd_cmd_evaluate(const crd_cli *cli);
 crd_status crd_cmd_compare(const crd_cli *cli);
 crd_status crd_cmd_export(const crd_cli *cli);

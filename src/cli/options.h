@@ -14,6 +14,7 @@
     X(CONVERT)                                                                                     \
     X(PREDICT)                                                                                     \
     X(TRAIN)                                                                                       \
+    X(SAMPLE)                                                                                      \
     X(ENSEMBLE)                                                                                    \
     X(REFRESH)                                                                                     \
     X(LAPLACE)                                                                                     \
@@ -159,6 +160,28 @@ typedef enum crd_option_id {
     CRD_OPT_VALIDATE_SHARE,
     CRD_OPT_VALIDATE_EVERY,
     CRD_OPT_VALIDATE_DRAWS,
+    /* sample */
+    CRD_OPT_SAMPLER,
+    CRD_OPT_CHAINS,
+    CRD_OPT_CHAIN_DRAWS,
+    CRD_OPT_BURN_IN,
+    CRD_OPT_THIN,
+    CRD_OPT_CHAIN_STEP_SIZE,
+    CRD_OPT_CHAIN_TEMPERATURE,
+    CRD_OPT_CHAIN_MOMENTUM,
+    CRD_OPT_PRECONDITIONER,
+    CRD_OPT_CYCLE_LENGTH,
+    CRD_OPT_DRAWS_PER_CYCLE,
+    CRD_OPT_EXPLORATION,
+    CRD_OPT_LEAPFROG_STEPS,
+    CRD_OPT_TARGET_ACCEPT,
+    CRD_OPT_ENERGY_VARIANCE,
+    CRD_OPT_DECOHERENCE,
+    CRD_OPT_START,
+    CRD_OPT_LIKELIHOOD,
+    CRD_OPT_NOISE_SD,
+    CRD_OPT_CHAIN_BATCH_SIZE,
+    CRD_OPT_CHAIN_MICRO_BATCH,
     /* runs that take time */
     CRD_OPT_CHECKPOINT_INTERVAL,
     CRD_OPT_CHECKPOINTS,
@@ -224,7 +247,7 @@ typedef enum crd_option_plan {
 
 typedef struct crd_option_need {
     crd_option_id option;  /**< must be given, or have one of `values` */
-    const char *values[4]; /**< NULL-terminated; none: any */
+    const char *values[5]; /**< NULL-terminated; none: any */
 } crd_option_need;
 
 typedef struct crd_option {

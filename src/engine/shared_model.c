@@ -17,7 +17,7 @@ struct crd_shared_model {
 /* What all ranks must know before they can make room. */
 typedef struct model_size {
     int64_t json_bytes, n_flags, n_floats; /* of all components; a block's floats */
-    int64_t i_family, n_components, has_sigma, rank;
+    int64_t i_family, n_components, n_chains, has_sigma, rank;
     int64_t n_eps; /* floats */
 } model_size;
 
@@ -63,6 +63,7 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
         while (crd_families[size.i_family] != posterior->family)
             size.i_family++;
         size.n_components = posterior->n_components;
+        size.n_chains = posterior->n_chains;
         size.n_flags = size.n_components * posterior->network->params.n_params;
         size.n_floats = size.n_components * posterior->network->params.n_floats;
         size.has_sigma = posterior->family->has_sigma && !mean;
@@ -97,6 +98,7 @@ crd_status crd_shared_model_create(crd_shared_model **out, crd_comm *comm,
         .eps = size.n_eps > 0 ? own_eps : NULL,
         .family = family,
         .n_components = size.n_components,
+        .n_chains = size.n_chains,
     };
 cleanup:
     if (status != CRD_OK) {

@@ -1,7 +1,7 @@
 /* The weights of other families than the normal one in HDF5: a dataset a parameter and kind of
  * number, with the components as its first axis, so that a component is one piece of each; and
- * where the components come from. What is fixed in one component of a mixture and Bayesian in
- * another has rho -inf there, that is sigma 0. Layout: data/FORMATS.md. */
+ * where the components come from: files, or chains. What is fixed in one component of a mixture
+ * and Bayesian in another has rho -inf there, that is sigma 0. Layout: data/FORMATS.md. */
 #include "io/ensemble_file.h"
 
 #include <inttypes.h>
@@ -11,10 +11,12 @@
 
 #include "base/alloc.h"
 #include "bayes/param_place.h"
+#include "credence/chains.h"
 #include "io/known_datasets.h"
 
 static const char group[] = "/weights", components[] = "/components", files[] = "/components/file",
-                  digests[] = "/components/digest";
+                  digests[] = "/components/digest", chain[] = "/components/chain",
+                  draw[] = "/components/draw";
 
 /* A dataset: mu (or mean, or what is fixed), rho, variance or deviations of a parameter, of all
  * components. */
@@ -137,13 +139,41 @@ cleanup:
     return status;
 }
 
+/* Chain and draw of every component. */
+static void number_draws(int64_t *chains, int64_t *draws, int64_t n, int64_t n_chains)
+{
+    for (int64_t c = 0; c < n; c++) {
+        chains[c] = c % n_chains;
+        draws[c] = c / n_chains;
+    }
+}
+
+static crd_status write_chains(crd_h5 *h5, const crd_posterior *posterior)
+{
+    crd_status status = CRD_OK;
+    int64_t n = posterior->n_components, *numbers = NULL;
+    const crd_shape shape = crd_shape_make(1, n);
+    CRD_ALLOC(&numbers, 2 * n, "numbers of draws");
+    number_draws(numbers, numbers + n, n, posterior->n_chains);
+    CRD_TRY(crd_h5_attr_put(h5, group, "n_chains", CRD_H5_INT64, &posterior->n_chains, 1));
+    CRD_TRY(crd_h5_dataset_create(h5, chain, CRD_H5_INT64, &shape));
+    CRD_TRY(crd_h5_write(h5, chain, CRD_H5_INT64, numbers, NULL, NULL));
+    CRD_TRY(crd_h5_dataset_create(h5, draw, CRD_H5_INT64, &shape));
+    CRD_TRY(crd_h5_write(h5, draw, CRD_H5_INT64, numbers + n, NULL, NULL));
+cleanup:
+    crd_free(numbers);
+    return status;
+}
+
 static crd_status write_origins(crd_h5 *h5, const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
     const char **texts = NULL;
     int64_t n = posterior->n_components;
-    CRD_ALLOC(&texts, n, "origins of components");
     CRD_TRY(crd_h5_group_create(h5, components));
+    if (posterior->n_chains > 0)
+        return write_chains(h5, posterior);
+    CRD_ALLOC(&texts, n, "origins of components");
     for (int64_t c = 0; c < n; c++)
         texts[c] = posterior->origins[c].file;
     CRD_TRY(crd_h5_strings_write(h5, files, texts, n));
@@ -263,6 +293,40 @@ cleanup:
     return status;
 }
 
+/* Of a posterior of chains; 0: of another. Its lists are those that such a posterior has. */
+static crd_status read_chains(int64_t *n_chains, crd_h5 *h5, int64_t n)
+{
+    crd_status status = CRD_OK;
+    const char *name = crd_h5_name(h5);
+    int64_t *found = NULL, *right = NULL;
+    const crd_shape shape = crd_shape_make(1, n);
+    int there;
+    *n_chains = 0;
+    CRD_TRY(crd_h5_attr_exists(&there, h5, group, "n_chains"));
+    if (!there)
+        return CRD_OK;
+    CRD_TRY(crd_h5_attr_get(n_chains, h5, group, "n_chains", CRD_H5_INT64, 1));
+    CRD_REQUIRE(n >= 1 && *n_chains >= 1 && *n_chains <= CRD_MAX_CHAINS && n % *n_chains == 0,
+                CRD_ERR_INPUT,
+                "%s: %s: n_chains is %" PRId64 ", of %" PRId64 " components; it must be 1 to %d, "
+                "and divide them",
+                name, group, *n_chains, n, CRD_MAX_CHAINS);
+    CRD_TRY(crd_reader_expect(h5, chain, CRD_H5_INT64, &shape));
+    CRD_TRY(crd_reader_expect(h5, draw, CRD_H5_INT64, &shape));
+    CRD_ALLOC(&found, 2 * n, "numbers of draws");
+    CRD_ALLOC(&right, 2 * n, "numbers of draws");
+    CRD_TRY(crd_h5_read(found, h5, chain, CRD_H5_INT64, NULL, NULL));
+    CRD_TRY(crd_h5_read(found + n, h5, draw, CRD_H5_INT64, NULL, NULL));
+    number_draws(right, right + n, n, *n_chains);
+    CRD_REQUIRE(memcmp(found, right, (size_t)(2 * n) * sizeof *found) == 0, CRD_ERR_INPUT,
+                "%s: %s: component c is not draw c div n_chains of chain c mod n_chains", name,
+                components);
+cleanup:
+    crd_free(found);
+    crd_free(right);
+    return status;
+}
+
 /* The deviations of a component, of a family that has them: 0 where there is no dataset of them,
  * else its second axis must be as long, so that a damaged number makes no room. */
 static crd_status read_rank(crd_posterior *posterior, crd_h5 *h5)
@@ -302,17 +366,20 @@ static crd_status make_posterior(crd_posterior **out, crd_network *network, crd_
     crd_status status = CRD_OK;
     const char *name = crd_h5_name(h5);
     char *family_name = NULL, **names = NULL, **sums = NULL;
-    int64_t n = 0, n_names = 0, n_sums = 0;
+    int64_t n = 0, n_names = 0, n_sums = 0, n_chains = 0;
     CRD_TRY(crd_h5_attr_get_text(&family_name, h5, group, "family"));
     const crd_family *family = crd_family_find(family_name);
     CRD_REQUIRE(family != NULL && !crd_family_is_normal(family), CRD_ERR_INPUT,
                 "%s: %s: family '%s' is not known to this Credence", name, group, family_name);
     CRD_TRY(crd_h5_attr_get(&n, h5, group, "n_components", CRD_H5_INT64, 1));
-    if (crd_family_is_ensemble(family)) {
+    CRD_TRY(read_chains(&n_chains, h5, n));
+    CRD_REQUIRE(n_chains == 0 || family == crd_family_find("members"), CRD_ERR_INPUT,
+                "%s: %s: family '%s' has no chains", name, group, family_name);
+    if (crd_family_is_ensemble(family) && n_chains == 0) {
         CRD_TRY(read_texts(&names, &n_names, h5, files));
         CRD_TRY(read_texts(&sums, &n_sums, h5, digests));
     } else {
-        n_names = n_sums = 1;
+        n_names = n_sums = n_chains > 0 ? n : 1;
     }
     CRD_REQUIRE(n >= 1 && n == n_names && n == n_sums, CRD_ERR_INPUT,
                 "%s: %s: n_components is %" PRId64 ", but %s names %" PRId64 " and %s %" PRId64,
@@ -323,7 +390,9 @@ static crd_status make_posterior(crd_posterior **out, crd_network *network, crd_
     crd_network *given = network;
     network = NULL;
     CRD_TRY(crd_posterior_create_ensemble(out, given, family, n));
-    CRD_TRY(read_origins(*out, names, sums));
+    (*out)->n_chains = n_chains;
+    if (n_chains == 0)
+        CRD_TRY(read_origins(*out, names, sums));
 cleanup:
     crd_network_destroy(network);
     if (names != NULL)
@@ -411,6 +480,13 @@ crd_status crd_ensemble_read(crd_posterior **out, crd_network *network, crd_h5 *
     if (crd_family_is_ensemble((*out)->family)) {
         CRD_TRY(crd_known_datasets_add(&w.known, files));
         CRD_TRY(crd_known_datasets_add(&w.known, digests));
+    }
+    if ((*out)->n_chains > 0) {
+        CRD_TRY(crd_known_datasets_add(&w.known, chain));
+        CRD_TRY(crd_known_datasets_add(&w.known, draw));
+        CRD_TRY(crd_known_datasets_add(&w.known, "/sample_stats/"));
+        CRD_TRY(crd_known_datasets_add(&w.known, "/posterior/"));
+        CRD_TRY(crd_known_datasets_add(&w.known, "/diagnostics/"));
     }
     CRD_TRY(crd_known_datasets_check(&w.known, h5, "/"));
 cleanup:

@@ -12,6 +12,7 @@
 #include "io/known_datasets.h"
 #include "io/laplace_part.h"
 #include "io/posterior_file.h"
+#include "io/sample_stats.h"
 
 #define OUTPUTS "/outputs"
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
@@ -217,23 +218,31 @@ crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
                                                    : crd_ensemble_write(h5, posterior);
 }
 
-static crd_status write_file(const char *path, const crd_posterior *posterior,
-                             const crd_epoch *epochs, int64_t n_epochs,
+/* What a posterior's file holds beside the posterior. */
+typedef struct beside {
+    const crd_epoch *epochs; /* [n_epochs] */
+    int64_t n_epochs;
+    const crd_chain_report *chains; /* NULL: none */
+} beside;
+
+static crd_status write_file(const char *path, const crd_posterior *posterior, const beside *b,
                              const crd_provenance *provenance)
 {
     crd_status status = CRD_OK;
     crd_writer writer = {.h5 = NULL};
     int64_t bytes;
     CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
-    bytes += crd_history_bytes(n_epochs);
+    bytes += crd_history_bytes(b->n_epochs) + crd_sample_stats_bytes(b->chains);
     int64_t version = crd_family_is_normal(posterior->family) ? 1 : 2;
     CRD_TRY(
         crd_writer_begin_version(&writer, path, CRD_FILE_POSTERIOR, version, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
-    CRD_TRY(crd_history_create(&writer, epochs, n_epochs, false));
+    CRD_TRY(crd_history_create(&writer, b->epochs, b->n_epochs, false));
+    CRD_TRY(crd_sample_stats_create(&writer, b->chains));
     CRD_TRY(crd_writer_end_metadata(&writer));
     CRD_TRY(crd_posterior_part_write(writer.h5, posterior));
-    CRD_TRY(crd_history_write(&writer, epochs, n_epochs, false));
+    CRD_TRY(crd_history_write(&writer, b->epochs, b->n_epochs, false));
+    CRD_TRY(crd_sample_stats_write(&writer, b->chains));
     CRD_TRY(crd_writer_publish(&writer));
 cleanup:
     crd_writer_abandon(&writer);
@@ -243,14 +252,22 @@ cleanup:
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance)
 {
-    return write_file(path, posterior, NULL, 0, provenance);
+    return write_file(path, posterior, &(const beside){0}, provenance);
+}
+
+crd_status crd_posterior_write_chains(const char *path, const crd_posterior *posterior,
+                                      const crd_chain_report *report,
+                                      const crd_provenance *provenance)
+{
+    return write_file(path, posterior, &(const beside){.chains = report}, provenance);
 }
 
 crd_status crd_posterior_write_trained(const char *path, const crd_posterior *posterior,
                                        const crd_train_state *state,
                                        const crd_provenance *provenance)
 {
-    return write_file(path, posterior, state->history, state->epoch, provenance);
+    const beside b = {.epochs = state->history, .n_epochs = state->epoch};
+    return write_file(path, posterior, &b, provenance);
 }
 
 /* *out = place of the text attribute among names. */

@@ -15,13 +15,16 @@ static json_t *progress_to_json(const crd_train_state *state)
 static json_t *family_to_json(const crd_posterior *e)
 {
     json_t *list = json_array();
-    for (int64_t c = 0; e->origins != NULL && c < e->n_components; c++)
+    for (int64_t c = 0; e->origins != NULL && e->n_chains == 0 && c < e->n_components; c++)
         json_array_append_new(list,
                               json_pack("{s:o, s:s}", "file", crd_json_text(e->origins[c].file),
                                         "digest", e->origins[c].digest));
-    json_t *shown = json_pack("{s:s, s:I, s:s, s:s, s:o}", "arch", e->network->arch, "n_classes",
-                              (json_int_t)e->n_classes, "type", e->conversion.type, "family",
-                              crd_family_name(e->family), "components", list);
+    json_t *shown = json_pack("{s:s, s:I, s:s, s:s, s:I, s:o}", "arch", e->network->arch,
+                              "n_classes", (json_int_t)e->n_classes, "type", e->conversion.type,
+                              "family", crd_family_name(e->family), "n_components",
+                              (json_int_t)e->n_components, "components", list);
+    if (e->n_chains > 0)
+        json_object_set_new(shown, "n_chains", json_integer((json_int_t)e->n_chains));
     if (crd_family_has_deviations(e->family))
         json_object_set_new(shown, "rank", json_integer((json_int_t)e->rank));
     return shown;

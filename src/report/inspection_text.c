@@ -38,7 +38,10 @@ static void print_family(const crd_posterior *e)
     if (crd_family_has_deviations(e->family))
         printf(", rank %lld", (long long)e->rank);
     putchar('\n');
-    for (int64_t c = 0; e->origins != NULL && c < e->n_components; c++) {
+    if (e->n_chains > 0)
+        printf("  %lld draws of each of %lld chains\n", (long long)(e->n_components / e->n_chains),
+               (long long)e->n_chains);
+    for (int64_t c = 0; e->origins != NULL && e->n_chains == 0 && c < e->n_components; c++) {
         printf("  component %-4lld %s  ", (long long)c, e->origins[c].digest);
         crd_print_clean(e->origins[c].file);
         putchar('\n');
