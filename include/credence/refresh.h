@@ -4,7 +4,8 @@
  * running statistics are of. This passes images through it in training's way (micro-batches on
  * their own statistics) and takes the means of these, weighted by images: what one epoch with the
  * momentum of Izmailov et al., "Averaging weights leads to wider optima and better generalization",
- * UAI 2018, gives. Sums are integers, so that the result does not depend on the ranks. Room: engine.
+ * UAI 2018, gives. Sums are integers, so that the result does not depend on the ranks.
+ * Room: engine.
  */
 #ifndef CREDENCE_REFRESH_H
 #define CREDENCE_REFRESH_H

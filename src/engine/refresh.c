@@ -1,5 +1,5 @@
-/* Batch norm's statistics from images: networks times micro-batches are units, dealt to the ranks in
- * stretches, so that a rank fills few networks; their statistics are summed in fixed point
+/* Batch norm's statistics from images: networks times micro-batches are units, dealt to the ranks
+ * in stretches, so that a rank fills few networks; their statistics are summed in fixed point
  * (bayes/gradient.h). It changes no network itself. */
 #include "credence/refresh.h"
 

@@ -1,4 +1,5 @@
-/** The weights of another family than the normal one as a part of a posterior's file. Private to this room. */
+/** The weights of another family than the normal one as a part of a posterior's file. Private to
+ * this room. */
 #ifndef CRD_IO_ENSEMBLE_FILE_H
 #define CRD_IO_ENSEMBLE_FILE_H
 
