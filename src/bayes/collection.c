@@ -1,7 +1,7 @@
 /* Networks of one training as they come. SWAG: mean and squares by Welford's update in double,
- * which never makes a negative variance; deviations from the mean so far, of the last `rank` networks, as
- * in the authors' code: Maddox et al., NeurIPS 2019, algorithm 1. Members are copied as they are.
- * It does not know how the networks are trained. */
+ * which never makes a negative variance; deviations from the mean so far, of the last `rank`
+ * networks, as in the authors' code: Maddox et al., NeurIPS 2019, algorithm 1. Members are copied
+ * as they are. It does not know how the networks are trained. */
 #include "bayes/collection.h"
 
 #include <stdio.h>

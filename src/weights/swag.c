@@ -1,9 +1,10 @@
-/* SWAG: normal weights whose covariance is a diagonal and low rank, each with half of the weight. A
- * draw is mean + sqrt(variance / 2) eps + sum over k of d_k z_k / sqrt(2 (K - 1)), eps a normal for
- * every element, z one for every deviation d_k, which all parameters of a draw share. Maddox et
- * al., "A simple baseline for Bayesian uncertainty in deep learning", NeurIPS 2019, eq. 1. Several
- * of them in equal shares are MultiSWAG: Wilson and Izmailov, NeurIPS 2020. The deviations of a model
- * are divided already (bayes/model.c). How the moments come about: bayes/collection.c. */
+/* SWAG: normal weights whose covariance is a diagonal and low rank, each with half of the weight.
+ * A draw is mean + sqrt(variance / 2) eps + sum over k of d_k z_k / sqrt(2 (K - 1)), eps a normal
+ * for every element, z one for every deviation d_k, which all parameters of a draw share. Maddox
+ * et al., "A simple baseline for Bayesian uncertainty in deep learning", NeurIPS 2019, eq. 1.
+ * Several of them in equal shares are MultiSWAG: Wilson and Izmailov, NeurIPS 2020. The deviations
+ * of a model are divided already (bayes/model.c). How the moments come about: bayes/collection.c.
+ */
 #include <math.h>
 #include <stddef.h>
 
