@@ -459,6 +459,21 @@ cleanup:
     return status;
 }
 
+/** The tensor that images become is the one that the network takes. */
+static crd_status check_input(const crd_posterior *posterior)
+{
+    const crd_preprocessing *p = &posterior->preprocessing;
+    const crd_shape *input = crd_network_input_shape(posterior->network);
+    const crd_shape made = crd_shape_make(3, p->channels, p->crop, p->crop);
+    char wanted[CRD_SHAPE_TEXT_SIZE], given[CRD_SHAPE_TEXT_SIZE];
+    return crd_shape_equal(input, &made)
+               ? CRD_OK
+               : CRD_FAIL(CRD_ERR_INPUT,
+                          "preprocessing: channels and crop make images of shape %s, but the "
+                          "network takes %s",
+                          crd_shape_text(given, &made), crd_shape_text(wanted, input));
+}
+
 crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kind kind)
 {
     crd_status status = CRD_OK;
@@ -481,7 +496,8 @@ crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kin
     if (!is_other)
         CRD_TRY(read_tensors(posterior, h5, kind));
     if (crd_posterior_check(posterior) != CRD_OK ||
-        crd_preprocessing_check(&posterior->preprocessing) != CRD_OK) {
+        crd_preprocessing_check(&posterior->preprocessing) != CRD_OK ||
+        check_input(posterior) != CRD_OK) {
         status = CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(h5), crd_status_message());
         goto cleanup;
     }
