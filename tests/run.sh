@@ -9,7 +9,7 @@ usage: tests/run.sh [-L LABEL]... [-B FOLDER] [-h]
 
 Installs the missing Debian packages (with sudo unless root), builds Credence with its tests and runs those with the
 labels (default: $default_labels). Labels outside the default (parity,
-statistics, fuzz, soak, digests, long) take minutes to hours; parity needs Python packages that their scripts name.
+statistics, fuzz, soak, digests, zoo, long) take minutes to hours; parity needs Python packages that their scripts name.
 
   -L LABEL   run this label; may be repeated
   -B FOLDER  build folder (default: build)

@@ -24,6 +24,9 @@ crd_status crd_comm_create_self(crd_comm **out);
  * Errors: CRD_ERR_USAGE for a bad value of it. Collective: on all processes of the job.
  * crd_comm_destroy finalises MPI then. See also credence/mpi.h. */
 crd_status crd_comm_create_world(crd_comm **out);
+/** The ranks of `comm` with the same `color`, from 0 on, in their order: a communicator of their
+ * own. Collective: on comm. Destroy it before comm. */
+crd_status crd_comm_split(crd_comm **out, crd_comm *comm, int color);
 /** Name and version of the MPI library that runs. Static. Collective: no. */
 const char *crd_comm_mpi_library(void);
 /** Collective: on comm. NULL is allowed. Shared blocks and counters must be destroyed before. */

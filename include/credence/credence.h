@@ -17,11 +17,13 @@
 #include "credence/evaluate_files.h"
 #include "credence/export_files.h"
 #include "credence/inspect_files.h"
+#include "credence/laplace_files.h"
 #include "credence/merge_files.h"
 #include "credence/plan_files.h"
 #include "credence/predict_files.h"
 #include "credence/preprocess_files.h"
 #include "credence/run.h" /* what these write down of a run */
+#include "credence/sample_files.h"
 #include "credence/train_files.h"
 
 /* Images in memory. */
@@ -37,6 +39,8 @@
 #include "credence/network.h"           /* graphs */
 #include "credence/posterior.h"         /* distributions of weights */
 #include "credence/predict.h"           /* the prediction engine: any source, any sink */
+#include "credence/refresh.h"           /* batch norm's statistics from images */
+#include "credence/sample.h"            /* the sampling engine: chains */
 #include "credence/train.h"             /* the training engine */
 #include "credence/watchdog.h"          /* ranks that hang */
 #include "credence/weights.h"           /* other systems' weight files */

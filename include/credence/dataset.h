@@ -98,11 +98,6 @@ crd_status crd_dataset_load(float *out, crd_dataset *dataset, int64_t i,
  * be read is passed over. */
 void crd_dataset_log_fit(const crd_dataset *dataset, const crd_preprocessing *preprocessing);
 
-/** Image at place `place`, 0 .. n - 1, of epoch `epoch` of a shuffled data set: a bijection of 0
- * .. n - 1 that is a function of (seed, epoch), evaluated in constant memory (a Feistel network
- * with cycle walking). n <= 2^62, epoch < 2^32. */
-int64_t crd_dataset_shuffled(int64_t place, int64_t n, uint64_t seed, int64_t epoch);
-
 /** Digest of what the data set is: names, labels and targets; for the check on resuming. Cost:
  * all names are made. */
 uint64_t crd_dataset_digest(const crd_dataset *dataset);

@@ -12,8 +12,10 @@
 
 #include <stdbool.h>
 
+#include "credence/chain_diagnostics.h"
 #include "credence/posterior.h"
 #include "credence/predictive.h"
+#include "credence/sample_state.h"
 #include "credence/train_state.h"
 
 #ifdef __cplusplus
@@ -42,9 +44,23 @@ typedef struct crd_provenance {
  * could not be read again (crd_posterior_check). Nothing is left behind. */
 crd_status crd_posterior_write(const char *path, const crd_posterior *posterior,
                                const crd_provenance *provenance);
-/** The same of a posterior in training, with the history of its epochs. */
-crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
+/** The same of what a training made, with the history of its epochs. */
+crd_status crd_posterior_write_trained(const char *path, const crd_posterior *posterior,
+                                       const crd_train_state *state,
                                        const crd_provenance *provenance);
+/** Figures of the draws of a posterior of chains, and some of their weights. All borrowed. */
+typedef struct crd_chain_report {
+    int64_t n_chains, n_draws, n_weights;
+    const double *figures;           /**< [n_chains][n_draws][CRD_DRAW_FIGURES] */
+    const float *weights;            /**< [n_chains][n_draws][n_weights] */
+    const char *const *weight_names; /**< [n_weights] */
+    /** [1 + n_weights] of the log posterior, then of these weights */
+    const crd_chain_diagnostics *diagnostics;
+} crd_chain_report;
+/** The same of a posterior of chains, with what ArviZ reads. */
+crd_status crd_posterior_write_chains(const char *path, const crd_posterior *posterior,
+                                      const crd_chain_report *report,
+                                      const crd_provenance *provenance);
 /** The history that a posterior or checkpoint holds: *out[*n], to be freed with
  * crd_history_free; *n is 0 where there is none. Errors: as crd_posterior_read. */
 crd_status crd_posterior_read_history(crd_epoch **out, int64_t *n, const char *path);
@@ -59,8 +75,10 @@ typedef struct crd_posterior_file crd_posterior_file;
 /** Checks the seal, which reads the file once, and all but the numbers. Errors: as
  * crd_posterior_read. Close it. */
 crd_status crd_posterior_open(crd_posterior_file **out, const char *path);
-/** Bare: mu, rho and prior_mu are NULL. Borrowed. */
+/** Bare, until it is loaded: all numbers are NULL. Borrowed. */
 const crd_posterior *crd_posterior_file_view(const crd_posterior_file *file);
+/** Reads all numbers into the view, once. Errors: of reading. */
+crd_status crd_posterior_file_load(crd_posterior_file *file);
 /** What crd_file_digest gives. Borrowed. */
 const char *crd_posterior_file_digest(const crd_posterior_file *file);
 /** Its numbers. Errors: as crd_posterior_read; CRD_ERR_IO: the file has been changed or cut since
@@ -181,7 +199,8 @@ typedef enum crd_file_kind {
     CRD_FILE_PREDICTION,
     CRD_FILE_TENSORS,
     CRD_FILE_CHECKPOINT,
-    CRD_FILE_SCORES
+    CRD_FILE_SCORES,
+    CRD_FILE_CHAINS /**< checkpoint of a run of chains */
 } crd_file_kind;
 
 /** Checks the seal and says what a file is. Errors as crd_posterior_read. */

@@ -16,6 +16,8 @@ typedef struct crd_gradient_options {
     /** Batch norm on the micro-batch's own statistics; else on running ones. */
     bool batch_norm_train;
     bool mean; /**< no draw: the deterministic twin */
+    /** Dropout and stochastic depth keep everything, as in prediction. */
+    bool keep_all;
     /** The rho block of the sums has the gradient at sigma instead, dL/dsigma = g eps. */
     bool at_sigma;
     const float

@@ -33,7 +33,7 @@ typedef struct crd_inspection {
     crd_train_state state; /**< of a checkpoint; else all zero */
     crd_epoch *history;    /**< [n_epochs]; NULL where there is none */
     int64_t n_epochs;
-    bool is_ensemble;          /**< its components have facts, it has none */
+    bool is_normal;            /**< else its components have facts, it has none */
     crd_posterior_facts facts; /**< unless it is an ensemble */
     crd_tensor_facts *tensors; /**< [n_tensors] */
     int64_t n_tensors;

@@ -89,13 +89,15 @@ void crd_ivon_sigma(float *sigma, const float *hess, int64_t n,
                     const crd_optimizer_options *options);
 
 typedef struct crd_schedule {
-    char name[16];          /**< "constant", "exponential", "step", "multistep", "cosine" */
+    char name[16];          /**< "constant", "exponential", "step", "multistep", "cosine", and by
+                               step: "cosine-restarts", "triangular" */
     double gamma;           /**< exponential, step, multistep: factor */
     int64_t step_size;      /**< step: epochs */
     int64_t milestones[16]; /**< multistep: ascending epochs */
     int n_milestones;
     int64_t t_max;  /**< cosine: epochs */
-    double lr_min;  /**< cosine */
+    int64_t cycle;  /**< cosine-restarts, triangular: epochs */
+    double lr_min;  /**< cosine, cosine-restarts, triangular */
     int64_t warmup; /**< epochs of linear growth from lr / warmup before; 0: none */
 } crd_schedule;
 
@@ -105,8 +107,14 @@ const char *const *crd_schedule_names(void);
 crd_status crd_schedule_check(const crd_schedule *schedule);
 /** Learning rate of epoch `epoch` (from 0) by the closed form of torch's scheduler of that name;
  * it counts epochs after the warm-up, in which epoch e has base_lr (e + 1) / warmup. Beyond
- * t_max the cosine rises again, as torch's. `schedule` as accepted by crd_schedule_check. */
+ * t_max the cosine rises again, as torch's. `schedule` as accepted by crd_schedule_check. Those by
+ * step, at the epoch's first one. */
 double crd_schedule_lr(const crd_schedule *schedule, double base_lr, int64_t epoch);
+/** Of a step of that epoch, `done` in [0, 1) of which is over: the same, but by step in
+ * cosine-restarts (torch's CosineAnnealingWarmRestarts; the snapshot ensembles' of Huang et al.,
+ * ICLR 2017, eq. 2) and triangular, which falls from base_lr to lr_min in the first half of a cycle
+ * and rises in the second (fast geometric ensembles: Garipov et al., NeurIPS 2018). */
+double crd_schedule_lr_at(const crd_schedule *schedule, double base_lr, int64_t epoch, double done);
 
 /** Scales a gradient of this norm down to max_norm: the factor to multiply with (torch's
  * clip_grad_norm_: max_norm / (norm + 1e-6), at most 1). */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "credence/image.h"
+#include "credence/laplace.h"
 #include "credence/model.h"
 #include "credence/network.h"
 #include "credence/outputs.h"
@@ -89,10 +90,17 @@ typedef struct crd_posterior {
     crd_network *network;     /**< owned */
     const crd_family *family; /**< of its weights */
     int64_t n_components;     /**< 1 of a normal one */
+    int64_t n_chains; /**< members: component c is draw c div n_chains of chain c mod n_chains; 0:
+                         they are of no chains */
     /** [n_components][network->params.n_floats] by the table's offsets: mu, or a fixed value. NULL:
      * the numbers lie elsewhere (crd_numbers_source) */
     float *mu;
-    float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0; NULL: members */
+    float *rho; /**< likewise; only meaningful where bayesian[] says so, else 0; NULL: members, and
+                   families with deviations, */
+    float *variance; /**< which have this: the diagonal part, twice what a draw has of it; */
+    /** and these: [n_components][rank][n_floats] from the mean, of the last networks averaged */
+    float *deviations;
+    int64_t rank;      /**< 0, or 2 to CRD_MAX_RANK */
     uint8_t *bayesian; /**< [n_components][network->params.n_params] 1: has a posterior, 0: fixed */
     crd_origin *origins; /**< [n_components] of an ensemble; NULL: of a normal one */
     float *prior_mu;     /**< likewise as mu: prior means; NULL: conversion.prior_mu everywhere */
@@ -102,6 +110,7 @@ typedef struct crd_posterior {
     char **classes;    /**< [n_classes] names as written in the classes file, or NULL */
     int64_t n_classes; /**< outputs of the network */
     crd_output_kind outputs;
+    crd_laplace laplace; /**< all zero: no Laplace approximation */
 } crd_posterior;
 
 /** Posterior over `network` (taken over, also on error): all values zero, nothing Bayesian. */
@@ -109,21 +118,35 @@ crd_status crd_posterior_create(crd_posterior **out, crd_network *network);
 /** Likewise an ensemble: a family's posterior of so many components, without origins. */
 crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *network,
                                          const crd_family *family, int64_t n_components);
-/** Likewise without numbers, which lie elsewhere: mu and rho NULL. */
+/** Likewise without numbers, which lie elsewhere: mu, rho, variance and deviations NULL. */
 crd_status crd_posterior_create_bare(crd_posterior **out, crd_network *network,
                                      const crd_family *family, int64_t n_components);
-/** Room for the numbers of such a one: zeros. */
+/** Room for the numbers of such a one, deviations (of its rank) included: zeros. */
 crd_status crd_posterior_allocate(crd_posterior *posterior);
+/** Makes room for deviations, which are zero; of a bare one only says how many there are. Of a
+ * family that has them; once. */
+crd_status crd_posterior_set_rank(crd_posterior *posterior, int64_t rank);
+/** As crd_posterior_create_ensemble, with the graph, classes, preprocessing and outputs of `like`,
+ * without its values. */
+crd_status crd_posterior_create_like(crd_posterior **out, const crd_posterior *like,
+                                     const crd_family *family, int64_t n_components);
+/** Everything trained is Bayesian, in every component: SWAG's. */
+void crd_posterior_set_trained(crd_posterior *posterior);
 void crd_posterior_destroy(crd_posterior *posterior);
+
+/** Where the numbers of one component are, or go: the caller's, by the network's offsets. */
+typedef struct crd_component_numbers {
+    float *mu;  /**< [n_floats] */
+    float *rho; /**< [n_floats], of a family with deviations the variance; NULL: not wanted */
+    float *deviations; /**< [rank][n_floats]; NULL: not wanted */
+} crd_component_numbers;
 
 /** A posterior's numbers by components, wherever they lie. */
 typedef struct crd_numbers_source {
-    /** Components [first, first + n): mu[i] and rho[i] (rho NULL: not wanted) are the caller's, of
-     * [n_floats] each by the network's offsets. What is not Bayesian gets rho 0; gaps between
-     * parameters are left as they are. What it gives has been checked
-     * (crd_posterior_check_numbers). From one thread at a time, any. */
-    crd_status (*read)(float *const *mu, float *const *rho, int64_t first, int64_t n,
-                       void *payload);
+    /** Components [first, first + n) into to[n], of all the same kinds. What is not Bayesian gets
+     * rho, or variance and deviations, 0; gaps between parameters are left as they are. What it
+     * gives has been checked (crd_posterior_check_numbers). From one thread at a time, any. */
+    crd_status (*read)(const crd_component_numbers *to, int64_t first, int64_t n, void *payload);
     /** differs[n_params] = 1: not all components have the same mu of it, bit for bit. */
     crd_status (*compare)(uint8_t *differs, void *payload);
     void *payload;
@@ -131,8 +154,8 @@ typedef struct crd_numbers_source {
 
 /** A posterior's own numbers as a source. Borrowed from it. */
 crd_numbers_source crd_posterior_source(const crd_posterior *posterior);
-/** mu[n_floats] and rho[n_floats] (NULL: not wanted) of one component, gaps 0. */
-void crd_posterior_copy_numbers(float *mu, float *rho, const crd_posterior *posterior,
+/** The numbers of one component, gaps 0. */
+void crd_posterior_copy_numbers(const crd_component_numbers *to, const crd_posterior *posterior,
                                 int64_t component);
 
 /** A posterior and where it comes from, to be joined with others. Borrowed. */
@@ -145,24 +168,33 @@ typedef struct crd_component_source {
 typedef struct crd_join crd_join;
 /** `mean`: every one without its deviations, as the network of its means. Destroy it. */
 crd_status crd_join_create(crd_join **out, bool mean);
-/** Adds a posterior (which may be bare); an ensemble brings its components. The first one is
- * borrowed until the end, the others for the call. Errors: CRD_ERR_INPUT: it differs from the
- * first in graph, outputs, classes or preprocessing: names file, key and both values. */
+/** Adds a posterior (which may be bare); an ensemble brings its components. The first one, and the
+ * names of all files, are borrowed until the end, the others for the call. Errors:
+ * CRD_ERR_INPUT: it differs from the first in graph, outputs, classes, preprocessing, or the draws
+ * of a chain; from another one in rank, or in whether it has normal weights or SWAG's: names file,
+ * key and both values. */
 crd_status crd_join_add(crd_join *join, const crd_component_source *source);
 /** The ensemble, bare: members if none of its components has a Bayesian parameter or a stochastic
- * op, else a mixture. Errors: CRD_ERR_USAGE: fewer than two posteriors, or too many components for
- * a mixture. */
+ * op; multiswag if one of them has SWAG's deviations; else a mixture. Errors: CRD_ERR_USAGE: fewer
+ * than two posteriors, or too many components for a mixture, or chains. */
 crd_status crd_join_finish(crd_posterior **out, crd_join *join);
+/** Where a component of the finished ensemble comes from: source *source's component *own. One
+ * source after the other; of chains draw by draw. */
+void crd_join_locate(int64_t *source, int64_t *own, const crd_join *join, int64_t component);
 /** NULL is allowed. */
 void crd_join_destroy(crd_join *join);
 /** All of it, with the numbers. Errors: likewise. */
 crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
                               bool mean);
 
-/** Checks that a posterior is not an ensemble. Errors: CRD_ERR_INPUT: it is: says so of `file`,
- * and what to do: "train" its components. */
-crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
+/** Checks that a posterior is of the normal family. Errors: CRD_ERR_INPUT: it is not: says so of
+ * `file`, and what to do with an ensemble: "train" its components. */
+crd_status crd_posterior_check_normal(const crd_posterior *posterior, const char *file,
                                       const char *verb);
+/** Checks that two posteriors are of one network, whatever else they differ in. Errors:
+ * CRD_ERR_INPUT: names file, key and both values. */
+crd_status crd_posterior_check_network(const crd_component_source *a,
+                                       const crd_component_source *b);
 /** Draws of a run without a number of its own. */
 #define CRD_DEFAULT_DRAWS 100
 /** Draws of a run: `wanted`; 0: CRD_DEFAULT_DRAWS, or of members their number. With `mean` always
@@ -187,10 +219,9 @@ crd_status crd_posterior_convert(crd_posterior **out, crd_network *network,
 /** Checks that every value is usable: finite mu, rho and prior means, running variances not
  * negative, keys of the prior in their ranges. Errors: CRD_ERR_INPUT naming tensor and element. */
 crd_status crd_posterior_check(const crd_posterior *posterior);
-/** The same of numbers of one component that lie elsewhere: mu[n_floats], rho[n_floats] (NULL: not
- * looked at). */
+/** The same of numbers of one component that lie elsewhere. */
 crd_status crd_posterior_check_numbers(const crd_posterior *posterior, int64_t component,
-                                       const float *mu, const float *rho);
+                                       const crd_component_numbers *numbers);
 
 /** KL(posterior || prior) in nats. *sum: over all weights (the ELBO's); *mean: the sum over
  * tensors of each tensor's mean (bayesian-torch's get_kl_loss). Either may be NULL. Evaluated

@@ -35,6 +35,11 @@ typedef enum crd_purpose {
     CRD_PURPOSE_SHUFFLE = 9,     /**< order of a data set; `draw` is the epoch, `image` the round */
     CRD_PURPOSE_BOOTSTRAP = 10,  /**< resampling of images for errors; `draw` is the resample */
     CRD_PURPOSE_LABEL = 11,      /**< a class drawn with a draw's probabilities */
+    /** `draw` is the step, `image` the number of the chain: noise of a step, of its parameter */
+    CRD_PURPOSE_CHAIN = 12,
+    CRD_PURPOSE_CHAIN_START = 13,  /**< likewise the first direction of a chain */
+    CRD_PURPOSE_CHAIN_ACCEPT = 14, /**< likewise whether a proposal is accepted */
+    CRD_PURPOSE_LOW_RANK = 15,     /**< factors of a draw's deviations; all tensors share them */
 } crd_purpose;
 
 /** Address of a stream. Its elements are numbered from 0. */
@@ -55,6 +60,11 @@ void crd_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t k
  * there lane e % 16 of word (e / 16) % 4 belongs to counter 16 * (e / 64) + lane. A superblock
  * holds 64 elements so that every instruction set up to 512 bits makes it without shuffles. */
 #define CRD_STREAM_BLOCK 64
+
+/** Image at place `place`, 0 .. n - 1, of epoch `epoch` of a shuffled data set: a bijection of 0
+ * .. n - 1 that is a function of (seed, epoch), evaluated in constant memory (a Feistel network
+ * with cycle walking). n <= 2^62, epoch < 2^32. Collective: no. */
+int64_t crd_shuffled(int64_t place, int64_t n, uint64_t seed, int64_t epoch);
 
 /** Standard normals: elements [first, first + n) of the stream into out[0 .. n). Box-Muller: words
  * 0 and 1 of a counter give the elements of words 0 and 1, words 2 and 3 likewise; src/rng/normal.h

@@ -20,15 +20,17 @@ extern "C" {
 /** Fills mu and sigma (the caller's, as in crd_model; sigma may be NULL) from a posterior, each
  * component on its own: sigma of rho, batch norm on its running statistics folded into the layer
  * before it: w' = g w, with g = gamma / sqrt(var + eps); the shift goes to the layer's bias, or,
- * where it has none, takes the batch norm's bias slot. Exact for normal weights. Errors:
- * CRD_ERR_INPUT: a
- * variance that cannot be divided by, naming batch norm and channel. */
+ * where it has none, takes the batch norm's bias slot. Exact for normal weights. Families that
+ * draw a norm's own parameters fold nothing; their sigma is sqrt(variance / 2). Errors:
+ * CRD_ERR_INPUT: a variance that cannot be divided by, naming batch norm and channel. */
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior);
 /** The same of one component, where it lies: mu[n_floats] and sigma[n_floats] (NULL: not wanted)
  * come as crd_numbers_source has them, as mu and rho. The posterior's own numbers are not looked
  * at. */
 crd_status crd_model_make(float *mu, float *sigma, const crd_posterior *posterior,
                           int64_t component);
+/** Likewise its deviations[rank][n_floats], which become those by sqrt(2 (rank - 1)). */
+void crd_model_make_deviations(float *deviations, const crd_posterior *posterior);
 
 /** Names of the estimators, NULL-terminated: "reparameterization" (one drawn weight for the
  * batch), "flipout" (Wen et al. 2018: a sign an image and channel), "flipout-pixel"

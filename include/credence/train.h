@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "credence/collect.h"
 #include "credence/comm.h"
 #include "credence/gradient_options.h"
 #include "credence/loss.h"
@@ -45,10 +46,11 @@ typedef struct crd_train_options {
     /** A step's gradient is the sum of all so far, as when zero_grad() is never called; with
      * KL weight 0 and local_steps 1 only */
     bool keep_gradients;
-    int64_t local_steps;    /**< 1: every step is averaged */
-    int64_t validate_every; /**< epochs; 0: never */
-    double checkpoint_s;    /**< seconds between checkpoints; 0: none */
-    double max_time_s;      /**< stop with a checkpoint after this; 0: no limit */
+    int64_t local_steps;         /**< 1: every step is averaged */
+    crd_collect_options collect; /**< with gradient.mean and local_steps 1 only */
+    int64_t validate_every;      /**< epochs; 0: never */
+    double checkpoint_s;         /**< seconds between checkpoints; 0: none */
+    double max_time_s;           /**< stop with a checkpoint after this; 0: no limit */
 } crd_train_options;
 
 /** What credence/train_files.h says of its options, where the engine has the same: kl_weight is
@@ -98,7 +100,8 @@ typedef struct crd_train_report {
  * (crd_train_state_share) and equal afterwards. One rank with a unit a step makes its updates
  * while the gradient is on its way, without sums. With keep_gradients the state has room for
  * them (crd_train_state_keep_gradients), and always for the history of n_epochs
- * (crd_train_state_reserve). Returns CRD_STOPPED when max_time_s was reached, after a
+ * (crd_train_state_reserve); a run that collects has a collection on rank 0
+ * (crd_train_state_collect), which grows. Returns CRD_STOPPED when max_time_s was reached, after a
  * checkpoint. Errors: CRD_ERR_NUMERIC: the loss is not finite: message with step; the state is
  * that of the step before if the loss is at fault, and not to be used if a gradient, a
  * parameter or a kept sum is. */

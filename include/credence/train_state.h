@@ -2,6 +2,7 @@
 #ifndef CREDENCE_TRAIN_STATE_H
 #define CREDENCE_TRAIN_STATE_H
 
+#include "credence/collect.h"
 #include "credence/posterior.h"
 
 #ifdef __cplusplus
@@ -42,6 +43,8 @@ typedef struct crd_train_state {
     float *states[2];
     /** [2 * n_floats] sum of the gradients of all steps, where it is kept; else NULL. Owned. */
     float *kept;
+    /** Networks collected so far, on rank 0 of a run that collects; else NULL. Owned. */
+    struct crd_collection *collection;
     int64_t step;         /**< steps done */
     int64_t epoch, batch; /**< epochs done; batches done of the running one */
     /** of the running epoch: data term * rows, right rows, rows (images * draws), labelled rows */
@@ -64,6 +67,8 @@ crd_status crd_train_state_init(crd_train_state *state, crd_posterior *posterior
 crd_status crd_train_state_keep_gradients(crd_train_state *state);
 /** Makes room for the history of n_epochs in all, if there is less. */
 crd_status crd_train_state_reserve(crd_train_state *state, int64_t n_epochs);
+/** Makes an empty collection. Rank 0 only. Errors: CRD_ERR_USAGE: of its options. */
+crd_status crd_train_state_collect(crd_train_state *state, const crd_collect_options *options);
 void crd_train_state_clear(crd_train_state *state);
 
 #ifdef __cplusplus

@@ -17,8 +17,9 @@ typedef struct crd_benchmark_op {
 typedef struct crd_benchmark {
     double draw_s; /**< median of the repeats' slowest ranks */
     double pass_s; /**< likewise of the deterministic network, for an image batch not seen before */
-    double draw_share;     /**< of rank 0's time: making weights, signs, noise */
-    double weighted_share; /**< convolutions and linear layers */
+    double draw_cpu_s, pass_cpu_s; /**< rank 0's processor time, the repeats' least */
+    double draw_share;             /**< of rank 0's time: making weights, signs, noise */
+    double weighted_share;         /**< convolutions and linear layers */
     double rest_share;
     int64_t n_allocations; /**< on rank 0 while drawing and running */
     crd_benchmark_op *ops; /**< [n_ops] the caller's; NULL: not asked for */

@@ -192,7 +192,7 @@ crd_status crd_convert_source_init(crd_convert_source *source,
     *source = (crd_convert_source){0};
     if (path != NULL && crd_file_is_hdf5(path)) {
         CRD_TRY(crd_posterior_read(&source->posterior, path));
-        CRD_TRY(crd_posterior_check_single(source->posterior, path, "convert"));
+        CRD_TRY(crd_posterior_check_normal(source->posterior, path, "convert"));
     } else if (path != NULL && crd_onnx_fits(path))
         return open_onnx(source, options);
     CRD_REQUIRE(options->input_size == 0, CRD_ERR_USAGE,

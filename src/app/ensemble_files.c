@@ -8,51 +8,74 @@
 #include "app/output_claim.h"
 #include "app/provenance.h"
 #include "base/alloc.h"
-#include "base/integers.h"
 #include "credence/files.h"
 
-/* The files, of which one is open at a time; what is written of a component comes from its own. */
+/* The files; what is written of a component comes from its own. One is open at a time, but of
+ * chains, whose draws come in turn, all. */
 typedef struct parts {
     const char *const *files; /* [n] */
     int n;
-    int64_t *n_before;                     /* [n + 1] components of the files before */
+    crd_join *join;
     char (*digests)[CRD_FILE_DIGEST_SIZE]; /* [n] */
-    int current;                           /* that is open */
-    crd_posterior_file *file;              /* NULL: none is */
+    crd_posterior_file **open;             /* [n] NULL: is not open */
+    bool keeps_open;
+    int64_t rank; /* of the ensemble */
 } parts;
 
-/* Opens file i, unless it is open. */
-static crd_status open_part(parts *p, int i)
+static void close_part(parts *p, int i)
+{
+    crd_posterior_file_close(p->open[i]);
+    p->open[i] = NULL;
+}
+
+/* Opens file i, unless it is open: then it may be as another one of the same name. */
+static crd_status open_part(parts *p, int64_t i)
 {
     crd_status status = CRD_OK;
-    int is_open = p->file != NULL && strcmp(p->files[p->current], p->files[i]) == 0;
-    if (!is_open) {
-        crd_posterior_file_close(p->file);
-        p->file = NULL;
-        CRD_TRY(crd_posterior_open(&p->file, p->files[i]));
+    for (int k = 0; k < p->n && p->open[i] == NULL; k++)
+        if (p->open[k] != NULL && strcmp(p->files[k], p->files[i]) == 0) {
+            p->open[i] = p->open[k];
+            p->open[k] = NULL;
+        }
+    for (int k = 0; k < p->n && !p->keeps_open; k++)
+        if (k != i)
+            close_part(p, k);
+    if (p->open[i] == NULL)
+        CRD_TRY(crd_posterior_open(&p->open[i], p->files[i]));
+cleanup:
+    return status;
+}
+
+/* Component `own` of file i; deviations that a network without them has in the ensemble are 0. */
+static crd_status read_component(const crd_component_numbers *to, parts *p, int64_t i, int64_t own)
+{
+    crd_status status = CRD_OK;
+    crd_component_numbers wanted = *to;
+    CRD_TRY(open_part(p, i));
+    CRD_REQUIRE(strcmp(crd_posterior_file_digest(p->open[i]), p->digests[i]) == 0, CRD_ERR_IO,
+                "%s: was changed while it was read", p->files[i]);
+    const crd_posterior *view = crd_posterior_file_view(p->open[i]);
+    if (view->rank == 0 && wanted.deviations != NULL) {
+        memset(wanted.deviations, 0,
+               (size_t)(p->rank * view->network->params.n_floats) * sizeof *wanted.deviations);
+        wanted.deviations = NULL;
     }
-    p->current = i;
+    const crd_numbers_source source = crd_posterior_file_source(p->open[i]);
+    CRD_TRY(source.read(&wanted, own, 1, source.payload));
 cleanup:
     return status;
 }
 
 /* crd_numbers_source.read */
-static crd_status read_components(float *const *mu, float *const *rho, int64_t first, int64_t n,
+static crd_status read_components(const crd_component_numbers *to, int64_t first, int64_t n,
                                   void *payload)
 {
     crd_status status = CRD_OK;
     parts *p = payload;
-    int i = p->file == NULL || first < p->n_before[p->current] ? 0 : p->current;
-    for (int64_t done = 0, some; done < n; done += some) {
-        while (first + done >= p->n_before[i + 1])
-            i++;
-        some = crd_smaller(n - done, p->n_before[i + 1] - first - done);
-        CRD_TRY(open_part(p, i));
-        CRD_REQUIRE(strcmp(crd_posterior_file_digest(p->file), p->digests[i]) == 0, CRD_ERR_IO,
-                    "%s: was changed while it was read", p->files[i]);
-        const crd_numbers_source own = crd_posterior_file_source(p->file);
-        CRD_TRY(own.read(mu + done, rho == NULL ? NULL : rho + done, first + done - p->n_before[i],
-                         some, own.payload));
+    for (int64_t k = 0; k < n; k++) {
+        int64_t i, own;
+        crd_join_locate(&i, &own, p->join, first + k);
+        CRD_TRY(read_component(&to[k], p, i, own));
     }
 cleanup:
     return status;
@@ -77,19 +100,18 @@ static crd_status join(crd_posterior **out, parts *p, bool mean)
 {
     crd_status status = CRD_OK;
     crd_posterior_file *first = NULL;
-    crd_join *join = NULL;
-    CRD_TRY(crd_join_create(&join, mean));
+    CRD_TRY(crd_join_create(&p->join, mean));
     CRD_TRY(crd_posterior_open(&first, p->files[0]));
     for (int i = 0; i < p->n; i++) {
         CRD_TRY(open_part(p, i));
-        const crd_posterior *own = crd_posterior_file_view(i == 0 ? first : p->file);
-        memcpy(p->digests[i], crd_posterior_file_digest(p->file), sizeof p->digests[i]);
-        p->n_before[i + 1] = p->n_before[i] + own->n_components;
-        CRD_TRY(crd_join_add(join, &(crd_component_source){own, p->files[i], p->digests[i]}));
+        const crd_posterior *own = crd_posterior_file_view(i == 0 ? first : p->open[i]);
+        memcpy(p->digests[i], crd_posterior_file_digest(p->open[i]), sizeof p->digests[i]);
+        CRD_TRY(crd_join_add(p->join, &(crd_component_source){own, p->files[i], p->digests[i]}));
     }
-    CRD_TRY(crd_join_finish(out, join));
+    CRD_TRY(crd_join_finish(out, p->join));
+    p->keeps_open = (*out)->n_chains > 0;
+    p->rank = (*out)->rank;
 cleanup:
-    crd_join_destroy(join);
     crd_posterior_file_close(first);
     return status;
 }
@@ -105,14 +127,16 @@ crd_status crd_ensemble_files(crd_posterior **out, const char *output, const cha
     *out = NULL;
     CRD_REQUIRE(n >= 2, CRD_ERR_USAGE, "an ensemble has at least two components, not %d", n);
     CRD_TRY(crd_output_claim(&lock, output, &(crd_output_inputs){.data = files, .n_data = n}));
-    CRD_ALLOC(&p.n_before, (int64_t)n + 1, "posteriors");
+    CRD_ALLOC(&p.open, n, "posteriors");
     CRD_ALLOC(&p.digests, n, "posteriors");
     CRD_TRY(join(out, &p, mean));
     CRD_TRY(write(*out, output, &source, record != NULL ? record : &none));
 cleanup:
-    crd_posterior_file_close(p.file);
+    for (int i = 0; p.open != NULL && i < n; i++)
+        close_part(&p, i);
+    crd_join_destroy(p.join);
     crd_free(p.digests);
-    crd_free(p.n_before);
+    crd_free(p.open);
     crd_output_lock_release(lock);
     if (status != CRD_OK) {
         crd_posterior_destroy(*out);

@@ -29,7 +29,7 @@ crd_status crd_export_files(crd_posterior **out, const char *output, const char 
     *out = NULL;
     CRD_TRY(crd_output_claim(&lock, output, &(crd_output_inputs){.posterior = posterior}));
     CRD_TRY(crd_posterior_read(out, posterior));
-    CRD_TRY(crd_posterior_check_single(*out, posterior, "export"));
+    CRD_TRY(crd_posterior_check_normal(*out, posterior, "export"));
     CRD_TRY(write(output, *out, format));
 cleanup:
     crd_output_lock_release(lock);

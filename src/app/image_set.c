@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "credence/rng.h"
 
 /* A set of more bytes is read anew each time. */
 enum { KEPT_BYTES = 64 << 20 };
@@ -44,7 +45,7 @@ static crd_status take(crd_image_set *out, int64_t first, int64_t n, uint64_t se
     out->n_images = n;
     CRD_ALLOC(&out->numbers, n, "order of the images");
     for (int64_t i = 0; i < n; i++)
-        out->numbers[i] = crd_dataset_shuffled(first + i, n_all, seed, split_epoch);
+        out->numbers[i] = crd_shuffled(first + i, n_all, seed, split_epoch);
     status = keep(out);
 cleanup:
     return status;

@@ -105,8 +105,8 @@ crd_status crd_inspect_posterior(crd_inspection **out, const char *path, crd_fil
     i->kind = kind;
     CRD_TRY(read_posterior(i, path, kind));
     CRD_TRY(crd_posterior_read_history(&i->history, &i->n_epochs, path));
-    i->is_ensemble = crd_family_is_ensemble(i->posterior->family);
-    if (!i->is_ensemble) {
+    i->is_normal = crd_family_is_normal(i->posterior->family);
+    if (i->is_normal) {
         crd_posterior_facts_fill(&i->facts, i->posterior);
         CRD_TRY(measure_tensors(i));
     }

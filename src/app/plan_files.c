@@ -232,6 +232,7 @@ double crd_plan_seconds(const crd_plan *plan, int64_t n_ranks)
     const crd_model model = {.network = posterior->network,
                              .family = posterior->family,
                              .n_components = posterior->n_components,
+                             .n_chains = posterior->n_chains,
                              .is_streamed = plan->facts.n_held < posterior->n_components};
     int64_t window = crd_predict_window_images(&model, &plan->run, (int)n_ranks);
     return crd_cost_model_seconds(&plan->facts.model, n_ranks, window);

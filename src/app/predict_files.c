@@ -248,7 +248,7 @@ static crd_status open_files(run *r)
         CRD_TRY(r->hooks->start(&r->info, r->hooks->payload));
     crd_dataset_log_fit(c->images.dataset, &c->images.preprocessing);
     if (given->import_eps != NULL) {
-        CRD_ALLOC(&r->eps, c->posterior->network->params.n_floats, "eps");
+        CRD_ALLOC(&r->eps, c->posterior->network->params.n_floats + c->posterior->rank, "eps");
         CRD_TRY(crd_eps_read(r->eps, given->import_eps, c->posterior));
     }
     if (given->output != NULL)

@@ -84,16 +84,22 @@ void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store
                                 const crd_posterior *posterior, const crd_predict_options *options)
 {
     const crd_sampler_options *o = &options->sampler;
+    if (crd_family_is_normal(posterior->family))
+        return;
+    add(store, "weights_family", crd_family_name(posterior->family));
+    provenance->n_pairs = store->n;
     if (!crd_family_is_ensemble(posterior->family))
         return;
     snprintf(store->n_components, sizeof store->n_components, "%" PRId64, posterior->n_components);
     const char *evidence = "every draw is another network";
-    if (o->mean)
+    if (posterior->n_chains > 0)
+        evidence = "draws of one chain resemble each other and are not independent evidence: "
+                   "standard errors are those of the mean of the chain means";
+    else if (o->mean)
         evidence = "every draw is the mean network of another component";
     else if (crd_family_is_random(posterior->family))
         evidence = "draws of one component are not independent evidence about components: standard "
                    "errors are those of the mean of the component means";
-    add(store, "weights_family", crd_family_name(posterior->family));
     add(store, "n_components", store->n_components);
     add(store, "component_of_draw",
         o->antithetic ? "(draw div 2) mod n_components" : "draw mod n_components");

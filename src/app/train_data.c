@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "credence/log.h"
+#include "credence/rng.h"
 
 crd_status crd_train_data_open(crd_train_data *out, crd_validation *validation,
                                const crd_train_files_options *options,
@@ -110,7 +111,7 @@ crd_status crd_train_data_load(crd_train_data *data, float *images, int64_t *lab
 {
     crd_image_set *set = &data->images;
     for (int64_t i = 0; i < n; i++) {
-        int64_t place = crd_dataset_shuffled(first + i, set->n_images, data->seed, epoch);
+        int64_t place = crd_shuffled(first + i, set->n_images, data->seed, epoch);
         crd_status status =
             crd_image_set_load(images + i * set->floats, set, place,
                                data->is_augmented ? &data->augmentation : NULL, data->seed, epoch);

@@ -12,7 +12,9 @@
 #include "app/settings.h"
 #include "app/train_data.h"
 #include "base/alloc.h"
+#include "bayes/collection.h"
 #include "credence/log.h"
+#include "credence/refresh.h"
 
 /** A run. What is not marked lives on rank 0 only and stays empty elsewhere. */
 typedef struct run {
@@ -24,7 +26,8 @@ typedef struct run {
     crd_posterior *original; /* as read: the teacher's weights */
     /** Rank 0: of the checkpoint, if any; else the posterior shared by rank 0. */
     crd_posterior *resumed;
-    crd_train_state state; /* all ranks */
+    crd_train_state state;    /* all ranks */
+    crd_posterior *collected; /* what the networks that were collected became */
     crd_train_data data;
     crd_validation validation; /* all ranks */
     crd_output_lock *lock;
@@ -84,7 +87,8 @@ static void keep_checkpoint(const crd_train_state *state, void *payload)
 static void keep_best(const crd_train_state *state, void *payload)
 {
     run *r = payload;
-    r->has_best = crd_posterior_write_trained(r->best_path, state, &r->provenance) == CRD_OK;
+    r->has_best = crd_posterior_write_trained(r->best_path, state->posterior, state,
+                                              &r->provenance) == CRD_OK;
     if (r->has_best)
         return;
     make_room(r);
@@ -209,6 +213,11 @@ static void write_settings(run *r)
     crd_settings_add(s, "warmup", "%lld", (long long)sched->warmup);
     crd_settings_add(s, "clip-norm", "%.17g", o->clip_norm);
     crd_settings_add(s, "keep-gradients", "%d", (int)o->keep_gradients);
+    crd_settings_add(s, "cycle", "%lld", (long long)sched->cycle);
+    crd_settings_add(s, "collect", "%d %lld %lld %lld %lld %lld", (int)o->collect.kind,
+                     (long long)o->collect.start, (long long)o->collect.every,
+                     (long long)o->collect.steps, (long long)o->collect.phase,
+                     (long long)o->collect.rank);
     crd_settings_add(s, "local-steps", "%lld", (long long)o->local_steps);
     crd_settings_add(s, "batch-norm", "%s", o->gradient.batch_norm_train ? "train" : "eval");
     crd_settings_add(s, "augment", "%d %lld %d", (int)a->flip, (long long)a->padded_crop,
@@ -273,7 +282,11 @@ static crd_status make_state(run *r)
         CRD_TRY(crd_train_state_init(&r->state, r->original,
                                      crd_optimizer_n_states(&options->optimizer),
                                      options->n_epochs));
-        return options->keep_gradients ? crd_train_state_keep_gradients(&r->state) : CRD_OK;
+        if (options->keep_gradients)
+            CRD_TRY(crd_train_state_keep_gradients(&r->state));
+        return options->collect.kind == CRD_COLLECT_NOTHING
+                   ? CRD_OK
+                   : crd_train_state_collect(&r->state, &options->collect);
     }
     int64_t epoch = r->state.epoch + (r->state.batch > 0);
     CRD_REQUIRE(epoch <= options->n_epochs, CRD_ERR_RESUME,
@@ -307,13 +320,16 @@ static crd_status open_files(run *r, shared_facts *facts)
     const crd_train_files_options *given = r->given;
     CRD_TRY(make_paths(r));
     CRD_TRY(crd_posterior_read(&r->original, given->posterior));
-    CRD_TRY(crd_posterior_check_single(r->original, given->posterior, "train"));
+    CRD_TRY(crd_posterior_check_normal(r->original, given->posterior, "train"));
     CRD_TRY(crd_train_data_open(&r->data, &r->validation, given, &r->original->preprocessing));
     facts->n_images = r->data.images.n_images;
     facts->n_validation = r->validation.images.n_images;
     set_images(r, facts->n_images);
     CRD_TRY(crd_optimizer_check(&r->options.optimizer));
     CRD_TRY(crd_schedule_check(&r->options.schedule));
+    CRD_TRY(
+        crd_collect_check(&r->options.collect, r->options.n_epochs,
+                          (facts->n_images + r->options.batch_size - 1) / r->options.batch_size));
     r->info = (crd_training_info){.posterior = r->original,
                                   .n_images = facts->n_images,
                                   .n_validation = facts->n_validation,
@@ -321,6 +337,7 @@ static crd_status open_files(run *r, shared_facts *facts)
     if (r->hooks->start != NULL)
         CRD_TRY(r->hooks->start(&r->info, r->hooks->payload));
     r->original->outputs = outputs_after(r);
+    r->original->laplace = (crd_laplace){0}; /* no more once it is trained */
     CRD_TRY(crd_train_data_match(&r->data, &r->validation, given->loss, r->original));
     CRD_TRY(describe(r));
     CRD_TRY(make_state(r));
@@ -355,13 +372,75 @@ static crd_predict_options validation_options(const run *r, int64_t n_images)
 
 /* The end. */
 
+/** A network that all ranks have. */
+typedef struct held_network {
+    float *values;
+    int64_t n_floats;
+} held_network;
+
+static void fill_network(float *values, int64_t i, void *payload)
+{
+    const held_network *network = payload;
+    (void)i;
+    memcpy(values, network->values, (size_t)network->n_floats * sizeof *values);
+}
+
+/** Batch norm's statistics of the mean network, which none of the averaged ones had: from the
+ * training images, once more in an order and augmentation of their own. Collective. */
+static crd_status refresh_mean(run *r, const crd_train_hooks *hooks)
+{
+    crd_status status = CRD_OK;
+    const crd_network *network = r->state.posterior->network;
+    const crd_train_options *o = &r->options;
+    held_network mean = {NULL, network->params.n_floats};
+    const crd_refresh_networks networks = {1, fill_network, &mean};
+    const crd_refresh_options options = {.n_images = o->n_images,
+                                         .epoch = o->n_epochs,
+                                         .batch_size = o->batch_size,
+                                         .micro_batch = o->gradient.micro_batch,
+                                         .seed = o->gradient.seed};
+    float *row = NULL;
+    CRD_ALLOC(&mean.values, mean.n_floats, "a network");
+    CRD_ALLOC(&row, crd_statistics_count(network), "statistics");
+cleanup:
+    status = crd_comm_agree(r->comm, status);
+    if (status == CRD_OK) {
+        if (crd_comm_rank(r->comm) == 0)
+            memcpy(mean.values, r->collected->mu, (size_t)mean.n_floats * sizeof *mean.values);
+        crd_comm_broadcast(r->comm, mean.values, mean.n_floats * (int64_t)sizeof *mean.values);
+        status = crd_refresh_statistics(row, r->comm, network, &networks, &options, hooks);
+    }
+    if (status == CRD_OK && r->collected != NULL)
+        crd_statistics_put(r->collected->mu, network, row);
+    crd_free(row);
+    crd_free(mean.values);
+    return status;
+}
+
+/** Makes a posterior of what was collected. Collective. */
+static crd_status finish_collection(run *r, const crd_train_hooks *hooks)
+{
+    crd_status status = CRD_OK;
+    if (crd_comm_rank(r->comm) == 0)
+        status = crd_collection_make_posterior(&r->collected, r->state.collection,
+                                               r->state.posterior, r->given->posterior, r->digest);
+    CRD_TRY(crd_comm_agree(r->comm, status));
+    if (r->options.collect.kind == CRD_COLLECT_SWAG && r->options.gradient.batch_norm_train &&
+        crd_network_has_statistics(r->state.posterior->network))
+        CRD_TRY(refresh_mean(r, hooks));
+cleanup:
+    return status;
+}
+
 /** Writes the posterior, or says what is left of a run that did not get there. */
 static crd_status conclude(run *r, crd_status status, const crd_train_report *report)
 {
     const char *output = r->given->output;
     make_room(r);
     if (status == CRD_OK)
-        status = crd_posterior_write_trained(output, &r->state, &r->provenance);
+        status = crd_posterior_write_trained(
+            output, r->collected != NULL ? r->collected : r->state.posterior, &r->state,
+            &r->provenance);
     if (status == CRD_OK)
         return r->hooks->end == NULL
                    ? CRD_OK
@@ -382,6 +461,7 @@ static crd_status conclude(run *r, crd_status status, const crd_train_report *re
 static void release(run *r)
 {
     crd_train_state_clear(&r->state);
+    crd_posterior_destroy(r->collected);
     crd_posterior_destroy(r->resumed);
     crd_posterior_destroy(r->original);
     crd_validation_clear(&r->validation); /* first: what is held out belongs to the data */
@@ -436,6 +516,8 @@ static crd_status run_files(run *r)
                                    .progress = show_progress,
                                    .payload = r};
     status = crd_train(&report, r->comm, &r->state, &r->options, &hooks);
+    if (status == CRD_OK && r->options.collect.kind != CRD_COLLECT_NOTHING)
+        status = finish_collection(r, &hooks);
     CRD_TRY(crd_comm_agree(r->comm, is_first ? conclude(r, status, &report) : status));
 cleanup:
     crd_shared_model_destroy(teacher);

@@ -1,5 +1,5 @@
-/* Time from the system's clocks: seconds for measuring, by a clock that never jumps, and a UTC
- * timestamp for files. */
+/* Time from the system's clocks: seconds for measuring, by a clock that never jumps, those of the
+ * processor, and a UTC timestamp for files. */
 #include "base/clock.h"
 
 #include <time.h>
@@ -8,6 +8,13 @@ double crd_clock_now_s(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double crd_clock_processor_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 

@@ -1,6 +1,6 @@
 /* Joins posteriors of one architecture into an ensemble: what they must agree in, which family they
- * make, and a copy of their numbers, component after component. It averages nothing: every
- * component keeps its own weights and its own statistics. */
+ * make, and where each component comes from. It averages nothing: every component keeps its own
+ * weights and its own statistics. */
 #include <stdio.h>
 #include <string.h>
 
@@ -91,6 +91,11 @@ cleanup:
     return status;
 }
 
+crd_status crd_posterior_check_network(const crd_component_source *a, const crd_component_source *b)
+{
+    return check_graph(a, b);
+}
+
 static crd_status check_classes(const crd_component_source *a, const crd_component_source *b)
 {
     const crd_posterior *x = a->posterior, *y = b->posterior;
@@ -137,13 +142,53 @@ cleanup:
     return status;
 }
 
+static crd_status create_bare_like(crd_posterior **out, const crd_posterior *like,
+                                   const crd_family *family, int64_t n_components)
+{
+    crd_status status = CRD_OK;
+    crd_network *network = NULL;
+    crd_posterior *posterior = NULL;
+    *out = NULL;
+    CRD_TRY(copy_network(&network, like->network));
+    CRD_TRY(crd_posterior_create_bare(&posterior, network, family, n_components));
+    posterior->outputs = like->outputs;
+    posterior->preprocessing = like->preprocessing;
+    if (like->classes != NULL)
+        CRD_ALLOC(&posterior->classes, posterior->n_classes, "classes");
+    for (int64_t i = 0; like->classes != NULL && i < posterior->n_classes; i++)
+        CRD_TRY(crd_alloc_string(&posterior->classes[i], like->classes[i]));
+    *out = posterior;
+    posterior = NULL;
+cleanup:
+    crd_posterior_destroy(posterior);
+    return status;
+}
+
+crd_status crd_posterior_create_like(crd_posterior **out, const crd_posterior *like,
+                                     const crd_family *family, int64_t n_components)
+{
+    crd_status status = create_bare_like(out, like, family, n_components);
+    if (status == CRD_OK)
+        status = crd_posterior_allocate(*out);
+    if (status != CRD_OK) {
+        crd_posterior_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
 struct crd_join {
     bool mean;
     crd_component_source first;
-    int64_t n_sources, n_components, capacity;
-    crd_origin *origins; /* [n_components] */
+    int64_t n_sources, n_components, n_chains, source_capacity, capacity;
+    int64_t *n_before;   /* [n_sources + 1] components of the sources before */
+    crd_origin *origins; /* [n_components] of no chains */
     uint8_t *bayesian;   /* [n_components][n_params] */
     bool is_random, is_one_estimator;
+    /* With deviations, or without them but drawn: the first of each; file NULL: there is none. */
+    crd_component_source low_rank, drawn;
+    int64_t rank;
+    const crd_family *low_rank_family, *drawn_family;
 };
 
 crd_status crd_join_create(crd_join **out, bool mean)
@@ -161,12 +206,13 @@ void crd_join_destroy(crd_join *join)
 {
     if (join == NULL)
         return;
-    for (int64_t c = 0; c < join->n_components; c++) {
+    for (int64_t c = 0; join->origins != NULL && c < join->n_components; c++) {
         crd_free(join->origins[c].file);
         crd_free(join->origins[c].digest);
     }
     crd_free(join->origins);
     crd_free(join->bayesian);
+    crd_free(join->n_before);
     crd_free(join);
 }
 
@@ -174,6 +220,12 @@ static crd_status make_room(crd_join *join, int64_t n_more, int64_t n_params)
 {
     crd_status status = CRD_OK;
     int64_t needed = join->n_components + n_more, capacity = 2 * join->capacity;
+    int64_t n_sources = 2 * join->source_capacity + 2;
+    if (join->n_sources + 2 > join->source_capacity) {
+        CRD_TRY(crd_alloc_grow((void **)&join->n_before, join->source_capacity, n_sources,
+                               sizeof *join->n_before, "sources"));
+        join->source_capacity = n_sources;
+    }
     if (needed <= join->capacity)
         return CRD_OK;
     capacity = capacity > needed ? capacity : needed;
@@ -186,6 +238,42 @@ cleanup:
     return status;
 }
 
+/* Chains join chains, with as many draws each. */
+static crd_status check_chains(const crd_component_source *a, const crd_component_source *b)
+{
+    const crd_posterior *first = a->posterior, *p = b->posterior;
+    if ((p->n_chains > 0) != (first->n_chains > 0))
+        return differ(a, b, "a component", first->n_chains > 0 ? "a chain's draw" : "no chain's",
+                      p->n_chains > 0 ? "a chain's draw" : "one that is no chain's");
+    return p->n_chains == 0 ? CRD_OK
+                            : check_integer(a, b, "the number of draws of a chain",
+                                            first->n_components / first->n_chains,
+                                            p->n_components / p->n_chains);
+}
+
+/* All that have deviations have as many, and no other one has anything that is drawn. */
+static crd_status check_deviations(crd_join *join, const crd_component_source *source)
+{
+    const crd_posterior *own = source->posterior;
+    bool has_deviations = own->family->has_deviations;
+    if (join->mean || !(has_deviations || has_bayesian(own)))
+        return CRD_OK;
+    if (has_deviations && join->low_rank.file != NULL)
+        return check_integer(&join->low_rank, source, "the rank", join->rank, own->rank);
+    if (has_deviations) {
+        join->low_rank.file = source->file;
+        join->low_rank_family = own->family;
+        join->rank = own->rank;
+    } else if (join->drawn.file == NULL) {
+        join->drawn.file = source->file;
+        join->drawn_family = own->family;
+    }
+    if (join->low_rank.file == NULL || join->drawn.file == NULL)
+        return CRD_OK;
+    return differ(&join->low_rank, &join->drawn, "the family of weights",
+                  join->low_rank_family->name, join->drawn_family->name);
+}
+
 crd_status crd_join_add(crd_join *join, const crd_component_source *source)
 {
     crd_status status = CRD_OK;
@@ -195,6 +283,8 @@ crd_status crd_join_add(crd_join *join, const crd_component_source *source)
         join->first = *source;
     else
         CRD_TRY(check_fit(&join->first, source));
+    CRD_TRY(check_chains(&join->first, source));
+    CRD_TRY(check_deviations(join, source));
     CRD_TRY(make_room(join, from->n_components, n_params));
     memcpy(join->bayesian + join->n_components * n_params, from->bayesian,
            (size_t)(from->n_components * n_params));
@@ -203,60 +293,58 @@ crd_status crd_join_add(crd_join *join, const crd_component_source *source)
         const crd_origin *origin = from->origins == NULL ? &own : &from->origins[c];
         crd_origin *to = &join->origins[join->n_components++];
         *to = (crd_origin){NULL, NULL};
+        if (from->n_chains > 0)
+            continue;
         CRD_TRY(crd_alloc_string(&to->file, origin->file));
         CRD_TRY(crd_alloc_string(&to->digest, origin->digest));
     }
+    join->n_chains += from->n_chains;
     join->is_random |=
         crd_network_is_stochastic(from->network) || (!join->mean && has_bayesian(from));
     join->is_one_estimator &=
         strcmp(from->conversion.type, join->first.posterior->conversion.type) == 0;
-    join->n_sources++;
+    join->n_before[++join->n_sources] = join->n_components;
 cleanup:
     return status;
 }
 
-/* What the components agree in. */
-static crd_status copy_common(crd_posterior *out, const crd_join *join)
+static const crd_family *family_of(const crd_join *join)
 {
-    crd_status status = CRD_OK;
-    const crd_posterior *first = join->first.posterior;
-    out->outputs = first->outputs;
-    out->preprocessing = first->preprocessing;
-    out->conversion = crd_conversion_defaults();
-    if (out->family->has_sigma && join->is_one_estimator) /* the one that all are meant for */
-        memcpy(out->conversion.type, first->conversion.type, sizeof out->conversion.type);
-    if (first->classes == NULL)
-        return CRD_OK;
-    CRD_ALLOC(&out->classes, out->n_classes, "classes");
-    for (int64_t i = 0; i < out->n_classes; i++)
-        CRD_TRY(crd_alloc_string(&out->classes[i], first->classes[i]));
-cleanup:
-    return status;
+    return join->low_rank.file != NULL ? &crd_family_multiswag
+           : join->is_random           ? &crd_family_mixture
+                                       : &crd_family_members;
 }
 
 crd_status crd_join_finish(crd_posterior **out, crd_join *join)
 {
     crd_status status = CRD_OK;
-    crd_network *network = NULL;
+    const crd_posterior *first = join->first.posterior;
     crd_posterior *posterior = NULL;
     *out = NULL;
     CRD_REQUIRE(join->n_sources >= 2, CRD_ERR_USAGE,
                 "an ensemble has at least two components, not %lld", (long long)join->n_sources);
+    CRD_REQUIRE(join->n_chains <= CRD_MAX_COMPONENTS, CRD_ERR_USAGE,
+                "an ensemble has at most %d chains, not %lld", CRD_MAX_COMPONENTS,
+                (long long)join->n_chains);
     CRD_REQUIRE(!join->is_random || join->n_components <= CRD_MAX_COMPONENTS, CRD_ERR_USAGE,
                 "a mixture has at most %d components, not %lld: an image's sums grow with them",
                 CRD_MAX_COMPONENTS, (long long)join->n_components);
-    CRD_TRY(copy_network(&network, join->first.posterior->network));
-    CRD_TRY(crd_posterior_create_bare(&posterior, network,
-                                      join->is_random ? &crd_family_mixture : &crd_family_members,
-                                      join->n_components));
-    if (!join->mean)
+    CRD_TRY(create_bare_like(&posterior, first, family_of(join), join->n_components));
+    const crd_family *family = posterior->family;
+    if (family->has_deviations) {
+        CRD_TRY(crd_posterior_set_rank(posterior, join->rank));
+        crd_posterior_set_trained(posterior); /* a network among them varies by zeros */
+    } else if (!join->mean) {
         memcpy(posterior->bayesian, join->bayesian,
-               (size_t)(join->n_components * network->params.n_params));
+               (size_t)(join->n_components * first->network->params.n_params));
+    }
+    posterior->n_chains = join->n_chains;
     crd_free(posterior->origins);
     posterior->origins = join->origins;
     join->origins = NULL;
-    join->n_components = join->capacity = 0;
-    CRD_TRY(copy_common(posterior, join));
+    if (family->has_sigma && !family->has_deviations && join->is_one_estimator)
+        memcpy(posterior->conversion.type, first->conversion.type,
+               sizeof posterior->conversion.type);
     *out = posterior;
     posterior = NULL;
 cleanup:
@@ -264,14 +352,30 @@ cleanup:
     return status;
 }
 
-/* The numbers of a source's components become those from `at` on. */
-static void copy_numbers(crd_posterior *out, int64_t at, const crd_posterior *from)
+void crd_join_locate(int64_t *source, int64_t *own, const crd_join *join, int64_t component)
+{
+    int64_t n_rounds = join->n_chains > 0 ? join->n_components / join->n_chains : 1;
+    int64_t share = join->n_components / n_rounds, within = component % share, i = 0;
+    while (within >= join->n_before[i + 1] / n_rounds)
+        i++;
+    int64_t n_own = (join->n_before[i + 1] - join->n_before[i]) / n_rounds;
+    *source = i;
+    *own = component / share * n_own + within - join->n_before[i] / n_rounds;
+}
+
+/* The numbers of a source's component become component `at`; kinds that it has not stay 0. */
+static void copy_numbers(crd_posterior *out, int64_t at, const crd_posterior *from, int64_t c)
 {
     int64_t n = from->network->params.n_floats;
-    size_t bytes = (size_t)(from->n_components * n) * sizeof(float);
-    memcpy(out->mu + at * n, from->mu, bytes);
+    size_t bytes = (size_t)n * sizeof(float);
+    memcpy(out->mu + at * n, from->mu + c * n, bytes);
     if (out->rho != NULL && from->rho != NULL)
-        memcpy(out->rho + at * n, from->rho, bytes);
+        memcpy(out->rho + at * n, from->rho + c * n, bytes);
+    if (out->variance != NULL && from->variance != NULL)
+        memcpy(out->variance + at * n, from->variance + c * n, bytes);
+    if (out->deviations != NULL && from->deviations != NULL)
+        memcpy(out->deviations + at * out->rank * n, from->deviations + c * out->rank * n,
+               (size_t)out->rank * bytes);
 }
 
 crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *sources, int n,
@@ -285,8 +389,11 @@ crd_status crd_posterior_join(crd_posterior **out, const crd_component_source *s
         CRD_TRY(crd_join_add(join, &sources[i]));
     CRD_TRY(crd_join_finish(out, join));
     CRD_TRY(crd_posterior_allocate(*out));
-    for (int64_t i = 0, at = 0; i < n; at += sources[i++].posterior->n_components)
-        copy_numbers(*out, at, sources[i].posterior);
+    for (int64_t c = 0; c < (*out)->n_components; c++) {
+        int64_t source, own;
+        crd_join_locate(&source, &own, join, c);
+        copy_numbers(*out, c, sources[source].posterior, own);
+    }
 cleanup:
     crd_join_destroy(join);
     if (status != CRD_OK) {
@@ -296,11 +403,15 @@ cleanup:
     return status;
 }
 
-crd_status crd_posterior_check_single(const crd_posterior *posterior, const char *file,
+crd_status crd_posterior_check_normal(const crd_posterior *posterior, const char *file,
                                       const char *verb)
 {
-    if (!posterior->family->is_ensemble)
+    if (posterior->family == &crd_family_normal)
         return CRD_OK;
+    if (!posterior->family->is_ensemble)
+        return CRD_FAIL(CRD_ERR_INPUT,
+                        "%s: is a %s; %s takes posteriors with independent normal weights", file,
+                        posterior->family->title, verb);
     return CRD_FAIL(CRD_ERR_INPUT, "%s: is an ensemble (%s): %s each of its %lld components", file,
                     posterior->family->name, verb, (long long)posterior->n_components);
 }

@@ -23,7 +23,7 @@ struct crd_gradient {
     crd_model model;
     const crd_estimator *estimator;
     uint64_t seed;
-    int batch_norm_train, at_sigma;
+    int batch_norm_train, at_sigma, keep_all;
     uint8_t *random; /* [n_ops] own weights are drawn */
     crd_train_plan plan;
     float *arena, *grad_arena;
@@ -169,6 +169,7 @@ crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
     gradient->seed = options->seed;
     gradient->batch_norm_train = options->batch_norm_train;
     gradient->at_sigma = options->at_sigma;
+    gradient->keep_all = options->keep_all;
     CRD_ALLOC(&gradient->sigma, n_floats, "sigma");
     CRD_ALLOC(&gradient->slope, n_floats, "slopes of sigma");
     gradient->model = (crd_model){.network = network,
@@ -314,7 +315,7 @@ static crd_op_args fixed_args(const crd_gradient *gradient, int64_t index, const
                         .in = inputs_of(gradient, index),
                         .n_images = u->n_images,
                         .scratch = gradient->op_scratch,
-                        .random = random};
+                        .random = gradient->keep_all ? NULL : random};
     if (has_batch_statistics(gradient, index))
         args.statistics = kept_of(gradient, index);
     for (int slot = 0; slot < op->kind->n_params; slot++)
@@ -617,6 +618,48 @@ crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_targ
                    sizeof *logits);
     CRD_TRY(evaluate(loss, gradient, data_term, labels, values, &u));
     CRD_TRY(backward(gradient, &u));
+cleanup:
+    return status;
+}
+
+/* The statistics of an op, of the pass that was. */
+static crd_status add_statistics(int64_t **sums, crd_gradient *gradient, int64_t index,
+                                 const unit *u)
+{
+    crd_status status = CRD_OK;
+    const crd_graph_op *op = op_at(gradient, index);
+    crd_op_random random;
+    const crd_op_args args = fixed_args(gradient, index, u, &random);
+    float *values[CRD_OP_MAX_PARAMS] = {NULL};
+    int64_t first, n;
+    op_range(&first, &n, gradient, index);
+    for (int slot = 0; slot < op->kind->n_params; slot++)
+        if (op->params[slot] >= 0 && op->kind->params[slot].role == CRD_STATISTIC)
+            values[slot] = gradient->dparams + param_at(gradient, op, slot)->offset - first;
+    op->kind->statistics->put(op, &args, values);
+    for (int slot = 0; slot < op->kind->n_params; slot++) {
+        const crd_param *param = param_at(gradient, op, slot);
+        if (values[slot] == NULL)
+            continue;
+        CRD_TRY(crd_gradient_sums_add(*sums, 1, values[slot], NULL, param->count, u->weight,
+                                      "batch statistics", param->name, 0));
+        *sums += param->count;
+    }
+cleanup:
+    return status;
+}
+
+crd_status crd_gradient_add_statistics(int64_t *sums, crd_gradient *gradient, const float *images,
+                                       int64_t n_images, int64_t first_image, double weight)
+{
+    crd_status status = CRD_OK;
+    const crd_gradient_target target = {.sums = sums};
+    const unit u = {n_images, first_image, 0, weight, &target};
+    CRD_TRY(check_call(gradient, &u));
+    forward(gradient, images, &u);
+    for (int64_t i = 1; i < gradient->model.network->n_ops; i++)
+        if (has_batch_statistics(gradient, i))
+            CRD_TRY(add_statistics(&sums, gradient, i, &u));
 cleanup:
     return status;
 }

@@ -76,6 +76,12 @@ crd_status crd_gradient_add(double *loss, float *logits, const crd_gradient_targ
                             const int64_t *labels, const float *values, int64_t n_images,
                             int64_t first_image, int64_t draw, double weight);
 
+/** sums[..] += round(weight * statistic * 2^44) of a forward pass on so many images, for every
+ * statistic of a batch norm in the order of the table, without those of other parameters. No
+ * backward pass. Of a gradient with batch_norm_train. The rest as for crd_gradient_add. */
+crd_status crd_gradient_add_statistics(int64_t *sums, crd_gradient *gradient, const float *images,
+                                       int64_t n_images, int64_t first_image, double weight);
+
 /** Additional calibration term for the calls that follow; name NULL: none. See
  * crd_calibration_loss_eval. */
 crd_status crd_gradient_set_calibration(crd_gradient *gradient, const char *name, double beta,

@@ -1,12 +1,14 @@
 /* A norm on running statistics is y = g x + shift for every channel (ops/op.h, crd_op_fold). After
  * an affine op with normal weights it gives another such op: mu' = g mu, sigma' = g sigma, bias' =
  * g bias + shift. Double arithmetic, rounded once to float32. */
+#include <math.h>
+
 #include "base/alloc.h"
 #include "credence/sampler.h"
 #include "graph/graph.h"
 #include "weights/family.h"
 
-/* A component whose mu and rho become mu and sigma where they lie. */
+/* A component whose mu and rho (or variance) become mu and sigma where they lie. */
 typedef struct filling {
     float *mu, *sigma;
     crd_weights weights; /* the same blocks */
@@ -65,10 +67,10 @@ crd_status crd_model_make(float *mu, float *sigma, const crd_posterior *posterio
     filling f = {.mu = mu,
                  .sigma = sigma,
                  .weights = {params->n_params, params->n_floats,
-                             posterior->bayesian + component * params->n_params, mu, sigma},
+                             posterior->bayesian + component * params->n_params, mu, sigma, sigma},
                  .posterior = posterior};
     CRD_ALLOC(&f.is_done, params->n_params, "parameters");
-    for (int64_t i = 0; i < network->n_ops; i++) {
+    for (int64_t i = 0; i < network->n_ops && !posterior->family->draws_all; i++) {
         int64_t target = crd_network_fold_target(network, i);
         if (target >= 0)
             CRD_TRY(fold(&f, &network->ops[i], &network->ops[target]));
@@ -84,11 +86,21 @@ cleanup:
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
-    int64_t n = posterior->network->params.n_floats;
+    const crd_params *params = &posterior->network->params;
     for (int64_t c = 0; status == CRD_OK && c < posterior->n_components; c++) {
-        float *own = sigma == NULL ? NULL : sigma + c * n;
-        crd_posterior_copy_numbers(mu + c * n, own, posterior, c);
-        status = crd_model_make(mu + c * n, own, posterior, c);
+        const crd_component_numbers to = {.mu = mu + c * params->n_floats,
+                                          .rho =
+                                              sigma == NULL ? NULL : sigma + c * params->n_floats};
+        crd_posterior_copy_numbers(&to, posterior, c);
+        status = crd_model_make(to.mu, to.rho, posterior, c);
     }
     return status;
+}
+
+void crd_model_make_deviations(float *deviations, const crd_posterior *posterior)
+{
+    int64_t n = posterior->rank * posterior->network->params.n_floats;
+    double scale = 1 / sqrt(2 * ((double)posterior->rank - 1));
+    for (int64_t i = 0; i < n; i++)
+        deviations[i] = (float)(scale * (double)deviations[i]);
 }

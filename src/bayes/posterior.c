@@ -47,8 +47,27 @@ crd_status crd_posterior_allocate(crd_posterior *posterior)
     crd_status status = CRD_OK;
     int64_t n = posterior->n_components * posterior->network->params.n_floats;
     CRD_ALLOC(&posterior->mu, n, "mu");
-    if (posterior->family->has_sigma)
+    if (posterior->family->has_deviations)
+        CRD_ALLOC(&posterior->variance, n, "variances");
+    else if (posterior->family->has_sigma)
         CRD_ALLOC(&posterior->rho, n, "rho");
+    if (posterior->rank > 0)
+        CRD_ALLOC(&posterior->deviations, n * posterior->rank, "deviations");
+cleanup:
+    return status;
+}
+
+crd_status crd_posterior_set_rank(crd_posterior *posterior, int64_t rank)
+{
+    crd_status status = CRD_OK;
+    CRD_REQUIRE(rank == 0 || (rank >= 2 && rank <= CRD_MAX_RANK), CRD_ERR_USAGE,
+                "rank: %lld; it must be 0 (the diagonal only) or 2 to %d", (long long)rank,
+                CRD_MAX_RANK);
+    posterior->rank = rank;
+    if (rank > 0 && posterior->mu != NULL)
+        CRD_ALLOC(&posterior->deviations,
+                  posterior->n_components * rank * posterior->network->params.n_floats,
+                  "deviations");
 cleanup:
     return status;
 }
@@ -64,6 +83,15 @@ crd_status crd_posterior_create_ensemble(crd_posterior **out, crd_network *netwo
         *out = NULL;
     }
     return status;
+}
+
+void crd_posterior_set_trained(crd_posterior *posterior)
+{
+    const crd_network *network = posterior->network;
+    for (int64_t p = 0; p < network->params.n_params; p++)
+        for (int64_t c = 0; c < posterior->n_components; c++)
+            posterior->bayesian[c * network->params.n_params + p] =
+                crd_network_param_spec(NULL, network, p)->role == CRD_TRAINED;
 }
 
 crd_status crd_posterior_create(crd_posterior **out, crd_network *network)
@@ -85,34 +113,57 @@ void crd_posterior_destroy(crd_posterior *posterior)
     crd_free(posterior->origins);
     crd_free(posterior->prior_mu);
     crd_free(posterior->bayesian);
+    crd_free(posterior->deviations);
+    crd_free(posterior->variance);
     crd_free(posterior->rho);
     crd_free(posterior->mu);
     crd_network_destroy(posterior->network);
     crd_free(posterior);
 }
 
-void crd_posterior_copy_numbers(float *mu, float *rho, const crd_posterior *posterior,
+/* Where a posterior has the numbers of a component; NULL: it has none of this kind. */
+static crd_component_numbers numbers_of(const crd_posterior *posterior, int64_t component)
+{
+    int64_t n = posterior->network->params.n_floats;
+    float *second = posterior->variance != NULL ? posterior->variance : posterior->rho;
+    return (crd_component_numbers){
+        posterior->mu + component * n, second == NULL ? NULL : second + component * n,
+        posterior->deviations == NULL ? NULL
+                                      : posterior->deviations + component * posterior->rank * n};
+}
+
+static void clear_numbers(float *block, int64_t n)
+{
+    if (block != NULL)
+        memset(block, 0, (size_t)n * sizeof *block);
+}
+
+void crd_posterior_copy_numbers(const crd_component_numbers *to, const crd_posterior *posterior,
                                 int64_t component)
 {
     const crd_params *params = &posterior->network->params;
-    int64_t block = component * params->n_floats;
-    memset(mu, 0, (size_t)params->n_floats * sizeof *mu);
-    if (rho != NULL)
-        memset(rho, 0, (size_t)params->n_floats * sizeof *rho);
+    const crd_component_numbers own = numbers_of(posterior, component);
+    clear_numbers(to->mu, params->n_floats);
+    clear_numbers(to->rho, params->n_floats);
+    clear_numbers(to->deviations, posterior->rank * params->n_floats);
     for (int64_t p = 0; p < params->n_params; p++) {
         int64_t at = params->entries[p].offset;
-        size_t n_bytes = (size_t)params->entries[p].count * sizeof *mu;
-        memcpy(mu + at, posterior->mu + block + at, n_bytes);
-        if (rho != NULL && posterior->bayesian[component * params->n_params + p])
-            memcpy(rho + at, posterior->rho + block + at, n_bytes);
+        size_t n_bytes = (size_t)params->entries[p].count * sizeof *own.mu;
+        memcpy(to->mu + at, own.mu + at, n_bytes);
+        if (!posterior->bayesian[component * params->n_params + p])
+            continue;
+        if (to->rho != NULL)
+            memcpy(to->rho + at, own.rho + at, n_bytes);
+        for (int64_t k = 0; to->deviations != NULL && k < posterior->rank; k++)
+            memcpy(to->deviations + k * params->n_floats + at,
+                   own.deviations + k * params->n_floats + at, n_bytes);
     }
 }
 
-static crd_status read_own(float *const *mu, float *const *rho, int64_t first, int64_t n,
-                           void *payload)
+static crd_status read_own(const crd_component_numbers *to, int64_t first, int64_t n, void *payload)
 {
     for (int64_t i = 0; i < n; i++)
-        crd_posterior_copy_numbers(mu[i], rho == NULL ? NULL : rho[i], payload, first + i);
+        crd_posterior_copy_numbers(&to[i], payload, first + i);
     return CRD_OK;
 }
 
@@ -183,7 +234,7 @@ cleanup:
 /* An element that cannot be used. */
 typedef struct value_fault {
     int64_t component, param, element;
-    char which; /* 'm' or 'r' */
+    char which; /* 'm' or 'r', 'v' of a variance, 'd' of deviations */
     double value;
     const char *allowed; /* NULL: there is none */
 } value_fault;
@@ -191,11 +242,15 @@ typedef struct value_fault {
 static crd_status bad_value(const crd_posterior *posterior, const value_fault *f)
 {
     char module[MODULE_SIZE], leaf[LEAF_SIZE];
-    if (posterior->family->is_ensemble)
-        return CRD_FAIL(CRD_ERR_INPUT, "component %lld: %s: element %lld of %s is %g; %s",
+    if (posterior->family != &crd_family_normal)
+        return CRD_FAIL(CRD_ERR_INPUT, "component %lld: %s: element %lld of the %s is %g; %s",
                         (long long)f->component, posterior->network->params.entries[f->param].name,
-                        (long long)f->element, f->which == 'm' ? "mu" : "rho", f->value,
-                        f->allowed);
+                        (long long)f->element,
+                        f->which == 'v'   ? "variance"
+                        : f->which == 'd' ? "deviations"
+                        : f->which == 'r' ? "rho"
+                                          : "mean",
+                        f->value, f->allowed);
     crd_status status = crd_posterior_param_name(module, sizeof module, leaf, sizeof leaf,
                                                  posterior, f->param, f->which);
     if (status != CRD_OK)
@@ -229,57 +284,49 @@ static crd_status check_values(const crd_posterior *posterior, value_fault fault
     return bad_value(posterior, &fault);
 }
 
-/* The numbers of a component; NULL: they are not looked at. */
-typedef struct numbers {
-    const float *mu, *rho, *prior_mu;
-} numbers;
-
-/* What the elements of a parameter must be. */
+/* What the elements of a parameter must be; kinds of numbers that are NULL are not looked at. */
 static crd_status check_param(const crd_posterior *posterior, int64_t component, int64_t p,
-                              const numbers *of)
+                              const crd_component_numbers *of)
 {
     crd_status status = CRD_OK;
     const crd_params *params = &posterior->network->params;
     int64_t at = params->entries[p].offset;
+    bool has_deviations = posterior->family->has_deviations;
     bool is_variance = crd_network_param_spec(NULL, posterior->network, p)->is_non_negative;
     value_fault fault = {component, p, 0, 'm', 0, "it must be finite"};
     CRD_TRY(check_values(posterior, fault, of->mu + at, is_variance));
     if (!posterior->bayesian[component * params->n_params + p])
         goto cleanup;
-    fault.which = 'r';
-    CRD_TRY(check_values(posterior, fault, of->rho == NULL ? NULL : of->rho + at, false));
+    fault.which = has_deviations ? 'v' : 'r';
+    CRD_TRY(check_values(posterior, fault, of->rho == NULL ? NULL : of->rho + at, has_deviations));
+    fault.which = 'd';
+    for (int64_t k = 0; of->deviations != NULL && k < posterior->rank; k++)
+        CRD_TRY(check_values(posterior, fault, of->deviations + k * params->n_floats + at, false));
+    if (posterior->prior_mu == NULL)
+        goto cleanup;
     fault.which = 'm';
     fault.allowed = "the prior's mean must be finite";
-    CRD_TRY(check_values(posterior, fault, of->prior_mu == NULL ? NULL : of->prior_mu + at, false));
+    CRD_TRY(check_values(posterior, fault, posterior->prior_mu + at, false));
 cleanup:
     return status;
 }
 
-static crd_status check_component(const crd_posterior *posterior, int64_t component,
-                                  const numbers *of)
+crd_status crd_posterior_check_numbers(const crd_posterior *posterior, int64_t component,
+                                       const crd_component_numbers *numbers)
 {
     crd_status status = CRD_OK;
     for (int64_t p = 0; status == CRD_OK && p < posterior->network->params.n_params; p++)
-        status = check_param(posterior, component, p, of);
+        status = check_param(posterior, component, p, numbers);
     return status;
-}
-
-crd_status crd_posterior_check_numbers(const crd_posterior *posterior, int64_t component,
-                                       const float *mu, const float *rho)
-{
-    return check_component(posterior, component, &(numbers){mu, rho, NULL});
 }
 
 crd_status crd_posterior_check(const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
-    int64_t n = posterior->network->params.n_floats;
     CRD_TRY(crd_prior_check(&posterior->conversion, CRD_ERR_INPUT));
     for (int64_t c = 0; posterior->mu != NULL && c < posterior->n_components; c++) {
-        const numbers own = {posterior->mu + c * n,
-                             posterior->rho == NULL ? NULL : posterior->rho + c * n,
-                             posterior->prior_mu};
-        CRD_TRY(check_component(posterior, c, &own));
+        const crd_component_numbers own = numbers_of(posterior, c);
+        CRD_TRY(crd_posterior_check_numbers(posterior, c, &own));
     }
 cleanup:
     return status;

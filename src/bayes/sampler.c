@@ -23,7 +23,7 @@ struct crd_sampler {
     crd_model model;
     const crd_estimator *estimator;
     uint64_t seed;
-    int antithetic;
+    int antithetic, draws_all; /* draws_all: no norm is folded */
     crd_precision precision;
     uint8_t *drawn;  /* [n_ops] own weights differ from draw to draw */
     uint8_t *random; /* [n_ops] likewise, or the op is stochastic without weights */
@@ -60,8 +60,7 @@ static int has_posterior(const crd_sampler *sampler, int64_t index)
     const crd_graph_op *op = op_at(sampler, index);
     for (int slot = 0; slot < op->kind->n_params; slot++)
         for (int64_t c = 0; op->params[slot] >= 0 && c < model->n_components; c++)
-            if (op->kind->params[slot].may_be_random &&
-                model->bayesian[c * model->network->params.n_params + op->params[slot]])
+            if (model->bayesian[c * model->network->params.n_params + op->params[slot]])
                 return 1;
     return 0;
 }
@@ -94,7 +93,7 @@ static void classify(crd_sampler *sampler, int mean)
             sampler->drawn[i] = has_posterior(sampler, i) != 0;
             sampler->random[i] = crd_op_is_stochastic(op);
         }
-        int64_t target = crd_network_fold_target(network, i);
+        int64_t target = sampler->draws_all ? -1 : crd_network_fold_target(network, i);
         if (target < 0)
             continue;
         sampler->folded[i] = 1;
@@ -117,14 +116,16 @@ static crd_status take_model(crd_sampler *sampler, const crd_model *model,
     *own = *model;
     own->family = model->family != NULL ? model->family : &crd_family_normal;
     own->n_components = crd_larger(model->n_components, 1);
+    sampler->draws_all = own->family->draws_all;
     CRD_TRY(crd_estimator_find(&sampler->estimator, options->estimator, "estimator"));
     if (options->mean && own->family->is_ensemble) {
         sampler->estimator = &crd_estimator_reparameterization;
         own->family = &crd_family_members;
         return CRD_OK;
     }
-    CRD_REQUIRE(own->family->has_sigma || !sampler->estimator->needs_normal, CRD_ERR_USAGE,
-                "estimator: %s needs normal weights; this posterior is of %lld %s",
+    int is_normal = own->family->has_sigma && !own->family->has_deviations;
+    CRD_REQUIRE(is_normal || !sampler->estimator->needs_normal, CRD_ERR_USAGE,
+                "estimator: %s needs independent normal weights; this posterior is of %lld %s",
                 options->estimator, (long long)own->n_components, own->family->title);
     CRD_REQUIRE(own->family->has_sigma || !options->antithetic, CRD_ERR_USAGE,
                 "antithetic draws need normal weights; this posterior is of %lld %s",

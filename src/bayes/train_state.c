@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "bayes/collection.h"
 
 double crd_epoch_score(const crd_epoch *epoch)
 {
@@ -61,8 +62,15 @@ cleanup:
     return status;
 }
 
+crd_status crd_train_state_collect(crd_train_state *state, const crd_collect_options *options)
+{
+    return crd_collection_create(&state->collection, options,
+                                 state->posterior->network->params.n_floats);
+}
+
 void crd_train_state_clear(crd_train_state *state)
 {
+    crd_collection_destroy(state->collection);
     crd_free(state->kept);
     for (int k = 0; k < 2; k++)
         crd_free(state->states[k]);

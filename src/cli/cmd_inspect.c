@@ -40,11 +40,10 @@ static crd_status show_posterior(json_t *root, const char *path, crd_file_kind k
 
 crd_status crd_cmd_inspect(const crd_cli *cli)
 {
-    static const char *const kinds[] = {[CRD_FILE_POSTERIOR] = "posterior",
-                                        [CRD_FILE_PREDICTION] = "prediction",
-                                        [CRD_FILE_TENSORS] = "tensors",
-                                        [CRD_FILE_CHECKPOINT] = "checkpoint",
-                                        [CRD_FILE_SCORES] = "scores"};
+    static const char *const kinds[] = {
+        [CRD_FILE_POSTERIOR] = "posterior", [CRD_FILE_PREDICTION] = "prediction",
+        [CRD_FILE_TENSORS] = "tensors",     [CRD_FILE_CHECKPOINT] = "checkpoint",
+        [CRD_FILE_SCORES] = "scores",       [CRD_FILE_CHAINS] = "checkpoint of chains"};
     crd_status status = CRD_OK;
     const crd_options *given = cli->options;
     const char *path = given->arguments[0], *resealed = crd_opt_text(given, CRD_OPT_RESEAL);

@@ -18,10 +18,23 @@ static const crd_command commands[CRD_N_COMMANDS] = {
         {"train", crd_cmd_train, 1, "POSTERIOR.h5 DATA... -o NEW.h5", 2, INT_MAX,
          "train a posterior on images, on all ranks together",
          "mpirun -n 4 credence train resnet18.h5 photos/ --epochs 40 --lr 1e-4 -o trained.h5"},
+    [CRD_COMMAND_SAMPLE] =
+        {"sample", crd_cmd_sample, 1, "POSTERIOR.h5 DATA... --sampler NAME -o CHAINS.h5", 2,
+         INT_MAX,
+         "sample networks from the posterior of prior and data by Markov chains, on all ranks",
+         "mpirun -n 4 credence sample lenet.h5 photos/ --sampler sghmc --chains 4 -o chains.h5"},
     [CRD_COMMAND_ENSEMBLE] =
         {"ensemble", crd_cmd_ensemble, 0, "POSTERIOR.h5 POSTERIOR.h5... -o ENSEMBLE.h5", 2, INT_MAX,
          "join posteriors, or deterministic networks, of one architecture into an ensemble",
          "credence ensemble seed-1.h5 seed-2.h5 seed-3.h5 -o ensemble.h5"},
+    [CRD_COMMAND_REFRESH] =
+        {"refresh", crd_cmd_refresh, 1, "POSTERIOR.h5 DATA... -o NEW.h5", 2, INT_MAX,
+         "make batch norm's statistics anew from images, of each component's mean network",
+         "mpirun -n 4 credence refresh ensemble.h5 photos/ -o refreshed.h5"},
+    [CRD_COMMAND_LAPLACE] =
+        {"laplace", crd_cmd_laplace, 1, "TRAINED.h5 DATA... -o POSTERIOR.h5", 2, INT_MAX,
+         "make a posterior of a trained network: Laplace approximation of its last layer",
+         "mpirun -n 4 credence laplace trained.h5 photos/ -o laplace.h5"},
     [CRD_COMMAND_EVALUATE] =
         {"evaluate", crd_cmd_evaluate, 1, "POSTERIOR.h5 DATA...", 2, INT_MAX,
          "measure accuracy, calibration and uncertainty on labelled images, and against other ones",

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "credence/laplace.h"
+#include "credence/chains.h"
 #include "credence/loss.h"
 #include "credence/optim.h"
 #include "credence/posterior.h"
@@ -33,15 +35,34 @@ static const char *const *augment_names(void)
     return names;
 }
 
+static const char *const *preconditioner_names(void)
+{
+    static const char *const names[] = {"none", "rmsprop", NULL};
+    return names;
+}
+
+static const char *const *likelihood_names(void)
+{
+    static const char *const names[] = {"cross-entropy", "gaussian-nll", "mse", NULL};
+    return names;
+}
+
+static const char *const *collect_names(void)
+{
+    static const char *const names[] = {"swag", NULL};
+    return names;
+}
+
 /* A line each for the name, what it may be, who takes it, what it does, and what goes with it. */
 /* clang-format off */
 static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_OUTPUT] = {
         .name = "output", .letter = 'o', .placeholder = "FILE", .type = CRD_OPTION_TEXT,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE |
-            CRD_EXPORT | CRD_EVALUATE,
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PREPROCESS | CRD_TRAIN | CRD_SAMPLE | CRD_ENSEMBLE |
+            CRD_REFRESH | CRD_LAPLACE | CRD_MERGE | CRD_EXPORT | CRD_EVALUATE,
         .required =
-            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_ENSEMBLE | CRD_MERGE | CRD_EXPORT,
+            CRD_CONVERT | CRD_PREPROCESS | CRD_TRAIN | CRD_SAMPLE | CRD_ENSEMBLE | CRD_REFRESH |
+            CRD_LAPLACE | CRD_MERGE | CRD_EXPORT,
         .group = CRD_GROUP_OUTPUT, .effect = CRD_EFFECT_NONE,
         .help = "file to write (HDF5, but for export); it appears whole or not at all"},
     [CRD_OPT_ARCH] = {
@@ -360,6 +381,20 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
         .help = "probabilities of another method (CSV, HDF5, or a prediction) for the images of "
                 "DATA in their order: how near they are"},
+    [CRD_OPT_HESSIAN] = {
+        .name = "hessian", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
+        .default_text = "kron", .choices = crd_hessian_names,
+        .commands = CRD_LAPLACE,
+        .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
+        .help = "how the Hessian of the last layer is kept: Kronecker factors (KFAC), the full "
+                "matrix (up to 4096 weights), its diagonal"},
+    [CRD_OPT_PRIOR_PRECISION] = {
+        .name = "prior-precision", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "the one of the largest marginal likelihood",
+        .min = CRD_LAPLACE_MIN_PRECISION, .max = CRD_LAPLACE_MAX_PRECISION,
+        .commands = CRD_LAPLACE,
+        .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_RESULT,
+        .help = "1 / variance of the last layer's weights in the prior, about 0"},
     [CRD_OPT_RANKS] = {
         .name = "ranks", .placeholder = "N[,N...]", .type = CRD_OPTION_INT64S,
         .default_text = "1,2,4,8,16,32,64", .min = 1, .max = 1e6,
@@ -448,8 +483,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .help = "images of a step, over all ranks"},
     [CRD_OPT_MICRO_BATCH] = {
         .name = "micro-batch", .placeholder = "N", .type = CRD_OPTION_INT64,
-        .default_note = "the batch size, at most 32", .min = 1, .max = 4096,
-        .commands = CRD_TRAIN,
+        .default_note = "32, and at most the batch size", .min = 1, .max = 4096,
+        .commands = CRD_TRAIN | CRD_REFRESH,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
         .help = "images that go through the network together; batch norm sees these"},
     [CRD_OPT_TRAIN_DRAWS] = {
@@ -551,7 +586,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .default_text = "constant", .choices = crd_schedule_names,
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
-        .help = "how the learning rate changes from epoch to epoch"},
+        .help = "how the learning rate changes from epoch to epoch; cosine-restarts, which "
+                "--snapshot-every takes unless another is given, and triangular: from step to step"},
     [CRD_OPT_GAMMA] = {
         .name = "gamma", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_note = "exponential 0.9, else 0.1", .min = 1e-6, .max = 1000,
@@ -580,6 +616,21 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SCHEDULER, {"cosine"}}},
         .help = "half a period"},
+    [CRD_OPT_CYCLE] = {
+        .name = "cycle", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
+        .default_note = "--snapshot-every, else --collect-every", .min = 1, .max = 1e6,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SCHEDULER, {"cosine-restarts", "triangular"}}},
+        .excludes = {CRD_OPT_SNAPSHOT_EVERY},
+        .why_not = "which says how long a cycle is",
+        .help = "length of a cycle; triangular falls in its first half and rises in the second"},
+    [CRD_OPT_LR_MIN] = {
+        .name = "lr-min", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_text = "0", .min = 0, .max = 1e38,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .help = "smallest learning rate of a cosine, of cosine-restarts and triangular"},
     [CRD_OPT_WARMUP] = {
         .name = "warmup", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = 1e6,
@@ -620,6 +671,57 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_IMAGES, .effect = CRD_EFFECT_RESULT,
         .help = "random change of the images; may be repeated"},
+    [CRD_OPT_COLLECT] = {
+        .name = "collect", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
+        .choices = collect_names,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_TRAIN_DETERMINISTIC}, {.option = CRD_OPT_COLLECT_START}},
+        .excludes = {CRD_OPT_SNAPSHOT_EVERY, CRD_OPT_LOCAL_STEPS},
+        .why_not = "networks are collected in one way, and of steps that all ranks make together",
+        .help = "collect networks on the way; swag: NEW.h5 has their mean, variance and last "
+                "deviations, with batch norm's statistics of the mean made anew at the end"},
+    [CRD_OPT_COLLECT_START] = {
+        .name = "collect-start", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
+        .min = 0, .max = 1e6,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_COLLECT}},
+        .help = "collect after this epoch; 0: from the start on, of weights that are trained already"},
+    [CRD_OPT_COLLECT_EVERY] = {
+        .name = "collect-every", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
+        .default_text = "1", .min = 1, .max = 1e6,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_COLLECT}},
+        .help = "epochs from one network to the next"},
+    [CRD_OPT_COLLECT_STEPS] = {
+        .name = "collect-steps", .placeholder = "STEPS", .type = CRD_OPTION_INT64,
+        .min = 1, .max = 1e12,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_COLLECT}},
+        .excludes = {CRD_OPT_COLLECT_EVERY},
+        .why_not = "both say how often",
+        .help = "steps instead of epochs from one network to the next"},
+    [CRD_OPT_RANK] = {
+        .name = "rank", .placeholder = "K", .type = CRD_OPTION_INT64,
+        .default_text = "20", .min = 0, .max = CRD_MAX_RANK,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_COLLECT, {"swag"}}},
+        .help = "deviations that are kept, of the last K networks; 0: the diagonal alone; memory for "
+                "K + 4 networks more on rank 0"},
+    [CRD_OPT_SNAPSHOT_EVERY] = {
+        .name = "snapshot-every", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
+        .min = 1, .max = 1e6,
+        .commands = CRD_TRAIN,
+        .group = CRD_GROUP_COLLECTION, .effect = CRD_EFFECT_RESULT,
+        .needs = {{.option = CRD_OPT_TRAIN_DETERMINISTIC}},
+        .excludes = {CRD_OPT_LOCAL_STEPS},
+        .why_not = "networks are collected of steps that all ranks make together",
+        .help = "NEW.h5 is an ensemble of the networks at the end of each cycle of so many epochs; "
+                "triangular (fast geometric ensembles): in its middle"},
     [CRD_OPT_VALIDATE] = {
         .name = "validate", .placeholder = "DATA", .type = CRD_OPTION_TEXT,
         .commands = CRD_TRAIN,
@@ -647,10 +749,154 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_VALIDATION, .effect = CRD_EFFECT_RESULT,
         .help = "with a validation: networks to draw, in antithetic pairs if even"},
+    [CRD_OPT_SAMPLER] = {
+        .name = "sampler", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
+        .choices = crd_chain_sampler_names,
+        .commands = CRD_SAMPLE, .required = CRD_SAMPLE,
+        .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .help = "how chains move: with batches Langevin dynamics without momentum, with it, in "
+                "cycles, or smile; with all images Hamiltonian or microcanonical Langevin"},
+    [CRD_OPT_CHAINS] = {
+        .name = "chains", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_text = "4", .min = 1, .max = CRD_MAX_CHAINS,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .help = "independent chains; more ranks than chains share the gradients"},
+    [CRD_OPT_CHAIN_DRAWS] = {
+        .name = "draws", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_text = "100", .min = 1, .max = 1e6,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .help = "networks that each chain leaves"},
+    [CRD_OPT_BURN_IN] = {
+        .name = "burn-in", .placeholder = "STEPS", .type = CRD_OPTION_INT64,
+        .default_note = "hmc: 200, csghmc: 0, else 1000", .min = 0, .max = 1e9,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .help = "steps (hmc: proposals) before the first draw, in which hmc, mclmc and smile adapt "
+                "their step size"},
+    [CRD_OPT_THIN] = {
+        .name = "thin", .placeholder = "STEPS", .type = CRD_OPTION_INT64,
+        .default_note = "hmc: 1, else 10", .min = 1, .max = 1e9,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .help = "steps from draw to draw"},
+    [CRD_OPT_CHAIN_STEP_SIZE] = {
+        .name = "step-size", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "sgld: 1e-6, sghmc, csghmc: 3e-7, hmc: 1e-3, mclmc: 5e-3, smile: 0.01",
+        .min = 1e-30, .max = 1e6,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .help = "step size, of the log posterior summed over the images; the first one where it is "
+                "adapted"},
+    [CRD_OPT_CHAIN_TEMPERATURE] = {
+        .name = "temperature", .placeholder = "T", .type = CRD_OPTION_DOUBLE,
+        .default_text = "1", .min = 1e-9, .max = 1e9,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .help = "sample from the posterior to the power 1 / T; below 1 it is cold"},
+    [CRD_OPT_CHAIN_MOMENTUM] = {
+        .name = "momentum", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_note = "sghmc: 0.9, csghmc: 0.95", .min = 0, .max = 0.999999,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"sghmc", "csghmc"}}},
+        .help = "share of the momentum that a step keeps"},
+    [CRD_OPT_PRECONDITIONER] = {
+        .name = "preconditioner", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
+        .default_text = "none", .choices = preconditioner_names,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"sgld", "sghmc", "csghmc"}}},
+        .help = "rmsprop: masses from the running mean of squared gradients (0.99, 1e-7)"},
+    [CRD_OPT_CYCLE_LENGTH] = {
+        .name = "cycle-length", .placeholder = "STEPS", .type = CRD_OPTION_INT64,
+        .default_text = "1000", .min = 1, .max = 1e9,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"csghmc"}}},
+        .help = "steps of a cycle, over which the step size falls as a cosine"},
+    [CRD_OPT_DRAWS_PER_CYCLE] = {
+        .name = "draws-per-cycle", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_text = "3", .min = 1, .max = 1e6,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"csghmc"}}},
+        .help = "draws at the end of each cycle, --thin steps apart"},
+    [CRD_OPT_EXPLORATION] = {
+        .name = "exploration", .placeholder = "SHARE", .type = CRD_OPTION_DOUBLE,
+        .default_text = "0.9", .min = 0, .max = 0.999999,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"csghmc"}}},
+        .help = "share of a cycle, at its begin, that is without noise"},
+    [CRD_OPT_LEAPFROG_STEPS] = {
+        .name = "leapfrog-steps", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_text = "20", .min = 1, .max = 1e6,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"hmc"}}},
+        .help = "leapfrog steps of a proposal"},
+    [CRD_OPT_TARGET_ACCEPT] = {
+        .name = "target-accept", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_text = "0.8", .min = 0, .max = 0.999999,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"hmc"}}},
+        .help = "acceptance that burn-in adapts the step size to; 0: it stays as given"},
+    [CRD_OPT_ENERGY_VARIANCE] = {
+        .name = "energy-variance", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_text = "1e-4", .min = 0, .max = 1e6,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"mclmc"}}},
+        .help = "variance of a step's energy error, for each weight, that burn-in adapts the step "
+                "size to, from five times as much; 0: it stays as given"},
+    [CRD_OPT_DECOHERENCE] = {
+        .name = "decoherence", .placeholder = "LENGTH", .type = CRD_OPTION_DOUBLE,
+        .default_note = "adapted in burn-in", .min = 1e-12, .max = 1e12,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"mclmc"}}},
+        .help = "length of the way over which a chain forgets its direction"},
+    [CRD_OPT_START] = {
+        .name = "start", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
+        .default_note = "draws of the posterior",
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_BY_DIGEST,
+        .help = "posterior or ensemble of the same network: chain c begins at the mean of its "
+                "component c, and takes what is not sampled from there too"},
+    [CRD_OPT_LIKELIHOOD] = {
+        .name = "loss", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
+        .default_text = "cross-entropy", .choices = likelihood_names,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .help = "-log likelihood: cross-entropy of labels; of values gaussian-nll (outputs are "
+                "means, then log variances), or mse with --noise-sd"},
+    [CRD_OPT_NOISE_SD] = {
+        .name = "noise-sd", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
+        .default_text = "1", .min = 1e-9, .max = 1e9,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_LIKELIHOOD, {"mse"}}},
+        .help = "standard deviation of the values about the network's outputs"},
+    [CRD_OPT_CHAIN_BATCH_SIZE] = {
+        .name = "batch-size", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_note = "128; hmc, mclmc: all", .min = 1, .max = 1e9,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
+        .needs = {{CRD_OPT_SAMPLER, {"sgld", "sghmc", "csghmc", "smile"}}},
+        .help = "images of a gradient, each chain's own; as many as there are: all"},
+    [CRD_OPT_CHAIN_MICRO_BATCH] = {
+        .name = "micro-batch", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_text = "32", .min = 1, .max = 4096,
+        .commands = CRD_SAMPLE,
+        .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
+        .help = "images that go through the network together"},
     [CRD_OPT_CHECKPOINT_INTERVAL] = {
         .name = "checkpoint-interval", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .default_text = "10min", .min = 0, .max = 1e9,
-        .commands = CRD_PREDICT | CRD_TRAIN,
+        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .needs = {{.option = CRD_OPT_OUTPUT}},
         .help = "time between checkpoints (the output's name and .ckpt); 0: only when the run "
@@ -665,20 +911,20 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_MAX_TIME] = {
         .name = "max-time", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .min = 1e-3, .max = 1e9,
-        .commands = CRD_PREDICT | CRD_TRAIN,
+        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .needs = {{.option = CRD_OPT_OUTPUT}},
         .help = "stop after this with a checkpoint and exit code 75"},
     [CRD_OPT_RESUME] = {
         .name = "resume", .type = CRD_OPTION_FLAG,
-        .commands = CRD_PREDICT | CRD_TRAIN,
+        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .needs = {{.option = CRD_OPT_OUTPUT}},
         .help = "continue from the checkpoint, if there is one"},
     [CRD_OPT_HANG_TIMEOUT] = {
         .name = "hang-timeout", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .default_text = "1h", .min = 0, .max = 1e9,
-        .commands = CRD_PREDICT | CRD_TRAIN,
+        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE | CRD_REFRESH,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .help = "end the job with exit code 7, naming the rank, when one makes no progress; 0: "
                 "never"},
@@ -731,8 +977,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_SEED] = {
         .name = "seed", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = MAX_SEED,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_EVALUATE |
-            CRD_COMPARE,
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_SAMPLE |
+            CRD_EVALUATE | CRD_COMPARE | CRD_REFRESH,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "key of all random numbers"},
     [CRD_OPT_JSON] = {
@@ -774,6 +1020,7 @@ const char *crd_option_group_title(crd_option_group group)
                                                      [CRD_GROUP_WORK] = "How the work is cut",
                                                      [CRD_GROUP_LOSS] = "Loss",
                                                      [CRD_GROUP_OPTIMIZER] = "Steps",
+                                                     [CRD_GROUP_COLLECTION] = "Collecting networks",
                                                      [CRD_GROUP_VALIDATION] = "Validation",
                                                      [CRD_GROUP_CHECKPOINTS] =
                                                          "Checkpoints and time",

@@ -14,7 +14,10 @@
     X(CONVERT)                                                                                     \
     X(PREDICT)                                                                                     \
     X(TRAIN)                                                                                       \
+    X(SAMPLE)                                                                                      \
     X(ENSEMBLE)                                                                                    \
+    X(REFRESH)                                                                                     \
+    X(LAPLACE)                                                                                     \
     X(EVALUATE)                                                                                    \
     X(COMPARE)                                                                                     \
     X(MERGE)                                                                                       \
@@ -103,6 +106,9 @@ typedef enum crd_option_id {
     /* evaluate */
     CRD_OPT_OOD,
     CRD_OPT_REFERENCE,
+    /* laplace */
+    CRD_OPT_HESSIAN,
+    CRD_OPT_PRIOR_PRECISION,
     /* plan */
     CRD_OPT_RANKS,
     /* train */
@@ -137,16 +143,46 @@ typedef enum crd_option_id {
     CRD_OPT_STEP_SIZE,
     CRD_OPT_MILESTONES,
     CRD_OPT_T_MAX,
+    CRD_OPT_CYCLE,
+    CRD_OPT_LR_MIN,
     CRD_OPT_WARMUP,
     CRD_OPT_CLIP_NORM,
     CRD_OPT_KEEP_GRADIENTS,
     CRD_OPT_LOCAL_STEPS,
     CRD_OPT_BATCH_NORM,
     CRD_OPT_AUGMENT,
+    CRD_OPT_COLLECT,
+    CRD_OPT_COLLECT_START,
+    CRD_OPT_COLLECT_EVERY,
+    CRD_OPT_COLLECT_STEPS,
+    CRD_OPT_RANK,
+    CRD_OPT_SNAPSHOT_EVERY,
     CRD_OPT_VALIDATE,
     CRD_OPT_VALIDATE_SHARE,
     CRD_OPT_VALIDATE_EVERY,
     CRD_OPT_VALIDATE_DRAWS,
+    /* sample */
+    CRD_OPT_SAMPLER,
+    CRD_OPT_CHAINS,
+    CRD_OPT_CHAIN_DRAWS,
+    CRD_OPT_BURN_IN,
+    CRD_OPT_THIN,
+    CRD_OPT_CHAIN_STEP_SIZE,
+    CRD_OPT_CHAIN_TEMPERATURE,
+    CRD_OPT_CHAIN_MOMENTUM,
+    CRD_OPT_PRECONDITIONER,
+    CRD_OPT_CYCLE_LENGTH,
+    CRD_OPT_DRAWS_PER_CYCLE,
+    CRD_OPT_EXPLORATION,
+    CRD_OPT_LEAPFROG_STEPS,
+    CRD_OPT_TARGET_ACCEPT,
+    CRD_OPT_ENERGY_VARIANCE,
+    CRD_OPT_DECOHERENCE,
+    CRD_OPT_START,
+    CRD_OPT_LIKELIHOOD,
+    CRD_OPT_NOISE_SD,
+    CRD_OPT_CHAIN_BATCH_SIZE,
+    CRD_OPT_CHAIN_MICRO_BATCH,
     /* runs that take time */
     CRD_OPT_CHECKPOINT_INTERVAL,
     CRD_OPT_CHECKPOINTS,
@@ -184,6 +220,7 @@ typedef enum crd_option_group {
     CRD_GROUP_WORK,
     CRD_GROUP_LOSS,
     CRD_GROUP_OPTIMIZER,
+    CRD_GROUP_COLLECTION,
     CRD_GROUP_VALIDATION,
     CRD_GROUP_CHECKPOINTS,
     CRD_GROUP_GENERAL,
@@ -211,7 +248,7 @@ typedef enum crd_option_plan {
 
 typedef struct crd_option_need {
     crd_option_id option;  /**< must be given, or have one of `values` */
-    const char *values[4]; /**< NULL-terminated; none: any */
+    const char *values[5]; /**< NULL-terminated; none: any */
 } crd_option_need;
 
 typedef struct crd_option {

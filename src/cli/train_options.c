@@ -36,15 +36,26 @@ static crd_status make_optimizer(crd_optimizer_options *out, const crd_option_va
     return crd_optimizer_check(&known);
 }
 
+/** Epochs of a cycle, where they are not given: what is collected decides. */
+static int64_t cycle_of(const crd_option_value *values)
+{
+    return values[CRD_OPT_CYCLE].given            ? values[CRD_OPT_CYCLE].integer
+           : values[CRD_OPT_SNAPSHOT_EVERY].given ? values[CRD_OPT_SNAPSHOT_EVERY].integer
+                                                  : values[CRD_OPT_COLLECT_EVERY].integer;
+}
+
 static crd_status make_schedule(crd_schedule *out, const crd_option_value *values)
 {
-    const char *name = values[CRD_OPT_SCHEDULER].text;
+    int makes_snapshots = values[CRD_OPT_SNAPSHOT_EVERY].given && !values[CRD_OPT_SCHEDULER].given;
+    const char *name = makes_snapshots ? "cosine-restarts" : values[CRD_OPT_SCHEDULER].text;
     int64_t warmup = values[CRD_OPT_WARMUP].integer;
     int64_t rest = values[CRD_OPT_EPOCHS].integer - warmup;
     *out = (crd_schedule){.gamma = strcmp(name, "exponential") == 0 ? 0.9 : 0.1,
                           .step_size = values[CRD_OPT_STEP_SIZE].integer,
                           .n_milestones = values[CRD_OPT_MILESTONES].n_numbers,
                           .t_max = rest > 0 ? rest : 1,
+                          .cycle = cycle_of(values),
+                          .lr_min = values[CRD_OPT_LR_MIN].number,
                           .warmup = warmup};
     snprintf(out->name, sizeof out->name, "%s", name);
     for (int i = 0; i < out->n_milestones; i++)
@@ -54,6 +65,36 @@ static crd_status make_schedule(crd_schedule *out, const crd_option_value *value
     if (values[CRD_OPT_T_MAX].given)
         out->t_max = values[CRD_OPT_T_MAX].integer;
     return crd_schedule_check(out);
+}
+
+/** Which networks are collected: snapshots count their cycles after the warm-up. */
+static crd_status make_collection(crd_train_options *out, const crd_option_value *values)
+{
+    crd_collect_options *c = &out->collect;
+    int64_t cycle = values[CRD_OPT_SNAPSHOT_EVERY].integer;
+    int is_triangular = strcmp(out->schedule.name, "triangular") == 0;
+    if (values[CRD_OPT_COLLECT].given) {
+        c->kind = CRD_COLLECT_SWAG;
+        c->start = values[CRD_OPT_COLLECT_START].integer;
+        c->steps = values[CRD_OPT_COLLECT_STEPS].integer;
+        c->every = c->steps > 0 ? 0 : values[CRD_OPT_COLLECT_EVERY].integer;
+        c->rank = values[CRD_OPT_RANK].integer;
+        if (c->rank == 1)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "--rank: 1 deviation has no variance; it must be 0 or 2 to %d",
+                            CRD_MAX_RANK);
+    } else if (values[CRD_OPT_SNAPSHOT_EVERY].given) {
+        c->kind = CRD_COLLECT_MEMBERS;
+        c->start = out->schedule.warmup;
+        c->every = cycle;
+        c->phase = is_triangular ? cycle / 2 : 0;
+        if (is_triangular && cycle % 2 != 0)
+            return CRD_FAIL(CRD_ERR_USAGE,
+                            "--snapshot-every: %lld; a triangular cycle has its network in the "
+                            "middle, and needs an even number of epochs",
+                            (long long)cycle);
+    }
+    return CRD_OK;
 }
 
 /** Their thresholds depend on the data: there is no default that would mean something. */
@@ -174,6 +215,7 @@ crd_status crd_train_options_make(crd_train_files_options *out, const crd_option
                 CRD_ERR_USAGE, "--keep-gradients needs --kl-weight 0, and no --local-steps");
     CRD_TRY(make_optimizer(&train->optimizer, options->values));
     CRD_TRY(make_schedule(&train->schedule, options->values));
+    CRD_TRY(make_collection(train, options->values));
 cleanup:
     return status;
 }

@@ -57,6 +57,11 @@ void crd_comm_destroy(crd_comm *comm)
     crd_free(comm);
 }
 
+crd_status crd_comm_split(crd_comm **out, crd_comm *comm, int color)
+{
+    return comm->ops->split(out, comm, color);
+}
+
 void crd_comm_abort(crd_comm *comm, int code)
 {
     comm->ops->abort(comm, code);

@@ -12,6 +12,7 @@ enum { CRD_SHARED_PAGE = 4096 };
 /** Operations of a body. Each is collective where the public function is. */
 typedef struct crd_comm_ops {
     void (*destroy)(crd_comm *comm);
+    crd_status (*split)(crd_comm **out, crd_comm *comm, int color);
     void (*abort)(crd_comm *comm, int code);
     crd_status (*agree)(crd_comm *comm, crd_status local);
     void (*broadcast)(crd_comm *comm, void *data, int64_t n_bytes);

@@ -32,6 +32,15 @@ static void mpi_destroy(crd_comm *comm)
         MPI_Finalize();
 }
 
+static crd_status mpi_split(crd_comm **out, crd_comm *comm, int color)
+{
+    MPI_Comm part;
+    MPI_Comm_split(crd_mpi_body_of(comm)->all, color, comm->rank, &part);
+    crd_status status = crd_comm_create_mpi(out, part);
+    MPI_Comm_free(&part);
+    return status;
+}
+
 static void mpi_abort(crd_comm *comm, int code)
 {
     MPI_Abort(crd_mpi_body_of(comm)->all, code);
@@ -198,6 +207,7 @@ static void mpi_shared_gather(crd_shared *shared, const int64_t *begin)
 
 static const crd_comm_ops mpi_ops = {
     .destroy = mpi_destroy,
+    .split = mpi_split,
     .abort = mpi_abort,
     .agree = mpi_agree,
     .broadcast = mpi_broadcast,

@@ -4,6 +4,12 @@
 #include "base/alloc.h"
 #include "comm/comm_body.h"
 
+static crd_status self_split(crd_comm **out, crd_comm *comm, int color)
+{
+    (void)comm, (void)color;
+    return crd_comm_create_self(out);
+}
+
 static void self_abort(crd_comm *comm, int code)
 {
     (void)comm;
@@ -85,6 +91,7 @@ static int self_alarm_settle(crd_alarm *alarm)
 
 static const crd_comm_ops self_ops = {
     .destroy = self_nothing,
+    .split = self_split,
     .abort = self_abort,
     .agree = self_agree,
     .broadcast = self_broadcast,

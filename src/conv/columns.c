@@ -8,7 +8,7 @@
 
 /* Columns are made in chunks that stay in the cache. The width of a chunk depends on shapes only,
  * as the last bits of a product depend on its shape. */
-enum { CHUNK_FLOATS = 1 << 20, CHUNK_ALIGN = 16 };
+enum { CHUNK_FLOATS = 1 << 20, CHUNK_ALIGN = 16, CACHE_FLOATS = 1 << 18 };
 
 int64_t crd_conv_chunk_width(const crd_conv *conv)
 {
@@ -80,12 +80,15 @@ static bool fits(const crd_conv *conv)
     return true;
 }
 
-/* The library reaches about 0.6 of full speed here, less where a matrix has but a few rows. */
+/* The library reaches about 0.6 of full speed here, less where a matrix has but a few rows. A
+ * pointwise product is one call: clearing, bias and activation then pass over the whole output,
+ * which costs where it has left the cache. */
 static double cost(const crd_conv *conv, const crd_format *format)
 {
     (void)format;
-    double rows = (double)conv->n_out;
-    return (double)crd_conv_out_plane(conv) * (double)conv->n_terms * (rows + 4) / CRD_LANES / 0.6;
+    double rows = (double)conv->n_out, pixels = (double)crd_conv_out_plane(conv);
+    double passes = crd_conv_is_pointwise(conv) && rows * pixels > CACHE_FLOATS ? 24 * rows : 0;
+    return pixels * ((double)conv->n_terms * (rows + 4) / 0.6 + passes) / CRD_LANES;
 }
 
 static int64_t scratch_floats(const crd_conv *conv, const crd_format *format)

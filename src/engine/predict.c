@@ -70,8 +70,8 @@ static crd_status set_reduction(crd_reduction *out, const crd_model *model,
     crd_status status = CRD_OK;
     CRD_TRY(crd_reduction_init(out, o->outputs, crd_network_n_outputs(model->network), o->n_top));
     if (model->family != NULL)
-        CRD_TRY(crd_reduction_stratify(
-            out, crd_family_n_strata(model->family, model->n_components, o->sampler.mean)));
+        CRD_TRY(crd_reduction_stratify(out, crd_family_n_strata(model->family, model->n_components,
+                                                                model->n_chains, o->sampler.mean)));
     out->is_paired = o->sampler.antithetic;
 cleanup:
     return status;
@@ -82,9 +82,9 @@ crd_status crd_predict_reduction(crd_reduction *out, const crd_posterior *poster
 {
     crd_status status = CRD_OK;
     CRD_TRY(crd_reduction_init(out, posterior->outputs, posterior->n_classes, options->n_top));
-    CRD_TRY(
-        crd_reduction_stratify(out, crd_family_n_strata(posterior->family, posterior->n_components,
-                                                        options->sampler.mean)));
+    CRD_TRY(crd_reduction_stratify(
+        out, crd_family_n_strata(posterior->family, posterior->n_components, posterior->n_chains,
+                                 options->sampler.mean)));
 cleanup:
     return status;
 }

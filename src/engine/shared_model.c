@@ -1,6 +1,6 @@
 /* Rank 0's posterior on all ranks. The graph travels as JSON, so that every rank checks it. The
- * numbers, mu and sigma by components and eps, lie once per node in shared memory: rank 0 reads mu
- * and rho into their place there and makes mu and sigma of them. An ensemble that is too large has
+ * numbers, mu, sigma and deviations by components and eps, lie once per node in shared memory: rank
+ * 0 reads mu and rho into their place there and makes mu and sigma of them. An ensemble that is too large has
  * two windows there: while one is computed with, a thread of rank 0 fills the other. */
 #include "engine/shared_model.h"
 
@@ -23,7 +23,8 @@ enum { GROUP_BYTES = 256 << 20, GROUP_MAX = 64, N_WINDOWS = 2 };
 /* What all ranks must know before they can make room. */
 typedef struct model_size {
     int64_t json_bytes, n_flags, n_floats; /* of all components; of a component's block */
-    int64_t i_family, n_components, has_sigma, has_eps;
+    int64_t i_family, n_components, n_chains, has_sigma, rank;
+    int64_t n_eps;  /* floats */
     int64_t n_held; /* components of a window */
 } model_size;
 
@@ -49,7 +50,8 @@ struct crd_shared_model {
     crd_network *network;
     uint8_t *bayesian, *differs;
     int64_t *places;
-    crd_shared *numbers; /* [window][component] mu, sigma if there is one; then eps if imported */
+    crd_shared
+        *numbers; /* [window][component] mu; of its kinds sigma, deviations; then imported eps */
     model_size size;
     int n_windows;
     window windows[N_WINDOWS];
@@ -76,13 +78,20 @@ int64_t crd_block_components(int64_t n_components, int64_t draw_block, bool anti
 /* Floats of a component. */
 static int64_t stride_of(const model_size *size)
 {
-    return (1 + size->has_sigma) * size->n_floats;
+    return (1 + size->has_sigma + size->rank) * size->n_floats;
 }
 
 static float *place_of(const crd_shared_model *m, int i_window, int64_t i)
 {
     return (float *)crd_shared_data(m->numbers) +
            (i_window * m->size.n_held + i) * stride_of(&m->size);
+}
+
+static crd_component_numbers numbers_at(const crd_shared_model *m, int i_window, int64_t i)
+{
+    float *mu = place_of(m, i_window, i);
+    return (crd_component_numbers){mu, m->size.has_sigma ? mu + m->size.n_floats : NULL,
+                                   m->size.rank > 0 ? mu + 2 * m->size.n_floats : NULL};
 }
 
 /* The graph travels as text, so that every rank checks what it gets. */
@@ -122,20 +131,20 @@ static crd_status fill_window(crd_shared_model *m, int i_window)
     window w = m->windows[i_window];
     int64_t bytes = stride_of(&m->size) * (int64_t)sizeof(float), n = m->size.n_components;
     int64_t group = crd_smaller(crd_larger(GROUP_BYTES / crd_larger(bytes, 1), 1), GROUP_MAX);
-    float *mu[GROUP_MAX], *rho[GROUP_MAX];
+    crd_component_numbers to[GROUP_MAX];
     double start_s = crd_clock_now_s();
     int must_stop = 0;
     for (int64_t done = 0, some; done < w.n && !must_stop; done += some) {
         int64_t first = (w.first + done) % n;
         some = crd_smaller(crd_smaller(group, w.n - done), n - first);
-        for (int64_t i = 0; i < some; i++) {
-            mu[i] = place_of(m, i_window, done + i);
-            rho[i] = mu[i] + m->size.n_floats;
-        }
-        CRD_TRY(m->source.read(mu, m->size.has_sigma ? rho : NULL, first, some, m->source.payload));
         for (int64_t i = 0; i < some; i++)
-            CRD_TRY(
-                crd_model_make(mu[i], m->size.has_sigma ? rho[i] : NULL, m->posterior, first + i));
+            to[i] = numbers_at(m, i_window, done + i);
+        CRD_TRY(m->source.read(to, first, some, m->source.payload));
+        for (int64_t i = 0; i < some; i++) {
+            CRD_TRY(crd_model_make(to[i].mu, to[i].rho, m->posterior, first + i));
+            if (to[i].deviations != NULL)
+                crd_model_make_deviations(to[i].deviations, m->posterior);
+        }
         pthread_mutex_lock(&m->reading.mutex);
         m->reading.n_done = done + some;
         must_stop = m->reading.must_stop;
@@ -324,10 +333,12 @@ static crd_status measure(model_size *size, const crd_posterior *posterior,
     while (crd_families[size->i_family] != posterior->family)
         size->i_family++;
     size->n_components = posterior->n_components;
+    size->n_chains = posterior->n_chains;
     size->n_flags = size->n_components * posterior->network->params.n_params;
     size->n_floats = posterior->network->params.n_floats;
     size->has_sigma = posterior->family->has_sigma && !o->mean;
-    size->has_eps = o->eps != NULL;
+    size->rank = o->mean ? 0 : posterior->rank;
+    size->n_eps = o->eps != NULL ? size->n_floats + size->rank : 0;
     return plan_windows(size, o, default_node_bytes);
 }
 
@@ -352,7 +363,7 @@ static crd_status allocate(crd_shared_model *m)
     crd_status status = CRD_OK;
     const model_size *size = &m->size;
     m->n_windows = size->n_held < size->n_components ? N_WINDOWS : 1;
-    int64_t floats = m->n_windows * size->n_held * stride_of(size) + size->has_eps * size->n_floats;
+    int64_t floats = m->n_windows * size->n_held * stride_of(size) + size->n_eps;
     CRD_TRY(crd_comm_agree(m->comm, crd_alloc_zeroed((void **)&m->places, size->n_components,
                                                      sizeof *m->places, "places of components")));
     CRD_TRY(crd_shared_create(&m->numbers, m->comm, floats * (int64_t)sizeof(float)));
@@ -362,9 +373,12 @@ static crd_status allocate(crd_shared_model *m)
         .bayesian = m->bayesian,
         .mu = mu,
         .sigma = size->has_sigma ? mu + size->n_floats : NULL,
-        .eps = size->has_eps ? place_of(m, m->n_windows, 0) : NULL,
+        .deviations = size->rank > 0 ? mu + 2 * size->n_floats : NULL,
+        .rank = size->rank,
+        .eps = size->n_eps > 0 ? place_of(m, m->n_windows, 0) : NULL,
         .family = crd_families[size->i_family],
         .n_components = size->n_components,
+        .n_chains = size->n_chains,
         .places = m->places,
         .is_streamed = crd_shared_model_is_streamed(m),
         .differs = m->differs,
@@ -375,7 +389,7 @@ cleanup:
 
 static crd_status share_eps(crd_shared_model *m, const float *eps)
 {
-    int64_t n_bytes = m->size.n_floats * (int64_t)sizeof *eps;
+    int64_t n_bytes = m->size.n_eps * (int64_t)sizeof *eps;
     int64_t begin = (m->view.eps - m->view.mu) * (int64_t)sizeof *eps;
     if (eps != NULL)
         memcpy((char *)crd_shared_data(m->numbers) + begin, eps, (size_t)n_bytes);
@@ -397,7 +411,7 @@ static crd_status open_model(crd_shared_model *m, const crd_shared_model_options
         CRD_TRY(publish(m, 0, is_first ? fill_window(m, 0) : CRD_OK));
         use(m, 0);
     }
-    if (m->size.has_eps)
+    if (m->size.n_eps > 0)
         CRD_TRY(share_eps(m, o->eps));
 cleanup:
     return status;

@@ -41,6 +41,7 @@ static crd_status check_options(const crd_train_options *o, const crd_train_stat
         "and takes no local steps",
         o->optimizer.name);
     CRD_TRY(crd_schedule_check(&o->schedule));
+    CRD_TRY(crd_train_check_collect(o));
 cleanup:
     return status;
 }
@@ -137,7 +138,7 @@ static crd_status train_all(crd_train_run *r)
 {
     crd_status status = CRD_OK;
     crd_train_state *s = r->state;
-    int64_t per_epoch = crd_divide_up(r->options->n_images, r->options->batch_size);
+    int64_t per_epoch = crd_train_steps_per_epoch(r->options);
     double epoch_start_s = crd_clock_now_s();
     while (crd_batches_left(r->batches) > 0) {
         crd_batch batch;
@@ -153,6 +154,7 @@ static crd_status train_all(crd_train_run *r)
             CRD_TRY(crd_train_finish_epoch(r, crd_clock_now_s() - epoch_start_s));
             epoch_start_s = crd_clock_now_s();
         }
+        CRD_TRY(crd_train_collect(r));
         CRD_TRY(look_around(r, crd_batches_left(r->batches) == 0));
     }
 cleanup:

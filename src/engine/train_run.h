@@ -1,6 +1,7 @@
 /** A training run under way: what its files share. train.c has the options, the memory and the
  * loop; train_units.c the gradients of units; train_sums.c the messages; train_step.c the ways
- * of making a step; train_ivon.c what IVON has of its own; train_epoch.c what follows an epoch. */
+ * of making a step; train_ivon.c what IVON has of its own; train_collect.c the networks that are
+ * collected; train_epoch.c what follows an epoch. */
 #ifndef CRD_ENGINE_TRAIN_RUN_H
 #define CRD_ENGINE_TRAIN_RUN_H
 
@@ -79,6 +80,13 @@ crd_status crd_train_plan_buckets(crd_train_run *r, const crd_posterior *posteri
  * messages in the same order, whether they had work or not. */
 void crd_train_begin_sums(crd_train_run *r, int64_t first);
 crd_gradient_ready crd_train_on_ready; /**< payload: the run */
+
+/** Steps of an epoch, of one batch each. */
+int64_t crd_train_steps_per_epoch(const crd_train_options *options);
+/** Errors: CRD_ERR_USAGE. */
+crd_status crd_train_check_collect(const crd_train_options *options);
+/** Adds the network to the collection, if one is due after this step. Collective. */
+crd_status crd_train_collect(crd_train_run *r);
 
 /** The epoch is over: its figures, the validation, the hooks. Collective. */
 crd_status crd_train_finish_epoch(crd_train_run *r, double seconds);

@@ -216,7 +216,8 @@ crd_status crd_train_make_step(crd_train_run *r, const crd_batch *batch)
 {
     crd_status status = CRD_OK;
     crd_train_state *s = r->state;
-    double lr = crd_schedule_lr(&r->options->schedule, r->options->optimizer.lr, s->epoch);
+    double done = (double)s->batch / (double)crd_train_steps_per_epoch(r->options);
+    double lr = crd_schedule_lr_at(&r->options->schedule, r->options->optimizer.lr, s->epoch, done);
     double kl_weight = crd_update_kl_weight(r->options, s->epoch);
     const step_mode *mode = find_mode(r, batch->n);
     CRD_TRY(crd_train_check_ranks(r, batch));

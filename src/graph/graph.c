@@ -234,6 +234,33 @@ cleanup:
     return status;
 }
 
+static crd_status copy_op(crd_network *out, const crd_graph_op *op)
+{
+    enum { MAX_ATTRS = 32 };
+    crd_attr attrs[MAX_ATTRS + 1] = {{0}};
+    int n = 0;
+    for (const crd_attr_spec *spec = op->kind->attrs; spec != NULL && spec->name != NULL; spec++)
+        if (n < MAX_ATTRS)
+            attrs[n++] = crd_op_get_attr(op, spec);
+    const crd_op_request request = {op->kind->name, op->name, attrs, op->inputs, op->n_inputs};
+    return crd_network_add(NULL, out, &request);
+}
+
+crd_status crd_network_copy_front(crd_network **out, const crd_network *network, int64_t n_ops)
+{
+    crd_status status = CRD_OK;
+    crd_network *front = NULL;
+    *out = NULL;
+    CRD_TRY(crd_network_create(&front, network->arch, &network->ops[0].shape));
+    for (int64_t i = 1; i < n_ops; i++)
+        CRD_TRY(copy_op(front, &network->ops[i]));
+    *out = front;
+    front = NULL;
+cleanup:
+    crd_network_destroy(front);
+    return status;
+}
+
 const crd_shape *crd_network_input_shape(const crd_network *network)
 {
     return &network->ops[0].shape;

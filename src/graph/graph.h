@@ -5,6 +5,10 @@
 #include "credence/network.h"
 #include "ops/op.h"
 
+/** A network of the first n_ops ops of `network`, whose parameters have the same places as there.
+ * Errors: out of memory. */
+crd_status crd_network_copy_front(crd_network **out, const crd_network *network, int64_t n_ops);
+
 /** Specification of a parameter; its op goes to *op (may be NULL). Cost: linear in the number of
  * ops. */
 const crd_param_spec *crd_network_param_spec(const crd_graph_op **op, const crd_network *network,

@@ -5,12 +5,14 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "bayes/collection.h"
 #include "io/checkpoint_rotation.h"
 #include "io/history.h"
 #include "io/posterior_file.h"
 
 static const char progress[] = "/progress", fingerprint_path[] = "/progress/fingerprint";
 static const char kept_group[] = "/optimizer/kept";
+static const char collection_group[] = "/collection";
 enum { MAX_STATES = 2, N_BLOCKS = 2 };
 /* The halves of a moment vector: each as long as the parameter table. */
 static const char *const blocks[N_BLOCKS] = {"mu", "rho"};
@@ -63,6 +65,103 @@ static crd_status visit_moments(const crd_train_state *state, crd_h5 *h5, moment
     }
     if (state->kept != NULL)
         CRD_TRY(visit_vector(kept_group, state->kept, n_floats, h5, visit));
+cleanup:
+    return status;
+}
+
+/* A dataset of what was collected. */
+typedef struct collected {
+    const char *path;
+    crd_h5_type type;
+    void *values;
+    crd_shape shape;
+} collected;
+
+enum { MAX_COLLECTED = 3 };
+
+/* The datasets of a collection: the one place that says where they lie. Returns their number. */
+static int list_collected(collected out[MAX_COLLECTED], const crd_collection *c)
+{
+    int n = 0;
+    const crd_shape one = crd_shape_make(1, c->n_floats);
+    int64_t n_rows = crd_collection_n_rows(c);
+    if (c->kind == CRD_COLLECT_SWAG) {
+        out[n++] = (collected){"/collection/mean", CRD_H5_FLOAT64, c->mean, one};
+        out[n++] = (collected){"/collection/squares", CRD_H5_FLOAT64, c->squares, one};
+    } else if (n_rows > 0) {
+        out[n++] =
+            (collected){"/collection/steps", CRD_H5_INT64, c->steps, crd_shape_make(1, n_rows)};
+    }
+    if (n_rows > 0)
+        out[n++] = (collected){"/collection/rows", CRD_H5_FLOAT32, c->rows,
+                               crd_shape_make(2, n_rows, c->n_floats)};
+    return n;
+}
+
+static crd_status create_collection(crd_h5 *h5, const crd_collection *c)
+{
+    crd_status status = CRD_OK;
+    collected list[MAX_COLLECTED];
+    if (c == NULL)
+        return CRD_OK;
+    const int64_t kind = c->kind;
+    CRD_TRY(crd_h5_group_create(h5, collection_group));
+    CRD_TRY(crd_h5_attr_put(h5, collection_group, "kind", CRD_H5_INT64, &kind, 1));
+    CRD_TRY(crd_h5_attr_put(h5, collection_group, "rank", CRD_H5_INT64, &c->rank, 1));
+    CRD_TRY(crd_h5_attr_put(h5, collection_group, "n", CRD_H5_INT64, &c->n, 1));
+    int n = list_collected(list, c);
+    for (int i = 0; i < n; i++)
+        CRD_TRY(crd_h5_dataset_create(h5, list[i].path, list[i].type, &list[i].shape));
+cleanup:
+    return status;
+}
+
+static crd_status write_collection(crd_h5 *h5, const crd_collection *c)
+{
+    crd_status status = CRD_OK;
+    collected list[MAX_COLLECTED];
+    int n = c == NULL ? 0 : list_collected(list, c);
+    for (int i = 0; i < n; i++)
+        CRD_TRY(crd_h5_write(h5, list[i].path, list[i].type, list[i].values, NULL, NULL));
+cleanup:
+    return status;
+}
+
+static crd_status read_collection(crd_train_state *state, crd_h5 *h5)
+{
+    crd_status status = CRD_OK;
+    int there;
+    int64_t kind, n, n_floats = state->posterior->network->params.n_floats;
+    crd_collect_options options = {0};
+    crd_h5_type type;
+    crd_shape shape;
+    collected list[MAX_COLLECTED];
+    CRD_TRY(crd_h5_exists(&there, h5, collection_group));
+    if (!there)
+        return CRD_OK;
+    CRD_TRY(crd_h5_attr_get(&kind, h5, collection_group, "kind", CRD_H5_INT64, 1));
+    CRD_TRY(crd_h5_attr_get(&options.rank, h5, collection_group, "rank", CRD_H5_INT64, 1));
+    CRD_TRY(crd_h5_attr_get(&n, h5, collection_group, "n", CRD_H5_INT64, 1));
+    CRD_REQUIRE((kind == CRD_COLLECT_SWAG || kind == CRD_COLLECT_MEMBERS) && n >= 0 &&
+                    (options.rank == 0 || (options.rank >= 2 && options.rank <= CRD_MAX_RANK)),
+                CRD_ERR_INPUT,
+                "%s: %s: kind %" PRId64 ", n %" PRId64 ", rank %" PRId64
+                " are not what a run has collected",
+                crd_h5_name(h5), collection_group, kind, n, options.rank);
+    options.kind = (crd_collect_kind)kind;
+    if (n > 0 && options.kind == CRD_COLLECT_MEMBERS) { /* no number makes room that is not there */
+        CRD_TRY(crd_h5_dataset_info(&type, &shape, h5, "/collection/rows"));
+        CRD_REQUIRE(shape.n_dims == 2 && shape.dims[0] == n && shape.dims[1] == n_floats,
+                    CRD_ERR_INPUT, "%s: %s: n is %" PRId64 ", which /collection/rows has not",
+                    crd_h5_name(h5), collection_group, n);
+    }
+    CRD_TRY(crd_train_state_collect(state, &options));
+    if (options.kind == CRD_COLLECT_MEMBERS)
+        CRD_TRY(crd_collection_reserve(state->collection, n));
+    state->collection->n = n;
+    int n_datasets = list_collected(list, state->collection);
+    for (int i = 0; i < n_datasets; i++)
+        CRD_TRY(crd_reader_numbers(list[i].values, h5, list[i].path, list[i].type, &list[i].shape));
 cleanup:
     return status;
 }
@@ -124,6 +223,11 @@ crd_status crd_checkpoint_measure(int64_t *bytes, const crd_train_state *state)
     *bytes +=
         (state->n_states + (state->kept != NULL)) * N_BLOCKS * n_floats * (int64_t)sizeof(float);
     *bytes += crd_history_bytes(state->epoch);
+    collected list[MAX_COLLECTED];
+    int n = state->collection == NULL ? 0 : list_collected(list, state->collection);
+    for (int i = 0; i < n; i++)
+        *bytes += crd_shape_count(&list[i].shape) *
+                  (int64_t)(list[i].type == CRD_H5_FLOAT32 ? sizeof(float) : sizeof(double));
 cleanup:
     return status;
 }
@@ -143,11 +247,13 @@ crd_status crd_checkpoint_write(const char *path, const crd_train_state *state,
     CRD_TRY(crd_writer_begin(&writer, path, CRD_FILE_CHECKPOINT, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, state->posterior));
     CRD_TRY(create_optimizer(writer.h5, state));
+    CRD_TRY(create_collection(writer.h5, state->collection));
     CRD_TRY(create_progress(writer.h5, state, fingerprint));
     CRD_TRY(crd_history_create(&writer, state->history, state->epoch, true));
     CRD_TRY(crd_writer_end_metadata(&writer));
     CRD_TRY(crd_posterior_part_write(writer.h5, state->posterior));
     CRD_TRY(visit_moments(state, writer.h5, write_moments));
+    CRD_TRY(write_collection(writer.h5, state->collection));
     CRD_TRY(crd_history_write(&writer, state->history, state->epoch, true));
     CRD_TRY(crd_rotation_publish(&writer));
 cleanup:
@@ -187,6 +293,7 @@ static crd_status read_state(crd_train_state *state, crd_posterior *posterior, c
     CRD_TRY(crd_h5_attr_get(state->sums, h5, progress, "sums", CRD_H5_FLOAT64, 4));
     CRD_TRY(crd_h5_attr_get(&state->best, h5, progress, "best", CRD_H5_FLOAT64, 1));
     CRD_TRY(visit_moments(state, h5, read_moments));
+    CRD_TRY(read_collection(state, h5));
     CRD_TRY(crd_history_read(state->history, state->epoch, h5));
 cleanup:
     return status;

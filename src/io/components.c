@@ -19,12 +19,13 @@
 
 enum { ROWS_A_CALL = 64 };
 
-/* A dataset: a row for each component. */
+/* A dataset: a row for each component, or as many as it has deviations. */
 typedef struct span {
     char *path;
     crd_number_kind kind;
-    int with_axis;
+    int n_axes; /* before a row's own */
     int64_t param, offset, row_bytes;
+    int64_t n_rows, n_own; /* in all, of a component */
     crd_shape shape;
     char recorded[CRD_CHECKSUM_SIZE];
     XXH3_state_t *digest; /* of the rows before next_row */
@@ -93,7 +94,7 @@ cleanup:
 }
 
 crd_status crd_components_add(crd_components *c, const char *path, const crd_shape *shape,
-                              int with_axis, int64_t param, crd_number_kind kind)
+                              int n_axes, int64_t param, crd_number_kind kind)
 {
     crd_status status = CRD_OK;
     CRD_TRY(crd_reader_expect(c->h5, path, CRD_H5_FLOAT32, shape));
@@ -104,11 +105,14 @@ crd_status crd_components_add(crd_components *c, const char *path, const crd_sha
         c->capacity = capacity;
     }
     span *s = &c->spans[c->n_spans];
-    int64_t n_rows = with_axis ? shape->dims[0] : 1;
+    int64_t n_own = n_axes > 1 ? shape->dims[1] : 1;
+    int64_t n_rows = n_axes > 0 ? shape->dims[0] * n_own : 1;
     *s = (span){.kind = kind,
-                .with_axis = with_axis,
+                .n_axes = n_axes,
                 .param = param,
                 .row_bytes = crd_shape_count(shape) / n_rows * (int64_t)sizeof(float),
+                .n_rows = n_rows,
+                .n_own = n_own,
                 .shape = *shape};
     CRD_TRY(crd_alloc_string(&s->path, path));
     c->n_spans++;
@@ -182,11 +186,16 @@ static crd_status read_rows(float *const *rows, int64_t at, const crd_components
             continue;
         }
         for (int64_t i = 0; i < some; i++) {
-            int64_t start[CRD_MAX_DIMS] = {first + done + i}, count[CRD_MAX_DIMS];
+            int64_t row = first + done + i, start[CRD_MAX_DIMS] = {row / s->n_own};
+            int64_t count[CRD_MAX_DIMS];
             memcpy(count, s->shape.dims, sizeof count);
             count[0] = 1;
+            if (s->n_axes > 1) {
+                start[1] = row % s->n_own;
+                count[1] = 1;
+            }
             CRD_TRY(crd_h5_read(rows[done + i] + at, c->h5, s->path, CRD_H5_FLOAT32,
-                                s->with_axis ? start : NULL, s->with_axis ? count : NULL));
+                                s->n_axes > 0 ? start : NULL, s->n_axes > 0 ? count : NULL));
         }
     }
 cleanup:
@@ -212,7 +221,7 @@ static crd_status digest_rows(float *const *rows, int64_t at, const crd_componen
     for (int64_t i = 0; i < n; i++)
         XXH3_64bits_update(s->digest, rows[i] + at, (size_t)s->row_bytes);
     s->next_row += n;
-    if (s->next_row < (s->with_axis ? s->shape.dims[0] : 1))
+    if (s->next_row < s->n_rows)
         return CRD_OK;
     crd_checksum_text(computed, XXH3_64bits_digest(s->digest));
     CRD_REQUIRE(strcmp(s->recorded, computed) == 0, CRD_ERR_INPUT,
@@ -228,8 +237,7 @@ crd_status crd_components_find_fixed(crd_components *c, crd_posterior *posterior
     int64_t n_params = posterior->network->params.n_params;
     for (int64_t i = 0; i < c->n_spans; i++) {
         const span *s = &c->spans[i];
-        for (int64_t k = 0; s->kind == CRD_NUMBER_RHO && s->with_axis && k < s->shape.dims[0];
-             k++) {
+        for (int64_t k = 0; s->kind == CRD_NUMBER_RHO && s->n_axes > 0 && k < s->n_rows; k++) {
             float rho;
             struct iovec piece = {&rho, sizeof rho};
             if (s->row_bytes > 0)
@@ -242,8 +250,8 @@ cleanup:
     return status;
 }
 
-/* What is fixed has rho -inf in the file, throughout, and 0 here. */
-static crd_status clear_fixed(float *rho, int64_t component, const crd_components *c,
+/* What is fixed has rho -inf in the file, throughout. */
+static crd_status check_fixed(const float *rho, int64_t component, const crd_components *c,
                               const crd_posterior *posterior)
 {
     crd_status status = CRD_OK;
@@ -260,53 +268,83 @@ static crd_status clear_fixed(float *rho, int64_t component, const crd_component
                         crd_h5_name(c->h5), s->path, (long long)component, (long long)k,
                         (double)values[k]);
     }
-    for (int64_t p = 0; p < params->n_params; p++)
-        if (!bayesian[p])
-            memset(rho + params->entries[p].offset, 0,
-                   (size_t)params->entries[p].count * sizeof *rho);
 cleanup:
     return status;
 }
 
-static int is_wanted(const span *s, float *const *rho)
+/* n_rows blocks: what is not Bayesian in them is 0. */
+static void zero_fixed(float *blocks, int64_t n_rows, int64_t component,
+                       const crd_posterior *posterior)
 {
-    return s->kind == CRD_NUMBER_MU || (s->kind == CRD_NUMBER_RHO && rho != NULL);
+    const crd_params *params = &posterior->network->params;
+    for (int64_t p = 0; p < params->n_params; p++)
+        for (int64_t k = 0; k < n_rows && !posterior->bayesian[component * params->n_params + p];
+             k++)
+            memset(blocks + k * params->n_floats + params->entries[p].offset, 0,
+                   (size_t)params->entries[p].count * sizeof *blocks);
 }
 
-static crd_status read_spans(float *const *mu, float *const *rho, int64_t first, int64_t n,
+/* Where row k of a component goes. NULL: it is not wanted. */
+static float *row_of(const crd_component_numbers *to, const span *s, int64_t k, int64_t n_floats)
+{
+    switch (s->kind) {
+    case CRD_NUMBER_MU:
+        return to->mu;
+    case CRD_NUMBER_RHO:
+    case CRD_NUMBER_VARIANCE:
+        return to->rho;
+    case CRD_NUMBER_DEVIATIONS:
+        return to->deviations == NULL ? NULL : to->deviations + k * n_floats;
+    case CRD_NUMBER_PRIOR_MU:
+        break;
+    }
+    return NULL;
+}
+
+static crd_status read_spans(const crd_component_numbers *to, int64_t first, int64_t n,
                              crd_components *c, const crd_params *params)
 {
     crd_status status = CRD_OK;
+    float **rows = NULL;
+    int64_t most = 1;
+    for (int64_t i = 0; i < c->n_spans; i++)
+        most = c->spans[i].n_own > most ? c->spans[i].n_own : most;
+    CRD_ALLOC(&rows, n * most, "rows of components");
     for (int64_t i = 0, next = 0; i < c->n_spans; i++) {
         span *s = &c->spans[i];
-        if (!is_wanted(s, rho))
+        if (row_of(to, s, 0, 0) == NULL)
             continue;
-        for (next = i + 1; next < c->n_spans && !is_wanted(&c->spans[next], rho);)
+        for (next = i + 1; next < c->n_spans && row_of(to, &c->spans[next], 0, 0) == NULL;)
             next++;
         if (next < c->n_spans)
-            announce(c, &c->spans[next], first, n);
-        float *const *rows = s->kind == CRD_NUMBER_MU ? mu : rho;
+            announce(c, &c->spans[next], first * c->spans[next].n_own, n * c->spans[next].n_own);
+        for (int64_t k = 0; k < n * s->n_own; k++)
+            rows[k] = row_of(&to[k / s->n_own], s, k % s->n_own, params->n_floats);
         int64_t at = params->entries[s->param].offset;
-        CRD_TRY(read_rows(rows, at, c, s, first, n));
-        CRD_TRY(digest_rows(rows, at, c, s, first, n));
+        CRD_TRY(read_rows(rows, at, c, s, first * s->n_own, n * s->n_own));
+        CRD_TRY(digest_rows(rows, at, c, s, first * s->n_own, n * s->n_own));
     }
 cleanup:
+    crd_free(rows);
     return status;
 }
 
-crd_status crd_components_read(float *const *mu, float *const *rho, int64_t first, int64_t n,
+crd_status crd_components_read(const crd_component_numbers *to, int64_t first, int64_t n,
                                crd_components *c, const crd_posterior *posterior)
 {
-    crd_status status = read_spans(mu, rho, first, n, c, &posterior->network->params);
+    crd_status status = read_spans(to, first, n, c, &posterior->network->params);
     /* What was read counts only if the file stayed as it was; and if not, that is what is wrong. */
     crd_status unchanged = check_unchanged(c, status);
     if (unchanged != CRD_OK)
         return unchanged;
     for (int64_t i = 0; i < n; i++) {
-        if (rho != NULL)
-            CRD_TRY(clear_fixed(rho[i], first + i, c, posterior));
-        if (crd_posterior_check_numbers(posterior, first + i, mu[i], rho == NULL ? NULL : rho[i]) !=
-            CRD_OK)
+        if (to[i].rho != NULL) {
+            CRD_TRY(check_fixed(to[i].rho, first + i, c, posterior));
+            zero_fixed(to[i].rho, 1, first + i, posterior);
+        }
+        if (to[i].deviations != NULL)
+            zero_fixed(to[i].deviations, posterior->rank, first + i, posterior);
+        if (crd_posterior_check_numbers(posterior, first + i, &to[i]) != CRD_OK)
             CRD_TRY(CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(c->h5), crd_status_message()));
     }
 cleanup:
@@ -355,7 +393,7 @@ crd_status crd_components_compare(uint8_t *differs, crd_components *c,
     for (int k = 0; k < 2; k++)
         CRD_ALLOC(&rows[k], most / (int64_t)sizeof(float), "values of a parameter");
     for (int64_t i = 0; i < c->n_spans; i++)
-        if (c->spans[i].kind == CRD_NUMBER_MU && c->spans[i].with_axis)
+        if (c->spans[i].kind == CRD_NUMBER_MU && c->spans[i].n_axes > 0)
             CRD_TRY(compare_rows(&differs[c->spans[i].param], rows, c, &c->spans[i]));
     CRD_TRY(check_unchanged(c, CRD_OK));
 cleanup:

@@ -7,7 +7,13 @@
 #include "io/writer.h"
 
 /** What the numbers of a dataset are. */
-typedef enum crd_number_kind { CRD_NUMBER_MU, CRD_NUMBER_RHO, CRD_NUMBER_PRIOR_MU } crd_number_kind;
+typedef enum crd_number_kind {
+    CRD_NUMBER_MU,
+    CRD_NUMBER_RHO,
+    CRD_NUMBER_PRIOR_MU,
+    CRD_NUMBER_VARIANCE,  /**< in rho's place */
+    CRD_NUMBER_DEVIATIONS /**< several rows a component */
+} crd_number_kind;
 
 typedef struct crd_components crd_components;
 
@@ -16,11 +22,11 @@ crd_status crd_components_create(crd_components **out, crd_h5 *h5);
 /** NULL is allowed. */
 void crd_components_destroy(crd_components *c);
 
-/** Adds the dataset of a parameter's mu, rho or prior mean. `shape`: as it must be; with_axis: its
- * first axis is the components. Nothing is read. Errors: CRD_ERR_INPUT: is not there, or is not of
+/** Adds the dataset of a parameter's numbers of a kind. `shape`: as it must be; n_axes: 0: of the
+ * only component, 1: its first axis is the components, 2: the next one their rows. Nothing is read. Errors: CRD_ERR_INPUT: is not there, or is not of
  * float32 in this shape. */
 crd_status crd_components_add(crd_components *c, const char *path, const crd_shape *shape,
-                              int with_axis, int64_t param, crd_number_kind kind);
+                              int n_axes, int64_t param, crd_number_kind kind);
 /** Adds the name of another dataset, or of a group with a final "/", that the file may have. */
 crd_status crd_components_know(crd_components *c, const char *path);
 /** Checks that there is no other. Errors: CRD_ERR_INPUT. */
@@ -33,7 +39,7 @@ crd_status crd_components_find_fixed(crd_components *c, crd_posterior *posterior
  * A dataset's checksum is compared when its last row has been read, if all were read in order.
  * Errors: CRD_ERR_INPUT: damaged, or values that cannot be used; CRD_ERR_IO: the file has changed
  * since it was opened. */
-crd_status crd_components_read(float *const *mu, float *const *rho, int64_t first, int64_t n,
+crd_status crd_components_read(const crd_component_numbers *to, int64_t first, int64_t n,
                                crd_components *c, const crd_posterior *posterior);
 crd_status crd_components_compare(uint8_t *differs, crd_components *c,
                                   const crd_posterior *posterior);

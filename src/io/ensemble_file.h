@@ -1,4 +1,5 @@
-/** The weights of an ensemble as a part of a posterior's file. Private to this room. */
+/** The weights of another family than the normal one as a part of a posterior's file. Private to
+ * this room. */
 #ifndef CRD_IO_ENSEMBLE_FILE_H
 #define CRD_IO_ENSEMBLE_FILE_H
 
@@ -12,7 +13,7 @@ crd_status crd_ensemble_create(crd_h5 *h5, const crd_posterior *posterior);
 crd_status crd_ensemble_write(crd_h5 *h5, const crd_posterior *posterior,
                               const crd_numbers_source *source);
 
-/** Does the file hold an ensemble? */
+/** Does the file hold such weights? */
 crd_status crd_ensemble_is_there(int *out, crd_h5 *h5);
 /** Its family and components over `network` (taken over, also on error), without the numbers, whose
  * places go to `numbers`. *out is to be destroyed, also after an error. Errors: CRD_ERR_INPUT

@@ -1,5 +1,5 @@
 /* A posterior in HDF5: graph, parameters under bayesian-torch's names, prior, conversion,
- * preprocessing, classes; of an ensemble ensemble_file.c has the weights. One visitor says where
+ * preprocessing, classes; of other families ensemble_file.c has the weights. One visitor says where
  * each tensor lies, for writing and for reading.
  * Layout: data/FORMATS.md. */
 #include <stdbool.h>
@@ -10,7 +10,9 @@
 #include "base/names.h"
 #include "io/ensemble_file.h"
 #include "io/history.h"
+#include "io/laplace_part.h"
 #include "io/posterior_file.h"
+#include "io/sample_stats.h"
 
 #define OUTPUTS "/outputs"
 enum { LEAF_SIZE = 64, MODULE_SIZE = 512 };
@@ -182,10 +184,10 @@ crd_status crd_posterior_part_measure(int64_t *bytes, const crd_posterior *poste
     *bytes = 0;
     CRD_TRY(crd_posterior_check(posterior));
     CRD_TRY(crd_preprocessing_check(&posterior->preprocessing));
-    if (crd_family_is_ensemble(posterior->family))
-        CRD_TRY(crd_ensemble_measure(bytes, posterior));
-    else
+    if (crd_family_is_normal(posterior->family))
         CRD_TRY(visit_tensors(posterior, posterior->prior_mu != NULL, count_bytes, bytes));
+    else
+        CRD_TRY(crd_ensemble_measure(bytes, posterior));
 cleanup:
     return status;
 }
@@ -206,10 +208,11 @@ crd_status crd_posterior_part_create(crd_h5 *h5, const crd_posterior *posterior)
     char *graph = NULL;
     CRD_TRY(crd_network_to_json(&graph, posterior->network));
     CRD_TRY(crd_h5_strings_write(h5, "/graph", (const char *const[]){graph}, 0));
-    CRD_TRY(crd_family_is_ensemble(posterior->family) ? crd_ensemble_create(h5, posterior)
-                                                      : create_normal(h5, posterior));
+    CRD_TRY(crd_family_is_normal(posterior->family) ? create_normal(h5, posterior)
+                                                    : crd_ensemble_create(h5, posterior));
     CRD_TRY(write_preprocessing(h5, &posterior->preprocessing));
     CRD_TRY(write_outputs(h5, posterior->outputs));
+    CRD_TRY(crd_laplace_part_write(h5, &posterior->laplace));
     if (posterior->classes != NULL)
         CRD_TRY(crd_h5_strings_write(h5, "/classes", (const char *const *)posterior->classes,
                                      posterior->n_classes));
@@ -222,9 +225,9 @@ static crd_status write_numbers(crd_h5 *h5, const crd_posterior *posterior,
                                 const crd_numbers_source *source)
 {
     writing w = {h5, posterior};
-    return crd_family_is_ensemble(posterior->family)
-               ? crd_ensemble_write(h5, posterior, source)
-               : visit_tensors(posterior, posterior->prior_mu != NULL, write_tensor, &w);
+    return crd_family_is_normal(posterior->family)
+               ? visit_tensors(posterior, posterior->prior_mu != NULL, write_tensor, &w)
+               : crd_ensemble_write(h5, posterior, source);
 }
 
 crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
@@ -236,9 +239,10 @@ crd_status crd_posterior_part_write(crd_h5 *h5, const crd_posterior *posterior)
 /* What a posterior's file holds. */
 typedef struct contents {
     const crd_posterior *posterior;
-    crd_numbers_source source; /* of an ensemble's numbers */
+    crd_numbers_source source; /* of the numbers, but of a normal one */
     const crd_epoch *epochs;   /* [n_epochs] */
     int64_t n_epochs;
+    const crd_chain_report *chains; /* NULL: none */
 } contents;
 
 static crd_status write_file(const char *path, const contents *given,
@@ -246,20 +250,20 @@ static crd_status write_file(const char *path, const contents *given,
 {
     crd_status status = CRD_OK;
     const crd_posterior *posterior = given->posterior;
-    const crd_epoch *epochs = given->epochs;
-    int64_t n_epochs = given->n_epochs;
     crd_writer writer = {.h5 = NULL};
     int64_t bytes;
     CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
-    bytes += crd_history_bytes(n_epochs);
-    int64_t version = crd_family_is_ensemble(posterior->family) ? 2 : 1;
+    bytes += crd_history_bytes(given->n_epochs) + crd_sample_stats_bytes(given->chains);
+    int64_t version = crd_family_is_normal(posterior->family) ? 1 : 2;
     CRD_TRY(
         crd_writer_begin_version(&writer, path, CRD_FILE_POSTERIOR, version, bytes, provenance));
     CRD_TRY(crd_posterior_part_create(writer.h5, posterior));
-    CRD_TRY(crd_history_create(&writer, epochs, n_epochs, false));
+    CRD_TRY(crd_history_create(&writer, given->epochs, given->n_epochs, false));
+    CRD_TRY(crd_sample_stats_create(&writer, given->chains));
     CRD_TRY(crd_writer_end_metadata(&writer));
     CRD_TRY(write_numbers(writer.h5, posterior, &given->source));
-    CRD_TRY(crd_history_write(&writer, epochs, n_epochs, false));
+    CRD_TRY(crd_history_write(&writer, given->epochs, given->n_epochs, false));
+    CRD_TRY(crd_sample_stats_write(&writer, given->chains));
     CRD_TRY(crd_writer_publish(&writer));
 cleanup:
     crd_writer_abandon(&writer);
@@ -281,11 +285,21 @@ crd_status crd_ensemble_write_file(const char *path, const crd_posterior *ensemb
     return write_file(path, &c, provenance);
 }
 
-crd_status crd_posterior_write_trained(const char *path, const crd_train_state *state,
+crd_status crd_posterior_write_chains(const char *path, const crd_posterior *posterior,
+                                      const crd_chain_report *report,
+                                      const crd_provenance *provenance)
+{
+    const contents c = {
+        .posterior = posterior, .source = crd_posterior_source(posterior), .chains = report};
+    return write_file(path, &c, provenance);
+}
+
+crd_status crd_posterior_write_trained(const char *path, const crd_posterior *posterior,
+                                       const crd_train_state *state,
                                        const crd_provenance *provenance)
 {
-    const contents c = {.posterior = state->posterior,
-                        .source = crd_posterior_source(state->posterior),
+    const contents c = {.posterior = posterior,
+                        .source = crd_posterior_source(posterior),
                         .epochs = state->history,
                         .n_epochs = state->epoch};
     return write_file(path, &c, provenance);
@@ -474,11 +488,27 @@ static crd_status check_names(const crd_posterior_file *file, crd_file_kind kind
     CRD_TRY(crd_components_know(file->numbers, "/classes"));
     if (kind == CRD_FILE_CHECKPOINT) {
         CRD_TRY(crd_components_know(file->numbers, "/optimizer/"));
+        CRD_TRY(crd_components_know(file->numbers, "/collection/"));
         CRD_TRY(crd_components_know(file->numbers, "/progress/"));
     }
     CRD_TRY(crd_components_check_names(file->numbers));
 cleanup:
     return status;
+}
+
+/* The tensor that images become is the one that the network takes. */
+static crd_status check_input(const crd_posterior *posterior)
+{
+    const crd_preprocessing *p = &posterior->preprocessing;
+    const crd_shape *input = crd_network_input_shape(posterior->network);
+    const crd_shape made = crd_shape_make(3, p->channels, p->crop, p->crop);
+    char wanted[CRD_SHAPE_TEXT_SIZE], given[CRD_SHAPE_TEXT_SIZE];
+    return crd_shape_equal(input, &made)
+               ? CRD_OK
+               : CRD_FAIL(CRD_ERR_INPUT,
+                          "preprocessing: channels and crop make images of shape %s, but the "
+                          "network takes %s",
+                          crd_shape_text(given, &made), crd_shape_text(wanted, input));
 }
 
 /* All but the numbers. */
@@ -487,11 +517,11 @@ static crd_status open_part(crd_posterior_file *file, crd_file_kind kind)
     crd_status status = CRD_OK;
     crd_network *network = NULL;
     crd_h5 *h5 = file->h5;
-    int is_ensemble;
+    int is_other;
     CRD_TRY(crd_components_create(&file->numbers, h5));
-    CRD_TRY(crd_ensemble_is_there(&is_ensemble, h5));
+    CRD_TRY(crd_ensemble_is_there(&is_other, h5));
     CRD_TRY(read_graph(&network, h5));
-    if (is_ensemble) {
+    if (is_other) {
         CRD_TRY(crd_ensemble_open(&file->posterior, network, h5, file->numbers));
     } else {
         CRD_TRY(crd_posterior_create_bare(&file->posterior, network, crd_family_find("normal"), 1));
@@ -499,22 +529,24 @@ static crd_status open_part(crd_posterior_file *file, crd_file_kind kind)
     }
     CRD_TRY(read_preprocessing(&file->posterior->preprocessing, h5));
     CRD_TRY(read_outputs(file->posterior, h5));
+    CRD_TRY(crd_laplace_part_read(&file->posterior->laplace, h5));
     CRD_TRY(read_classes(file->posterior, h5));
-    if (!is_ensemble)
+    if (!is_other)
         CRD_TRY(place_tensors(file->posterior, &file->has_prior, h5, file->numbers));
     CRD_TRY(check_names(file, kind));
     if (crd_posterior_check(file->posterior) != CRD_OK ||
-        crd_preprocessing_check(&file->posterior->preprocessing) != CRD_OK)
+        crd_preprocessing_check(&file->posterior->preprocessing) != CRD_OK ||
+        check_input(file->posterior) != CRD_OK)
         CRD_TRY(CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(h5), crd_status_message()));
 cleanup:
     return status;
 }
 
-static crd_status read_file_numbers(float *const *mu, float *const *rho, int64_t first, int64_t n,
+static crd_status read_file_numbers(const crd_component_numbers *to, int64_t first, int64_t n,
                                     void *payload)
 {
     const crd_posterior_file *file = payload;
-    return crd_components_read(mu, rho, first, n, file->numbers, file->posterior);
+    return crd_components_read(to, first, n, file->numbers, file->posterior);
 }
 
 static crd_status compare_file_numbers(uint8_t *differs, void *payload)
@@ -573,23 +605,23 @@ static crd_status read_components(crd_posterior *posterior, crd_posterior_file *
 {
     crd_status status = CRD_OK;
     int64_t n = posterior->n_components, n_floats = posterior->network->params.n_floats;
-    float **mu = NULL, **rho = NULL;
-    CRD_ALLOC(&mu, n, "components");
-    CRD_ALLOC(&rho, n, "components");
+    crd_component_numbers *to = NULL;
+    float *second = posterior->variance != NULL ? posterior->variance : posterior->rho;
+    CRD_ALLOC(&to, n, "components");
     for (int64_t c = 0; c < n; c++) {
-        mu[c] = posterior->mu + c * n_floats;
-        rho[c] = posterior->rho == NULL ? NULL : posterior->rho + c * n_floats;
+        to[c].mu = posterior->mu + c * n_floats;
+        if (second != NULL)
+            to[c].rho = second + c * n_floats;
+        if (posterior->deviations != NULL)
+            to[c].deviations = posterior->deviations + c * posterior->rank * n_floats;
     }
-    CRD_TRY(crd_components_read(mu, posterior->rho == NULL ? NULL : rho, 0, n, file->numbers,
-                                posterior));
+    CRD_TRY(crd_components_read(to, 0, n, file->numbers, posterior));
 cleanup:
-    crd_free(rho);
-    crd_free(mu);
+    crd_free(to);
     return status;
 }
 
-/* The numbers too, into a posterior of its own. */
-static crd_status read_all(crd_posterior **out, crd_posterior_file *file)
+crd_status crd_posterior_file_load(crd_posterior_file *file)
 {
     crd_status status = CRD_OK;
     crd_posterior *posterior = file->posterior;
@@ -601,10 +633,19 @@ static crd_status read_all(crd_posterior **out, crd_posterior_file *file)
         if (crd_posterior_check(posterior) != CRD_OK)
             CRD_TRY(CRD_FAIL(CRD_ERR_INPUT, "%s: %s", crd_h5_name(file->h5), crd_status_message()));
     }
-    *out = posterior;
-    file->posterior = NULL;
 cleanup:
     return status;
+}
+
+/* The numbers too, into a posterior of its own. */
+static crd_status read_all(crd_posterior **out, crd_posterior_file *file)
+{
+    crd_status status = crd_posterior_file_load(file);
+    if (status != CRD_OK)
+        return status;
+    *out = file->posterior;
+    file->posterior = NULL;
+    return CRD_OK;
 }
 
 crd_status crd_posterior_part_read(crd_posterior **out, crd_h5 *h5, crd_file_kind kind)

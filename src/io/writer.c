@@ -22,6 +22,7 @@ static const struct {
     [CRD_FILE_TENSORS] = {"credence-tensors", "file of tensors", 1},
     [CRD_FILE_CHECKPOINT] = {"credence-checkpoint", "checkpoint", 1},
     [CRD_FILE_SCORES] = {"credence-scores", "file of scores", 1},
+    [CRD_FILE_CHAINS] = {"credence-chains", "checkpoint of chains", 1},
 };
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 

@@ -15,6 +15,10 @@ typedef struct crd_elementwise_kernels {
     void (*multiply)(float *out, const float *a, const float *b, int64_t n);
     /** out = fma(a, b, c). */
     void (*multiply_add)(float *out, const float *a, const float *b, const float *c, int64_t n);
+    /** out = a + sum of factors[k] rows[k * stride + i] over k < n_rows, by one fma after the
+     * other. */
+    void (*add_rows)(float *out, const float *a, const float *factors, const float *rows,
+                     int64_t n_rows, int64_t stride, int64_t n);
     /** out = a + scale * b * c. */
     void (*add_product)(float *out, const float *a, float scale, const float *b, const float *c,
                         int64_t n);

@@ -4,6 +4,7 @@
 #define CRD_KERNELS_ELEMENTWISE_BODY_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include "kernels/variants.h"
 
@@ -37,6 +38,26 @@ static void multiply_add(float *out, const float *a, const float *b, const float
     INDEPENDENT
     for (int64_t i = 0; i < n; i++)
         out[i] = __builtin_fmaf(a[i], b[i], c[i]);
+}
+
+/* A stretch that stays in registers takes all rows before the next one. */
+enum { ROW_PIECE = 64 };
+
+static void add_rows(float *out, const float *a, const float *factors, const float *rows,
+                     int64_t n_rows, int64_t stride, int64_t n)
+{
+    for (int64_t first = 0; first < n; first += ROW_PIECE) {
+        int64_t size = n - first < ROW_PIECE ? n - first : ROW_PIECE;
+        float piece[ROW_PIECE] = {0};
+        memcpy(piece, a + first, (size_t)size * sizeof *piece);
+        for (int64_t k = 0; k < n_rows; k++) {
+            const float *row = rows + k * stride + first;
+            INDEPENDENT
+            for (int64_t i = 0; i < size; i++)
+                piece[i] = __builtin_fmaf(factors[k], row[i], piece[i]);
+        }
+        memcpy(out + first, piece, (size_t)size * sizeof *piece);
+    }
 }
 
 static void add_product(float *out, const float *a, float scale, const float *b, const float *c,
@@ -214,6 +235,7 @@ const crd_elementwise_kernels ELEMENTWISE_TABLE = {
     .add = add,
     .multiply = multiply,
     .multiply_add = multiply_add,
+    .add_rows = add_rows,
     .add_product = add_product,
     .scale_shift = scale_shift,
     .relu = relu,

@@ -52,6 +52,16 @@ void crd_gemm(float *c, int64_t ldc, const float *a, int64_t lda, const float *b
     crd_gemm_transposed(c, ldc, a, lda, b, ldb, m, n, k, beta, 0);
 }
 
+void crd_gemm_double(double *c, const double *a, const double *b, int64_t m, int64_t n, int64_t k,
+                     unsigned transposed)
+{
+    int a_flipped = (transposed & CRD_TRANSPOSE_A) != 0;
+    int b_flipped = (transposed & CRD_TRANSPOSE_B) != 0;
+    cblas_dgemm(CblasRowMajor, a_flipped ? CblasTrans : CblasNoTrans,
+                b_flipped ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, 1, a,
+                (int)(a_flipped ? m : k), b, (int)(b_flipped ? k : n), 0, c, (int)n);
+}
+
 crd_status crd_gemm_init(void)
 {
     /* The first product that is not small maps a buffer, which stays. OpenBLAS tries for ever

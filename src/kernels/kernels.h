@@ -55,6 +55,20 @@ void crd_gemm_transposed(float *c, int64_t ldc, const float *a, int64_t lda, con
                          int64_t ldb, int64_t m, int64_t n, int64_t k, float beta,
                          unsigned transposed);
 
+/** C (m x n) = A (m x k) * B (k x n) in double, row-major without gaps; a given transposed is (k x
+ * m), b (n x k). Sizes below 2^31. The last bits as above. */
+void crd_gemm_double(double *c, const double *a, const double *b, int64_t m, int64_t n, int64_t k,
+                     unsigned transposed);
+
+/** Most rows of a matrix whose eigenvectors are asked for. */
+enum { CRD_EIGEN_MAX = 30000 };
+
+/** Eigenvalues, ascending, and eigenvectors of a symmetric matrix a[n][n], of which the lower
+ * triangle is read: row i of `a` is the unit vector of values[i] then. OpenBLAS's LAPACK (dsyevd:
+ * divide and conquer). Memory: 2 n^2 doubles more. Cost: about 9 n^3 operations. Errors:
+ * CRD_ERR_NUMERIC: a number is not finite, or no convergence. */
+crd_status crd_eigen_symmetric(double *values, double *a, int64_t n);
+
 /** One BLAS thread in this process, and its buffer; called once at start by the program. Errors:
  * CRD_ERR_INTERNAL: no room for the buffer. */
 crd_status crd_gemm_init(void);

@@ -102,10 +102,10 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
 
 /* What the running statistics move towards: mean, and variance divided by n - 1 as in torch. */
 static void put_statistics(const crd_graph_op *op, const crd_op_args *args,
-                           const crd_op_grads *grads)
+                           float *const dparams[CRD_OP_MAX_PARAMS])
 {
     double n = (double)plane_length(op, args);
-    float *mean = grads->dparams[RUNNING_MEAN], *variance = grads->dparams[RUNNING_VAR];
+    float *mean = dparams[RUNNING_MEAN], *variance = dparams[RUNNING_VAR];
     const float *own_variance = args->statistics + op->shape.dims[0];
     for (int64_t c = 0; c < op->shape.dims[0]; c++) {
         if (mean != NULL)
@@ -145,7 +145,7 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
         kernels->norm_backward(din, dout, in, dout_gain, in_gain, shift, plane, grads->adds[0]);
     }
     if (uses_batch(args))
-        put_statistics(op, args, grads);
+        put_statistics(op, args, grads->dparams);
 }
 
 static int64_t statistics_floats(const crd_graph_op *op)
@@ -170,7 +170,7 @@ static crd_status check_batch(const crd_graph_op *op, int64_t n_images)
 }
 
 static const crd_op_statistics statistics = {
-    .floats = statistics_floats, .momentum = momentum, .check = check_batch};
+    .floats = statistics_floats, .momentum = momentum, .put = put_statistics, .check = check_batch};
 
 /* y = g x + shift with g = gamma / sqrt(var + eps) and shift = beta - g mean. */
 static crd_status affine(double *gain, double *shift, const crd_graph_op *op,

@@ -73,7 +73,11 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
 
 static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_op_grads *grads)
 {
-    if (grads->din[0] != NULL)
+    if (grads->din[0] == NULL)
+        return;
+    if (args->random == NULL)
+        crd_op_copy(grads->din[0], grads->dout, crd_op_count(op, args), grads->adds[0]);
+    else
         apply_mask(grads->din[0], grads->dout, op, args, grads->adds[0]);
 }
 

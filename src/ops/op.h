@@ -127,6 +127,9 @@ typedef struct crd_op_grads {
 typedef struct crd_op_statistics {
     int64_t (*floats)(const crd_graph_op *op);
     double (*momentum)(const crd_graph_op *op); /**< share of a step in the running ones */
+    /** After a forward pass: what the running ones move towards, by slot; NULL: not asked for. */
+    void (*put)(const crd_graph_op *op, const struct crd_op_args *args,
+                float *const dparams[CRD_OP_MAX_PARAMS]);
     /** Fails if n_images have none. */
     crd_status (*check)(const crd_graph_op *op, int64_t n_images);
 } crd_op_statistics;

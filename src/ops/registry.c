@@ -36,6 +36,7 @@
     X(channel_shuffle) \
     X(mul) \
     X(flatten) \
+    X(unflatten) \
     X(reshape) \
     X(zero_pad2d) \
     X(space_to_depth) \

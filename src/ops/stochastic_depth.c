@@ -48,6 +48,10 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
 {
     int64_t n_features = crd_op_features(&op->shape), n_images = args->n_images;
     int64_t n = crd_shape_count(&op->shape) / n_features;
+    if (grads->din[0] != NULL && args->random == NULL) {
+        crd_op_copy(grads->din[0], grads->dout, crd_op_count(op, args), grads->adds[0]);
+        return;
+    }
     for (int64_t image = 0; grads->din[0] != NULL && image < n_images; image++) {
         float factor = factor_of(op, args->random, image);
         for (int64_t c = 0; c < n_features; c++) {

@@ -76,12 +76,14 @@ static json_t *ops_to_json(const crd_bench_result *r)
 static void add_result(const crd_bench_result *r, void *payload)
 {
     const crd_benchmark *m = &r->measured;
-    json_t *row = json_pack(
-        "{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "batch", (json_int_t)r->batch,
-        "draws_per_s", r->draws_per_s, "image_draws_per_s", r->image_draws_per_s, "pass_s",
-        m->pass_s, "passes_per_draw", r->passes_per_draw, "gflops", 1e-9 * r->flops, "peak_share",
-        r->peak_share, "draw_share", m->draw_share, "weighted_share", m->weighted_share,
-        "rest_share", m->rest_share, "n_allocations", (json_int_t)m->n_allocations);
+    json_t *row =
+        json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "batch",
+                  (json_int_t)r->batch, "draws_per_s", r->draws_per_s, "image_draws_per_s",
+                  r->image_draws_per_s, "pass_s", m->pass_s, "draw_cpu_s", m->draw_cpu_s,
+                  "pass_cpu_s", m->pass_cpu_s, "passes_per_draw", r->passes_per_draw, "gflops",
+                  1e-9 * r->flops, "peak_share", r->peak_share, "draw_share", m->draw_share,
+                  "weighted_share", m->weighted_share, "rest_share", m->rest_share, "n_allocations",
+                  (json_int_t)m->n_allocations);
     if (r->ops != NULL)
         json_object_set_new(row, "layers", ops_to_json(r));
     json_array_append_new(json_object_get(payload, "batches"), row);

@@ -1,5 +1,6 @@
 /* A posterior or checkpoint as JSON: all that the text has, and the whole history. */
 #include "report/inspection.h"
+#include "report/laplace_report.h"
 #include "report/output.h"
 #include "report/train_report.h"
 
@@ -11,16 +12,22 @@ static json_t *progress_to_json(const crd_train_state *state)
 }
 
 /** Its prior, its initial values and its tensors are its components' own. */
-static json_t *ensemble_to_json(const crd_posterior *e)
+static json_t *family_to_json(const crd_posterior *e)
 {
     json_t *list = json_array();
-    for (int64_t c = 0; c < e->n_components; c++)
+    for (int64_t c = 0; e->origins != NULL && e->n_chains == 0 && c < e->n_components; c++)
         json_array_append_new(list,
                               json_pack("{s:o, s:s}", "file", crd_json_text(e->origins[c].file),
                                         "digest", e->origins[c].digest));
-    return json_pack("{s:s, s:I, s:s, s:s, s:o}", "arch", e->network->arch, "n_classes",
-                     (json_int_t)e->n_classes, "type", e->conversion.type, "family",
-                     crd_family_name(e->family), "components", list);
+    json_t *shown = json_pack("{s:s, s:I, s:s, s:s, s:I, s:o}", "arch", e->network->arch,
+                              "n_classes", (json_int_t)e->n_classes, "type", e->conversion.type,
+                              "family", crd_family_name(e->family), "n_components",
+                              (json_int_t)e->n_components, "components", list);
+    if (e->n_chains > 0)
+        json_object_set_new(shown, "n_chains", json_integer((json_int_t)e->n_chains));
+    if (crd_family_has_deviations(e->family))
+        json_object_set_new(shown, "rank", json_integer((json_int_t)e->rank));
+    return shown;
 }
 
 static json_t *settings_to_json(const crd_posterior *posterior, const crd_posterior_facts *facts)
@@ -101,13 +108,15 @@ void crd_inspection_set_json(json_t *root, const crd_inspection *inspection)
     if (inspection->kind == CRD_FILE_CHECKPOINT)
         json_object_set_new(root, "training", progress_to_json(&inspection->state));
     json_object_set_new(root, "posterior",
-                        inspection->is_ensemble ? ensemble_to_json(p)
-                                                : settings_to_json(p, &inspection->facts));
+                        inspection->is_normal ? settings_to_json(p, &inspection->facts)
+                                              : family_to_json(p));
+    if (p->laplace.n_images > 0)
+        json_object_set_new(root, "laplace", crd_laplace_to_json(&p->laplace));
     json_object_set_new(root, "preprocessing", preprocessing_to_json(&p->preprocessing));
     if (inspection->n_epochs > 0)
         json_object_set_new(root, "history",
                             history_to_json(inspection->history, inspection->n_epochs));
     json_object_set_new(root, "ops", graph_to_json(inspection));
-    if (!inspection->is_ensemble)
+    if (inspection->is_normal)
         json_object_set_new(root, "tensors", tensors_to_json(inspection));
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "report/inspection.h"
+#include "report/laplace_report.h"
 #include "report/output.h"
 #include "report/train_report.h"
 
@@ -27,13 +28,20 @@ static void print_head(const crd_posterior *posterior)
            posterior->conversion.type);
 }
 
-/** Its prior, its initial values and its tensors are its components' own. */
-static void print_ensemble(const crd_posterior *e)
+/** Of another family than the normal one: without prior and initial values, which an ensemble's
+ * components had of their own. */
+static void print_family(const crd_posterior *e)
 {
     print_head(e);
-    printf(": %s of %lld %s\n", crd_family_name(e->family), (long long)e->n_components,
+    printf(": %s of %lld %s", crd_family_name(e->family), (long long)e->n_components,
            crd_family_title(e->family));
-    for (int64_t c = 0; c < e->n_components; c++) {
+    if (crd_family_has_deviations(e->family))
+        printf(", rank %lld", (long long)e->rank);
+    putchar('\n');
+    if (e->n_chains > 0)
+        printf("  %lld draws of each of %lld chains\n", (long long)(e->n_components / e->n_chains),
+               (long long)e->n_chains);
+    for (int64_t c = 0; e->origins != NULL && e->n_chains == 0 && c < e->n_components; c++) {
         printf("  component %-4lld %s  ", (long long)c, e->origins[c].digest);
         crd_print_clean(e->origins[c].file);
         putchar('\n');
@@ -63,7 +71,10 @@ static void print_settings(const crd_posterior *posterior, const crd_posterior_f
     if (c->prior_kind == CRD_PRIOR_MIXTURE)
         printf(" in a share of %g, else sd %g", c->prior_pi, c->prior_sigma2);
     printf(", scale %s; ", crd_prior_scale_names()[c->prior_scale]);
-    print_initial(c);
+    if (posterior->laplace.n_images > 0)
+        crd_laplace_print(&posterior->laplace);
+    else
+        print_initial(c);
     printf("  KL %.6g nats to the prior; %.6g as the sum of each tensor's mean\n", facts->kl_sum,
            facts->kl_mean);
 }
@@ -113,14 +124,14 @@ void crd_inspection_print(const crd_inspection *inspection)
     const crd_posterior *posterior = inspection->posterior;
     if (inspection->kind == CRD_FILE_CHECKPOINT)
         print_progress(&inspection->state);
-    if (inspection->is_ensemble)
-        print_ensemble(posterior);
-    else
+    if (inspection->is_normal)
         print_settings(posterior, &inspection->facts);
+    else
+        print_family(posterior);
     print_preprocessing(&posterior->preprocessing);
     if (inspection->n_epochs > 0)
         crd_train_print_history(inspection->history, inspection->n_epochs);
     print_graph(inspection);
-    if (!inspection->is_ensemble)
+    if (inspection->is_normal)
         print_tensors(inspection);
 }

@@ -94,7 +94,7 @@ crd_status crd_prediction_report_end(crd_prediction_report *report, const crd_pr
         CRD_TRY(print_uncertain(&report->uncertain, view));
     crd_prediction_print_end(view, seconds);
     if (view->reduction->n_strata > 1)
-        crd_remark_few(view->reduction->n_strata, "components");
+        crd_remark_few(view->reduction->n_strata, "chains or components");
     else
         crd_remark_few(view->most_draws / (is_paired ? 2 : 1),
                        is_paired ? "pairs of draws" : "draws");

@@ -3,8 +3,9 @@
 
 #include "weights/family.h"
 
-const crd_family *const crd_families[] = {&crd_family_normal, &crd_family_members,
-                                          &crd_family_mixture, NULL};
+const crd_family *const crd_families[] = {&crd_family_normal,    &crd_family_members,
+                                          &crd_family_mixture,   &crd_family_swag,
+                                          &crd_family_multiswag, NULL};
 
 const crd_family *crd_family_find(const char *name)
 {
@@ -24,6 +25,11 @@ const char *crd_family_title(const crd_family *family)
     return family->title;
 }
 
+int crd_family_is_normal(const crd_family *family)
+{
+    return family == &crd_family_normal;
+}
+
 int crd_family_is_random(const crd_family *family)
 {
     return family->has_sigma;
@@ -34,14 +40,20 @@ int crd_family_is_ensemble(const crd_family *family)
     return family->is_ensemble;
 }
 
+int crd_family_has_deviations(const crd_family *family)
+{
+    return family->has_deviations;
+}
+
 int64_t crd_family_n_networks(const crd_family *family, int64_t n_components)
 {
     return family->has_sigma ? 0 : n_components;
 }
 
-int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int mean)
+int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int64_t n_chains,
+                            int mean)
 {
-    return family->is_stratified && !mean ? n_components : 1;
+    return n_chains > 0 ? n_chains : family->is_stratified && !mean ? n_components : 1;
 }
 
 int64_t crd_component_of(int64_t draw, int64_t n_components, int antithetic)
@@ -56,7 +68,11 @@ crd_model crd_model_component(const crd_model *model, int64_t component)
     crd_model one = *model;
     one.bayesian += component * params->n_params;
     one.mu += place;
-    one.family = model->family->has_sigma ? &crd_family_normal : &crd_family_members;
+    one.family = model->family->has_deviations ? &crd_family_swag
+                 : model->family->has_sigma    ? &crd_family_normal
+                                               : &crd_family_members;
+    if (one.deviations != NULL)
+        one.deviations = crd_model_deviations(model, component);
     one.n_components = 1;
     one.places = NULL;
     if (one.sigma != NULL)

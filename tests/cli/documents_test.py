@@ -44,7 +44,7 @@ class Help(unittest.TestCase):
             self.assertGreater(self.widest(text.partition("\nexample")[0]), columns - 15)
             self.assertEqual(text.split(), whole.split()) # no word is lost
             headings = re.findall(r"^(\w[^:\n]*):$", text, re.M)
-            self.assertEqual(headings, ["Output", "Images", "Draws", "How the work is cut", "Loss", "Steps", "Validation",
+            self.assertEqual(headings, ["Output", "Images", "Draws", "How the work is cut", "Loss", "Steps", "Collecting networks", "Validation",
                                         "Checkpoints and time", "General"])
 
     def test_it_asks_the_terminal(self):

@@ -1,5 +1,5 @@
 """SIGKILL of a rank, of mpirun, of all of them, at any moment, and other ranks after each: no finished unit is lost beyond the last
-checkpoint, and the answer is the undisturbed run's. Of predict, with and without its draws, and of train."""
+checkpoint, and the answer is the undisturbed run's. Of predict, with and without its draws, of train, and of sample."""
 import os
 import random
 import signal
@@ -9,7 +9,7 @@ import time
 import h5py
 
 import program
-from study import THOROUGH, Ensemble, Study, Training
+from study import THOROUGH, Ensemble, Sampling, Study, Training
 
 N_KILLS = int(os.environ.get("CREDENCE_KILLS", "1000" if THOROUGH else "20"))
 INTERVAL_S = 0.02
@@ -104,7 +104,8 @@ def main():
     chance = random.Random(SEED)
     print(f"CREDENCE_SEED={SEED}", flush=True)
     studies = {"predict": lambda: Study("--draws", 160), "predict --save-draws": lambda: Study("--draws", 160, "--save-draws"),
-               "predict of an ensemble": lambda: Ensemble("--draws", 160), "train": lambda: Training("--epochs", 12)}
+               "predict of an ensemble": lambda: Ensemble("--draws", 160), "train": lambda: Training("--epochs", 12),
+               "sample": lambda: Sampling("--draws", 12)}
     for i, (name, make) in enumerate(studies.items()):
         counts, n_kills = {}, (N_KILLS + i) // len(studies)
         lost, n_finished = kill_often(make(), chance, n_kills, counts)

@@ -59,6 +59,16 @@ class Study:
         shutil.rmtree(self.folder)
 
 
+def labelled_images(study):
+    """The study's images in a folder for each class."""
+    labelled = study.folder / "labelled"
+    for jpeg in study.images.glob("*.jpg"):
+        folder = labelled / jpeg.stem.split("_", 1)[1].capitalize()
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(jpeg, folder)
+    return labelled
+
+
 class Ensemble(Study):
     """The same of a mixture of two posteriors."""
 
@@ -71,15 +81,18 @@ class Ensemble(Study):
         return ["predict", self.folder / "mixture.h5", self.images, *words]
 
 
+class Sampling(Study):
+    """The same of chains: `sample` with labelled images, draws and checkpoint going into p.h5."""
+    counter = "progress", "n_gradients"
+
+    def command(self, *words):
+        return ["sample", POSTERIOR, labelled_images(self), "--sampler", "hmc", "--leapfrog-steps", 2, "--burn-in", 2, "--chains", 2, *words]
+
+
 class Training(Study):
     """The same of `train`, which leaves its checkpoint, so that it can be prolonged."""
     left = ["p.h5", "p.h5.ckpt"]
     counter = "progress", "step"
 
     def command(self, *words):
-        labelled = self.folder / "labelled"
-        for jpeg in self.images.glob("*.jpg"):
-            folder = labelled / jpeg.stem.split("_", 1)[1].capitalize()
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(jpeg, folder)
-        return ["train", POSTERIOR, labelled, "--batch-size", 5, "--micro-batch", 2, "--lr", "1e-3", *words]
+        return ["train", POSTERIOR, labelled_images(self), "--batch-size", 5, "--micro-batch", 2, "--lr", "1e-3", *words]

@@ -28,13 +28,14 @@ MAY_USE = {
     "stats": LOW,
     "reduce": LOW + ["stats"],
     "optim": LOW,
+    "chains": LOW,
     "comm": ["base"],
-    "engine": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm"],
-    "io": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image"],
+    "engine": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm"],
+    "io": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "chains"],
     "import": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image"],
-    "app": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import"],
-    "report": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import", "app"],
-    "cli": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "comm", "engine", "io", "import", "app", "report"],
+    "app": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm", "engine", "io", "import"],
+    "report": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm", "engine", "io", "import", "app"],
+    "cli": LOW + NETWORK + ["zoo", "weights", "bayes", "reduce", "stats", "image", "optim", "chains", "comm", "engine", "io", "import", "app", "report"],
 }
 # Headers of libraries, and the only places that may include them.
 ONLY_IN = {

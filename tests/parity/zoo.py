@@ -8,7 +8,7 @@ For each: weights by formula, saved by torch (every third in the legacy format, 
 IMAGENET1K_V1 weights, bit for bit; `predict --deterministic` gives logits within 1e-4 of the largest; MOPED's KL
 divergence is that of its formula; three draws are finite and differ. GoogLeNet and Inception v3: their weights come
 with an input transform of the network's own, which is part of the transform here, so that tensors are equal to 1e-6.
-Networks above --largest (default 400) million parameters are left out. Needs torch, torchvision, h5py, Pillow.
+Networks above --largest (default 400) million parameters, ViT H/14 and RegNetY 128GF, are left out. Needs torch, torchvision, h5py, Pillow.
 """
 import argparse
 import json

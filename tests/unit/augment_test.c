@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "credence/dataset.h"
+#include "credence/rng.h"
 #include "image/augment.h"
 
 /* Of n cells that are equally likely: sum of squared deviations in units of the expectation. Its
@@ -26,7 +27,7 @@ static void check_bijection(int64_t n, uint64_t seed, int64_t epoch)
 {
     uint8_t *seen = calloc((size_t)n, 1);
     for (int64_t place = 0; place < n; place++) {
-        int64_t image = crd_dataset_shuffled(place, n, seed, epoch);
+        int64_t image = crd_shuffled(place, n, seed, epoch);
         assert_in_range(image, 0, n - 1);
         if (seen[image]++)
             fail_msg("n = %lld: image %lld comes twice", (long long)n, (long long)image);
@@ -59,7 +60,7 @@ static void shuffle_of_huge_sets_does_not_repeat(void **state)
     const int64_t sizes[] = {((int64_t)1 << 32) - 1, ((int64_t)1 << 40) + 7, (int64_t)1 << 62};
     for (int k = 0; k < 3; k++) {
         for (int64_t i = 0; i < N; i++) {
-            images[i] = crd_dataset_shuffled(sizes[k] - 1 - i, sizes[k], 5, 3);
+            images[i] = crd_shuffled(sizes[k] - 1 - i, sizes[k], 5, 3);
             assert_true(images[i] >= 0 && images[i] < sizes[k]);
         }
         qsort(images, N, sizeof images[0], by_value);
@@ -82,7 +83,7 @@ static void every_order_is_equally_likely(void **state)
         int64_t order[4];
         int rank = 0;
         for (int i = 0; i < 4; i++) {
-            order[i] = crd_dataset_shuffled(i, 4, 11, epoch);
+            order[i] = crd_shuffled(i, 4, 11, epoch);
             for (int j = 0; j < i; j++)
                 if (order[j] > order[i])
                     rank += i == 1 ? 1 : i == 2 ? 2 : 6;
@@ -101,7 +102,7 @@ static void odd_orders_are_as_likely_as_even_ones(void **state)
         int64_t order[16];
         int n_inversions = 0;
         for (int i = 0; i < 16; i++) {
-            order[i] = crd_dataset_shuffled(i, 16, 3, epoch);
+            order[i] = crd_shuffled(i, 16, 3, epoch);
             for (int j = 0; j < i; j++)
                 n_inversions += order[j] > order[i];
         }
@@ -119,7 +120,7 @@ static void every_place_is_equally_likely(void **state)
     for (uint64_t seed = 0; seed < N_SEEDS; seed++) {
         int64_t images[N];
         for (int64_t i = 0; i < N; i++) {
-            images[i] = crd_dataset_shuffled(i, N, seed, 2);
+            images[i] = crd_shuffled(i, N, seed, 2);
             places[i][images[i]]++;
         }
         neighbours[images[4] * N + images[5]]++;
@@ -139,9 +140,9 @@ static void epochs_and_seeds_have_orders_of_their_own(void **state)
     enum { N = 1000 };
     int n_epoch = 0, n_seed = 0, n_identity = 0;
     for (int64_t i = 0; i < N; i++) {
-        int64_t image = crd_dataset_shuffled(i, N, 1, 0);
-        n_epoch += image == crd_dataset_shuffled(i, N, 1, 1);
-        n_seed += image == crd_dataset_shuffled(i, N, (uint64_t)1 << 32 | 1, 0);
+        int64_t image = crd_shuffled(i, N, 1, 0);
+        n_epoch += image == crd_shuffled(i, N, 1, 1);
+        n_seed += image == crd_shuffled(i, N, (uint64_t)1 << 32 | 1, 0);
         n_identity += image == i;
     }
     /* Poisson of mean 1 each. */

@@ -329,6 +329,12 @@ static void bad_attributes_are_named(void **state)
     end_change(file);
     assert_fails(read_posterior(), CRD_ERR_INPUT, "crop");
     file = begin_change();
+    set_int64(file, "/preprocessing", "crop", 6);
+    end_change(file);
+    assert_fails(read_posterior(), CRD_ERR_INPUT,
+                 "preprocessing: channels and crop make images of shape (1, 6, 6), but the network "
+                 "takes (1, 5, 5)");
+    file = begin_change();
     H5Adelete_by_name(file, "/prior", "prior_sigma", H5P_DEFAULT);
     end_change(file);
     assert_fails(read_posterior(), CRD_ERR_INPUT, "/prior: has no attribute 'prior_sigma'");
@@ -455,12 +461,12 @@ static void changed_files_are_sealed_again_if_they_fit(void **state)
     io_path(copy, "copy.h5");
     assert_ok(crd_posterior_read(&before, posterior_path));
     hid_t file = begin_change();
-    set_int64(file, "/preprocessing", "crop", before->preprocessing.crop + 1);
+    set_int64(file, "/preprocessing", "resize", before->preprocessing.resize + 1);
     assert_true(H5Fclose(file) >= 0);
     assert_fails(read_posterior(), CRD_ERR_INPUT, "inspect --reseal");
     assert_ok(crd_file_reseal(copy, victim));
     assert_ok(crd_posterior_read(&after, copy));
-    assert_int_equal(after->preprocessing.crop, before->preprocessing.crop + 1);
+    assert_int_equal(after->preprocessing.resize, before->preprocessing.resize + 1);
     crd_posterior_destroy(after);
     assert_ok(crd_file_reseal(victim, victim)); /* in its own place, too; once more is no harm */
     assert_ok(crd_file_reseal(victim, victim));

@@ -68,7 +68,7 @@ static void posterior_comes_back_as_it_was(void **state)
 /* With a parameter that is an op of its own, which has no leaf below the op's name. */
 static crd_posterior *small_component(int is_bayesian)
 {
-    const crd_shape shape = crd_shape_make(3, 1, 1, 2);
+    const crd_shape shape = crd_shape_make(3, 1, 1, 1);
     const attr_list token =
         ATTRS(CRD_ATTR("shape", 1, 1, 1), ONE("dim", 2), CRD_ATTR("mean", 3), CRD_ATTR("std", 0.5));
     const attr_list dim = ATTRS(ONE("dim", 3));
@@ -83,7 +83,7 @@ static crd_posterior *small_component(int is_bayesian)
     const attr_list linear = linear_list(n_features, 2, 0);
     assert_ok(network_add(&at, n, "Linear", "part.head", &linear, &at, 1));
     assert_ok(crd_posterior_create(&posterior, n));
-    posterior->preprocessing = (crd_preprocessing){1, 0, 2, CRD_BICUBIC, {0.25F}, {0.5F}};
+    posterior->preprocessing = (crd_preprocessing){1, 0, 1, CRD_BICUBIC, {0.25F}, {0.5F}};
     for (int64_t i = 0; i < n->params.n_floats; i++)
         posterior->mu[i] = (float)i + (float)is_bayesian / 2;
     for (int64_t p = 0; is_bayesian && p < n->params.n_params; p++) {

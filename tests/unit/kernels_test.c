@@ -210,6 +210,9 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
     case 16:
         k->softmax_backward(out, out, a, n);
         break;
+    case 17:
+        k->add_rows(out, a, b, mu + 7, 5, 11, n);
+        break;
     default: {
         double sums[2] = {k->sum(a, n), k->sum_products(a, 0.1, b, 0.02, n)};
         memcpy(out, sums, sizeof sums);
@@ -220,7 +223,7 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
 static void loops_over_arrays_give_the_same_bits(void **state)
 {
     (void)state;
-    enum { N_MOST = 1000, N_LOOPS = 18 };
+    enum { N_MOST = 1000, N_LOOPS = 19 };
     const crd_kernels *tables[8];
     int n_tables = crd_kernels_all(tables, 8);
     for (int64_t n = 1; n < N_MOST; n = n < 70 ? n + 1 : n * 3)
@@ -254,6 +257,8 @@ static void loops_over_arrays_are_right(void **state)
         assert_true(out[0] == 1 && isnan(out[1]) && out[2] == 2 && isnan(out[3]) && out[4] == 0);
         k->every_second(out, x, 3);
         assert_memory_equal(out, ((const float[]){-1, 2, -0.0F}), 3 * sizeof out[0]);
+        k->add_rows(out, eps, ((const float[]){2, -1}), dout, 2, 1, 4); /* rows overlap here */
+        assert_memory_equal(out, ((const float[]){3, 5, 1, 5}), 4 * sizeof out[0]);
         k->noise_backward(out, dout, eps, sd, 5);
         assert_memory_equal(out, ((const float[]){0, 4, -3.75F, 0, 7}), sizeof out);
         k->norm_backward(out, dout, sd, 2, 3, 1, 5, 0);

@@ -101,10 +101,13 @@ static void losses_follow_their_gradients(void **state)
         const char *arch;
         int64_t size;
     } cases[] = {
-        {"squeezenet1_1", 65},      {"densenet121", 65},        {"googlenet", 65},
-        {"mobilenet_v2", 65},       {"mobilenet_v3_small", 65}, {"mnasnet0_5", 65},
-        {"shufflenet_v2_x0_5", 65}, {"efficientnet_b0", 65},    {"efficientnet_lite0", 65},
-        {"regnet_y_400mf", 65},     {"convnext_tiny", 65},      {"cifar_resnet20_frn", 17},
+        {"squeezenet1_1", 65},      {"densenet121", 65},
+        {"googlenet", 65},          {"mobilenet_v2", 65},
+        {"mobilenet_v3_small", 65}, {"mnasnet0_5", 65},
+        {"shufflenet_v2_x0_5", 65}, {"efficientnet_b0", 65},
+        {"efficientnet_lite0", 65}, {"regnet_y_400mf", 65},
+        {"convnext_tiny", 65},      {"cifar_resnet20_frn", 17},
+        {"inception_v3", 75},       {"lenet", 28},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         fixture f;

@@ -1,4 +1,4 @@
-/* Operators that move numbers: Concat and Narrow along any extent, Reshape, ZeroPad2d,
+/* Operators that move numbers: Concat and Narrow along any extent, Reshape, Unflatten, ZeroPad2d,
  * SpaceToDepth, against a map of every output element to an input element. */
 #include "crd_test.h"
 #include "op_check.h"
@@ -95,6 +95,16 @@ static void reshapes(void **state)
     check("Reshape", &attrs, of_reshape, &shape, 1);
 }
 
+static void unflattens(void **state)
+{
+    (void)state;
+    const crd_shape shape = crd_shape_make(1, 24);
+    const attr_list attrs = ATTRS(CRD_ATTR("unflattened_size", 2, 3, 4)),
+                    view = ATTRS(CRD_ATTR("unflattened_size", 24, 1, 1));
+    check("Unflatten", &attrs, of_reshape, &shape, 1);
+    check("Unflatten", &view, of_reshape, &shape, 1);
+}
+
 static int64_t of_pad(int *k, const crd_graph_op *op, const int64_t at[3])
 {
     (void)k;
@@ -156,6 +166,8 @@ static void what_does_not_fit_is_refused(void **state)
         {"Concat", ATTRS(ONE("dim", 4)), "which differ beyond extent 4"},
         {"Reshape", ATTRS(CRD_ATTR("shape", 2, 24)), "shape is (2, 24), but its input has"},
         {"Reshape", ATTRS(CRD_ATTR("shape", 4, 0)), "shape[1] is 0, allowed are 1 to"},
+        {"Unflatten", ATTRS(CRD_ATTR("unflattened_size", 4, 12)),
+         "unflattened_size is (4, 12), but its input has shape (4, 2, 6)"},
         {"ZeroPad2d", ATTRS(CRD_ATTR("padding", 0, -6, 0, 0)), "padding leaves nothing of its"},
         {"SpaceToDepth", ATTRS(ONE("block_size", 3)), "block_size is 3, which does not divide"},
     };
@@ -169,9 +181,13 @@ static void what_does_not_fit_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(narrows),  cmocka_unit_test(concats),
-        cmocka_unit_test(reshapes), cmocka_unit_test(pads),
-        cmocka_unit_test(blocks),   cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(narrows),
+        cmocka_unit_test(concats),
+        cmocka_unit_test(reshapes),
+        cmocka_unit_test(unflattens),
+        cmocka_unit_test(pads),
+        cmocka_unit_test(blocks),
+        cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests_name("shapes", tests, NULL, NULL);
 }

@@ -4,7 +4,6 @@
  * to the numbers below n: from one of them, applied again and again, it comes back to one of
  * them. The network's range is below 4 n (16 at the least), so four steps are enough on
  * average. */
-#include "credence/dataset.h"
 #include "credence/rng.h"
 
 /* Four make it hard to tell from random for large halves. Of the 24 orders of 4 images, eight still
@@ -33,7 +32,7 @@ static uint64_t permute(uint64_t place, int half, uint64_t seed, int64_t epoch)
     return image > 1 ? image : image ^ random_word(0, ROUNDS, seed, epoch) >> 31;
 }
 
-int64_t crd_dataset_shuffled(int64_t place, int64_t n, uint64_t seed, int64_t epoch)
+int64_t crd_shuffled(int64_t place, int64_t n, uint64_t seed, int64_t epoch)
 {
     int half = 2;
     while (half < 31 && (int64_t)1 << 2 * half < n)
