@@ -144,7 +144,7 @@ class Streaming(program.Case):
                 result = run("predict", *MEMBERS, *memory, ranks=ranks, folder=self.work)
                 self.assertEqual(result.codes, [INPUT] * ranks, result.err)
                 errors.add(result.err[result.err.index("credence: members.h5"):].splitlines()[0])
-        self.assertEqual(errors, {"credence: members.h5: component 5: linear.weight: element 0 of mu is nan; it must be finite"})
+        self.assertEqual(errors, {"credence: members.h5: component 5: linear.weight: element 0 of the mean is nan; it must be finite"})
 
 
 if __name__ == "__main__":
