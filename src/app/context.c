@@ -3,6 +3,7 @@
 #include "app/context.h"
 
 #include "base/names.h"
+#include "credence/log.h"
 
 static crd_status find_estimator(const char **out, const char *name, const char *path)
 {
@@ -33,6 +34,11 @@ crd_status crd_context_open(crd_context *out, const char *posterior, const char 
     if (n_inputs > 0)
         CRD_TRY(crd_images_open(&out->images, inputs, n_inputs, skip_bad));
     CRD_TRY(crd_posterior_read(&read, posterior));
+    if (read->n_chains == 1 && read->n_components > 1)
+        crd_log(CRD_LOG_WARN,
+                "%s: all its networks are of one chain: the errors take them as independent, and "
+                "are too small",
+                posterior);
     out->n_images = out->images.n_images;
     CRD_TRY(crd_context_take(out, read, estimator));
 cleanup:
