@@ -269,7 +269,8 @@ class Chains(program.Case):
         with h5py.File(self.work / "c.h5") as file, h5py.File(self.work / "m.h5") as members:
             for name in ("linear/weight", "conv1/weight", "bn1/running_mean"):
                 np.testing.assert_allclose(file["weights"][name][:2], members["weights"][name][()], rtol=0, atol=1e-5)
-        self.succeed(*words, "-o", "c.h5")
+        for ranks in (1, 3): # the batch is smaller than the micro-batch
+            self.succeed(*words, "-o", "c.h5", ranks=ranks)
         self.assertIn("6 draws", self.succeed("evaluate", "c.h5", labelled))
         with h5py.File(self.work / "c.h5") as file:
             self.assertEqual(len(file["classes"]), 10)
