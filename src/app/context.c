@@ -3,6 +3,7 @@
 #include "app/context.h"
 
 #include "base/names.h"
+#include "credence/log.h"
 
 static crd_status find_estimator(const char **out, const char *name, const char *path)
 {
@@ -38,8 +39,14 @@ crd_status crd_context_open(crd_context *out, const char *posterior, const char 
     if (n_inputs > 0)
         CRD_TRY(crd_images_open(&out->images, inputs, n_inputs, skip_bad));
     CRD_TRY(crd_posterior_open(&out->file, posterior));
+    const crd_posterior *view = crd_posterior_file_view(out->file);
+    if (view->n_chains == 1 && view->n_components > 1)
+        crd_log(CRD_LOG_WARN,
+                "%s: all its networks are of one chain: the errors take them as independent, and "
+                "are too small",
+                posterior);
     out->n_images = out->images.n_images;
-    CRD_TRY(adopt(out, crd_posterior_file_view(out->file), estimator));
+    CRD_TRY(adopt(out, view, estimator));
 cleanup:
     return status;
 }

@@ -209,7 +209,8 @@ crd_status crd_sample_check_ranks(crd_sample_run *r)
         return CRD_OK;
     memcpy(r->weights, r->start->values,
            (size_t)r->posterior->network->params.n_floats * sizeof *r->weights);
-    const micro m = make_micro(r, &all, 0);
+    micro m = make_micro(r, &all, 0);
+    m.n = crd_smaller(m.n, r->batch); /* memory is planned for no more */
     status = crd_gradient_set_parameters(r->gradient, r->weights, r->weights);
     if (status == CRD_OK)
         status = add_micro(&ignored, r, &m, m.n, 0);

@@ -73,7 +73,7 @@ class Install(unittest.TestCase):
         for _, prefix in self.prefixes.items():
             names = {path.name for path in prefix.rglob("*") if path.is_file()}
             for name in ("credence", "predict.h", "version.h", "credence.pc", "credenceConfig.cmake", "LICENSE", "README.md",
-                         "FORMATS.md", "imagenet_classes.txt", "slurm.sh", "predict.sbatch", "train.sbatch", "study-array.sbatch", "credence.1", "credence-predict.1", "_credence"):
+                         "FORMATS.md", "imagenet_classes.txt", "slurm.sh", "predict.sbatch", "train.sbatch", "study-array.sbatch", "sample.sbatch", "ensemble-array.sbatch", "credence.1", "credence-predict.1", "_credence"):
                 self.assertIn(name, names)
             self.assertTrue((prefix / "include" / "credence" / "README.md").is_file())
             for name in ("man/man1/credence.1", "bash-completion/completions/credence", "zsh/site-functions/_credence"):

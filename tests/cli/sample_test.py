@@ -242,6 +242,11 @@ class Chains(program.Case):
                 np.testing.assert_allclose(file["predictive/mean"][:, 0], f.mean(1), rtol=0, atol=1e-5)
                 np.testing.assert_allclose(file["predictive/mean_mcse"][:, 0], means.std(1, ddof=1) / 3**0.5, rtol=1e-3, atol=1e-6)
         self.assertIn("RMSE", self.succeed("evaluate", "c.h5", "data.h5", ranks=2))
+        for chains, warnings in ((1, 1), (2, 0)): # of one chain no error can be told
+            self.succeed(*self.words("hmc", chains=chains, draws=4), "-o", "n.h5")
+            for ranks in (1, 3):
+                done = run("predict", "n.h5", "data.h5", ranks=ranks, folder=self.work)
+                self.assertEqual((done.codes, done.err.count("all its networks are of one chain")), ([0] * ranks, warnings))
         # Chains join chains; others do not.
         self.succeed(*self.words("hmc", "--seed", 1, chains=2, draws=10), "-o", "d.h5")
         self.succeed("ensemble", "c.h5", "d.h5", "-o", "e.h5")
@@ -264,7 +269,8 @@ class Chains(program.Case):
         with h5py.File(self.work / "c.h5") as file, h5py.File(self.work / "m.h5") as members:
             for name in ("linear/weight", "conv1/weight", "bn1/running_mean"):
                 np.testing.assert_allclose(file["weights"][name][:2], members["weights"][name][()], rtol=0, atol=1e-5)
-        self.succeed(*words, "-o", "c.h5")
+        for ranks in (1, 3): # the batch is smaller than the micro-batch
+            self.succeed(*words, "-o", "c.h5", ranks=ranks)
         self.assertIn("6 draws", self.succeed("evaluate", "c.h5", labelled))
         with h5py.File(self.work / "c.h5") as file:
             self.assertEqual(len(file["classes"]), 10)

@@ -61,8 +61,8 @@ class Swag(program.Case):
         """Of all its numbers but the times of its epochs."""
         return [row for row in self.succeed("inspect", path, "--datasets").splitlines() if "seconds" not in row]
 
-    def logits(self, *words):
-        self.succeed("predict", *words, "data.h5", "--save-draws", "-o", "p.h5")
+    def logits(self, *words, ranks=1):
+        self.succeed("predict", *words, "data.h5", "--save-draws", "-o", "p.h5", ranks=ranks)
         with h5py.File(self.work / "p.h5") as file:
             return file["posterior_predictive/logits"][0]
 
@@ -226,6 +226,12 @@ class Swag(program.Case):
         many = self.logits("many.h5", "--draws", 14)
         np.testing.assert_array_equal(many[1], many[8])
         self.assertTrue((many[0] != many[7]).any())
+        # Streamed by windows of fewer components than there are: mean, variance and three deviations of each.
+        with h5py.File(self.work / "many.h5") as file:
+            megabytes = 5 * 4e-6 * sum(file[f"weights/{name}"][0].size for name in trained(file) if "mean_" in name)
+        for ranks in (1, 3):
+            streamed = self.logits("many.h5", "--draws", 14, "--draw-block", 2, "--weights-memory", 4.5 * megabytes, ranks=ranks)
+            np.testing.assert_array_equal(streamed, many)
 
     def test_other_commands(self):
         self.assertIn("1 SWAG posterior, rank 3", self.succeed("inspect", "swag.h5"))

@@ -2,6 +2,7 @@
 import os
 import re
 import shlex
+import shutil
 import unittest
 
 import h5py
@@ -77,6 +78,36 @@ class Batch(Case):
         self.assertEqual(restarts, ["0", "0", "1"])
         self.assertEqual(self.digests(self.work / "p.h5"), self.expected)
         self.assertEqual(sorted(path.name for path in self.work.glob("*.h5*")), ["p.h5"])
+
+    def test_members_of_an_array(self):
+        """What the array joins is what the same trainings by hand give; one of them is told to stop."""
+        def weights(path):
+            return [line for line in self.digests(path).splitlines() if "/weights" in line]
+        for number in (1, 2):
+            shutil.copy(POSTERIOR, self.work / f"start-{number}.h5")
+        training = (*self.training[1:2], "--epochs", 100, "--checkpoint-interval", "0.5s", "--deterministic")
+        words = (ROOT / "jobs/ensemble-array.sbatch", "e.h5", "start-%a.h5", *training)
+        array = self.submit("--array=1-2", "--ntasks=1", *words)
+        join = self.submit(f"--dependency=afterok:{array}", "--ntasks=1", *words)
+        self.wait_for_file("e.member-2.h5.ckpt", f"{array}_2")
+        self.cluster.call("scancel", "--batch", "--signal=USR1", f"{array}_2")
+        self.finish(join)
+        self.assertEqual([self.finish(f"{array}_{task}")["Restarts"] for task in (1, 2)], ["0", "1"])
+        for number in (1, 2):
+            done = program.run("train", POSTERIOR, *training, "--seed", number, "-o", self.work / f"hand-{number}.h5", ranks=2)
+            self.assertEqual(done.codes, [0, 0], done.err)
+        hands = [self.work / f"hand-{number}.h5" for number in (1, 2)]
+        self.assertEqual(program.run("ensemble", "--deterministic", *hands, "-o", self.work / "by-hand.h5").codes, [0])
+        self.assertTrue(weights(self.work / "e.h5"))
+        self.assertEqual(weights(self.work / "e.h5"), weights(self.work / "by-hand.h5"))
+
+    def test_chains(self):
+        words = (POSTERIOR, self.folder / "labelled.h5", "--sampler", "sghmc", "--chains", 2, "--draws", 3, "--burn-in", 300, "--thin", 1,
+                 "--batch-size", 8, "--checkpoint-interval", "0.5s")
+        job = self.submit("--ntasks=2", ROOT / "jobs/sample.sbatch", *words, "-o", "c.h5")
+        self.wait_for_file("c.h5.ckpt", job)
+        self.cluster.call("scancel", "--batch", "--signal=USR1", job)
+        self.check_requeued(job, "c.h5", self.undisturbed("sample", *words))
 
     def launcher(self, text):
         path = self.work / "launcher"
