@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-#include "credence/laplace.h"
 #include "credence/chains.h"
+#include "credence/laplace.h"
 #include "credence/loss.h"
 #include "credence/optim.h"
 #include "credence/posterior.h"

@@ -1,7 +1,8 @@
 /* Rank 0's posterior on all ranks. The graph travels as JSON, so that every rank checks it. The
- * numbers, mu, sigma and deviations by components and eps, lie once per node in shared memory: rank
- * 0 reads mu and rho into their place there and makes mu and sigma of them. An ensemble that is too large has
- * two windows there: while one is computed with, a thread of rank 0 fills the other. */
+ * numbers, mu, sigma and deviations by components and eps, lie once per node in shared memory:
+ * rank 0 reads mu and rho into their place there and makes mu and sigma of them. An ensemble that
+ * is too large has two windows there: while one is computed with, a thread of rank 0 fills the
+ * other. */
 #include "engine/shared_model.h"
 
 #include <pthread.h>

@@ -23,8 +23,8 @@ crd_status crd_components_create(crd_components **out, crd_h5 *h5);
 void crd_components_destroy(crd_components *c);
 
 /** Adds the dataset of a parameter's numbers of a kind. `shape`: as it must be; n_axes: 0: of the
- * only component, 1: its first axis is the components, 2: the next one their rows. Nothing is read. Errors: CRD_ERR_INPUT: is not there, or is not of
- * float32 in this shape. */
+ * only component, 1: its first axis is the components, 2: the next one their rows. Nothing is
+ * read. Errors: CRD_ERR_INPUT: is not there, or is not of float32 in this shape. */
 crd_status crd_components_add(crd_components *c, const char *path, const crd_shape *shape,
                               int n_axes, int64_t param, crd_number_kind kind);
 /** Adds the name of another dataset, or of a group with a final "/", that the file may have. */
