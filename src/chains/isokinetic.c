@@ -24,8 +24,8 @@ void crd_isokinetic_normalize(float *u, int64_t n)
         u[i] = (float)((double)u[i] / norm);
 }
 
-/* u[n] turns for a time under the gradient g of U / T, inverse_t being 1 / T; a u of zeros, which has
- * no direction yet, turns to -g. Returns the change of the kinetic energy.
+/* u[n] turns for a time under the gradient g of U / T, inverse_t being 1 / T; a u of zeros, which
+ * has no direction yet, turns to -g. Returns the change of the kinetic energy.
  * With e = -g / |g|, d = n - 1, delta = time |g| / d and z = exp(-delta):
  * u <- (1 - z) (1 + z + (e u) (1 - z)) e + 2 z u, made of length 1 again. */
 static double turn(float *u, const float *g, int64_t n, double time, double inverse_t)
