@@ -70,7 +70,7 @@ static crd_status open_files(run *r, char **json)
     CRD_TRY(crd_posterior_read(&r->posterior, given->posterior));
     const crd_network *network = r->posterior->network;
     CRD_REQUIRE(crd_network_has_statistics(network), CRD_ERR_INPUT,
-                "%s: %s has no batch norm, whose statistics could be made anew", given->posterior,
+                "%s: %s has no batch norm, whose statistics could be recomputed", given->posterior,
                 network->arch);
     CRD_TRY(crd_dataset_open(&r->dataset, given->data, given->n_data));
     crd_dataset_log_fit(r->dataset, &r->posterior->preprocessing);

@@ -4,7 +4,7 @@
  * gradient; in burn-in the step size follows other quantiles of them. The changes are taken for a
  * gamma distribution of their running mean and deviation, its quantiles after Wilson and Hilferty.
  * Source: Sommer et al., "SMILE", ICML 2026 (SMILE-T), with the values of its CIFAR-10 runs; there
- * the step size goes on adapting after burn-in, and after a step that is undone the next begins
+ * the step size continues to adapt after burn-in, and after a step that is undone the next begins
  * with the gradient of the state that was left. */
 #include <math.h>
 #include <string.h>
