@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "credence/outputs.h"
 #include "credence/status.h"
 
 #ifdef __cplusplus
@@ -31,6 +32,8 @@ const char *const *crd_loss_names(void);
 /** Errors: CRD_ERR_USAGE naming all. */
 crd_status crd_loss_find(const crd_loss **out, const char *name);
 crd_target crd_loss_target(const crd_loss *loss);
+/** What the outputs of a network are that was trained with it. */
+crd_output_kind crd_loss_outputs(const crd_loss *loss);
 /** *out = values a row for a network of n_outputs outputs; 0 for labels. Errors: CRD_ERR_USAGE:
  * gaussian-nll with an odd number of outputs. */
 crd_status crd_loss_n_values(int64_t *out, const crd_loss *loss, int64_t n_outputs);

@@ -1,4 +1,4 @@
-/** Batch norm's statistics of networks, made anew from images.
+/** Batch norm's statistics of networks, recomputed from images.
  *
  * A network whose weights were averaged or drawn has other activations than the ones that its
  * running statistics are of. This passes images through it in training's way (micro-batches on

@@ -1,4 +1,4 @@
-/** Makes batch norm's statistics of a posterior in a file anew: what `credence refresh` does. Room:
+/** Recomputes batch norm's statistics of a posterior in a file: what `credence refresh` does. Room:
  * app.
  */
 #ifndef CREDENCE_REFRESH_FILES_H

@@ -8,6 +8,7 @@
 #include "app/image_set.h"
 #include "app/output_claim.h"
 #include "app/provenance.h"
+#include "app/train_batches.h"
 #include "base/alloc.h"
 #include "bayes/gradient.h"
 #include "credence/refresh.h"
@@ -55,12 +56,6 @@ static void fill_network(float *values, int64_t i, void *payload)
     memcpy(values, means + i * n_floats, (size_t)n_floats * sizeof *values);
 }
 
-/* The fewest images of a micro-batch: the last one's. */
-static int64_t fewest_images(int64_t n_images, int64_t micro)
-{
-    return n_images % micro > 0 ? n_images % micro : micro;
-}
-
 /* Rank 0's half of the start. */
 static crd_status open_files(run *r, char **json)
 {
@@ -75,13 +70,13 @@ static crd_status open_files(run *r, char **json)
     CRD_TRY(crd_posterior_read(&r->posterior, given->posterior));
     const crd_network *network = r->posterior->network;
     CRD_REQUIRE(crd_network_has_statistics(network), CRD_ERR_INPUT,
-                "%s: %s has no batch norm, whose statistics could be made anew", given->posterior,
+                "%s: %s has no batch norm, whose statistics could be recomputed", given->posterior,
                 network->arch);
     CRD_TRY(crd_dataset_open(&r->dataset, given->data, given->n_data));
     crd_dataset_log_fit(r->dataset, &r->posterior->preprocessing);
     CRD_TRY(crd_image_set_init(&r->images, r->dataset, &r->posterior->preprocessing));
-    CRD_TRY(
-        crd_gradient_check_images(network, fewest_images(r->images.n_images, given->micro_batch)));
+    int64_t n = r->images.n_images;
+    CRD_TRY(crd_gradient_check_images(network, crd_train_fewest_images(n, n, given->micro_batch)));
     CRD_TRY(crd_posterior_read_history(&r->history.history, &r->history.epoch, given->posterior));
     r->info = (crd_refresh_info){r->images.n_images, r->posterior->n_components,
                                  crd_statistics_count(network)};

@@ -106,13 +106,6 @@ static void show_progress(int64_t step, int64_t n_steps, void *payload)
 
 /* The start. */
 
-static crd_output_kind outputs_after(const char *loss)
-{
-    return strcmp(loss, "mse") == 0            ? CRD_OUTPUT_MEANS
-           : strcmp(loss, "gaussian-nll") == 0 ? CRD_OUTPUT_NORMALS
-                                               : CRD_OUTPUT_LOGITS;
-}
-
 /** Nothing that the run writes may be what it reads, or another run's. */
 static crd_status make_paths(run *r)
 {
@@ -246,7 +239,7 @@ static crd_status open_files(run *r, shared_facts *facts)
     r->data_options.n_data = given->n_data;
     r->data_options.train.gradient.seed = r->options.chain.seed;
     CRD_TRY(crd_train_data_open(&r->data, &none, &r->data_options, &r->posterior->preprocessing));
-    r->posterior->outputs = outputs_after(given->loss);
+    r->posterior->outputs = crd_loss_outputs(r->options.loss);
     CRD_TRY(crd_train_data_match(&r->data, &none, given->loss, r->posterior));
     if (crd_loss_target(r->options.loss) == CRD_TARGET_VALUES)
         CRD_TRY(crd_loss_n_values(&n_values, r->options.loss, r->posterior->n_classes));

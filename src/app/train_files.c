@@ -128,11 +128,7 @@ static int is_distilling(const run *r)
 /** What the outputs will be; distilling leaves them what they are. */
 static crd_output_kind outputs_after(const run *r)
 {
-    const char *loss = r->given->loss;
-    return is_distilling(r)                    ? r->original->outputs
-           : strcmp(loss, "mse") == 0          ? CRD_OUTPUT_MEANS
-           : strcmp(loss, "gaussian-nll") == 0 ? CRD_OUTPUT_NORMALS
-                                               : CRD_OUTPUT_LOGITS;
+    return is_distilling(r) ? r->original->outputs : crd_loss_outputs(r->options.loss);
 }
 
 /** Nothing that the run writes may be what it reads, or another run's. */

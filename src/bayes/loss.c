@@ -17,6 +17,7 @@ typedef double loss_eval(float *dlogits, const float *logits, const int64_t *lab
 struct crd_loss {
     crd_target target;
     int64_t outputs_per_value;
+    crd_output_kind outputs;
     loss_eval *eval;
 };
 
@@ -87,10 +88,10 @@ static const char *const names[N_LOSSES + 1] = {"cross-entropy", "mse", "mse-dis
                                                 "gaussian-nll", NULL};
 
 static const crd_loss losses[N_LOSSES] = {
-    {CRD_TARGET_LABEL, 0, cross_entropy},
-    {CRD_TARGET_VALUES, 1, mse},
-    {CRD_TARGET_VALUES, 1, mse},
-    {CRD_TARGET_VALUES, 2, gaussian_nll},
+    {CRD_TARGET_LABEL, 0, CRD_OUTPUT_LOGITS, cross_entropy},
+    {CRD_TARGET_VALUES, 1, CRD_OUTPUT_MEANS, mse},
+    {CRD_TARGET_VALUES, 1, CRD_OUTPUT_LOGITS, mse},
+    {CRD_TARGET_VALUES, 2, CRD_OUTPUT_NORMALS, gaussian_nll},
 };
 
 const char *const *crd_loss_names(void)
@@ -109,6 +110,11 @@ crd_status crd_loss_find(const crd_loss **out, const char *name)
 crd_target crd_loss_target(const crd_loss *loss)
 {
     return loss->target;
+}
+
+crd_output_kind crd_loss_outputs(const crd_loss *loss)
+{
+    return loss->outputs;
 }
 
 crd_status crd_loss_n_values(int64_t *out, const crd_loss *loss, int64_t n_outputs)

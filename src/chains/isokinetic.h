@@ -11,16 +11,30 @@
 
 #include "chains/chain.h"
 
-/** Shares of a step: the first and last turn, and each of the two drifts; the turn between has the
- * rest of 1. */
-#define CRD_ISOKINETIC_TURN 0.1931833275037836
-#define CRD_ISOKINETIC_DRIFT 0.5
+/** Vectors and numbers of a chain that a step needs; a sampler's own come after them. */
+enum {
+    CRD_ISOKINETIC_DIRECTION,
+    CRD_ISOKINETIC_START, /**< the position before the step, and the gradient there */
+    CRD_ISOKINETIC_START_GRADIENT,
+    CRD_ISOKINETIC_N_VECTORS
+};
+enum {
+    CRD_ISOKINETIC_STEP = CRD_CHAIN_OWN, /**< size of the next step */
+    CRD_ISOKINETIC_KINETIC,              /**< change of the kinetic energy in this step */
+    CRD_ISOKINETIC_POTENTIAL,            /**< U before the step */
+    CRD_ISOKINETIC_OWN                   /**< the first of a sampler's own numbers */
+};
 
-/** u[n] turns for a time under the gradient g of U / T, inverse_t being 1 / T; a u of zeros, which
- * has no direction yet, turns to -g. Returns the change of the kinetic energy. */
-double crd_isokinetic_turn(float *u, const float *g, int64_t n, double time, double inverse_t);
-/** The position moves along u. */
-void crd_isokinetic_drift(float *position, const float *u, int64_t n, double time);
+/** Gradients of a step: 2. */
+int64_t crd_isokinetic_n_gradients(const crd_chain_options *options);
+/** Before the first part: keeps what undo needs. */
+void crd_isokinetic_begin(crd_chain *chain, const crd_chain_gradient *gradient);
+/** A turn and a drift, with the gradient of `phase`; none: the step diverges. */
+void crd_isokinetic_move(crd_chain *chain, int64_t phase, const crd_chain_gradient *gradient);
+/** The last turn. Returns the change of the energy, infinite of a step that diverged. */
+double crd_isokinetic_end(crd_chain *chain, const crd_chain_gradient *gradient);
+/** Back to where the step began; the direction is the caller's. */
+void crd_isokinetic_undo(crd_chain *chain, crd_chain_gradient *gradient);
 /** Makes u's length 1; a u of zeros stays. */
 void crd_isokinetic_normalize(float *u, int64_t n);
 

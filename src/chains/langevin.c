@@ -8,7 +8,7 @@
  * M is adapted in burn-in and without noise only: a mass that follows the position has another law.
  * Sources: Welling and Teh, ICML 2011; Chen, Fox and Guestrin, ICML 2014; this form, of a summed
  * log posterior, and the preconditioner: Izmailov et al., ICML 2021 (bnn_hmc, core/sgmcmc.py, which
- * goes on adapting);
+ * continues adapting);
  * cycles whose first part has no noise: Zhang et al., ICLR 2020 (csgmcmc). */
 #include <math.h>
 

@@ -11,82 +11,48 @@
 #include "chains/isokinetic.h"
 #include "credence/rng.h"
 
-enum { DIRECTION, START, START_GRADIENT, START_DIRECTION, MEAN, SPREAD, N_VECTORS };
+enum { START_DIRECTION = CRD_ISOKINETIC_N_VECTORS, MEAN, SPREAD, N_VECTORS };
 enum {
-    STEP = CRD_CHAIN_OWN, /* 0: not yet adapted */
-    LENGTH,
-    AVERAGE, /* of the wanted step size to the power -6, and its weight */
+    STEP = CRD_ISOKINETIC_STEP,
+    LENGTH = CRD_ISOKINETIC_OWN, /* over which the direction is forgotten */
+    AVERAGE,                     /* of the wanted step size to the power -6, and its weight */
     WEIGHT,
     LARGEST, /* of the steps that did not diverge; 0: any */
-    KINETIC, /* its change in this step */
-    POTENTIAL_0,
-    N_SEEN, /* states that MEAN and SPREAD are of */
+    N_SEEN,  /* states that MEAN and SPREAD are of */
 };
 
 static const double trust = 1.5, n_effective = 100;
 
-static int64_t n_gradients(const crd_chain_options *options)
-{
-    (void)options;
-    return 2;
-}
-
-static double inverse_t(const crd_chain *chain)
-{
-    return 1 / chain->options->temperature;
-}
-
-static void turn(crd_chain *chain, const float *g, double share)
-{
-    double *x = chain->numbers;
-    x[KINETIC] += crd_isokinetic_turn(chain->vectors[DIRECTION], g, chain->n,
-                                      share * x[CRD_CHAIN_STEP_SIZE], inverse_t(chain));
-}
-
 static void begin(crd_chain *chain, int64_t step, const crd_chain_gradient *gradient)
 {
-    size_t bytes = (size_t)chain->n * sizeof(float);
+    float *u = chain->vectors[CRD_ISOKINETIC_DIRECTION];
+    size_t bytes = (size_t)chain->n * sizeof *u;
     double *x = chain->numbers;
     if (step == 0) {
         crd_chain_fill_noise(chain, 0, CRD_PURPOSE_CHAIN_START);
-        memcpy(chain->vectors[DIRECTION], chain->noise, bytes);
-        crd_isokinetic_normalize(chain->vectors[DIRECTION], chain->n);
+        memcpy(u, chain->noise, bytes);
+        crd_isokinetic_normalize(u, chain->n);
         x[STEP] = chain->options->step_size;
         x[LENGTH] = chain->options->decoherence;
         if (x[LENGTH] == 0)
             x[LENGTH] = sqrt((double)chain->n);
     }
-    memcpy(chain->vectors[START], chain->position, bytes);
-    if (gradient->g != chain->vectors[START_GRADIENT])
-        memcpy(chain->vectors[START_GRADIENT], gradient->g, bytes);
-    memcpy(chain->vectors[START_DIRECTION], chain->vectors[DIRECTION], bytes);
-    x[POTENTIAL_0] = gradient->potential;
-    x[CRD_CHAIN_STEP_SIZE] = x[STEP];
-    x[KINETIC] = 0;
-    x[CRD_CHAIN_DIVERGING] = 0;
+    memcpy(chain->vectors[START_DIRECTION], u, bytes);
+    crd_isokinetic_begin(chain, gradient);
 }
 
 static void move(crd_chain *chain, int64_t step, int64_t phase, const crd_chain_gradient *gradient)
 {
-    double *x = chain->numbers;
     if (phase == 0)
         begin(chain, step, gradient);
-    if (gradient->g == NULL) {
-        x[CRD_CHAIN_DIVERGING] = 1;
-        return;
-    }
-    turn(chain, gradient->g, phase == 0 ? CRD_ISOKINETIC_TURN : 1 - 2 * CRD_ISOKINETIC_TURN);
-    crd_isokinetic_drift(chain->position, chain->vectors[DIRECTION], chain->n,
-                         CRD_ISOKINETIC_DRIFT * x[CRD_CHAIN_STEP_SIZE]);
+    crd_isokinetic_move(chain, phase, gradient);
 }
 
 static void undo(crd_chain *chain, crd_chain_gradient *gradient)
 {
-    size_t bytes = (size_t)chain->n * sizeof(float);
-    memcpy(chain->position, chain->vectors[START], bytes);
-    memcpy(chain->vectors[DIRECTION], chain->vectors[START_DIRECTION], bytes);
-    gradient->g = chain->vectors[START_GRADIENT];
-    gradient->potential = chain->numbers[POTENTIAL_0];
+    memcpy(chain->vectors[CRD_ISOKINETIC_DIRECTION], chain->vectors[START_DIRECTION],
+           (size_t)chain->n * sizeof(float));
+    crd_isokinetic_undo(chain, gradient);
 }
 
 /* The step size at which the energy's error would have the wanted variance, which grows with its
@@ -131,7 +97,7 @@ static void adapt_length(crd_chain *chain, int64_t step)
 static void refresh(crd_chain *chain, int64_t step)
 {
     const double *x = chain->numbers;
-    float *u = chain->vectors[DIRECTION];
+    float *u = chain->vectors[CRD_ISOKINETIC_DIRECTION];
     double nu = sqrt(expm1(2 * x[CRD_CHAIN_STEP_SIZE] / x[LENGTH]) / (double)chain->n);
     crd_chain_fill_noise(chain, step, CRD_PURPOSE_CHAIN);
     for (int64_t i = 0; i < chain->n; i++)
@@ -142,15 +108,8 @@ static void refresh(crd_chain *chain, int64_t step)
 static void end(crd_chain *chain, int64_t step, crd_chain_gradient *gradient)
 {
     const crd_chain_options *o = chain->options;
-    double *x = chain->numbers, error = INFINITY;
+    double *x = chain->numbers, error = crd_isokinetic_end(chain, gradient);
     int is_burning = step < o->burn_in;
-    if (gradient->g == NULL)
-        x[CRD_CHAIN_DIVERGING] = 1;
-    if (x[CRD_CHAIN_DIVERGING] == 0) {
-        turn(chain, gradient->g, CRD_ISOKINETIC_TURN);
-        error = x[KINETIC] + (gradient->potential - x[POTENTIAL_0]) * inverse_t(chain);
-        x[CRD_CHAIN_DIVERGING] = !isfinite(error);
-    }
     if (x[CRD_CHAIN_DIVERGING] != 0) {
         undo(chain, gradient);
         if (is_burning)
@@ -171,7 +130,7 @@ const crd_chain_sampler crd_sampler_mclmc = {
     .n_vectors = N_VECTORS,
     .needs_all = true,
     .survives = true,
-    .n_gradients = n_gradients,
+    .n_gradients = crd_isokinetic_n_gradients,
     .defaults = {.step_size = 5e-3, .energy_variance = 1e-4, .burn_in = 1000, .thin = 10},
     .move = move,
     .end = end,

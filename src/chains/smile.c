@@ -4,66 +4,27 @@
  * gradient; in burn-in the step size follows other quantiles of them. The changes are taken for a
  * gamma distribution of their running mean and deviation, its quantiles after Wilson and Hilferty.
  * Source: Sommer et al., "SMILE", ICML 2026 (SMILE-T), with the values of its CIFAR-10 runs; there
- * the step size goes on adapting after burn-in, and after a step that is undone the next begins
+ * the step size continues to adapt after burn-in, and after a step that is undone the next begins
  * with the gradient of the state that was left. */
 #include <math.h>
 #include <string.h>
 
 #include "chains/isokinetic.h"
 
-enum { DIRECTION, START, START_GRADIENT, N_VECTORS };
-enum { STEP = CRD_CHAIN_OWN, MEAN, DEVIATION, KINETIC, POTENTIAL_0 };
+enum { STEP = CRD_ISOKINETIC_STEP, MEAN = CRD_ISOKINETIC_OWN, DEVIATION };
 
 /* Normal quantiles of the probabilities 0.98, 1 - 2/3 * 0.1 and 1/3 * 0.1. */
 static const double z_reset = 2.053748910631822, z_high = 1.5010859460440247,
                     z_low = -1.8339146358159142;
 static const double strength = 0.02, smoothing = 0.01;
 
-static int64_t n_gradients(const crd_chain_options *options)
-{
-    (void)options;
-    return 2;
-}
-
-static double inverse_t(const crd_chain *chain)
-{
-    return 1 / chain->options->temperature;
-}
-
-static void turn(crd_chain *chain, const float *g, double share)
-{
-    double *x = chain->numbers;
-    x[KINETIC] += crd_isokinetic_turn(chain->vectors[DIRECTION], g, chain->n,
-                                      share * x[CRD_CHAIN_STEP_SIZE], inverse_t(chain));
-}
-
-static void begin(crd_chain *chain, int64_t step, const crd_chain_gradient *gradient)
-{
-    size_t bytes = (size_t)chain->n * sizeof(float);
-    double *x = chain->numbers;
-    if (step == 0)
-        x[STEP] = chain->options->step_size;
-    memcpy(chain->vectors[START], chain->position, bytes);
-    if (gradient->g != chain->vectors[START_GRADIENT])
-        memcpy(chain->vectors[START_GRADIENT], gradient->g, bytes);
-    x[POTENTIAL_0] = gradient->potential;
-    x[CRD_CHAIN_STEP_SIZE] = x[STEP];
-    x[KINETIC] = 0;
-    x[CRD_CHAIN_DIVERGING] = 0;
-}
-
 static void move(crd_chain *chain, int64_t step, int64_t phase, const crd_chain_gradient *gradient)
 {
-    double *x = chain->numbers;
+    if (step == 0 && phase == 0)
+        chain->numbers[STEP] = chain->options->step_size;
     if (phase == 0)
-        begin(chain, step, gradient);
-    if (gradient->g == NULL) {
-        x[CRD_CHAIN_DIVERGING] = 1;
-        return;
-    }
-    turn(chain, gradient->g, phase == 0 ? CRD_ISOKINETIC_TURN : 1 - 2 * CRD_ISOKINETIC_TURN);
-    crd_isokinetic_drift(chain->position, chain->vectors[DIRECTION], chain->n,
-                         CRD_ISOKINETIC_DRIFT * x[CRD_CHAIN_STEP_SIZE]);
+        crd_isokinetic_begin(chain, gradient);
+    crd_isokinetic_move(chain, phase, gradient);
 }
 
 static double between(double value, double low, double high)
@@ -106,24 +67,14 @@ static void judge(crd_chain *chain, int64_t step, double change)
 
 static void end(crd_chain *chain, int64_t step, crd_chain_gradient *gradient)
 {
-    double *x = chain->numbers, change = INFINITY;
-    size_t bytes = (size_t)chain->n * sizeof(float);
-    if (gradient->g == NULL)
-        x[CRD_CHAIN_DIVERGING] = 1;
-    if (x[CRD_CHAIN_DIVERGING] == 0) {
-        turn(chain, gradient->g, CRD_ISOKINETIC_TURN);
-        change = x[KINETIC] + (gradient->potential - x[POTENTIAL_0]) * inverse_t(chain);
-        x[CRD_CHAIN_DIVERGING] = !isfinite(change);
-    }
+    double *x = chain->numbers, change = crd_isokinetic_end(chain, gradient);
     if (x[CRD_CHAIN_DIVERGING] == 0)
         judge(chain, step, fabs(change));
     else
         x[STEP] *= 1 - strength;
     if (x[CRD_CHAIN_DIVERGING] != 0) {
-        memcpy(chain->position, chain->vectors[START], bytes);
-        memset(chain->vectors[DIRECTION], 0, bytes);
-        gradient->g = chain->vectors[START_GRADIENT];
-        gradient->potential = x[POTENTIAL_0];
+        memset(chain->vectors[CRD_ISOKINETIC_DIRECTION], 0, (size_t)chain->n * sizeof(float));
+        crd_isokinetic_undo(chain, gradient);
     }
     x[CRD_CHAIN_ENERGY] = isfinite(change) ? change : 0;
     x[CRD_CHAIN_ACCEPTANCE] = x[CRD_CHAIN_DIVERGING] == 0;
@@ -132,9 +83,9 @@ static void end(crd_chain *chain, int64_t step, crd_chain_gradient *gradient)
 const crd_chain_sampler crd_sampler_smile = {
     .name = "smile",
     .title = "stochastic microcanonical dynamics",
-    .n_vectors = N_VECTORS,
+    .n_vectors = CRD_ISOKINETIC_N_VECTORS,
     .survives = true,
-    .n_gradients = n_gradients,
+    .n_gradients = crd_isokinetic_n_gradients,
     .defaults = {.step_size = 1e-2, .burn_in = 1000, .thin = 10},
     .move = move,
     .end = end,

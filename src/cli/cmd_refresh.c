@@ -2,14 +2,13 @@
  * it wrote. */
 #include <stdio.h>
 
+#include "app/train_batches.h"
 #include "cli/command.h"
 #include "cli/record.h"
 #include "cli/signals.h"
 #include "credence/refresh_files.h"
 #include "credence/watchdog.h"
 #include "report/output.h"
-
-enum { MICRO_BATCH = 32 }; /* unless it is given: that of training */
 
 static crd_status print_end(const crd_cli *cli, const crd_refresh_info *info)
 {
@@ -39,7 +38,7 @@ crd_status crd_cmd_refresh(const crd_cli *cli)
                                                .micro_batch =
                                                    crd_opt_given(given, CRD_OPT_MICRO_BATCH)
                                                        ? crd_opt_int(given, CRD_OPT_MICRO_BATCH)
-                                                       : MICRO_BATCH,
+                                                       : CRD_TRAIN_MICRO_BATCH,
                                                .seed = (uint64_t)crd_opt_int(given, CRD_OPT_SEED),
                                                .output = crd_opt_text(given, CRD_OPT_OUTPUT),
                                                .record = *crd_cli_record_make(&record, cli)};

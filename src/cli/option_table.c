@@ -680,7 +680,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .excludes = {CRD_OPT_SNAPSHOT_EVERY, CRD_OPT_LOCAL_STEPS},
         .why_not = "networks are collected in one way, and of steps that all ranks make together",
         .help = "collect networks on the way; swag: NEW.h5 has their mean, variance and last "
-                "deviations, with batch norm's statistics of the mean made anew at the end"},
+                "deviations, with batch norm's statistics of the mean recomputed at the end"},
     [CRD_OPT_COLLECT_START] = {
         .name = "collect-start", .placeholder = "EPOCHS", .type = CRD_OPTION_INT64,
         .min = 0, .max = 1e6,

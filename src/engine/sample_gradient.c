@@ -15,7 +15,7 @@
 /* Data terms are added in units of 2^-24, and stay below 2^38 with all images. */
 enum { POTENTIAL_BITS = 24, POTENTIAL_RANGE_BITS = 38, PIECE = 1024 };
 
-/* Places of labels and values behind the images. */
+/* Places of labels and values after the images. */
 typedef struct layout {
     int64_t labels, values, n_bytes;
 } layout;

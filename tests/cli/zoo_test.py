@@ -65,16 +65,22 @@ class SameAnswer:
         self.assertEqual(result.codes, [code] * ranks, result.err)
 
     def kill(self, name, ranks):
-        """All ranks by SIGKILL when there is a checkpoint. A run that is over before leaves its output, which is right as well."""
-        job = Job(*self.command(name), "--checkpoint-interval", "0.0001s", ranks=ranks, folder=self.folder)
-        pids = [job.pid(rank) for rank in range(ranks)]
-        wait_for((self.folder / f"{name}.h5.ckpt").exists, job.process)
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        job.end()
+        """All ranks by SIGKILL when there is a checkpoint; again if the run was over before."""
+        for _ in range(20):
+            job = Job(*self.command(name), "--checkpoint-interval", "0.0001s", ranks=ranks, folder=self.folder)
+            pids = [job.pid(rank) for rank in range(ranks)]
+            wait_for((self.folder / f"{name}.h5.ckpt").exists, job.process)
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            job.end()
+            if not (self.folder / f"{name}.h5").exists():
+                return
+            for path in self.folder.glob(f"{name}.h5*"):
+                path.unlink()
+        self.fail("20 runs were over before they could be killed")
 
     def check(self, name):
         self.run_to_its_end(name, 1)

@@ -35,6 +35,7 @@ static crd_status make_posterior(crd_posterior **out)
     CRD_TRY(crd_zoo_build(&network, "cifar_resnet20", 3, 32, N_CLASSES));
     CRD_TRY(crd_posterior_create(&posterior, network));
     posterior->preprocessing = crd_preprocessing_imagenet();
+    posterior->preprocessing.resize = posterior->preprocessing.crop = 32;
     for (int64_t p = 0; p < network->params.n_params; p++) {
         const crd_param *param = &network->params.entries[p];
         const char *leaf = strrchr(param->name, '.');

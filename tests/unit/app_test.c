@@ -13,12 +13,16 @@
 #include "cli/train_options.h"
 #include "credence/convert_files.h"
 #include "credence/ensemble_files.h"
+#include "credence/evaluate_files.h"
 #include "credence/export_files.h"
 #include "credence/inspect_files.h"
+#include "credence/laplace_files.h"
 #include "credence/merge_files.h"
 #include "credence/predict_files.h"
 #include "credence/predictor.h"
 #include "credence/preprocess_files.h"
+#include "credence/refresh_files.h"
+#include "credence/sample_files.h"
 
 #define POSTERIOR CRD_TEST_DIR "/../data/quickstart.h5"
 
@@ -251,7 +255,14 @@ static void all_are_refused(crd_comm *comm, const char *posterior, const char *c
     crd_convert_files_options converting;
     const crd_preprocess_files_options preprocessing = {
         .posterior = posterior, .inputs = data, .n_inputs = 1, .output = output};
+    const crd_refresh_files_options refreshing = {
+        .posterior = posterior, .data = data, .n_data = 1, .micro_batch = 8, .output = output};
+    crd_sample_files_options sampling;
+    crd_laplace_files_options approximating;
+    crd_evaluate_files_options evaluating;
     crd_preprocess_report tensors;
+    crd_refresh_info refreshed;
+    crd_evaluation evaluation;
     crd_merge_report merged;
     crd_posterior *made;
     rows r;
@@ -266,11 +277,31 @@ static void all_are_refused(crd_comm *comm, const char *posterior, const char *c
     crd_convert_files_options_init(&converting);
     converting.weights = posterior;
     converting.output = output;
+    assert_ok(crd_sample_files_options_init(&sampling, "sgld"));
+    sampling.posterior = posterior;
+    sampling.data = data;
+    sampling.n_data = 1;
+    sampling.output = output;
+    crd_laplace_files_options_init(&approximating);
+    approximating.posterior = posterior;
+    approximating.data = data;
+    approximating.n_data = 1;
+    approximating.output = output;
+    crd_evaluate_files_options_init(&evaluating);
+    evaluating.posterior = posterior;
+    evaluating.data = data;
+    evaluating.n_data = 1;
+    evaluating.reference = posterior;
+    evaluating.output = output;
     assert_fails(predict(&r, comm, &predicting), code, text);
     assert_fails(crd_train_files(comm, &training, NULL), code, text);
     assert_fails(crd_preprocess_files(&tensors, &preprocessing), code, text);
     assert_fails(crd_convert_files(&made, &converting, NULL, NULL), code, text);
     assert_fails(crd_ensemble_files(&made, output, two, 2, false, NULL), code, text);
+    assert_fails(crd_refresh_files(&refreshed, comm, &refreshing), code, text);
+    assert_fails(crd_sample_files(comm, &sampling, NULL), code, text);
+    assert_fails(crd_laplace_files(&made, comm, &approximating, NULL), code, text);
+    assert_fails(crd_evaluate_files(&evaluation, comm, &evaluating, NULL), code, text);
     assert_fails(crd_merge_files(&merged, output, two, 2, NULL), code, text);
     assert_fails(crd_export_files(&made, output, posterior, CRD_STATE_NPZ), code, text);
 }

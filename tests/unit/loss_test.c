@@ -128,9 +128,27 @@ static void misuse_is_named(void **state)
         CRD_ERR_USAGE, "needs labels");
 }
 
+static void a_loss_says_what_the_outputs_are(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        crd_output_kind outputs;
+    } rows[] = {{"cross-entropy", CRD_OUTPUT_LOGITS},
+                {"mse", CRD_OUTPUT_MEANS},
+                {"mse-distill", CRD_OUTPUT_LOGITS},
+                {"gaussian-nll", CRD_OUTPUT_NORMALS}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const crd_loss *loss;
+        assert_ok(crd_loss_find(&loss, rows[i].name));
+        assert_int_equal(crd_loss_outputs(loss), rows[i].outputs);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_loss_says_what_the_outputs_are),
         cmocka_unit_test(gradients_are_those_of_the_value),
         cmocka_unit_test(large_logits_stay_finite),
         cmocka_unit_test(variance_has_torchs_floor),
