@@ -8,6 +8,10 @@
  * while all panels of weights stream past it. Where there is but one chunk, a panel pair is made,
  * used and forgotten; otherwise the first chunk leaves them for the others.
  *
+ * The lanes of a product are 16 channels, whose sums are turned round on their way to the output;
+ * or, where channels are few and rows long, 16 pixels, whose sums go there as they are. The bits
+ * are the same.
+ *
  * A word of the slab and of the panels holds as many neighbouring channels as the format says. */
 #include <string.h>
 
@@ -17,6 +21,7 @@
 
 /* A slab of a third of a 1 MB L2; sums of two panels that stay beside it. */
 enum { SLAB_FLOATS = 96 << 10, CHUNK_PIXELS = 448, PANELS = 2 };
+enum { SHORT_SUM = 192, LONG_ROW = 14 };
 
 /* A chunk is n_images whole images, or n_rows rows of one; of a pointwise convolution, whose batch
  * is taken for one long row, n_columns of that. */
@@ -29,9 +34,24 @@ typedef struct blocking {
     int64_t phase_floats; /* of its columns of one remainder */
     int64_t slab_rows;    /* of an image in a slab */
     int64_t plane;        /* of a channel in a slab */
+    bool by_rows;         /* lanes are pixels */
     int width;            /* pixels of a piece */
     int64_t n_pieces;     /* most in a chunk */
 } blocking;
+
+/* The row that pieces are cut of, and the number of such rows. A pointwise convolution's is the
+ * whole batch. */
+static int64_t row_pixels(const crd_conv *conv)
+{
+    return crd_conv_is_pointwise(conv) ? crd_conv_in_plane(conv) : conv->out_width;
+}
+
+/* Pixels in the lanes pay where rows are long enough to fill them, and where sums are short enough
+ * that turning them round shows. */
+static bool is_by_rows(const crd_conv *conv, const crd_format *format)
+{
+    return format->round == NULL && conv->n_terms <= SHORT_SUM && row_pixels(conv) >= LONG_ROW;
+}
 
 /* Pieces that cover a row of n pixels; the last may overlap the one before it. */
 static int64_t pieces_of_row(int64_t n, const crd_format *format)
@@ -55,11 +75,11 @@ static void block_pointwise(blocking *out, const crd_conv *conv)
     blocking b = *out;
     int64_t most = crd_smaller(CHUNK_PIXELS, SLAB_FLOATS / b.n_terms);
     b.n_images = b.n_rows = b.slab_rows = 1;
-    b.width = (int)crd_smaller(b.format->max_width(), n);
+    b.width = (int)crd_smaller(b.by_rows ? CRD_LANES : b.format->max_width(), n);
     /* A whole number of pairs of pieces, but for the last chunk. */
     b.n_columns = n;
     if (n > most) {
-        int64_t pair = 2 * b.width;
+        int64_t pair = (b.by_rows ? 1 : 2) * b.width;
         b.n_columns = crd_larger(crd_divide_up(crd_even_part(n, most), pair) * pair, pair);
     }
     b.n_chunks = crd_divide_up(n, b.n_columns);
@@ -71,7 +91,9 @@ static void block_pointwise(blocking *out, const crd_conv *conv)
 
 static blocking block(const crd_conv *conv, const crd_format *format)
 {
-    blocking b = {.format = format, .n_channels = channel_words(conv, format)};
+    blocking b = {.format = format,
+                  .n_channels = channel_words(conv, format),
+                  .by_rows = is_by_rows(conv, format)};
     b.n_terms = b.n_channels * conv->kernel_size[0] * conv->kernel_size[1];
     if (crd_conv_is_pointwise(conv)) {
         block_pointwise(&b, conv);
@@ -97,7 +119,9 @@ static blocking block(const crd_conv *conv, const crd_format *format)
         crd_divide_up(conv->n_images, b.n_images) * crd_divide_up(conv->out_height, b.n_rows);
     b.slab_rows = rows_under(conv, b.n_rows);
     b.plane = crd_conv_odd_lines(b.n_images * b.slab_rows * b.row_floats);
-    b.width = (int)crd_divide_up(conv->out_width, pieces_of_row(conv->out_width, format));
+    b.width = b.by_rows
+                  ? CRD_LANES
+                  : (int)crd_divide_up(conv->out_width, pieces_of_row(conv->out_width, format));
     b.n_pieces = b.n_images * b.n_rows * crd_divide_up(conv->out_width, b.width);
     return b;
 }
@@ -117,12 +141,13 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
     p.terms = crd_scratch_indices(&room, b->n_terms);
     p.in_at = crd_scratch_indices(&room, b->n_pieces);
     p.out_at = crd_scratch_indices(&room, b->n_pieces);
-    p.slab = crd_scratch_floats(&room, b->plane * b->n_channels);
+    p.slab = crd_scratch_floats(&room, b->plane * b->n_channels + CRD_LANES);
     p.planes =
         crd_scratch_floats(&room, b->format->round == NULL ? 0 : b->format->channels * b->plane);
     p.room = crd_scratch_floats(&room, crd_conv_words_room(conv, b->format));
     p.panels = crd_scratch_floats(&room, n_panels * b->n_terms * CRD_LANES);
-    p.sums = crd_scratch_floats(&room, PANELS * b->n_images * b->n_rows * b->n_columns * CRD_LANES);
+    p.sums = crd_scratch_floats(
+        &room, b->by_rows ? 0 : PANELS * b->n_images * b->n_rows * b->n_columns * CRD_LANES);
     p.n_floats = room.n_floats;
     return p;
 }
@@ -259,6 +284,50 @@ static int64_t fill_pieces(int64_t *in_at, int64_t *out_at, const crd_conv *conv
     return n;
 }
 
+/* The same of pieces whose lanes are pixels: whole ones first. */
+static void fill_row_pieces(crd_row_products *out, const parts *p, const crd_conv *conv,
+                            const blocking *b, const chunk *k)
+{
+    int64_t whole = k->n_columns / CRD_LANES, n_rows = k->n_images * k->n_rows;
+    int64_t n = 0, row_step = conv->stride[0] * b->row_floats;
+    out->rest = (int)(k->n_columns % CRD_LANES);
+    out->n_whole = whole * n_rows;
+    out->n_pieces = out->n_whole + (out->rest > 0 ? n_rows : 0);
+    for (int64_t row = 0; row < n_rows; row++) {
+        int64_t in_at = row / k->n_rows * b->slab_rows * b->row_floats + row % k->n_rows * row_step;
+        for (int64_t x = 0; x * CRD_LANES < k->n_columns; x++) {
+            int64_t j = x < whole ? n++ : out->n_whole + row;
+            p->in_at[j] = in_at + x * CRD_LANES;
+            p->out_at[j] = row * k->n_columns + x * CRD_LANES;
+        }
+    }
+    out->in_at = p->in_at;
+    out->out_at = p->out_at;
+}
+
+/* A panel's products to the output, by pixels in the lanes. */
+static void multiply_rows(crd_row_products products, const crd_conv *conv,
+                          const crd_conv_args *args, int64_t group, int64_t panel, int64_t first,
+                          int64_t n)
+{
+    const crd_kernels *kernels = crd_kernels_get();
+    int64_t channel = group * conv->n_out + panel * CRD_LANES, plane = crd_conv_out_plane(conv);
+    int64_t at = channel * plane + first;
+    products.out = args->out + at;
+    products.plane = plane;
+    products.n_channels = crd_conv_panel_lanes(conv, panel);
+    products.lanes = CRD_LANES;
+    products.epilogue = args->epilogue;
+    if (products.epilogue.bias != NULL)
+        products.epilogue.bias += channel;
+    if (products.epilogue.residual != NULL)
+        products.epilogue.residual += at;
+    kernels->conv->multiply_rows(&products);
+    if (args->epilogue.activation.kind > CRD_CLAMP)
+        crd_conv_activate_panel(conv, args, group, panel, first, n);
+}
+
+/* Panels of a group, and what of them is left once they are made. */
 static void run(const crd_conv *conv, const crd_format *format, const crd_conv_args *args,
                 int64_t group)
 {
@@ -277,7 +346,6 @@ static void run(const crd_conv *conv, const crd_format *format, const crd_conv_a
             .out_step = n_pixels * CRD_LANES,
             .out_at = p.out_at,
             .in_at = p.in_at,
-            .n_pieces = fill_pieces(p.in_at, p.out_at, conv, &b, &k, width),
             .width = width,
             .in = fill_slab(&p, in, conv, &b, &k),
             .in_step = 1,
@@ -285,12 +353,23 @@ static void run(const crd_conv *conv, const crd_format *format, const crd_conv_a
             .n_terms = b.n_terms,
             .panel_step = panel_floats,
         };
+        crd_row_products rows = {.in = products.in, .terms = p.terms, .n_terms = b.n_terms};
+        if (b.by_rows)
+            fill_row_pieces(&rows, &p, conv, &b, &k);
+        else
+            products.n_pieces = fill_pieces(p.in_at, p.out_at, conv, &b, &k, width);
         for (int64_t panel = 0; panel < n_panels; panel += PANELS) {
             int64_t n = crd_smaller(PANELS, n_panels - panel);
             float *panels = p.panels + (b.n_chunks == 1 ? 0 : panel * panel_floats);
             for (int64_t v = 0; i == 0 && v < n; v++)
                 crd_conv_make_words(panels + v * panel_floats, p.room, conv, format, args, group,
                                     panel + v);
+            for (int64_t v = 0; b.by_rows && v < n; v++) {
+                rows.panel = panels + v * panel_floats;
+                multiply_rows(rows, conv, args, group, panel + v, first, n_pixels);
+            }
+            if (b.by_rows)
+                continue;
             products.panels = panels;
             products.n_panels = n;
             format->multiply(&products);

@@ -337,6 +337,117 @@ static void sums_of_shifted_pixels(void **state)
         }
 }
 
+/* Every second column, from rows of every length. */
+static void rows_are_split_by_parity(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, STEP = 101 };
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    for (int table = 0; table < n_tables; table++)
+        for (int64_t pitch = 1; pitch <= 50; pitch++) {
+            size_t bytes = (size_t)(2 * ROWS * pitch + GUARD) * sizeof *actual;
+            memset(expected, GUARD_BYTE, bytes);
+            memset(actual, GUARD_BYTE, bytes);
+            for (int64_t i = 0; i < ROWS * pitch; i++)
+                for (int64_t k = 0; k < 2; k++)
+                    expected[k * ROWS * pitch + i] = mu[1 + i / pitch * STEP + 2 * (i % pitch) + k];
+            tables[table]->conv->split_rows(actual, actual + ROWS * pitch, pitch, mu + 1, STEP,
+                                            ROWS);
+            assert_memory_equal(actual, expected, bytes);
+        }
+}
+
+/* Products by pixels in the lanes: the bits of those by channels in the lanes, with the epilogue after
+ * them, or the bias first; of every number of channels, whole pieces and rests. */
+static void products_of_rows(void **state)
+{
+    (void)state;
+    enum { TERMS = 11, PIECES = 9, PLANE = 16 * PIECES + 5, N = PLANE * CRD_LANES };
+    static float sums[PIECES * CRD_LANES * CRD_LANES], first[N], second[N];
+    int64_t terms[TERMS], in_at[PIECES], out_at[PIECES], pixels_at[PIECES * CRD_LANES],
+        in_pixels[PIECES * CRD_LANES];
+    static const crd_activation activations[] = {
+        {CRD_NO_ACTIVATION, 0, 0}, {CRD_RELU, 0, 0}, {CRD_CLAMP, -0.05F, 0.1F}};
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    for (int k = 0; k < TERMS; k++)
+        terms[k] = 31 * k + k % 3;
+    for (int j = 0; j < PIECES; j++) {
+        in_at[j] = 23 * j;
+        out_at[j] = CRD_LANES * (PIECES - 1 - j);
+    }
+    for (int i = 0; i < PIECES * CRD_LANES; i++) {
+        in_pixels[i] = in_at[i / CRD_LANES] + i % CRD_LANES;
+        pixels_at[i] = out_at[i / CRD_LANES] + i % CRD_LANES;
+    }
+    for (int table = 0; table < n_tables; table++)
+        for (int shape = 0; shape < CRD_LANES * 12; shape++) {
+            int n_channels = shape % CRD_LANES + 1, kind = shape / CRD_LANES;
+            crd_row_products p = {.out = actual + GUARD,
+                                  .plane = PLANE,
+                                  .out_at = out_at,
+                                  .in_at = in_at,
+                                  .n_whole = PIECES - kind,
+                                  .n_pieces = PIECES,
+                                  .rest = 1 + (7 * kind + shape) % (CRD_LANES - 1),
+                                  .n_channels = n_channels,
+                                  .lanes = CRD_LANES,
+                                  .in = mu + 3,
+                                  .terms = terms,
+                                  .n_terms = TERMS,
+                                  .panel = sigma + 5,
+                                  .epilogue = {.bias = kind % 2 == 0 ? NULL : mu + 77,
+                                               .residual = kind % 4 < 2 ? NULL : mu + 99,
+                                               .activation = activations[kind % 3]}};
+            if (p.n_whole < 0)
+                p.n_whole = 0;
+            const crd_products alike = {.out = sums,
+                                        .out_at = pixels_at,
+                                        .in = p.in,
+                                        .in_at = in_pixels,
+                                        .n_pieces = PIECES * CRD_LANES,
+                                        .width = 1,
+                                        .in_step = 1,
+                                        .terms = terms,
+                                        .n_terms = TERMS,
+                                        .panels = p.panel,
+                                        .n_panels = 1,
+                                        .panel_step = 1};
+            tables[table]->conv->multiply(&alike);
+            memset(expected, GUARD_BYTE, (N + 2 * GUARD) * sizeof *expected);
+            memset(actual, GUARD_BYTE, (N + 2 * GUARD) * sizeof *actual);
+            for (int c = 0; c < n_channels; c++)
+                for (int i = 0; i < PIECES * CRD_LANES; i++) {
+                    int64_t at = c * PLANE + pixels_at[i];
+                    float value = sums[pixels_at[i] * CRD_LANES + c];
+                    value += p.epilogue.bias == NULL ? 0 : p.epilogue.bias[c];
+                    value += p.epilogue.residual == NULL ? 0 : p.epilogue.residual[at];
+                    if (i / CRD_LANES < p.n_whole || i % CRD_LANES < p.rest)
+                        crd_kernels_ref.elementwise->activate(expected + GUARD + at, &value, 1,
+                                                              &p.epilogue.activation);
+                }
+            tables[table]->conv->multiply_rows(&p);
+            if (memcmp(actual, expected, (N + 2 * GUARD) * sizeof *actual) != 0)
+                fail_msg("%s: shape %d", tables[table]->name, shape);
+            /* One that begins with the bias is a sum of shifted pixels. */
+            p.bias_first = 1;
+            p.out = first;
+            p.epilogue = (crd_epilogue){.bias = mu + 77};
+            tables[table]->conv->multiply_rows(&p);
+            for (int c = 0; c < n_channels; c++)
+                for (int j = 0; j < p.n_whole; j++) {
+                    float weights[TERMS];
+                    for (int k = 0; k < TERMS; k++)
+                        weights[k] = p.panel[k * CRD_LANES + c];
+                    tables[table]->conv->sum_shifted(second, mu[77 + c], p.in + in_at[j], CRD_LANES,
+                                                     terms, weights, TERMS);
+                    assert_memory_equal(first + c * PLANE + out_at[j], second,
+                                        CRD_LANES * sizeof *first);
+                }
+        }
+}
+
 static float bf16(uint32_t half)
 {
     uint32_t bits = half << 16;
@@ -640,6 +751,8 @@ int main(void)
         cmocka_unit_test(loops_over_arrays_are_right),
         cmocka_unit_test(rows_are_copied_with_zeros_around),
         cmocka_unit_test(sums_of_shifted_pixels),
+        cmocka_unit_test(rows_are_split_by_parity),
+        cmocka_unit_test(products_of_rows),
         cmocka_unit_test(rounding_to_bf16),
         cmocka_unit_test(products_in_bf16_give_the_same_bits),
         cmocka_unit_test(winograd_points_in_bf16_are_near),
