@@ -158,6 +158,8 @@ static void negated_normals_differ_in_the_sign_alone(void **state)
     }
 }
 
+enum { MOST = 1000 };
+
 /* The loops over arrays, on n elements that begin anywhere, into one another and in place. */
 static void run_elementwise(float *out, const crd_elementwise_kernels *k, int which, int64_t n)
 {
@@ -213,6 +215,28 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
     case 17:
         k->add_rows(out, a, b, mu + 7, 5, 11, n);
         break;
+    case 18:
+        k->scale(out, out, 1.7F, n);
+        break;
+    case 19:
+        k->sum_rows(out, mu + 3, 7, n);
+        break;
+    case 20:
+    case 21: {
+        static double mean[MOST], squares[MOST];
+        memset(mean, 0, sizeof mean);
+        memset(squares, 0, sizeof squares);
+        k->add_shares(mean, a, 3, n);
+        k->add_shares(mean, b, 3, n);
+        k->add_squares(squares, a, mean, n);
+        k->add_squares(squares, c, mean, n);
+        if (which == 20)
+            k->normalize(out, a, mean, squares, 1.7, -0.3, n);
+        else
+            for (int64_t i = 0; i < n; i++)
+                out[i] = (float)(mean[i] + 1e3 * squares[i]);
+        break;
+    }
     default: {
         double sums[2] = {k->sum(a, n), k->sum_products(a, 0.1, b, 0.02, n)};
         memcpy(out, sums, sizeof sums);
@@ -223,13 +247,13 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
 static void loops_over_arrays_give_the_same_bits(void **state)
 {
     (void)state;
-    enum { N_MOST = 1000, N_LOOPS = 19 };
+    enum { N_LOOPS = 23 };
     const crd_kernels *tables[8];
     int n_tables = crd_kernels_all(tables, 8);
-    for (int64_t n = 1; n < N_MOST; n = n < 70 ? n + 1 : n * 3)
+    for (int64_t n = 1; n < MOST; n = n < 70 ? n + 1 : n * 3)
         for (int which = 0; which < N_LOOPS; which++)
             for (int table = 0; table < n_tables; table++) {
-                size_t bytes = (size_t)(N_MOST + GUARD) * sizeof *actual;
+                size_t bytes = (size_t)(MOST + GUARD) * sizeof *actual;
                 memcpy(expected, mu + 5, bytes);
                 memcpy(actual, mu + 5, bytes);
                 run_elementwise(expected, crd_kernels_ref.elementwise, which, n);
@@ -259,6 +283,16 @@ static void loops_over_arrays_are_right(void **state)
         assert_memory_equal(out, ((const float[]){-1, 2, -0.0F}), 3 * sizeof out[0]);
         k->add_rows(out, eps, ((const float[]){2, -1}), dout, 2, 1, 4); /* rows overlap here */
         assert_memory_equal(out, ((const float[]){3, 5, 1, 5}), 4 * sizeof out[0]);
+        k->scale(out, ((const float[]){1, -2, 0, 4, -0.0F}), 3, 5);
+        assert_memory_equal(out, ((const float[]){3, -6, 0, 12, -0.0F}), sizeof out);
+        k->sum_rows(out, ((const float[]){1, 2, 30, 40}), 2, 2);
+        assert_memory_equal(out, ((const float[]){31, 42}), 2 * sizeof out[0]);
+        double mean[2] = {0, 1}, squares[2] = {0, 2};
+        k->add_shares(mean, ((const float[]){4, -6}), 4, 2);
+        k->add_squares(squares, ((const float[]){3, 1}), mean, 2);
+        assert_true(mean[0] == 1 && mean[1] == -0.5 && squares[0] == 4 && squares[1] == 4.25);
+        k->normalize(out, ((const float[]){3, 1}), mean, squares, 2, -1, 2);
+        assert_true(out[0] == 15 && out[1] == 11.75F);
         k->noise_backward(out, dout, eps, sd, 5);
         assert_memory_equal(out, ((const float[]){0, 4, -3.75F, 0, 7}), sizeof out);
         k->norm_backward(out, dout, sd, 2, 3, 1, 5, 0);
@@ -305,18 +339,18 @@ static void rows_are_copied_with_zeros_around(void **state)
 static void sums_of_shifted_pixels(void **state)
 {
     (void)state;
-    enum { N_TERMS = 9, MOST = 150 };
+    enum { N_TERMS = 9, LONGEST = 150 };
     const int64_t terms[N_TERMS] = {0, 1, 2, 17, 18, 19, 40, 41, 55};
-    float weights[N_TERMS], y[MOST + CRD_LANES], sums[N_TERMS];
+    float weights[N_TERMS], y[LONGEST + CRD_LANES], sums[N_TERMS];
     const crd_kernels *tables[8];
     int n_tables = crd_kernels_all(tables, 8);
     for (int k = 0; k < N_TERMS; k++)
         weights[k] = 0.25f * (float)(k - 4);
     for (int table = 0; table < n_tables; table++)
-        for (int64_t n = 1; n <= MOST; n++) {
+        for (int64_t n = 1; n <= LONGEST; n++) {
             int n_terms = (int)(n % N_TERMS) + 1;
             const crd_conv_kernels *conv = tables[table]->conv;
-            for (int64_t i = 0; i < MOST + CRD_LANES; i++)
+            for (int64_t i = 0; i < LONGEST + CRD_LANES; i++)
                 y[i] = i < n ? (float)(i % 7) - 3 : 0;
             for (int k = 0; k < N_TERMS; k++)
                 sums[k] = 1;
