@@ -112,8 +112,8 @@ static void fill_split(const parts *p, const float *in, const crd_conv *conv, co
                           2 * n);
         for (int y = 0; y < 2; y++) {
             float *to = p->strip + 2 * y * phase + row * l->pitch;
-            crd_kernels_get()->conv->split_rows(to, to + phase, l->pitch, p->padded + y * width,
-                                                2 * width, n);
+            crd_kernels_get()->conv->split_rows(to, to + phase, l->pitch, l->pitch,
+                                                p->padded + y * width, 2 * width, n);
         }
     }
 }

@@ -21,7 +21,9 @@
 
 /* A slab of a third of a 1 MB L2; sums of two panels that stay beside it. */
 enum { SLAB_FLOATS = 96 << 10, CHUNK_PIXELS = 448, PANELS = 2 };
-enum { SHORT_SUM = 192, LONG_ROW = 14 };
+enum { SHORT_SUM = 192, LONG_ROW = 14, SHORT_ROW = 4 };
+/* Rows that are padded before their columns are split, and what is read after them. */
+enum { ROWS_AT_ONCE = 8, SLACK = 32 };
 
 /* A chunk is n_images whole images, or n_rows rows of one; of a pointwise convolution, whose batch
  * is taken for one long row, n_columns of that. */
@@ -46,13 +48,6 @@ static int64_t row_pixels(const crd_conv *conv)
     return crd_conv_is_pointwise(conv) ? crd_conv_in_plane(conv) : conv->out_width;
 }
 
-/* Pixels in the lanes pay where rows are long enough to fill them, and where sums are short enough
- * that turning them round shows. */
-static bool is_by_rows(const crd_conv *conv, const crd_format *format)
-{
-    return format->round == NULL && conv->n_terms <= SHORT_SUM && row_pixels(conv) >= LONG_ROW;
-}
-
 /* Pieces that cover a row of n pixels; the last may overlap the one before it. */
 static int64_t pieces_of_row(int64_t n, const crd_format *format)
 {
@@ -67,6 +62,43 @@ static int64_t channel_words(const crd_conv *conv, const crd_format *format)
 static int64_t rows_under(const crd_conv *conv, int64_t n_rows)
 {
     return (n_rows - 1) * conv->stride[0] + (conv->kernel_size[0] - 1) * conv->dilation[0] + 1;
+}
+
+/* Multiply-adds of whole pieces and panels, a load with each pixel, packing of the weights. */
+static double panels_cost(const crd_conv *conv, const crd_format *format)
+{
+    int64_t width = crd_conv_is_pointwise(conv) ? crd_conv_in_plane(conv) : conv->out_width;
+    int64_t rows = crd_conv_is_pointwise(conv) ? 1 : conv->n_images * conv->out_height;
+    int64_t n_pieces = pieces_of_row(width, format), n_panels = crd_conv_n_panels(conv);
+    double pixels = (double)(rows * n_pieces * crd_divide_up(width, n_pieces));
+    double terms = (double)conv->n_terms;
+    double steps = terms / (double)conv->n_in * (double)channel_words(conv, format);
+    return (pixels * steps * 1.08 + pixels * 16 + terms * 8) * (double)n_panels;
+}
+
+/* Groups of so few channels that panels would stay mostly empty were the library's; pixels fill the
+ * lanes. Its sums of so few terms are fused multiply-adds from the first to the last, and so are
+ * these, on every instruction set. */
+static bool replaces_gemm(const crd_conv *conv, const crd_format *format)
+{
+    return format->round == NULL && conv->groups > 1 && conv->n_terms <= SHORT_SUM &&
+           row_pixels(conv) >= SHORT_ROW &&
+           crd_conv_gemm.cost(conv, format) < panels_cost(conv, format);
+}
+
+/* Pixels in the lanes pay where rows are long enough to fill them, and where sums are short enough
+ * that turning them round shows. */
+static bool is_by_rows(const crd_conv *conv, const crd_format *format)
+{
+    if (format->round != NULL || conv->n_terms > SHORT_SUM)
+        return false;
+    return row_pixels(conv) >= LONG_ROW || replaces_gemm(conv, format);
+}
+
+static double cost(const crd_conv *conv, const crd_format *format)
+{
+    return replaces_gemm(conv, format) ? crd_conv_gemm.cost(conv, format)
+                                       : panels_cost(conv, format);
 }
 
 static void block_pointwise(blocking *out, const crd_conv *conv)
@@ -129,9 +161,16 @@ static blocking block(const crd_conv *conv, const crd_format *format)
 typedef struct parts {
     int64_t *terms, *in_at, *out_at;
     float *slab, *room, *panels, *sums; /* slab and panels in words */
+    float *padded;                      /* some rows, if their columns are split */
     float *planes;                      /* a word's channels of a chunk before they are rounded */
     int64_t n_floats;
 } parts;
+
+/* Two phases of columns. */
+static bool is_split(const crd_conv *conv, const blocking *b)
+{
+    return conv->stride[1] == 2 && b->row_floats == 2 * b->phase_floats && conv->kernel_size[0] > 1;
+}
 
 static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
 {
@@ -142,6 +181,8 @@ static parts cut(const crd_conv *conv, const blocking *b, float *scratch)
     p.in_at = crd_scratch_indices(&room, b->n_pieces);
     p.out_at = crd_scratch_indices(&room, b->n_pieces);
     p.slab = crd_scratch_floats(&room, b->plane * b->n_channels + CRD_LANES);
+    p.padded =
+        crd_scratch_floats(&room, is_split(conv, b) ? ROWS_AT_ONCE * b->row_floats + SLACK : 0);
     p.planes =
         crd_scratch_floats(&room, b->format->round == NULL ? 0 : b->format->channels * b->plane);
     p.room = crd_scratch_floats(&room, crd_conv_words_room(conv, b->format));
@@ -156,18 +197,6 @@ static bool fits(const crd_conv *conv)
 {
     (void)conv;
     return true;
-}
-
-/* Multiply-adds of whole pieces and panels, a load with each pixel, packing of the weights. */
-static double cost(const crd_conv *conv, const crd_format *format)
-{
-    int64_t width = crd_conv_is_pointwise(conv) ? crd_conv_in_plane(conv) : conv->out_width;
-    int64_t rows = crd_conv_is_pointwise(conv) ? 1 : conv->n_images * conv->out_height;
-    int64_t n_pieces = pieces_of_row(width, format), n_panels = crd_conv_n_panels(conv);
-    double pixels = (double)(rows * n_pieces * crd_divide_up(width, n_pieces));
-    double terms = (double)conv->n_terms;
-    double steps = terms / (double)conv->n_in * (double)channel_words(conv, format);
-    return (pixels * steps * 1.08 + pixels * 16 + terms * 8) * (double)n_panels;
 }
 
 static int64_t scratch_floats(const crd_conv *conv, const crd_format *format)
@@ -209,9 +238,21 @@ static chunk take_chunk(const crd_conv *conv, const blocking *b, int64_t i)
                    conv->out_width};
 }
 
+/* Rows of an image from `top` on, even columns and then odd ones. */
+static void fill_split(float *to, float *padded, const float *in, const crd_conv *conv,
+                       const blocking *b, int64_t top, int64_t n_rows)
+{
+    for (int64_t y = 0; y < n_rows; y += ROWS_AT_ONCE, to += ROWS_AT_ONCE * b->row_floats) {
+        int64_t n = crd_smaller(ROWS_AT_ONCE, n_rows - y);
+        crd_conv_pad_rows(padded, b->row_floats, in, conv, top + y, -conv->padding[1], n);
+        crd_kernels_get()->conv->split_rows(to, to + b->phase_floats, b->row_floats,
+                                            b->phase_floats, padded, b->row_floats, n);
+    }
+}
+
 /* The pixels of one channel under a chunk. */
-static void fill_plane(float *plane, const float *in, const crd_conv *conv, const blocking *b,
-                       const chunk *k, int64_t channel)
+static void fill_plane(float *plane, float *padded, const float *in, const crd_conv *conv,
+                       const blocking *b, const chunk *k, int64_t channel)
 {
     int64_t top = k->row * conv->stride[0] - conv->padding[0], n_rows = rows_under(conv, k->n_rows);
     for (int64_t image = 0; image < k->n_images; image++) {
@@ -220,6 +261,10 @@ static void fill_plane(float *plane, const float *in, const crd_conv *conv, cons
         float *to = plane + image * b->slab_rows * b->row_floats;
         if (conv->stride[0] == 1 && conv->stride[1] == 1) {
             crd_conv_pad_rows(to, b->row_floats, from, conv, top, -conv->padding[1], n_rows);
+            continue;
+        }
+        if (is_split(conv, b)) {
+            fill_split(to, padded, from, conv, b, top, n_rows);
             continue;
         }
         for (int64_t y = 0; y < n_rows; y++, to += b->row_floats) {
@@ -238,12 +283,12 @@ static void fill_plane(float *plane, const float *in, const crd_conv *conv, cons
 }
 
 /* The pixels of one channel under a chunk: made in `room`, or those of a pointwise one in place. */
-static const float *plane_of(float *room, const float *in, const crd_conv *conv, const blocking *b,
-                             const chunk *k, int64_t channel)
+static const float *plane_of(float *room, float *padded, const float *in, const crd_conv *conv,
+                             const blocking *b, const chunk *k, int64_t channel)
 {
     if (crd_conv_is_pointwise(conv))
         return in + channel * crd_conv_in_plane(conv) + k->column;
-    fill_plane(room, in, conv, b, k, channel);
+    fill_plane(room, padded, in, conv, b, k, channel);
     return room;
 }
 
@@ -259,8 +304,8 @@ static const void *fill_slab(const parts *p, const float *in, const crd_conv *co
         float *words = p->slab + c / n_channels * b->plane;
         const float *planes[CRD_FORMAT_MAX_CHANNELS] = {NULL};
         for (int64_t i = 0; i < n_channels && c + i < conv->n_in; i++)
-            planes[i] = plane_of(b->format->round == NULL ? words : p->planes + i * b->plane, in,
-                                 conv, b, k, c + i);
+            planes[i] = plane_of(b->format->round == NULL ? words : p->planes + i * b->plane,
+                                 p->padded, in, conv, b, k, c + i);
         if (b->format->round != NULL)
             b->format->round(words, planes, n);
         else if (is_pointwise)
@@ -353,7 +398,10 @@ static void run(const crd_conv *conv, const crd_format *format, const crd_conv_a
             .n_terms = b.n_terms,
             .panel_step = panel_floats,
         };
-        crd_row_products rows = {.in = products.in, .terms = p.terms, .n_terms = b.n_terms};
+        crd_row_products rows = {.in = products.in,
+                                 .terms = p.terms,
+                                 .n_terms = b.n_terms,
+                                 .is_fused = replaces_gemm(conv, format)};
         if (b.by_rows)
             fill_row_pieces(&rows, &p, conv, &b, &k);
         else

@@ -55,6 +55,7 @@ typedef struct crd_row_products {
     int rest;
     int n_channels; /**< from 1 to 16 */
     int lanes;      /**< of the panel */
+    int is_fused;   /**< a step of the sum is rounded once, also by the reference */
     int bias_first; /**< the sum begins with the bias, which otherwise follows it */
     const float *in;
     const int64_t *terms;
@@ -75,9 +76,9 @@ typedef struct crd_conv_kernels {
     void (*copy_rows)(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
                       int64_t shift, int64_t n_rows);
     /** even[y * pitch + i] = from[y * step + 2 i], odd[y * pitch + i] = from[y * step + 2 i + 1] for
-     * i < pitch and y < n_rows. Up to 31 floats after are read. */
-    void (*split_rows)(float *even, float *odd, int64_t pitch, const float *from, int64_t step,
-                       int64_t n_rows);
+     * i < n and y < n_rows. Up to 31 floats after are read. */
+    void (*split_rows)(float *even, float *odd, int64_t pitch, int64_t n, const float *from,
+                       int64_t step, int64_t n_rows);
     /** out[c * plane + i] = strip[i * 16 + c] + bias[c] + residual[c * plane + i], then CRD_RELU if
      * that is the activation, for i < n and c < n_channels. Another activation is left to do. */
     void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,

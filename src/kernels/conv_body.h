@@ -77,15 +77,15 @@ static void copy_rows(float *to, int64_t pitch, int64_t n, const float *from, in
     }
 }
 
-static void split_rows(float *even, float *odd, int64_t pitch, const float *from, int64_t step,
-                       int64_t n_rows)
+static void split_rows(float *even, float *odd, int64_t pitch, int64_t n, const float *from,
+                       int64_t step, int64_t n_rows)
 {
     for (int64_t y = 0; y < n_rows; y++, even += pitch, odd += pitch, from += step)
-        for (int64_t i = 0; i < pitch; i += CRD_LANES) {
-            int n = pitch - i < CRD_LANES ? (int)(pitch - i) : CRD_LANES;
+        for (int64_t i = 0; i < n; i += CRD_LANES) {
+            int some = n - i < CRD_LANES ? (int)(n - i) : CRD_LANES;
             lanes a = lanes_load(from + 2 * i), b = lanes_load(from + 2 * i + CRD_LANES);
-            lanes_store_n(even + i, lanes_even(a, b), n);
-            lanes_store_n(odd + i, lanes_odd(a, b), n);
+            lanes_store_n(even + i, lanes_even(a, b), some);
+            lanes_store_n(odd + i, lanes_odd(a, b), some);
         }
 }
 

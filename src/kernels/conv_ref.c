@@ -1,4 +1,5 @@
 /* The loops of convolution in plain C. */
+#include <math.h>
 #include <stddef.h>
 
 #include "kernels/variants.h"
@@ -44,8 +45,10 @@ static void multiply_rows(const crd_row_products *p)
                 const float *in = p->in + p->in_at[j] + i;
                 int64_t at = c * p->plane + p->out_at[j] + i;
                 float value = p->bias_first && bias != NULL ? bias[c] : 0;
-                for (int64_t k = 0; k < p->n_terms; k++)
-                    value += in[p->terms[k]] * p->panel[k * p->lanes + c];
+                for (int64_t k = 0; k < p->n_terms; k++) {
+                    float pixel = in[p->terms[k]], weight = p->panel[k * p->lanes + c];
+                    value = p->is_fused ? fmaf(pixel, weight, value) : value + pixel * weight;
+                }
                 if (!p->bias_first && bias != NULL)
                     value += bias[c];
                 if (residual != NULL)
@@ -71,11 +74,11 @@ static void copy_rows(float *to, int64_t pitch, int64_t n, const float *from, in
         }
 }
 
-static void split_rows(float *even, float *odd, int64_t pitch, const float *from, int64_t step,
-                       int64_t n_rows)
+static void split_rows(float *even, float *odd, int64_t pitch, int64_t n, const float *from,
+                       int64_t step, int64_t n_rows)
 {
     for (int64_t y = 0; y < n_rows; y++)
-        for (int64_t i = 0; i < pitch; i++) {
+        for (int64_t i = 0; i < n; i++) {
             even[y * pitch + i] = from[y * step + 2 * i];
             odd[y * pitch + i] = from[y * step + 2 * i + 1];
         }
