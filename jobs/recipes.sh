@@ -12,8 +12,6 @@ usage: $0 [-n RANKS] [-e EPOCHS] [-x DATA] [-d DATA] [-o FOLDER] [-t] [-h] [STUD
 
 $about
 
-END
-    cat <<'END'
 Studies, all of them by default; those that a study begins with are made first:
 
   twin           the deterministic network
@@ -26,11 +24,11 @@ Studies, all of them by default; those that a study begins with are made first:
   laplace        Laplace approximation of the twin's last layer
 
 Each prints a row of FOLDER/table.md: figures on the test set with their standard errors over images, and the processor time of all
-trainings that the posterior took, from random weights on. All that `credence evaluate` says is in FOLDER/STUDY.json. A study that was
-interrupted continues where it was; what is trained is not trained again. `credence` is taken from PATH, or from build/.
+trainings that the posterior took, from random weights on. All that \`credence evaluate\` says is in FOLDER/STUDY.json. A study that was
+interrupted continues where it was; what is trained is not trained again. \`credence\` is taken from PATH, or from build/.
 
   -n RANKS   MPI ranks (default: 2); the result is the same for any number
-  -e EPOCHS  of a twin; other trainings take as many or half of them (default: 20)
+  -e EPOCHS  of a twin; other trainings take as many or half of them (default: $epochs)
   -x DATA    other images, to be told from the test set's: adds AUROC
   -d DATA    where the data are
   -o FOLDER  where files go (default: build/NAME, of an installed script NAME)
@@ -57,7 +55,7 @@ make() {
     [ ! -f "$made" ] || return 0
     processor_s >before.txt
     code=0
-    run "$@" -o "$made" || code=$?
+    run "$@" -o "$made" >"$made.txt" || code=$?
     processor_s | cat before.txt - | awk '{s[NR] = $1} END {print s[2] - s[1]}' >>"$made.cost"
     return $code
 }
@@ -65,8 +63,8 @@ make() {
 # start SEED: random weights (He et al. 2015), prior N(0, 2 / fan_in).
 start() {
     # shellcheck disable=SC2086 # options
-    [ -f "start_$1.h5" ] || credence convert $network --moped --moped-delta 0.5 --sigma-min 0.025 --prior-scale he --seed "$1" --quiet \
-        -o "start_$1.h5"
+    [ -f "start_$1.h5" ] || credence convert $network --moped --moped-delta 0.5 --sigma-min 0.025 --prior-scale he --seed "$1" \
+        -o "start_$1.h5" >start.txt
 }
 
 # fit FROM TO OPTION...
@@ -81,8 +79,15 @@ fit() {
 join() {
     joined=$1
     shift
-    [ -f "$joined" ] || credence ensemble "$@" --quiet -o "$joined"
+    [ -f "$joined" ] || credence ensemble "$@" -o "$joined" >"$joined.txt"
 }
+
+# What is in the table: name in the JSON of evaluate, title, factor, digits.
+columns='accuracy|accuracy %|100|2
+nll|NLL, nats|1|4
+ece|ECE %|100|2
+brier|Brier score|1|4
+auroc|AUROC|1|3'
 
 # evaluate STUDY POSTERIOR TRAINED... -- OPTION...: a row of the table; the costs are those of TRAINED.
 evaluate() {
@@ -94,20 +99,24 @@ evaluate() {
     done
     shift
     [ -z "$other" ] || set -- "$@" --ood "$other"
-    run evaluate "$posterior" "$test" --batch 32 "$@" --quiet --json >"$study.json"
+    [ ! -f reference.h5 ] || set -- "$@" --reference reference.h5
+    run evaluate "$posterior" "$test" --batch 32 "$@" --json >"$study.json"
     # shellcheck disable=SC2086 # a list of names
-    awk -v study="$study" '
-        function figure(name, factor, digits) {
-            if (!(name in error)) return "-"
-            return sprintf("%.*f ± %.*f", digits, factor * value[name], digits, factor * error[name])
-        }
+    awk -v study="$study" -v columns="$columns" '
         FILENAME != study ".json" {cost += $1; next}
         /": [{]$/ {split($0, word, "\""); name = word[2]}
         /"value":/ && !(name in error) {value[name] = $2 + 0}
         /"se":/ && !(name in error) {error[name] = $2 + 0}
         END {
-            printf "| `%s` | %s | %s | %s | %s | %s | %.0f |\n", study, figure("accuracy", 100, 2), figure("nll", 1, 4),
-                figure("ece", 100, 2), figure("brier", 1, 4), figure("auroc", 1, 3), cost
+            printf "| `%s` |", study
+            n = split(columns, rows, "\n")
+            for (i = 1; i <= n; i++) {
+                split(rows[i], part, "|")
+                digits = part[4]
+                if (part[1] in error) printf " %.*f ± %.*f |", digits, part[3] * value[part[1]], digits, part[3] * error[part[1]]
+                else printf " - |"
+            }
+            printf " %.0f |\n", cost
         }' $costs "$study.json" >row.txt
     grep -v "^| .$study. |" table.md >table.new || true
     cat table.new row.txt >table.md
@@ -116,12 +125,14 @@ evaluate() {
 }
 
 sgd="--deterministic --optimizer sgd --momentum 0.9 --nesterov --weight-decay 5e-4"
+twin_lr=0.1
+epochs=12
 draws=30
 
 train_twin() {
     start "$1"
     # shellcheck disable=SC2086
-    fit "start_$1.h5" "twin_$1.h5" $sgd --epochs "$epochs" --lr 0.1 --warmup 1 --scheduler cosine --seed "$1"
+    fit "start_$1.h5" "twin_$1.h5" $sgd --epochs "$epochs" --lr $twin_lr --warmup 1 --scheduler cosine --seed "$1"
 }
 
 train_ivon() {
@@ -138,7 +149,7 @@ twin() {
 moped() {
     train_twin 1
     [ -f moped_start.h5 ] || credence convert --weights twin_1.h5 --moped --moped-delta 0.1 --sigma-min 0.003 --moped-prior \
-        --prior-scale he --prior-sigma 0.1 --quiet -o moped_start.h5
+        --prior-scale he --prior-sigma 0.1 -o moped_start.h5 >start.txt
     fit moped_start.h5 moped.h5 --epochs $((epochs / 2)) --lr 1e-3 --scheduler cosine --batch-norm eval
     evaluate moped moped.h5 twin_1.h5 moped.h5 -- --draws $draws
 }
@@ -184,11 +195,36 @@ laplace() {
     evaluate laplace laplace.h5 twin_1.h5 laplace.h5 -- --draws $draws
 }
 
+# fashion_mnist_files: train and test of the folder $data, or of Debian's package.
+fashion_mnist_files() {
+    [ -n "$data" ] || install_packages "$folder/packages.log" dataset-fashion-mnist
+    data=$(cd "${data:-/usr/share/datasets/fashion-mnist}" && pwd)
+    train=idx:$data/train-images-idx3-ubyte.gz,$data/train-labels-idx1-ubyte.gz
+    test=idx:$data/t10k-images-idx3-ubyte.gz,$data/t10k-labels-idx1-ubyte.gz
+}
+
+# fashion_mnist_part FIRST COUNT NAME: as many of the training images and labels, from number FIRST on. Counts in headers have four
+# bytes, the highest first.
+fashion_mnist_part() {
+    [ ! -f "$3-labels.gz" ] || return 0
+    count=$(printf '\\%03o\\%03o' $(($2 / 256)) $(($2 % 256)))
+    # shellcheck disable=SC2059 # octal
+    {
+        printf "\\0\\0\\010\\003\\0\\0$count\\0\\0\\0\\034\\0\\0\\0\\034"
+        zcat "$data/train-images-idx3-ubyte.gz" | tail -c +$((17 + 784 * $1)) | head -c $((784 * $2))
+    } | gzip >"$3-images.gz"
+    # shellcheck disable=SC2059
+    {
+        printf "\\0\\0\\010\\001\\0\\0$count"
+        zcat "$data/train-labels-idx1-ubyte.gz" | tail -c +$((9 + $1)) | head -c "$2"
+    } | gzip >"$3-labels.gz"
+}
+
 # recipes NAME OPTION... STUDY...: what the script does, given its name and arguments.
 recipes() {
     name=$1
     shift
-    ranks=2 epochs=20 other='' data='' folder='' part=all
+    ranks=2 other='' data='' folder='' part=all
     while getopts n:e:x:d:o:th option; do
         case $option in
         n) ranks=$OPTARG ;;
@@ -217,6 +253,7 @@ recipes() {
     fi
     PATH=$PATH:$root/build/src/cli
     mkdir -p "$folder"
+    folder=$(cd "$folder" && pwd)
     find_data
     command -v credence >/dev/null || {
         echo "jobs/$name.sh: credence is not in PATH, and not built by jobs/quickstart.sh" >&2
@@ -224,10 +261,9 @@ recipes() {
     }
     cd "$folder"
     [ $part = all ] || hold_out
-    [ -f table.md ] || cat >table.md <<'END'
-| study | accuracy % | NLL, nats | ECE % | Brier score | AUROC | core-seconds |
-|---|---|---|---|---|---|---|
-END
+    [ -f table.md ] || echo "$columns" | awk -F'|' '
+        {titles = titles " " $2 " |"; lines = lines "---|"}
+        END {printf "| study |%s core-seconds |\n|---|%s---|\n", titles, lines}' >table.md
     head -n 2 table.md
     for study in "$@"; do $study; done
 }
