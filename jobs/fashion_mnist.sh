@@ -11,7 +11,7 @@ network="--arch cifar_resnet8 --channels 1 --crop 28 --channel-mean 0.2860 --cha
     --classes $root/data/fashion_mnist_classes.txt"
 augment="--augment flip --augment crop4"
 ivon="--lr 1 --hess-init 0.5 --beta2 0.9999 --weight-decay 2e-4"
-swag_lr=0.02 swag_steps=100
+swag_lr=0.02 swag_steps=60
 csghmc="--step-size 1e-6 --momentum 0.9 --cycle-length 2000 --draws-per-cycle 4 --draws 12 --thin 50 --temperature 0.1"
 
 find_data() {

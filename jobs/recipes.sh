@@ -42,7 +42,7 @@ run() {
     mpirun --allow-run-as-root --oversubscribe --bind-to none -n "$ranks" credence "$@"
 }
 
-# processor_s: of all that this shell has waited for.
+# processor_s: of all that this shell has waited for; in a subshell it would be nothing.
 processor_s() {
     times >times.txt
     awk -F'[ms ]+' 'NR == 2 {print 60 * $1 + $2 + 60 * $3 + $4}' times.txt
@@ -56,7 +56,8 @@ make() {
     processor_s >before.txt
     code=0
     run "$@" -o "$made" >"$made.txt" || code=$?
-    processor_s | cat before.txt - | awk '{s[NR] = $1} END {print s[2] - s[1]}' >>"$made.cost"
+    processor_s >after.txt
+    awk 'NR == 1 {before = $1} END {print $1 - before}' before.txt after.txt >>"$made.cost"
     return $code
 }
 
@@ -170,7 +171,7 @@ ivon_ensemble() {
     for seed in 1 2 3; do train_ivon $seed; done
     set -- ivon_1.h5 ivon_2.h5 ivon_3.h5
     join ivon_ensemble.h5 "$@"
-    evaluate ivon_ensemble ivon_ensemble.h5 "$@" -- --draws $((3 * draws))
+    evaluate ivon_ensemble ivon_ensemble.h5 "$@" -- --draws $draws
 }
 
 swag() {
