@@ -10,9 +10,9 @@ Debian's package dataset-fashion-mnist, which is installed, unless -d says in wh
 network="--arch cifar_resnet8 --channels 1 --crop 28 --channel-mean 0.2860 --channel-sd 0.3530
     --classes $root/data/fashion_mnist_classes.txt"
 augment="--augment flip --augment crop4"
-ivon="--lr 1 --hess-init 0.5 --beta2 0.9999 --weight-decay 2e-4"
+ivon="--lr 0.3 --hess-init 0.5 --beta2 0.9999 --weight-decay 2e-4"
 swag_lr=0.02 swag_steps=60
-csghmc="--step-size 1e-6 --momentum 0.9 --cycle-length 2000 --draws-per-cycle 4 --draws 12 --thin 50 --temperature 0.1"
+csghmc="--step-size 2e-7 --temperature 0.1 --cycle-length 1000 --draws 12 --draws-per-cycle 4 --thin 20"
 
 find_data() {
     fashion_mnist_files

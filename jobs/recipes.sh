@@ -16,7 +16,7 @@ Studies, all of them by default; those that a study begins with are made first:
 
   twin           the deterministic network
   moped          a posterior about the twin's weights, as MOPED makes it, trained with the ELBO by Adam
-  ivon           variational training from random weights, by IVON
+  ivon           variational training of the twin by IVON
   ensemble       five twins from five seeds
   ivon_ensemble  a mixture of three posteriors by IVON
   swag           SWAG about the twin, 30 draws with batch norm's statistics recomputed for each
@@ -137,9 +137,9 @@ train_twin() {
 }
 
 train_ivon() {
-    start "$1"
+    train_twin "$1"
     # shellcheck disable=SC2086
-    fit "start_$1.h5" "ivon_$1.h5" --optimizer ivon $ivon --epochs "$epochs" --warmup 1 --scheduler cosine --seed "$1"
+    fit "twin_$1.h5" "ivon_$1.h5" --optimizer ivon $ivon --epochs $((epochs / 2)) --scheduler cosine --seed "$1"
 }
 
 twin() {
@@ -157,7 +157,7 @@ moped() {
 
 ivon() {
     train_ivon 1
-    evaluate ivon ivon_1.h5 ivon_1.h5 -- --draws $draws
+    evaluate ivon ivon_1.h5 twin_1.h5 ivon_1.h5 -- --draws $draws
 }
 
 ensemble() {
@@ -171,7 +171,7 @@ ivon_ensemble() {
     for seed in 1 2 3; do train_ivon $seed; done
     set -- ivon_1.h5 ivon_2.h5 ivon_3.h5
     join ivon_ensemble.h5 "$@"
-    evaluate ivon_ensemble ivon_ensemble.h5 "$@" -- --draws $draws
+    evaluate ivon_ensemble ivon_ensemble.h5 twin_1.h5 twin_2.h5 twin_3.h5 "$@" -- --draws $draws
 }
 
 swag() {
