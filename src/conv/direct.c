@@ -41,8 +41,7 @@ typedef struct blocking {
     int64_t n_pieces;     /* most in a chunk */
 } blocking;
 
-/* The row that pieces are cut of, and the number of such rows. A pointwise convolution's is the
- * whole batch. */
+/* Pixels of the row that pieces are cut of. A pointwise convolution's is the whole batch. */
 static int64_t row_pixels(const crd_conv *conv)
 {
     return crd_conv_is_pointwise(conv) ? crd_conv_in_plane(conv) : conv->out_width;
@@ -372,7 +371,6 @@ static void multiply_rows(crd_row_products products, const crd_conv *conv,
         crd_conv_activate_panel(conv, args, group, panel, first, n);
 }
 
-/* Panels of a group, and what of them is left once they are made. */
 static void run(const crd_conv *conv, const crd_format *format, const crd_conv_args *args,
                 int64_t group)
 {

@@ -75,8 +75,8 @@ typedef struct crd_conv_kernels {
      * i < n and y < n_rows. */
     void (*copy_rows)(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
                       int64_t shift, int64_t n_rows);
-    /** even[y * pitch + i] = from[y * step + 2 i], odd[y * pitch + i] = from[y * step + 2 i + 1] for
-     * i < n and y < n_rows. Up to 31 floats after are read. */
+    /** even[y * pitch + i] = from[y * step + 2 i], odd[y * pitch + i] = the one after it, for i < n
+     * and y < n_rows. Up to 31 floats after are read. */
     void (*split_rows)(float *even, float *odd, int64_t pitch, int64_t n, const float *from,
                        int64_t step, int64_t n_rows);
     /** out[c * plane + i] = strip[i * 16 + c] + bias[c] + residual[c * plane + i], then CRD_RELU if

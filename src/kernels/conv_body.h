@@ -1,7 +1,7 @@
 /** The loops of convolution over `lanes`, 16 floats, which the file that includes this one defines
  * for its instruction set: the type; lanes_zero, _all (of one float), _load, _store, _load_n and
- * _store_n (the first n only, 0 elsewhere), _add, _sub, _mul, _fma (a b + c), _max, _min; lanes_even and _odd (every second
- * element of two);
+ * _store_n (the first n only, 0 elsewhere), _add, _sub, _mul, _fma (a b + c), _max, _min;
+ * lanes_even and lanes_odd (every second element of two);
  * lanes_transpose; lanes_load_four (to r[k], element k of each of 16 rows that are `step` apart);
  * PANELS and MAX_WIDTH (see kernels/products_body.h), ROW_CHANNELS and ROW_PIECES (see
  * kernels/rows_body.h); and CONV_TABLE.

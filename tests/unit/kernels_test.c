@@ -392,8 +392,8 @@ static void rows_are_split_by_parity(void **state)
         }
 }
 
-/* Products by pixels in the lanes: the bits of those by channels in the lanes, with the epilogue after
- * them, or the bias first; of every number of channels, whole pieces and rests. */
+/* Products by pixels in the lanes: the bits of those by channels in the lanes, with the epilogue
+ * after them, or the bias first; of every number of channels, whole pieces and rests. */
 static void products_of_rows(void **state)
 {
     (void)state;
