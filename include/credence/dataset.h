@@ -75,8 +75,8 @@ crd_status crd_dataset_check_targets(crd_dataset *dataset, int64_t n_values);
  * in the order random_resized_crop, padded_crop, flip. */
 typedef struct crd_augmentation {
     bool flip;           /**< horizontal flip with probability 1/2 */
-    int64_t padded_crop; /**< zero pixels of padding, up to the shorter side, then a random crop of
-                            the old size; 0: none */
+    int64_t padded_crop; /**< zero pixels of padding, up to the shorter side, then a random crop
+                            of the old size; 0: none */
     /** torchvision's RandomResizedCrop(height, width), scale 0.08-1, ratio 3/4-4/3, instead of resize
      * and centre crop; not of float images */
     bool random_resized_crop;

@@ -24,7 +24,8 @@ crd_status crd_image_crop_random(crd_image *out, const crd_image *in,
                                  const crd_preprocessing *preprocessing, const crd_visit *visit);
 
 /** RandomCrop((height, width), padding), then RandomHorizontalFlip if `flip`, of a transformed
- * image tensor[channels][height][width]. What comes from outside is what a pixel of zero becomes. */
+ * image tensor[channels][height][width]. What comes from outside is what a pixel of zero
+ * becomes. */
 void crd_tensor_move_random(float *tensor, const crd_preprocessing *preprocessing, int64_t padding,
                             int flip, const crd_visit *visit);
 
