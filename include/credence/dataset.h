@@ -77,8 +77,8 @@ typedef struct crd_augmentation {
     bool flip;           /**< horizontal flip with probability 1/2 */
     int64_t padded_crop; /**< zero pixels of padding, up to the shorter side, then a random crop
                             of the old size; 0: none */
-    /** torchvision's RandomResizedCrop(height, width), scale 0.08-1, ratio 3/4-4/3, instead of resize
-     * and centre crop; not of float images */
+    /** torchvision's RandomResizedCrop(height, width), scale 0.08-1, ratio 3/4-4/3, instead of
+     * resize and centre crop; not of float images */
     bool random_resized_crop;
 } crd_augmentation;
 

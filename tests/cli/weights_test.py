@@ -130,6 +130,18 @@ class Weights(program.Case):
         self.assertIn("initial mu ~ N(0, 0.1^2), rho ~ N(-3, 0.1^2)", text)
         self.assertNotIn("not used", text)
 
+    def test_a_file_that_is_not_there_is_said_in_one_line(self):
+        (self.work / "folder").mkdir()
+        for kind in ("onnx", "pth", "safetensors", "h5"):
+            (self.work / "folder" / f"x.{kind}").mkdir()
+            (self.work / f"empty.{kind}").touch()
+            for path, fault in ((f"missing.{kind}", "cannot be opened: No such file or directory"), (f"folder/x.{kind}", "is a folder, not a file"),
+                                (f"empty.{kind}", "is empty")):
+                result = run("convert", path, "-o", "no.h5", folder=self.work)
+                if "built without ONNX" not in result.err:
+                    self.assertEqual((result.codes, result.err), ([INPUT], f"credence: {path}: {fault}\n"))
+        self.assertFalse((self.work / "no.h5").exists())
+
     def test_images_of_an_onnx_model_may_be_wide(self):
         golden = program.ROOT / "tests" / "golden" / "onnx"
         made = run("convert", golden / "empty.onnx", "-o", "wide.h5", folder=self.work)

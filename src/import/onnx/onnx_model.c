@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "credence/log.h"
 #include "import/onnx/onnx_passes.h"
 
@@ -158,11 +160,28 @@ cleanup:
     return status;
 }
 
+/* What cannot be opened says its path itself. */
+static crd_status check_file(const char *path)
+{
+    crd_status status = CRD_OK;
+    int64_t n_bytes;
+    int fd;
+    CRD_TRY(crd_file_open(&fd, &n_bytes, path, INT64_MAX));
+    CRD_REQUIRE(n_bytes > 0, CRD_ERR_INPUT, "%s: is empty", path);
+cleanup:
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
 crd_status crd_onnx_model_read(crd_onnx_model *out, const char *path,
                                const crd_onnx_options *options)
 {
     *out = (crd_onnx_model){0};
-    crd_status status = read_graph(out, path, options);
+    crd_status status = check_file(path);
+    if (status != CRD_OK)
+        return status;
+    status = read_graph(out, path, options);
     return status == CRD_OK || status == CRD_ERR_IO
                ? status
                : CRD_FAIL(status, "%s: %s", path, crd_status_message());
