@@ -3,6 +3,7 @@ import argparse
 import functools
 import json
 import pathlib
+import shutil
 import unittest
 
 import h5py
@@ -141,6 +142,7 @@ class Weights(program.Case):
                 if "built without ONNX" not in result.err:
                     self.assertEqual((result.codes, result.err), ([INPUT], f"credence: {path}: {fault}\n"))
         self.assertFalse((self.work / "no.h5").exists())
+        shutil.rmtree(self.work / "folder")
 
     def test_images_of_an_onnx_model_may_be_wide(self):
         golden = program.ROOT / "tests" / "golden" / "onnx"
