@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import sys
 
-FEWEST = {"node": 630, "pytorch-converted": 67, "pytorch-operator": 35, "simple": 7}
+FEWEST = {"node": 647, "pytorch-converted": 79, "pytorch-operator": 35, "simple": 7}
 # The file's output is declared as another type than the operator gives: bfloat16 numbers as uint16.
 WRONG = {"test_cast_FLOAT_to_BFLOAT16"}
 
