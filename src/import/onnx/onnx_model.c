@@ -112,6 +112,8 @@ crd_status crd_onnx_model_make(crd_onnx_model *out, crd_onnx_graph *graph, int64
     crd_onnx_flow end = lowering.flows[graph->outputs[0]];
     CRD_REQUIRE(end.op == lowering.network->n_ops - 1 && end.op > 0, CRD_ERR_INPUT, "%s",
                 "its output is no op of the network: nothing is computed");
+    CRD_REQUIRE(lowering.orders[graph->outputs[0]] == CRD_ONNX_IMAGES_FIRST, CRD_ERR_INPUT, "%s",
+                "the images are not the first extent of its output");
     CRD_TRY(crd_onnx_lower_weights(&out->weights, &lowering));
     out->network = lowering.network;
     lowering.network = NULL;
