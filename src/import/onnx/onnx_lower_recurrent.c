@@ -56,8 +56,8 @@ static const char *what_differs(const crd_onnx_lowering *lowering, const crd_onn
     return NULL;
 }
 
-/* Rows of one direction in torch's order of the gates: of `columns` numbers each, from row `first` of
- * an input of the node on. */
+/* Rows of one direction in torch's order of the gates: of `columns` numbers each, from row `first`
+ * of an input of the node on. */
 static crd_status give_gates(crd_onnx_lowering *lowering, const crd_onnx_node *node, int64_t op,
                              int slot, int input, int64_t first, int64_t columns)
 {
