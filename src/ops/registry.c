@@ -88,7 +88,8 @@
     X(adaptive_max_pool2d) \
     X(adaptive_max_pool3d) \
     X(adaptive_avg_pool1d) \
-    X(adaptive_avg_pool3d)
+    X(adaptive_avg_pool3d) \
+    X(local_response_norm)
 /* clang-format on */
 
 #define DECLARE(op) extern const crd_op crd_op_##op;

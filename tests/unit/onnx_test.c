@@ -54,7 +54,7 @@ static void outputs_are_torchs(void **state)
         "mobile_9",     "mobile_kept_13", "mobile_18",    "next_13",     "next_20",
         "decoder_11",   "decoder_18",     "outside",      "typed_float", "typed_half",
         "typed_double", "typed_int32",    "shuffle",      "widened",     "empty",
-        "one_name",     "recurrent_17",   "recurrent_20", "sequence_17"};
+        "one_name",     "recurrent_17",   "recurrent_20", "sequence_17", "recurrent_last"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         check_outputs(names[i], &no_size);
     check_outputs("next_17", &(crd_onnx_options){8, 8});

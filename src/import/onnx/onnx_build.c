@@ -254,6 +254,12 @@ static crd_status copy_node(crd_onnx_node *out, const Onnx__NodeProto *proto, bu
     out->n_outputs = (int)proto->n_output;
     CRD_TRY(link_values(out->inputs, b, proto->input, proto->n_input));
     CRD_TRY(link_values(out->outputs, b, proto->output, proto->n_output));
+    if (out->n_outputs > 1 && out->outputs[0] < 0 &&
+        (strcmp(out->op_type, "LSTM") == 0 || strcmp(out->op_type, "GRU") == 0)) {
+        /* Only the last state is asked for, which is read from those of all steps. */
+        CRD_TRY(crd_onnx_graph_add_value(&out->outputs[0], b->graph, out->name));
+        b->graph->values[out->outputs[0]].producer = b->graph->n_nodes - 1;
+    }
     for (size_t i = 0; i < proto->n_attribute; i++) {
         out->n_attributes++;
         CRD_TRY(copy_attr(&out->attributes[i], proto->attribute[i], b));

@@ -338,6 +338,8 @@ CRD_ONNX_LOWER(lrn)
     int64_t op;
     if (in.last)
         return crd_onnx_lack(lowering, node, "its features come last");
+    if (crd_onnx_attr_int(node, "size", 1) % 2 == 0)
+        return crd_onnx_lack(lowering, node, "of an even size, whose odd channel torch has before");
     crd_status status = crd_onnx_emit_one(&op, lowering, node, "LocalResponseNorm", attrs, in.op);
     return status != CRD_OK ? status : crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false});
 }
