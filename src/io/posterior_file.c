@@ -286,11 +286,11 @@ crd_status crd_ensemble_write_file(const char *path, const crd_posterior *ensemb
 }
 
 crd_status crd_posterior_write_chains(const char *path, const crd_posterior *posterior,
+                                      const crd_numbers_source *source,
                                       const crd_chain_report *report,
                                       const crd_provenance *provenance)
 {
-    const contents c = {
-        .posterior = posterior, .source = crd_posterior_source(posterior), .chains = report};
+    const contents c = {.posterior = posterior, .source = *source, .chains = report};
     return write_file(path, &c, provenance);
 }
 
