@@ -57,6 +57,8 @@ typedef struct crd_chain_report {
     /** [1 + n_weights] of the log posterior, then of these weights */
     const crd_chain_diagnostics *diagnostics;
 } crd_chain_report;
+/** Bytes of the numbers that a report takes in a file; NULL: 0. */
+int64_t crd_chain_report_bytes(const crd_chain_report *report);
 /** The same of a bare posterior of chains, whose numbers come from `source`, with what ArviZ reads.
  * Errors: also of the source. */
 crd_status crd_posterior_write_chains(const char *path, const crd_posterior *posterior,

@@ -126,6 +126,18 @@ cleanup:
     return status;
 }
 
+int64_t crd_sample_output_bytes(int64_t n_chains, int64_t n_draws, int64_t n_weights,
+                                const crd_params *params)
+{
+    int64_t n = 0;
+    const crd_chain_report report = {.n_chains = n_chains,
+                                     .n_draws = n_draws,
+                                     .n_weights = n_weights < N_SHOWN ? n_weights : N_SHOWN};
+    for (int64_t p = 0; p < params->n_params; p++)
+        n += params->entries[p].count;
+    return n_chains * n_draws * n * (int64_t)sizeof(float) + crd_chain_report_bytes(&report);
+}
+
 crd_status crd_sample_output_write(const crd_sample_output *o, const char *path)
 {
     crd_status status = CRD_OK;

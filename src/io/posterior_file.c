@@ -253,7 +253,7 @@ static crd_status write_file(const char *path, const contents *given,
     crd_writer writer = {.h5 = NULL};
     int64_t bytes;
     CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
-    bytes += crd_history_bytes(given->n_epochs) + crd_sample_stats_bytes(given->chains);
+    bytes += crd_history_bytes(given->n_epochs) + crd_chain_report_bytes(given->chains);
     int64_t version = crd_family_is_normal(posterior->family) ? 1 : 2;
     CRD_TRY(
         crd_writer_begin_version(&writer, path, CRD_FILE_POSTERIOR, version, bytes, provenance));

@@ -253,6 +253,41 @@ class Chains(program.Case):
         np.testing.assert_array_equal(self.draws("e.h5"), np.concatenate([self.draws("c.h5"), self.draws("d.h5")]))
         self.assertEqual(run("ensemble", "c.h5", "linear.h5", "-o", "f.h5", folder=self.work).codes, [INPUT])
 
+    def test_plan_counts_what_the_run_does(self):
+        for sampler, per_step, *options in (("hmc", 5, "--leapfrog-steps", 5), ("smile", 2, "--batch-size", 16), ("sgld", 1, "--batch-size", 16)):
+            words = [*self.words(sampler, *options, chains=3, draws=10, burn_in=20, thin=2), "--micro-batch", 7]
+            before = sorted(self.work.iterdir())
+            plan = json.loads(self.succeed("plan-sample", *words[1:], "--ranks", "1,3,12", "--json", ranks=2 if sampler == "hmc" else 1))
+            self.assertEqual(sorted(self.work.iterdir()), before)
+            self.succeed(*words, "-o", "c.h5")
+            with h5py.File(self.work / "c.h5") as file:
+                n_gradients = 20 * per_step + file["sample_stats/n_steps"][0].sum() + 1 # the first one is before all steps
+                self.assertEqual(file["sample_stats/lp"].shape, (plan["n_chains"], plan["n_draws"]))
+            self.assertEqual((plan["n_gradients"], plan["n_weights"], plan["n_images"]), (n_gradients, N_IN + 1, N_IMAGES))
+            numbers = []
+
+            def take(path, item):
+                group, name = path.split("/")[0], path.split("/")[-1]
+                is_axis = name in ("chain", "draw", "quantity") or path == "posterior/weight"
+                if isinstance(item, h5py.Dataset) and group in ("weights", "sample_stats", "posterior", "diagnostics") and not is_axis:
+                    numbers.append(item.nbytes)
+            with h5py.File(self.work / "c.h5") as file:
+                file.visititems(take)
+            self.assertEqual(plan["file_bytes"], sum(numbers))
+            # Of a gradient of 16 of 40 images: 3, 3 and then 2 micro-batches of 7.
+            self.assertAlmostEqual(plan["units_per_gradient"], 6 if sampler == "hmc" else (3 + 3 + 2) / 3)
+            one, three, twelve = plan["ranks"]
+            start, gradient = plan["start_seconds"], plan["unit_seconds"] * plan["units_per_gradient"] + plan["gradient_rest_seconds"]
+            self.assertAlmostEqual(one["seconds"], start + 3 * n_gradients * gradient, places=6)
+            self.assertAlmostEqual(three["seconds"], start + n_gradients * gradient, places=6)
+            self.assertLess(twelve["seconds"], three["seconds"])
+            self.assertAlmostEqual(twelve["core_hours"] * 300, twelve["seconds"], places=6)
+            self.assertRegex(plan["sbatch"], f"jobs/sample.sbatch linear.h5 data.h5 .*--sampler {sampler} .*--draws 10 .*-o chains.h5")
+        self.assertRegex(self.succeed("plan-sample", *words[1:]), "3 chains of 41 gradients and 10 draws each, of 5 weights")
+        self.fails(USAGE, ["--sampler"], "plan-sample", *words[1:3])
+        self.fails(USAGE, ["unknown option '-o'"], "plan-sample", *words[1:], "-o", "c.h5")
+        self.fails(INPUT, ["data.h5[0]: this image has no label"], "plan-sample", *words[1:3], "--sampler", "sgld")
+
     def test_classification_and_start(self):
         labelled = self.folder / "set"
         for jpeg in (DATA / "images").glob("*.jpg"):
