@@ -1,5 +1,5 @@
-/* `credence plan-sample`: crd_sample_plan_files with the options of the command line, and a line for
- * sbatch; report/sample_plan_report.c prints the forecast. */
+/* `credence plan-sample`: crd_sample_plan_files with the options of the command line, and a line
+ * for sbatch; report/sample_plan_report.c prints the forecast. */
 #include <stdio.h>
 
 #include "cli/command.h"
