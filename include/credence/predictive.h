@@ -147,9 +147,9 @@ void crd_summary_mark_undrawn(crd_summary *summary, int64_t image);
 void crd_summary_mark_skipped(crd_summary *summary, int64_t image);
 /** What the stopping rule compares with its limit: classification: the largest standard error of
  * the top classes' probabilities; regression: that of the means, each in units of its
- * predictive deviation. Of strata that are no chains the error about this mixture of components, which more draws can
- * lower, not that of what other components would say. NaN: it is not known yet; 0 of skipped
- * rows. */
+ * predictive deviation. Of strata that are no chains the error about this mixture of components,
+ * which more draws can lower, not that of what other components would say. NaN: it is not known
+ * yet; 0 of skipped rows. */
 double crd_summary_error(const crd_summary *summary, int64_t image);
 /** How much doubt there is about row `image`, which has draws: classification: the predictive
  * entropy; regression: the largest predictive deviation of its values. */

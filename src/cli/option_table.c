@@ -924,7 +924,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_HANG_TIMEOUT] = {
         .name = "hang-timeout", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .default_text = "1h", .min = 0, .max = 1e9,
-        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE | CRD_REFRESH,
+        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE | CRD_REFRESH | CRD_LAPLACE | CRD_EVALUATE |
+                    CRD_COMPARE,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .help = "end the job with exit code 7, naming the rank, when one makes no progress; 0: "
                 "never"},
