@@ -81,6 +81,11 @@ typedef struct crd_model {
     const uint8_t *differs;
 } crd_model;
 
+/** values[n_floats]: network number `draw` of the model, which holds its component, as a sampler
+ * without antithetic draws has it (reparameterization); without sigma the component's means. Gaps
+ * between parameters are left as they are. */
+void crd_model_draw(float *values, const crd_model *model, uint64_t seed, int64_t draw);
+
 #ifdef __cplusplus
 }
 #endif

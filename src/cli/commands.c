@@ -29,7 +29,8 @@ static const crd_command commands[CRD_N_COMMANDS] = {
          "credence ensemble seed-1.h5 seed-2.h5 seed-3.h5 -o ensemble.h5"},
     [CRD_COMMAND_REFRESH] =
         {"refresh", crd_cmd_refresh, 1, "POSTERIOR.h5 DATA... -o NEW.h5", 2, INT_MAX,
-         "recompute batch norm's statistics from images, for each component's mean network",
+         "recompute batch norm's statistics from images, for each component's mean network or for "
+         "drawn networks",
          "mpirun -n 4 credence refresh ensemble.h5 photos/ -o refreshed.h5"},
     [CRD_COMMAND_LAPLACE] =
         {"laplace", crd_cmd_laplace, 1, "TRAINED.h5 DATA... -o POSTERIOR.h5", 2, INT_MAX,

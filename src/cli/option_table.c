@@ -749,6 +749,19 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_VALIDATION, .effect = CRD_EFFECT_RESULT,
         .help = "with a validation: networks to draw, in antithetic pairs if even"},
+    [CRD_OPT_REFRESH_DRAWS] = {
+        .name = "draws", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_note = "none: each component at its means", .min = 1, .max = 1e6,
+        .commands = CRD_REFRESH,
+        .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .help = "networks to draw, each of which gets statistics of its own: NEW.h5 is their "
+                "ensemble"},
+    [CRD_OPT_REFRESH_IMAGES] = {
+        .name = "images", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_note = "all", .min = 1, .max = 1e9,
+        .commands = CRD_REFRESH,
+        .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
+        .help = "images, at random, that the statistics are of"},
     [CRD_OPT_SAMPLER] = {
         .name = "sampler", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .choices = crd_chain_sampler_names,

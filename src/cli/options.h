@@ -165,6 +165,9 @@ typedef enum crd_option_id {
     CRD_OPT_VALIDATE_SHARE,
     CRD_OPT_VALIDATE_EVERY,
     CRD_OPT_VALIDATE_DRAWS,
+    /* refresh */
+    CRD_OPT_REFRESH_DRAWS,
+    CRD_OPT_REFRESH_IMAGES,
     /* sample */
     CRD_OPT_SAMPLER,
     CRD_OPT_CHAINS,
