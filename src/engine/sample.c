@@ -121,8 +121,9 @@ static crd_status advance(crd_sample_run *r, int64_t c, float *drawn)
         status = CRD_OK;
     }
     if (status != CRD_OK)
-        return crd_status_set(status, "chain %lld, step %lld: %s", (long long)c,
-                              (long long)(phase == 0 ? step : step + 1), crd_status_message());
+        return crd_status_set(status, "chain %lld, step %lld: %s%s", (long long)c,
+                              (long long)(phase == 0 ? step : step + 1), crd_status_message(),
+                              status == CRD_ERR_NUMERIC ? "; a smaller step size may help" : "");
     if (i > 0 && phase == 0) {
         end_step(r, &chain, step - 1, &gradient);
         if (crd_chain_draw_at(o, step) >= 0)

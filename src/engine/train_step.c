@@ -234,6 +234,7 @@ crd_status crd_train_make_step(crd_train_run *r, const crd_batch *batch)
 cleanup:
     if (status != CRD_OK && status != CRD_STOPPED)
         status =
-            crd_status_set(status, "step %lld: %s", (long long)s->step + 1, crd_status_message());
+            crd_status_set(status, "step %lld: %s%s", (long long)s->step + 1, crd_status_message(),
+                           status == CRD_ERR_NUMERIC ? "; a smaller learning rate may help" : "");
     return status;
 }

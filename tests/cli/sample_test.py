@@ -415,7 +415,7 @@ class Chains(program.Case):
         self.fails(USAGE, ["would be written, but is an input"], *words[:-1], "linear.h5")
         self.fails(INPUT, ["data.h5[0]: this image has no label"], "sample", "linear.h5", "data.h5", "--sampler", "sgld", "-o", "c.h5")
         self.fails(INPUT, ["other.h5: an op of the graph is input Input(1, 3, 3), but linear.h5 has"], *words, "--start", "other.h5")
-        self.fails(NUMERIC, ["chain 0, step 1: gradient of linear.weight: element", "must be a number below 131072"],
+        self.fails(NUMERIC, ["chain 0, step 1: gradient of linear.weight: element", "must be a number below 131072; a smaller step size may help"],
                    *self.words("sgld", "--step-size", 1e4, "-o", "c.h5", chains=1))
         self.succeed("ensemble", "--deterministic", "linear.h5", "linear.h5", "-o", "m.h5")
         self.fails(INPUT, ["m.h5: is an ensemble (members): sample each"], "sample", "m.h5", *words[2:])

@@ -280,7 +280,7 @@ class Train(program.Case):
 
     def test_not_a_number(self):
         labelled = self.folder / "labelled.h5"
-        self.fails(NUMERIC, ["step 2: ", "there is no checkpoint"], self.posterior, labelled, "--optimizer", "sgd", "--lr",
+        self.fails(NUMERIC, ["step 2: ", "a smaller learning rate may help", "there is no checkpoint"], self.posterior, labelled, "--optimizer", "sgd", "--lr",
                    "1e30")
         for path in self.work.iterdir():
             path.unlink()

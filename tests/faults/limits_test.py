@@ -48,10 +48,10 @@ def can_mount():
 
 
 def make_group():
-    """A control group of 150 MiB; False where none can be made."""
+    """A control group of 80 MiB; False where none can be made."""
     try:
         GROUP.mkdir()
-        LIMIT.write_text(str(150 * MIB))
+        LIMIT.write_text(str(80 * MIB))
         return True
     except OSError:
         return False

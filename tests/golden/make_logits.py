@@ -18,7 +18,7 @@ CASES += [("vit_b_32", 3, 64, 16, 2), ("vit_b_16", 3, 48, 16, 1), ("swin_t", 3, 
           ("swin_v2_t", 3, 100, 16, 2), ("swin_v2_s", 3, 64, 16, 1), ("maxvit_t", 3, 224, 16, 1)]
 CASES += [(f"cifar_resnet{depth}", 3, 32, 10, 3) for depth in zoo_models.CIFAR]
 CASES += [("cifar_resnet20_frn", 3, 32, 10, 3), ("cifar_resnet110_frn", 3, 32, 10, 1)]
-CASES += [("lenet", 1, 28, 10, 3), ("lenet", 3, 33, 5, 2), ("simple_cnn", 1, 28, 10, 3)]
+CASES += [("lenet", 1, 28, 10, 3), ("lenet", 3, 33, 5, 2), ("lenet_small", 1, 14, 10, 3), ("simple_cnn", 1, 28, 10, 3)]
 
 
 def logits_of(model, images):

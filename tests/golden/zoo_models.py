@@ -36,6 +36,21 @@ class LeNet(nn.Module):
         return self.fc3(torch.relu(self.fc2(x)))
 
 
+class SmallLeNet(nn.Module):
+    def __init__(self, in_channels, image_size, n_classes):
+        super().__init__()
+        side = image_size // 2 // 2
+        self.conv1 = nn.Conv2d(in_channels, 6, 5, padding=2)
+        self.conv2 = nn.Conv2d(6, 12, 3, padding=1)
+        self.fc1 = nn.Linear(12 * side * side, 24)
+        self.fc2 = nn.Linear(24, n_classes)
+
+    def forward(self, x):
+        x = nn.functional.avg_pool2d(torch.tanh(self.conv1(x)), 2)
+        x = nn.functional.avg_pool2d(torch.tanh(self.conv2(x)), 2)
+        return self.fc2(torch.tanh(self.fc1(x.flatten(1))))
+
+
 class Logits(nn.Module):
     """What the last linear layer gives, without a softmax after it."""
 
@@ -114,6 +129,8 @@ def build(arch, in_channels=3, image_size=224, n_classes=1000):
         return importlib.import_module("bayesian_torch.models.deterministic.simple_cnn").SCNN()
     if arch == "lenet":
         return LeNet(in_channels, image_size, n_classes)
+    if arch == "lenet_small":
+        return SmallLeNet(in_channels, image_size, n_classes)
     if arch.startswith("efficientnet_lite"):
         package = importlib.import_module("efficientnet_lite_pytorch")
         return package.EfficientNet.from_name(arch.replace("_", "-"), image_size=image_size, num_classes=n_classes)
