@@ -41,6 +41,12 @@ typedef struct crd_chain_diagnostics {
 crd_status crd_chain_diagnose(crd_chain_diagnostics *out, const double *draws, int64_t n_chains,
                               int64_t n_draws);
 
+/** Most draws of crd_chain_mcse. */
+#define CRD_CHAIN_MCSE_DRAWS 256
+/** mean.se of crd_chain_diagnose alone, of n_chains * n_draws <= CRD_CHAIN_MCSE_DRAWS. Cost: no
+ * memory, no sort. */
+double crd_chain_mcse(const double *draws, int64_t n_chains, int64_t n_draws);
+
 /** A quantile (numpy's and R's type 7) with its Monte Carlo standard error: half the width of the
  * interval that holds it with probability 0.683, between two of the sorted draws. 0 < p < 1. */
 crd_status crd_chain_quantile(crd_estimate *out, const double *draws, int64_t n_chains,

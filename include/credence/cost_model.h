@@ -1,5 +1,5 @@
-/** What a prediction will cost, from a short run of a sample of its images. Pure arithmetic.
- * Room: engine. */
+/** What a prediction, or a run of chains, will cost, from a short run of a sample of its images.
+ * Pure arithmetic. Room: engine. */
 #ifndef CREDENCE_COST_MODEL_H
 #define CREDENCE_COST_MODEL_H
 
@@ -37,6 +37,22 @@ double crd_cost_model_units(const crd_cost_model *forecast);
  * all else, those of the next one before its share of this one. Communication is not counted. */
 double crd_cost_model_seconds(const crd_cost_model *forecast, int64_t n_ranks,
                               int64_t window_images);
+
+typedef struct crd_sample_cost {
+    int64_t n_chains, n_gradients; /**< n_gradients: of a chain */
+    double n_units;                /**< micro-batches of a gradient, on average */
+    double unit_s;                 /**< rank seconds of a micro-batch */
+    double rest_s;                 /**< of a gradient beside them, on every rank of the chain */
+    double start_s;                /**< before the first gradient */
+} crd_sample_cost;
+
+/** Expected seconds of a run of chains on n_ranks ranks: of those with the most chains, or, where
+ * ranks are more than chains, of the smallest group. Communication, and writing draws, are not
+ * counted. */
+double crd_sample_cost_seconds(const crd_sample_cost *cost, int64_t n_ranks);
+
+/** The most of ranks[n] whose efficiencies[n] are 0.8 at least; the first if none is. */
+int64_t crd_cost_model_good_ranks(const int64_t *ranks, const double *efficiencies, int n);
 
 #ifdef __cplusplus
 }

@@ -24,6 +24,7 @@
 #include "credence/preprocess_files.h"
 #include "credence/run.h" /* what these write down of a run */
 #include "credence/sample_files.h"
+#include "credence/sample_plan.h"
 #include "credence/train_files.h"
 
 /* Images in memory. */

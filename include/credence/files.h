@@ -57,8 +57,12 @@ typedef struct crd_chain_report {
     /** [1 + n_weights] of the log posterior, then of these weights */
     const crd_chain_diagnostics *diagnostics;
 } crd_chain_report;
-/** The same of a posterior of chains, with what ArviZ reads. */
+/** Bytes of the numbers that a report takes in a file; NULL: 0. */
+int64_t crd_chain_report_bytes(const crd_chain_report *report);
+/** The same of a bare posterior of chains, whose numbers come from `source`, with what ArviZ reads.
+ * Errors: also of the source. */
 crd_status crd_posterior_write_chains(const char *path, const crd_posterior *posterior,
+                                      const crd_numbers_source *source,
                                       const crd_chain_report *report,
                                       const crd_provenance *provenance);
 /** The history that a posterior or checkpoint holds: *out[*n], to be freed with

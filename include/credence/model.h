@@ -45,10 +45,9 @@ int crd_family_has_deviations(const crd_family *family);
 /** Different networks that n_components of them hold; 0: unlimited. */
 int64_t crd_family_n_networks(const crd_family *family, int64_t n_components);
 /** Groups of draws that are the independent evidence, draw d in group d mod their number: the
- * components of a mixture, the chains (0: none) of members; 1: every draw is. `mean`: as in
- * crd_sampler_options. */
-int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int64_t n_chains,
-                            int mean);
+ * components of a mixture; 1: every draw is. `mean`: as in crd_sampler_options. Chains:
+ * crd_reduction_chain. */
+int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int mean);
 
 /** Component of draw `draw`: draw mod n_components; of antithetic draws, whose pairs share one,
  * (draw / 2) mod n_components. */
@@ -81,6 +80,11 @@ typedef struct crd_model {
     /** [n_params] 1: the components' means of it differ; NULL: mu, which holds them all, tells. */
     const uint8_t *differs;
 } crd_model;
+
+/** values[n_floats]: network number `draw` of the model, which holds its component, as a sampler
+ * without antithetic draws has it (reparameterization); without sigma the component's means. Gaps
+ * between parameters are left as they are. */
+void crd_model_draw(float *values, const crd_model *model, uint64_t seed, int64_t draw);
 
 #ifdef __cplusplus
 }

@@ -53,9 +53,6 @@ const crd_plan_facts *crd_plan_view(const crd_plan *plan);
 double crd_plan_seconds(const crd_plan *plan, int64_t n_ranks);
 /** The time on one rank against n_ranks times that on n_ranks. */
 double crd_plan_efficiency(const crd_plan *plan, int64_t n_ranks);
-/** The most of ranks[n] that are used well, at 0.8 of one rank's speed each; the first if none
- * is. */
-int64_t crd_plan_good_ranks(const crd_plan *plan, const int64_t *ranks, int n);
 
 /** What to ask a batch system for. */
 typedef struct crd_plan_job {

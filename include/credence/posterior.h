@@ -126,7 +126,7 @@ crd_status crd_posterior_allocate(crd_posterior *posterior);
 /** Makes room for deviations, which are zero; of a bare one only says how many there are. Of a
  * family that has them; once. */
 crd_status crd_posterior_set_rank(crd_posterior *posterior, int64_t rank);
-/** As crd_posterior_create_ensemble, with the graph, classes, preprocessing and outputs of `like`,
+/** As crd_posterior_create_bare, with the graph, classes, preprocessing and outputs of `like`,
  * without its values. */
 crd_status crd_posterior_create_like(crd_posterior **out, const crd_posterior *like,
                                      const crd_family *family, int64_t n_components);

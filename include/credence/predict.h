@@ -37,6 +37,7 @@ typedef struct crd_shared_model_options {
     const crd_numbers_source *source; /**< rank 0's; borrowed as long as the model is there */
     const float *eps;                 /**< as above */
     bool mean;                        /**< as above */
+    bool unfolded;                    /**< crd_model_make_unfolded's: not for samplers */
     /** What an ensemble's numbers may take of a node. One that needs more is streamed: the node
      * holds two windows of components, one in use, one on its way. 0: half of the memory that the
      * node's leader could have (of all nodes the least), but all of it where less than two draw

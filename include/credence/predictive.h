@@ -53,7 +53,9 @@ typedef struct crd_reduction {
     int64_t n_outputs;           /**< floats of a draw's output row */
     int64_t extents[CRD_N_AXES]; /**< of the axes; CRD_AXIS_NONE: 1 */
     int is_paired;               /**< draws 2k and 2k + 1 are an antithetic pair: one observation */
-    int64_t n_strata;            /**< components of a mixture; 1: draws are not in strata */
+    int64_t n_strata;  /**< components of a mixture, or chains; 1: draws are not in strata */
+    int64_t n_batches; /**< of a chain's draws; 0: draws are of no chains */
+    int64_t batch_draws, n_chain_draws; /**< of a chain in a batch, in all */
     /** Of a half-width to be too small: crd_stopping_rule_error_probability. */
     double error_probability;
 } crd_reduction;
@@ -68,6 +70,11 @@ crd_status crd_reduction_init(crd_reduction *out, crd_output_kind outputs, int64
  * within components. 1: as after crd_reduction_init. Errors: CRD_ERR_INPUT: not from 1 to
  * CRD_MAX_STRATA. */
 crd_status crd_reduction_stratify(crd_reduction *reduction, int64_t n_strata);
+/** Draws are those of chains, draw d the state d div n_chains of chain d mod n_chains: strata, whose
+ * draws resemble their neighbours. Then standard errors are crd_batch_error's
+ * (src/stats/group_error.h), of as many batches as 128 groups allow; n_draws: of a chain in the
+ * posterior, whatever a run takes of them. Errors: as crd_reduction_stratify. */
+crd_status crd_reduction_chain(crd_reduction *reduction, int64_t n_chains, int64_t n_draws);
 /** "classification", ... Static. */
 const char *crd_reduction_name(const crd_reduction *reduction);
 
@@ -140,9 +147,9 @@ void crd_summary_mark_undrawn(crd_summary *summary, int64_t image);
 void crd_summary_mark_skipped(crd_summary *summary, int64_t image);
 /** What the stopping rule compares with its limit: classification: the largest standard error of
  * the top classes' probabilities; regression: that of the means, each in units of its
- * predictive deviation. Of strata the error about this mixture of components, which more draws can
- * lower, not that of what other components would say. NaN: it is not known yet; 0 of skipped
- * rows. */
+ * predictive deviation. Of strata that are no chains the error about this mixture of components,
+ * which more draws can lower, not that of what other components would say. NaN: it is not known
+ * yet; 0 of skipped rows. */
 double crd_summary_error(const crd_summary *summary, int64_t image);
 /** How much doubt there is about row `image`, which has draws: classification: the predictive
  * entropy; regression: the largest predictive deviation of its values. */
@@ -193,7 +200,8 @@ typedef struct crd_class_rows {
     float *probs_mean; /**< predictive distribution: mean of the draws' probabilities */
     float *probs_sd;   /**< standard deviation over draws (n - 1); NaN for one draw */
     float *probs_mcse; /**< standard error of probs_mean: sd / sqrt(n_draws); of pairs: sd of the
-                                pairs' means / sqrt(pairs); NaN for one observation */
+                                pairs' means / sqrt(pairs); NaN for one observation; of strata and
+                                chains as said above */
     float *probs_half_width;      /**< crd_half_width of probs_mean */
     float *probs_min, *probs_max; /**< smallest and largest draw */
     int64_t *votes;               /**< draws in which the class has the largest probability */
@@ -228,8 +236,8 @@ crd_class_rows crd_class_rows_view(const crd_summary *summary);
 int64_t crd_class_n_half_samples(const crd_reduction *reduction);
 /** The mean probabilities of an image in half-samples of its draws (src/stats/group_error.h), for
  * the Monte Carlo error of whatever is computed of them: probs[n_half_samples][n_classes], the
- * first of all draws. Returns the number of groups that have draws: components of strata, else up
- * to 32. The summary keeps its sums. */
+ * first of all draws. Returns the number of groups that have draws: components of strata, chains,
+ * eighths of a single chain, else up to 32. The summary keeps its sums. */
 int64_t crd_class_half_samples(double *probs, const crd_summary *summary, int64_t image);
 
 /** Rows of regression, likewise. All in the unit of the targets; NaN where there is no such

@@ -50,6 +50,14 @@ void crd_sample_scatter(float *values, const float *weights, const crd_posterior
 /** The sampled weights[n] out of values[n_floats]. */
 void crd_sample_gather(float *weights, const float *values, const crd_posterior *posterior);
 
+/** What gradients took on rank 0: those after the first round, whose memory is new. */
+typedef struct crd_sample_times {
+    int64_t n_gradients; /**< of its chains, steps' other work included */
+    double gradients_s;
+    int64_t n_units; /**< micro-batches of them that it computed */
+    double units_s;
+} crd_sample_times;
+
 /** What the engine asks for; called on rank 0 only. */
 typedef struct crd_sample_hooks {
     /** Images [first, first + n): images[n][channels][height][width], labels[n], values[n][..]
@@ -63,6 +71,8 @@ typedef struct crd_sample_hooks {
     void (*checkpoint)(const crd_sample_state *state, void *payload);
     /** Steps done and all, of each chain. May be NULL. */
     void (*progress)(int64_t step, int64_t n_steps, void *payload);
+    /** Once, at the end of a run that is complete or stopped. May be NULL. */
+    void (*times)(const crd_sample_times *times, void *payload);
     void *payload;
 } crd_sample_hooks;
 

@@ -53,7 +53,7 @@ typedef struct crd_sample_files_hooks {
     void (*ready)(const crd_sampling_info *info, void *payload);
     /** Steps done and all, of each chain. */
     void (*progress)(int64_t step, int64_t n_steps, void *payload);
-    /** The output is written: the chains, and what their file says of them. */
+    /** The output is written: the chains, bare, and what their file says of them. */
     crd_status (*end)(const crd_posterior *chains, const crd_chain_report *report, void *payload);
     /** Something may be logged next: a progress line makes room. */
     void (*pause)(void *payload);

@@ -29,6 +29,9 @@ crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterio
  * at. */
 crd_status crd_model_make(float *mu, float *sigma, const crd_posterior *posterior,
                           int64_t component);
+/** The same without folding: norms keep their statistics, to be computed with them. */
+void crd_model_make_unfolded(float *mu, float *sigma, const crd_posterior *posterior,
+                             int64_t component);
 /** Likewise its deviations[rank][n_floats], which become those by sqrt(2 (rank - 1)). */
 void crd_model_make_deviations(float *deviations, const crd_posterior *posterior);
 

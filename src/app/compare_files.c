@@ -110,7 +110,8 @@ static crd_status open_classes(run *r)
         CRD_TRY(crd_image_scores_init(&r->pairs[i], CRD_N_PAIR_SCORES, n_images, s->row.n_samples));
     }
     r->is_paired = r->sides[0].reduction.n_strata == r->sides[1].reduction.n_strata &&
-                   r->sides[0].context.n_draws == r->sides[1].context.n_draws;
+                   r->sides[0].context.n_draws == r->sides[1].context.n_draws &&
+                   r->sides[0].row.n_samples == r->sides[1].row.n_samples;
     r->n_kept = r->sides[0].row.n_samples;
     if (r->n_kept > most_kept / n_classes / n_images)
         r->n_kept = 1;

@@ -42,8 +42,8 @@ crd_status crd_context_open(crd_context *out, const char *posterior, const char 
     const crd_posterior *view = crd_posterior_file_view(out->file);
     if (view->n_chains == 1 && view->n_components > 1)
         crd_log(CRD_LOG_WARN,
-                "%s: all its networks are of one chain: the errors take them as independent, and "
-                "are too small",
+                "%s: all its networks are of one chain: the errors count how they resemble each "
+                "other, but not whether the chain has been everywhere",
                 posterior);
     out->n_images = out->images.n_images;
     CRD_TRY(adopt(out, view, estimator));

@@ -3,12 +3,10 @@
 #include "credence/plan_files.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "app/context.h"
+#include "app/resources.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/compare.h"
@@ -16,12 +14,6 @@
 
 /* The calibration: draws enough for a standard error, images of a few batches. */
 enum { SAMPLE_DRAWS = 32, SAMPLE_BATCHES = 4 };
-
-/* Efficiency down to which more ranks are recommended. */
-#define GOOD_EFFICIENCY 0.8
-
-/* Of a job's time limit: jobs/predict.sbatch is told to stop 5 to 6 minutes before the end. */
-enum { SPARE_MINUTES = 10 };
 
 struct crd_plan {
     crd_context context;     /* rank 0 needs its graph later */
@@ -82,23 +74,6 @@ static crd_status take_summary(const crd_summary *s, int64_t first_image, void *
     return CRD_OK;
 }
 
-/** Largest resident size of this process so far, without what it shares with other ranks now. */
-static int64_t own_bytes(void)
-{
-    struct rusage usage;
-    char line[256];
-    long long shared_kb = 0;
-    FILE *status = fopen("/proc/self/status", "re");
-    while (status != NULL && fgets(line, sizeof line, status) != NULL)
-        if (sscanf(line, "RssShmem: %lld", &shared_kb) == 1)
-            break;
-    if (status != NULL)
-        fclose(status);
-    if (getrusage(RUSAGE_SELF, &usage) != 0 || usage.ru_maxrss < shared_kb)
-        return 0;
-    return ((int64_t)usage.ru_maxrss - shared_kb) * 1024;
-}
-
 /** Seconds to read the components that a window of images needs: those of its draws. */
 static double weights_seconds(const crd_plan *p)
 {
@@ -108,13 +83,6 @@ static double weights_seconds(const crd_plan *p)
         return 0;
     crd_shared_model_reading(&seconds, &n_read, p->context.shared);
     return n_read > 0 ? seconds / (double)n_read * (double)crd_smaller(n, p->run.n_draws) : 0;
-}
-
-/** Of this machine, for which the nodes of the run are taken. */
-static int64_t count_cores(void)
-{
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? n : 1;
 }
 
 /** The run, and the same of the sample. */
@@ -162,10 +130,10 @@ static void forecast(crd_plan *p, const crd_predict_report *report, double start
                   .start_s = ready_s,
                   .image_s = p->load_s / (double)p->n_sample,
                   .weights_s = weights_seconds(p),
-                  .node_ranks = count_cores()},
+                  .node_ranks = crd_resources_cores()},
         .n_sample_units = report->n_units,
         .seconds = crd_clock_now_s() - start_s,
-        .bytes_per_rank = own_bytes(),
+        .bytes_per_rank = crd_resources_own_bytes(),
         .weights_bytes = crd_shared_model_bytes(p->context.shared),
         .n_components = p->context.posterior->n_components,
         .n_held = crd_shared_model_held(p->context.shared),
@@ -243,22 +211,10 @@ double crd_plan_efficiency(const crd_plan *plan, int64_t n_ranks)
     return crd_plan_seconds(plan, 1) / crd_plan_seconds(plan, n_ranks) / (double)n_ranks;
 }
 
-int64_t crd_plan_good_ranks(const crd_plan *plan, const int64_t *ranks, int n)
-{
-    int64_t best = ranks[0];
-    for (int i = 0; i < n; i++)
-        if (crd_plan_efficiency(plan, ranks[i]) >= GOOD_EFFICIENCY && ranks[i] > best)
-            best = ranks[i];
-    return best;
-}
-
 crd_plan_job crd_plan_job_for(const crd_plan *plan, int64_t n_ranks)
 {
     const crd_plan_facts *f = &plan->facts;
     double sharing = (double)crd_smaller(n_ranks, f->model.node_ranks);
-    double bytes = 1.25 * ((double)f->bytes_per_rank + (double)f->weights_bytes / sharing);
-    return (crd_plan_job){.n_ranks = n_ranks,
-                          .minutes =
-                              (int64_t)(1.5 * crd_plan_seconds(plan, n_ranks) / 60) + SPARE_MINUTES,
-                          .mib_per_rank = (int64_t)(bytes / (1 << 20)) + 1};
+    return crd_resources_job(n_ranks, crd_plan_seconds(plan, n_ranks),
+                             (double)f->bytes_per_rank + (double)f->weights_bytes / sharing);
 }

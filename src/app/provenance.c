@@ -94,7 +94,7 @@ void crd_provenance_add_weights(crd_provenance *provenance, crd_provenance_store
     const char *evidence = "every draw is another network";
     if (posterior->n_chains > 0)
         evidence = "draws of one chain resemble each other and are not independent evidence: "
-                   "standard errors are those of the mean of the chain means";
+                   "standard errors are by effective sample sizes";
     else if (o->mean)
         evidence = "every draw is the mean network of another component";
     else if (crd_family_is_random(posterior->family))

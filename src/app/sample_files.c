@@ -9,31 +9,22 @@
 
 #include "app/output_claim.h"
 #include "app/run_key.h"
+#include "app/sample_inputs.h"
 #include "app/sample_output.h"
 #include "app/settings.h"
-#include "app/train_data.h"
 #include "base/alloc.h"
 #include "credence/log.h"
-#include "credence/train.h"
 #include "io/atomic.h"
 #include "io/chains_file.h"
 #include "io/prediction_checkpoint.h"
-
-enum { BATCH = 128 }; /* of gradients of batches */
 
 /** A run. What is not marked lives on rank 0 only and stays empty elsewhere. */
 typedef struct run {
     const crd_sample_files_options *given; /* all ranks */
     const crd_sample_files_hooks *hooks;   /* all ranks */
-    crd_sample_options options;            /* all ranks */
     crd_comm *comm;                        /* all ranks */
-    crd_posterior *posterior;              /* all ranks: rank 0's is read, others' are shared */
-    crd_posterior *start_posterior;
-    float *start_values;    /* all ranks */
-    crd_sample_start start; /* all ranks */
-    crd_sample_state state; /* all ranks */
-    crd_train_files_options data_options;
-    crd_train_data data;
+    crd_sample_inputs in;                  /* all ranks */
+    crd_sample_state state;                /* all ranks */
     crd_output_lock *lock;
     char *checkpoint_path, *draws_path;
     crd_draws_file *draws;
@@ -44,12 +35,6 @@ typedef struct run {
     int64_t n_kept; /* gradients of the newest checkpoint; -1: there is none */
     int has_failed; /* to write the newest */
 } run;
-
-/** What all ranks must know before they can work together. */
-typedef struct shared_facts {
-    int64_t n_images, n_blocks;
-    double likelihood_scale;
-} shared_facts;
 
 crd_status crd_sample_files_options_init(crd_sample_files_options *out, const char *sampler)
 {
@@ -71,7 +56,7 @@ static crd_status load(float *images, int64_t *labels, float *values, int64_t fi
                        void *payload)
 {
     run *r = payload;
-    return crd_train_data_load(&r->data, images, labels, values, 0, first, n);
+    return crd_sample_inputs_load(&r->in, images, labels, values, first, n);
 }
 
 static crd_status take_draw(int64_t chain, int64_t draw, const float *weights, void *payload)
@@ -128,7 +113,7 @@ cleanup:
 /** For a caller who has no settings of its own. */
 static void write_settings(run *r)
 {
-    const crd_sample_options *o = &r->options;
+    const crd_sample_options *o = &r->in.options;
     const crd_chain_options *c = &o->chain;
     crd_settings *s = &r->settings;
     crd_settings_add(s, "sampler", "%s", c->name);
@@ -158,7 +143,7 @@ static crd_status describe(run *r)
     crd_status status = CRD_OK;
     const crd_sample_files_options *given = r->given;
     crd_run_inputs inputs = {given->posterior, r->digest, given->data, given->n_data,
-                             r->data.dataset};
+                             r->in.data.dataset};
     write_settings(r);
     crd_record record = crd_settings_record(&r->settings, &given->record);
     CRD_TRY(crd_file_digest(r->digest, given->posterior));
@@ -168,27 +153,7 @@ static crd_status describe(run *r)
         crd_run_key_add(r->key, "start=%s", r->start_digest);
     }
     CRD_TRY(
-        crd_provenance_make(&r->provenance, &r->store, &record, r->options.chain.seed, &inputs));
-cleanup:
-    return status;
-}
-
-/** The posterior, and where the chains begin. */
-static crd_status read_posteriors(run *r)
-{
-    crd_status status = CRD_OK;
-    const crd_sample_files_options *given = r->given;
-    CRD_TRY(crd_posterior_read(&r->posterior, given->posterior));
-    CRD_TRY(crd_posterior_check_normal(r->posterior, given->posterior, "sample"));
-    CRD_REQUIRE(!crd_network_is_stochastic(r->posterior->network), CRD_ERR_INPUT,
-                "%s: has dropout in prediction, which has no density to sample from",
-                given->posterior);
-    if (given->start == NULL)
-        return CRD_OK;
-    CRD_TRY(crd_posterior_read(&r->start_posterior, given->start));
-    const crd_component_source a = {r->posterior, given->posterior, ""},
-                               b = {r->start_posterior, given->start, ""};
-    CRD_TRY(crd_posterior_check_network(&a, &b));
+        crd_provenance_make(&r->provenance, &r->store, &record, r->in.options.chain.seed, &inputs));
 cleanup:
     return status;
 }
@@ -199,11 +164,11 @@ static crd_status make_state(run *r)
     crd_status status = CRD_OK;
     const char *path = r->checkpoint_path;
     int found = 0;
-    status = crd_sample_state_init(&r->state, r->posterior, &r->options);
+    status = crd_sample_state_init(&r->state, r->in.posterior, &r->in.options);
     if (status == CRD_ERR_INPUT)
         status = crd_status_set(status, "%s: %s", r->given->posterior, crd_status_message());
     CRD_TRY(status);
-    const crd_chain_options *o = &r->options.chain;
+    const crd_chain_options *o = &r->in.options.chain;
     int64_t n_records = r->state.n_chains * r->state.n_draws;
     if (r->given->resume)
         CRD_TRY(crd_chains_read(&found, &r->state, path, r->key,
@@ -218,7 +183,7 @@ static crd_status make_state(run *r)
         return CRD_OK;
     r->n_kept = r->state.n_gradients;
     crd_log(CRD_LOG_INFO, "%s: continuing after %lld gradients, %lld of %lld draws of each chain",
-            path, (long long)r->n_kept, (long long)crd_sample_n_complete(&r->state, &r->options),
+            path, (long long)r->n_kept, (long long)crd_sample_n_complete(&r->state, &r->in.options),
             (long long)r->state.n_draws);
 cleanup:
     return status;
@@ -226,65 +191,23 @@ cleanup:
 
 /** Rank 0's half of the start: all files are opened here, so that what is wrong with them is found
  * before any work is done. */
-static crd_status open_files(run *r, shared_facts *facts)
+static crd_status open_files(run *r)
 {
     crd_status status = CRD_OK;
-    const crd_sample_files_options *given = r->given;
-    crd_validation none = {0};
-    int64_t n_values = 0;
     CRD_TRY(make_paths(r));
-    CRD_TRY(read_posteriors(r));
-    crd_train_files_options_init(&r->data_options);
-    r->data_options.data = given->data;
-    r->data_options.n_data = given->n_data;
-    r->data_options.train.gradient.seed = r->options.chain.seed;
-    CRD_TRY(crd_train_data_open(&r->data, &none, &r->data_options, &r->posterior->preprocessing));
-    r->posterior->outputs = crd_loss_outputs(r->options.loss);
-    CRD_TRY(crd_train_data_match(&r->data, &none, given->loss, r->posterior));
-    if (crd_loss_target(r->options.loss) == CRD_TARGET_VALUES)
-        CRD_TRY(crd_loss_n_values(&n_values, r->options.loss, r->posterior->n_classes));
-    facts->n_images = r->options.n_images = r->data.images.n_images;
-    facts->likelihood_scale = crd_sample_scale(r->options.loss, n_values, given->noise_sd);
-    facts->n_blocks = r->start_posterior != NULL ? r->start_posterior->n_components : 1;
+    CRD_TRY(crd_sample_inputs_open(&r->in, r->given));
     CRD_TRY(describe(r));
     CRD_TRY(make_state(r));
-    const crd_sampling_info info = {.posterior = r->posterior,
-                                    .n_images = facts->n_images,
+    const crd_sampling_info info = {.posterior = r->in.posterior,
+                                    .n_images = r->in.options.n_images,
                                     .n_weights = r->state.n,
-                                    .n_steps = crd_chain_n_steps(&r->options.chain),
+                                    .n_steps = crd_chain_n_steps(&r->in.options.chain),
                                     .checkpoint = r->checkpoint_path,
                                     .draws_bytes = r->state.n_chains * r->state.n_draws *
                                                    r->state.n * (int64_t)sizeof(float)};
     if (r->hooks->ready != NULL)
         r->hooks->ready(&info, r->hooks->payload);
 cleanup:
-    return status;
-}
-
-/** The posterior and where the chains begin, on all ranks. */
-static crd_status share(run *r, int64_t n_blocks)
-{
-    crd_status status = CRD_OK;
-    crd_train_state carrier = {0}; /* of the posterior */
-    crd_posterior *shared = NULL;
-    int is_first = crd_comm_rank(r->comm) == 0;
-    CRD_TRY(crd_comm_agree(r->comm,
-                           is_first ? crd_train_state_init(&carrier, r->posterior, 0, 1) : CRD_OK));
-    status = crd_train_state_share(&carrier, &shared, r->comm);
-    if (!is_first)
-        r->posterior = shared;
-    CRD_TRY(status);
-    int64_t n = n_blocks * r->posterior->network->params.n_floats;
-    CRD_TRY(crd_comm_agree(r->comm, crd_alloc_zeroed((void **)&r->start_values, n,
-                                                     sizeof *r->start_values, "starts of chains")));
-    if (is_first)
-        memcpy(r->start_values,
-               r->start_posterior != NULL ? r->start_posterior->mu : r->posterior->mu,
-               (size_t)n * sizeof *r->start_values);
-    crd_comm_broadcast(r->comm, r->start_values, n * (int64_t)sizeof *r->start_values);
-    r->start = (crd_sample_start){r->start_values, n_blocks, r->given->start == NULL};
-cleanup:
-    crd_train_state_clear(&carrier);
     return status;
 }
 
@@ -295,12 +218,12 @@ static crd_status conclude(run *r, crd_status status)
 {
     make_room(r);
     if (status == CRD_OK) {
-        const crd_sample_output output = {.posterior = r->posterior,
-                                          .start = &r->start,
+        const crd_sample_output output = {.posterior = r->in.posterior,
+                                          .start = &r->in.start,
                                           .state = &r->state,
                                           .draws = r->draws,
                                           .provenance = &r->provenance,
-                                          .seed = r->options.chain.seed,
+                                          .seed = r->in.options.chain.seed,
                                           .hooks = r->hooks};
         return crd_sample_output_write(&output, r->given->output);
     }
@@ -322,10 +245,7 @@ static void release(run *r, int is_done)
     if (r->draws_path != NULL)
         crd_atomic_unguard(r->draws_path);
     crd_sample_state_clear(&r->state);
-    crd_train_data_close(&r->data);
-    crd_free(r->start_values);
-    crd_posterior_destroy(r->start_posterior);
-    crd_posterior_destroy(r->posterior);
+    crd_sample_inputs_close(&r->in);
     crd_provenance_store_destroy(r->store);
     crd_free(r->checkpoint_path);
     crd_free(r->draws_path);
@@ -333,43 +253,23 @@ static void release(run *r, int is_done)
     crd_free(r);
 }
 
-/** What is wrong with the options on all ranks alike. */
-static crd_status check(run *r)
-{
-    crd_status status = CRD_OK;
-    const crd_sample_files_options *given = r->given;
-    CRD_REQUIRE(given->posterior != NULL && given->n_data > 0 && given->output != NULL,
-                CRD_ERR_USAGE, "a posterior, data and an output are needed");
-    CRD_TRY(crd_loss_find(&r->options.loss, given->loss));
-    CRD_REQUIRE(strcmp(given->loss, "mse-distill") != 0, CRD_ERR_USAGE,
-                "loss: mse-distill is not the likelihood of data");
-    CRD_REQUIRE(given->noise_sd > 0, CRD_ERR_USAGE, "noise: %g is not a positive number",
-                given->noise_sd);
-    CRD_TRY(crd_chain_check(&r->options.chain));
-    if (r->options.batch_size < 0)
-        r->options.batch_size = crd_chain_needs_all(&r->options.chain) ? 0 : BATCH;
-cleanup:
-    return status;
-}
-
 /** With memory for *r on all ranks. */
 static crd_status run_files(run *r)
 {
     crd_status status = CRD_OK;
     int is_first = crd_comm_rank(r->comm) == 0;
-    shared_facts facts = {0};
-    CRD_TRY(check(r));
-    CRD_TRY(crd_comm_agree(r->comm, is_first ? open_files(r, &facts) : CRD_OK));
-    crd_comm_broadcast(r->comm, &facts, sizeof facts);
-    r->options.n_images = facts.n_images;
-    r->options.likelihood_scale = facts.likelihood_scale;
-    CRD_TRY(share(r, facts.n_blocks));
+    const crd_sample_files_options *given = r->given;
+    CRD_REQUIRE(given->posterior != NULL && given->n_data > 0 && given->output != NULL,
+                CRD_ERR_USAGE, "a posterior, data and an output are needed");
+    CRD_TRY(crd_sample_inputs_begin(&r->in, given));
+    CRD_TRY(crd_comm_agree(r->comm, is_first ? open_files(r) : CRD_OK));
+    CRD_TRY(crd_sample_inputs_share(&r->in, r->comm, given));
     const crd_sample_hooks hooks = {.load = load,
                                     .draw = take_draw,
                                     .checkpoint = keep_checkpoint,
                                     .progress = show_progress,
                                     .payload = r};
-    status = crd_sample(r->comm, &r->state, r->posterior, &r->start, &r->options, &hooks);
+    status = crd_sample(r->comm, &r->state, r->in.posterior, &r->in.start, &r->in.options, &hooks);
     CRD_TRY(crd_comm_agree(r->comm, is_first ? conclude(r, status) : status));
 cleanup:
     return status;
@@ -388,7 +288,6 @@ crd_status crd_sample_files(crd_comm *comm, const crd_sample_files_options *opti
     }
     r->given = options;
     r->hooks = hooks != NULL ? hooks : &none;
-    r->options = options->sample;
     r->comm = comm;
     r->n_kept = -1;
     status = run_files(r);

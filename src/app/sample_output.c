@@ -64,25 +64,43 @@ cleanup:
     return status;
 }
 
-static crd_status take_draws(crd_posterior *chains, shown *s, const crd_sample_output *o)
+/** The draws as the components of a posterior, read one after the other. */
+typedef struct reading {
+    const crd_sample_output *output;
+    const crd_posterior *chains;
+    float *weights; /* of a draw */
+} reading;
+
+static crd_status read_draws(const crd_component_numbers *to, int64_t first, int64_t n,
+                             void *payload)
 {
     crd_status status = CRD_OK;
-    const crd_sample_state *state = o->state;
-    int64_t n_floats = chains->network->params.n_floats;
-    float *weights = NULL;
-    CRD_ALLOC(&weights, state->n, "a draw");
-    for (int64_t c = 0; c < chains->n_components; c++) {
-        int64_t chain = c % state->n_chains, draw = c / state->n_chains;
-        float *values = chains->mu + c * n_floats;
-        memcpy(values, o->start->values + chain % o->start->n_blocks * n_floats,
-               (size_t)n_floats * sizeof *values);
-        CRD_TRY(crd_draws_read(weights, o->draws, c, state->n));
-        crd_sample_scatter(values, weights, o->posterior);
-        for (int64_t k = 0; k < s->n; k++)
-            s->weights[(chain * state->n_draws + draw) * s->n + k] = weights[s->places[k]];
+    const reading *r = payload;
+    const crd_sample_output *o = r->output;
+    const int64_t n_floats = r->chains->network->params.n_floats;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t chain = (first + i) % o->state->n_chains;
+        memcpy(to[i].mu, o->start->values + chain % o->start->n_blocks * n_floats,
+               (size_t)n_floats * sizeof *to[i].mu);
+        CRD_TRY(crd_draws_read(r->weights, o->draws, first + i, o->state->n));
+        crd_sample_scatter(to[i].mu, r->weights, o->posterior);
+        CRD_TRY(crd_posterior_check_numbers(r->chains, first + i, &to[i]));
     }
 cleanup:
-    crd_free(weights);
+    return status;
+}
+
+static crd_status take_shown(shown *s, const reading *r)
+{
+    crd_status status = CRD_OK;
+    const crd_sample_state *state = r->output->state;
+    for (int64_t c = 0; c < state->n_chains * state->n_draws; c++) {
+        int64_t chain = c % state->n_chains, draw = c / state->n_chains;
+        CRD_TRY(crd_draws_read(r->weights, r->output->draws, c, state->n));
+        for (int64_t k = 0; k < s->n; k++)
+            s->weights[(chain * state->n_draws + draw) * s->n + k] = r->weights[s->places[k]];
+    }
+cleanup:
     return status;
 }
 
@@ -108,15 +126,30 @@ cleanup:
     return status;
 }
 
+int64_t crd_sample_output_bytes(int64_t n_chains, int64_t n_draws, int64_t n_weights,
+                                const crd_params *params)
+{
+    int64_t n = 0;
+    const crd_chain_report report = {.n_chains = n_chains,
+                                     .n_draws = n_draws,
+                                     .n_weights = n_weights < N_SHOWN ? n_weights : N_SHOWN};
+    for (int64_t p = 0; p < params->n_params; p++)
+        n += params->entries[p].count;
+    return n_chains * n_draws * n * (int64_t)sizeof(float) + crd_chain_report_bytes(&report);
+}
+
 crd_status crd_sample_output_write(const crd_sample_output *o, const char *path)
 {
     crd_status status = CRD_OK;
     crd_posterior *chains = NULL;
     crd_chain_diagnostics *diagnostics = NULL;
     shown s = {0};
+    reading r = {.output = o};
     CRD_TRY(create(&chains, o));
     CRD_TRY(choose(&s, o));
-    CRD_TRY(take_draws(chains, &s, o));
+    r.chains = chains;
+    CRD_ALLOC(&r.weights, o->state->n, "a draw");
+    CRD_TRY(take_shown(&s, &r));
     CRD_ALLOC(&diagnostics, 1 + s.n, "diagnostics");
     const crd_chain_report report = {.n_chains = o->state->n_chains,
                                      .n_draws = o->state->n_draws,
@@ -126,10 +159,12 @@ crd_status crd_sample_output_write(const crd_sample_output *o, const char *path)
                                      .weight_names = s.labels,
                                      .diagnostics = diagnostics};
     CRD_TRY(diagnose(diagnostics, &report));
-    CRD_TRY(crd_posterior_write_chains(path, chains, &report, o->provenance));
+    const crd_numbers_source source = {.read = read_draws, .payload = &r};
+    CRD_TRY(crd_posterior_write_chains(path, chains, &source, &report, o->provenance));
     if (o->hooks->end != NULL)
         CRD_TRY(o->hooks->end(chains, &report, o->hooks->payload));
 cleanup:
+    crd_free(r.weights);
     crd_free(diagnostics);
     crd_free(s.labels);
     crd_free(s.names);

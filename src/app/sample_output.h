@@ -16,8 +16,11 @@ typedef struct crd_sample_output {
     const crd_sample_files_hooks *hooks;
 } crd_sample_output;
 
-/** Writes it to `path` and calls hooks->end. Errors: of crd_draws_read, crd_posterior_write and the
- * hook. Memory: all draws. */
+/** Bytes of the numbers that the file of such a run holds; n_weights: that are sampled. */
+int64_t crd_sample_output_bytes(int64_t n_chains, int64_t n_draws, int64_t n_weights,
+                                const crd_params *params);
+/** Writes it to `path` and calls hooks->end. Errors: of crd_draws_read,
+ * crd_posterior_write_chains and the hook. Memory: a few draws. */
 crd_status crd_sample_output_write(const crd_sample_output *output, const char *path);
 
 #endif

@@ -176,6 +176,7 @@ crd_status crd_collection_make_posterior(crd_posterior **out, const crd_collecti
                                : crd_network_is_stochastic(like->network) ? &crd_family_mixture
                                                                           : &crd_family_members;
     CRD_TRY(crd_posterior_create_like(out, like, family, is_swag ? 1 : collection->n));
+    CRD_TRY(crd_posterior_allocate(*out));
     CRD_TRY(is_swag ? make_swag(*out, collection) : make_members(*out, collection, file, digest));
 cleanup:
     if (status != CRD_OK) {

@@ -144,8 +144,8 @@ cleanup:
     return status;
 }
 
-static crd_status create_bare_like(crd_posterior **out, const crd_posterior *like,
-                                   const crd_family *family, int64_t n_components)
+crd_status crd_posterior_create_like(crd_posterior **out, const crd_posterior *like,
+                                     const crd_family *family, int64_t n_components)
 {
     crd_status status = CRD_OK;
     crd_network *network = NULL;
@@ -163,19 +163,6 @@ static crd_status create_bare_like(crd_posterior **out, const crd_posterior *lik
     posterior = NULL;
 cleanup:
     crd_posterior_destroy(posterior);
-    return status;
-}
-
-crd_status crd_posterior_create_like(crd_posterior **out, const crd_posterior *like,
-                                     const crd_family *family, int64_t n_components)
-{
-    crd_status status = create_bare_like(out, like, family, n_components);
-    if (status == CRD_OK)
-        status = crd_posterior_allocate(*out);
-    if (status != CRD_OK) {
-        crd_posterior_destroy(*out);
-        *out = NULL;
-    }
     return status;
 }
 
@@ -331,7 +318,7 @@ crd_status crd_join_finish(crd_posterior **out, crd_join *join)
     CRD_REQUIRE(!join->is_random || join->n_components <= CRD_MAX_COMPONENTS, CRD_ERR_USAGE,
                 "a mixture has at most %d components, not %lld: an image's sums grow with them",
                 CRD_MAX_COMPONENTS, (long long)join->n_components);
-    CRD_TRY(create_bare_like(&posterior, first, family_of(join), join->n_components));
+    CRD_TRY(crd_posterior_create_like(&posterior, first, family_of(join), join->n_components));
     const crd_family *family = posterior->family;
     if (family->has_deviations) {
         CRD_TRY(crd_posterior_set_rank(posterior, join->rank));

@@ -13,7 +13,7 @@ typedef struct filling {
     float *mu, *sigma;
     crd_weights weights; /* the same blocks */
     const crd_posterior *posterior;
-    uint8_t *is_done; /* [n_params] */
+    uint8_t *is_done; /* [n_params]; NULL: nothing is */
 } filling;
 
 /* Elements [first, + n) of a parameter, times gain, mu plus shift. */
@@ -27,7 +27,8 @@ static void fill_scaled(const filling *f, int64_t param, int64_t first, int64_t 
                                 .gain = gain,
                                 .shift = shift};
     f->posterior->family->map(f->mu, f->sigma, &f->weights, &map);
-    f->is_done[param] = 1;
+    if (f->is_done != NULL)
+        f->is_done[param] = 1;
 }
 
 /* A channel's numbers are read before they are replaced, and none is read twice. */
@@ -58,29 +59,50 @@ cleanup:
     return status;
 }
 
+static filling filling_of(float *mu, float *sigma, const crd_posterior *posterior,
+                          int64_t component)
+{
+    const crd_params *params = &posterior->network->params;
+    return (filling){.mu = mu,
+                     .sigma = sigma,
+                     .weights = {params->n_params, params->n_floats,
+                                 posterior->bayesian + component * params->n_params, mu, sigma,
+                                 sigma},
+                     .posterior = posterior};
+}
+
+/* What no norm was folded into. */
+static void fill_rest(const filling *f)
+{
+    const crd_params *params = &f->posterior->network->params;
+    for (int64_t p = 0; p < params->n_params; p++)
+        if (f->is_done == NULL || !f->is_done[p])
+            fill_scaled(f, p, 0, params->entries[p].count, 1, 0);
+}
+
 crd_status crd_model_make(float *mu, float *sigma, const crd_posterior *posterior,
                           int64_t component)
 {
     crd_status status = CRD_OK;
     const crd_network *network = posterior->network;
-    const crd_params *params = &network->params;
-    filling f = {.mu = mu,
-                 .sigma = sigma,
-                 .weights = {params->n_params, params->n_floats,
-                             posterior->bayesian + component * params->n_params, mu, sigma, sigma},
-                 .posterior = posterior};
-    CRD_ALLOC(&f.is_done, params->n_params, "parameters");
+    filling f = filling_of(mu, sigma, posterior, component);
+    CRD_ALLOC(&f.is_done, network->params.n_params, "parameters");
     for (int64_t i = 0; i < network->n_ops && !posterior->family->draws_all; i++) {
         int64_t target = crd_network_fold_target(network, i);
         if (target >= 0)
             CRD_TRY(fold(&f, &network->ops[i], &network->ops[target]));
     }
-    for (int64_t p = 0; p < params->n_params; p++)
-        if (!f.is_done[p])
-            fill_scaled(&f, p, 0, params->entries[p].count, 1, 0);
+    fill_rest(&f);
 cleanup:
     crd_free(f.is_done);
     return status;
+}
+
+void crd_model_make_unfolded(float *mu, float *sigma, const crd_posterior *posterior,
+                             int64_t component)
+{
+    const filling f = filling_of(mu, sigma, posterior, component);
+    fill_rest(&f);
 }
 
 crd_status crd_model_fill(float *mu, float *sigma, const crd_posterior *posterior)

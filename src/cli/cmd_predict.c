@@ -5,7 +5,6 @@
 #include "cli/predict_options.h"
 #include "cli/record.h"
 #include "cli/signals.h"
-#include "credence/watchdog.h"
 #include "report/prediction_report.h"
 #include "report/progress.h"
 
@@ -104,7 +103,6 @@ crd_status crd_cmd_predict(const crd_cli *cli)
     const crd_options *given = cli->options;
     crd_cli_record record;
     crd_predict_files_options options;
-    crd_watchdog *watchdog = NULL;
     printing p = {.cli = cli, .options = &options, .start_s = crd_clock_now_s()};
     const crd_predict_files_hooks hooks = {
         .start = start,
@@ -119,11 +117,8 @@ crd_status crd_cmd_predict(const crd_cli *cli)
         cli->comm, crd_predict_options_make(&options, given, crd_cli_record_make(&record, cli))));
     if (options.output != NULL)
         crd_signals_heed();
-    CRD_TRY(crd_watchdog_start(&watchdog, cli->comm, crd_opt_number(given, CRD_OPT_HANG_TIMEOUT),
-                               crd_report_hang));
     status = crd_predict_files(NULL, cli->comm, &options, &hooks);
 cleanup:
-    crd_watchdog_stop(watchdog);
     crd_prediction_report_clear(&p.report);
     return status;
 }

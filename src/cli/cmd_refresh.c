@@ -5,9 +5,7 @@
 #include "app/train_batches.h"
 #include "cli/command.h"
 #include "cli/record.h"
-#include "cli/signals.h"
 #include "credence/refresh_files.h"
-#include "credence/watchdog.h"
 #include "report/output.h"
 
 static crd_status print_end(const crd_cli *cli, const crd_refresh_info *info)
@@ -29,25 +27,23 @@ crd_status crd_cmd_refresh(const crd_cli *cli)
 {
     crd_status status = CRD_OK;
     const crd_options *given = cli->options;
-    crd_watchdog *watchdog = NULL;
     crd_cli_record record;
     crd_refresh_info info;
-    const crd_refresh_files_options options = {.posterior = given->arguments[0],
-                                               .data = given->arguments + 1,
-                                               .n_data = given->n_arguments - 1,
-                                               .micro_batch =
-                                                   crd_opt_given(given, CRD_OPT_MICRO_BATCH)
-                                                       ? crd_opt_int(given, CRD_OPT_MICRO_BATCH)
-                                                       : CRD_TRAIN_MICRO_BATCH,
-                                               .seed = (uint64_t)crd_opt_int(given, CRD_OPT_SEED),
-                                               .output = crd_opt_text(given, CRD_OPT_OUTPUT),
-                                               .record = *crd_cli_record_make(&record, cli)};
-    CRD_TRY(crd_watchdog_start(&watchdog, cli->comm, crd_opt_number(given, CRD_OPT_HANG_TIMEOUT),
-                               crd_report_hang));
+    const crd_refresh_files_options options = {
+        .posterior = given->arguments[0],
+        .data = given->arguments + 1,
+        .n_data = given->n_arguments - 1,
+        .micro_batch = crd_opt_given(given, CRD_OPT_MICRO_BATCH)
+                           ? crd_opt_int(given, CRD_OPT_MICRO_BATCH)
+                           : CRD_TRAIN_MICRO_BATCH,
+        .n_images = crd_opt_int(given, CRD_OPT_REFRESH_IMAGES),
+        .n_draws = crd_opt_int(given, CRD_OPT_REFRESH_DRAWS),
+        .seed = (uint64_t)crd_opt_int(given, CRD_OPT_SEED),
+        .output = crd_opt_text(given, CRD_OPT_OUTPUT),
+        .record = *crd_cli_record_make(&record, cli)};
     CRD_TRY(crd_refresh_files(&info, cli->comm, &options));
     if (crd_comm_rank(cli->comm) == 0)
         status = print_end(cli, &info);
 cleanup:
-    crd_watchdog_stop(watchdog);
     return status;
 }

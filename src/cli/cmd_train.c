@@ -4,7 +4,6 @@
 #include "cli/record.h"
 #include "cli/signals.h"
 #include "cli/train_options.h"
-#include "credence/watchdog.h"
 #include "report/progress.h"
 #include "report/train_report.h"
 
@@ -64,7 +63,6 @@ crd_status crd_cmd_train(const crd_cli *cli)
     crd_status status = CRD_OK;
     crd_cli_record record;
     crd_train_files_options options;
-    crd_watchdog *watchdog = NULL;
     printing p = {.cli = cli, .options = &options};
     const crd_train_files_hooks hooks = {.start = start,
                                          .ready = announce,
@@ -75,10 +73,7 @@ crd_status crd_cmd_train(const crd_cli *cli)
                                          .payload = &p};
     CRD_TRY(crd_train_options_make(&options, cli->options, crd_cli_record_make(&record, cli)));
     crd_signals_heed();
-    CRD_TRY(crd_watchdog_start(
-        &watchdog, cli->comm, crd_opt_number(cli->options, CRD_OPT_HANG_TIMEOUT), crd_report_hang));
     status = crd_train_files(cli->comm, &options, &hooks);
 cleanup:
-    crd_watchdog_stop(watchdog);
     return status;
 }

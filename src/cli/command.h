@@ -44,6 +44,7 @@ crd_status crd_cmd_ensemble(const crd_cli *cli);
 crd_status crd_cmd_laplace(const crd_cli *cli);
 crd_status crd_cmd_merge(const crd_cli *cli);
 crd_status crd_cmd_plan(const crd_cli *cli);
+crd_status crd_cmd_plan_sample(const crd_cli *cli);
 crd_status crd_cmd_preprocess(const crd_cli *cli);
 crd_status crd_cmd_refresh(const crd_cli *cli);
 crd_status crd_cmd_inspect(const crd_cli *cli);

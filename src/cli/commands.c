@@ -29,7 +29,8 @@ static const crd_command commands[CRD_N_COMMANDS] = {
          "credence ensemble seed-1.h5 seed-2.h5 seed-3.h5 -o ensemble.h5"},
     [CRD_COMMAND_REFRESH] =
         {"refresh", crd_cmd_refresh, 1, "POSTERIOR.h5 DATA... -o NEW.h5", 2, INT_MAX,
-         "recompute batch norm's statistics from images, for each component's mean network",
+         "recompute batch norm's statistics from images, for each component's mean network or for "
+         "drawn networks",
          "mpirun -n 4 credence refresh ensemble.h5 photos/ -o refreshed.h5"},
     [CRD_COMMAND_LAPLACE] =
         {"laplace", crd_cmd_laplace, 1, "TRAINED.h5 DATA... -o POSTERIOR.h5", 2, INT_MAX,
@@ -51,6 +52,10 @@ static const crd_command commands[CRD_N_COMMANDS] = {
         {"plan", crd_cmd_plan, 1, "POSTERIOR.h5 INPUT...", 2, INT_MAX,
          "measure a little, and say what predict with these options will cost on how many ranks",
          "credence plan resnet18.h5 photos/ --draws 10000 --until-mcse 0.002 --ranks 1,16,64"},
+    [CRD_COMMAND_PLAN_SAMPLE] =
+        {"plan-sample", crd_cmd_plan_sample, 1, "POSTERIOR.h5 DATA... --sampler NAME", 2, INT_MAX,
+         "measure a little, and say what sample with these options will cost on how many ranks",
+         "credence plan-sample lenet.h5 photos/ --sampler sghmc --chains 8 --ranks 1,8,64"},
     [CRD_COMMAND_PREPROCESS] = {"preprocess", crd_cmd_preprocess, 0,
                                 "POSTERIOR.h5 INPUT... -o TENSORS.h5", 2, INT_MAX,
                                 "write the tensors that the network sees",

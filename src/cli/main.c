@@ -11,6 +11,7 @@
 #include "cli/signals.h"
 #include "credence/files.h"
 #include "credence/log.h"
+#include "credence/watchdog.h"
 #include "kernels/kernels.h"
 #include "report/progress.h"
 
@@ -23,6 +24,18 @@ static crd_status join_words(char **out, int argc, char *const *argv)
     size_t used = 0;
     for (int i = 0; status == CRD_OK && i < argc; i++)
         used += (size_t)snprintf(*out + used, size - used, "%s%s", i > 0 ? " " : "", argv[i]);
+    return status;
+}
+
+/** A parallel command, under a watchdog if it has that option: else the timeout is 0. */
+static crd_status run_watched(const crd_cli *cli)
+{
+    crd_watchdog *watchdog = NULL;
+    crd_status status = crd_watchdog_start(
+        &watchdog, cli->comm, crd_opt_number(cli->options, CRD_OPT_HANG_TIMEOUT), crd_report_hang);
+    if (status == CRD_OK)
+        status = cli->command->run(cli);
+    crd_watchdog_stop(watchdog);
     return status;
 }
 
@@ -54,7 +67,7 @@ static crd_status run_command(crd_cli *cli)
         status = crd_comm_ask_long_slices(cli->comm);
     if (status == CRD_OK)
         status = crd_batch_job_check(cli->comm);
-    return status == CRD_OK ? command->run(cli) : status;
+    return status == CRD_OK ? run_watched(cli) : status;
 }
 
 /** Has all that was printed arrived? A full disk shows only when the last of it is written. To a

@@ -398,7 +398,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_RANKS] = {
         .name = "ranks", .placeholder = "N[,N...]", .type = CRD_OPTION_INT64S,
         .default_text = "1,2,4,8,16,32,64", .min = 1, .max = 1e6,
-        .commands = CRD_PLAN,
+        .commands = CRD_PLAN | CRD_PLAN_SAMPLE,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_NONE,
         .help = "numbers of ranks to forecast"},
     [CRD_OPT_LOSS] = {
@@ -749,105 +749,118 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .commands = CRD_TRAIN,
         .group = CRD_GROUP_VALIDATION, .effect = CRD_EFFECT_RESULT,
         .help = "with a validation: networks to draw, in antithetic pairs if even"},
+    [CRD_OPT_REFRESH_DRAWS] = {
+        .name = "draws", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_note = "none: each component at its means", .min = 1, .max = 1e6,
+        .commands = CRD_REFRESH,
+        .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
+        .help = "networks to draw, each of which gets statistics of its own: NEW.h5 is their "
+                "ensemble"},
+    [CRD_OPT_REFRESH_IMAGES] = {
+        .name = "images", .placeholder = "N", .type = CRD_OPTION_INT64,
+        .default_note = "all", .min = 1, .max = 1e9,
+        .commands = CRD_REFRESH,
+        .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
+        .help = "images, at random, that the statistics are of"},
     [CRD_OPT_SAMPLER] = {
         .name = "sampler", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .choices = crd_chain_sampler_names,
-        .commands = CRD_SAMPLE, .required = CRD_SAMPLE,
+        .commands = CRD_CHAINS, .required = CRD_CHAINS,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .help = "how chains move: with batches Langevin dynamics without momentum, with it, in "
                 "cycles, or smile; with all images Hamiltonian or microcanonical Langevin"},
     [CRD_OPT_CHAINS] = {
         .name = "chains", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "4", .min = 1, .max = CRD_MAX_CHAINS,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .help = "independent chains; more ranks than chains share the gradients"},
     [CRD_OPT_CHAIN_DRAWS] = {
         .name = "draws", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "100", .min = 1, .max = 1e6,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .help = "networks that each chain leaves"},
     [CRD_OPT_BURN_IN] = {
         .name = "burn-in", .placeholder = "STEPS", .type = CRD_OPTION_INT64,
         .default_note = "hmc: 200, csghmc: 0, else 1000", .min = 0, .max = 1e9,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .help = "steps (hmc: proposals) before the first draw, in which hmc, mclmc and smile adapt "
                 "their step size"},
     [CRD_OPT_THIN] = {
         .name = "thin", .placeholder = "STEPS", .type = CRD_OPTION_INT64,
         .default_note = "hmc: 1, else 10", .min = 1, .max = 1e9,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .help = "steps from draw to draw"},
     [CRD_OPT_CHAIN_STEP_SIZE] = {
         .name = "step-size", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_note = "sgld: 1e-6, sghmc, csghmc: 3e-7, hmc: 1e-3, mclmc: 5e-3, smile: 0.01",
         .min = 1e-30, .max = 1e6,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .help = "step size, of the log posterior summed over the images; the first one where it is "
                 "adapted"},
     [CRD_OPT_CHAIN_TEMPERATURE] = {
         .name = "temperature", .placeholder = "T", .type = CRD_OPTION_DOUBLE,
         .default_text = "1", .min = 1e-9, .max = 1e9,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .help = "sample from the posterior to the power 1 / T; below 1 it is cold"},
     [CRD_OPT_CHAIN_MOMENTUM] = {
         .name = "momentum", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_note = "sghmc: 0.9, csghmc: 0.95", .min = 0, .max = 0.999999,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"sghmc", "csghmc"}}},
         .help = "share of the momentum that a step keeps"},
     [CRD_OPT_PRECONDITIONER] = {
         .name = "preconditioner", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_text = "none", .choices = preconditioner_names,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"sgld", "sghmc", "csghmc"}}},
         .help = "rmsprop: masses from the running mean of squared gradients (0.99, 1e-7)"},
     [CRD_OPT_CYCLE_LENGTH] = {
         .name = "cycle-length", .placeholder = "STEPS", .type = CRD_OPTION_INT64,
         .default_text = "1000", .min = 1, .max = 1e9,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"csghmc"}}},
         .help = "steps of a cycle, over which the step size falls as a cosine"},
     [CRD_OPT_DRAWS_PER_CYCLE] = {
         .name = "draws-per-cycle", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "3", .min = 1, .max = 1e6,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"csghmc"}}},
         .help = "draws at the end of each cycle, --thin steps apart"},
     [CRD_OPT_EXPLORATION] = {
         .name = "exploration", .placeholder = "SHARE", .type = CRD_OPTION_DOUBLE,
         .default_text = "0.9", .min = 0, .max = 0.999999,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"csghmc"}}},
         .help = "share of a cycle, at its begin, that is without noise"},
     [CRD_OPT_LEAPFROG_STEPS] = {
         .name = "leapfrog-steps", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "20", .min = 1, .max = 1e6,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"hmc"}}},
         .help = "leapfrog steps of a proposal"},
     [CRD_OPT_TARGET_ACCEPT] = {
         .name = "target-accept", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_text = "0.8", .min = 0, .max = 0.999999,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"hmc"}}},
         .help = "acceptance that burn-in adapts the step size to; 0: it stays as given"},
     [CRD_OPT_ENERGY_VARIANCE] = {
         .name = "energy-variance", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_text = "1e-4", .min = 0, .max = 1e6,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"mclmc"}}},
         .help = "variance of a step's energy error, for each weight, that burn-in adapts the step "
@@ -855,42 +868,42 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_DECOHERENCE] = {
         .name = "decoherence", .placeholder = "LENGTH", .type = CRD_OPTION_DOUBLE,
         .default_note = "adapted in burn-in", .min = 1e-12, .max = 1e12,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"mclmc"}}},
         .help = "length of the way over which a chain forgets its direction"},
     [CRD_OPT_START] = {
         .name = "start", .placeholder = "FILE", .type = CRD_OPTION_TEXT,
         .default_note = "draws of the posterior",
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_POSTERIOR, .effect = CRD_EFFECT_BY_DIGEST,
         .help = "posterior or ensemble of the same network: chain c begins at the mean of its "
                 "component c, and takes what is not sampled from there too"},
     [CRD_OPT_LIKELIHOOD] = {
         .name = "loss", .placeholder = "NAME", .type = CRD_OPTION_CHOICE,
         .default_text = "cross-entropy", .choices = likelihood_names,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
         .help = "-log likelihood: cross-entropy of labels; of values gaussian-nll (outputs are "
                 "means, then log variances), or mse with --noise-sd"},
     [CRD_OPT_NOISE_SD] = {
         .name = "noise-sd", .placeholder = "X", .type = CRD_OPTION_DOUBLE,
         .default_text = "1", .min = 1e-9, .max = 1e9,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_LOSS, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_LIKELIHOOD, {"mse"}}},
         .help = "standard deviation of the values about the network's outputs"},
     [CRD_OPT_CHAIN_BATCH_SIZE] = {
         .name = "batch-size", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_note = "128; hmc, mclmc: all", .min = 1, .max = 1e9,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_OPTIMIZER, .effect = CRD_EFFECT_RESULT,
         .needs = {{CRD_OPT_SAMPLER, {"sgld", "sghmc", "csghmc", "smile"}}},
         .help = "images of a gradient, each chain's own; as many as there are: all"},
     [CRD_OPT_CHAIN_MICRO_BATCH] = {
         .name = "micro-batch", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "32", .min = 1, .max = 4096,
-        .commands = CRD_SAMPLE,
+        .commands = CRD_CHAINS,
         .group = CRD_GROUP_WORK, .effect = CRD_EFFECT_RESULT,
         .help = "images that go through the network together"},
     [CRD_OPT_CHECKPOINT_INTERVAL] = {
@@ -924,7 +937,8 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_HANG_TIMEOUT] = {
         .name = "hang-timeout", .placeholder = "TIME", .type = CRD_OPTION_DURATION,
         .default_text = "1h", .min = 0, .max = 1e9,
-        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE | CRD_REFRESH,
+        .commands = CRD_PREDICT | CRD_TRAIN | CRD_SAMPLE | CRD_REFRESH | CRD_LAPLACE | CRD_EVALUATE |
+                    CRD_COMPARE,
         .group = CRD_GROUP_CHECKPOINTS, .effect = CRD_EFFECT_NONE,
         .help = "end the job with exit code 7, naming the rank, when one makes no progress; 0: "
                 "never"},
@@ -977,7 +991,7 @@ static const crd_option table[CRD_N_OPTIONS] = {
     [CRD_OPT_SEED] = {
         .name = "seed", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_text = "0", .min = 0, .max = MAX_SEED,
-        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_SAMPLE |
+        .commands = CRD_CONVERT | CRD_PREDICT | CRD_PLAN | CRD_BENCH | CRD_TRAIN | CRD_CHAINS |
             CRD_EVALUATE | CRD_COMPARE | CRD_REFRESH,
         .group = CRD_GROUP_DRAWS, .effect = CRD_EFFECT_RESULT, .plan = CRD_PLAN_PASSES,
         .help = "key of all random numbers"},

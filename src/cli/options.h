@@ -22,6 +22,7 @@
     X(COMPARE)                                                                                     \
     X(MERGE)                                                                                       \
     X(PLAN)                                                                                        \
+    X(PLAN_SAMPLE)                                                                                 \
     X(PREPROCESS)                                                                                  \
     X(INSPECT)                                                                                     \
     X(EXPORT)                                                                                      \
@@ -37,7 +38,10 @@ typedef enum crd_command_id { CRD_EACH_COMMAND(CRD_ID_OF_COMMAND) CRD_N_COMMANDS
 
 /** Commands as bits, so that an option can say which of them take it: CRD_PREDICT. */
 #define CRD_BIT_OF_COMMAND(name) CRD_##name = 1 << CRD_COMMAND_##name,
-enum { CRD_EACH_COMMAND(CRD_BIT_OF_COMMAND) CRD_EVERY = (1 << CRD_N_COMMANDS) - 1 };
+enum {
+    CRD_EACH_COMMAND(CRD_BIT_OF_COMMAND) CRD_EVERY = (1 << CRD_N_COMMANDS) - 1,
+    CRD_CHAINS = CRD_SAMPLE | CRD_PLAN_SAMPLE /**< the run, and its plan */
+};
 
 typedef enum crd_option_type {
     CRD_OPTION_FLAG,   /**< no value */
@@ -161,6 +165,9 @@ typedef enum crd_option_id {
     CRD_OPT_VALIDATE_SHARE,
     CRD_OPT_VALIDATE_EVERY,
     CRD_OPT_VALIDATE_DRAWS,
+    /* refresh */
+    CRD_OPT_REFRESH_DRAWS,
+    CRD_OPT_REFRESH_IMAGES,
     /* sample */
     CRD_OPT_SAMPLER,
     CRD_OPT_CHAINS,

@@ -1,11 +1,14 @@
-/* The cost model of a prediction: units that a sample's errors ask for, and seconds on R ranks.
- * Pure arithmetic; the terms are in jobs/README.md, "How it scales". Latency and bandwidth are not
+/* The cost models of a prediction, units that a sample's errors ask for and seconds on R ranks,
+ * and of a run of chains. Pure arithmetic; the terms are in jobs/README.md, "How it scales". Latency and bandwidth are not
  * in it. */
 #include "credence/cost_model.h"
 
 #include <math.h>
 
 #include "base/integers.h"
+
+/* Efficiency down to which more ranks are recommended. */
+#define GOOD_EFFICIENCY 0.8
 
 int64_t crd_cost_model_stop(const crd_stopping_rule *rule, int64_t n_draws, double mcse,
                             double target)
@@ -70,4 +73,23 @@ double crd_cost_model_seconds(const crd_cost_model *f, int64_t n_ranks, int64_t 
         sum += (double)(n_full - 1) * window_s(f, n_ranks, window_images, window_images) +
                window_s(f, n_ranks, window_images, rest);
     return sum + (rest > 0 ? window_s(f, n_ranks, rest, 0) : 0);
+}
+
+double crd_sample_cost_seconds(const crd_sample_cost *c, int64_t n_ranks)
+{
+    int64_t n_groups = crd_smaller(n_ranks, c->n_chains);
+    double n_own = (double)crd_divide_up(c->n_chains, n_groups);
+    double units = ceil(c->n_units / (double)(n_ranks / n_groups) - 1e-9);
+    if (n_ranks < 2 * n_groups)
+        units = c->n_units;
+    return c->start_s + (double)c->n_gradients * n_own * (units * c->unit_s + c->rest_s);
+}
+
+int64_t crd_cost_model_good_ranks(const int64_t *ranks, const double *efficiencies, int n)
+{
+    int64_t best = ranks[0];
+    for (int i = 0; i < n; i++)
+        if (efficiencies[i] >= GOOD_EFFICIENCY && ranks[i] > best)
+            best = ranks[i];
+    return best;
 }

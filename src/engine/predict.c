@@ -63,6 +63,15 @@ static crd_status check_options(const crd_predict_options *o, const crd_model *m
     return CRD_OK;
 }
 
+/* The posterior's components or chains as groups of draws. */
+static crd_status set_groups(crd_reduction *out, const crd_family *family, int64_t n_components,
+                             int64_t n_chains, int mean)
+{
+    return n_chains > 0
+               ? crd_reduction_chain(out, n_chains, n_components / n_chains)
+               : crd_reduction_stratify(out, crd_family_n_strata(family, n_components, mean));
+}
+
 /* The reducer of the model's outputs. */
 static crd_status set_reduction(crd_reduction *out, const crd_model *model,
                                 const crd_predict_options *o)
@@ -70,8 +79,8 @@ static crd_status set_reduction(crd_reduction *out, const crd_model *model,
     crd_status status = CRD_OK;
     CRD_TRY(crd_reduction_init(out, o->outputs, crd_network_n_outputs(model->network), o->n_top));
     if (model->family != NULL)
-        CRD_TRY(crd_reduction_stratify(out, crd_family_n_strata(model->family, model->n_components,
-                                                                model->n_chains, o->sampler.mean)));
+        CRD_TRY(
+            set_groups(out, model->family, model->n_components, model->n_chains, o->sampler.mean));
     out->is_paired = o->sampler.antithetic;
 cleanup:
     return status;
@@ -82,9 +91,8 @@ crd_status crd_predict_reduction(crd_reduction *out, const crd_posterior *poster
 {
     crd_status status = CRD_OK;
     CRD_TRY(crd_reduction_init(out, posterior->outputs, posterior->n_classes, options->n_top));
-    CRD_TRY(crd_reduction_stratify(
-        out, crd_family_n_strata(posterior->family, posterior->n_components, posterior->n_chains,
-                                 options->sampler.mean)));
+    CRD_TRY(set_groups(out, posterior->family, posterior->n_components, posterior->n_chains,
+                       options->sampler.mean));
 cleanup:
     return status;
 }

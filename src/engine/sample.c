@@ -30,13 +30,22 @@ cleanup:
     return status;
 }
 
+/* Chains of this rank. */
+static int64_t count_own(const crd_sample_run *r)
+{
+    int64_t n = 0;
+    for (int64_t c = 0; c < r->options->n_chains; c++)
+        n += crd_sample_has(r, c);
+    return n;
+}
+
 /* This rank's own memory; no communication. */
 static crd_status allocate_own(crd_sample_run *r)
 {
     crd_status status = CRD_OK;
     const crd_sample_options *o = r->options;
     const crd_network *network = r->posterior->network;
-    int64_t n, n_own = 0, n_floats = network->params.n_floats;
+    int64_t n, n_floats = network->params.n_floats;
     CRD_TRY(crd_sample_find_spans(&r->spans, &r->n_spans, &n, r->posterior));
     r->image_floats = crd_shape_count(crd_network_input_shape(network));
     if (crd_loss_target(o->loss) == CRD_TARGET_VALUES)
@@ -47,8 +56,6 @@ static crd_status allocate_own(crd_sample_run *r)
         .estimator = "reparameterization", .micro_batch = most, .mean = 1, .keep_all = 1};
     CRD_ALLOC(&r->fixed, network->params.n_params, "flags of parameters");
     CRD_TRY(crd_gradient_create(&r->gradient, network, r->fixed, &gradient));
-    for (int64_t c = 0; c < o->n_chains; c++)
-        n_own += crd_sample_has(r, c);
     CRD_ALLOC(&r->batch_images, most * r->image_floats, "images of a micro-batch");
     CRD_ALLOC(&r->batch_values, most * r->value_floats, "values of a micro-batch");
     CRD_ALLOC(&r->batch_labels, most, "labels of a micro-batch");
@@ -56,7 +63,7 @@ static crd_status allocate_own(crd_sample_run *r)
     CRD_ALLOC(&r->sums, crd_gradient_n_sums(r->gradient), "gradient sums");
     CRD_ALLOC(&r->g, n, "gradient");
     CRD_ALLOC(&r->noise, n, "noise");
-    CRD_ALLOC(&r->drawn, n_own * n, "draws");
+    CRD_ALLOC(&r->drawn, count_own(r) * n, "draws");
     CRD_ALLOC(&r->parcel,
               crd_divide_up((1 + r->sampler->n_vectors) * n, 2) +
                   crd_larger(CRD_CHAIN_NUMBERS, CRD_DRAW_FIGURES),
@@ -194,11 +201,17 @@ static crd_status sample_all(crd_sample_run *r)
     crd_sample_state *s = r->state;
     const crd_chain_options *o = &r->options->chain;
     int64_t per_step = crd_chain_n_gradients(o), n_steps = crd_chain_n_steps(o), most = 1;
-    int64_t n_all = n_steps * per_step + 1;
+    int64_t n_all = n_steps * per_step + 1, n_first = s->n_gradients;
     while (s->n_gradients < n_all) {
         double start_s = crd_clock_now_s();
-        CRD_TRY(crd_comm_agree(r->comm, run_round(r, most, n_all)));
+        int64_t n_before = s->n_gradients;
+        status = run_round(r, most, n_all);
         double seconds = crd_clock_now_s() - start_s;
+        r->times.gradients_s += seconds;
+        r->times.n_gradients += (s->n_gradients - n_before) * count_own(r);
+        if (n_before == n_first)
+            r->times = (crd_sample_times){0};
+        CRD_TRY(crd_comm_agree(r->comm, status));
         int64_t draw = draw_after(r, s->n_gradients);
         if (draw >= 0)
             CRD_TRY(crd_sample_deliver(r, draw));
@@ -232,6 +245,9 @@ crd_status crd_sample(crd_comm *comm, crd_sample_state *state, const crd_posteri
     CRD_TRY(crd_sample_check_ranks(&r));
     CRD_TRY(crd_sample_share(&r));
     status = sample_all(&r);
+    if ((status == CRD_OK || status == CRD_STOPPED) && crd_comm_rank(comm) == 0 &&
+        hooks->times != NULL)
+        hooks->times(&r.times, hooks->payload);
 cleanup:
     release(&r);
     return status;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/integers.h"
 #include "bayes/prior.h"
 #include "credence/rng.h"
@@ -134,10 +135,13 @@ static crd_status sum_batch(int64_t *potential, crd_sample_run *r, const batch *
     if (own >= n_units)
         memset(r->sums, 0, (size_t)n_floats * sizeof *r->sums);
     status = crd_gradient_set_parameters(r->gradient, r->weights, r->weights);
+    double start_s = crd_clock_now_s();
     for (int64_t unit = own; status == CRD_OK && unit < n_units; unit += size) {
         const micro m = make_micro(r, b, unit * r->options->micro_batch);
         status = add_micro(potential, r, &m, b->n, unit > own);
+        r->times.n_units++;
     }
+    r->times.units_s += crd_clock_now_s() - start_s;
     CRD_TRY(crd_comm_agree(r->group, status));
     crd_comm_sum_begin(r->group, r->sums, n_floats);
     crd_comm_sum_begin(r->group, potential, 1);

@@ -34,6 +34,7 @@ typedef struct crd_sample_run {
     float *drawn;     /* [chains of this rank][n] the draws of this round */
     int64_t *parcel;  /* what goes to rank 0 */
     crd_checkpoint_timer timer;
+    crd_sample_times times;
 } crd_sample_run;
 
 /** The parameters that are sampled. */

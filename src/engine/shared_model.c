@@ -59,6 +59,7 @@ struct crd_shared_model {
     int current, coming;            /* windows; coming -1: none */
     const crd_posterior *posterior; /* rank 0's */
     crd_numbers_source source;
+    bool is_unfolded;
     reading reading;
     double read_s;
     int64_t n_read;
@@ -142,7 +143,10 @@ static crd_status fill_window(crd_shared_model *m, int i_window)
             to[i] = numbers_at(m, i_window, done + i);
         CRD_TRY(m->source.read(to, first, some, m->source.payload));
         for (int64_t i = 0; i < some; i++) {
-            CRD_TRY(crd_model_make(to[i].mu, to[i].rho, m->posterior, first + i));
+            if (m->is_unfolded)
+                crd_model_make_unfolded(to[i].mu, to[i].rho, m->posterior, first + i);
+            else
+                CRD_TRY(crd_model_make(to[i].mu, to[i].rho, m->posterior, first + i));
             if (to[i].deviations != NULL)
                 crd_model_make_deviations(to[i].deviations, m->posterior);
         }
@@ -431,6 +435,7 @@ crd_status crd_shared_model_open(crd_shared_model **out, crd_comm *comm,
     }
     m->comm = comm;
     m->coming = -1;
+    m->is_unfolded = options->unfolded;
     pthread_mutex_init(&m->reading.mutex, NULL);
     pthread_cond_init(&m->reading.changed, NULL);
     if (crd_comm_rank(comm) == 0) {

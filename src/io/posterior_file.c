@@ -255,7 +255,7 @@ static crd_status write_file(const char *path, const contents *given,
     crd_writer writer = {.h5 = NULL};
     int64_t bytes;
     CRD_TRY(crd_posterior_part_measure(&bytes, posterior));
-    bytes += crd_history_bytes(given->n_epochs) + crd_sample_stats_bytes(given->chains);
+    bytes += crd_history_bytes(given->n_epochs) + crd_chain_report_bytes(given->chains);
     int64_t version = crd_family_is_normal(posterior->family) ? 1 : 2;
     CRD_TRY(
         crd_writer_begin_version(&writer, path, CRD_FILE_POSTERIOR, version, bytes, provenance));
@@ -288,11 +288,11 @@ crd_status crd_ensemble_write_file(const char *path, const crd_posterior *ensemb
 }
 
 crd_status crd_posterior_write_chains(const char *path, const crd_posterior *posterior,
+                                      const crd_numbers_source *source,
                                       const crd_chain_report *report,
                                       const crd_provenance *provenance)
 {
-    const contents c = {
-        .posterior = posterior, .source = crd_posterior_source(posterior), .chains = report};
+    const contents c = {.posterior = posterior, .source = *source, .chains = report};
     return write_file(path, &c, provenance);
 }
 

@@ -10,7 +10,8 @@
 #include "reduce/reducer.h"
 
 static const char group[] = "/part", fingerprint_path[] = "/part/fingerprint",
-                  outputs_path[] = "/part/outputs", strata_key[] = "n_strata";
+                  outputs_path[] = "/part/outputs", strata_key[] = "n_strata",
+                  chains_key[] = "n_chains", draws_key[] = "n_chain_draws";
 
 enum { N_NUMBERS = 4 };
 
@@ -26,6 +27,20 @@ static void place_numbers(const char *keys[N_NUMBERS], int64_t *values[N_NUMBERS
     }
 }
 
+/* Of a mixture its components; of chains their number, and how many draws each has. */
+static crd_status add_groups(crd_h5 *h5, const crd_reduction *r)
+{
+    crd_status status = CRD_OK;
+    if (r->n_batches == 0)
+        return r->n_strata == 1
+                   ? CRD_OK
+                   : crd_h5_attr_put(h5, group, strata_key, CRD_H5_INT64, &r->n_strata, 1);
+    CRD_TRY(crd_h5_attr_put(h5, group, chains_key, CRD_H5_INT64, &r->n_strata, 1));
+    CRD_TRY(crd_h5_attr_put(h5, group, draws_key, CRD_H5_INT64, &r->n_chain_draws, 1));
+cleanup:
+    return status;
+}
+
 crd_status crd_part_add(crd_writer *writer, const crd_prediction_meta *meta)
 {
     crd_status status = CRD_OK;
@@ -37,9 +52,7 @@ crd_status crd_part_add(crd_writer *writer, const crd_prediction_meta *meta)
     for (int i = 0; i < N_NUMBERS; i++)
         CRD_TRY(crd_h5_attr_put(writer->h5, group, keys[i], CRD_H5_INT64, values[i], 1));
     CRD_TRY(crd_h5_attr_put(writer->h5, group, "confidence", CRD_H5_FLOAT64, &facts.confidence, 1));
-    if (meta->reduction->n_strata > 1)
-        CRD_TRY(crd_h5_attr_put(writer->h5, group, strata_key, CRD_H5_INT64,
-                                &meta->reduction->n_strata, 1));
+    CRD_TRY(add_groups(writer->h5, meta->reduction));
     CRD_TRY(crd_h5_strings_write(writer->h5, outputs_path,
                                  &crd_output_kind_names()[meta->reduction->outputs], 0));
     CRD_TRY(crd_h5_strings_write(writer->h5, fingerprint_path, &facts.fingerprint, 0));
@@ -163,18 +176,26 @@ cleanup:
     return status;
 }
 
-/* Only parts of a mixture's draws name them. */
-static crd_status read_strata(crd_reduction *r, crd_part *p)
+/* Only parts of the draws of a mixture, or of chains, name them. */
+static crd_status read_groups(crd_reduction *r, crd_part *p)
 {
     crd_status status = CRD_OK;
-    int there;
-    int64_t n;
-    CRD_TRY(crd_h5_attr_exists(&there, p->h5, group, strata_key));
-    if (!there)
+    int is_mixture, is_chains;
+    int64_t n, n_draws;
+    CRD_TRY(crd_h5_attr_exists(&is_mixture, p->h5, group, strata_key));
+    CRD_TRY(crd_h5_attr_exists(&is_chains, p->h5, group, chains_key));
+    if (!is_mixture && !is_chains)
         return CRD_OK;
-    CRD_TRY(crd_h5_attr_get(&n, p->h5, group, strata_key, CRD_H5_INT64, 1));
-    CRD_REQUIRE(crd_reduction_stratify(r, n) == CRD_OK, CRD_ERR_INPUT, "%s: %s: %s: %s",
-                crd_h5_name(p->h5), group, strata_key, crd_status_message());
+    const char *key = is_chains ? chains_key : strata_key;
+    CRD_TRY(crd_h5_attr_get(&n, p->h5, group, key, CRD_H5_INT64, 1));
+    if (is_chains) {
+        CRD_TRY(crd_h5_attr_get(&n_draws, p->h5, group, draws_key, CRD_H5_INT64, 1));
+        status = crd_reduction_chain(r, n, n_draws);
+    } else {
+        status = crd_reduction_stratify(r, n);
+    }
+    CRD_REQUIRE(status == CRD_OK, CRD_ERR_INPUT, "%s: %s: %s: %s", crd_h5_name(p->h5), group, key,
+                crd_status_message());
 cleanup:
     return status;
 }
@@ -202,7 +223,7 @@ static crd_status read_reduction(crd_part *p)
                 "%s: /predictive has no rows", crd_h5_name(p->h5));
     CRD_TRY(crd_reduction_init(
         r, kind, kind == CRD_OUTPUT_NORMALS ? 2 * p->n_outputs : p->n_outputs, details.dims[0]));
-    CRD_TRY(read_strata(r, p));
+    CRD_TRY(read_groups(r, p));
     r->is_paired = (int)p->facts.is_paired;
     r->error_probability = 1 - p->facts.confidence;
 cleanup:

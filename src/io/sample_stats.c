@@ -83,12 +83,14 @@ cleanup:
     return status;
 }
 
-int64_t crd_sample_stats_bytes(const crd_chain_report *r)
+int64_t crd_chain_report_bytes(const crd_chain_report *r)
 {
     return r == NULL
                ? 0
                : r->n_chains * r->n_draws *
-                     (N_MEMBERS * (int64_t)sizeof(double) + r->n_weights * (int64_t)sizeof(float));
+                         (N_MEMBERS * (int64_t)sizeof(double) +
+                          r->n_weights * (int64_t)sizeof(float)) +
+                     (1 + r->n_weights) * N_DIAGNOSTICS * (int64_t)sizeof(double);
 }
 
 crd_status crd_sample_stats_create(crd_writer *writer, const crd_chain_report *r)

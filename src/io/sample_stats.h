@@ -4,7 +4,6 @@
 
 #include "io/writer.h"
 
-int64_t crd_sample_stats_bytes(const crd_chain_report *report);
 /** Nothing if `report` is NULL. */
 crd_status crd_sample_stats_create(crd_writer *writer, const crd_chain_report *report);
 crd_status crd_sample_stats_write(crd_writer *writer, const crd_chain_report *report);

@@ -17,6 +17,9 @@
  * standard error, sd of the component means / sqrt(components), of everything; and the sums of a
  * component its entropy, which parts the mutual information.
  *
+ * Draws of chains are strata whose groups are batches of neighbouring draws, and the errors those
+ * of crd_batch_error.
+ *
  * Antithetic draws 2k and 2k + 1 are a pair: not independent of each other, so only the pair's
  * mean counts as one observation. A pair belongs to group k % N_GROUPS, and (q_2k - q_2k+1)^2 is
  * summed too, as q^2 is: with it the variance of pair means is exact, sum (a + b)^2 = 2 sum a^2
@@ -24,6 +27,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/integers.h"
 #include "base/softmax.h"
 #include "credence/stopping_rule.h"
 #include "reduce/reducer.h"
@@ -55,9 +59,20 @@ static int is_stratified(const crd_reduction *r)
     return r->n_strata > 1;
 }
 
+/* Groups that are no mere partition of independent draws. */
+static int is_grouped(const crd_reduction *r)
+{
+    return is_stratified(r) || r->n_batches > 0;
+}
+
 static int64_t count_groups(const crd_reduction *r)
 {
-    return is_stratified(r) ? r->n_strata : N_GROUPS;
+    return is_grouped(r) ? crd_reduction_n_groups(r) : N_GROUPS;
+}
+
+static int64_t group_of(const crd_reduction *r, int64_t observation)
+{
+    return is_grouped(r) ? crd_reduction_group(r, observation) : observation % N_GROUPS;
 }
 
 static accumulator view(const crd_reduction *r, int64_t *sums, int64_t *maxima)
@@ -144,7 +159,7 @@ static void add_law(const accumulator *a, int64_t group, const draw_law *law)
 static void add(const crd_reduction *r, int64_t *sums, int64_t *maxima, const float *logits,
                 int64_t draw)
 {
-    const int64_t n_classes = r->n_outputs, group = draw % count_groups(r);
+    const int64_t n_classes = r->n_outputs, group = group_of(r, draw);
     accumulator a = view(r, sums, maxima);
     draw_law law = law_of(logits, n_classes);
     for (int64_t c = 0; c < n_classes; c++)
@@ -155,7 +170,7 @@ static void add(const crd_reduction *r, int64_t *sums, int64_t *maxima, const fl
 static void add_pair(const crd_reduction *r, int64_t *sums, int64_t *maxima, const float *first,
                      const float *second, int64_t pair)
 {
-    const int64_t n_classes = r->n_outputs, group = pair % count_groups(r);
+    const int64_t n_classes = r->n_outputs, group = group_of(r, pair);
     accumulator a = view(r, sums, maxima);
     draw_law laws[2] = {law_of(first, n_classes), law_of(second, n_classes)};
     for (int64_t c = 0; c < n_classes; c++) {
@@ -241,18 +256,21 @@ enum { N_STRATA_FIELDS = 5 };
 
 /* Draws by group, as errors need them. */
 typedef struct grouping {
+    const crd_reduction *reduction;
     int64_t n, n_draws, n_each; /* groups; draws in all; of an observation */
     const int64_t *draws;       /* [n] */
 } grouping;
 
 static grouping grouping_of(const crd_reduction *r, const accumulator *a, int64_t n_draws)
 {
-    return (grouping){count_groups(r), n_draws, r->is_paired ? 2 : 1, a->group_draws};
+    return (grouping){r, count_groups(r), n_draws, r->is_paired ? 2 : 1, a->group_draws};
 }
 
 static double error_of_mean(const double *group_sums, const grouping *by)
 {
-    return crd_group_error(group_sums, by->draws, by->n, by->n_each);
+    return is_grouped(by->reduction)
+               ? crd_reduction_group_error(by->reduction, group_sums, by->draws)
+               : crd_group_error(group_sums, by->draws, by->n, by->n_each);
 }
 
 /* Of the probability of a class. */
@@ -294,10 +312,11 @@ static double finish_class(const crd_class_rows *s, const crd_reduction *r, int6
     s->probs_min[at] = (float)ldexp((double)-a->max_negative[c], -PROB_BITS);
     s->probs_max[at] = (float)ldexp((double)a->max[c], -PROB_BITS);
     s->votes[at] = a->votes[c];
-    if (!is_stratified(r))
+    if (!is_grouped(r))
         return variance;
     double error = error_of_class(a, &by, s->n_classes, c);
-    s->probs_mcse_draws[at] = s->probs_mcse[at];
+    if (is_stratified(r))
+        s->probs_mcse_draws[at] = s->probs_mcse[at];
     s->probs_mcse[at] = (float)error;
     return error * error * (double)n;
 }
@@ -351,23 +370,37 @@ static void finish_parts(const crd_class_rows *s, int64_t image, const accumulat
                          const grouping *by, const double *cross, const double *own)
 {
     double between[MOST_GROUPS], within[MOST_GROUPS], sum_between = 0, sum_within = 0;
-    for (int64_t g = 0; g < by->n; g++) {
-        double entropy = 0, m = (double)by->draws[g];
-        if (by->draws[g] < 2 * by->n_each)
+    const int64_t n_strata = by->reduction->n_strata, n_batches = by->n / n_strata;
+    int64_t draws[MOST_GROUPS];
+    for (int64_t g = 0; g < n_strata; g++) {
+        double entropy = 0, sum_cross = 0, sum_own = 0;
+        const int64_t first = g * n_batches, end = first + n_batches;
+        draws[g] = 0;
+        for (int64_t k = first; k < end; k++) {
+            draws[g] += by->draws[k];
+            sum_cross += cross[k];
+            sum_own += own[k];
+        }
+        double m = (double)draws[g];
+        if (draws[g] < 2 * by->n_each)
             return;
         for (int64_t c = 0; c < s->n_classes; c++) {
-            double p = ldexp((double)a->group_probs[g * s->n_classes + c], -PROB_BITS) / m;
+            int64_t sum = 0;
+            for (int64_t k = first; k < end; k++)
+                sum += a->group_probs[k * s->n_classes + c];
+            double p = ldexp((double)sum, -PROB_BITS) / m;
             entropy -= p > 0 ? p * log(p) : 0;
         }
-        between[g] = cross[g] - m * entropy;
-        within[g] = m * entropy - own[g];
+        between[g] = sum_cross - m * entropy;
+        within[g] = m * entropy - sum_own;
         sum_between += between[g];
         sum_within += within[g];
     }
     s->mutual_information_between[image] = fmax(sum_between / (double)by->n_draws, 0);
-    s->mutual_information_between_mcse[image] = error_of_mean(between, by);
+    s->mutual_information_between_mcse[image] =
+        crd_group_error(between, draws, n_strata, by->n_each);
     s->mutual_information_within[image] = fmax(sum_within / (double)by->n_draws, 0);
-    s->mutual_information_within_mcse[image] = error_of_mean(within, by);
+    s->mutual_information_within_mcse[image] = crd_group_error(within, draws, n_strata, by->n_each);
 }
 
 static void finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *maxima)
@@ -414,7 +447,8 @@ static void finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *
 static double error(const crd_summary *summary, int64_t image)
 {
     const crd_class_rows s = crd_class_rows_view(summary);
-    const float *errors = s.probs_mcse_draws != NULL ? s.probs_mcse_draws : s.probs_mcse;
+    const int is_mixture = s.probs_mcse_draws != NULL && summary->reduction.n_batches == 0;
+    const float *errors = is_mixture ? s.probs_mcse_draws : s.probs_mcse;
     double worst = 0;
     for (int64_t t = 0; t < s.n_top; t++) {
         double mcse = (double)errors[image * s.n_classes + s.top_class[image * s.n_top + t]];
@@ -456,35 +490,47 @@ crd_class_rows crd_class_rows_view(const crd_summary *summary)
     return rows;
 }
 
+/* Half-samples are of whole chains; of a single one, of eighths. */
+enum { PIECES_OF_A_CHAIN = 8 };
+
+static int64_t count_pieces(const crd_reduction *r)
+{
+    return r->n_batches == 0 ? count_groups(r)
+           : r->n_strata > 1 ? r->n_strata
+                             : crd_smaller(PIECES_OF_A_CHAIN, r->n_batches);
+}
+
 int64_t crd_class_n_half_samples(const crd_reduction *reduction)
 {
-    return crd_half_samples(count_groups(reduction));
+    return crd_half_samples(count_pieces(reduction));
 }
 
 int64_t crd_class_half_samples(double *probs, const crd_summary *summary, int64_t image)
 {
     const crd_reduction *r = &summary->reduction;
     const crd_class_rows rows = crd_class_rows_view(summary);
-    const int64_t n_classes = r->n_outputs, n_groups = count_groups(r);
+    const int64_t n_classes = r->n_outputs, n_groups = count_groups(r), n = count_pieces(r);
     const double n_draws = (double)summary->n_draws[image];
     const accumulator a = view(r, summary->sums + image * crd_reduction_n_sums(r),
                                summary->maxima + image * crd_reduction_n_maxima(r));
-    int64_t n_filled = 0;
+    int64_t n_filled = 0, draws[MOST_GROUPS] = {0};
     for (int64_t g = 0; g < n_groups; g++)
-        n_filled += a.group_draws[g] > 0;
+        draws[g * n / n_groups] += a.group_draws[g];
+    for (int64_t i = 0; i < n; i++)
+        n_filled += draws[i] > 0;
     for (int64_t c = 0; c < n_classes; c++) {
-        int64_t all = 0;
-        for (int64_t g = 0; g < n_groups; g++)
+        int64_t all = 0, sums[MOST_GROUPS] = {0};
+        for (int64_t g = 0; g < n_groups; g++) {
             all += a.group_probs[g * n_classes + c];
+            sums[g * n / n_groups] += a.group_probs[g * n_classes + c];
+        }
         const double mean = ldexp((double)all, -PROB_BITS) / n_draws;
-        for (int64_t g = 0; g < n_groups; g++)
-            probs[g * n_classes + c] =
-                (ldexp((double)a.group_probs[g * n_classes + c], -PROB_BITS) -
-                 (double)a.group_draws[g] * mean) /
-                n_draws;
+        for (int64_t i = 0; i < n; i++)
+            probs[i * n_classes + c] =
+                (ldexp((double)sums[i], -PROB_BITS) - (double)draws[i] * mean) / n_draws;
     }
-    crd_half_sample_gaps(probs, n_classes, n_groups);
-    for (int64_t i = 0; i < crd_half_samples(n_groups) * n_classes; i++)
+    crd_half_sample_gaps(probs, n_classes, n);
+    for (int64_t i = 0; i < crd_half_samples(n) * n_classes; i++)
         probs[i] += (double)rows.probs_mean[image * n_classes + i % n_classes];
     return n_filled;
 }

@@ -48,6 +48,16 @@ struct crd_reducer {
 extern const crd_reducer *const crd_reducers[];
 extern const crd_reducer crd_classification, crd_regression;
 
+/** Groups of draws that are summed apart: strata, of chains their batches, in the order of
+ * crd_batches. 1: none. */
+int64_t crd_reduction_n_groups(const crd_reduction *reduction);
+/** Group of an observation, a draw or pair. */
+int64_t crd_reduction_group(const crd_reduction *reduction, int64_t observation);
+/** Standard error of the mean over all draws, from those groups: crd_batch_error, or
+ * crd_group_error. */
+double crd_reduction_group_error(const crd_reduction *reduction, const double *sums,
+                                 const int64_t *draws);
+
 /** Fills the pointers of a reducer's rows, a struct with a member at each field's offset. */
 void crd_summary_point(void *rows, const crd_summary *summary);
 

@@ -1,8 +1,10 @@
 /* The registry: which reducer serves which outputs, and what the table says of it. */
 #include <math.h>
 
+#include "base/integers.h"
 #include "reduce/reducer.h"
 #include "stats/exact_sum.h"
+#include "stats/group_error.h"
 
 const crd_reducer *const crd_reducers[] = {&crd_classification, &crd_regression, NULL};
 
@@ -27,6 +29,42 @@ crd_status crd_reduction_stratify(crd_reduction *r, int64_t n_strata)
                         CRD_MAX_STRATA);
     r->n_strata = n_strata;
     return r->reducer->size(r, r->extents[CRD_AXIS_DETAIL]);
+}
+
+/* Groups of all chains together. */
+enum { MOST_BATCHES = 128 };
+
+crd_status crd_reduction_chain(crd_reduction *r, int64_t n_chains, int64_t n_draws)
+{
+    if (n_chains < 1 || n_chains > CRD_MAX_STRATA || n_draws < 1 || n_draws > CRD_MAX_DRAWS)
+        return CRD_FAIL(CRD_ERR_INPUT, "%lld draws of each of %lld chains are none, or too many",
+                        (long long)n_draws, (long long)n_chains);
+    int64_t n_batches = crd_smaller(crd_larger(MOST_BATCHES / n_chains, 1), n_draws);
+    r->n_chain_draws = n_draws;
+    r->batch_draws = crd_divide_up(n_draws, n_batches);
+    r->n_batches = crd_divide_up(n_draws, r->batch_draws);
+    return crd_reduction_stratify(r, n_chains);
+}
+
+int64_t crd_reduction_n_groups(const crd_reduction *r)
+{
+    return r->n_strata * crd_larger(r->n_batches, 1);
+}
+
+int64_t crd_reduction_group(const crd_reduction *r, int64_t i)
+{
+    int64_t stratum = i % r->n_strata;
+    return r->n_batches == 0 ? stratum
+                             : stratum * r->n_batches +
+                                   crd_smaller(i / r->n_strata / r->batch_draws, r->n_batches - 1);
+}
+
+double crd_reduction_group_error(const crd_reduction *r, const double *sums, const int64_t *draws)
+{
+    const int64_t n_each = r->is_paired ? 2 : 1;
+    const crd_batches batches = {r->n_strata, r->n_batches, r->batch_draws, n_each};
+    return r->n_batches > 0 ? crd_batch_error(sums, draws, &batches)
+                            : crd_group_error(sums, draws, r->n_strata, n_each);
 }
 
 const char *crd_reduction_name(const crd_reduction *r)

@@ -13,8 +13,8 @@
  *                     its own, which one
  *                     addition fills
  *   extremes          largest m and -m, as integers in the order of floats
- *   components        of draws in strata: for each component its draws, a count, and m, an exact
- *                     sum
+ *   groups            of draws in strata: for each component its draws, a count, and m, an exact
+ *                     sum; of chains for each batch of a chain
  *
  * Means and deviations are of all draws. Quantiles, the errors of deviations, and scores against a
  * true value come from the slots: of up to 512 draws all, of more the first 512 (of images with
@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "base/compare.h"
+#include "base/integers.h"
 #include "reduce/reducer.h"
 #include "stats/exact_sum.h"
 #include "stats/group_error.h"
@@ -50,8 +51,8 @@ enum { N_LEVELS = sizeof levels / sizeof *levels };
 typedef struct accumulator {
     int64_t *mean, *squares, *gaps, *noise; /* exact sums; noise NULL: there is none */
     int64_t *means, *noises;                /* slots: bits of a float plus 1; 0: empty */
-    int64_t *strata;                        /* exact sums of m by component; NULL: no strata */
-    const int64_t *draws;                   /* [n_strata] of all values */
+    int64_t *groups;                        /* exact sums of m by group; NULL: none */
+    const int64_t *draws;                   /* [groups] of all values */
     int64_t *max;                           /* of m, of -m */
 } accumulator;
 
@@ -72,17 +73,23 @@ static int is_stratified(const crd_reduction *r)
     return r->n_strata > 1;
 }
 
+/* Groups whose sums are kept. */
+static int64_t count_groups(const crd_reduction *r)
+{
+    return is_stratified(r) || r->n_batches > 0 ? crd_reduction_n_groups(r) : 0;
+}
+
 static int64_t sums_of_value(const crd_reduction *r, int64_t n_values)
 {
     int noise = has_noise(r);
-    int64_t n_exact = 3 + noise + (is_stratified(r) ? r->n_strata : 0);
+    int64_t n_exact = 3 + noise + count_groups(r);
     return n_exact * CRD_EXACT_SIZE + (1 + noise) * n_slots(n_values);
 }
 
 /* Counts in front of the values' sums: draws, and those of each component. */
 static int64_t n_counts(const crd_reduction *r)
 {
-    return 1 + (is_stratified(r) ? r->n_strata : 0);
+    return 1 + count_groups(r);
 }
 
 static accumulator view(const crd_reduction *r, int64_t *sums, int64_t *maxima, int64_t value)
@@ -96,8 +103,8 @@ static accumulator view(const crd_reduction *r, int64_t *sums, int64_t *maxima, 
         a.means += CRD_EXACT_SIZE;
         a.noises = a.means + n_slots(n_values);
     }
-    if (is_stratified(r)) {
-        a.strata = at + sums_of_value(r, n_values) - r->n_strata * CRD_EXACT_SIZE;
+    if (count_groups(r) > 0) {
+        a.groups = at + sums_of_value(r, n_values) - count_groups(r) * CRD_EXACT_SIZE;
         a.draws = sums + 1;
     }
     a.max = maxima + 2 * value;
@@ -171,9 +178,9 @@ static void raise_to(int64_t *most, int64_t x)
         *most = x;
 }
 
-static int64_t stratum_of(const crd_reduction *r, int64_t draw)
+static int64_t group_of(const crd_reduction *r, int64_t draw)
 {
-    return (r->is_paired ? draw / 2 : draw) % r->n_strata;
+    return crd_reduction_group(r, r->is_paired ? draw / 2 : draw);
 }
 
 static void add_value(const crd_reduction *r, const accumulator *a, const float *outputs,
@@ -184,8 +191,8 @@ static void add_value(const crd_reduction *r, const accumulator *a, const float 
     float m = outputs[value];
     crd_exact_add(a->mean, (double)m);
     crd_exact_add(a->squares, (double)m * (double)m);
-    if (a->strata != NULL)
-        crd_exact_add(a->strata + stratum_of(r, draw) * CRD_EXACT_SIZE, (double)m);
+    if (a->groups != NULL)
+        crd_exact_add(a->groups + group_of(r, draw) * CRD_EXACT_SIZE, (double)m);
     raise_to(&a->max[0], to_order(m));
     raise_to(&a->max[1], to_order(-m));
     if (is_kept)
@@ -201,8 +208,8 @@ static void add(const crd_reduction *r, int64_t *sums, int64_t *maxima, const fl
                 int64_t draw)
 {
     sums[0]++;
-    if (is_stratified(r))
-        sums[1 + stratum_of(r, draw)]++;
+    if (count_groups(r) > 0)
+        sums[1 + group_of(r, draw)]++;
     for (int64_t k = 0; k < r->extents[CRD_AXIS_OUTPUT]; k++) {
         accumulator a = view(r, sums, maxima, k);
         add_value(r, &a, outputs, k, draw);
@@ -225,8 +232,8 @@ static void add_pair(const crd_reduction *r, int64_t *sums, int64_t *maxima, con
 typedef struct sample {
     crd_normal_mixture law; /* over the arrays below */
     int64_t n_each;         /* draws of one observation: 2 of pairs */
-    int64_t n_strata;
-    int stratum[MOST_SLOTS];
+    const crd_reduction *reduction;
+    int group[MOST_SLOTS], stratum[MOST_SLOTS];
     double mean[MOST_SLOTS], sd[MOST_SLOTS];
     double sorted[MOST_SLOTS]; /* means, ascending */
 } sample;
@@ -236,11 +243,12 @@ static void read_sample(sample *s, const crd_reduction *r, const accumulator *a)
     s->law = (crd_normal_mixture){
         .has_noise = has_noise(r), .mean = s->mean, .sd = s->sd, .sorted = s->sorted};
     s->n_each = r->is_paired ? 2 : 1;
-    s->n_strata = r->n_strata;
+    s->reduction = r;
     for (int64_t i = 0; i < n_slots(r->extents[CRD_AXIS_OUTPUT]); i++) {
         if (a->means[i] == 0)
             continue;
-        s->stratum[s->law.n] = (int)stratum_of(r, i);
+        s->group[s->law.n] = (int)group_of(r, i);
+        s->stratum[s->law.n] = s->group[s->law.n] / (int)crd_larger(r->n_batches, 1);
         s->mean[s->law.n] = (double)from_slot(a->means[i]);
         s->sd[s->law.n] = s->law.has_noise ? sqrt(variance_of(from_slot(a->noises[i]))) : 0;
         s->law.n++;
@@ -272,13 +280,13 @@ static double error_of(const double *x, const sample *s, double n)
 {
     double sums[CRD_MAX_STRATA] = {0};
     int64_t draws[CRD_MAX_STRATA] = {0};
-    if (s->n_strata == 1)
+    if (count_groups(s->reduction) == 0)
         return scatter_of(x, s) / sqrt(n);
     for (int64_t i = 0; i < s->law.n; i++) {
-        sums[s->stratum[i]] += x[i];
-        draws[s->stratum[i]]++;
+        sums[s->group[i]] += x[i];
+        draws[s->group[i]]++;
     }
-    return crd_group_error(sums, draws, s->n_strata, 1);
+    return crd_reduction_group_error(s->reduction, sums, draws);
 }
 
 /* A quantile and its standard error. Of a mixture that is the scatter of the draws' shares
@@ -289,9 +297,10 @@ static double quantile(double *error, const sample *s, double p)
     double n = (double)(s->law.n / s->n_each), density, below[MOST_SLOTS];
     if (!s->law.has_noise) {
         double step = sqrt(p * (1 - p) / n), at = crd_normal_mixture_mean_quantile(&s->law, p);
-        for (int64_t i = 0; s->n_strata > 1 && i < s->law.n; i++)
+        const int is_grouped = count_groups(s->reduction) > 0;
+        for (int64_t i = 0; is_grouped && i < s->law.n; i++)
             below[i] = s->mean[i] <= at;
-        if (s->n_strata > 1)
+        if (is_grouped)
             step = error_of(below, s, n);
         *error = n < 2 ? NAN
                        : (crd_normal_mixture_mean_quantile(&s->law, fmin(p + step, 1)) -
@@ -338,30 +347,45 @@ static void finish_deviations(const crd_value_rows *rows, int64_t at, const samp
     rows->aleatoric_sd_mcse[at] = error_of_root(sqrt(aleatoric), noise, s, n);
 }
 
+static void finish_mean(const crd_value_rows *rows, int64_t at, const crd_reduction *r,
+                        const accumulator *a)
+{
+    double sums[CRD_MAX_STRATA];
+    for (int64_t g = 0; g < count_groups(r); g++)
+        sums[g] = crd_exact_get(a->groups + g * CRD_EXACT_SIZE);
+    if (is_stratified(r))
+        rows->mean_mcse_draws[at] = rows->mean_mcse[at];
+    rows->mean_mcse[at] = crd_reduction_group_error(r, sums, a->draws);
+}
+
 /* Of a component's mean square of its draws about their mean, and of what lies between components:
  * errors by the components' own. */
 static void finish_strata(const crd_value_rows *rows, int64_t at, const sample *s,
                           const accumulator *a, double epistemic)
 {
-    double sums[CRD_MAX_STRATA] = {0}, between = 0, within[MOST_SLOTS], apart[MOST_SLOTS];
+    double means[CRD_MAX_STRATA], between = 0, within[MOST_SLOTS], apart[MOST_SLOTS];
+    const int64_t n_strata = s->reduction->n_strata,
+                  n_batches = count_groups(s->reduction) / n_strata;
     int64_t n = rows->n_draws[at / rows->n_values];
-    for (int64_t g = 0; g < s->n_strata; g++)
-        sums[g] = crd_exact_get(a->strata + g * CRD_EXACT_SIZE);
-    rows->mean_mcse_draws[at] = rows->mean_mcse[at];
-    rows->mean_mcse[at] = crd_group_error(sums, a->draws, s->n_strata, 1);
-    for (int64_t g = 0; g < s->n_strata; g++) {
-        double gap = sums[g] / (double)a->draws[g] - rows->mean[at];
-        if (a->draws[g] < 2 * s->n_each)
+    for (int64_t g = 0; g < n_strata; g++) {
+        int64_t n_own = 0;
+        double sum = 0;
+        for (int64_t k = g * n_batches; k < (g + 1) * n_batches; k++) {
+            n_own += a->draws[k];
+            sum += crd_exact_get(a->groups + k * CRD_EXACT_SIZE);
+        }
+        if (n_own < 2 * s->n_each)
             return;
-        between += (double)a->draws[g] * gap * gap;
+        means[g] = sum / (double)n_own;
+        between += (double)n_own * (means[g] - rows->mean[at]) * (means[g] - rows->mean[at]);
     }
-    double square = (epistemic * (double)(n - 1) - between) / (double)(n - s->n_strata);
+    double square = (epistemic * (double)(n - 1) - between) / (double)(n - n_strata);
     square = fmin(fmax(square, 0), epistemic);
     rows->epistemic_sd_within[at] = sqrt(square);
     rows->epistemic_sd_between[at] = sqrt(epistemic - square);
     for (int64_t i = 0; i < s->law.n; i++) {
         double of_all = s->mean[i] - rows->mean[at];
-        double own = s->mean[i] - sums[s->stratum[i]] / (double)a->draws[s->stratum[i]];
+        double own = s->mean[i] - means[s->stratum[i]];
         within[i] = own * own;
         apart[i] = of_all * of_all - own * own;
     }
@@ -389,6 +413,8 @@ static void finish_value(const crd_value_rows *rows, const crd_reduction *r, int
     read_sample(&s, r, a);
     double aleatoric = a->noise != NULL ? crd_exact_get(a->noise) / (double)n_draws : NAN;
     finish_deviations(rows, at, &s, of_draws.variance, aleatoric, (double)n);
+    if (count_groups(r) > 0)
+        finish_mean(rows, at, r, a);
     if (is_stratified(r))
         finish_strata(rows, at, &s, a, of_draws.variance);
     for (int q = 0; q < N_LEVELS && s.law.n > 0; q++)
@@ -409,9 +435,10 @@ static void finish(crd_summary *summary, int64_t image, int64_t *sums, int64_t *
 static double error(const crd_summary *summary, int64_t image)
 {
     const crd_value_rows rows = crd_value_rows_view(summary);
+    const int is_mixture = rows.mean_mcse_draws != NULL && summary->reduction.n_batches == 0;
     double worst = 0;
     for (int64_t k = image * rows.n_values; k < (image + 1) * rows.n_values; k++) {
-        double mcse = (rows.mean_mcse_draws != NULL ? rows.mean_mcse_draws : rows.mean_mcse)[k];
+        double mcse = (is_mixture ? rows.mean_mcse_draws : rows.mean_mcse)[k];
         if (isnan(mcse))
             return NAN;
         worst = fmax(worst, mcse > 0 ? mcse / rows.predictive_sd[k] : 0);

@@ -93,6 +93,8 @@ crd_status crd_prediction_report_end(crd_prediction_report *report, const crd_pr
     if (report->is_summed)
         CRD_TRY(print_uncertain(&report->uncertain, view));
     crd_prediction_print_end(view, seconds);
+    if (view->reduction->n_batches > 3)
+        return CRD_OK; /* how many of their draws are independent is not known */
     if (view->reduction->n_strata > 1)
         crd_remark_few(view->reduction->n_strata, "chains or components");
     else

@@ -259,6 +259,20 @@ cleanup:
     return status;
 }
 
+double crd_chain_mcse(const double *draws, int64_t n_chains, int64_t n_draws)
+{
+    double values[CRD_CHAIN_MCSE_DRAWS], means[CRD_CHAIN_MCSE_DRAWS], rho[CRD_CHAIN_MCSE_DRAWS];
+    work w = {.n_chains = 2 * n_chains,
+              .n_draws = n_draws / 2,
+              .values = values,
+              .means = means,
+              .rho = rho};
+    if (!are_valid(draws, n_chains, n_draws))
+        return NAN;
+    split_chains(values, draws, n_chains, n_draws);
+    return sqrt(variance_of(draws, n_chains * n_draws) / ess_of(&w));
+}
+
 crd_status crd_chain_quantile(crd_estimate *out, const double *draws, int64_t n_chains,
                               int64_t n_draws, double p)
 {

@@ -4,6 +4,11 @@
 
 #include <math.h>
 
+#include "credence/chain_diagnostics.h"
+
+/* Of a chain, for an effective sample size. */
+enum { LEAST_BATCHES = 4 };
+
 double crd_group_error(const double *sums, const int64_t *draws, int64_t n_groups, int64_t n_each)
 {
     double total = 0, square = 0;
@@ -23,6 +28,33 @@ double crd_group_error(const double *sums, const int64_t *draws, int64_t n_group
         square += m * gap * gap;
     }
     return sqrt(square / (double)(n_filled - 1) / n) / (double)n_each;
+}
+
+static int is_complete(const int64_t *draws, const crd_batches *b, int64_t batch)
+{
+    int complete = 1;
+    for (int64_t c = 0; c < b->n_chains; c++)
+        complete &= draws[c * b->n_batches + batch] == b->n_draws * b->n_each;
+    return complete;
+}
+
+double crd_batch_error(const double *sums, const int64_t *draws, const crd_batches *b)
+{
+    double means[CRD_CHAIN_MCSE_DRAWS], chain_sums[CRD_CHAIN_MCSE_DRAWS] = {0};
+    int64_t chain_draws[CRD_CHAIN_MCSE_DRAWS] = {0}, n_complete = 0, n_all = 0, at = 0;
+    for (int64_t k = 0; k < b->n_batches; k++)
+        n_complete += is_complete(draws, b, k);
+    for (int64_t g = 0; g < b->n_chains * b->n_batches; g++) {
+        chain_sums[g / b->n_batches] += sums[g];
+        chain_draws[g / b->n_batches] += draws[g];
+        n_all += draws[g];
+        if (is_complete(draws, b, g % b->n_batches))
+            means[at++] = sums[g] / (double)draws[g];
+    }
+    if (n_complete < LEAST_BATCHES)
+        return crd_group_error(chain_sums, chain_draws, b->n_chains, b->n_each);
+    double n_counted = (double)(at * b->n_draws * b->n_each);
+    return crd_chain_mcse(means, b->n_chains, n_complete) * sqrt(n_counted / (double)n_all);
 }
 
 int64_t crd_half_samples(int64_t n_groups)

@@ -11,6 +11,18 @@
  * components it is their cluster standard error: with equal shares sd of the component means /
  * sqrt(components). NaN below two groups with draws. */
 double crd_group_error(const double *sums, const int64_t *draws, int64_t n_groups, int64_t n_each);
+/** Draws of chains in batches: group c * n_batches + b has those of chain c from b * n_draws on,
+ * n_draws of them or, if it is the chain's last or unfinished, fewer. */
+typedef struct crd_batches {
+    int64_t n_chains, n_batches, n_draws, n_each; /**< n_each: as of crd_group_error */
+} crd_batches;
+
+/** crd_group_error of draws that resemble their neighbours: sd / sqrt(effective sample size) of the
+ * means of the batches that are complete (crd_chain_mcse: between chains, and along them, what
+ * resemblance is left between batches included), for as many draws as there are. Below 4
+ * complete batches a chain crd_group_error of the chains. Batches of one draw: ArviZ's mcse. At
+ * most CRD_CHAIN_MCSE_DRAWS groups. */
+double crd_batch_error(const double *sums, const int64_t *draws, const crd_batches *batches);
 /** Relative standard error of a standard deviation of n >= 2 normal numbers. */
 double crd_error_of_sd(int64_t n);
 

@@ -50,10 +50,9 @@ int64_t crd_family_n_networks(const crd_family *family, int64_t n_components)
     return family->has_sigma ? 0 : n_components;
 }
 
-int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int64_t n_chains,
-                            int mean)
+int64_t crd_family_n_strata(const crd_family *family, int64_t n_components, int mean)
 {
-    return n_chains > 0 ? n_chains : family->is_stratified && !mean ? n_components : 1;
+    return family->is_stratified && !mean ? n_components : 1;
 }
 
 int64_t crd_component_of(int64_t draw, int64_t n_components, int antithetic)

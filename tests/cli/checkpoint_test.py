@@ -214,6 +214,22 @@ class Checkpoint(program.Case):
         self.assertEqual(code, HANG, ended.err)
         self.assertRegex(ended.err, r"credence: rank 1 \(host \S+\) has not got on for [\d.]+ s: \w+")
 
+    def test_stuck_rank_ends_other_commands(self):
+        """It stops at its 16th agreement: all of them come to it after the watchdog has started."""
+        labelled = self.folder / "labelled" / "Shirt"
+        labelled.mkdir(parents=True)
+        for jpeg in IMAGES.glob("*.jpg"):
+            shutil.copy(jpeg, labelled)
+        posterior, data = self.posterior, labelled.parent
+        commands = (["evaluate", posterior, data], ["compare", posterior, posterior, data], ["laplace", posterior, data, "-o", "l.h5"])
+        jobs = [Job(*words, "--hang-timeout", "5s", ranks=2, folder=self.work, environment={"CREDENCE_FAULT": "1:16:stall"})
+                for words in commands]
+        for job in jobs:
+            wait_for(lambda: job.process.poll() is not None)
+            code, ended = job.process.returncode, job.end()
+            self.assertEqual(code, HANG, ended.err)
+            self.assertRegex(ended.err, r"credence: rank 1 \(host \S+\) has not got on for [\d.]+ s: \w+")
+
     def test_stopped_process_is_named(self):
         job = Job(*self.long, "-o", "h.h5", "--hang-timeout", "10s", "--checkpoint-interval", "0.1s", ranks=2,
                   folder=self.work)

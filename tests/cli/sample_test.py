@@ -51,6 +51,32 @@ def error_of(x):
     return parts.mean(), parts.std(ddof=1) / len(parts)**0.5
 
 
+def mcse_of(x):
+    """ArviZ's mcse of the mean of x[chain][draw]: split chains, Geyer's initial monotone sequence (Vehtari et al. 2021)."""
+    half = x.shape[1] // 2
+    split = np.concatenate([x[:, :half], x[:, -half:]])
+    m, n = split.shape
+    gaps = split - split.mean(1, keepdims=True)
+    covariance = np.array([(gaps[:, :n - lag] * gaps[:, lag:]).sum(1) / n for lag in range(n)]).mean(1)
+    within, total = covariance[0] * n / (n - 1), covariance[0] + split.mean(1).var(ddof=1)
+    rho = 1 - (within - covariance) / total
+    rho[0], kept, t = 1, np.zeros(n), 1
+    kept[:2] = even, odd = rho[:2]
+    while t < n - 3 and even + odd > 0:
+        even, odd = rho[t + 1], rho[t + 2]
+        if even + odd >= 0:
+            kept[t + 1:t + 3] = even, odd
+        t += 2
+    last = t - 2
+    if even > 0:
+        kept[last + 1] = even
+    for t in range(1, last - 1, 2):
+        if kept[t + 1] + kept[t + 2] > kept[t - 1] + kept[t]:
+            kept[t + 1:t + 3] = (kept[t - 1] + kept[t]) / 2
+    tau = max(-1 + 2 * kept[:last + 1].sum() + kept[last + 1], 1 / np.log10(m * n))
+    return x.std(ddof=1) * (tau / (m * n))**0.5
+
+
 class Chains(program.Case):
     @classmethod
     def setUpClass(cls):
@@ -236,11 +262,16 @@ class Chains(program.Case):
         for path, n in (("whole.h5", ()), ("half.h5", ("--draws", 15))):
             self.succeed("predict", "c.h5", "data.h5", *n, "-o", path)
             w = self.draws()[:, :n[1] // 3 if n else None]
-            f = np.column_stack([self.x, np.ones(N_IMAGES)]).astype(float) @ w.reshape(-1, N_IN + 1).T
-            means = f.reshape(N_IMAGES, 3, -1).mean(2)
+            f = np.column_stack([self.x, np.ones(N_IMAGES)]).astype(float) @ w.swapaxes(0, 1).reshape(-1, N_IN + 1).T
             with h5py.File(self.work / path) as file:
                 np.testing.assert_allclose(file["predictive/mean"][:, 0], f.mean(1), rtol=0, atol=1e-5)
-                np.testing.assert_allclose(file["predictive/mean_mcse"][:, 0], means.std(1, ddof=1) / 3**0.5, rtol=1e-3, atol=1e-6)
+                np.testing.assert_allclose(file["predictive/mean_mcse"][:, 0], [mcse_of(g) for g in f.reshape(N_IMAGES, -1, 3).swapaxes(1, 2)],
+                                           rtol=1e-3, atol=1e-6)
+        self.succeed("predict", "c.h5", "data.h5", "--draws", 9, "-o", "few.h5") # 3 of each: only the chains' means tell
+        w = self.draws()[:, :3]
+        means = np.einsum("if,cdf->ic", np.column_stack([self.x, np.ones(N_IMAGES)]).astype(float), w) / 3
+        with h5py.File(self.work / "few.h5") as file:
+            np.testing.assert_allclose(file["predictive/mean_mcse"][:, 0], means.std(1, ddof=1) / 3**0.5, rtol=1e-3, atol=1e-6)
         self.assertIn("RMSE", self.succeed("evaluate", "c.h5", "data.h5", ranks=2))
         for chains, warnings in ((1, 1), (2, 0)): # of one chain no error can be told
             self.succeed(*self.words("hmc", chains=chains, draws=4), "-o", "n.h5")
@@ -252,6 +283,103 @@ class Chains(program.Case):
         self.succeed("ensemble", "c.h5", "d.h5", "-o", "e.h5")
         np.testing.assert_array_equal(self.draws("e.h5"), np.concatenate([self.draws("c.h5"), self.draws("d.h5")]))
         self.assertEqual(run("ensemble", "c.h5", "linear.h5", "-o", "f.h5", folder=self.work).codes, [INPUT])
+
+    def test_plan_counts_what_the_run_does(self):
+        for sampler, per_step, *options in (("hmc", 5, "--leapfrog-steps", 5), ("smile", 2, "--batch-size", 16), ("sgld", 1, "--batch-size", 16)):
+            words = [*self.words(sampler, *options, chains=3, draws=10, burn_in=20, thin=2), "--micro-batch", 7]
+            before = sorted(self.work.iterdir())
+            plan = json.loads(self.succeed("plan-sample", *words[1:], "--ranks", "1,3,12", "--json", ranks=2 if sampler == "hmc" else 1))
+            self.assertEqual(sorted(self.work.iterdir()), before)
+            self.succeed(*words, "-o", "c.h5")
+            with h5py.File(self.work / "c.h5") as file:
+                n_gradients = 20 * per_step + file["sample_stats/n_steps"][0].sum() + 1 # the first one is before all steps
+                self.assertEqual(file["sample_stats/lp"].shape, (plan["n_chains"], plan["n_draws"]))
+            self.assertEqual((plan["n_gradients"], plan["n_weights"], plan["n_images"]), (n_gradients, N_IN + 1, N_IMAGES))
+            numbers = []
+
+            def take(path, item):
+                group, name = path.split("/")[0], path.split("/")[-1]
+                is_axis = name in ("chain", "draw", "quantity") or path == "posterior/weight"
+                if isinstance(item, h5py.Dataset) and group in ("weights", "sample_stats", "posterior", "diagnostics") and not is_axis:
+                    numbers.append(item.nbytes)
+            with h5py.File(self.work / "c.h5") as file:
+                file.visititems(take)
+            self.assertEqual(plan["file_bytes"], sum(numbers))
+            # Of a gradient of 16 of 40 images: 3, 3 and then 2 micro-batches of 7.
+            self.assertAlmostEqual(plan["units_per_gradient"], 6 if sampler == "hmc" else (3 + 3 + 2) / 3)
+            one, three, twelve = plan["ranks"]
+            start, gradient = plan["start_seconds"], plan["unit_seconds"] * plan["units_per_gradient"] + plan["gradient_rest_seconds"]
+            self.assertAlmostEqual(one["seconds"], start + 3 * n_gradients * gradient, places=6)
+            self.assertAlmostEqual(three["seconds"], start + n_gradients * gradient, places=6)
+            self.assertLess(twelve["seconds"], three["seconds"])
+            self.assertAlmostEqual(twelve["core_hours"] * 300, twelve["seconds"], places=6)
+            self.assertRegex(plan["sbatch"], f"jobs/sample.sbatch linear.h5 data.h5 .*--sampler {sampler} .*--draws 10 .*-o chains.h5")
+        self.assertRegex(self.succeed("plan-sample", *words[1:]), "3 chains of 41 gradients and 10 draws each, of 5 weights")
+        self.fails(USAGE, ["--sampler"], "plan-sample", *words[1:3])
+        self.fails(USAGE, ["unknown option '-o'"], "plan-sample", *words[1:], "-o", "c.h5")
+        self.fails(INPUT, ["data.h5[0]: this image has no label"], "plan-sample", *words[1:3], "--sampler", "sgld")
+
+    def write_chains(self, path, n_chains, n_draws, rho):
+        """Chains of the linear network whose weights are autoregressive, with variance 1 and correlation rho from draw to draw."""
+        self.succeed(*self.words("hmc", "--leapfrog-steps", 1, chains=n_chains, draws=n_draws), "-o", "raw-chains.h5")
+        random = np.random.RandomState(5)
+        w = random.normal(size=(n_draws, n_chains, N_IN + 1))
+        for d in range(1, n_draws):
+            w[d] = rho * w[d - 1] + (1 - rho**2)**0.5 * w[d]
+        w = w.reshape(-1, N_IN + 1).astype(np.float32)
+        with h5py.File(self.work / "raw-chains.h5", "a") as file:
+            file["weights/linear/weight"][:, 0], file["weights/linear/bias"][...] = w[:, :N_IN], w[:, N_IN:]
+        self.succeed("inspect", "raw-chains.h5", "--reseal", path)
+        f = np.column_stack([self.x, np.ones(N_IMAGES)]) @ w.astype(float).T
+        return f.reshape(N_IMAGES, n_draws, n_chains).swapaxes(1, 2)
+
+    def test_errors_count_how_draws_resemble_each_other(self):
+        n_draws = 400
+        for rho, n_chains, tolerance in ((0.8, 4, 0.2), (0, 4, 0.2), (0.8, 1, 0.4)):
+            f = self.write_chains("ar.h5", n_chains, n_draws, rho)
+            self.succeed("predict", "ar.h5", "data.h5", "-o", "p.h5")
+            with h5py.File(self.work / "p.h5") as file:
+                found = file["predictive/mean_mcse"][:, 0]
+            naive = f.std((1, 2), ddof=1) / (n_chains * n_draws)**0.5
+            arviz = np.array([mcse_of(image) for image in f])
+            # The mean over images; they share 5 weights, of whose draws so many are worth one.
+            self.assertAlmostEqual((found / arviz).mean(), 1, delta=tolerance)
+            self.assertAlmostEqual((found / naive).mean() / ((1 + rho) / (1 - rho))**0.5, 1, delta=tolerance)
+            if n_chains == 1:
+                continue
+            whole = self.succeed("inspect", "p.h5", "--datasets")
+            for more, ranks in ((("--weights-memory", 0.01), 3), ((), 2)):
+                done = run("predict", "ar.h5", "data.h5", *more, "-o", "p.h5", ranks=ranks, folder=self.work)
+                self.assertEqual(done.codes, [0] * ranks, done.err)
+                self.assertEqual(self.succeed("inspect", "p.h5", "--datasets"), whole)
+            for part in ("1/2", "2/2"):
+                self.succeed("predict", "ar.h5", "data.h5", "--part", part, "-o", f"part{part[0]}.h5")
+            self.succeed("merge", "part1.h5", "part2.h5", "-o", "merged.h5")
+            self.assertEqual(self.succeed("inspect", "merged.h5", "--datasets"), whole)
+            # Sampling goes on until that error is small: 0.06 of the deviation, for rho 0.8 some 9 / 0.06^2 draws.
+            self.succeed("predict", "ar.h5", "data.h5", "--draws", n_chains * n_draws, "--until-mcse", 0.06, "--min-draws", 200, "-o",
+                         "u.h5")
+            with h5py.File(self.work / "u.h5") as file:
+                n, mcse, sd = (file["predictive"][name][...].ravel() for name in ("n_draws", "mean_mcse", "predictive_sd"))
+            self.assertTrue(((mcse / sd <= 0.06) | (n == n_chains * n_draws)).all())
+            self.assertGreater(n.mean(), 1100) if rho else self.assertLess(n.mean(), 600)
+
+    def test_errors_of_probabilities_are_those_of_arviz(self):
+        labelled = self.folder / "photos"
+        for jpeg in (DATA / "images").glob("*.jpg"):
+            folder = labelled / jpeg.stem.split("_", 1)[1].capitalize()
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(jpeg, folder)
+        self.succeed("sample", DATA / "quickstart.h5", labelled, "--sampler", "sghmc", "--batch-size", 5, "--chains", 2, "--draws", 12,
+                     "--burn-in", 2, "--thin", 1, "--step-size", 1e-5, "-o", "c.h5")
+        self.succeed("predict", "c.h5", labelled, "--save-draws", "-o", "p.h5")
+        with h5py.File(self.work / "p.h5") as file:
+            draws = next(file[group]["probs"][0] for group in ("posterior_predictive", "predictions") if group in file)
+            found, naive = (file["predictive"][name][...] for name in ("probs_mcse", "probs_mcse_draws"))
+        chains = draws.reshape(12, 2, *draws.shape[1:]).astype(float)
+        expected = [[mcse_of(chains[:, :, i, c].T) for c in range(10)] for i in range(draws.shape[1])]
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-9)
+        self.assertGreater((found / naive).max(), 1.2)
 
     def test_classification_and_start(self):
         labelled = self.folder / "set"

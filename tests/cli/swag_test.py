@@ -155,6 +155,107 @@ class Swag(program.Case):
         self.fails(USAGE, "swag.h5", "refresh", "swag.h5", "data.h5", "-o", "swag.h5", ranks=(1, 2))
         self.fails(INPUT, "missing.h5", "refresh", "swag.h5", "missing.h5", "-o", "x.h5", ranks=(2, ))
 
+    def statistics(self, path, d):
+        """Of member d; of a posterior of one network d is None."""
+        with h5py.File(self.work / path) as file:
+            group, found = file["weights" if "weights" in file else "parameters"], {}
+            group.visititems(lambda name, item: found.update({name: item[()] if d is None else item[d]}) if "running" in name else None)
+        self.assertTrue(found)
+        return found
+
+    def put(self, path, values, out):
+        """A copy of a file with other numbers."""
+        shutil.copy(self.work / path, self.work / "raw.h5")
+        with h5py.File(self.work / "raw.h5", "r+") as file:
+            for name, value in values.items():
+                file[name][...] = value
+        self.succeed("inspect", "raw.h5", "--reseal", out)
+        return out
+
+    def members(self, path):
+        with h5py.File(self.work / path) as file:
+            found = {}
+            file["weights"].visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+            self.assertEqual((file["weights"].attrs["family"], len(file["components/file"])), ("members", len(found["linear/bias"])))
+        return found
+
+    def test_drawn_networks_get_statistics_of_their_own(self):
+        n = 3
+        draws = ("--draws", n, "--seed", 5)
+        self.succeed("train", "start.h5", "data.h5", *TRAIN, "--epochs", 1, "-o", "one.h5")
+        for micro in (N, 7):
+            said = self.succeed("refresh", "swag.h5", "data.h5", *draws, "--micro-batch", micro, "-o", "m.h5")
+            self.assertIn(f"of {n} networks from {N} images", said)
+            members = self.members("m.h5")
+            for d in range(n):
+                # The same network alone, refreshed at its means, has the same statistics, to the bit.
+                with h5py.File(self.work / "one.h5") as file:
+                    places = {name: next(f"parameters/{at}{leaf}" for leaf in (end, f"mu_{end}", "mu_kernel") if f"parameters/{at}{leaf}" in file)
+                              for name in members for at, end in [(name[:name.rfind("/") + 1], name.rpartition("/")[2])] if "running" not in name}
+                self.put("one.h5", {place: members[name][d] for name, place in places.items()}, "alone.h5")
+                self.succeed("refresh", "alone.h5", "data.h5", "--seed", 5, "--micro-batch", micro, "-o", "alone-new.h5")
+                for name, value in self.statistics("alone-new.h5", None).items():
+                    np.testing.assert_array_equal(members[name][d], value, err_msg=name)
+                if micro == N:
+                    self.check_statistics(members["conv1/weight"][d], members["bn1/running_mean"][d], members["bn1/running_var"][d])
+        for ranks in (2, 3):
+            self.succeed("refresh", "swag.h5", "data.h5", *draws, "--micro-batch", 7, "-o", "again.h5", ranks=ranks)
+            self.assertEqual(self.digest("again.h5"), self.digest("m.h5"))
+        with h5py.File(self.work / "m.h5") as file:
+            self.assertEqual([name.decode() for name in file["components/file"]], [f"swag.h5, draw {d}" for d in range(n)])
+        self.assertIn("3 draws", self.succeed("evaluate", "m.h5", "data.h5", ranks=2))
+        # They are the networks that predict draws, but for their statistics.
+        own = self.logits("m.h5")
+        drawn = self.logits("swag.h5", *draws)
+        tolerance = 1e-5 * np.abs(drawn).max()
+        self.assertGreater(np.abs(own - drawn).max(), 100 * tolerance)
+        self.put("m.h5", {f"weights/{name}": value for name, value in self.statistics("swag.h5", 0).items()}, "means.h5")
+        np.testing.assert_allclose(self.logits("means.h5"), drawn, rtol=0, atol=tolerance)
+
+    def test_drawn_networks_of_other_posteriors(self):
+        with h5py.File(self.work / "start.h5") as file:
+            rhos = []
+            file["parameters"].visititems(lambda name, item: rhos.append(f"parameters/{name}") if "rho_" in name else None)
+            statistics = {f"weights/{name}": file[f"parameters/{name}"][()] for name in self.statistics("start.h5", None)}
+        self.assertTrue(rhos)
+        # Without deviations: every draw is the network of the means.
+        self.put("start.h5", {name: -1000 for name in rhos}, "narrow.h5")
+        self.succeed("refresh", "narrow.h5", "data.h5", "--draws", 2, "-o", "m.h5")
+        self.succeed("refresh", "narrow.h5", "data.h5", "-o", "n.h5")
+        for d in range(2):
+            for name, value in self.statistics("n.h5", None).items():
+                np.testing.assert_array_equal(self.members("m.h5")[name][d], value)
+        # Normal weights: predict draws them where norms are folded, which only rounds differently.
+        self.succeed("refresh", "start.h5", "data.h5", "--draws", 3, "--images", 16, "-o", "m.h5")
+        drawn = self.logits("start.h5", "--draws", 3)
+        self.put("m.h5", statistics, "means.h5")
+        np.testing.assert_allclose(self.logits("means.h5"), drawn, rtol=0, atol=1e-4 * np.abs(drawn).max())
+        # Components have them in turn; a part of the images, whatever the ranks.
+        self.succeed("train", "start.h5", "data.h5", *SWAG, "--seed", 1, "-o", "other.h5")
+        self.succeed("ensemble", "swag.h5", "other.h5", "-o", "two.h5")
+        found = {}
+        for name, ranks in (("swag", 1), ("other", 2), ("two", 3)):
+            self.succeed("refresh", f"{name}.h5", "data.h5", "--draws", 4, "--images", 16, "-o", f"{name}-m.h5", ranks=ranks)
+            found[name] = self.members(f"{name}-m.h5")
+        for name, values in found["two"].items():
+            for d in range(4):
+                np.testing.assert_array_equal(values[d], found["other" if d % 2 else "swag"][name][d])
+        self.succeed("refresh", "two.h5", "data.h5", "--draws", 4, "-o", "all.h5")
+        self.assertTrue((self.members("all.h5")["bn1/running_mean"] != found["two"]["bn1/running_mean"]).all(1).any())
+        np.testing.assert_array_equal(self.members("all.h5")["conv1/weight"], found["two"]["conv1/weight"])
+
+    def test_draws_that_cannot_be_refreshed(self):
+        self.succeed("convert", "--arch", "lenet", "-o", "lenet.h5")
+        self.succeed("convert", "--arch", "mobilenet_v2", "--mc-dropout", "-o", "dropout.h5")
+        end = ("-o", "x.h5")
+        self.fails(INPUT, "lenet.h5: lenet has no batch norm", "refresh", "lenet.h5", "data.h5", "--draws", 2, *end, ranks=(1, 2))
+        self.fails(INPUT, "dropout.h5: has dropout in prediction", "refresh", "dropout.h5", "data.h5", "--draws", 2, *end, ranks=(2, ))
+        self.fails(USAGE, "each.h5 has deterministic networks", "refresh", "each.h5", "data.h5", "--draws", 2, *end, ranks=(1, 2))
+        self.fails(USAGE, "--draws", "refresh", "swag.h5", "data.h5", "--draws", 0, *end, ranks=(1, 2))
+        self.fails(USAGE, f"--images: {N + 1}, but the data has {N} images", "refresh", "swag.h5", "data.h5", "--images", N + 1, *end,
+                   ranks=(1, 2))
+        self.assertFalse((self.work / "x.h5").exists())
+
     def test_same_on_all_ranks(self):
         for ranks, name, options in ((2, "swag", SWAG), (3, "swag", SWAG), (3, "each", EACH)):
             self.succeed("train", "start.h5", "data.h5", *options, "-o", "again.h5", ranks=ranks)
