@@ -34,7 +34,7 @@ augment=''
 sgd="--deterministic --optimizer sgd --momentum 0.9 --weight-decay 0.03 --batch-size 32"
 twin_lr=0.02
 epochs=100
-ivon="--lr 0.1 --hess-init 0.5 --beta2 0.9999 --weight-decay 0.03 --batch-size 32"
+ivon="--lr 0.3 --hess-init 0.1 --beta2 0.999 --weight-decay 0.03 --batch-size 32"
 swag_lr=0.02 swag_steps=32
 
 find_data() {
@@ -92,7 +92,7 @@ vi() {
 }
 
 sgld() {
-    chains sgld --step-size 1e-5 --burn-in 2000 --thin 100 --draws 60 --batch-size 100
+    chains sgld --step-size 5e-6 --burn-in 2000 --thin 200 --draws 60 --batch-size 100
 }
 
 sghmc() {

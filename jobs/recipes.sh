@@ -178,7 +178,8 @@ swag() {
     train_twin 1
     # shellcheck disable=SC2086
     fit twin_1.h5 swag.h5 $sgd --lr "$swag_lr" --epochs $((epochs / 2)) --collect swag --collect-start 0 --collect-steps "$swag_steps"
-    evaluate swag swag.h5 twin_1.h5 swag.h5 -- --draws $draws
+    make swag_draws.h5 refresh swag.h5 "$train" --draws $draws --images 10000
+    evaluate swag swag_draws.h5 twin_1.h5 swag.h5 swag_draws.h5 --
 }
 
 csghmc() {
