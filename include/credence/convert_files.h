@@ -16,7 +16,8 @@ extern "C" {
 typedef struct crd_convert_files_options {
     /** State dict, ONNX model, or posterior whose means are meant; NULL: random. */
     const char *weights;
-    int64_t input_size;      /**< of an ONNX model's images that leaves it open; 0: not given */
+    /** Of an ONNX model's images that leaves them open; 0: not given. */
+    int64_t input_height, input_width;
     const char *weights_key; /**< of a checkpoint that holds more than weights; NULL: the usual */
     const char *arch;        /**< architecture; NULL: the weights tell */
     int64_t channels, n_classes; /**< of random weights; 0: the architecture's */

@@ -75,14 +75,14 @@ crd_status crd_dataset_check_targets(crd_dataset *dataset, int64_t n_values);
  * in the order random_resized_crop, padded_crop, flip. */
 typedef struct crd_augmentation {
     bool flip;           /**< horizontal flip with probability 1/2 */
-    int64_t padded_crop; /**< zero pixels of padding, 0 .. crop, then a random crop of the old size;
-                            0: none */
-    /** torchvision's RandomResizedCrop(crop), scale 0.08-1, ratio 3/4-4/3, instead of resize and
-     * centre crop; not of float images */
+    int64_t padded_crop; /**< zero pixels of padding, up to the shorter side, then a random crop
+                            of the old size; 0: none */
+    /** torchvision's RandomResizedCrop(height, width), scale 0.08-1, ratio 3/4-4/3, instead of
+     * resize and centre crop; not of float images */
     bool random_resized_crop;
 } crd_augmentation;
 
-/** Image i as the network sees it: out[channels][crop][crop]. Bytes go through the whole
+/** Image i as the network sees it: out[channels][height][width]. Bytes go through the whole
  * transform as a decoded JPEG does: gray is replicated to three channels, colour becomes luma
  * for one. Float images of HDF5 are taken as they are (only that they have the network's shape
  * and are finite is checked). augmentation NULL: none. Thread safe for different calls at the

@@ -22,15 +22,19 @@ const char *const *crd_interpolation_names(void);
 /** A transform: Resize(resize), CenterCrop(crop), ToTensor, Normalize(mean, sd). A property of a
  * posterior. */
 typedef struct crd_preprocessing {
-    int64_t channels; /**< 3: convert("RGB"); 1: convert("L") */
-    int64_t resize;   /**< short side after resizing, pixels; 0: no resizing */
-    int64_t crop;     /**< side of the square cut from the middle, pixels */
+    int64_t channels;   /**< 3: convert("RGB"); 1: convert("L") */
+    int64_t resize;     /**< short side after resizing, pixels; 0: no resizing */
+    int64_t crop;       /**< height of what is cut from the middle, pixels */
+    int64_t crop_width; /**< its width; 0: as its height, a square */
     crd_interpolation interpolation;
     float mean[CRD_MAX_CHANNELS], sd[CRD_MAX_CHANNELS]; /**< of values in [0, 1] */
 } crd_preprocessing;
 
 /** torchvision's for ImageNet: 3 channels, resize 256, crop 224, bilinear, its mean and sd. */
 crd_preprocessing crd_preprocessing_imagenet(void);
+/** Width of the cut; numbers of one image's tensor. */
+int64_t crd_preprocessing_width(const crd_preprocessing *preprocessing);
+int64_t crd_preprocessing_floats(const crd_preprocessing *preprocessing);
 /** Errors: CRD_ERR_INPUT naming the field that is out of range. */
 crd_status crd_preprocessing_check(const crd_preprocessing *preprocessing);
 
@@ -62,8 +66,8 @@ crd_status crd_image_measure(crd_image *out, const char *path);
 crd_status crd_image_resize(crd_image *out, const crd_image *in, int64_t width, int64_t height,
                             crd_interpolation interpolation);
 
-/** The whole transform: out[channels][crop][crop]. image->channels must be preprocessing->channels.
- */
+/** The whole transform: out[channels][height][width] of the cut. image->channels must be
+ * preprocessing->channels. */
 crd_status crd_image_to_tensor(float *out, const crd_image *image,
                                const crd_preprocessing *preprocessing);
 

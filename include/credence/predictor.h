@@ -25,7 +25,7 @@ void crd_predictor_destroy(crd_predictor *predictor);
  * ranks but 0. Collective: no. */
 const crd_posterior *crd_predictor_posterior(const crd_predictor *predictor);
 
-/** Predicts images[n_images][channels][crop][crop], as crd_image_to_tensor makes them with the
+/** Predicts images[n_images][channels][height][width], as crd_image_to_tensor makes them with the
  * posterior's preprocessing; rank 0's count. *rows, on rank 0, says what comes out
  * (crd_class_rows_view, crd_value_rows_view): borrowed until the next call. The same as the rows of
  * crd_predict_files. Collective: on its comm, n_images equal on all ranks. Errors: of

@@ -28,13 +28,14 @@ static crd_status set_channels(float out[CRD_MAX_CHANNELS], const double *number
     return CRD_OK;
 }
 
-/** That of the architecture, scaled to the image size; or the whole of a square image, whatever
- * its size, as of an ONNX model (arch NULL). */
+/** That of the architecture, scaled to the image size; or the whole of an image of these
+ * proportions, whatever its size, as of an ONNX model (arch NULL). */
 static crd_preprocessing usual_preprocessing(const crd_arch *arch, const crd_shape *input)
 {
     crd_preprocessing out = {.channels = input->dims[0],
-                             .resize = input->dims[1],
+                             .resize = input->dims[input->dims[1] < input->dims[2] ? 1 : 2],
                              .crop = input->dims[1],
+                             .crop_width = input->dims[2] == input->dims[1] ? 0 : input->dims[2],
                              .interpolation =
                                  arch != NULL && arch->is_bicubic ? CRD_BICUBIC : CRD_BILINEAR};
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)

@@ -79,9 +79,6 @@ static crd_status check_image(const crd_network *network, const char *path)
 {
     crd_status status = CRD_OK;
     const crd_shape *input = crd_network_input_shape(network);
-    CRD_REQUIRE(input->dims[1] == input->dims[2], CRD_ERR_INPUT,
-                "%s: its images are %lld x %lld; supported are square ones", path,
-                (long long)input->dims[1], (long long)input->dims[2]);
     CRD_REQUIRE(input->dims[0] <= CRD_MAX_CHANNELS, CRD_ERR_INPUT,
                 "%s: its images have %lld channels, supported are up to %d", path,
                 (long long)input->dims[0], CRD_MAX_CHANNELS);
@@ -114,8 +111,8 @@ static crd_status open_onnx(crd_convert_source *source, const crd_convert_files_
     CRD_REQUIRE(other == NULL, CRD_ERR_USAGE,
                 "--%s: %s is an ONNX model, which says it itself (see --input-size)", other,
                 o->weights);
-    CRD_TRY(
-        crd_onnx_model_read(&model, o->weights, &(crd_onnx_options){o->input_size, o->input_size}));
+    CRD_TRY(crd_onnx_model_read(&model, o->weights,
+                                &(crd_onnx_options){o->input_height, o->input_width}));
     CRD_TRY(check_image(model.network, o->weights));
     say_what_is_open(&model, o);
     source->network = model.network;
@@ -195,7 +192,7 @@ crd_status crd_convert_source_init(crd_convert_source *source,
         CRD_TRY(crd_posterior_check_normal(source->posterior, path, "convert"));
     } else if (path != NULL && crd_onnx_fits(path))
         return open_onnx(source, options);
-    CRD_REQUIRE(options->input_size == 0, CRD_ERR_USAGE,
+    CRD_REQUIRE(options->input_height == 0, CRD_ERR_USAGE,
                 "--input-size: %s is no ONNX model; the image size is --crop", path);
     CRD_TRY(find_arch(source, options));
     if (source->posterior != NULL)

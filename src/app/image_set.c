@@ -19,7 +19,7 @@ static crd_status keep(crd_image_set *set)
 {
     crd_status status = CRD_OK;
     const crd_preprocessing *p = set->preprocessing;
-    set->floats = p->channels * p->crop * p->crop;
+    set->floats = crd_preprocessing_floats(p);
     if (set->n_images > KEPT_BYTES / (int64_t)sizeof(float) / set->floats)
         return CRD_OK;
     CRD_ALLOC(&set->kept, set->n_images * set->floats, "images");

@@ -33,8 +33,7 @@ void crd_images_close(crd_image_source *source)
 
 int64_t crd_images_floats(const crd_image_source *source)
 {
-    const crd_preprocessing *p = &source->preprocessing;
-    return p->channels * p->crop * p->crop;
+    return crd_preprocessing_floats(&source->preprocessing);
 }
 
 /** What the other ranks are told of rank 0's images. */

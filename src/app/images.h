@@ -28,7 +28,7 @@ void crd_images_close(crd_image_source *source);
 /** Numbers in one image's tensor. */
 int64_t crd_images_floats(const crd_image_source *source);
 
-/** Fills tensors[n][channels][crop][crop] with images [first, first + n); skipped[i] = 1 where
+/** Fills tensors[n][channels][height][width] with images [first, first + n); skipped[i] = 1 where
  * image i could not be read, its tensor is zero then. `payload` is a crd_image_source. Errors:
  * of crd_dataset_load, unless bad images are skipped. */
 crd_status crd_images_load(float *tensors, int8_t *skipped, int64_t first, int64_t n,

@@ -54,7 +54,7 @@ crd_status crd_preprocess_files(crd_preprocess_report *out,
     inputs = crd_context_inputs(&context, options->inputs, options->n_inputs);
     CRD_TRY(crd_provenance_make(&provenance, &store, &options->record, 0, &inputs));
     CRD_TRY(crd_tensors_write(options->output, tensors, out->n_images, p->channels, p->crop,
-                              p->crop, names, &provenance));
+                              crd_preprocessing_width(p), names, &provenance));
 cleanup:
     crd_provenance_store_destroy(store);
     crd_free(names);

@@ -22,7 +22,8 @@ crd_status crd_random_posterior(crd_posterior **out, const char *arch, const cha
     CRD_TRY(crd_posterior_convert(out, given, &weights, &conversion, bayesian, n_bayesian));
     crd_preprocessing *p = &(*out)->preprocessing;
     const crd_shape *input = crd_network_input_shape((*out)->network);
-    *p = (crd_preprocessing){.channels = input->dims[0], .crop = input->dims[1]};
+    *p = (crd_preprocessing){
+        .channels = input->dims[0], .crop = input->dims[1], .crop_width = input->dims[2]};
     for (int64_t c = 0; c < CRD_MAX_CHANNELS; c++)
         p->sd[c] = 1;
 cleanup:

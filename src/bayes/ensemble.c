@@ -49,6 +49,8 @@ static crd_status check_preprocessing(const crd_component_source *a, const crd_c
     CRD_TRY(check_integer(a, b, "preprocessing: channels", x->channels, y->channels));
     CRD_TRY(check_integer(a, b, "preprocessing: resize", x->resize, y->resize));
     CRD_TRY(check_integer(a, b, "preprocessing: crop", x->crop, y->crop));
+    CRD_TRY(check_integer(a, b, "preprocessing: crop_width", crd_preprocessing_width(x),
+                          crd_preprocessing_width(y)));
     if (x->interpolation != y->interpolation)
         CRD_TRY(differ(a, b, "preprocessing: interpolation", filters[x->interpolation],
                        filters[y->interpolation]));

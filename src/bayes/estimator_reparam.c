@@ -46,7 +46,7 @@ static void backward(const crd_estimator_args *args, crd_estimator_grads *grads)
         if (index < 0)
             continue;
         /* An affine operator's gradients do not depend on its bias. */
-        if (!kind->params[slot].is_streamed && !kind->is_affine)
+        if (!kind->params[slot].is_streamed && !(kind->is_affine && slot == CRD_SLOT_BIAS))
             crd_estimator_draw(room, args, index, args->first_draw, 1);
         values[slot] = *from;
         *from += crd_estimator_param_floats(args->random->model, index);

@@ -21,15 +21,17 @@ crd_status crd_cmd_preprocess(const crd_cli *cli)
                                                   .record = *crd_cli_record_make(&record, cli)};
     CRD_TRY(crd_preprocess_files(&report, &options));
     long long n = report.n_images, channels = report.preprocessing.channels,
-              size = report.preprocessing.crop;
+              height = report.preprocessing.crop,
+              width = crd_preprocessing_width(&report.preprocessing);
     if (crd_opt_flag(given, CRD_OPT_JSON)) {
-        CRD_TRY(crd_json_print(json_pack("{s:o, s:I, s:I, s:I, s:I}", "tensors",
-                                         crd_json_text(output), "n_images", (json_int_t)n,
-                                         "n_skipped", (json_int_t)report.n_skipped, "channels",
-                                         (json_int_t)channels, "size", (json_int_t)size)));
+        CRD_TRY(crd_json_print(json_pack(
+            "{s:o, s:I, s:I, s:I, s:I, s:I}", "tensors", crd_json_text(output), "n_images",
+            (json_int_t)n, "n_skipped", (json_int_t)report.n_skipped, "channels",
+            (json_int_t)channels, "height", (json_int_t)height, "width", (json_int_t)width)));
     } else {
         crd_print_clean(output);
-        printf(": %lld image%s, %lld x %lld x %lld\n", n, n == 1 ? "" : "s", channels, size, size);
+        printf(": %lld image%s, %lld x %lld x %lld\n", n, n == 1 ? "" : "s", channels, height,
+               width);
     }
 cleanup:
     return status;

@@ -80,6 +80,21 @@ static void take_preprocessing(crd_convert_files_options *out, const crd_options
     out->n_channel_sd = sd->given ? sd->n_numbers : 0;
 }
 
+/* A single number is both. */
+static crd_status take_input_size(crd_convert_files_options *out, const crd_options *options)
+{
+    const crd_option_value *size = &options->values[CRD_OPT_INPUT_SIZE];
+    if (!size->given)
+        return CRD_OK;
+    if (size->n_numbers > 2)
+        return CRD_FAIL(CRD_ERR_USAGE,
+                        "--input-size: %d numbers; needed are PIXELS or HEIGHT,WIDTH",
+                        size->n_numbers);
+    out->input_height = (int64_t)size->numbers[0];
+    out->input_width = (int64_t)size->numbers[size->n_numbers - 1];
+    return CRD_OK;
+}
+
 crd_status crd_convert_options_make(crd_convert_files_options *out, const crd_options *options,
                                     const crd_record *record)
 {
@@ -89,7 +104,7 @@ crd_status crd_convert_options_make(crd_convert_files_options *out, const crd_op
         return status;
     crd_convert_files_options_init(out);
     out->weights = crd_opt_text(options, CRD_OPT_WEIGHTS);
-    out->input_size = crd_opt_int(options, CRD_OPT_INPUT_SIZE);
+    status = take_input_size(out, options);
     out->weights_key = crd_opt_text(options, CRD_OPT_WEIGHTS_KEY);
     out->arch = crd_opt_text(options, CRD_OPT_ARCH);
     out->channels = crd_opt_int(options, CRD_OPT_CHANNELS);
@@ -105,5 +120,5 @@ crd_status crd_convert_options_make(crd_convert_files_options *out, const crd_op
     take_preprocessing(out, options);
     out->output = crd_opt_text(options, CRD_OPT_OUTPUT);
     out->record = *record;
-    return CRD_OK;
+    return status;
 }

@@ -87,12 +87,12 @@ static const crd_option table[CRD_N_OPTIONS] = {
         .needs = {{.option = CRD_OPT_WEIGHTS}},
         .help = "of a .pth that holds a dict: key of the state dict in it, such as model_ema"},
     [CRD_OPT_INPUT_SIZE] = {
-        .name = "input-size", .placeholder = "PIXELS", .type = CRD_OPTION_INT64,
+        .name = "input-size", .placeholder = "HEIGHT[,WIDTH]", .type = CRD_OPTION_INT64S,
         .default_note = "the model's", .min = 1, .max = MAX_PIXELS,
         .commands = CRD_CONVERT,
         .group = CRD_GROUP_NETWORK, .effect = CRD_EFFECT_RESULT,
         .needs = {{.option = CRD_OPT_WEIGHTS}},
-        .help = "of an ONNX model that leaves it open: height and width of its images"},
+        .help = "of an ONNX model that leaves it open: height and width of its images, in pixels; one number is both"},
     [CRD_OPT_CHANNELS] = {
         .name = "channels", .placeholder = "N", .type = CRD_OPTION_INT64,
         .default_note = "the architecture's", .min = 1, .max = CRD_MAX_CHANNELS,

@@ -11,6 +11,8 @@
 
 /* What kernels may read and write beyond the end of a line; weights fetched at once. */
 enum { SLACK = 64, WEIGHT_FLOATS = 4096 };
+/* Rows are padded this many at a time before they are split; a row this long fills the lanes. */
+enum { ROWS_AT_ONCE = 8, LONG_ROW = 12 };
 
 /* A strip: [phase of rows][phase of columns][row][column], and the line of outputs. */
 typedef struct layout {
@@ -20,6 +22,7 @@ typedef struct layout {
     int64_t n_line;  /* outputs along the line, those between rows too */
     int64_t n_strip; /* floats */
     int64_t at_once; /* groups whose weights are fetched together */
+    bool is_split;   /* two phases both ways */
 } layout;
 
 static layout lay_out(const crd_conv *conv)
@@ -34,23 +37,35 @@ static layout lay_out(const crd_conv *conv)
     l.pitch = conv->out_width + reach[1] / conv->stride[1];
     l.n_line = (conv->out_height - 1) * l.pitch + conv->out_width;
     l.n_strip = l.n_phases[0] * l.n_phases[1] * l.n_rows * l.pitch;
+    l.is_split = l.n_phases[0] == 2 && l.n_phases[1] == 2;
     int64_t most = conv->transposed_of != NULL ? 1 : WEIGHT_FLOATS / (conv->n_out * l.n_taps);
     l.at_once = crd_smaller(crd_larger(most, 1), conv->groups);
     return l;
 }
 
 typedef struct parts {
-    int64_t *terms; /* [tap] distance in the strip from an output's place */
+    int64_t *terms;          /* [tap] distance in the strip from an output's place */
+    int64_t *in_at, *out_at; /* of pieces of rows */
     float *strip, *line, *weights;
+    float *padded; /* some rows, if they are split */
     int64_t n_floats;
 } parts;
+
+/* Rows are cut into whole registers and a rest. */
+static int64_t n_pieces(const crd_conv *conv)
+{
+    return conv->out_height * crd_divide_up(conv->out_width, CRD_LANES);
+}
 
 static parts cut(const crd_conv *conv, const layout *l, float *scratch)
 {
     crd_scratch room = {scratch, 0};
     parts p = {0};
     p.terms = crd_scratch_indices(&room, l->n_taps);
+    p.in_at = crd_scratch_indices(&room, n_pieces(conv));
+    p.out_at = crd_scratch_indices(&room, n_pieces(conv));
     p.strip = crd_scratch_floats(&room, l->n_strip + SLACK);
+    p.padded = crd_scratch_floats(&room, l->is_split ? ROWS_AT_ONCE * 2 * l->pitch + SLACK : 0);
     p.line = crd_scratch_floats(&room, l->n_line + SLACK);
     p.weights = crd_scratch_floats(&room, l->at_once * crd_conv_weights_room(conv));
     p.n_floats = room.n_floats;
@@ -87,12 +102,45 @@ static void fill_terms(int64_t *terms, const crd_conv *conv, const layout *l)
     }
 }
 
-/* Pixels of one channel of one image. */
-static void fill_strip(float *strip, const float *in, const crd_conv *conv, const layout *l)
+/* Every second column and every second row to a phase of their own. */
+static void fill_split(const parts *p, const float *in, const crd_conv *conv, const layout *l)
 {
+    int64_t width = 2 * l->pitch, phase = l->n_rows * l->pitch;
+    for (int64_t row = 0; row < l->n_rows; row += ROWS_AT_ONCE / 2) {
+        int64_t n = crd_smaller(ROWS_AT_ONCE / 2, l->n_rows - row);
+        crd_conv_pad_rows(p->padded, width, in, conv, 2 * row - conv->padding[0], -conv->padding[1],
+                          2 * n);
+        for (int y = 0; y < 2; y++) {
+            float *to = p->strip + 2 * y * phase + row * l->pitch;
+            crd_kernels_get()->conv->split_rows(to, to + phase, l->pitch, l->pitch,
+                                                p->padded + y * width, 2 * width, n);
+        }
+    }
+}
+
+/* Rows as they are. The padding between them stays as the plane before left it, or is 0. */
+static void fill_whole(float *strip, const float *in, const crd_conv *conv, const layout *l)
+{
+    int64_t top = conv->padding[0], left = conv->padding[1];
+    if (top < 0 || left < 0) {
+        crd_conv_pad_rows(strip, l->pitch, in, conv, -top, -left, l->n_rows);
+        return;
+    }
+    int64_t n = crd_smaller(conv->width, l->pitch - left);
+    crd_kernels_get()->conv->copy_rows(strip + top * l->pitch + left, l->pitch, n, in, conv->width,
+                                       0, crd_smaller(conv->height, l->n_rows - top));
+}
+
+/* Pixels of one channel of one image. */
+static void fill_strip(const parts *p, const float *in, const crd_conv *conv, const layout *l)
+{
+    float *strip = p->strip;
+    if (l->is_split) {
+        fill_split(p, in, conv, l);
+        return;
+    }
     if (conv->stride[0] == 1 && conv->stride[1] == 1) {
-        crd_conv_pad_rows(strip, l->pitch, in, conv, -conv->padding[0], -conv->padding[1],
-                          l->n_rows);
+        fill_whole(strip, in, conv, l);
         return;
     }
     for (int64_t phase = 0; phase < l->n_phases[0] * l->n_phases[1]; phase++)
@@ -126,6 +174,52 @@ static void finish(float *out, float *line, const crd_conv *conv, const layout *
     crd_epilogue_apply(out, &activation, n);
 }
 
+/* An output channel of an image along the line. */
+static void run_line(const crd_conv *conv, const layout *l, const parts *p, float *out,
+                     const crd_epilogue *epilogue, const float *weights)
+{
+    float bias = epilogue->bias == NULL ? 0 : *epilogue->bias;
+    crd_kernels_get()->conv->sum_shifted(p->line, bias, p->strip, l->n_line, p->terms, weights,
+                                         l->n_taps);
+    finish(out, p->line, conv, l, epilogue);
+}
+
+static void fill_pieces(const parts *p, const crd_conv *conv, const layout *l)
+{
+    int64_t whole = conv->out_width / CRD_LANES, n_whole = whole * conv->out_height;
+    for (int64_t y = 0; y < conv->out_height; y++)
+        for (int64_t x = 0; x * CRD_LANES < conv->out_width; x++) {
+            int64_t i = x < whole ? y * whole + x : n_whole + y;
+            p->in_at[i] = y * l->pitch + x * CRD_LANES;
+            p->out_at[i] = y * conv->out_width + x * CRD_LANES;
+        }
+}
+
+/* And row by row. */
+static void run_rows(const crd_conv *conv, const layout *l, const parts *p, float *out,
+                     const crd_epilogue *epilogue, const float *weights)
+{
+    const crd_kernels *kernels = crd_kernels_get();
+    const crd_row_products products = {.out = out,
+                                       .out_at = p->out_at,
+                                       .in_at = p->in_at,
+                                       .n_whole = conv->out_width / CRD_LANES * conv->out_height,
+                                       .n_pieces = n_pieces(conv),
+                                       .rest = (int)(conv->out_width % CRD_LANES),
+                                       .n_channels = 1,
+                                       .lanes = 1,
+                                       .bias_first = 1,
+                                       .in = p->strip,
+                                       .terms = p->terms,
+                                       .n_terms = l->n_taps,
+                                       .panel = weights,
+                                       .epilogue = *epilogue};
+    kernels->conv->multiply_rows(&products);
+    if (epilogue->activation.kind > CRD_CLAMP)
+        kernels->elementwise->activate(out, out, conv->out_height * conv->out_width,
+                                       &epilogue->activation);
+}
+
 /* All images of one group; `weights` are [output channel][tap]. */
 static void run_group(const crd_conv *conv, const layout *l, const parts *p,
                       const crd_conv_args *args, int64_t group, const float *weights)
@@ -133,17 +227,17 @@ static void run_group(const crd_conv *conv, const layout *l, const parts *p,
     int64_t in_pixels = conv->height * conv->width;
     int64_t out_pixels = conv->out_height * conv->out_width;
     for (int64_t image = 0; image < conv->n_images; image++) {
-        fill_strip(p->strip, args->in + (group * conv->n_images + image) * in_pixels, conv, l);
+        fill_strip(p, args->in + (group * conv->n_images + image) * in_pixels, conv, l);
         for (int64_t c = 0; c < conv->n_out; c++) {
             int64_t channel = group * conv->n_out + c;
             int64_t at = (channel * conv->n_images + image) * out_pixels;
-            float bias = args->epilogue.bias == NULL ? 0 : args->epilogue.bias[channel];
             crd_epilogue epilogue = args->epilogue;
+            if (epilogue.bias != NULL)
+                epilogue.bias += channel;
             if (epilogue.residual != NULL)
                 epilogue.residual += at;
-            crd_kernels_get()->conv->sum_shifted(p->line, bias, p->strip, l->n_line, p->terms,
-                                                 weights + c * l->n_taps, l->n_taps);
-            finish(args->out + at, p->line, conv, l, &epilogue);
+            (conv->out_width >= LONG_ROW ? run_rows : run_line)(conv, l, p, args->out + at,
+                                                                &epilogue, weights + c * l->n_taps);
         }
     }
 }
@@ -156,7 +250,8 @@ static void run(const crd_conv *conv, const crd_format *format, const crd_conv_a
     const parts p = cut(conv, &l, args->scratch);
     int64_t n_weights = conv->n_out * l.n_taps;
     fill_terms(p.terms, conv, &l);
-    memset(p.strip + l.n_strip, 0, SLACK * sizeof *p.strip);
+    fill_pieces(&p, conv, &l);
+    memset(p.strip, 0, (size_t)(l.n_strip + SLACK) * sizeof *p.strip);
     for (int64_t group = first; group < conv->groups; group += l.at_once) {
         int64_t n = crd_smaller(l.at_once, conv->groups - group);
         const float *weights =
@@ -197,13 +292,13 @@ static void run_gradient(float *dweight, const crd_conv *conv, const crd_conv_ar
     const parts p = cut(conv, &l, args->scratch);
     const crd_conv_kernels *kernels = crd_kernels_get()->conv;
     fill_terms(p.terms, conv, &l);
-    memset(p.strip + l.n_strip, 0, SLACK * sizeof *p.strip);
+    memset(p.strip, 0, (size_t)(l.n_strip + SLACK) * sizeof *p.strip);
     memset(p.line, 0, (size_t)(l.n_line + SLACK) * sizeof *p.line);
     dweight += group * conv->n_out * l.n_taps;
     memset(dweight, 0, (size_t)(conv->n_out * l.n_taps) * sizeof *dweight);
     for (int64_t image = 0; image < conv->n_images; image++) {
         int64_t in_pixels = conv->height * conv->width;
-        fill_strip(p.strip, args->in + (group * conv->n_images + image) * in_pixels, conv, &l);
+        fill_strip(&p, args->in + (group * conv->n_images + image) * in_pixels, conv, &l);
         for (int64_t c = 0; c < conv->n_out; c++) {
             int64_t at = ((group * conv->n_out + c) * conv->n_images + image) * conv->out_height;
             kernels->copy_rows(p.line, l.pitch, conv->out_width, dout + at * conv->out_width,

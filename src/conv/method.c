@@ -127,12 +127,18 @@ void crd_conv_finish_panel(const float *strip, const crd_conv *conv, const crd_c
     if (epilogue.residual != NULL)
         epilogue.residual += at;
     kernels->conv->unpack(args->out + at, plane, strip, n, n_channels, &epilogue);
-    if (epilogue.activation.kind <= CRD_RELU)
-        return;
-    /* Here, while the rows are in the cache. */
-    for (int c = 0; c < n_channels; c++)
-        kernels->elementwise->activate(args->out + at + c * plane, args->out + at + c * plane, n,
-                                       &epilogue.activation);
+    if (epilogue.activation.kind > CRD_RELU)
+        crd_conv_activate_panel(conv, args, group, panel, first, n);
+}
+
+void crd_conv_activate_panel(const crd_conv *conv, const crd_conv_args *args, int64_t group,
+                             int64_t panel, int64_t first, int64_t n)
+{
+    const crd_activation *activation = &args->epilogue.activation;
+    int64_t channel = group * conv->n_out + panel * CRD_LANES, plane = crd_conv_out_plane(conv);
+    float *out = args->out + channel * plane + first;
+    for (int c = 0; c < crd_conv_panel_lanes(conv, panel); c++, out += plane)
+        crd_kernels_get()->elementwise->activate(out, out, n, activation);
 }
 
 float *crd_scratch_floats(crd_scratch *scratch, int64_t n)

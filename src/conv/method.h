@@ -114,6 +114,10 @@ int64_t crd_conv_words_room(const crd_conv *conv, const crd_format *format);
 void crd_conv_finish_panel(const float *strip, const crd_conv *conv, const crd_conv_args *args,
                            int64_t group, int64_t panel, int64_t first, int64_t n);
 
+/** The activation of such pixels, while they are in the cache. */
+void crd_conv_activate_panel(const crd_conv *conv, const crd_conv_args *args, int64_t group,
+                             int64_t panel, int64_t first, int64_t n);
+
 /** Cuts scratch into parts that begin on a cache line of their own. With base NULL it only
  * counts. */
 typedef struct crd_scratch {

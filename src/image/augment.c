@@ -54,8 +54,8 @@ crd_window crd_crop_window(int64_t width, int64_t height, const double uniforms[
     return middle;
 }
 
-crd_status crd_image_crop_random(crd_image *out, const crd_image *in, int64_t side,
-                                 crd_interpolation interpolation, const crd_visit *visit)
+crd_status crd_image_crop_random(crd_image *out, const crd_image *in,
+                                 const crd_preprocessing *preprocessing, const crd_visit *visit)
 {
     crd_status status = CRD_OK;
     crd_image part = {0};
@@ -78,7 +78,8 @@ crd_status crd_image_crop_random(crd_image *out, const crd_image *in, int64_t si
         memcpy(part.pixels + y * row_size,
                in->pixels + ((window.top + y) * in->width + window.left) * in->channels,
                (size_t)row_size);
-    CRD_TRY(crd_image_resize(out, &part, side, side, interpolation));
+    CRD_TRY(crd_image_resize(out, &part, crd_preprocessing_width(preprocessing),
+                             preprocessing->crop, preprocessing->interpolation));
 cleanup:
     crd_image_clear(&part);
     return status;
@@ -86,28 +87,28 @@ cleanup:
 
 /* Pixel (y, x) becomes (y + down, x + right), then x is mirrored. In place: rows are walked so that
  * none is overwritten before it is read. */
-static void move_plane(float *plane, int64_t side, int64_t right, int64_t down, int flip,
-                       float outside)
+static void move_plane(float *plane, int64_t height, int64_t width, int64_t right, int64_t down,
+                       int flip, float outside)
 {
-    for (int64_t i = 0; i < side; i++) {
-        int64_t y = down > 0 ? side - 1 - i : i, from = y - down;
-        float *row = plane + y * side;
-        if (from < 0 || from >= side) {
-            for (int64_t x = 0; x < side; x++)
+    for (int64_t i = 0; i < height; i++) {
+        int64_t y = down > 0 ? height - 1 - i : i, from = y - down;
+        float *row = plane + y * width;
+        if (from < 0 || from >= height) {
+            for (int64_t x = 0; x < width; x++)
                 row[x] = outside;
             continue;
         }
-        int64_t first = right > 0 ? right : 0, end = right < 0 ? side + right : side;
-        memmove(row + first, plane + from * side + first - right,
+        int64_t first = right > 0 ? right : 0, end = right < 0 ? width + right : width;
+        memmove(row + first, plane + from * width + first - right,
                 (size_t)(end - first) * sizeof *row);
         for (int64_t x = 0; x < first; x++)
             row[x] = outside;
-        for (int64_t x = end; x < side; x++)
+        for (int64_t x = end; x < width; x++)
             row[x] = outside;
-        for (int64_t x = 0; flip && x < side / 2; x++) {
+        for (int64_t x = 0; flip && x < width / 2; x++) {
             float left = row[x];
-            row[x] = row[side - 1 - x];
-            row[side - 1 - x] = left;
+            row[x] = row[width - 1 - x];
+            row[width - 1 - x] = left;
         }
     }
 }
@@ -121,8 +122,9 @@ void crd_tensor_move_random(float *tensor, const crd_preprocessing *preprocessin
     /* The crop begins at a place of the padded image; the image moves the other way. */
     int64_t down = padding - below(2 * padding + 1, words[1]);
     int64_t right = padding - below(2 * padding + 1, words[2]);
+    int64_t width = crd_preprocessing_width(p);
     int flip_now = flip && (words[0] >> 31) != 0;
     for (int64_t c = 0; c < p->channels; c++)
-        move_plane(tensor + c * p->crop * p->crop, p->crop, right, down, flip_now,
+        move_plane(tensor + c * p->crop * width, p->crop, width, right, down, flip_now,
                    (0.0f - p->mean[c]) / p->sd[c]);
 }

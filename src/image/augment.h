@@ -18,13 +18,14 @@ typedef struct crd_visit {
  * and left. */
 crd_window crd_crop_window(int64_t width, int64_t height, const double uniforms[CRD_CROP_TRIES][4]);
 
-/** RandomResizedCrop(side): a random part of `in`, resized to side x side. *out is empty on
+/** RandomResizedCrop(height, width): a random part of `in`, resized so. *out is empty on
  * error. */
-crd_status crd_image_crop_random(crd_image *out, const crd_image *in, int64_t side,
-                                 crd_interpolation interpolation, const crd_visit *visit);
+crd_status crd_image_crop_random(crd_image *out, const crd_image *in,
+                                 const crd_preprocessing *preprocessing, const crd_visit *visit);
 
-/** RandomCrop(crop, padding), then RandomHorizontalFlip if `flip`, of a transformed image
- * tensor[channels][crop][crop]. What comes from outside is what a pixel of zero becomes. */
+/** RandomCrop((height, width), padding), then RandomHorizontalFlip if `flip`, of a transformed
+ * image tensor[channels][height][width]. What comes from outside is what a pixel of zero
+ * becomes. */
 void crd_tensor_move_random(float *tensor, const crd_preprocessing *preprocessing, int64_t padding,
                             int flip, const crd_visit *visit);
 

@@ -23,6 +23,16 @@ const char *const *crd_interpolation_names(void)
     return names;
 }
 
+int64_t crd_preprocessing_width(const crd_preprocessing *p)
+{
+    return p->crop_width > 0 ? p->crop_width : p->crop;
+}
+
+int64_t crd_preprocessing_floats(const crd_preprocessing *p)
+{
+    return p->channels * p->crop * crd_preprocessing_width(p);
+}
+
 crd_status crd_preprocessing_check(const crd_preprocessing *p)
 {
     crd_status status = CRD_OK;
@@ -32,6 +42,9 @@ crd_status crd_preprocessing_check(const crd_preprocessing *p)
                 "preprocessing: resize: %lld is not from 0 to %d", (long long)p->resize, MAX_SIDE);
     CRD_REQUIRE(p->crop >= 1 && p->crop <= MAX_SIDE, CRD_ERR_INPUT,
                 "preprocessing: crop: %lld is not from 1 to %d", (long long)p->crop, MAX_SIDE);
+    CRD_REQUIRE(p->crop_width >= 0 && p->crop_width <= MAX_SIDE, CRD_ERR_INPUT,
+                "preprocessing: crop_width: %lld is not from 0 to %d", (long long)p->crop_width,
+                MAX_SIDE);
     CRD_REQUIRE(p->interpolation == CRD_BILINEAR || p->interpolation == CRD_BICUBIC, CRD_ERR_INPUT,
                 "preprocessing: interpolation: %d is neither bilinear nor bicubic",
                 (int)p->interpolation);
@@ -78,7 +91,8 @@ crd_status crd_image_to_tensor(float *out, const crd_image *image,
         width = p->resize * width / shorter;
         height = p->resize * height / shorter;
     }
-    placement x = place(width, p->crop), y = place(height, p->crop);
+    int64_t cut_width = crd_preprocessing_width(p);
+    placement x = place(width, cut_width), y = place(height, p->crop);
     crd_window window = {x.from, y.from, x.n, y.n};
     CRD_TRY(crd_resize_window(&cut, image, width, height, window, p->interpolation));
 
@@ -87,12 +101,12 @@ crd_status crd_image_to_tensor(float *out, const crd_image *image,
         float values[256];
         for (int v = 0; v < 256; v++)
             values[v] = ((float)v / 255.0f - p->mean[c]) / p->sd[c];
-        float *plane = out + c * p->crop * p->crop;
-        for (int64_t i = 0; i < p->crop * p->crop; i++)
+        float *plane = out + c * p->crop * cut_width;
+        for (int64_t i = 0; i < p->crop * cut_width; i++)
             plane[i] = values[0];
         for (int64_t row = 0; row < cut.height; row++)
             for (int64_t column = 0; column < cut.width; column++)
-                plane[(y.to + row) * p->crop + x.to + column] =
+                plane[(y.to + row) * cut_width + x.to + column] =
                     values[cut.pixels[(row * cut.width + column) * p->channels + c]];
     }
 cleanup:

@@ -283,7 +283,7 @@ static crd_status load_image(float *out, const crd_source *source, int64_t i,
     crd_image image = {0}, part = {0};
     CRD_TRY(source->kind->load(&image, source, i, p.channels));
     if (crop_randomly) {
-        CRD_TRY(crd_image_crop_random(&part, &image, p.crop, p.interpolation, visit));
+        CRD_TRY(crd_image_crop_random(&part, &image, &p, visit));
         p.resize = 0; /* the part has the network's size already */
         CRD_TRY(crd_image_to_tensor(out, &part, &p));
     } else {
@@ -336,9 +336,10 @@ crd_status crd_dataset_load(float *out, crd_dataset *dataset, int64_t i,
     CRD_TRY(crd_preprocessing_check(p));
     CRD_REQUIRE(epoch >= 0 && epoch <= MAX_NUMBER, CRD_ERR_USAGE,
                 "epoch %lld is not from 0 to %lld", (long long)epoch, (long long)MAX_NUMBER);
-    CRD_REQUIRE(a->padded_crop >= 0 && a->padded_crop <= p->crop, CRD_ERR_USAGE,
+    int64_t width = crd_preprocessing_width(p), side = p->crop < width ? p->crop : width;
+    CRD_REQUIRE(a->padded_crop >= 0 && a->padded_crop <= side, CRD_ERR_USAGE,
                 "padded crop: %lld pixels are not from 0 to %lld, the network's side",
-                (long long)a->padded_crop, (long long)p->crop);
+                (long long)a->padded_crop, (long long)side);
     CRD_TRY(check_unchanged(dataset, i, load_tensor(out, source, within, p, a, &visit)));
     if (a->flip || a->padded_crop > 0)
         crd_tensor_move_random(out, p, a->padded_crop, a->flip, &visit);

@@ -40,8 +40,19 @@ static double kept_share(const crd_image *size, const crd_preprocessing *p)
     double width = (double)size->width, height = (double)size->height;
     double scale =
         p->resize > 0 ? (double)p->resize / (double)smaller(size->width, size->height) : 1;
-    double x = (double)p->crop / (scale * width), y = (double)p->crop / (scale * height);
+    double x = (double)crd_preprocessing_width(p) / (scale * width),
+           y = (double)p->crop / (scale * height);
     return (x < 1 ? x : 1) * (y < 1 ? y : 1);
+}
+
+/* Whether the cut is larger than the resized picture, whose extents crd_image_to_tensor rounds so.
+ */
+static bool is_padded(const crd_image *size, const crd_preprocessing *p)
+{
+    int64_t shorter = smaller(size->width, size->height);
+    int64_t resize = p->resize > 0 ? p->resize : shorter;
+    return resize * size->width / shorter < crd_preprocessing_width(p) ||
+           resize * size->height / shorter < p->crop;
 }
 
 static void look_at(fit *f, const crd_source *source, int64_t i, const crd_preprocessing *p)
@@ -53,12 +64,11 @@ static void look_at(fit *f, const crd_source *source, int64_t i, const crd_prepr
         if (crd_image_measure(&size, name) != CRD_OK || size.width == 0 || size.height == 0)
             return; /* what is wrong with it is said when it is loaded */
     }
-    int64_t shorter = p->resize > 0 ? p->resize : smaller(size.width, size.height);
     f->n_seen++;
     f->n_grey += size.channels == 1;
     if (kept_share(&size, p) < 0.25)
         add_remark(&f->cut, source, i, &size);
-    if (shorter < p->crop)
+    if (is_padded(&size, p))
         add_remark(&f->padded, source, i, &size);
     if (p->channels == 1 && size.channels > 1)
         add_remark(&f->made_grey, source, i, &size);
@@ -68,7 +78,8 @@ static void log_fit(const fit *f, const crd_preprocessing *p)
 {
     const remark *r = &f->cut;
     char crop[48];
-    snprintf(crop, sizeof crop, "%lld x %lld", (long long)p->crop, (long long)p->crop);
+    snprintf(crop, sizeof crop, "%lld x %lld", (long long)p->crop,
+             (long long)crd_preprocessing_width(p));
     if (r->n > 0)
         crd_log(CRD_LOG_WARN,
                 "%s: %lld x %lld pixels: the network sees only %.2g %% of the picture, %s pixels "

@@ -87,13 +87,14 @@ static crd_status load_floats(float *out, const crd_source *source, int64_t i,
     const h5_source *h5 = (const h5_source *)source;
     const crd_preprocessing *p = preprocessing;
     crd_status status = CRD_OK;
-    CRD_REQUIRE(h5->channels == p->channels && h5->width == p->crop && h5->height == p->crop,
+    CRD_REQUIRE(h5->channels == p->channels && h5->width == crd_preprocessing_width(p) &&
+                    h5->height == p->crop,
                 CRD_ERR_INPUT,
                 "%s: float32 images are %lld x %lld x %lld; the network takes %lld x %lld x %lld",
                 h5->path, (long long)h5->channels, (long long)h5->height, (long long)h5->width,
-                (long long)p->channels, (long long)p->crop, (long long)p->crop);
+                (long long)p->channels, (long long)p->crop, (long long)crd_preprocessing_width(p));
     CRD_TRY(read_row(out, h5, i));
-    for (int64_t k = 0; k < p->channels * p->crop * p->crop; k++)
+    for (int64_t k = 0; k < crd_preprocessing_floats(p); k++)
         CRD_REQUIRE(isfinite(out[k]), CRD_ERR_INPUT, "%s[%lld]: value %lld is not a finite number",
                     h5->path, (long long)i, (long long)k);
 cleanup:

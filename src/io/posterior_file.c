@@ -157,6 +157,8 @@ static crd_status write_preprocessing(crd_h5 *h5, const crd_preprocessing *trans
     CRD_TRY(crd_h5_attr_put(h5, group, "channels", CRD_H5_INT64, &transform->channels, 1));
     CRD_TRY(crd_h5_attr_put(h5, group, "resize", CRD_H5_INT64, &transform->resize, 1));
     CRD_TRY(crd_h5_attr_put(h5, group, "crop", CRD_H5_INT64, &transform->crop, 1));
+    if (crd_preprocessing_width(transform) != transform->crop)
+        CRD_TRY(crd_h5_attr_put(h5, group, "crop_width", CRD_H5_INT64, &transform->crop_width, 1));
     CRD_TRY(crd_h5_attr_put_text(h5, group, "interpolation",
                                  crd_interpolation_names()[transform->interpolation]));
     CRD_TRY(
@@ -359,13 +361,16 @@ static crd_status read_preprocessing(crd_preprocessing *transform, crd_h5 *h5)
 {
     crd_status status = CRD_OK;
     const char *group = "/preprocessing";
-    int interpolation;
+    int interpolation, is_wide;
     CRD_TRY(crd_h5_attr_get(&transform->channels, h5, group, "channels", CRD_H5_INT64, 1));
     CRD_REQUIRE(transform->channels >= 1 && transform->channels <= CRD_MAX_CHANNELS, CRD_ERR_INPUT,
                 "%s: %s: channels is %lld; it must be 1 to %d", crd_h5_name(h5), group,
                 (long long)transform->channels, CRD_MAX_CHANNELS);
     CRD_TRY(crd_h5_attr_get(&transform->resize, h5, group, "resize", CRD_H5_INT64, 1));
     CRD_TRY(crd_h5_attr_get(&transform->crop, h5, group, "crop", CRD_H5_INT64, 1));
+    CRD_TRY(crd_h5_attr_exists(&is_wide, h5, group, "crop_width"));
+    if (is_wide)
+        CRD_TRY(crd_h5_attr_get(&transform->crop_width, h5, group, "crop_width", CRD_H5_INT64, 1));
     CRD_TRY(
         crd_h5_attr_get(transform->mean, h5, group, "mean", CRD_H5_FLOAT32, transform->channels));
     CRD_TRY(crd_h5_attr_get(transform->sd, h5, group, "sd", CRD_H5_FLOAT32, transform->channels));
@@ -501,7 +506,7 @@ static crd_status check_input(const crd_posterior *posterior)
 {
     const crd_preprocessing *p = &posterior->preprocessing;
     const crd_shape *input = crd_network_input_shape(posterior->network);
-    const crd_shape made = crd_shape_make(3, p->channels, p->crop, p->crop);
+    const crd_shape made = crd_shape_make(3, p->channels, p->crop, crd_preprocessing_width(p));
     char wanted[CRD_SHAPE_TEXT_SIZE], given[CRD_SHAPE_TEXT_SIZE];
     return crd_shape_equal(input, &made)
                ? CRD_OK

@@ -41,16 +41,44 @@ typedef struct crd_products {
     int64_t n_panels, panel_step;
 } crd_products;
 
+/** Products of pixels and one panel whose lanes are neighbouring pixels, through the epilogue to
+ * their places in the output. Pieces are 16 pixels long, from n_whole on `rest` pixels:
+ * out[c * plane + out_at[j] + i] =
+ *     sum over k of in[in_at[j] + terms[k] + i] * panel[k * lanes + c], and so on,
+ * for channel c < n_channels, piece j, pixel i of it. The sum is that of crd_products in every
+ * bit. */
+typedef struct crd_row_products {
+    float *out;
+    int64_t plane;
+    const int64_t *out_at, *in_at; /**< [n_pieces] */
+    int64_t n_whole, n_pieces;
+    int rest;
+    int n_channels; /**< from 1 to 16 */
+    int lanes;      /**< of the panel */
+    int is_fused;   /**< a step of the sum is rounded once, also by the reference */
+    int bias_first; /**< the sum begins with the bias, which otherwise follows it */
+    const float *in;
+    const int64_t *terms;
+    int64_t n_terms;
+    const float *panel;
+    crd_epilogue epilogue; /**< of these channels; of activations CRD_RELU and CRD_CLAMP are done */
+} crd_row_products;
+
 typedef struct crd_conv_kernels {
     int max_width; /**< pixels of a piece that the registers hold best */
     int n_panels;  /**< that go through a product together */
     void (*multiply)(const crd_products *products);
+    void (*multiply_rows)(const crd_row_products *products);
     /** strip[i * 16 + c] = in[c * plane + i] for i < n, and 0 for c >= n_channels. */
     void (*pack)(float *strip, const float *in, int64_t plane, int64_t n, int n_channels);
     /** to[y * pitch + i] = pixel i + shift of row y of rows of `width` pixels, 0 outside of it, for
      * i < n and y < n_rows. */
     void (*copy_rows)(float *to, int64_t pitch, int64_t n, const float *from, int64_t width,
                       int64_t shift, int64_t n_rows);
+    /** even[y * pitch + i] = from[y * step + 2 i], odd[y * pitch + i] = the one after it, for i < n
+     * and y < n_rows. Up to 31 floats after are read. */
+    void (*split_rows)(float *even, float *odd, int64_t pitch, int64_t n, const float *from,
+                       int64_t step, int64_t n_rows);
     /** out[c * plane + i] = strip[i * 16 + c] + bias[c] + residual[c * plane + i], then CRD_RELU if
      * that is the activation, for i < n and c < n_channels. Another activation is left to do. */
     void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,

@@ -1,8 +1,10 @@
 /** The loops of convolution over `lanes`, 16 floats, which the file that includes this one defines
  * for its instruction set: the type; lanes_zero, _all (of one float), _load, _store, _load_n and
- * _store_n (the first n only, 0 elsewhere), _add, _sub, _mul, _fma (a b + c), _max;
+ * _store_n (the first n only, 0 elsewhere), _add, _sub, _mul, _fma (a b + c), _max, _min;
+ * lanes_even and lanes_odd (every second element of two);
  * lanes_transpose; lanes_load_four (to r[k], element k of each of 16 rows that are `step` apart);
- * PANELS and MAX_WIDTH (see kernels/products_body.h); and CONV_TABLE.
+ * PANELS and MAX_WIDTH (see kernels/products_body.h), ROW_CHANNELS and ROW_PIECES (see
+ * kernels/rows_body.h); and CONV_TABLE.
  */
 #ifndef CRD_KERNELS_CONV_BODY_H
 #define CRD_KERNELS_CONV_BODY_H
@@ -13,6 +15,7 @@ typedef float word;
 #define lanes_step lanes_fma
 
 #include "kernels/products_body.h"
+#include "kernels/rows_body.h"
 #include "kernels/winograd_body.h"
 
 /* Up to 16 pixels of up to 16 channels. */
@@ -72,6 +75,18 @@ static void copy_rows(float *to, int64_t pitch, int64_t n, const float *from, in
         copy_floats(to + first, from + first + shift, end - first);
         clear_floats(to + end, n - end);
     }
+}
+
+static void split_rows(float *even, float *odd, int64_t pitch, int64_t n, const float *from,
+                       int64_t step, int64_t n_rows)
+{
+    for (int64_t y = 0; y < n_rows; y++, even += pitch, odd += pitch, from += step)
+        for (int64_t i = 0; i < n; i += CRD_LANES) {
+            int some = n - i < CRD_LANES ? (int)(n - i) : CRD_LANES;
+            lanes a = lanes_load(from + 2 * i), b = lanes_load(from + 2 * i + CRD_LANES);
+            lanes_store_n(even + i, lanes_even(a, b), some);
+            lanes_store_n(odd + i, lanes_odd(a, b), some);
+        }
 }
 
 /* Up to 16 pixels; bias is added where channels still are lanes. */
@@ -274,8 +289,10 @@ const crd_conv_kernels CONV_TABLE = {
     .max_width = MAX_WIDTH,
     .n_panels = PANELS,
     .multiply = multiply,
+    .multiply_rows = multiply_rows,
     .pack = pack,
     .copy_rows = copy_rows,
+    .split_rows = split_rows,
     .unpack = unpack,
     .sum_shifted = sum_shifted,
     .sum_products = sum_products,

@@ -1,4 +1,5 @@
 /* The loops of convolution in plain C. */
+#include <math.h>
 #include <stddef.h>
 
 #include "kernels/variants.h"
@@ -25,6 +26,37 @@ static void multiply(const crd_products *p)
     }
 }
 
+static float finish(float value, const crd_activation *activation)
+{
+    /* NaN stays NaN, as in torch: a broken weight must not vanish here. */
+    if (activation->kind == CRD_RELU)
+        return value < 0 ? 0 : value;
+    if (activation->kind == CRD_CLAMP && value < activation->a)
+        return activation->a;
+    return activation->kind == CRD_CLAMP && value > activation->b ? activation->b : value;
+}
+
+static void multiply_rows(const crd_row_products *p)
+{
+    const float *bias = p->epilogue.bias, *residual = p->epilogue.residual;
+    for (int c = 0; c < p->n_channels; c++)
+        for (int64_t j = 0; j < p->n_pieces; j++)
+            for (int i = 0; i < (j < p->n_whole ? LANES : p->rest); i++) {
+                const float *in = p->in + p->in_at[j] + i;
+                int64_t at = c * p->plane + p->out_at[j] + i;
+                float value = p->bias_first && bias != NULL ? bias[c] : 0;
+                for (int64_t k = 0; k < p->n_terms; k++) {
+                    float pixel = in[p->terms[k]], weight = p->panel[k * p->lanes + c];
+                    value = p->is_fused ? fmaf(pixel, weight, value) : value + pixel * weight;
+                }
+                if (!p->bias_first && bias != NULL)
+                    value += bias[c];
+                if (residual != NULL)
+                    value += residual[at];
+                p->out[at] = finish(value, &p->epilogue.activation);
+            }
+}
+
 static void pack(float *strip, const float *in, int64_t plane, int64_t n, int n_channels)
 {
     for (int64_t i = 0; i < n; i++)
@@ -39,6 +71,16 @@ static void copy_rows(float *to, int64_t pitch, int64_t n, const float *from, in
         for (int64_t i = 0; i < n; i++) {
             int64_t x = i + shift;
             to[y * pitch + i] = x >= 0 && x < width ? from[y * width + x] : 0;
+        }
+}
+
+static void split_rows(float *even, float *odd, int64_t pitch, int64_t n, const float *from,
+                       int64_t step, int64_t n_rows)
+{
+    for (int64_t y = 0; y < n_rows; y++)
+        for (int64_t i = 0; i < n; i++) {
+            even[y * pitch + i] = from[y * step + 2 * i];
+            odd[y * pitch + i] = from[y * step + 2 * i + 1];
         }
 }
 
@@ -211,8 +253,10 @@ const crd_conv_kernels crd_conv_kernels_ref = {
     .max_width = 7,
     .n_panels = 2,
     .multiply = multiply,
+    .multiply_rows = multiply_rows,
     .pack = pack,
     .copy_rows = copy_rows,
+    .split_rows = split_rows,
     .unpack = unpack,
     .sum_shifted = sum_shifted,
     .sum_products = sum_products,

@@ -22,6 +22,8 @@ typedef struct crd_elementwise_kernels {
     /** out = a + scale * b * c. */
     void (*add_product)(float *out, const float *a, float scale, const float *b, const float *c,
                         int64_t n);
+    /** out = x * scale. */
+    void (*scale)(float *out, const float *x, float scale, int64_t n);
     /** out = x * scale + shift. */
     void (*scale_shift)(float *out, const float *x, float scale, float shift, int64_t n);
     /** out = x, 0 where x is negative; NaN stays NaN. */
@@ -50,6 +52,15 @@ typedef struct crd_elementwise_kernels {
     void (*softmax_backward)(float *dx, const float *dp, const float *p, int64_t n);
     crd_activate *activate;
     crd_activate_backward *activate_backward;
+    /** Normalization of columns, n of them, with statistics in double. Sums go through the rows in
+     * their order: sum += x / count; sum += (x - mean)^2; out = (x - mean) * scale * gain + shift,
+     * where each operation is rounded. */
+    void (*add_shares)(double *sum, const float *x, double count, int64_t n);
+    void (*add_squares)(double *sum, const float *x, const double *mean, int64_t n);
+    void (*normalize)(float *out, const float *x, const double *mean, const double *scale,
+                      double gain, double shift, int64_t n);
+    /** out[i] = sum over k < n_rows of x[k * n + i], from 0 on. */
+    void (*sum_rows)(float *out, const float *x, int64_t n_rows, int64_t n);
     /** Sum of x; of (x - x_shift) (y - y_shift). In double, in eight lanes of every eighth element
      * and one of the rest, added in that order: exact enough for a million terms. */
     double (*sum)(const float *x, int64_t n);

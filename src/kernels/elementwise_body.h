@@ -68,6 +68,13 @@ static void add_product(float *out, const float *a, float scale, const float *b,
         out[i] = a[i] + scale * b[i] * c[i];
 }
 
+static void scale(float *out, const float *x, float factor, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = x[i] * factor;
+}
+
 static void scale_shift(float *out, const float *x, float scale, float shift, int64_t n)
 {
     INDEPENDENT
@@ -156,6 +163,51 @@ static void deviation(float *sd, const float *variance, int64_t n)
         sd[i] = __builtin_sqrtf(variance[i] < 0 ? 0 : variance[i]);
 }
 
+static void add_shares(double *sums, const float *x, double count, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        sums[i] += (double)x[i] / count;
+}
+
+static void add_squares(double *sums, const float *x, const double *mean, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++) {
+        double apart = (double)x[i] - mean[i];
+        sums[i] += apart * apart;
+    }
+}
+
+static void normalize(float *out, const float *x, const double *mean, const double *factor,
+                      double gain, double shift, int64_t n)
+{
+    INDEPENDENT
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (float)(((double)x[i] - mean[i]) * factor[i] * gain + shift);
+}
+
+/* Stretches whose sums stay in registers. */
+static void sum_rows(float *out, const float *x, int64_t n_rows, int64_t n)
+{
+    enum { PIECE = 64 };
+    for (int64_t first = 0; first < n; first += PIECE) {
+        float piece[PIECE] = {0};
+        int64_t size = n - first < PIECE ? n - first : PIECE;
+        if (size == PIECE)
+            for (int64_t k = 0; k < n_rows; k++)
+                for (int64_t i = 0; i < PIECE; i++)
+                    piece[i] += x[k * n + first + i];
+        else
+            for (int64_t k = 0; k < n_rows; k++) {
+                INDEPENDENT
+                for (int64_t i = 0; i < size; i++)
+                    piece[i] += x[k * n + first + i];
+            }
+        memcpy(out + first, piece, (size_t)size * sizeof *piece);
+    }
+}
+
 static double sum_of(const double lanes[SUM_LANES], double rest)
 {
     for (int l = 0; l < SUM_LANES; l++)
@@ -237,6 +289,7 @@ const crd_elementwise_kernels ELEMENTWISE_TABLE = {
     .multiply_add = multiply_add,
     .add_rows = add_rows,
     .add_product = add_product,
+    .scale = scale,
     .scale_shift = scale_shift,
     .relu = relu,
     .maximum = maximum,
@@ -250,6 +303,10 @@ const crd_elementwise_kernels ELEMENTWISE_TABLE = {
     .softmax_backward = softmax_backward,
     .activate = activate,
     .activate_backward = activate_backward,
+    .add_shares = add_shares,
+    .add_squares = add_squares,
+    .normalize = normalize,
+    .sum_rows = sum_rows,
     .sum = sum,
     .sum_products = sum_products,
 };

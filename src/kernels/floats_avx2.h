@@ -74,6 +74,11 @@ static inline floats floats_max(floats a, floats b)
     return _mm256_max_ps(a, b);
 }
 
+static inline floats floats_min(floats a, floats b)
+{
+    return _mm256_min_ps(a, b);
+}
+
 /* The nearest whole number, halves away from zero: nothing below a half becomes one. */
 static inline floats floats_nearest(floats x)
 {
@@ -111,6 +116,19 @@ static inline floats floats_below(floats x, float limit)
 static inline int floats_all_set(floats x)
 {
     return _mm256_movemask_ps(x) == 0xff;
+}
+
+/* Elements 0, 2, ... of a and then of b; and 1, 3, ... */
+static inline floats floats_even(floats a, floats b)
+{
+    __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8));
+}
+
+static inline floats floats_odd(floats a, floats b)
+{
+    __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8));
 }
 
 static inline void floats_transpose(floats r[8])

@@ -73,6 +73,11 @@ static inline floats floats_max(floats a, floats b)
     return _mm512_max_ps(a, b);
 }
 
+static inline floats floats_min(floats a, floats b)
+{
+    return _mm512_min_ps(a, b);
+}
+
 static inline floats floats_abs(floats x)
 {
     return _mm512_abs_ps(x);

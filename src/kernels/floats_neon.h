@@ -103,6 +103,23 @@ static inline floats floats_max(floats a, floats b)
                     vbslq_f32(vcgtq_f32(a.high, b.high), a.high, b.high)};
 }
 
+static inline floats floats_min(floats a, floats b)
+{
+    return (floats){vbslq_f32(vcltq_f32(a.low, b.low), a.low, b.low),
+                    vbslq_f32(vcltq_f32(a.high, b.high), a.high, b.high)};
+}
+
+/* Elements 0, 2, ... of a and then of b; and 1, 3, ... */
+static inline floats floats_even(floats a, floats b)
+{
+    return (floats){vuzp1q_f32(a.low, a.high), vuzp1q_f32(b.low, b.high)};
+}
+
+static inline floats floats_odd(floats a, floats b)
+{
+    return (floats){vuzp2q_f32(a.low, a.high), vuzp2q_f32(b.low, b.high)};
+}
+
 /* The nearest whole number, halves away from zero. */
 static inline floats floats_nearest(floats x)
 {

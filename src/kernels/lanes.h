@@ -65,6 +65,21 @@ static inline lanes lanes_max(lanes a, lanes b)
     return (lanes){floats_max(a.low, b.low), floats_max(a.high, b.high)};
 }
 
+static inline lanes lanes_min(lanes a, lanes b)
+{
+    return (lanes){floats_min(a.low, b.low), floats_min(a.high, b.high)};
+}
+
+static inline lanes lanes_even(lanes a, lanes b)
+{
+    return (lanes){floats_even(a.low, a.high), floats_even(b.low, b.high)};
+}
+
+static inline lanes lanes_odd(lanes a, lanes b)
+{
+    return (lanes){floats_odd(a.low, a.high), floats_odd(b.low, b.high)};
+}
+
 /* Four blocks of 8 x 8, the two beside the diagonal exchanged. */
 static inline void lanes_transpose(lanes r[16])
 {

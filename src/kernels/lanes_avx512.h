@@ -18,10 +18,25 @@ typedef floats lanes;
 #define lanes_mul floats_mul
 #define lanes_fma floats_fma
 #define lanes_max floats_max
+#define lanes_min floats_min
 
 static inline lanes lanes_zero(void)
 {
     return _mm512_setzero_ps();
+}
+
+static inline lanes lanes_even(lanes a, lanes b)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(a, even, b);
+}
+
+static inline lanes lanes_odd(lanes a, lanes b)
+{
+    const __m512i odd =
+        _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(a, odd, b);
 }
 
 /* Pairs, then pairs of pairs within each quarter of a register, then the quarters themselves. */

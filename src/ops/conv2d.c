@@ -13,23 +13,9 @@ static const crd_attr_spec attrs[] = {
     {0},
 };
 
-/* Only the width is named; infer_sequence sets the height. */
-#define ALONG(member, least, ...)                                                                  \
-    {                                                                                              \
-#member, offsetof(crd_conv2d_attrs, member[1]), 1, .min = least, .max = CRD_OP_MAX_WINDOW, \
-                                                           __VA_ARGS__                             \
-    }
 static const crd_attr_spec sequence_attrs[] = {
-    CRD_CONV2D_NUMBER(in_channels, .min = 1, .max = CRD_OP_MAX_ELEMENTS),
-    CRD_CONV2D_NUMBER(out_channels, .min = 1, .max = CRD_OP_MAX_ELEMENTS),
-    ALONG(kernel_size, 1, .is_optional = false),
-    ALONG(stride, 1, .is_optional = true, .fallback = 1),
-    ALONG(padding, 0, .is_optional = true, .fallback = 0),
-    ALONG(dilation, 1, .is_optional = true, .fallback = 1),
-    CRD_CONV2D_NUMBER(groups, .min = 1, .max = CRD_OP_MAX_ELEMENTS, .is_optional = true,
-                      .fallback = 1),
-    CRD_CONV2D_NUMBER(bias, .min = 0, .max = 1, .is_optional = true, .fallback = 1),
-    ALONG(padding_end, AS_PADDING, .is_optional = true, .fallback = AS_PADDING),
+    CRD_CONV2D_SEQUENCE_ATTRS,
+    CRD_CONV2D_ALONG(padding_end, AS_PADDING, .is_optional = true, .fallback = AS_PADDING),
     {0},
 };
 
@@ -77,7 +63,7 @@ cleanup:
     return status;
 }
 
-static crd_status infer_sequence(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
+crd_status crd_conv2d_enter_sequence(crd_graph_op *op)
 {
     crd_conv2d_attrs *a = op->attrs;
     char text[CRD_SHAPE_TEXT_SIZE];
@@ -85,8 +71,16 @@ static crd_status infer_sequence(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_P
         return CRD_OP_FAIL(op, "its input has shape %s; needed is (channels, 1, length)",
                            crd_shape_text(text, op->in));
     a->kernel_size[0] = a->stride[0] = a->dilation[0] = 1;
-    a->padding[0] = a->padding_end[0] = 0;
-    crd_status status = infer(op, shapes);
+    a->padding[0] = a->padding_end[0] = a->output_padding[0] = 0;
+    return CRD_OK;
+}
+
+static crd_status infer_sequence(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
+{
+    const crd_conv2d_attrs *a = op->attrs;
+    crd_status status = crd_conv2d_enter_sequence(op);
+    if (status == CRD_OK)
+        status = infer(op, shapes);
     shapes[CRD_SLOT_WEIGHT] =
         crd_shape_make(3, a->out_channels, a->in_channels / a->groups, a->kernel_size[1]);
     return status;
@@ -182,8 +176,8 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
 #define CONVOLUTION(class_name, specs, infer_shapes)                                               \
     .name = class_name, .attrs = specs, .attrs_size = sizeof(crd_conv2d_attrs), .min_inputs = 1,   \
     .max_inputs = 1, .params = params, .n_params = sizeof params / sizeof *params,                 \
-    .is_affine = true, .has_epilogue = true, .keeps_in = true, .infer = infer_shapes,              \
-    .work = work, .scratch_floats = scratch_floats,                                                \
+    .is_affine = true, .takes_fold = true, .has_epilogue = true, .keeps_in = true,                 \
+    .infer = infer_shapes, .work = work, .scratch_floats = scratch_floats,                         \
     .backward_scratch_floats = backward_scratch_floats, .method = method, .forward = forward,      \
     .backward = backward
 

@@ -1,6 +1,7 @@
-/* torch's ConvTranspose2d: the way back through a convolution (src/conv) taken forward. The
- * gradient at its input is that convolution, that at its weights the convolution's with input and
- * output exchanged. A negative output_padding cuts off what uneven paddings leave out. */
+/* torch's ConvTranspose2d, and its ConvTranspose1d of sequences (channels, 1, length): the way back
+ * through a convolution (src/conv) taken forward. The gradient at its input is that convolution,
+ * that at its weights the convolution's with input and output exchanged. A negative output_padding
+ * cuts off what uneven paddings leave out. */
 #include "base/integers.h"
 #include "conv/backward.h"
 #include "kernels/kernels.h"
@@ -10,6 +11,12 @@
 static const crd_attr_spec attrs[] = {
     CRD_CONV2D_ATTRS,
     CRD_CONV2D_WINDOW(output_padding, -CRD_OP_MAX_WINDOW, 0),
+    {0},
+};
+
+static const crd_attr_spec sequence_attrs[] = {
+    CRD_CONV2D_SEQUENCE_ATTRS,
+    CRD_CONV2D_ALONG(output_padding, -CRD_OP_MAX_WINDOW, .is_optional = true, .fallback = 0),
     {0},
 };
 
@@ -36,6 +43,17 @@ static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
     if (a->bias)
         shapes[CRD_SLOT_BIAS] = crd_shape_make(1, a->out_channels);
 cleanup:
+    return status;
+}
+
+static crd_status infer_sequence(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
+{
+    const crd_conv2d_attrs *a = op->attrs;
+    crd_status status = crd_conv2d_enter_sequence(op);
+    if (status == CRD_OK)
+        status = infer(op, shapes);
+    shapes[CRD_SLOT_WEIGHT] =
+        crd_shape_make(3, a->in_channels, a->out_channels / a->groups, a->kernel_size[1]);
     return status;
 }
 
@@ -104,17 +122,13 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
         input_gradient(&conv, args, grads);
 }
 
-const crd_op crd_op_conv_transpose2d = {.name = "ConvTranspose2d",
-                                        .attrs = attrs,
-                                        .attrs_size = sizeof(crd_conv2d_attrs),
-                                        .min_inputs = 1,
-                                        .max_inputs = 1,
-                                        .params = params,
-                                        .n_params = sizeof params / sizeof *params,
-                                        .keeps_in = true,
-                                        .infer = infer,
-                                        .work = work,
-                                        .scratch_floats = scratch_floats,
-                                        .backward_scratch_floats = backward_scratch_floats,
-                                        .forward = forward,
-                                        .backward = backward};
+#define TRANSPOSED(class_name, specs, infer_shapes)                                                \
+    .name = class_name, .attrs = specs, .attrs_size = sizeof(crd_conv2d_attrs), .min_inputs = 1,   \
+    .max_inputs = 1, .params = params, .n_params = sizeof params / sizeof *params,                 \
+    .is_affine = true, .keeps_in = true, .infer = infer_shapes, .work = work,                      \
+    .scratch_floats = scratch_floats, .backward_scratch_floats = backward_scratch_floats,          \
+    .forward = forward, .backward = backward
+
+const crd_op crd_op_conv_transpose2d = {TRANSPOSED("ConvTranspose2d", attrs, infer)};
+const crd_op crd_op_conv_transpose1d = {
+    TRANSPOSED("ConvTranspose1d", sequence_attrs, infer_sequence)};

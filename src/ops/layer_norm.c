@@ -3,6 +3,7 @@
  * normalization", 2016. */
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "ops/registry.h"
 
 typedef struct attributes {
@@ -61,17 +62,14 @@ static void find_statistics(double *mean, double *scale, const crd_graph_op *op,
                             int64_t n)
 {
     const attributes *a = op->attrs;
+    const crd_elementwise_kernels *kernels = crd_kernels_get()->elementwise;
     int64_t n_features = a->normalized_shape;
     for (int64_t j = 0; j < n; j++)
         mean[j] = scale[j] = 0;
     for (int64_t c = 0; c < n_features; c++)
-        for (int64_t j = 0; j < n; j++)
-            mean[j] += (double)in[c * n + j] / (double)n_features;
+        kernels->add_shares(mean, in + c * n, (double)n_features, n);
     for (int64_t c = 0; c < n_features; c++)
-        for (int64_t j = 0; j < n; j++) {
-            double x = (double)in[c * n + j] - mean[j];
-            scale[j] += x * x;
-        }
+        kernels->add_squares(scale, in + c * n, mean, n);
     for (int64_t j = 0; j < n; j++)
         scale[j] = 1 / sqrt(scale[j] / (double)n_features + a->eps);
 }
@@ -85,10 +83,8 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
     for (int64_t c = 0; c < n_features; c++) {
         double gain = weight == NULL ? 1 : (double)weight[c];
         double shift = bias == NULL ? 0 : (double)bias[c];
-        for (int64_t j = 0; j < n; j++) {
-            double x = ((double)args->in[0][c * n + j] - mean[j]) * scale[j];
-            args->out[c * n + j] = (float)(x * gain + shift);
-        }
+        crd_kernels_get()->elementwise->normalize(args->out + c * n, args->in[0] + c * n, mean,
+                                                  scale, gain, shift, n);
     }
 }
 

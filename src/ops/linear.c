@@ -224,7 +224,7 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
 /* What the two have in common. */
 #define PRODUCT(class_name, specs)                                                                 \
     .name = class_name, .attrs = attrs, .attrs_size = sizeof(attributes), .min_inputs = 1,         \
-    .max_inputs = 1, .params = specs, .n_params = N_PARAMS, .is_affine = true,                     \
+    .max_inputs = 1, .params = specs, .n_params = N_PARAMS, .is_affine = true, .takes_fold = true, \
     .has_epilogue = true, .keeps_in = true, .infer = infer, .work = work,                          \
     .scratch_floats = scratch_floats, .backward_scratch_floats = backward_scratch_floats,          \
     .method = method, .forward = forward, .backward = backward

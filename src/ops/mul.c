@@ -78,9 +78,12 @@ static void multiply_row(float *out, const float *a, int64_t a_step, const float
         return;
     }
     const float *many = a_step == 1 ? a : b, one = a_step == 1 ? *b : *a;
-    int64_t step = a_step == 1 || b_step == 1;
+    if (a_step == 1 || b_step == 1) {
+        crd_kernels_get()->elementwise->scale(out, many, one, n);
+        return;
+    }
     for (int64_t i = 0; i < n; i++)
-        out[i] = many[i * step] * one;
+        out[i] = *many * one;
 }
 
 static void forward(const crd_graph_op *op, const crd_op_args *args)

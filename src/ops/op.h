@@ -153,7 +153,9 @@ struct crd_op {
     int n_params;
 
     /* Traits. */
-    bool is_affine; /**< one input; linear in it, and in its parameters 0 and 1, weight and bias */
+    bool is_affine;  /**< one input; linear in it, and in its parameters 0 and 1, weight and bias */
+    bool takes_fold; /**< is_affine, and the weight's first extent is that of the output's features:
+                        a norm after it can become part of it */
     bool has_epilogue;        /**< applies args.epilogue */
     bool is_sum;              /**< adds two inputs of equal shape: can be another one's residual */
     bool in_place;            /**< out may be in[0], and din[0] dout */

@@ -164,11 +164,7 @@ const crd_op crd_op_max_pool2d = {.name = "MaxPool2d",
  * way back, which adds one value to all of them. */
 static void sum_rows(float *row, const float *plane, int64_t top, int64_t end, int64_t width)
 {
-    for (int64_t i = 0; i < width; i++)
-        row[i] = 0;
-    for (int64_t k = top; k < end; k++)
-        for (int64_t i = 0; i < width; i++)
-            row[i] += plane[k * width + i];
+    crd_kernels_get()->elementwise->sum_rows(row, plane + top * width, end - top, width);
 }
 
 static float sum_pixels(const float *row, int64_t left, int64_t right)

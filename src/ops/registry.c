@@ -77,7 +77,19 @@
     X(embedding) \
     X(reflection_pad2d) \
     X(replication_pad2d) \
-    X(circular_pad2d)
+    X(circular_pad2d) \
+    X(conv_transpose1d) \
+    X(conv_transpose3d) \
+    X(max_pool1d) \
+    X(max_pool3d) \
+    X(avg_pool1d) \
+    X(avg_pool3d) \
+    X(adaptive_max_pool1d) \
+    X(adaptive_max_pool2d) \
+    X(adaptive_max_pool3d) \
+    X(adaptive_avg_pool1d) \
+    X(adaptive_avg_pool3d) \
+    X(local_response_norm)
 /* clang-format on */
 
 #define DECLARE(op) extern const crd_op crd_op_##op;

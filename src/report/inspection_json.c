@@ -52,8 +52,9 @@ static json_t *floats_to_json(const float *values, int64_t n)
 
 static json_t *preprocessing_to_json(const crd_preprocessing *p)
 {
-    return json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "channels", (json_int_t)p->channels,
-                     "resize", (json_int_t)p->resize, "crop", (json_int_t)p->crop, "interpolation",
+    return json_pack("{s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "channels", (json_int_t)p->channels,
+                     "resize", (json_int_t)p->resize, "crop", (json_int_t)p->crop, "crop_width",
+                     (json_int_t)crd_preprocessing_width(p), "interpolation",
                      crd_interpolation_names()[p->interpolation], "mean",
                      floats_to_json(p->mean, p->channels), "sd",
                      floats_to_json(p->sd, p->channels));

@@ -81,9 +81,11 @@ static void print_settings(const crd_posterior *posterior, const crd_posterior_f
 
 static void print_preprocessing(const crd_preprocessing *p)
 {
-    printf("preprocessing\n  %s; resize %lld (%s), crop %lld; mean",
-           p->channels == 1 ? "grey" : "RGB", (long long)p->resize,
-           crd_interpolation_names()[p->interpolation], (long long)p->crop);
+    printf("preprocessing\n  %s; resize %lld (%s), crop %lld", p->channels == 1 ? "grey" : "RGB",
+           (long long)p->resize, crd_interpolation_names()[p->interpolation], (long long)p->crop);
+    if (crd_preprocessing_width(p) != p->crop)
+        printf(" x %lld", (long long)p->crop_width);
+    printf("; mean");
     for (int64_t k = 0; k < p->channels; k++)
         printf(" %g", (double)p->mean[k]);
     printf(", sd");

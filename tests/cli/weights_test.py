@@ -3,6 +3,7 @@ import argparse
 import functools
 import json
 import pathlib
+import shutil
 import unittest
 
 import h5py
@@ -129,6 +130,41 @@ class Weights(program.Case):
         text = self.succeed("inspect", "out.h5")
         self.assertIn("initial mu ~ N(0, 0.1^2), rho ~ N(-3, 0.1^2)", text)
         self.assertNotIn("not used", text)
+
+    def test_a_file_that_is_not_there_is_said_in_one_line(self):
+        (self.work / "folder").mkdir()
+        for kind in ("onnx", "pth", "safetensors", "h5"):
+            (self.work / "folder" / f"x.{kind}").mkdir()
+            (self.work / f"empty.{kind}").touch()
+            for path, fault in ((f"missing.{kind}", "cannot be opened: No such file or directory"), (f"folder/x.{kind}", "is a folder, not a file"),
+                                (f"empty.{kind}", "is empty")):
+                result = run("convert", path, "-o", "no.h5", folder=self.work)
+                if "built without ONNX" not in result.err:
+                    self.assertEqual((result.codes, result.err), ([INPUT], f"credence: {path}: {fault}\n"))
+        self.assertFalse((self.work / "no.h5").exists())
+        shutil.rmtree(self.work / "folder")
+
+    def test_images_of_an_onnx_model_may_be_wide(self):
+        golden = program.ROOT / "tests" / "golden" / "onnx"
+        made = run("convert", golden / "empty.onnx", "-o", "wide.h5", folder=self.work)
+        if "built without ONNX" in made.err:
+            self.skipTest("built without ONNX")
+        self.assertEqual(made.codes, [0], made.err)
+        self.assertIn("resize 1 (bilinear), crop 1 x 3; mean", self.succeed("inspect", "wide.h5"))
+        images = np.fromfile(golden / "empty.in.f32", "<f4").reshape(-1, 1, 1, 3)
+        with h5py.File(self.work / "images.h5", "w") as file:
+            file["images"] = images
+        self.succeed("predict", "wide.h5", "images.h5", "--deterministic", "--save-draws", "-o", "out.h5")
+        with h5py.File(self.work / "out.h5") as file:
+            logits = file["posterior_predictive/logits"][0, 0] if "posterior_predictive" in file else file["predictions/logits"][0, 0]
+        np.testing.assert_allclose(logits.ravel(), np.fromfile(golden / "empty.out.f32", "<f4"), atol=1e-6)
+        with h5py.File(self.work / "images.h5", "w") as file:
+            file["images"] = images.reshape(-1, 1, 3, 1)
+        for code, text, *arguments in ((INPUT, "float32 images are 1 x 3 x 1; the network takes 1 x 1 x 3", "predict", "wide.h5", "images.h5"),
+                                       (USAGE, "--input-size: 3 numbers", "convert", golden / "empty.onnx", "--input-size", "1,3,3")):
+            result = run(*arguments, "-o", "no.h5", folder=self.work)
+            self.assertEqual((result.codes, len(result.err.splitlines())), ([code], 1), result.err)
+            self.assertIn(text, result.err)
 
     def test_a_posterior_goes_out_and_comes_back(self):
         self.succeed("export", self.posterior, "--to", "npz", "-o", "p.npz")

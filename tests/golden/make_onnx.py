@@ -61,6 +61,35 @@ class Decoder(nn.Module):
         return torch.softmax(self.head(x.reshape(x.shape[0], -1) - 0.5), 1)
 
 
+class Recurrent(nn.Module):
+    """Columns as steps: an LSTM of two layers and directions over them, a GRU over its states, the state after the last step."""
+    def __init__(self):
+        super().__init__()
+        self.columns = nn.Conv2d(3, 6, (8, 1))
+        self.lstm = nn.LSTM(6, 4, num_layers=2, bidirectional=True, batch_first=True)
+        self.gru = nn.GRU(8, 3, batch_first=True)
+        self.head = nn.Linear(3, 4)
+
+    def forward(self, x):
+        steps, _ = self.lstm(self.columns(x).squeeze(2).transpose(1, 2))
+        _, last = self.gru(steps)
+        return self.head(last[-1])
+
+
+class Sequence(nn.Module):
+    """An LSTM without biases; the mean of its states, and pooled ones beside."""
+    def __init__(self):
+        super().__init__()
+        self.columns = nn.Conv2d(3, 6, (8, 1))
+        self.lstm = nn.LSTM(6, 4, bias=False, batch_first=True)
+        self.pool = nn.MaxPool1d(3, 2, dilation=2)
+        self.head = nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = self.pool(nn.functional.pad(self.columns(x).squeeze(2), (2, 1)))
+        return self.head(self.lstm(x.transpose(1, 2))[0].mean(1))
+
+
 def randomize(model):
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         if tensor.is_floating_point():
@@ -192,6 +221,14 @@ def main():
     export("next_20", Next(), 20, True, True)
     export("decoder_11", Decoder(), 11, False, None)
     export("decoder_18", Decoder(), 18, True, True)
+    export("recurrent_17", Recurrent(), 17, False, True)
+    export("recurrent_20", Recurrent(), 20, True, True)
+    export("sequence_17", Sequence(), 17, False, True)
+    last = onnx.load(OUT / "recurrent_17.onnx") # the GRU's first output left out, as other exporters do
+    next(node for node in last.graph.node if node.op_type == "GRU").output[0] = ""
+    onnx.save(last, OUT / "recurrent_last.onnx")
+    for end in ("in", "out"):
+        shutil.copy(OUT / f"recurrent_17.{end}.f32", OUT / f"recurrent_last.{end}.f32")
     numbers = numpy.arange(12, dtype="<f4") / 4 - 1
     (OUT / "weights.bin").write_bytes(b"\0" * 16 + numbers.tobytes())
     outside("outside", "weights.bin", 16)

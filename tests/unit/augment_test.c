@@ -151,18 +151,19 @@ static void epochs_and_seeds_have_orders_of_their_own(void **state)
     assert_in_range(n_identity, 0, 7);
 }
 
-enum { SIDE = 9, PADDING = 2, SHIFTS = 2 * PADDING + 1 };
-static const crd_preprocessing small = {.channels = 1, .crop = SIDE, .mean = {0.5f}, .sd = {0.25f}};
+enum { SIDE = 9, WIDE = 14, PADDING = 2, SHIFTS = 2 * PADDING + 1 };
+static const crd_preprocessing small = {
+    .channels = 1, .crop = SIDE, .crop_width = WIDE, .mean = {0.5f}, .sd = {0.25f}};
 
 /* What a shift and a flip make of the tensor whose pixel (y, x) is 100 y + x. */
 static int is_moved(const float *tensor, int64_t down, int64_t right, int64_t flip)
 {
     for (int64_t y = 0; y < SIDE; y++)
-        for (int64_t x = 0; x < SIDE; x++) {
-            int64_t from_y = y - down, from_x = (flip ? SIDE - 1 - x : x) - right;
-            int inside = from_y >= 0 && from_y < SIDE && from_x >= 0 && from_x < SIDE;
+        for (int64_t x = 0; x < WIDE; x++) {
+            int64_t from_y = y - down, from_x = (flip ? WIDE - 1 - x : x) - right;
+            int inside = from_y >= 0 && from_y < SIDE && from_x >= 0 && from_x < WIDE;
             float expected = inside ? (float)(100 * from_y + from_x) : -2.0f;
-            if (tensor[y * SIDE + x] != expected)
+            if (tensor[y * WIDE + x] != expected)
                 return 0;
         }
     return 1;
@@ -171,9 +172,9 @@ static int is_moved(const float *tensor, int64_t down, int64_t right, int64_t fl
 /* Which cell of (down, right, flip) a visit fell into. */
 static int64_t cell_of(const crd_visit *visit, int64_t padding, int flip)
 {
-    float tensor[SIDE * SIDE];
-    for (int64_t i = 0; i < SIDE * SIDE; i++)
-        tensor[i] = (float)(100 * (i / SIDE) + i % SIDE);
+    float tensor[SIDE * WIDE];
+    for (int64_t i = 0; i < SIDE * WIDE; i++)
+        tensor[i] = (float)(100 * (i / WIDE) + i % WIDE);
     crd_tensor_move_random(tensor, &small, padding, flip, visit);
     for (int64_t cell = 0; cell < SHIFTS * SHIFTS * 2; cell++)
         if (is_moved(tensor, cell / 2 / SHIFTS - PADDING, cell / 2 % SHIFTS - PADDING, cell % 2))
@@ -211,9 +212,9 @@ static void padding_may_be_as_wide_as_the_image(void **state)
 {
     (void)state;
     for (int64_t k = 0; k < 2000; k++) {
-        float tensor[SIDE * SIDE];
-        for (int64_t i = 0; i < SIDE * SIDE; i++)
-            tensor[i] = (float)(100 * (i / SIDE) + i % SIDE);
+        float tensor[SIDE * WIDE];
+        for (int64_t i = 0; i < SIDE * WIDE; i++)
+            tensor[i] = (float)(100 * (i / WIDE) + i % WIDE);
         crd_tensor_move_random(tensor, &small, SIDE, 1, &(crd_visit){3, 0, k});
         int found = 0;
         for (int64_t down = -SIDE; down <= SIDE && !found; down++)
@@ -255,7 +256,8 @@ static void crops_are_torchvisions(void **state)
 static void crops_are_random_parts(void **state)
 {
     (void)state;
-    enum { WIDTH = 201, HEIGHT = 101, N = 4000, OUT = 16 };
+    enum { WIDTH = 201, HEIGHT = 101, N = 4000, OUT = 16, HIGH = 11 };
+    const crd_preprocessing out = {.channels = 1, .crop = HIGH, .crop_width = OUT, .sd = {1}};
     crd_image ramp = {WIDTH, HEIGHT, 1, NULL};
     assert_ok(crd_alloc_zeroed((void **)&ramp.pixels, WIDTH * HEIGHT, 1, "ramp"));
     for (int64_t i = 0; i < WIDTH * HEIGHT; i++)
@@ -264,17 +266,17 @@ static void crops_are_random_parts(void **state)
     for (int64_t k = 0; k < N; k++) {
         crd_image part, again;
         const crd_visit visit = {9, 0, k};
-        assert_ok(crd_image_crop_random(&part, &ramp, OUT, CRD_BILINEAR, &visit));
+        assert_ok(crd_image_crop_random(&part, &ramp, &out, &visit));
         assert_int_equal(part.width, OUT);
-        assert_int_equal(part.height, OUT);
+        assert_int_equal(part.height, HIGH);
         double middle = (part.pixels[OUT / 2 - 1] + part.pixels[OUT / 2]) / 2.0;
         double slope = (part.pixels[OUT - 2] - part.pixels[1]) / (OUT - 3.0);
         sum += middle;
         sum2 += middle * middle;
         sum_area += slope * OUT; /* its width */
         sum_area2 += slope * OUT * slope * OUT;
-        assert_ok(crd_image_crop_random(&again, &ramp, OUT, CRD_BILINEAR, &visit));
-        assert_memory_equal(part.pixels, again.pixels, OUT * OUT);
+        assert_ok(crd_image_crop_random(&again, &ramp, &out, &visit));
+        assert_memory_equal(part.pixels, again.pixels, OUT * HIGH);
         crd_image_clear(&part);
         crd_image_clear(&again);
     }

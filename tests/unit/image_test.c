@@ -432,19 +432,21 @@ static void the_crop_is_a_part_of_the_resized_image(void **state)
         crd_preprocessing p = {.channels = 3, .sd = {1, 1, 1}};
         p.resize = 8 + random_below(40);
         p.crop = 1 + random_below(48);
+        p.crop_width = i % 3 == 0 ? 0 : 1 + random_below(48);
+        int64_t wide = i % 3 == 0 ? p.crop : p.crop_width;
         p.interpolation = i % 2 == 0 ? CRD_BILINEAR : CRD_BICUBIC;
         crd_image in = random_image(1 + random_below(60), 1 + random_below(60), 3), all;
         int64_t shorter = in.width < in.height ? in.width : in.height;
         assert_ok(crd_image_resize(&all, &in, p.resize * in.width / shorter,
                                    p.resize * in.height / shorter, p.interpolation));
-        int64_t extra_x = all.width - p.crop, extra_y = all.height - p.crop;
+        int64_t extra_x = all.width - wide, extra_y = all.height - p.crop;
         int64_t left = extra_x < 0 ? extra_x / 2 : (int64_t)rint((double)extra_x / 2);
         int64_t top = extra_y < 0 ? extra_y / 2 : (int64_t)rint((double)extra_y / 2);
         float tensor[3 * 48 * 48];
         assert_ok(crd_image_to_tensor(tensor, &in, &p));
-        for (int64_t k = 0; k < 3 * p.crop * p.crop; k++) {
-            int64_t c = k / (p.crop * p.crop);
-            int64_t y = top + k / p.crop % p.crop, x = left + k % p.crop;
+        for (int64_t k = 0; k < 3 * p.crop * wide; k++) {
+            int64_t c = k / (p.crop * wide);
+            int64_t y = top + k / wide % p.crop, x = left + k % wide;
             int inside = y >= 0 && y < all.height && x >= 0 && x < all.width;
             int value = inside ? all.pixels[(y * all.width + x) * 3 + c] : 0;
             assert_true(tensor[k] == (float)value / 255.0f);
@@ -463,8 +465,8 @@ static void an_impossible_transform_is_refused(void **state)
     float tensor[3];
     assert_fails(crd_image_to_tensor(tensor, &gray, &p), CRD_ERR_INTERNAL, "1 channels");
     crd_image_clear(&gray);
-    crd_preprocessing bad[7];
-    for (size_t i = 0; i < 7; i++)
+    crd_preprocessing bad[8];
+    for (size_t i = 0; i < 8; i++)
         bad[i] = p;
     bad[0].channels = 4;
     bad[1].resize = -1;
@@ -473,8 +475,10 @@ static void an_impossible_transform_is_refused(void **state)
     bad[4].interpolation = (crd_interpolation)2;
     bad[5].mean[2] = NAN;
     bad[6].sd[1] = 0;
-    const char *fields[] = {"channels", "resize", "crop", "crop", "interpolation", "mean", "sd"};
-    for (size_t i = 0; i < 7; i++)
+    bad[7].crop_width = -1;
+    const char *fields[] = {"channels",      "resize", "crop", "crop",
+                            "interpolation", "mean",   "sd",   "crop_width"};
+    for (size_t i = 0; i < 8; i++)
         assert_fails(crd_preprocessing_check(&bad[i]), CRD_ERR_INPUT, fields[i]);
 }
 

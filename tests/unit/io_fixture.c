@@ -84,7 +84,8 @@ crd_posterior *io_posterior(int bells)
     attr_list linear = linear_list(18, IO_N_CLASSES, 1);
     assert_ok(network_add(&at, network, "Linear", "fc", &linear, &at, 1));
     assert_ok(crd_posterior_create(&posterior, network));
-    posterior->preprocessing = (crd_preprocessing){1, 0, 5, CRD_BICUBIC, {0.25f}, {0.5f}};
+    posterior->preprocessing = (crd_preprocessing){
+        .channels = 1, .crop = 5, .interpolation = CRD_BICUBIC, .mean = {0.25f}, .sd = {0.5f}};
     for (int64_t p = 0; p < network->params.n_params; p++) {
         const crd_param *param = &network->params.entries[p];
         posterior->bayesian[p] = strncmp(param->name, "stem.1", 6) != 0;

@@ -83,7 +83,8 @@ static crd_posterior *small_component(int is_bayesian)
     const attr_list linear = linear_list(n_features, 2, 0);
     assert_ok(network_add(&at, n, "Linear", "part.head", &linear, &at, 1));
     assert_ok(crd_posterior_create(&posterior, n));
-    posterior->preprocessing = (crd_preprocessing){1, 0, 1, CRD_BICUBIC, {0.25F}, {0.5F}};
+    posterior->preprocessing = (crd_preprocessing){
+        .channels = 1, .crop = 1, .interpolation = CRD_BICUBIC, .mean = {0.25F}, .sd = {0.5F}};
     for (int64_t i = 0; i < n->params.n_floats; i++)
         posterior->mu[i] = (float)i + (float)is_bayesian / 2;
     for (int64_t p = 0; is_bayesian && p < n->params.n_params; p++) {

@@ -158,6 +158,8 @@ static void negated_normals_differ_in_the_sign_alone(void **state)
     }
 }
 
+enum { MOST = 1000 };
+
 /* The loops over arrays, on n elements that begin anywhere, into one another and in place. */
 static void run_elementwise(float *out, const crd_elementwise_kernels *k, int which, int64_t n)
 {
@@ -213,6 +215,28 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
     case 17:
         k->add_rows(out, a, b, mu + 7, 5, 11, n);
         break;
+    case 18:
+        k->scale(out, out, 1.7F, n);
+        break;
+    case 19:
+        k->sum_rows(out, mu + 3, 7, n);
+        break;
+    case 20:
+    case 21: {
+        static double mean[MOST], squares[MOST];
+        memset(mean, 0, sizeof mean);
+        memset(squares, 0, sizeof squares);
+        k->add_shares(mean, a, 3, n);
+        k->add_shares(mean, b, 3, n);
+        k->add_squares(squares, a, mean, n);
+        k->add_squares(squares, c, mean, n);
+        if (which == 20)
+            k->normalize(out, a, mean, squares, 1.7, -0.3, n);
+        else
+            for (int64_t i = 0; i < n; i++)
+                out[i] = (float)(mean[i] + 1e3 * squares[i]);
+        break;
+    }
     default: {
         double sums[2] = {k->sum(a, n), k->sum_products(a, 0.1, b, 0.02, n)};
         memcpy(out, sums, sizeof sums);
@@ -223,13 +247,13 @@ static void run_elementwise(float *out, const crd_elementwise_kernels *k, int wh
 static void loops_over_arrays_give_the_same_bits(void **state)
 {
     (void)state;
-    enum { N_MOST = 1000, N_LOOPS = 19 };
+    enum { N_LOOPS = 23 };
     const crd_kernels *tables[8];
     int n_tables = crd_kernels_all(tables, 8);
-    for (int64_t n = 1; n < N_MOST; n = n < 70 ? n + 1 : n * 3)
+    for (int64_t n = 1; n < MOST; n = n < 70 ? n + 1 : n * 3)
         for (int which = 0; which < N_LOOPS; which++)
             for (int table = 0; table < n_tables; table++) {
-                size_t bytes = (size_t)(N_MOST + GUARD) * sizeof *actual;
+                size_t bytes = (size_t)(MOST + GUARD) * sizeof *actual;
                 memcpy(expected, mu + 5, bytes);
                 memcpy(actual, mu + 5, bytes);
                 run_elementwise(expected, crd_kernels_ref.elementwise, which, n);
@@ -259,6 +283,16 @@ static void loops_over_arrays_are_right(void **state)
         assert_memory_equal(out, ((const float[]){-1, 2, -0.0F}), 3 * sizeof out[0]);
         k->add_rows(out, eps, ((const float[]){2, -1}), dout, 2, 1, 4); /* rows overlap here */
         assert_memory_equal(out, ((const float[]){3, 5, 1, 5}), 4 * sizeof out[0]);
+        k->scale(out, ((const float[]){1, -2, 0, 4, -0.0F}), 3, 5);
+        assert_memory_equal(out, ((const float[]){3, -6, 0, 12, -0.0F}), sizeof out);
+        k->sum_rows(out, ((const float[]){1, 2, 30, 40}), 2, 2);
+        assert_memory_equal(out, ((const float[]){31, 42}), 2 * sizeof out[0]);
+        double mean[2] = {0, 1}, squares[2] = {0, 2};
+        k->add_shares(mean, ((const float[]){4, -6}), 4, 2);
+        k->add_squares(squares, ((const float[]){3, 1}), mean, 2);
+        assert_true(mean[0] == 1 && mean[1] == -0.5 && squares[0] == 4 && squares[1] == 4.25);
+        k->normalize(out, ((const float[]){3, 1}), mean, squares, 2, -1, 2);
+        assert_true(out[0] == 15 && out[1] == 11.75F);
         k->noise_backward(out, dout, eps, sd, 5);
         assert_memory_equal(out, ((const float[]){0, 4, -3.75F, 0, 7}), sizeof out);
         k->norm_backward(out, dout, sd, 2, 3, 1, 5, 0);
@@ -305,18 +339,18 @@ static void rows_are_copied_with_zeros_around(void **state)
 static void sums_of_shifted_pixels(void **state)
 {
     (void)state;
-    enum { N_TERMS = 9, MOST = 150 };
+    enum { N_TERMS = 9, LONGEST = 150 };
     const int64_t terms[N_TERMS] = {0, 1, 2, 17, 18, 19, 40, 41, 55};
-    float weights[N_TERMS], y[MOST + CRD_LANES], sums[N_TERMS];
+    float weights[N_TERMS], y[LONGEST + CRD_LANES], sums[N_TERMS];
     const crd_kernels *tables[8];
     int n_tables = crd_kernels_all(tables, 8);
     for (int k = 0; k < N_TERMS; k++)
         weights[k] = 0.25f * (float)(k - 4);
     for (int table = 0; table < n_tables; table++)
-        for (int64_t n = 1; n <= MOST; n++) {
+        for (int64_t n = 1; n <= LONGEST; n++) {
             int n_terms = (int)(n % N_TERMS) + 1;
             const crd_conv_kernels *conv = tables[table]->conv;
-            for (int64_t i = 0; i < MOST + CRD_LANES; i++)
+            for (int64_t i = 0; i < LONGEST + CRD_LANES; i++)
                 y[i] = i < n ? (float)(i % 7) - 3 : 0;
             for (int k = 0; k < N_TERMS; k++)
                 sums[k] = 1;
@@ -334,6 +368,125 @@ static void sums_of_shifted_pixels(void **state)
                     sum += (double)mu[3 + i + terms[k]] * (double)y[i];
                 assert_true(fabs((double)sums[k] - sum) < 1e-4);
             }
+        }
+}
+
+/* Every second column, from rows of every length. */
+static void rows_are_split_by_parity(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, STEP = 101 };
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    for (int table = 0; table < n_tables; table++)
+        for (int64_t pitch = 1; pitch <= 50; pitch++) {
+            size_t bytes = (size_t)(2 * ROWS * pitch + GUARD) * sizeof *actual;
+            memset(expected, GUARD_BYTE, bytes);
+            memset(actual, GUARD_BYTE, bytes);
+            for (int64_t i = 0; i < ROWS * pitch; i++)
+                for (int64_t k = 0; k < 2; k++)
+                    expected[k * ROWS * pitch + i] = mu[1 + i / pitch * STEP + 2 * (i % pitch) + k];
+            tables[table]->conv->split_rows(actual, actual + ROWS * pitch, pitch, pitch, mu + 1,
+                                            STEP, ROWS);
+            assert_memory_equal(actual, expected, bytes);
+        }
+}
+
+/* Products by pixels in the lanes: the bits of those by channels in the lanes, with the epilogue
+ * after them, or the bias first; of every number of channels, whole pieces and rests. */
+static void products_of_rows(void **state)
+{
+    (void)state;
+    enum { TERMS = 11, PIECES = 9, PLANE = 16 * PIECES + 5, N = PLANE * CRD_LANES };
+    static float sums[PIECES * CRD_LANES * CRD_LANES], first[N], second[N];
+    int64_t terms[TERMS], in_at[PIECES], out_at[PIECES], pixels_at[PIECES * CRD_LANES],
+        in_pixels[PIECES * CRD_LANES];
+    static const crd_activation activations[] = {
+        {CRD_NO_ACTIVATION, 0, 0}, {CRD_RELU, 0, 0}, {CRD_CLAMP, -0.05F, 0.1F}};
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    for (int k = 0; k < TERMS; k++)
+        terms[k] = 31 * k + k % 3;
+    for (int j = 0; j < PIECES; j++) {
+        in_at[j] = 23 * j;
+        out_at[j] = CRD_LANES * (PIECES - 1 - j);
+    }
+    for (int i = 0; i < PIECES * CRD_LANES; i++) {
+        in_pixels[i] = in_at[i / CRD_LANES] + i % CRD_LANES;
+        pixels_at[i] = out_at[i / CRD_LANES] + i % CRD_LANES;
+    }
+    for (int table = 0; table < n_tables; table++)
+        for (int shape = 0; shape < CRD_LANES * 12; shape++) {
+            int n_channels = shape % CRD_LANES + 1, kind = shape / CRD_LANES;
+            crd_row_products p = {.out = actual + GUARD,
+                                  .plane = PLANE,
+                                  .out_at = out_at,
+                                  .in_at = in_at,
+                                  .n_whole = PIECES - kind,
+                                  .n_pieces = PIECES,
+                                  .rest = 1 + (7 * kind + shape) % (CRD_LANES - 1),
+                                  .n_channels = n_channels,
+                                  .lanes = CRD_LANES,
+                                  .in = mu + 3,
+                                  .terms = terms,
+                                  .n_terms = TERMS,
+                                  .panel = sigma + 5,
+                                  .epilogue = {.bias = kind % 2 == 0 ? NULL : mu + 77,
+                                               .residual = kind % 4 < 2 ? NULL : mu + 99,
+                                               .activation = activations[kind % 3]}};
+            if (p.n_whole < 0)
+                p.n_whole = 0;
+            const crd_products alike = {.out = sums,
+                                        .out_at = pixels_at,
+                                        .in = p.in,
+                                        .in_at = in_pixels,
+                                        .n_pieces = PIECES * CRD_LANES,
+                                        .width = 1,
+                                        .in_step = 1,
+                                        .terms = terms,
+                                        .n_terms = TERMS,
+                                        .panels = p.panel,
+                                        .n_panels = 1,
+                                        .panel_step = 1};
+            tables[table]->conv->multiply(&alike);
+            memset(expected, GUARD_BYTE, (N + 2 * GUARD) * sizeof *expected);
+            memset(actual, GUARD_BYTE, (N + 2 * GUARD) * sizeof *actual);
+            for (int c = 0; c < n_channels; c++)
+                for (int i = 0; i < PIECES * CRD_LANES; i++) {
+                    int64_t at = c * PLANE + pixels_at[i];
+                    float value = sums[pixels_at[i] * CRD_LANES + c];
+                    value += p.epilogue.bias == NULL ? 0 : p.epilogue.bias[c];
+                    value += p.epilogue.residual == NULL ? 0 : p.epilogue.residual[at];
+                    if (i / CRD_LANES < p.n_whole || i % CRD_LANES < p.rest)
+                        crd_kernels_ref.elementwise->activate(expected + GUARD + at, &value, 1,
+                                                              &p.epilogue.activation);
+                }
+            tables[table]->conv->multiply_rows(&p);
+            if (memcmp(actual, expected, (N + 2 * GUARD) * sizeof *actual) != 0)
+                fail_msg("%s: shape %d", tables[table]->name, shape);
+            /* Rounded once a step, it is the same everywhere. */
+            p.is_fused = 1;
+            p.out = expected + GUARD;
+            crd_kernels_ref.conv->multiply_rows(&p);
+            p.out = actual + GUARD;
+            tables[table]->conv->multiply_rows(&p);
+            assert_memory_equal(actual, expected, (N + 2 * GUARD) * sizeof *actual);
+            p.is_fused = 0;
+            /* One that begins with the bias is a sum of shifted pixels. */
+            p.bias_first = 1;
+            p.out = first;
+            p.epilogue = (crd_epilogue){.bias = mu + 77};
+            tables[table]->conv->multiply_rows(&p);
+            for (int c = 0; c < n_channels; c++)
+                for (int j = 0; j < p.n_whole; j++) {
+                    float weights[TERMS];
+                    for (int k = 0; k < TERMS; k++)
+                        weights[k] = p.panel[k * CRD_LANES + c];
+                    tables[table]->conv->sum_shifted(second, mu[77 + c], p.in + in_at[j], CRD_LANES,
+                                                     terms, weights, TERMS);
+                    assert_memory_equal(first + c * PLANE + out_at[j], second,
+                                        CRD_LANES * sizeof *first);
+                }
         }
 }
 
@@ -640,6 +793,8 @@ int main(void)
         cmocka_unit_test(loops_over_arrays_are_right),
         cmocka_unit_test(rows_are_copied_with_zeros_around),
         cmocka_unit_test(sums_of_shifted_pixels),
+        cmocka_unit_test(rows_are_split_by_parity),
+        cmocka_unit_test(products_of_rows),
         cmocka_unit_test(rounding_to_bf16),
         cmocka_unit_test(products_in_bf16_give_the_same_bits),
         cmocka_unit_test(winograd_points_in_bf16_are_near),

@@ -51,9 +51,10 @@ static void outputs_are_torchs(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "mobile_9",   "mobile_kept_13", "mobile_18",   "next_13",    "next_20",      "decoder_11",
-        "decoder_18", "outside",        "typed_float", "typed_half", "typed_double", "typed_int32",
-        "shuffle",    "widened",        "empty",       "one_name"};
+        "mobile_9",     "mobile_kept_13", "mobile_18",    "next_13",     "next_20",
+        "decoder_11",   "decoder_18",     "outside",      "typed_float", "typed_half",
+        "typed_double", "typed_int32",    "shuffle",      "widened",     "empty",
+        "one_name",     "recurrent_17",   "recurrent_20", "sequence_17", "recurrent_last"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         check_outputs(names[i], &no_size);
     check_outputs("next_17", &(crd_onnx_options){8, 8});
@@ -74,7 +75,8 @@ static void patterns_become_one_operator(void **state)
         {"mobile_9", "Hardswish", "SiLU"},         {"mobile_kept_13", "Hardswish", "BatchNorm2d"},
         {"mobile_18", "Hardswish", "Hardsigmoid"}, {"next_13", "LayerNorm", "GELU"},
         {"next_20", "LayerNorm", "GELU"},          {"decoder_11", "ConvTranspose2d", "Upsample"},
-        {"shuffle", "ChannelShuffle", "Flatten"},
+        {"shuffle", "ChannelShuffle", "Flatten"},  {"recurrent_17", "LSTM", "GRU"},
+        {"recurrent_20", "LSTM", "GRU"},           {"sequence_17", "LSTM", "MaxPool3d"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         crd_onnx_model model;

@@ -6,7 +6,7 @@
 int64_t crd_network_fold_target(const crd_network *network, int64_t index)
 {
     const crd_graph_op *op = &network->ops[index];
-    if (op->kind->fold == NULL || !network->ops[op->inputs[0]].kind->is_affine)
+    if (op->kind->fold == NULL || !network->ops[op->inputs[0]].kind->takes_fold)
         return -1;
     int64_t target = op->inputs[0];
     for (int64_t i = target + 1; i < network->n_ops; i++)

@@ -10,7 +10,13 @@
 #include "import/onnx/onnx_operators.h"
 #include "import/onnx/onnx_proto.h"
 
-enum { FIRST_OPSET = 6, LAST_OPSET = 21, MAX_NODES = 1 << 15, MAX_LIST = 1 << 20 };
+enum {
+    FIRST_OPSET = 1,
+    AS_TODAY_OPSET = 6,
+    LAST_OPSET = 21,
+    MAX_NODES = 1 << 15,
+    MAX_LIST = 1 << 20
+};
 
 /* A name and what has it. */
 typedef struct entry {
@@ -187,6 +193,51 @@ static crd_status link_values(int64_t *out, const builder *b, char **names, size
     return CRD_OK;
 }
 
+/* Operators that opsets 2 to 6 changed; the others say in older files what they say in 6. */
+static bool has_changed(const char *op_type)
+{
+    static const char *const names[] = {"Abs",
+                                        "Add",
+                                        "BatchNormalization",
+                                        "Cast",
+                                        "Ceil",
+                                        "Clip",
+                                        "Concat",
+                                        "Div",
+                                        "Dropout",
+                                        "Elu",
+                                        "Exp",
+                                        "Floor",
+                                        "GRU",
+                                        "Gemm",
+                                        "HardSigmoid",
+                                        "InstanceNormalization",
+                                        "LeakyRelu",
+                                        "Log",
+                                        "Max",
+                                        "Mean",
+                                        "Min",
+                                        "Mul",
+                                        "Neg",
+                                        "PRelu",
+                                        "Pad",
+                                        "Reciprocal",
+                                        "Relu",
+                                        "Reshape",
+                                        "Selu",
+                                        "Sigmoid",
+                                        "Split",
+                                        "Sqrt",
+                                        "Sub",
+                                        "Sum",
+                                        "Tanh",
+                                        "Tile"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(op_type, names[i]) == 0)
+            return true;
+    return false;
+}
+
 static crd_status copy_node(crd_onnx_node *out, const Onnx__NodeProto *proto, builder *b)
 {
     crd_status status = CRD_OK;
@@ -203,10 +254,19 @@ static crd_status copy_node(crd_onnx_node *out, const Onnx__NodeProto *proto, bu
     out->n_outputs = (int)proto->n_output;
     CRD_TRY(link_values(out->inputs, b, proto->input, proto->n_input));
     CRD_TRY(link_values(out->outputs, b, proto->output, proto->n_output));
+    if (out->n_outputs > 1 && out->outputs[0] < 0 &&
+        (strcmp(out->op_type, "LSTM") == 0 || strcmp(out->op_type, "GRU") == 0)) {
+        /* Only the last state is asked for, which is read from those of all steps. */
+        CRD_TRY(crd_onnx_graph_add_value(&out->outputs[0], b->graph, out->name));
+        b->graph->values[out->outputs[0]].producer = b->graph->n_nodes - 1;
+    }
     for (size_t i = 0; i < proto->n_attribute; i++) {
         out->n_attributes++;
         CRD_TRY(copy_attr(&out->attributes[i], proto->attribute[i], b));
     }
+    CRD_REQUIRE(b->graph->opset >= AS_TODAY_OPSET || !has_changed(out->op_type), CRD_ERR_INPUT,
+                "opset %lld says another %s than opset %d", (long long)b->graph->opset,
+                out->op_type, AS_TODAY_OPSET);
     out->kind = crd_onnx_operator_find(out->op_type, out->domain);
 cleanup:
     return status;

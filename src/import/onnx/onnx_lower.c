@@ -153,6 +153,8 @@ static crd_status visit(crd_onnx_lowering *lowering, const crd_onnx_node *node)
     if (is_lacking)
         return CRD_OK;
     const crd_shape *shape = &graph->values[node->outputs[0]].shape;
+    if (shape->n_dims >= 0 && crd_onnx_is_turned(lowering, node))
+        return crd_onnx_lower_turned(lowering, node);
     const crd_shape *in = crd_onnx_shape_of(graph, node, 0);
     if (shape->n_dims < 0)
         return crd_onnx_lack(lowering, node, "its shape depends on the image");
@@ -187,6 +189,7 @@ crd_status crd_onnx_lower(crd_onnx_lowering *lowering, int64_t input)
     crd_onnx_graph *graph = lowering->graph;
     char label[CRD_ONNX_LABEL_SIZE];
     CRD_ALLOC(&lowering->flows, graph->n_values, "values");
+    CRD_ALLOC(&lowering->orders, graph->n_values, "values");
     for (int64_t i = 0; i < graph->n_values; i++)
         lowering->flows[i].op = CRD_ONNX_NOWHERE;
     lowering->batch = graph->values[input].shape.dims[0];
@@ -245,6 +248,7 @@ void crd_onnx_lowering_clear(crd_onnx_lowering *lowering)
         crd_onnx_tensor_destroy(lowering->sources[i].owned);
     crd_free(lowering->sources);
     crd_free(lowering->flows);
+    crd_free(lowering->orders);
     crd_network_destroy(lowering->network);
     *lowering = (crd_onnx_lowering){0};
 }

@@ -19,6 +19,16 @@ typedef struct crd_onnx_flow {
     bool last; /**< features come last in ONNX */
 } crd_onnx_flow;
 
+/** Order of a value's extents in ONNX, where its images are not the first one. */
+typedef enum crd_onnx_order {
+    CRD_ONNX_IMAGES_FIRST,     /**< as usual */
+    CRD_ONNX_STEPS_FIRST,      /**< (steps, images, features) */
+    CRD_ONNX_STEPS_DIRECTIONS, /**< (steps, directions, images, features) */
+    CRD_ONNX_STEPS_IMAGES,     /**< (steps, images, directions, features) */
+    CRD_ONNX_LAST_STATE,       /**< (1, images, features): of the last step of the op's output */
+    CRD_ONNX_UNREADABLE
+} crd_onnx_order;
+
 /** Numbers of one parameter of the network. */
 typedef struct crd_onnx_source {
     const crd_onnx_tensor *tensor;
@@ -31,6 +41,7 @@ struct crd_onnx_lowering {
     crd_onnx_graph *graph;
     crd_network *network;
     crd_onnx_flow *flows;     /**< [n_values] */
+    crd_onnx_order *orders;   /**< [n_values] */
     crd_onnx_source *sources; /**< [n_sources] by parameter of the network */
     int64_t n_sources;
     int64_t batch;     /**< images that the file has */
@@ -84,6 +95,11 @@ int crd_onnx_network_dim(int n_dims, int axis, bool last);
 void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *lowering,
                    const crd_onnx_node *node, int weight);
 
+/** Whether an extent before the images is read or made: then crd_onnx_lower_turned lowers it. */
+bool crd_onnx_is_turned(const crd_onnx_lowering *lowering, const crd_onnx_node *node);
+/** Shapes of LSTM and GRU. */
+CRD_ONNX_SHAPE(recurrent);
+
 #define CRD_ONNX_LOWER(name)                                                                       \
     crd_status crd_onnx_lower_##name(crd_onnx_lowering *lowering, const crd_onnx_node *node)
 
@@ -122,5 +138,6 @@ CRD_ONNX_LOWER(softmax);
 CRD_ONNX_LOWER(split);
 CRD_ONNX_LOWER(threshold);
 CRD_ONNX_LOWER(transpose);
+CRD_ONNX_LOWER(turned);
 
 #endif

@@ -73,19 +73,20 @@ static crd_status emit_conv(int64_t *op, crd_onnx_lowering *lowering, const crd_
 }
 
 #define THREE(list) (double)(list)[0], (double)(list)[1], (double)(list)[2]
+/* An attribute of a window of two or three dimensions, which is_volume says. */
+#define AXES(name, list)                                                                           \
+    is_volume ? (crd_attr)CRD_ATTR(name, THREE(list)) : (crd_attr)CRD_ATTR(name, PAIR(list))
 
 static crd_status emit_conv3d(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
                               const crd_onnx_window *w, int64_t input)
 {
-    for (int d = 0; d < 3; d++)
-        if (w->before[d] != w->after[d])
-            return crd_onnx_lack(lowering, node, "of volumes with paddings of uneven sides");
     const crd_attr attrs[] = {
         CRD_ATTR("in_channels", (double)crd_onnx_shape_of(lowering->graph, node, 0)->dims[1]),
         CRD_ATTR("out_channels", (double)crd_onnx_shape_of(lowering->graph, node, 1)->dims[0]),
         CRD_ATTR("kernel_size", THREE(w->kernel)),
         CRD_ATTR("stride", THREE(w->stride)),
         CRD_ATTR("padding", THREE(w->before)),
+        CRD_ATTR("padding_end", THREE(w->after)),
         CRD_ATTR("dilation", THREE(w->dilation)),
         CRD_ATTR("groups", (double)crd_onnx_attr_int(node, "group", 1)),
         CRD_ATTR("bias", is_given(node, 2)),
@@ -132,8 +133,8 @@ CRD_ONNX_LOWER(conv_transpose)
         return CRD_ONNX_FAIL("%s", "has too many inputs or outputs");
     crd_onnx_call_of(&call, args, results, lowering->graph, node);
     CRD_TRY(crd_onnx_transposed_window(&w, &call));
-    if (w.n > 2)
-        return crd_onnx_lack(lowering, node, "of more than 2 dimensions");
+    if (w.n > 3)
+        return crd_onnx_lack(lowering, node, "of more than 3 dimensions");
     if (args[1].constant == NULL || (is_given(node, 2) && args[2].constant == NULL))
         return crd_onnx_lack(lowering, node, "its weights are not constant");
     if (in.last)
@@ -141,25 +142,27 @@ CRD_ONNX_LOWER(conv_transpose)
     to_plane(&w);
     double groups = (double)crd_onnx_attr_int(node, "group", 1);
     crd_shape image = crd_onnx_network_shape(&args[0].shape, false);
-    int64_t more[2];
-    for (int d = 0; d < 2; d++)
+    bool is_volume = w.n == 3;
+    int64_t more[3] = {0};
+    for (int d = 0; d < w.n; d++)
         more[d] = w.size[d] - ((image.dims[1 + d] - 1) * w.stride[d] - 2 * w.before[d] +
                                w.dilation[d] * (w.kernel[d] - 1) + 1);
     const crd_attr attrs[] = {
         CRD_ATTR("in_channels", (double)weight->dims[0]),
         CRD_ATTR("out_channels", (double)weight->dims[1] * groups),
-        CRD_ATTR("kernel_size", PAIR(w.kernel)),
-        CRD_ATTR("stride", PAIR(w.stride)),
-        CRD_ATTR("padding", PAIR(w.before)),
-        CRD_ATTR("output_padding", PAIR(more)),
-        CRD_ATTR("dilation", PAIR(w.dilation)),
+        AXES("kernel_size", w.kernel),
+        AXES("stride", w.stride),
+        AXES("padding", w.before),
+        AXES("output_padding", more),
+        AXES("dilation", w.dilation),
         CRD_ATTR("groups", groups),
         CRD_ATTR("bias", is_given(node, 2)),
         CRD_ATTR_END,
     };
     int64_t op;
     CRD_TRY(crd_onnx_emit(&op, lowering, node,
-                          &(crd_onnx_emission){"ConvTranspose2d", attrs, &in.op, 1, 1}));
+                          &(crd_onnx_emission){is_volume ? "ConvTranspose3d" : "ConvTranspose2d",
+                                               attrs, &in.op, 1, 1}));
     CRD_TRY(give(lowering, node, 1, op, CRD_SLOT_WEIGHT));
     if (is_given(node, 2))
         CRD_TRY(give(lowering, node, 2, op, CRD_SLOT_BIAS));
@@ -335,8 +338,69 @@ CRD_ONNX_LOWER(lrn)
     int64_t op;
     if (in.last)
         return crd_onnx_lack(lowering, node, "its features come last");
+    if (crd_onnx_attr_int(node, "size", 1) % 2 == 0)
+        return crd_onnx_lack(lowering, node, "of an even size, whose odd channel torch has before");
     crd_status status = crd_onnx_emit_one(&op, lowering, node, "LocalResponseNorm", attrs, in.op);
     return status != CRD_OK ? status : crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false});
+}
+
+/* Pooling of volumes, of which depth is 1 for an image. */
+static crd_status emit_pool3d(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                              const crd_onnx_window *w, int64_t input)
+{
+    bool is_max = node->kind->rule == 0;
+    const crd_attr counts =
+        CRD_ATTR("count_include_pad", crd_onnx_attr_int(node, "count_include_pad", 0) != 0);
+    const crd_attr attrs[] = {
+        CRD_ATTR("kernel_size", THREE(w->kernel)), CRD_ATTR("stride", THREE(w->stride)),
+        CRD_ATTR("padding", THREE(w->before)),     CRD_ATTR("padding_end", THREE(w->after)),
+        CRD_ATTR("dilation", THREE(w->dilation)),  CRD_ATTR("ceil_mode", w->is_ceil),
+        is_max ? (crd_attr)CRD_ATTR_END : counts,  CRD_ATTR_END,
+    };
+    return crd_onnx_emit_one(op, lowering, node, is_max ? "MaxPool3d" : "AvgPool3d", attrs, input);
+}
+
+/* A window that the pooling of images lacks: that of volumes of depth 1 has it. */
+static crd_status emit_pool_by_volume(int64_t *op, crd_onnx_lowering *lowering,
+                                      const crd_onnx_node *node, const crd_onnx_window *w,
+                                      int64_t input)
+{
+    crd_status status = CRD_OK;
+    crd_onnx_window of3 = {
+        .n = 3, .kernel = {1}, .stride = {1}, .dilation = {1}, .is_ceil = w->is_ceil};
+    for (int d = 0; d < 2; d++) {
+        of3.kernel[1 + d] = w->kernel[d];
+        of3.stride[1 + d] = w->stride[d];
+        of3.dilation[1 + d] = w->dilation[d];
+        of3.before[1 + d] = w->before[d];
+        of3.after[1 + d] = w->after[d];
+    }
+    const int64_t *in = crd_onnx_op_shape(lowering, input)->dims;
+    const crd_attr volume[] = {CRD_ATTR("shape", (double)in[0], 1, (double)in[1], (double)in[2]),
+                               CRD_ATTR_END};
+    const crd_attr image[] = {
+        CRD_ATTR("shape", (double)in[0], (double)w->size[0], (double)w->size[1]), CRD_ATTR_END};
+    CRD_TRY(crd_onnx_emit_one(op, lowering, node, "Reshape", volume, input));
+    CRD_TRY(emit_pool3d(op, lowering, node, &of3, *op));
+    CRD_TRY(crd_onnx_emit_one(op, lowering, node, "Reshape", image, *op));
+cleanup:
+    return status;
+}
+
+static crd_status emit_pool2d(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                              const crd_onnx_window *w, int64_t input)
+{
+    bool is_max = node->kind->rule == 0;
+    for (int d = 0; d < 2; d++)
+        if (w->dilation[d] > 1 || w->before[d] != w->after[d] || 2 * w->before[d] > w->kernel[d])
+            return emit_pool_by_volume(op, lowering, node, w, input);
+    const crd_attr counts =
+        CRD_ATTR("count_include_pad", crd_onnx_attr_int(node, "count_include_pad", 0) != 0);
+    const crd_attr attrs[] = {
+        CRD_ATTR("kernel_size", PAIR(w->kernel)), CRD_ATTR("stride", PAIR(w->stride)),
+        CRD_ATTR("padding", PAIR(w->before)),     CRD_ATTR("ceil_mode", w->is_ceil),
+        is_max ? (crd_attr)CRD_ATTR_END : counts, CRD_ATTR_END};
+    return crd_onnx_emit_one(op, lowering, node, is_max ? "MaxPool2d" : "AvgPool2d", attrs, input);
 }
 
 /* rule 0: MaxPool, 1: AveragePool. */
@@ -345,28 +409,19 @@ CRD_ONNX_LOWER(pool)
     crd_status status = CRD_OK;
     crd_onnx_window w;
     crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
-    bool is_max = node->kind->rule == 0;
     int64_t op;
     CRD_TRY(crd_onnx_window_of(&w, node, crd_onnx_shape_of(lowering->graph, node, 0), NULL));
-    if (w.n > 2)
-        return crd_onnx_lack(lowering, node, "of more than 2 dimensions");
-    if (in.last || node->n_outputs > 1)
+    if (w.n > 3)
+        return crd_onnx_lack(lowering, node, "of more than 3 dimensions");
+    if (in.last || in.op < 0 || node->n_outputs > 1)
         return crd_onnx_lack(lowering, node,
                              "its features come last, or its indices are asked for");
     to_plane(&w);
-    bool is_even = w.before[0] == w.after[0] && w.before[1] == w.after[1];
-    if (w.dilation[0] > 1 || w.dilation[1] > 1 || !is_even)
-        return crd_onnx_lack(lowering, node, "with dilations, or paddings of uneven sides");
-    if (2 * w.before[0] > w.kernel[0] || 2 * w.before[1] > w.kernel[1])
-        return crd_onnx_lack(lowering, node, "with a padding beyond half of its kernel");
-    const crd_attr counts =
-        CRD_ATTR("count_include_pad", crd_onnx_attr_int(node, "count_include_pad", 0) != 0);
-    const crd_attr attrs[] = {
-        CRD_ATTR("kernel_size", PAIR(w.kernel)),  CRD_ATTR("stride", PAIR(w.stride)),
-        CRD_ATTR("padding", PAIR(w.before)),      CRD_ATTR("ceil_mode", w.is_ceil),
-        is_max ? (crd_attr)CRD_ATTR_END : counts, CRD_ATTR_END};
-    CRD_TRY(
-        crd_onnx_emit_one(&op, lowering, node, is_max ? "MaxPool2d" : "AvgPool2d", attrs, in.op));
+    for (int d = 0; d < w.n; d++)
+        if ((w.before[d] > w.after[d] ? w.before[d] : w.after[d]) >
+            w.dilation[d] * (w.kernel[d] - 1))
+            return crd_onnx_lack(lowering, node, "with a padding that leaves windows empty");
+    CRD_TRY((w.n == 3 ? emit_pool3d : emit_pool2d)(&op, lowering, node, &w, in.op));
     CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
 cleanup:
     return status;
@@ -385,12 +440,18 @@ CRD_ONNX_LOWER(global_pool)
         CRD_ATTR("padding", 0, 0),
         CRD_ATTR_END,
     };
+    const crd_attr volume[] = {CRD_ATTR("output_size", 1, 1, 1), CRD_ATTR_END};
     int64_t op;
-    if (in.last || plane.n_dims != 3)
+    if (in.last || (plane.n_dims != 3 && plane.n_dims != 4))
         return crd_onnx_lack(lowering, node, "its input is no image");
     bool is_max = node->kind->kind[0] == 'M';
-    CRD_TRY(crd_onnx_emit_one(&op, lowering, node, node->kind->kind, is_max ? maximum : average,
-                              in.op));
+    if (plane.n_dims == 4)
+        CRD_TRY(crd_onnx_emit_one(&op, lowering, node,
+                                  is_max ? "AdaptiveMaxPool3d" : "AdaptiveAvgPool3d", volume,
+                                  in.op));
+    else
+        CRD_TRY(crd_onnx_emit_one(&op, lowering, node, node->kind->kind, is_max ? maximum : average,
+                                  in.op));
     CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
 cleanup:
     return status;
@@ -407,7 +468,8 @@ CRD_ONNX_LOWER(reduce_mean)
     bool marks[CRD_MAX_DIMS], is_known, is_positions = true;
     crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
     const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
-    const crd_attr attrs[] = {CRD_ATTR("output_size", 1, 1), CRD_ATTR_END};
+    const crd_attr image[] = {CRD_ATTR("output_size", 1, 1), CRD_ATTR_END};
+    const crd_attr volume[] = {CRD_ATTR("output_size", 1, 1, 1), CRD_ATTR_END};
     int64_t op;
     if (node->n_inputs > MOST_IN || node->n_outputs > 1)
         return CRD_ONNX_FAIL("%s", "has too many inputs");
@@ -415,9 +477,11 @@ CRD_ONNX_LOWER(reduce_mean)
     CRD_TRY(crd_onnx_reduced(marks, &is_known, &call));
     for (int d = 0; d < shape->n_dims; d++)
         is_positions &= marks[d] == (crd_onnx_network_dim(shape->n_dims, d, in.last) > 1);
-    if (!is_positions || shape->n_dims < 3 || shape->n_dims > 4)
+    if (!is_positions || shape->n_dims < 3 || shape->n_dims > 5)
         return crd_onnx_lack(lowering, node, "over other axes than all positions");
-    CRD_TRY(crd_onnx_emit_one(&op, lowering, node, "AdaptiveAvgPool2d", attrs, in.op));
+    CRD_TRY(shape->n_dims == 5
+                ? crd_onnx_emit_one(&op, lowering, node, "AdaptiveAvgPool3d", volume, in.op)
+                : crd_onnx_emit_one(&op, lowering, node, "AdaptiveAvgPool2d", image, in.op));
     bool keeps = crd_onnx_attr_int(node, "keepdims", 1) != 0;
     CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, keeps && in.last}));
 cleanup:

@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "credence/log.h"
 #include "import/onnx/onnx_passes.h"
 
@@ -110,6 +112,8 @@ crd_status crd_onnx_model_make(crd_onnx_model *out, crd_onnx_graph *graph, int64
     crd_onnx_flow end = lowering.flows[graph->outputs[0]];
     CRD_REQUIRE(end.op == lowering.network->n_ops - 1 && end.op > 0, CRD_ERR_INPUT, "%s",
                 "its output is no op of the network: nothing is computed");
+    CRD_REQUIRE(lowering.orders[graph->outputs[0]] == CRD_ONNX_IMAGES_FIRST, CRD_ERR_INPUT, "%s",
+                "the images are not the first extent of its output");
     CRD_TRY(crd_onnx_lower_weights(&out->weights, &lowering));
     out->network = lowering.network;
     lowering.network = NULL;
@@ -158,11 +162,28 @@ cleanup:
     return status;
 }
 
+/* What cannot be opened says its path itself. */
+static crd_status check_file(const char *path)
+{
+    crd_status status = CRD_OK;
+    int64_t n_bytes;
+    int fd;
+    CRD_TRY(crd_file_open(&fd, &n_bytes, path, INT64_MAX));
+    CRD_REQUIRE(n_bytes > 0, CRD_ERR_INPUT, "%s: is empty", path);
+cleanup:
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
 crd_status crd_onnx_model_read(crd_onnx_model *out, const char *path,
                                const crd_onnx_options *options)
 {
     *out = (crd_onnx_model){0};
-    crd_status status = read_graph(out, path, options);
+    crd_status status = check_file(path);
+    if (status != CRD_OK)
+        return status;
+    status = read_graph(out, path, options);
     return status == CRD_OK || status == CRD_ERR_IO
                ? status
                : CRD_FAIL(status, "%s: %s", path, crd_status_message());
