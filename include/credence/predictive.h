@@ -70,8 +70,8 @@ crd_status crd_reduction_init(crd_reduction *out, crd_output_kind outputs, int64
  * within components. 1: as after crd_reduction_init. Errors: CRD_ERR_INPUT: not from 1 to
  * CRD_MAX_STRATA. */
 crd_status crd_reduction_stratify(crd_reduction *reduction, int64_t n_strata);
-/** Draws are those of chains, draw d the state d div n_chains of chain d mod n_chains: strata, whose
- * draws resemble their neighbours. Then standard errors are crd_batch_error's
+/** Draws are those of chains, draw d the state d div n_chains of chain d mod n_chains: strata,
+ * whose draws resemble their neighbours. Then standard errors are crd_batch_error's
  * (src/stats/group_error.h), of as many batches as 128 groups allow; n_draws: of a chain in the
  * posterior, whatever a run takes of them. Errors: as crd_reduction_stratify. */
 crd_status crd_reduction_chain(crd_reduction *reduction, int64_t n_chains, int64_t n_draws);

@@ -1,6 +1,6 @@
 /* The cost models of a prediction, units that a sample's errors ask for and seconds on R ranks,
- * and of a run of chains. Pure arithmetic; the terms are in jobs/README.md, "How it scales". Latency and bandwidth are not
- * in it. */
+ * and of a run of chains. Pure arithmetic; the terms are in jobs/README.md, "How it scales".
+ * Latency and bandwidth are not in it. */
 #include "credence/cost_model.h"
 
 #include <math.h>

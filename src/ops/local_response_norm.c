@@ -1,6 +1,7 @@
-/* torch's LocalResponseNorm: x over (k + alpha / size * sum of x^2 of the `size` channels around)^beta.
- * Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
- * networks", 2012, section 3.3; alpha is shared out over the channels as torch and ONNX do. */
+/* torch's LocalResponseNorm: x over (k + alpha / size * sum of x^2 of the `size` channels
+ * around)^beta. Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep
+ * convolutional neural networks", 2012, section 3.3; alpha is shared out over the
+ * channels as torch and ONNX do. */
 #include <math.h>
 
 #include "base/integers.h"

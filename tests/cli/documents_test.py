@@ -19,7 +19,7 @@ def tables():
     done = program.run("help", "--markdown")
     assert done.codes == [0], done.err
     commands, options = (re.findall(pattern, done.out, re.M) for pattern in
-                         (r"^\| `(\w+)[^|]*\| [^|]+ \|$", r"^\| `(?:-(\w), )?--([\w-]+)[^`]*` \| ([\w, ]+) \|"))
+                         (r"^\| `(\w[\w-]*)[^|]*\| [^|]+ \|$", r"^\| `(?:-(\w), )?--([\w-]+)[^`]*` \| ([\w, -]+) \|"))
     takes = {command: [] for command in commands}
     for letter, name, of in options:
         for command in [command for command in commands if command != "help"] if of == "all" else of.split(", "):
