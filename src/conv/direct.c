@@ -77,11 +77,11 @@ static double panels_cost(const crd_conv *conv, const crd_format *format)
 
 /* Groups of so few channels that panels would stay mostly empty were the library's; pixels fill the
  * lanes. Its sums of so few terms are fused multiply-adds from the first to the last, and so are
- * these, on every instruction set. */
+ * these, on every instruction set. Not so of gradients at the input, which stay the library's. */
 static bool replaces_gemm(const crd_conv *conv, const crd_format *format)
 {
-    return format->round == NULL && conv->groups > 1 && conv->n_terms <= SHORT_SUM &&
-           row_pixels(conv) >= SHORT_ROW &&
+    return format->round == NULL && conv->transposed_of == NULL && conv->groups > 1 &&
+           conv->n_terms <= SHORT_SUM && row_pixels(conv) >= SHORT_ROW &&
            crd_conv_gemm.cost(conv, format) < panels_cost(conv, format);
 }
 
