@@ -176,3 +176,28 @@ cleanup:
     crd_free(column);
     return status;
 }
+
+crd_status crd_posterior_read_history(crd_epoch **out, int64_t *n, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5 *h5 = NULL;
+    crd_file_kind kind;
+    crd_epoch *epochs = NULL;
+    *out = NULL;
+    *n = 0;
+    CRD_TRY(crd_reader_open(&h5, &kind, path));
+    CRD_TRY(crd_history_count(n, h5));
+    CRD_ALLOC(&epochs, *n, "history");
+    CRD_TRY(crd_history_read(epochs, *n, h5));
+    *out = epochs;
+    epochs = NULL;
+cleanup:
+    crd_free(epochs);
+    crd_h5_discard(h5);
+    return status;
+}
+
+void crd_history_free(crd_epoch *epochs)
+{
+    crd_free(epochs);
+}
