@@ -88,6 +88,14 @@ int64_t crd_op_in_count(const crd_graph_op *op, const crd_op_args *args, int k)
     return args->n_images * crd_shape_count(&op->in[k]);
 }
 
+crd_shape crd_op_list_shape(const int64_t *list, int most)
+{
+    crd_shape shape = {0};
+    for (; shape.n_dims < most && list[shape.n_dims] > 0; shape.n_dims++)
+        shape.dims[shape.n_dims] = list[shape.n_dims];
+    return shape;
+}
+
 int64_t crd_op_features(const crd_shape *shape)
 {
     return shape->n_dims == 0 ? 1 : shape->dims[0];

@@ -34,11 +34,7 @@ static void initial(double *mean, double *sd, const crd_graph_op *op)
 static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
 {
     const attributes *a = op->attrs;
-    crd_shape shape = {0};
-    while (shape.n_dims < MAX_EXTENTS && a->shape[shape.n_dims] > 0) {
-        shape.dims[shape.n_dims] = a->shape[shape.n_dims];
-        shape.n_dims++;
-    }
+    crd_shape shape = crd_op_list_shape(a->shape, MAX_EXTENTS);
     if (a->dim >= shape.n_dims)
         return CRD_OP_FAIL(op, "dim is %lld of %d extents", (long long)a->dim, shape.n_dims);
     op->shape.n_dims = 1;

@@ -12,6 +12,9 @@ crd_status crd_op_require_image(const crd_graph_op *op);
 /** So, of n channels, which the attribute `name` says. */
 crd_status crd_op_require_channels(const crd_graph_op *op, const char *name, int64_t n);
 
+/** Extents of an attribute that is a list of at most `most`: those before its first 0. */
+crd_shape crd_op_list_shape(const int64_t *list, int most);
+
 /** Elements of a pass's output; of its input k. */
 int64_t crd_op_count(const crd_graph_op *op, const crd_op_args *args);
 int64_t crd_op_in_count(const crd_graph_op *op, const crd_op_args *args, int k);

@@ -17,9 +17,7 @@ static crd_status infer(crd_graph_op *op, crd_shape params[CRD_OP_MAX_PARAMS])
     (void)params;
     const attributes *a = op->attrs;
     char from[CRD_SHAPE_TEXT_SIZE], to[CRD_SHAPE_TEXT_SIZE];
-    op->shape.n_dims = 0;
-    for (; op->shape.n_dims < CRD_MAX_DIMS && a->shape[op->shape.n_dims] > 0; op->shape.n_dims++)
-        op->shape.dims[op->shape.n_dims] = a->shape[op->shape.n_dims];
+    op->shape = crd_op_list_shape(a->shape, CRD_MAX_DIMS);
     if (op->shape.dims[0] != crd_op_features(op->in) ||
         crd_shape_count(&op->shape) != crd_shape_count(op->in))
         return CRD_OP_FAIL(op, "shape is %s, but its input has shape %s",

@@ -17,9 +17,7 @@ static crd_status infer(crd_graph_op *op, crd_shape params[CRD_OP_MAX_PARAMS])
     (void)params;
     const attributes *a = op->attrs;
     char from[CRD_SHAPE_TEXT_SIZE], to[CRD_SHAPE_TEXT_SIZE];
-    op->shape.n_dims = 0;
-    for (; op->shape.n_dims < CRD_MAX_DIMS && a->size[op->shape.n_dims] > 0; op->shape.n_dims++)
-        op->shape.dims[op->shape.n_dims] = a->size[op->shape.n_dims];
+    op->shape = crd_op_list_shape(a->size, CRD_MAX_DIMS);
     if (op->in->n_dims != 1 || crd_shape_count(&op->shape) != op->in->dims[0])
         return CRD_OP_FAIL(op, "unflattened_size is %s, but its input has shape %s",
                            crd_shape_text(to, &op->shape), crd_shape_text(from, op->in));
