@@ -32,7 +32,7 @@ network="--arch lenet_small --resize 14 --channel-mean 0.2860 --channel-sd 0.353
 augment=''
 # The prior's precision is fan_in / 2, of a weight of a mean loss over 1,000 images about 0.03.
 sgd="--deterministic --optimizer sgd --momentum 0.9 --weight-decay 0.03 --batch-size 32"
-twin_lr=0.02
+twin_lr=0.02 twin_warmup=0
 epochs=100
 ivon="--lr 0.3 --hess-init 0.1 --beta2 0.999 --weight-decay 0.03 --batch-size 32"
 swag_lr=0.02 swag_steps=32
@@ -89,6 +89,14 @@ vi() {
     start 1
     fit start_1.h5 vi.h5 --epochs 300 --batch-size 32 --lr 3e-3 --scheduler cosine
     evaluate vi vi.h5 vi.h5 -- --draws $draws
+}
+
+# The network has no batch norm to recompute statistics of.
+swag() {
+    train_twin 1
+    # shellcheck disable=SC2086 # options
+    fit twin_1.h5 swag.h5 $sgd --lr $swag_lr --epochs $((epochs / 2)) --collect swag --collect-start 0 --collect-steps $swag_steps
+    evaluate swag swag.h5 twin_1.h5 swag.h5 -- --draws $draws
 }
 
 sgld() {

@@ -126,14 +126,14 @@ evaluate() {
 }
 
 sgd="--deterministic --optimizer sgd --momentum 0.9 --nesterov --weight-decay 5e-4"
-twin_lr=0.1
+twin_lr=0.1 twin_warmup=1
 epochs=12
 draws=30
 
 train_twin() {
     start "$1"
     # shellcheck disable=SC2086
-    fit "start_$1.h5" "twin_$1.h5" $sgd --epochs "$epochs" --lr $twin_lr --warmup 1 --scheduler cosine --seed "$1"
+    fit "start_$1.h5" "twin_$1.h5" $sgd --epochs "$epochs" --lr $twin_lr --warmup $twin_warmup --scheduler cosine --seed "$1"
 }
 
 train_ivon() {
