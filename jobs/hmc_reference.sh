@@ -39,8 +39,12 @@ swag_lr=0.02 swag_steps=32
 
 find_data() {
     fashion_mnist_files
-    (cd "$folder" && fashion_mnist_part 0 1000 thousand)
-    train=idx:$folder/thousand-images.gz,$folder/thousand-labels.gz
+}
+
+part=some
+hold_out() {
+    fashion_mnist_part 0 1000 thousand
+    train=idx:$PWD/thousand-images.gz,$PWD/thousand-labels.gz
 }
 
 twins="twin_1.h5 twin_2.h5 twin_3.h5 twin_4.h5 twin_5.h5"

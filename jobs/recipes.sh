@@ -1,7 +1,7 @@
-# Sourced by fashion_mnist.sh and cifar10.sh: a recipe for each kind of posterior, from random weights to its figures on the test set.
-# They set: about, for the help; network, what `convert` is told of it; augment; ivon, swag_lr, swag_steps, csghmc: settings that
+# Sourced by fashion_mnist.sh, cifar10.sh and hmc_reference.sh: a recipe for each kind of posterior, from random weights to its figures
+# on the test set. They set: about, for the help; network, what `convert` is told of it; augment; ivon, swag_lr, swag_steps, csghmc: settings that
 # were chosen on a part of the training images. They define find_data, which sets train and test, and hold_out, which sets them to
-# parts of the training images.
+# parts in the working folder, with -t or if the script says part=some.
 # shellcheck shell=sh disable=SC2034,SC2154,SC2164 # set and used by the script, under set -e
 
 studies="twin moped ivon ensemble ivon_ensemble swag csghmc laplace"
@@ -129,6 +129,7 @@ sgd="--deterministic --optimizer sgd --momentum 0.9 --nesterov --weight-decay 5e
 twin_lr=0.1 twin_warmup=1
 epochs=12
 draws=30
+part=all
 
 train_twin() {
     start "$1"
@@ -226,7 +227,7 @@ fashion_mnist_part() {
 recipes() {
     name=$1
     shift
-    ranks=2 other='' data='' folder='' part=all
+    ranks=2 other='' data='' folder=''
     while getopts n:e:x:d:o:th option; do
         case $option in
         n) ranks=$OPTARG ;;
@@ -254,13 +255,12 @@ recipes() {
         [ ! -f "$root/CMakeLists.txt" ] || folder=$root/build/$name
     fi
     PATH=$PATH:$root/build/src/cli
-    mkdir -p "$folder"
-    folder=$(cd "$folder" && pwd)
     find_data
     command -v credence >/dev/null || {
         echo "jobs/$name.sh: credence is not in PATH, and not built by jobs/quickstart.sh" >&2
         exit 1
     }
+    mkdir -p "$folder"
     cd "$folder"
     [ $part = all ] || hold_out
     [ -f table.md ] || echo "$columns" | awk -F'|' '

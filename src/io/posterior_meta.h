@@ -1,5 +1,5 @@
-/** What a posterior's file says beside its numbers. Private to this room. Reading: CRD_ERR_INPUT with
- * the file's name, the place and what is allowed there, if a file does not hold it as it should. */
+/** What a posterior's file says beside its numbers. Private to this room. Reading: CRD_ERR_INPUT
+ * with the file's name, the place and what is allowed there, if it is not as it should be. */
 #ifndef CRD_IO_POSTERIOR_META_H
 #define CRD_IO_POSTERIOR_META_H
 
