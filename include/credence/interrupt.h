@@ -2,8 +2,8 @@
  * to stop.
  *
  * An interrupt waits in the process until the run checks for it, between two units of work. It is
- * enough that one rank has it. Runs that write checkpoints check: crd_train, and crd_predict with a
- * checkpoint in its sink. Room: base.
+ * enough that one rank has it. Runs that write checkpoints check: crd_train, crd_sample, and
+ * crd_predict with a checkpoint in its sink. Room: base.
  */
 #ifndef CREDENCE_INTERRUPT_H
 #define CREDENCE_INTERRUPT_H

@@ -19,6 +19,7 @@ typedef struct calibration {
     crd_sample_options some; /* all ranks: what is done of it */
     crd_sample_times times;
     double load_s, first_s; /* first_s: when the first gradient was there; 0: not yet */
+    int has_asked;          /* to stop */
 } calibration;
 
 /** Image i of the sample is image i n_images / n_sample of the run. */
@@ -61,8 +62,10 @@ static void watch(int64_t step, int64_t n_steps, void *payload)
     (void)step, (void)n_steps;
     if (c->first_s == 0)
         c->first_s = now_s;
-    else if (now_s - c->first_s >= calibration_s)
+    else if (now_s - c->first_s >= calibration_s && !c->has_asked) {
         crd_interrupt_post(CRD_INTERRUPT_STOP);
+        c->has_asked = 1;
+    }
 }
 
 static void take_times(const crd_sample_times *times, void *payload)
@@ -149,6 +152,8 @@ static crd_status run_files(crd_sample_plan *out, calibration *c, crd_sample_sta
                                     .times = take_times,
                                     .payload = c};
     status = crd_sample(comm, state, c->in.posterior, &c->in.start, &c->some, &hooks);
+    if (c->has_asked) /* the run may have ended before it looked */
+        crd_interrupt_clear(CRD_INTERRUPT_STOP);
     if (status == CRD_STOPPED)
         status = CRD_OK;
     CRD_TRY(status);
