@@ -76,8 +76,8 @@ crd_status crd_posterior_read(crd_posterior **out, const char *path);
 
 /** The same file, open: its numbers stay in it, to be read by components. */
 typedef struct crd_posterior_file crd_posterior_file;
-/** Checks the seal, which reads the file once, and all but the numbers. Errors: as
- * crd_posterior_read. Close it. */
+/** Checks the seal, which reads all but large datasets of numbers, and what the file says of them.
+ * Errors: as crd_posterior_read. Close it. */
 crd_status crd_posterior_open(crd_posterior_file **out, const char *path);
 /** Bare, until it is loaded: all numbers are NULL. Borrowed. */
 const crd_posterior *crd_posterior_file_view(const crd_posterior_file *file);

@@ -149,6 +149,9 @@ typedef struct crd_numbers_source {
     crd_status (*read)(const crd_component_numbers *to, int64_t first, int64_t n, void *payload);
     /** differs[n_params] = 1: not all components have the same mu of it, bit for bit. */
     crd_status (*compare)(uint8_t *differs, void *payload);
+    /** Whether all that `read` has given was undamaged, which may be known only now: to be asked
+     * before a result is believed. NULL: it is known to be. */
+    crd_status (*finish)(void *payload);
     void *payload;
 } crd_numbers_source;
 

@@ -28,6 +28,15 @@ static void close_part(parts *p, int i)
     p->open[i] = NULL;
 }
 
+/* Nothing more is read of it. */
+static crd_status finish_part(const parts *p, int i)
+{
+    if (p->open[i] == NULL)
+        return CRD_OK;
+    const crd_numbers_source source = crd_posterior_file_source(p->open[i]);
+    return source.finish(source.payload);
+}
+
 /* Opens file i, unless it is open: then it may be as another one of the same name. */
 static crd_status open_part(parts *p, int64_t i)
 {
@@ -38,8 +47,10 @@ static crd_status open_part(parts *p, int64_t i)
             p->open[k] = NULL;
         }
     for (int k = 0; k < p->n && !p->keeps_open; k++)
-        if (k != i)
+        if (k != i) {
+            CRD_TRY(finish_part(p, k));
             close_part(p, k);
+        }
     if (p->open[i] == NULL)
         CRD_TRY(crd_posterior_open(&p->open[i], p->files[i]));
 cleanup:
@@ -79,6 +90,18 @@ static crd_status read_components(const crd_component_numbers *to, int64_t first
     }
 cleanup:
     return status;
+}
+
+/* crd_numbers_source.finish */
+static crd_status finish_components(void *payload)
+{
+    const parts *p = payload;
+    for (int i = 0; i < p->n; i++) {
+        crd_status status = finish_part(p, i);
+        if (status != CRD_OK)
+            return status;
+    }
+    return CRD_OK;
 }
 
 static crd_status write(const crd_posterior *ensemble, const char *output,
@@ -122,7 +145,8 @@ crd_status crd_ensemble_files(crd_posterior **out, const char *output, const cha
     crd_status status = CRD_OK;
     parts p = {.files = files, .n = n};
     const crd_record none = {0};
-    const crd_numbers_source source = {.read = read_components, .payload = &p};
+    const crd_numbers_source source = {
+        .read = read_components, .finish = finish_components, .payload = &p};
     crd_output_lock *lock = NULL;
     *out = NULL;
     CRD_REQUIRE(n >= 2, CRD_ERR_USAGE, "an ensemble has at least two components, not %d", n);

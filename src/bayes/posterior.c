@@ -183,7 +183,8 @@ static crd_status compare_own(uint8_t *differs, void *payload)
 
 crd_numbers_source crd_posterior_source(const crd_posterior *posterior)
 {
-    return (crd_numbers_source){read_own, compare_own, (void *)(uintptr_t)posterior};
+    return (crd_numbers_source){
+        .read = read_own, .compare = compare_own, .payload = (void *)(uintptr_t)posterior};
 }
 
 crd_status crd_param_place_of(crd_param_place *out, const crd_network *network, int64_t index,

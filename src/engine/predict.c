@@ -12,6 +12,7 @@
 #include "engine/partition.h"
 #include "engine/predict_run.h"
 #include "engine/rank_check.h"
+#include "engine/shared_model.h"
 
 /* Most units of a round, which bounds the memory for their bits. */
 enum { ROUND_UNITS = 1 << 22 };
@@ -566,6 +567,8 @@ crd_status crd_predict(crd_predict_report *report, crd_comm *comm, const crd_mod
     CRD_TRY(crd_predict_resume(&r, &at));
     CRD_TRY(check_ranks(&r));
     status = compute_windows(&r);
+    if (status == CRD_OK && r.turns.weights != NULL)
+        status = crd_shared_model_finish(r.turns.weights);
     if (status == CRD_OK || status == CRD_STOPPED)
         write_report(report, &r, start, before);
 cleanup:

@@ -297,6 +297,16 @@ void crd_shared_model_prefetch(crd_shared_model *m, int64_t first, int64_t n)
         begin_reading(m);
 }
 
+crd_status crd_shared_model_finish(crd_shared_model *m)
+{
+    crd_status status = CRD_OK;
+    if (crd_comm_rank(m->comm) == 0 && m->source.finish != NULL) {
+        stop_reading(m);
+        status = m->source.finish(m->source.payload);
+    }
+    return crd_comm_agree(m->comm, status);
+}
+
 /* Of all nodes the least. */
 static int64_t default_bytes(crd_comm *comm)
 {

@@ -16,5 +16,8 @@ crd_status crd_shared_model_hold(crd_shared_model *shared, int64_t first, int64_
  * crd_shared_model_hold. Collective: no, but all ranks call it alike; only rank 0 works, in a
  * thread. */
 void crd_shared_model_prefetch(crd_shared_model *shared, int64_t first, int64_t n);
+/** Before results of a streamed model are believed: whether all that was read was undamaged.
+ * Collective. Errors: of the source. */
+crd_status crd_shared_model_finish(crd_shared_model *shared);
 
 #endif

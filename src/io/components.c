@@ -15,9 +15,10 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "io/h5_file.h"
 
-enum { ROWS_A_CALL = 64 };
+enum { ROWS_A_CALL = 64, FINISH_BYTES = 8 << 20 };
 
 /* A dataset: a row for each component, or as many as it has deviations. */
 typedef struct span {
@@ -28,6 +29,7 @@ typedef struct span {
     int64_t n_rows, n_own; /* in all, of a component */
     crd_shape shape;
     char recorded[CRD_CHECKSUM_SIZE];
+    int is_used;          /* rows of it have been given out */
     XXH3_state_t *digest; /* of the rows before next_row */
     int64_t next_row;
 } span;
@@ -216,6 +218,7 @@ static crd_status digest_rows(float *const *rows, int64_t at, const crd_componen
 {
     crd_status status = CRD_OK;
     char computed[CRD_CHECKSUM_SIZE];
+    s->is_used = 1;
     if (first != s->next_row || !CRD_IS_LITTLE_ENDIAN)
         return CRD_OK;
     for (int64_t i = 0; i < n; i++)
@@ -349,6 +352,42 @@ crd_status crd_components_read(const crd_component_numbers *to, int64_t first, i
     }
 cleanup:
     return status;
+}
+
+/* The rows after those whose digest is known. */
+static crd_status finish_span(crd_components *c, span *s, float *values)
+{
+    crd_status status = CRD_OK;
+    float *rows[ROWS_A_CALL];
+    int64_t most =
+        crd_smaller(ROWS_A_CALL, crd_larger(FINISH_BYTES / crd_larger(s->row_bytes, 1), 1));
+    for (int64_t n; s->next_row < s->n_rows;) {
+        n = crd_smaller(most, s->n_rows - s->next_row);
+        for (int64_t i = 0; i < n; i++)
+            rows[i] = values + i * (s->row_bytes / (int64_t)sizeof(float));
+        announce(c, s, s->next_row, 2 * n);
+        CRD_TRY(read_rows(rows, 0, c, s, s->next_row, n));
+        CRD_TRY(digest_rows(rows, 0, c, s, s->next_row, n));
+    }
+cleanup:
+    return status;
+}
+
+crd_status crd_components_finish(crd_components *c)
+{
+    crd_status status = CRD_OK;
+    int64_t most = FINISH_BYTES;
+    float *values = NULL;
+    for (int64_t i = 0; i < c->n_spans; i++)
+        most = crd_larger(most, c->spans[i].row_bytes);
+    CRD_ALLOC(&values, most / (int64_t)sizeof *values, "rows of components");
+    for (int64_t i = 0; i < c->n_spans; i++)
+        if (c->spans[i].is_used)
+            CRD_TRY(CRD_IS_LITTLE_ENDIAN ? finish_span(c, &c->spans[i], values)
+                                         : crd_reader_check(c->h5, c->spans[i].path));
+cleanup:
+    crd_free(values);
+    return check_unchanged(c, status);
 }
 
 crd_status crd_components_read_prior(float *prior_mu, crd_components *c,

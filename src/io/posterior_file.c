@@ -345,9 +345,15 @@ static crd_status compare_file_numbers(uint8_t *differs, void *payload)
     return crd_components_compare(differs, file->numbers, file->posterior);
 }
 
+static crd_status finish_file_numbers(void *payload)
+{
+    const crd_posterior_file *file = payload;
+    return crd_components_finish(file->numbers);
+}
+
 crd_numbers_source crd_posterior_file_source(crd_posterior_file *file)
 {
-    return (crd_numbers_source){read_file_numbers, compare_file_numbers, file};
+    return (crd_numbers_source){read_file_numbers, compare_file_numbers, finish_file_numbers, file};
 }
 
 const crd_posterior *crd_posterior_file_view(const crd_posterior_file *file)

@@ -131,7 +131,7 @@ crd_status crd_file_reseal(const char *new_path, const char *path)
     CRD_TRY(crd_atomic_begin(&copy, new_path));
     CRD_TRY(copy_bytes(copy.fd, fd, path, new_path));
     CRD_TRY(stamp_all(&copy, path));
-    CRD_TRY(crd_seal_append(copy.fd, new_path));
+    CRD_TRY(crd_seal_append(copy.fd, new_path, NULL, 0));
     CRD_TRY(crd_atomic_sync(&copy));
     status = check_all(copy.temp_path);
     CRD_TRY(status == CRD_OK ? CRD_OK : say_of(path, copy.temp_path, status));

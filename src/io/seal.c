@@ -1,4 +1,4 @@
-/* The seal of a file, a record with XXH3-128 of all bytes before it: appended when a file is
+/* The seal of a file, a record with the XXH3-128 of what is before it: appended when a file is
  * complete, and verified before anything in it is believed. It finds damage; it is no signature. */
 #include "io/seal.h"
 
@@ -15,8 +15,17 @@
 #include "base/file.h"
 #include "credence/files.h"
 
-enum { MAGIC_SIZE = 16, SUPERBLOCK_SIZE = 48, DIGEST_CHUNK = 1 << 20 };
-static const char magic[MAGIC_SIZE + 1] = "credence-seal-1\n";
+enum { MAGIC_SIZE = 16, SUPERBLOCK_SIZE = 48, DIGEST_CHUNK = 1 << 20, DIGEST_SIZE = 16 };
+/* A record of the first kind; of the second the beginning, a stretch, and the end from the number
+ * of stretches on. */
+enum {
+    WHOLE_SIZE = MAGIC_SIZE + 8 + DIGEST_SIZE,
+    EXTENT_SIZE = 16,
+    TAIL_SIZE = 16 + DIGEST_SIZE + MAGIC_SIZE
+};
+static const char whole_magic[MAGIC_SIZE + 1] = "credence-seal-1\n";
+static const char parts_magic[MAGIC_SIZE + 1] = "credence-seal-2\n";
+static const char parts_end[MAGIC_SIZE + 1] = "credence-ends-2\n";
 static const unsigned char hdf5_signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
 
 static void uint64_store(unsigned char *out, uint64_t value)
@@ -65,57 +74,103 @@ static int64_t superblock_end(const unsigned char superblock[SUPERBLOCK_SIZE])
     return end > INT64_MAX ? -1 : (int64_t)end;
 }
 
-/* The record for the first `length` bytes of the file. */
-static crd_status record_make(unsigned char record[CRD_SEAL_SIZE], int fd, int64_t length,
-                              const char *path)
+/* What a file's record says. */
+typedef struct seal {
+    int64_t length; /* bytes before the record */
+    crd_extent *extents;
+    int64_t n_extents;
+    unsigned char digest[DIGEST_SIZE];
+} seal;
+
+int64_t crd_seal_size(int64_t n_extents)
+{
+    return n_extents == 0 ? WHOLE_SIZE : MAGIC_SIZE + n_extents * EXTENT_SIZE + TAIL_SIZE;
+}
+
+static crd_status digest_bytes(XXH3_state_t *state, int fd, int64_t begin, int64_t end, char *chunk,
+                               const char *path)
 {
     crd_status status = CRD_OK;
-    unsigned char *chunk = NULL;
-    XXH3_state_t *state = XXH3_createState();
-    CRD_REQUIRE(state != NULL, CRD_ERR_INTERNAL, "%s: out of memory", path);
-    CRD_ALLOC(&chunk, DIGEST_CHUNK, "digest buffer");
-    XXH3_128bits_reset(state);
-    for (int64_t done = 0; done < length;) {
-        int64_t n = length - done < DIGEST_CHUNK ? length - done : DIGEST_CHUNK;
+    for (int64_t done = begin; done < end;) {
+        int64_t n = end - done < DIGEST_CHUNK ? end - done : DIGEST_CHUNK;
         int64_t got = read_at(fd, chunk, n, done);
         CRD_REQUIRE(got >= 0, CRD_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
         CRD_REQUIRE(got == n, CRD_ERR_IO, "%s: became shorter while it was read", path);
         XXH3_128bits_update(state, chunk, (size_t)n);
         done += n;
     }
+cleanup:
+    return status;
+}
+
+/* The record of a file, with the digest of what is there; *record is the caller's. */
+static crd_status record_make(unsigned char **record, int fd, const seal *s, const char *path)
+{
+    crd_status status = CRD_OK;
+    char *chunk = NULL;
+    unsigned char *next;
     XXH128_canonical_t digest;
+    int64_t n = s->n_extents, done = 0;
+    XXH3_state_t *state = XXH3_createState();
+    CRD_REQUIRE(state != NULL, CRD_ERR_INTERNAL, "%s: out of memory", path);
+    XXH3_128bits_reset(state);
+    CRD_ALLOC(&chunk, DIGEST_CHUNK, "digest buffer");
+    CRD_ALLOC(record, crd_seal_size(n), "seal");
+    for (int64_t i = 0; i < n; i++) {
+        CRD_TRY(digest_bytes(state, fd, done, s->extents[i].offset, chunk, path));
+        done = s->extents[i].offset + s->extents[i].n_bytes;
+    }
+    CRD_TRY(digest_bytes(state, fd, done, s->length, chunk, path));
+    memcpy(*record, n == 0 ? whole_magic : parts_magic, MAGIC_SIZE);
+    next = *record + MAGIC_SIZE;
+    for (int64_t i = 0; i < n; i++, next += EXTENT_SIZE) {
+        uint64_store(next, (uint64_t)s->extents[i].offset);
+        uint64_store(next + 8, (uint64_t)s->extents[i].n_bytes);
+    }
+    if (n > 0) {
+        uint64_store(next, (uint64_t)n);
+        next += 8;
+    }
+    uint64_store(next, (uint64_t)s->length);
+    next += 8;
+    if (n > 0) {
+        XXH3_128bits_update(state, *record, (size_t)(next - *record));
+        memcpy(next + DIGEST_SIZE, parts_end, MAGIC_SIZE);
+    }
     XXH128_canonicalFromHash(&digest, XXH3_128bits_digest(state));
-    memcpy(record, magic, MAGIC_SIZE);
-    uint64_store(record + MAGIC_SIZE, (uint64_t)length);
-    memcpy(record + MAGIC_SIZE + 8, &digest, sizeof digest);
+    memcpy(next, &digest, DIGEST_SIZE);
 cleanup:
     crd_free(chunk);
     XXH3_freeState(state);
     return status;
 }
 
-crd_status crd_seal_append(int fd, const char *path)
+crd_status crd_seal_append(int fd, const char *path, const crd_extent *extents, int64_t n)
 {
     crd_status status = CRD_OK;
     struct stat info;
-    unsigned char superblock[SUPERBLOCK_SIZE], record[CRD_SEAL_SIZE];
+    unsigned char superblock[SUPERBLOCK_SIZE], *record = NULL;
     CRD_REQUIRE(fstat(fd, &info) == 0 &&
                     read_at(fd, superblock, SUPERBLOCK_SIZE, 0) == SUPERBLOCK_SIZE,
                 CRD_ERR_IO, "%s: cannot be read back", path);
-    int64_t end = superblock_end(superblock);
+    int64_t end = superblock_end(superblock), size = crd_seal_size(n);
     CRD_REQUIRE(end > 0 && end <= info.st_size, CRD_ERR_IO,
                 "%s: HDF5 left the file incomplete (%" PRId64 " of %" PRId64 " bytes)", path,
                 (int64_t)info.st_size, end);
-    CRD_TRY(record_make(record, fd, end, path));
-    ssize_t written;
-    do
-        written = pwrite(fd, record, CRD_SEAL_SIZE, (off_t)end);
-    while (written < 0 && errno == EINTR);
-    CRD_REQUIRE(written >= 0, CRD_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
-    CRD_REQUIRE(written == CRD_SEAL_SIZE, CRD_ERR_IO, "%s: cannot be written: disk full", path);
-    CRD_REQUIRE(ftruncate(fd, (off_t)(end + CRD_SEAL_SIZE)) == 0, CRD_ERR_IO,
-                "%s: cannot be written: %s", path, strerror(errno));
+    const seal s = {.length = end, .extents = (crd_extent *)(uintptr_t)extents, .n_extents = n};
+    CRD_TRY(record_make(&record, fd, &s, path));
+    for (int64_t done = 0; done < size;) {
+        ssize_t written = pwrite(fd, record + done, (size_t)(size - done), (off_t)(end + done));
+        if (written < 0 && errno == EINTR)
+            continue;
+        CRD_REQUIRE(written >= 0, CRD_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+        CRD_REQUIRE(written > 0, CRD_ERR_IO, "%s: cannot be written: disk full", path);
+        done += written;
+    }
+    CRD_REQUIRE(ftruncate(fd, (off_t)(end + size)) == 0, CRD_ERR_IO, "%s: cannot be written: %s",
+                path, strerror(errno));
 cleanup:
+    crd_free(record);
     return status;
 }
 
@@ -123,7 +178,7 @@ cleanup:
  * message only: a wrong one gives a less exact message, never an accepted file. */
 static crd_status unsealed(int fd, int64_t size, const char *path)
 {
-    unsigned char superblock[SUPERBLOCK_SIZE] = {0}, tail[CRD_SEAL_SIZE];
+    unsigned char superblock[SUPERBLOCK_SIZE] = {0}, found[MAGIC_SIZE];
     int64_t got = read_at(fd, superblock, SUPERBLOCK_SIZE, 0);
     if (got < 0)
         return CRD_FAIL(CRD_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
@@ -136,11 +191,14 @@ static crd_status unsealed(int fd, int64_t size, const char *path)
     if (end > size)
         return CRD_FAIL(CRD_ERR_INPUT, "%s: truncated: %" PRId64 " of %" PRId64 " bytes", path,
                         size, end);
-    if (end >= 0 && end < size && size - end < CRD_SEAL_SIZE) {
+    if (end >= 0 && end < size) {
         int64_t n = size - end < MAGIC_SIZE ? size - end : MAGIC_SIZE;
-        if (read_at(fd, tail, n, end) == n && memcmp(tail, magic, (size_t)n) == 0)
+        int is_read = read_at(fd, found, n, end) == n;
+        if (is_read && size - end < WHOLE_SIZE && memcmp(found, whole_magic, (size_t)n) == 0)
             return CRD_FAIL(CRD_ERR_INPUT, "%s: truncated: %" PRId64 " of %" PRId64 " bytes", path,
-                            size, end + CRD_SEAL_SIZE);
+                            size, end + WHOLE_SIZE);
+        if (is_read && memcmp(found, parts_magic, (size_t)n) == 0)
+            return CRD_FAIL(CRD_ERR_INPUT, "%s: truncated: its seal is cut off", path);
     }
     return CRD_FAIL(
         CRD_ERR_INPUT,
@@ -149,50 +207,112 @@ static crd_status unsealed(int fd, int64_t size, const char *path)
         path);
 }
 
-static crd_status verify(unsigned char stored[CRD_SEAL_SIZE], int fd, const char *path)
+static crd_status check_length(uint64_t recorded, int64_t length, const char *path)
+{
+    return recorded <= (uint64_t)length ? CRD_OK
+                                        : CRD_FAIL(CRD_ERR_INPUT,
+                                                   "%s: truncated: %" PRId64
+                                                   " bytes before the seal, which records %" PRIu64,
+                                                   path, length, recorded);
+}
+
+/* The record of the second kind that ends a file of `size` bytes, of which tail[] is the end. Only
+ * stretches that are in the file, one after the other, are taken. */
+static crd_status read_parts(seal *out, const unsigned char tail[TAIL_SIZE], int fd, int64_t size,
+                             const char *path)
 {
     crd_status status = CRD_OK;
-    struct stat info;
-    unsigned char computed[CRD_SEAL_SIZE];
-    CRD_REQUIRE(fstat(fd, &info) == 0, CRD_ERR_IO, "%s: %s", path, strerror(errno));
-    CRD_REQUIRE(info.st_size > 0, CRD_ERR_INPUT, "%s: empty", path);
-    int64_t size = info.st_size, length = size - CRD_SEAL_SIZE;
-    if (length < 0 || read_at(fd, stored, CRD_SEAL_SIZE, length) != CRD_SEAL_SIZE ||
-        memcmp(stored, magic, MAGIC_SIZE) != 0)
+    unsigned char *list = NULL;
+    uint64_t n = uint64_load(tail), end = 0, most = (uint64_t)(size - MAGIC_SIZE - TAIL_SIZE);
+    CRD_REQUIRE(size >= MAGIC_SIZE + TAIL_SIZE && n >= 1 && n <= most / EXTENT_SIZE, CRD_ERR_INPUT,
+                "%s: damaged (its seal is of %" PRIu64 " stretches)", path, n);
+    out->length = size - crd_seal_size((int64_t)n);
+    CRD_TRY(check_length(uint64_load(tail + 8), out->length, path));
+    memcpy(out->digest, tail + 16, DIGEST_SIZE);
+    CRD_ALLOC(&list, (int64_t)n * EXTENT_SIZE, "seal");
+    CRD_ALLOC(&out->extents, (int64_t)n, "seal");
+    CRD_REQUIRE(read_at(fd, list, (int64_t)n * EXTENT_SIZE, out->length + MAGIC_SIZE) ==
+                    (int64_t)n * EXTENT_SIZE,
+                CRD_ERR_IO, "%s: cannot be read", path);
+    for (; out->n_extents < (int64_t)n; out->n_extents++) {
+        const unsigned char *next = list + out->n_extents * EXTENT_SIZE;
+        uint64_t offset = uint64_load(next), n_bytes = uint64_load(next + 8);
+        CRD_REQUIRE(offset >= end && offset <= (uint64_t)out->length &&
+                        n_bytes <= (uint64_t)out->length - offset,
+                    CRD_ERR_INPUT, "%s: damaged (stretch %" PRId64 " of its seal)", path,
+                    out->n_extents);
+        out->extents[out->n_extents] = (crd_extent){(int64_t)offset, (int64_t)n_bytes};
+        end = offset + n_bytes;
+    }
+cleanup:
+    crd_free(list);
+    return status;
+}
+
+/* The record that a file ends with. */
+static crd_status read_record(seal *out, int fd, int64_t size, const char *path)
+{
+    crd_status status = CRD_OK;
+    unsigned char tail[TAIL_SIZE], *end = tail + TAIL_SIZE;
+    int64_t n = size < TAIL_SIZE ? size : TAIL_SIZE;
+    if (read_at(fd, end - n, n, size - n) != n)
         return unsealed(fd, size, path);
-    uint64_t recorded = uint64_load(stored + MAGIC_SIZE);
-    CRD_REQUIRE(recorded <= (uint64_t)length, CRD_ERR_INPUT,
-                "%s: truncated: %" PRId64 " bytes before the seal, which records %" PRIu64, path,
-                length, recorded);
-    CRD_TRY(record_make(computed, fd, length, path));
-    CRD_REQUIRE(memcmp(stored, computed, CRD_SEAL_SIZE) == 0, CRD_ERR_INPUT,
-                "%s: damaged (digest differs)", path);
+    if (n == TAIL_SIZE && memcmp(end - MAGIC_SIZE, parts_end, MAGIC_SIZE) == 0)
+        return read_parts(out, tail, fd, size, path);
+    if (n < WHOLE_SIZE || memcmp(end - WHOLE_SIZE, whole_magic, MAGIC_SIZE) != 0)
+        return unsealed(fd, size, path);
+    out->length = size - WHOLE_SIZE;
+    memcpy(out->digest, end - DIGEST_SIZE, DIGEST_SIZE);
+    CRD_TRY(check_length(uint64_load(end - WHOLE_SIZE + MAGIC_SIZE), out->length, path));
 cleanup:
     return status;
 }
 
-static crd_status verify_path(unsigned char stored[CRD_SEAL_SIZE], const char *path)
+static crd_status verify(unsigned char digest[DIGEST_SIZE], int fd, const char *path)
+{
+    crd_status status = CRD_OK;
+    struct stat info;
+    seal s = {0};
+    unsigned char *computed = NULL, *stored = NULL;
+    CRD_REQUIRE(fstat(fd, &info) == 0, CRD_ERR_IO, "%s: %s", path, strerror(errno));
+    CRD_REQUIRE(info.st_size > 0, CRD_ERR_INPUT, "%s: empty", path);
+    CRD_TRY(read_record(&s, fd, info.st_size, path));
+    int64_t n = crd_seal_size(s.n_extents);
+    CRD_ALLOC(&stored, n, "seal");
+    CRD_REQUIRE(read_at(fd, stored, n, s.length) == n, CRD_ERR_IO, "%s: cannot be read", path);
+    CRD_TRY(record_make(&computed, fd, &s, path));
+    CRD_REQUIRE(memcmp(stored, computed, (size_t)n) == 0, CRD_ERR_INPUT,
+                "%s: damaged (digest differs)", path);
+    memcpy(digest, s.digest, DIGEST_SIZE);
+cleanup:
+    crd_free(computed);
+    crd_free(stored);
+    crd_free(s.extents);
+    return status;
+}
+
+static crd_status verify_path(unsigned char digest[DIGEST_SIZE], const char *path)
 {
     int fd;
     crd_status status = crd_file_open(&fd, NULL, path, INT64_MAX);
     if (status != CRD_OK)
         return status;
-    status = verify(stored, fd, path);
+    status = verify(digest, fd, path);
     close(fd);
     return status;
 }
 
 crd_status crd_seal_verify(const char *path)
 {
-    unsigned char stored[CRD_SEAL_SIZE];
-    return verify_path(stored, path);
+    unsigned char digest[DIGEST_SIZE];
+    return verify_path(digest, path);
 }
 
 crd_status crd_file_digest(char out[CRD_FILE_DIGEST_SIZE], const char *path)
 {
-    unsigned char stored[CRD_SEAL_SIZE];
-    crd_status status = verify_path(stored, path);
-    for (int i = 0; status == CRD_OK && i < 16; i++)
-        snprintf(out + 2 * i, 3, "%02x", stored[CRD_SEAL_SIZE - 16 + i]);
+    unsigned char digest[DIGEST_SIZE];
+    crd_status status = verify_path(digest, path);
+    for (int i = 0; status == CRD_OK && i < DIGEST_SIZE; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
     return status;
 }

@@ -5,11 +5,16 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "io/h5_handed.h"
-#include "io/seal.h"
+
+/* A posterior's datasets of at least so many bytes are not sealed but by their checksums, so that
+ * many numbers are read once, not twice. */
+enum { LARGE_BYTES = 1 << 20 };
 
 /* The newest version of each kind: a file has a higher one than 1 if a reader of that could misread
  * it. */
@@ -58,7 +63,7 @@ crd_status crd_writer_begin_version(crd_writer *writer, const char *path, crd_fi
                                     const crd_provenance *provenance)
 {
     crd_status status = CRD_OK;
-    *writer = (crd_writer){.h5 = NULL};
+    *writer = (crd_writer){.kind = kind};
     crd_clock_timestamp(writer->created_at);
     CRD_TRY(crd_atomic_begin(&writer->atomic, path));
     CRD_TRY(crd_atomic_reserve(&writer->atomic, bytes));
@@ -73,9 +78,40 @@ cleanup:
     return status;
 }
 
+static crd_status add_extent(crd_writer *writer, const char *path)
+{
+    crd_status status = CRD_OK;
+    crd_h5_facts facts;
+    CRD_TRY(crd_h5_dataset_facts(&facts, writer->h5, path));
+    int64_t n_bytes = crd_shape_count(&facts.shape) * facts.value_bytes;
+    if (facts.offset < 0 || n_bytes < LARGE_BYTES)
+        return CRD_OK;
+    if (writer->n_extents == writer->capacity) {
+        int64_t capacity = crd_larger(64, 2 * writer->capacity);
+        CRD_TRY(crd_alloc_grow((void **)&writer->extents, writer->capacity, capacity,
+                               sizeof *writer->extents, "seal"));
+        writer->capacity = capacity;
+    }
+    writer->extents[writer->n_extents++] = (crd_extent){facts.offset, n_bytes};
+cleanup:
+    return status;
+}
+
 static crd_status checksum_place(const char *path, void *payload)
 {
-    return crd_h5_attr_put_fixed(payload, path, CRD_CHECKSUM_KEY, "----------------", 0);
+    crd_status status = CRD_OK;
+    crd_writer *writer = payload;
+    CRD_TRY(crd_h5_attr_put_fixed(writer->h5, path, CRD_CHECKSUM_KEY, "----------------", 0));
+    if (writer->kind == CRD_FILE_POSTERIOR)
+        CRD_TRY(add_extent(writer, path));
+cleanup:
+    return status;
+}
+
+static int compare_extents(const void *a, const void *b)
+{
+    int64_t first = ((const crd_extent *)a)->offset, second = ((const crd_extent *)b)->offset;
+    return (first > second) - (first < second);
 }
 
 static crd_status checksum_write(const char *path, void *payload)
@@ -92,9 +128,11 @@ static crd_status checksum_write(const char *path, void *payload)
 crd_status crd_writer_end_metadata(crd_writer *writer)
 {
     crd_status status = CRD_OK;
-    CRD_TRY(crd_h5_visit_datasets(writer->h5, "/", checksum_place, writer->h5));
+    CRD_TRY(crd_h5_visit_datasets(writer->h5, "/", checksum_place, writer));
     CRD_TRY(crd_h5_flush(writer->h5));
-    CRD_TRY(crd_atomic_reserve(&writer->atomic, CRD_SEAL_SIZE));
+    if (writer->n_extents > 1)
+        qsort(writer->extents, (size_t)writer->n_extents, sizeof *writer->extents, compare_extents);
+    CRD_TRY(crd_atomic_reserve(&writer->atomic, crd_seal_size(writer->n_extents)));
 cleanup:
     return status;
 }
@@ -126,7 +164,8 @@ crd_status crd_writer_publish(crd_writer *writer)
     status = crd_h5_close(writer->h5);
     writer->h5 = NULL;
     CRD_TRY(status);
-    CRD_TRY(crd_seal_append(writer->atomic.fd, writer->atomic.path));
+    CRD_TRY(crd_seal_append(writer->atomic.fd, writer->atomic.path, writer->extents,
+                            writer->n_extents));
     CRD_TRY(crd_atomic_sync(&writer->atomic));
     CRD_TRY(read_back(handed, &writer->atomic));
     CRD_TRY(crd_atomic_publish(&writer->atomic));
@@ -140,6 +179,9 @@ void crd_writer_abandon(crd_writer *writer)
 {
     crd_h5_discard(writer->h5);
     writer->h5 = NULL;
+    crd_free(writer->extents);
+    writer->extents = NULL;
+    writer->n_extents = writer->capacity = 0;
     crd_atomic_abandon(&writer->atomic);
 }
 

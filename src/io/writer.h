@@ -6,6 +6,7 @@
 #include "credence/files.h"
 #include "io/atomic.h"
 #include "io/h5.h"
+#include "io/seal.h"
 
 /** A file in the making. */
 typedef struct crd_writer {
@@ -13,6 +14,10 @@ typedef struct crd_writer {
     crd_h5 *h5;
     char created_at[CRD_TIMESTAMP_SIZE];
     int32_t n_scales; /**< dimension scales so far: each has its number */
+    crd_file_kind kind;
+    crd_extent
+        *extents; /**< [n_extents] large datasets of a posterior's numbers, which are not sealed */
+    int64_t n_extents, capacity;
 } crd_writer;
 
 /** Begins a file of the kind with the attributes of its root group. `bytes` is what its data
@@ -36,7 +41,8 @@ void crd_writer_abandon(crd_writer *writer);
 /** What messages call a file of this kind. Static. */
 const char *crd_kind_name(crd_file_kind kind);
 
-/** Checks seal, format and version and opens. *h5 is closed with crd_h5_discard. */
+/** Checks seal, format and version and opens. *h5 is closed with crd_h5_discard. The seal of a
+ * posterior leaves large datasets to their checksums, which every reader of them compares. */
 crd_status crd_reader_open(crd_h5 **h5, crd_file_kind *kind, const char *path);
 /** The same; `digest` is crd_file_digest's, which comes for nothing here. */
 crd_status crd_reader_open_digest(crd_h5 **h5, crd_file_kind *kind,

@@ -41,6 +41,8 @@ typedef struct crd_posterior_step {
 } crd_posterior_step;
 
 typedef struct crd_param_kernels {
+    /** out[i] = gain * in[i] + shift, in double (two roundings), rounded once more. */
+    void (*affine)(float *out, const float *in, int64_t n, double gain, double shift);
     /** sigma[i] = gain * log(1 + exp(rho[i])), evaluated in double and rounded once. */
     void (*softplus)(float *sigma, const float *rho, int64_t n, double gain);
     /** sigma[i] = log(1 + exp(rho[i])), slope[i] = 1 / (1 + exp(-rho[i])), in float. Returns 1

@@ -86,6 +86,26 @@ INLINE doubles log_sigma(doubles sigma, doubles rho)
     return doubles_if_less(rho, doubles_all(CRD_LOG_SIGMA_IS_RHO), rho, value);
 }
 
+INLINE void affine_block(float *out, const float *in, doubles gain, doubles shift)
+{
+    doubles value = doubles_mul(doubles_of_floats(floats_load(in)), gain);
+    floats_store(out, doubles_to_floats(doubles_add(value, shift)));
+}
+
+static void affine(float *out, const float *in, int64_t n, double gain, double shift)
+{
+    const doubles gains = doubles_all(gain), shifts = doubles_all(shift);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        affine_block(out + i, in + i, gains, shifts);
+    if (i == n)
+        return;
+    float last[LANES] = {0};
+    memcpy(last, in + i, (size_t)(n - i) * sizeof *last);
+    affine_block(last, last, gains, shifts);
+    memcpy(out + i, last, (size_t)(n - i) * sizeof *out);
+}
+
 INLINE void softplus_block(float *sigma, const float *rho, doubles gain)
 {
     doubles value = softplus_of(doubles_of_floats(floats_load(rho)));
@@ -548,6 +568,7 @@ static int posterior_step(const crd_posterior_step *step, int64_t n)
 }
 
 const crd_param_kernels PARAM_TABLE = {
+    .affine = affine,
     .softplus = softplus,
     .scales = scales,
     .kl_value = kl_value,

@@ -2,6 +2,12 @@
 #include "kernels/softplus.h"
 #include "kernels/variants.h"
 
+static void affine(float *out, const float *in, int64_t n, double gain, double shift)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (float)((double)in[i] * gain + shift);
+}
+
 static void softplus(float *sigma, const float *rho, int64_t n, double gain)
 {
     for (int64_t i = 0; i < n; i++)
@@ -135,6 +141,7 @@ static int posterior_step(const crd_posterior_step *s, int64_t n)
 }
 
 const crd_param_kernels crd_param_kernels_ref = {
+    .affine = affine,
     .softplus = softplus,
     .scales = scales,
     .kl_value = kl_value,

@@ -26,8 +26,8 @@ const float *crd_normal_fill_request(float *out, const crd_model *model,
 void crd_mean_map(float *mu, const crd_weights *weights, const crd_affine_map *map)
 {
     int64_t first = map->component * weights->n_floats + map->first;
-    for (int64_t i = first; i < first + map->n; i++)
-        mu[i] = (float)((double)weights->mu[i] * map->gain + map->shift);
+    crd_kernels_get()->param->affine(mu + first, weights->mu + first, map->n, map->gain,
+                                     map->shift);
 }
 
 void crd_normal_map(float *mu, float *sigma, const crd_weights *weights, const crd_affine_map *map)

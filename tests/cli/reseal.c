@@ -29,7 +29,7 @@ int main(int argc, char **argv)
         status = print_digest(argv[2], argv[3]);
     } else if (argc == 3 && strcmp(argv[1], "seal") == 0) {
         int fd = open(argv[2], O_RDWR);
-        status = crd_seal_append(fd, argv[2]);
+        status = crd_seal_append(fd, argv[2], NULL, 0);
         close(fd);
     }
     if (status != CRD_OK)

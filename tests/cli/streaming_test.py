@@ -47,6 +47,14 @@ class Streaming(program.Case):
         self.assertEqual(result.codes, [0] * ranks, result.err)
         return self.succeed("inspect", "p.h5", "--datasets")
 
+    def labelled(self):
+        """The images in a folder for each class."""
+        for jpeg in IMAGES.glob("*.jpg"):
+            folder = self.folder / "set" / jpeg.stem.split("_", 1)[1].capitalize()
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(jpeg, folder)
+        return self.folder / "set"
+
     def test_same_as_in_memory(self):
         """Two windows of two or more components, that is fewer than there are; also on nodes of one rank each."""
         for words, memory in ((MEMBERS, 4.1 * COMPONENT_MB), (MIXTURE, 8.1 * COMPONENT_MB),
@@ -66,12 +74,7 @@ class Streaming(program.Case):
         self.assertEqual(self.succeed("inspect", "p.h5", "--datasets"), expected)
         looks = [*MIXTURE, "--draws", 300, "--until-mcse", 0.05]
         self.assertEqual(self.figures(*looks, *memory, ranks=2), self.figures(*looks))
-        labelled = self.folder / "set"
-        for jpeg in IMAGES.glob("*.jpg"):
-            folder = labelled / jpeg.stem.split("_", 1)[1].capitalize()
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(jpeg, folder)
-        words = ["evaluate", "mixture.h5", labelled, "--draws", 20, "--draw-block", 2, "--json"]
+        words = ["evaluate", "mixture.h5", self.labelled(), "--draws", 20, "--draw-block", 2, "--json"]
         whole, streamed = json.loads(self.succeed(*words)), json.loads(self.succeed(*words, *memory, ranks=3))
         for result in (whole, streamed):
             del result["seconds"], result["n_ranks"]
@@ -145,6 +148,38 @@ class Streaming(program.Case):
                 self.assertEqual(result.codes, [INPUT] * ranks, result.err)
                 errors.add(result.err[result.err.index("credence: members.h5"):].splitlines()[0])
         self.assertEqual(errors, {"credence: members.h5: component 5: linear.weight: element 0 of the mean is nan; it must be finite"})
+
+    def test_damage_in_what_is_not_sealed(self):
+        """More than 1 MiB of numbers are guarded by their checksum: it counts, although fewer draws than networks end the reading early."""
+        self.make("ensemble", "--deterministic", *(f"{i}.h5" for i in (4, 5, 6, 4, 5, 6, 4, 5)), "-o", "eight.h5")
+        dataset = "/weights/layer3.0.conv2/weight"
+        with h5py.File(self.folder / "eight.h5", "r") as file:
+            found = file[dataset]
+            self.assertGreaterEqual(found.nbytes, 1 << 20)
+            place = found.id.get_offset() + found.nbytes - 2
+        path = self.work / "eight.h5"
+        shutil.copy(self.folder / "eight.h5", path)
+        words = ["eight.h5", IMAGES, "--draw-block", 2, "--draws", 4]
+        expected = self.figures(*words)
+        self.assertEqual(self.figures(*words, "--weights-memory", 4.1 * COMPONENT_MB, ranks=2), expected)
+        (self.work / "p.h5").unlink()
+        with open(path, "r+b") as file:
+            file.seek(place)
+            byte = file.read(1)
+            file.seek(place)
+            file.write(bytes([byte[0] ^ 1]))
+        for command, data, output in (("predict", IMAGES, ["-o", "p.h5"]), ("evaluate", self.labelled(), [])):
+            for memory in ([], ["--weights-memory", 4.1 * COMPONENT_MB]):
+                for ranks in (1, 3):
+                    result = run(command, "eight.h5", data, *words[2:], *memory, *output, ranks=ranks, folder=self.work)
+                    self.assertEqual(result.codes, [INPUT] * ranks, result.err)
+                    self.assertEqual(result.err.count(f"credence: eight.h5: {dataset}: damaged (checksum "), 1, result.err)
+                    self.assertFalse((self.work / "p.h5").exists())
+        (self.work / "4.h5").write_bytes((self.folder / "4.h5").read_bytes())
+        result = run("ensemble", "--deterministic", "eight.h5", "4.h5", "eight.h5", "-o", "nine.h5", folder=self.work)
+        self.assertEqual(result.codes, [INPUT], result.err)
+        self.assertIn(f"eight.h5: {dataset}: damaged (checksum ", result.err)
+        self.assertFalse((self.work / "nine.h5").exists())
 
 
 if __name__ == "__main__":

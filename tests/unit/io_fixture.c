@@ -165,7 +165,7 @@ void io_reseal(const char *path)
 {
     int fd = open(path, O_RDWR);
     assert_true(fd >= 0);
-    assert_ok(crd_seal_append(fd, path));
+    assert_ok(crd_seal_append(fd, path, NULL, 0));
     close(fd);
 }
 
@@ -174,8 +174,9 @@ void io_copy(const char *to, const char *from)
     static char bytes[1 << 20];
     FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
     assert_true(in != NULL && out != NULL);
-    size_t n = fread(bytes, 1, sizeof bytes, in);
-    assert_true(n < sizeof bytes && fwrite(bytes, 1, n, out) == n);
-    fclose(in);
+    for (size_t n; (n = fread(bytes, 1, sizeof bytes, in)) > 0;)
+        assert_true(fwrite(bytes, 1, n, out) == n);
+    assert_int_equal(ferror(in), 0);
+    assert_int_equal(fclose(in), 0);
     assert_int_equal(fclose(out), 0);
 }
