@@ -7,9 +7,9 @@
  * The record of a file without such stretches: "credence-seal-1\n", the number of bytes before the
  * record, and the XXH3-128 of those bytes (canonical, big endian).
  *
- * The record of another: "credence-seal-2\n", the stretches (offset, bytes), their number, the number
- * of bytes before the record, the XXH3-128 of those that are not in a stretch and of the record so
- * far, "credence-ends-2\n". Numbers are uint64, little endian.
+ * The record of another: "credence-seal-2\n", the stretches (offset, bytes), their number, the
+ * number of bytes before the record, the XXH3-128 of those that are not in a stretch and of the
+ * record so far, "credence-ends-2\n". Numbers are uint64, little endian.
  */
 #ifndef CRD_IO_SEAL_H
 #define CRD_IO_SEAL_H
