@@ -51,11 +51,12 @@ def antithetic(folder, estimator):
 
 def common_numbers(folder):
     """Difference of the top class's probability under two posteriors: sigma 5 % and 4 % of the weights."""
-    other = folder / "other.h5"
-    seconds_of("convert", "--arch", "cifar_resnet8", "--weights", DATA / "quickstart_weights.pth", "--moped",
-               "--moped-delta", "0.04", "--crop", "28", "--channel-mean", "0.2860", "--channel-sd", "0.3530", "-o", other)
-    _, first = predict(folder / "first.h5", DATA / "quickstart.h5", "--save-draws", "--batch", "10")
-    _, second = predict(folder / "second.h5", other, "--save-draws", "--batch", "10")
+    files = []
+    for delta in ("0.05", "0.04"):
+        posterior = folder / f"{delta}.h5"
+        seconds_of("convert", "--weights", DATA / "quickstart.h5", "--moped", "--moped-delta", delta, "-o", posterior)
+        files.append(predict(folder / f"prediction_{delta}.h5", posterior, "--save-draws", "--batch", "10")[1])
+    first, second = files
     top = first["predictive_top/top_class"][DOUBTFUL, 0]
     p, q = (file["predictions/probs"][0, :, DOUBTFUL].astype(float)[:, numpy.arange(len(top)), top]
             for file in (first, second))

@@ -38,7 +38,7 @@ class Labels(program.Case):
             result = self.evaluate(folders)
             self.assertEqual(result.codes, [0], result.err)
             said[rule] = result.err
-            self.assertGreater(json.loads(result.out)["accuracy"]["value"], 0.8)  # hard images are among them
+            self.assertGreater(json.loads(result.out)["accuracy"]["value"], 0.6)  # hard images are among them
         self.assertIn("names of classes; 'Trouser', the last of 10, is class 1, '1, Trouser'", said["names"])
         self.assertIn("class numbers; '9', the last of 10, is class 9, '9, Ankle_boot'", said["numbers"])
 
