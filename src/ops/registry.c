@@ -89,7 +89,9 @@
     X(adaptive_max_pool3d) \
     X(adaptive_avg_pool1d) \
     X(adaptive_avg_pool3d) \
-    X(local_response_norm)
+    X(local_response_norm) \
+    X(permute) \
+    X(mat_mul)
 /* clang-format on */
 
 #define DECLARE(op) extern const crd_op crd_op_##op;
