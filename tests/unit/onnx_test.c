@@ -51,10 +51,12 @@ static void outputs_are_torchs(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "mobile_9",     "mobile_kept_13", "mobile_18",    "next_13",     "next_20",
-        "decoder_11",   "decoder_18",     "outside",      "typed_float", "typed_half",
-        "typed_double", "typed_int32",    "shuffle",      "widened",     "empty",
-        "one_name",     "recurrent_17",   "recurrent_20", "sequence_17", "recurrent_last"};
+        "mobile_9",     "mobile_kept_13", "mobile_18",      "next_13",        "next_20",
+        "decoder_11",   "decoder_18",     "outside",        "typed_float",    "typed_half",
+        "typed_double", "typed_int32",    "shuffle",        "widened",        "empty",
+        "one_name",     "recurrent_17",   "recurrent_20",   "sequence_17",    "recurrent_last",
+        "shuffle_last", "lrn_last",       "transformer_17", "transformer_20", "transformer_one",
+        "windows_17",   "windows_20",     "windows_one"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         check_outputs(names[i], &no_size);
     check_outputs("next_17", &(crd_onnx_options){8, 8});
@@ -77,6 +79,7 @@ static void patterns_become_one_operator(void **state)
         {"next_20", "LayerNorm", "GELU"},          {"decoder_11", "ConvTranspose2d", "Upsample"},
         {"shuffle", "ChannelShuffle", "Flatten"},  {"recurrent_17", "LSTM", "GRU"},
         {"recurrent_20", "LSTM", "GRU"},           {"sequence_17", "LSTM", "MaxPool3d"},
+        {"transformer_17", "MatMul", "LayerNorm"}, {"windows_20", "MatMul", "Permute"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         crd_onnx_model model;
@@ -149,8 +152,6 @@ static void bad_models_are_refused(void **state)
         {"next_17", {0}, CRD_ERR_USAGE, "leaves the height of the images open: give --input-size"},
         {"next_13", {9, 9}, CRD_ERR_USAGE, "the file's images have a height of 8, not 9"},
         {"not_there", {0}, CRD_ERR_INPUT, "No such file"},
-        {"shuffle_last", {0}, CRD_ERR_INPUT, "node 'shuffle' (ChannelShuffle): its features come"},
-        {"lrn_last", {0}, CRD_ERR_INPUT, "node 'norm' (LRN): its features come last"},
         {"omitted", {0}, CRD_ERR_INPUT, "node 'largest' (Max): input 1 is omitted"},
         {"no_first", {0}, CRD_ERR_INPUT, "node 'parts' (Split): has no first output"},
         {"twice", {0}, CRD_ERR_INPUT, "damaged: field 7 of onnx.ModelProto is there twice"},

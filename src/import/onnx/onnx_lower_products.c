@@ -1,0 +1,387 @@
+/* Lowerings of what works along one axis: products, norms of features, softmax, reductions. */
+#include <string.h>
+
+#include "import/onnx/onnx_fold.h"
+#include "import/onnx/onnx_index.h"
+#include "import/onnx/onnx_lower.h"
+
+/* y = alpha x B + beta C, of the last axis of input 0; B is `b`, transposed where is_turned. */
+static crd_status emit_linear(crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                              bool is_turned, double alpha, double beta)
+{
+    crd_status status = CRD_OK;
+    const crd_onnx_tensor *b = crd_onnx_constant(lowering->graph, node, 1);
+    const crd_onnx_tensor *c = crd_onnx_constant(lowering->graph, node, 2);
+    int last = crd_onnx_shape_of(lowering->graph, node, 0)->n_dims - 1;
+    bool is_vector = b->shape.n_dims == 1, done;
+    int64_t n_in = b->shape.dims[is_turned && !is_vector ? 1 : 0];
+    int64_t n_out = is_vector ? 1 : b->shape.dims[is_turned ? 0 : 1];
+    crd_onnx_view view;
+    CRD_TRY(crd_onnx_to_features(&done, &view, lowering, node, 0, last, last + 1));
+    if (!done)
+        return crd_onnx_lack(lowering, node, "its images are its last extent");
+    const crd_attr attrs[] = {CRD_ATTR("in_features", (double)n_in),
+                              CRD_ATTR("out_features", (double)n_out), CRD_ATTR("bias", c != NULL),
+                              CRD_ATTR_END};
+    CRD_TRY(crd_onnx_emit(&view.op, lowering, node,
+                          &(crd_onnx_emission){"Linear", attrs, &view.op, 1, 1}));
+    CRD_TRY(crd_onnx_give(lowering, view.op, CRD_SLOT_WEIGHT,
+                          &(crd_onnx_source){b, NULL, !is_turned && !is_vector, alpha}));
+    if (c != NULL && c->count == 1)
+        CRD_TRY(crd_onnx_give_equal(lowering, view.op, CRD_SLOT_BIAS, n_out,
+                                    beta * crd_onnx_get(c, 0)));
+    else if (c != NULL)
+        CRD_TRY(crd_onnx_give(lowering, view.op, CRD_SLOT_BIAS,
+                              &(crd_onnx_source){c, NULL, false, beta}));
+    while (view.n > 0 && view.atoms[view.n - 1].axis == last)
+        view.n--;
+    if (!is_vector)
+        crd_onnx_view_add(&view, &(crd_onnx_atom){n_out, 1, 0, last});
+    CRD_TRY(crd_onnx_put_view(lowering, node, 0, &view));
+cleanup:
+    return status;
+}
+
+CRD_ONNX_LOWER(gemm)
+{
+    const crd_onnx_tensor *b = crd_onnx_constant(lowering->graph, node, 1);
+    const crd_onnx_tensor *c = crd_onnx_constant(lowering->graph, node, 2);
+    double alpha = crd_onnx_attr_real(node, "alpha", 1);
+    double beta = crd_onnx_attr_real(node, "beta", 1);
+    bool is_turned = crd_onnx_attr_int(node, "transB", 0) != 0;
+    if (b == NULL || (crd_onnx_is_given(node, 2) && c == NULL) ||
+        crd_onnx_input(lowering, node, 0).op < 0 || alpha == 0 || beta == 0)
+        return crd_onnx_lack(lowering, node, "its weights are not constant");
+    if (crd_onnx_attr_int(node, "transA", 0) != 0)
+        return crd_onnx_lack(lowering, node, "transA");
+    if (c != NULL && c->count != 1 &&
+        (c->count != b->shape.dims[is_turned ? 0 : 1] || c->shape.dims[c->shape.n_dims - 1] == 1))
+        return crd_onnx_lack(lowering, node, "C is no bias");
+    return emit_linear(lowering, node, is_turned, alpha, beta);
+}
+
+/* A factor of a product of matrices. Axes are counted so that both factors have the inner extent as
+ * the same axis: (..., rows, inner) and (..., inner, columns). */
+typedef struct factor {
+    crd_onnx_view view;
+    int k; /* input of the node */
+    bool is_constant, is_turned;
+} factor;
+
+static factor factor_of(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
+                        int n_dims)
+{
+    factor f = {.k = k, .is_constant = crd_onnx_constant(lowering->graph, node, k) != NULL};
+    int lead = n_dims - crd_onnx_shape_of(lowering->graph, node, k)->n_dims, map[CRD_MAX_DIMS];
+    f.view = crd_onnx_input(lowering, node, k);
+    for (int d = 0; d < CRD_MAX_DIMS; d++)
+        map[d] = d + lead + (k == 1 && d + lead >= n_dims - 2);
+    crd_onnx_view_renumber(&f.view, map);
+    return f;
+}
+
+/* Atoms of a constant: along axes that the other factor has, as these are cut there. */
+static void set_constant(factor *f, const crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                         const crd_onnx_view *other, int n_dims)
+{
+    const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, f->k);
+    int lead = n_dims - shape->n_dims;
+    f->view = (crd_onnx_view){.op = CRD_ONNX_NOWHERE};
+    for (int d = 0; d < shape->n_dims; d++) {
+        int axis = d + lead + (f->k == 1 && d + lead >= n_dims - 2);
+        bool is_batch = d < shape->n_dims - 2, is_others = false;
+        for (int i = 0; is_batch && i < other->n; i++)
+            if (other->atoms[i].axis == axis && shape->dims[d] > 1) {
+                crd_onnx_view_add(&f->view, &other->atoms[i]);
+                is_others = true;
+            }
+        if (!is_others)
+            crd_onnx_view_add(&f->view, &(crd_onnx_atom){shape->dims[d], 1, 0, axis});
+    }
+}
+
+/* Brings a factor into (matrices, rows, inner) or (matrices, inner, columns), or the one transposed
+ * where memory is nearer to that. What only one factor has of the matrices becomes rows or
+ * columns. */
+static crd_status bring(factor *f, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                        const crd_onnx_view *other, int n_dims)
+{
+    int inner = n_dims - 1;
+    int64_t least[2] = {INT64_MAX, INT64_MAX}; /* steps in memory: of the inner extent, others */
+    crd_onnx_plan plan = {.n_dims = 3};
+    for (int i = 0; i < f->view.n && !f->is_constant; i++) {
+        const crd_onnx_atom *atom = &f->view.atoms[i];
+        bool is_batch = atom->axis < n_dims - 2;
+        if (atom->dim == CRD_ONNX_IMAGES || (is_batch && crd_onnx_view_has(other, atom->axis)))
+            continue;
+        int64_t step = crd_onnx_linear_step(lowering, &f->view, i);
+        int64_t *to = &least[atom->axis == inner ? 0 : 1];
+        *to = step < *to ? step : *to;
+    }
+    f->is_turned = !f->is_constant && (f->k == 0 ? least[1] < least[0] : least[0] < least[1]);
+    int dim_of_inner = (f->k == 0) != f->is_turned ? 2 : 1;
+    for (int axis = 0; axis < n_dims - 2; axis++)
+        if (crd_onnx_view_has(other, axis))
+            crd_onnx_plan_axis(&plan, &f->view, axis, 0);
+    for (int pass = 1; pass <= 2; pass++)
+        for (int axis = 0; axis <= n_dims; axis++)
+            if ((axis >= n_dims - 2 || !crd_onnx_view_has(other, axis)) &&
+                (axis == inner) == (pass == dim_of_inner))
+                crd_onnx_plan_axis(&plan, &f->view, axis, pass);
+    if (!f->is_constant)
+        return crd_onnx_arrange(&f->view, lowering, node, node->inputs[f->k], &plan);
+    crd_shape dims = crd_shape_make(3, 1, 1, 1);
+    for (int i = plan.n - 1; i >= 0; i--) {
+        crd_onnx_atom *atom = &f->view.atoms[plan.atom[i]];
+        atom->dim = plan.dim[i];
+        atom->step = dims.dims[atom->dim];
+        dims.dims[atom->dim] *= atom->extent;
+    }
+    crd_onnx_view like = f->view;
+    for (int i = 0; f->k == 1 && i < like.n; i++)
+        like.atoms[i].axis -= like.atoms[i].axis >= inner;
+    return crd_onnx_emit_constant(&f->view.op, lowering, node, f->k, &like, &dims);
+}
+
+/* Atoms of the product: those of the first factor, and of the second one what the first lacks. */
+static void set_product(crd_onnx_view *out, const factor *f, int n_dims)
+{
+    const crd_onnx_view *a = &f[0].view, *b = &f[1].view;
+    int inner = n_dims - 1;
+    out->n = 0;
+    for (int axis = 0; axis < n_dims - 1; axis++) {
+        bool is_shared = crd_onnx_view_has(a, axis) && crd_onnx_view_has(b, axis);
+        bool is_firsts = crd_onnx_view_has(a, axis) || !crd_onnx_view_has(b, axis);
+        bool has_images = crd_onnx_view_has_images(a, axis);
+        const crd_onnx_view *from = is_firsts || has_images ? a : b;
+        for (int i = 0; i < from->n; i++) {
+            crd_onnx_atom atom = from->atoms[i];
+            if (atom.axis != axis)
+                continue;
+            if (atom.dim != CRD_ONNX_IMAGES)
+                atom.dim = is_shared ? 0 : from == a ? 1 : 2;
+            crd_onnx_view_add(out, &atom);
+        }
+    }
+    for (int i = 0; i < b->n; i++)
+        if (b->atoms[i].axis > inner)
+            crd_onnx_view_add(out,
+                              &(crd_onnx_atom){b->atoms[i].extent, b->atoms[i].step, 2, inner});
+}
+
+/* Whether the images are among the matrices of a factor. */
+static bool has_image_matrices(const crd_onnx_view *view, int n_dims)
+{
+    for (int axis = 0; axis < n_dims - 2; axis++)
+        if (crd_onnx_view_has_images(view, axis))
+            return true;
+    return false;
+}
+
+static crd_status multiply(crd_onnx_lowering *lowering, const crd_onnx_node *node)
+{
+    crd_status status = CRD_OK;
+    int n_dims = lowering->graph->values[node->outputs[0]].shape.n_dims;
+    factor f[2] = {factor_of(lowering, node, 0, n_dims), factor_of(lowering, node, 1, n_dims)};
+    for (int k = 0; k < 2; k++) {
+        if (crd_onnx_shape_of(lowering->graph, node, k)->n_dims < 2 || n_dims >= CRD_MAX_DIMS)
+            return crd_onnx_lack(lowering, node, "of a vector");
+        if (f[k].is_constant)
+            set_constant(&f[k], lowering, node, &f[1 - k].view, n_dims);
+        else if (!has_image_matrices(&f[k].view, n_dims) ||
+                 !crd_onnx_view_is_whole(&lowering->views[node->inputs[k]],
+                                         crd_onnx_shape_of(lowering->graph, node, k)))
+            return crd_onnx_lack(lowering, node, "its images are rows or columns");
+    }
+    bool are_views = !f[0].is_constant && !f[1].is_constant;
+    if (are_views && !crd_onnx_view_refine(&f[0].view, &f[1].view)) {
+        for (int k = 0; k < 2; k++)
+            CRD_TRY(crd_onnx_in_order(&f[k].view, lowering, node, node->inputs[k]));
+        if (!crd_onnx_view_refine(&f[0].view, &f[1].view))
+            return crd_onnx_lack(lowering, node, "its matrices are laid out differently");
+    }
+    crd_onnx_view first = f[0].view, out;
+    CRD_TRY(bring(&f[0], lowering, node, &f[1].view, n_dims));
+    CRD_TRY(bring(&f[1], lowering, node, &first, n_dims));
+    set_product(&out, f, n_dims);
+    const int64_t ops[] = {f[0].view.op, f[1].view.op};
+    const crd_attr attrs[] = {CRD_ATTR("transpose_a", f[0].is_turned),
+                              CRD_ATTR("transpose_b", f[1].is_turned), CRD_ATTR_END};
+    CRD_TRY(
+        crd_onnx_emit(&out.op, lowering, node, &(crd_onnx_emission){"MatMul", attrs, ops, 2, 0}));
+    CRD_TRY(crd_onnx_put_view(lowering, node, 0, &out));
+cleanup:
+    return status;
+}
+
+CRD_ONNX_LOWER(matmul)
+{
+    const crd_onnx_tensor *b = crd_onnx_constant(lowering->graph, node, 1);
+    if (b != NULL && b->shape.n_dims <= 2 && crd_onnx_input(lowering, node, 0).op >= 0)
+        return emit_linear(lowering, node, false, 1, 1);
+    return multiply(lowering, node);
+}
+
+/* Over the last axes, which become the features. */
+CRD_ONNX_LOWER(layer_norm)
+{
+    crd_status status = CRD_OK;
+    const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
+    crd_onnx_view view;
+    int axis;
+    bool done;
+    int64_t features = 1;
+    CRD_TRY(crd_onnx_axis(&axis, crd_onnx_attr_int(node, "axis", -1), shape->n_dims));
+    for (int d = axis; d < shape->n_dims; d++)
+        features *= shape->dims[d];
+    if (!crd_onnx_has_constants(lowering, node, 3))
+        return crd_onnx_lack(lowering, node, "its vectors are not constant");
+    for (int k = 1; k < 3; k++)
+        if (crd_onnx_is_given(node, k) &&
+            crd_onnx_constant(lowering->graph, node, k)->count != features)
+            return crd_onnx_lack(lowering, node, "its vectors are broadcast");
+    CRD_TRY(crd_onnx_to_features(&done, &view, lowering, node, 0, axis, shape->n_dims));
+    if (!done)
+        return crd_onnx_lack(lowering, node, "over the images");
+    const crd_attr attrs[] = {CRD_ATTR("normalized_shape", (double)features),
+                              CRD_ATTR("eps", crd_onnx_attr_real(node, "epsilon", 1e-5)),
+                              CRD_ATTR_END};
+    CRD_TRY(crd_onnx_emit(&view.op, lowering, node,
+                          &(crd_onnx_emission){"LayerNorm", attrs, &view.op, 1, 1}));
+    CRD_TRY(crd_onnx_give_input(lowering, node, 1, view.op, 0));
+    if (crd_onnx_is_given(node, 2))
+        CRD_TRY(crd_onnx_give_input(lowering, node, 2, view.op, 1));
+    else
+        CRD_TRY(crd_onnx_give_equal(lowering, view.op, 1, features, 0));
+    CRD_TRY(crd_onnx_put_view(lowering, node, 0, &view));
+cleanup:
+    return status;
+}
+
+CRD_ONNX_LOWER(softmax)
+{
+    crd_status status = CRD_OK;
+    crd_onnx_view view = crd_onnx_input(lowering, node, 0);
+    int first, end;
+    bool done = true;
+    crd_onnx_call call;
+    crd_onnx_arg args[1];
+    crd_onnx_result results[1];
+    if (node->n_inputs > 1 || node->n_outputs > 1)
+        return CRD_ONNX_FAIL("%s", "has too many inputs or outputs");
+    crd_onnx_call_of(&call, args, results, lowering->graph, node);
+    CRD_TRY(crd_onnx_softmax_axes(&first, &end, &call));
+    int dim = crd_onnx_dim_of(lowering, &view, first, end);
+    if (dim < 0) {
+        CRD_TRY(crd_onnx_to_features(&done, &view, lowering, node, 0, first, end));
+        dim = 0;
+    }
+    if (!done)
+        return crd_onnx_lack(lowering, node, "over the images");
+    const crd_attr attrs[] = {CRD_ATTR("dim", dim + 1), CRD_ATTR_END};
+    CRD_TRY(crd_onnx_emit_one(&view.op, lowering, node, "Softmax", attrs, view.op));
+    if (node->kind->rule == 1)
+        CRD_TRY(crd_onnx_emit_one(&view.op, lowering, node, "Log", NULL, view.op));
+    CRD_TRY(crd_onnx_put_view(lowering, node, 0, &view));
+cleanup:
+    return status;
+}
+
+/* One number of all positions: their mean, or their largest. */
+static crd_status pool_positions(crd_onnx_view *view, crd_onnx_lowering *lowering,
+                                 const crd_onnx_node *node, bool is_mean)
+{
+    bool is_volume = crd_onnx_op_shape(lowering, view->op)->n_dims == 4;
+    static const char *const kinds[2][2] = {{"AdaptiveMaxPool2d", "AdaptiveMaxPool3d"},
+                                            {"AdaptiveAvgPool2d", "AdaptiveAvgPool3d"}};
+    const crd_attr image[] = {CRD_ATTR("output_size", 1, 1), CRD_ATTR_END};
+    const crd_attr volume[] = {CRD_ATTR("output_size", 1, 1, 1), CRD_ATTR_END};
+    return crd_onnx_emit_one(&view->op, lowering, node, kinds[is_mean][is_volume],
+                             is_volume ? volume : image, view->op);
+}
+
+/* The marked axes as positions, of 2 or 3 extents; all others as features. */
+static crd_status to_positions(crd_onnx_view *view, crd_onnx_lowering *lowering,
+                               const crd_onnx_node *node, const bool *marks)
+{
+    int n_dims = crd_onnx_op_shape(lowering, view->op)->n_dims;
+    bool fits = n_dims == 3 || n_dims == 4;
+    crd_onnx_plan plan = {.n_dims = 3};
+    for (int i = 0; i < view->n; i++)
+        if (view->atoms[i].dim != CRD_ONNX_IMAGES)
+            fits &= marks[view->atoms[i].axis] == (view->atoms[i].dim > 0);
+    for (int dim = 0; dim <= 2; dim += 2)
+        for (int axis = 0; axis < CRD_MAX_DIMS; axis++)
+            if (marks[axis] == (dim == 2))
+                crd_onnx_plan_axis(&plan, view, axis, dim);
+    return fits ? CRD_OK : crd_onnx_arrange(view, lowering, node, node->inputs[0], &plan);
+}
+
+static crd_status apply(crd_onnx_view *view, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                        const char *kind)
+{
+    return crd_onnx_emit_one(&view->op, lowering, node, kind, NULL, view->op);
+}
+
+static crd_status square(crd_onnx_view *view, crd_onnx_lowering *lowering,
+                         const crd_onnx_node *node)
+{
+    const crd_attr attrs[] = {CRD_ATTR("exponent", 2), CRD_ATTR_END};
+    return crd_onnx_emit_one(&view->op, lowering, node, "Pow", attrs, view->op);
+}
+
+/* Sums are means times their number of elements; the others are functions before and behind. */
+CRD_ONNX_LOWER(reduce)
+{
+    crd_status status = CRD_OK;
+    enum { MOST_IN = 2 };
+    crd_onnx_call call;
+    crd_onnx_arg args[MOST_IN];
+    crd_onnx_result results[1];
+    bool marks[CRD_MAX_DIMS] = {false}, is_known, keeps;
+    const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
+    crd_onnx_view view = crd_onnx_input(lowering, node, 0);
+    int rule = node->kind->rule, map[CRD_MAX_DIMS], to = 0;
+    double count = 1;
+    bool is_pooled = false, is_mean = rule != CRD_ONNX_MAX && rule != CRD_ONNX_MIN;
+    if (node->n_inputs > MOST_IN || node->n_outputs > 1)
+        return CRD_ONNX_FAIL("%s", "has too many inputs");
+    crd_onnx_call_of(&call, args, results, lowering->graph, node);
+    CRD_TRY(crd_onnx_reduced(marks, &is_known, &call));
+    keeps = crd_onnx_attr_int(node, "keepdims", 1) != 0;
+    for (int d = 0; d < shape->n_dims; d++) {
+        if (marks[d] && crd_onnx_view_has_images(&view, d))
+            return crd_onnx_lack(lowering, node, "over the images");
+        is_pooled |= marks[d] && crd_onnx_view_has(&view, d);
+        count *= marks[d] ? (double)shape->dims[d] : 1;
+        map[d] = to;
+        to += keeps || !marks[d];
+    }
+    if (rule == CRD_ONNX_L1)
+        CRD_TRY(apply(&view, lowering, node, "Abs"));
+    if (rule == CRD_ONNX_L2 || rule == CRD_ONNX_SUM_SQUARE)
+        CRD_TRY(square(&view, lowering, node));
+    if (rule == CRD_ONNX_MIN)
+        CRD_TRY(apply(&view, lowering, node, "Neg"));
+    if (is_pooled) {
+        CRD_TRY(to_positions(&view, lowering, node, marks));
+        CRD_TRY(pool_positions(&view, lowering, node, is_mean));
+    }
+    const crd_attr times[] = {CRD_ATTR("scale", count), CRD_ATTR("shift", 0), CRD_ATTR_END};
+    if (is_mean && rule != CRD_ONNX_MEAN && count != 1)
+        CRD_TRY(crd_onnx_emit_one(&view.op, lowering, node, "ScaleShift", times, view.op));
+    if (rule == CRD_ONNX_L2)
+        CRD_TRY(apply(&view, lowering, node, "Sqrt"));
+    if (rule == CRD_ONNX_LOG_SUM)
+        CRD_TRY(apply(&view, lowering, node, "Log"));
+    if (rule == CRD_ONNX_MIN)
+        CRD_TRY(apply(&view, lowering, node, "Neg"));
+    crd_onnx_view out = {.op = view.op};
+    for (int i = 0; i < view.n; i++)
+        if (!marks[view.atoms[i].axis])
+            crd_onnx_view_add(&out, &view.atoms[i]);
+    crd_onnx_view_renumber(&out, map);
+    CRD_TRY(crd_onnx_put_view(lowering, node, 0, &out));
+cleanup:
+    return status;
+}
