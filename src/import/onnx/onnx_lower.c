@@ -75,7 +75,7 @@ crd_status crd_onnx_emit(int64_t *op, crd_onnx_lowering *lowering, const crd_onn
                                           is_nowhere ? "an input does not depend on the images"
                                                      : emission->kind);
     }
-    crd_onnx_name(name, lowering, node, emission->weight);
+    crd_onnx_name(name, lowering, node, emission->weight, emission->name);
     CRD_TRY(crd_network_add(op, lowering->network,
                             &(crd_op_request){.kind = emission->kind,
                                               .name = name,
@@ -95,7 +95,8 @@ cleanup:
 crd_status crd_onnx_emit_one(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
                              const char *kind, const crd_attr *attrs, int64_t input)
 {
-    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){kind, attrs, &input, 1, 0});
+    return crd_onnx_emit(op, lowering, node,
+                         &(crd_onnx_emission){kind, attrs, &input, 1, .weight = 0});
 }
 
 static crd_status fail_shape(const crd_shape *have, const crd_shape *need)
@@ -289,6 +290,8 @@ crd_status crd_onnx_lower(crd_onnx_lowering *lowering, int64_t input)
     crd_status status = CRD_OK;
     crd_onnx_graph *graph = lowering->graph;
     char label[CRD_ONNX_LABEL_SIZE];
+    CRD_TRY(
+        crd_onnx_budget_take(&graph->budget, graph->n_values * (int64_t)sizeof *lowering->views));
     CRD_ALLOC(&lowering->views, graph->n_values, "values");
     for (int64_t i = 0; i < graph->n_values; i++)
         lowering->views[i].op = CRD_ONNX_NOWHERE;

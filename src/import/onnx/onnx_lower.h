@@ -1,8 +1,8 @@
 /** From the import graph to a network: every node that is left becomes ops of src/ops. Private to
  * this room.
  *
- * Where a value lies, and in which order of its extents, says its view (onnx_view.h). Most lowerings
- * take the plain one, (images, features, positions ...); their inputs are brought into it. Those
+ * Where a value lies, and in which order of its extents, says its view (onnx_view.h). Lowerings
+ * take the plain one, (images, features, positions ...), into which their inputs are brought; those
  * whose row says takes_views look at the views themselves. */
 #ifndef CRD_IMPORT_ONNX_LOWER_H
 #define CRD_IMPORT_ONNX_LOWER_H
@@ -46,7 +46,8 @@ typedef struct crd_onnx_emission {
     const crd_attr *attributes; /**< NULL: none */
     const int64_t *inputs;      /**< ops; if one is lacking, so is this one */
     int n_inputs;
-    int weight; /**< input of the node whose name it gets; 0: the node's own name */
+    int weight;       /**< input of the node whose name it gets; 0: the node's own name */
+    const char *name; /**< its name, if it can have that one; NULL: by weight or node */
 } crd_onnx_emission;
 
 /** Appends an op; its index goes to *op, CRD_ONNX_LACKING if there is no such operator. */
@@ -58,8 +59,8 @@ crd_status crd_onnx_emit_one(int64_t *op, crd_onnx_lowering *lowering, const crd
 /** Puts a node on the list, with a reason (NULL: its operator), and its outputs as lacking. */
 crd_status crd_onnx_lack(crd_onnx_lowering *lowering, const crd_onnx_node *node,
                          const char *reason);
-/** Says that an op is output k of the node in plain view, or in that one, once its shape is compared
- * with what ONNX gives. */
+/** Says that an op is output k of the node in plain view, or in that one, once its shape is
+ * compared with what ONNX gives. */
 crd_status crd_onnx_put(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k, int64_t op);
 crd_status crd_onnx_put_view(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
                              const crd_onnx_view *view);
@@ -77,18 +78,21 @@ crd_status crd_onnx_give_input(crd_onnx_lowering *lowering, const crd_onnx_node 
                                int64_t op, int slot);
 crd_status crd_onnx_give_equal(crd_onnx_lowering *lowering, int64_t op, int slot, int64_t n,
                                double value);
-/** Whether input k is not omitted; whether inputs 1 to n - 1 are constants where they are given, and
- * the first one lies in an op. */
+/** Whether input k is not omitted; whether inputs 1 to n - 1 are constants where they are given,
+ * and the first one lies in an op. */
 bool crd_onnx_is_given(const crd_onnx_node *node, int k);
 bool crd_onnx_has_constants(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int n);
 /** Of a value in plain view: the shape in a network, and the extent there that an axis of ONNX is,
  * from 0, or CRD_ONNX_IMAGES. */
 crd_shape crd_onnx_network_shape(const crd_shape *shape);
 int crd_onnx_network_dim(int n_dims, int axis);
-/** Name for an op, unique in the network. */
+/** Name for an op, unique in the network: the given one if it says something (NULL: none given), or
+ * that of a weight's module, or of the node. */
 #define CRD_ONNX_NAME_SIZE 160
 void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *lowering,
-                   const crd_onnx_node *node, int weight);
+                   const crd_onnx_node *node, int weight, const char *given);
+/** The name of a constant in the file, before what was made of it by moving its elements. */
+const char *crd_onnx_origin(const crd_onnx_graph *graph, int64_t value);
 
 /** Constant input k of a node as an op whose extents are those of `dims`: elements lie in it as a
  * view says, in which the constant is broadcast to `shape`. An extent of `dims` that is 1 is one

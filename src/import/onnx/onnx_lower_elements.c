@@ -202,8 +202,9 @@ crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
     crd_attr attrs[] = {{.name = "shape", .n = dims->n_dims}, CRD_ATTR("dim", 0), CRD_ATTR_END};
     for (int d = 0; d < dims->n_dims; d++)
         attrs[0].values[d] = (double)dims->dims[d];
-    status =
-        crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Parameter", attrs, NULL, 0, 0});
+    const crd_onnx_emission emission = {"Parameter", attrs,
+                                        .name = crd_onnx_origin(lowering->graph, node->inputs[k])};
+    status = crd_onnx_emit(op, lowering, node, &emission);
     if (status == CRD_OK)
         status =
             crd_onnx_give(lowering, *op, 0, &(crd_onnx_source){.tensor = moved, .owned = moved});
@@ -327,7 +328,8 @@ static crd_status emit_pair(int64_t *op, crd_onnx_lowering *lowering, const crd_
     if (strcmp(kind, "Add") == 0 &&
         !crd_shape_equal(crd_onnx_op_shape(lowering, a), crd_onnx_op_shape(lowering, b)))
         kind = "BroadcastAdd";
-    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){kind, NULL, inputs, 2, 0});
+    return crd_onnx_emit(op, lowering, node,
+                         &(crd_onnx_emission){kind, NULL, inputs, 2, .weight = 0});
 }
 
 /* The other side in the order that `whole` has, with extents of 1 where it does not vary. */

@@ -40,7 +40,8 @@ static crd_status emit_conv(int64_t *op, crd_onnx_lowering *lowering, const crd_
         CRD_ATTR("bias", crd_onnx_is_given(node, 2)),
         CRD_ATTR_END,
     };
-    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Conv2d", attrs, &input, 1, 1});
+    return crd_onnx_emit(op, lowering, node,
+                         &(crd_onnx_emission){"Conv2d", attrs, &input, 1, .weight = 1});
 }
 
 #define THREE(list) (double)(list)[0], (double)(list)[1], (double)(list)[2]
@@ -63,7 +64,8 @@ static crd_status emit_conv3d(int64_t *op, crd_onnx_lowering *lowering, const cr
         CRD_ATTR("bias", crd_onnx_is_given(node, 2)),
         CRD_ATTR_END,
     };
-    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Conv3d", attrs, &input, 1, 1});
+    return crd_onnx_emit(op, lowering, node,
+                         &(crd_onnx_emission){"Conv3d", attrs, &input, 1, .weight = 1});
 }
 
 CRD_ONNX_LOWER(conv)
@@ -129,7 +131,7 @@ CRD_ONNX_LOWER(conv_transpose)
     int64_t op;
     CRD_TRY(crd_onnx_emit(&op, lowering, node,
                           &(crd_onnx_emission){is_volume ? "ConvTranspose3d" : "ConvTranspose2d",
-                                               attrs, &in.op, 1, 1}));
+                                               attrs, &in.op, 1, .weight = 1}));
     CRD_TRY(crd_onnx_give_input(lowering, node, 1, op, CRD_SLOT_WEIGHT));
     if (crd_onnx_is_given(node, 2))
         CRD_TRY(crd_onnx_give_input(lowering, node, 2, op, CRD_SLOT_BIAS));
@@ -156,8 +158,8 @@ CRD_ONNX_LOWER(batch_norm)
         CRD_ATTR("momentum", fmin(fmax(1 - crd_onnx_attr_real(node, "momentum", 0.9), 0), 1)),
         CRD_ATTR_END,
     };
-    CRD_TRY(
-        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"BatchNorm2d", attrs, &op, 1, 1}));
+    CRD_TRY(crd_onnx_emit(&op, lowering, node,
+                          &(crd_onnx_emission){"BatchNorm2d", attrs, &op, 1, .weight = 1}));
     for (int k = 1; k < 5; k++)
         CRD_TRY(crd_onnx_give_input(lowering, node, k, op, k - 1));
     CRD_TRY(crd_onnx_put(lowering, node, 0, op));
@@ -179,8 +181,8 @@ static crd_status emit_group_norm(crd_onnx_lowering *lowering, const crd_onnx_no
     const crd_attr attrs[] = {
         CRD_ATTR("num_groups", (double)groups), CRD_ATTR("num_channels", (double)shape->dims[1]),
         CRD_ATTR("eps", crd_onnx_attr_real(node, "epsilon", 1e-5)), CRD_ATTR_END};
-    CRD_TRY(
-        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"GroupNorm", attrs, &in.op, 1, 1}));
+    CRD_TRY(crd_onnx_emit(&op, lowering, node,
+                          &(crd_onnx_emission){"GroupNorm", attrs, &in.op, 1, .weight = 1}));
     CRD_TRY(crd_onnx_give_input(lowering, node, 1, op, 0));
     CRD_TRY(crd_onnx_give_input(lowering, node, 2, op, 1));
     CRD_TRY(crd_onnx_put(lowering, node, 0, op));
@@ -339,7 +341,8 @@ CRD_ONNX_LOWER(prelu)
     if (!is_each && slope->count != 1)
         return crd_onnx_lack(lowering, node, "its slope is neither one number nor one a channel");
     const crd_attr attrs[] = {CRD_ATTR("num_parameters", (double)slope->count), CRD_ATTR_END};
-    CRD_TRY(crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"PReLU", attrs, &in.op, 1, 1}));
+    CRD_TRY(crd_onnx_emit(&op, lowering, node,
+                          &(crd_onnx_emission){"PReLU", attrs, &in.op, 1, .weight = 1}));
     CRD_TRY(crd_onnx_give_input(lowering, node, 1, op, 0));
     CRD_TRY(crd_onnx_put(lowering, node, 0, op));
 cleanup:

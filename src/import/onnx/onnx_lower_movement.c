@@ -262,8 +262,9 @@ static crd_status join_views(bool *done, crd_onnx_view *out, crd_onnx_lowering *
     const crd_attr attrs[] = {CRD_ATTR("dim", dim + 1), CRD_ATTR_END};
     *out = with_axis(&rest, &(crd_onnx_atom){extent, step, dim, axis});
     *done = true;
-    return crd_onnx_emit(&out->op, lowering, node,
-                         &(crd_onnx_emission){"Concat", dim == 0 ? NULL : attrs, ops, n, 0});
+    return crd_onnx_emit(
+        &out->op, lowering, node,
+        &(crd_onnx_emission){"Concat", dim == 0 ? NULL : attrs, ops, n, .weight = 0});
 }
 
 /* Brings parts into one order along the axis, constants among them, and joins them. */

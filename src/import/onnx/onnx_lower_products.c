@@ -24,7 +24,7 @@ static crd_status emit_linear(crd_onnx_lowering *lowering, const crd_onnx_node *
                               CRD_ATTR("out_features", (double)n_out), CRD_ATTR("bias", c != NULL),
                               CRD_ATTR_END};
     CRD_TRY(crd_onnx_emit(&view.op, lowering, node,
-                          &(crd_onnx_emission){"Linear", attrs, &view.op, 1, 1}));
+                          &(crd_onnx_emission){"Linear", attrs, &view.op, 1, .weight = 1}));
     CRD_TRY(crd_onnx_give(lowering, view.op, CRD_SLOT_WEIGHT,
                           &(crd_onnx_source){b, NULL, !is_turned && !is_vector, alpha}));
     if (c != NULL && c->count == 1)
@@ -207,8 +207,8 @@ static crd_status multiply(crd_onnx_lowering *lowering, const crd_onnx_node *nod
     const int64_t ops[] = {f[0].view.op, f[1].view.op};
     const crd_attr attrs[] = {CRD_ATTR("transpose_a", f[0].is_turned),
                               CRD_ATTR("transpose_b", f[1].is_turned), CRD_ATTR_END};
-    CRD_TRY(
-        crd_onnx_emit(&out.op, lowering, node, &(crd_onnx_emission){"MatMul", attrs, ops, 2, 0}));
+    CRD_TRY(crd_onnx_emit(&out.op, lowering, node,
+                          &(crd_onnx_emission){"MatMul", attrs, ops, 2, .weight = 0}));
     CRD_TRY(crd_onnx_put_view(lowering, node, 0, &out));
 cleanup:
     return status;
@@ -247,7 +247,7 @@ CRD_ONNX_LOWER(layer_norm)
                               CRD_ATTR("eps", crd_onnx_attr_real(node, "epsilon", 1e-5)),
                               CRD_ATTR_END};
     CRD_TRY(crd_onnx_emit(&view.op, lowering, node,
-                          &(crd_onnx_emission){"LayerNorm", attrs, &view.op, 1, 1}));
+                          &(crd_onnx_emission){"LayerNorm", attrs, &view.op, 1, .weight = 1}));
     CRD_TRY(crd_onnx_give_input(lowering, node, 1, view.op, 0));
     if (crd_onnx_is_given(node, 2))
         CRD_TRY(crd_onnx_give_input(lowering, node, 2, view.op, 1));

@@ -114,7 +114,7 @@ static crd_status put_last_states(crd_onnx_lowering *lowering, const crd_onnx_no
     crd_onnx_view view = {.op = states[0]};
     if (extents[0] == 2)
         CRD_TRY(crd_onnx_emit(&view.op, lowering, node,
-                              &(crd_onnx_emission){"Concat", NULL, states, 2, 0}));
+                              &(crd_onnx_emission){"Concat", NULL, states, 2, .weight = 0}));
     crd_onnx_view_add(&view, &(crd_onnx_atom){extents[0], extents[2], 0, 0});
     crd_onnx_view_add(&view, &(crd_onnx_atom){extents[1], 1, CRD_ONNX_IMAGES, 1});
     crd_onnx_view_add(&view, &(crd_onnx_atom){extents[2], 1, 0, 2});

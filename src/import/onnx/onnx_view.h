@@ -54,8 +54,8 @@ void crd_onnx_view_join(crd_onnx_view *view);
 /** Cuts atoms of axes that both have until they are of equal extents; false: they cannot be. */
 bool crd_onnx_view_refine(crd_onnx_view *a, crd_onnx_view *b);
 
-/** An order for an op: atoms, by their numbers in a view, and the extent that each is part of, which
- * never falls. All atoms other than the images are there. */
+/** An order for an op: atoms, by their numbers in a view, and the extent that each is part of,
+ * which never falls. All atoms other than the images are there. */
 typedef struct crd_onnx_plan {
     int n, n_dims;
     int atom[CRD_ONNX_MAX_ATOMS], dim[CRD_ONNX_MAX_ATOMS];
