@@ -12,6 +12,7 @@
     X(qkv_projection) \
     X(attention) \
     X(parameter) \
+    X(buffer) \
     X(relative_coords) \
     X(batch_norm2d) \
     X(layer_norm) \

@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "crd_test.h"
 #include "credence/onnx.h"
+#include "kernels/kernels.h"
+#include "slopes.h"
 #include "walker.h"
 
 #define MODELS CRD_TEST_DIR "/golden/onnx/"
@@ -87,6 +89,22 @@ static void patterns_become_one_operator(void **state)
         for (int k = 1; k < 3; k++)
             if (!has_op(model.network, rows[i][k]))
                 fail_msg("%s has no %s", rows[i][0], rows[i][k]);
+        crd_onnx_model_clear(&model);
+    }
+}
+
+/* Products of two inputs, permutations, masks and reductions on the way back. */
+static void transformers_follow_their_gradients(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"transformer_17", "transformer_20", "windows_17",
+                                        "windows_20"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        crd_onnx_model model;
+        read_model(&model, names[i], &no_size);
+        slopes_check(names[i], model.network, i % 2 == 0 ? "reparameterization" : "flipout",
+                     i < 2); /* ReLU */
+        model.network = NULL;
         crd_onnx_model_clear(&model);
     }
 }
@@ -200,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outputs_are_torchs),
         cmocka_unit_test(patterns_become_one_operator),
+        cmocka_unit_test(transformers_follow_their_gradients),
         cmocka_unit_test(names_are_those_of_modules),
         cmocka_unit_test(nodes_of_one_name_are_numbered),
         cmocka_unit_test(a_final_softmax_is_taken_off),

@@ -169,6 +169,22 @@ static int64_t place_of(int64_t element, const crd_onnx_view *like, const crd_sh
     return place;
 }
 
+/* Whether numbers are a mask, which no training changes: some are 0 and all others are one number, or
+ * one is infinite. */
+static bool is_mask(const crd_onnx_tensor *constant)
+{
+    double other = 0;
+    bool has_zero = false, has_two = false, has_infinity = false;
+    for (int64_t i = 0; i < constant->count; i++) {
+        double x = crd_onnx_get(constant, i);
+        has_infinity |= isinf(x) != 0;
+        has_zero |= x == 0;
+        has_two |= x != 0 && other != 0 && x != other;
+        other = x != 0 ? x : other;
+    }
+    return has_infinity || (has_zero && other != 0 && !has_two);
+}
+
 crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
                                   const crd_onnx_node *node, int k, const crd_onnx_view *like,
                                   const crd_shape *dims)
@@ -202,7 +218,7 @@ crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
     crd_attr attrs[] = {{.name = "shape", .n = dims->n_dims}, CRD_ATTR("dim", 0), CRD_ATTR_END};
     for (int d = 0; d < dims->n_dims; d++)
         attrs[0].values[d] = (double)dims->dims[d];
-    const crd_onnx_emission emission = {"Parameter", attrs,
+    const crd_onnx_emission emission = {is_mask(constant) ? "Buffer" : "Parameter", attrs,
                                         .name = crd_onnx_origin(lowering->graph, node->inputs[k])};
     status = crd_onnx_emit(op, lowering, node, &emission);
     if (status == CRD_OK)
