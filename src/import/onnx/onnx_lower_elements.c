@@ -162,7 +162,8 @@ static int64_t place_of(int64_t element, const crd_onnx_view *like, const crd_sh
         const crd_onnx_atom *atom = &like->atoms[i];
         int64_t k =
             atom->dim == CRD_ONNX_IMAGES ? image : at[atom->dim] / atom->step % atom->extent;
-        index[atom->axis] = index[atom->axis] * atom->extent + k;
+        if (atom->axis >= 0)
+            index[atom->axis] = index[atom->axis] * atom->extent + k;
     }
     for (int d = 0; d < CRD_MAX_DIMS; d++)
         place += index[d] * steps[d];
@@ -192,17 +193,16 @@ crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
     crd_status status = CRD_OK;
     const double most = 3.4028234663852886e38;
     const crd_onnx_tensor *constant = crd_onnx_constant(lowering->graph, node, k);
-    int n_dims = lowering->graph->values[node->outputs[0]].shape.n_dims;
-    int lead = n_dims - constant->shape.n_dims;
     int64_t own[CRD_MAX_DIMS], steps[CRD_MAX_DIMS] = {0}, n_images = 1;
     bool differs = false;
     crd_onnx_tensor *moved;
     *op = CRD_ONNX_LACKING;
     crd_onnx_strides(own, &constant->shape);
-    for (int d = lead; d < n_dims; d++)
-        steps[d] = constant->shape.dims[d - lead] == 1 ? 0 : own[d - lead];
+    for (int d = 0; d < constant->shape.n_dims; d++)
+        steps[d] = constant->shape.dims[d] == 1 ? 0 : own[d];
     for (int i = 0; i < like->n; i++)
-        if (like->atoms[i].dim == CRD_ONNX_IMAGES && steps[like->atoms[i].axis] != 0)
+        if (like->atoms[i].dim == CRD_ONNX_IMAGES && like->atoms[i].axis >= 0 &&
+            steps[like->atoms[i].axis] != 0)
             n_images = like->atoms[i].extent;
     CRD_TRY(crd_onnx_tensor_create(&moved, &lowering->graph->budget, CRD_ONNX_FLOAT, dims));
     for (int64_t i = 0; i < moved->count; i++) {
@@ -348,6 +348,18 @@ static crd_status emit_pair(int64_t *op, crd_onnx_lowering *lowering, const crd_
                          &(crd_onnx_emission){kind, NULL, inputs, 2, .weight = 0});
 }
 
+/* A constant beside a view, whose axes are counted as the output's. */
+static crd_status emit_beside(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                              int k, const crd_onnx_view *view, const crd_shape *dims)
+{
+    crd_onnx_view like = *view;
+    int lead = lowering->graph->values[node->outputs[0]].shape.n_dims -
+               crd_onnx_shape_of(lowering->graph, node, k)->n_dims;
+    for (int i = 0; i < like.n; i++)
+        like.atoms[i].axis -= lead;
+    return crd_onnx_emit_constant(op, lowering, node, k, &like, dims);
+}
+
 /* The other side in the order that `whole` has, with extents of 1 where it does not vary. */
 static crd_status bring(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
                         const crd_onnx_view *whole, const match *m, side *other)
@@ -357,7 +369,7 @@ static crd_status bring(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx
     for (int d = 0; d < dims.n_dims; d++)
         dims.dims[d] = m->varies[d] ? dims.dims[d] : 1;
     if (other->is_constant)
-        return crd_onnx_emit_constant(op, lowering, node, other->k, whole, &dims);
+        return emit_beside(op, lowering, node, other->k, whole, &dims);
     crd_onnx_plan_memory(&all, whole);
     plan = (crd_onnx_plan){.n_dims = dims.n_dims};
     for (int k = 0; k < all.n; k++) {
@@ -429,8 +441,7 @@ static crd_status bring_both(crd_onnx_view *out, crd_onnx_lowering *lowering,
         for (int i = 0; i < all.n; i++)
             if (all.atoms[i].dim == 2 - from)
                 dims.dims[2 - from] *= all.atoms[i].extent;
-        CRD_TRY(
-            crd_onnx_emit_constant(&ops[1 - from], lowering, node, sides[1 - from].k, &all, &dims));
+        CRD_TRY(emit_beside(&ops[1 - from], lowering, node, sides[1 - from].k, &all, &dims));
     }
     if (!fits)
         return crd_onnx_lack(lowering, node, "its inputs are laid out differently");

@@ -60,74 +60,72 @@ CRD_ONNX_LOWER(gemm)
     return emit_linear(lowering, node, is_turned, alpha, beta);
 }
 
-/* A factor of a product of matrices. Axes are counted so that both factors have the inner extent as
- * the same axis: (..., rows, inner) and (..., inner, columns). */
+/* A factor of a product, its axes counted by the equation's labels. A label that the output lacks is
+ * summed over; one that both factors have is one of the matrices; else it is of rows or columns. */
 typedef struct factor {
     crd_onnx_view view;
-    int k; /* input of the node */
+    int k;                  /* input of the node */
+    int axes[CRD_MAX_DIMS]; /* by label; -1: it has none */
     bool is_constant, is_turned;
 } factor;
 
 static factor factor_of(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
-                        int n_dims)
+                        const crd_onnx_equation *equation)
 {
     factor f = {.k = k, .is_constant = crd_onnx_constant(lowering->graph, node, k) != NULL};
-    int lead = n_dims - crd_onnx_shape_of(lowering->graph, node, k)->n_dims, map[CRD_MAX_DIMS];
     f.view = crd_onnx_input(lowering, node, k);
-    for (int d = 0; d < CRD_MAX_DIMS; d++)
-        map[d] = d + lead + (k == 1 && d + lead >= n_dims - 2);
-    crd_onnx_view_renumber(&f.view, map);
+    for (int label = 0; label < CRD_MAX_DIMS; label++)
+        f.axes[label] = -1;
+    for (int d = 0; d < equation->n_axes[k]; d++)
+        f.axes[equation->labels[k][d]] = d;
+    crd_onnx_view_transpose(&f.view, f.axes, CRD_MAX_DIMS);
     return f;
 }
 
-/* Atoms of a constant: along axes that the other factor has, as these are cut there. */
+/* Atoms of a constant: along labels that the other factor has, as these are cut there. */
 static void set_constant(factor *f, const crd_onnx_lowering *lowering, const crd_onnx_node *node,
-                         const crd_onnx_view *other, int n_dims)
+                         const crd_onnx_view *other, const crd_onnx_equation *equation)
 {
     const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, f->k);
-    int lead = n_dims - shape->n_dims;
     f->view = (crd_onnx_view){.op = CRD_ONNX_NOWHERE};
-    for (int d = 0; d < shape->n_dims; d++) {
-        int axis = d + lead + (f->k == 1 && d + lead >= n_dims - 2);
-        bool is_batch = d < shape->n_dims - 2, is_others = false;
-        for (int i = 0; is_batch && i < other->n; i++)
-            if (other->atoms[i].axis == axis && shape->dims[d] > 1) {
+    for (int label = 0; label < equation->n_labels; label++) {
+        int64_t extent = f->axes[label] < 0 ? 1 : shape->dims[f->axes[label]];
+        bool is_others = false;
+        for (int i = 0; !equation->is_summed[label] && extent > 1 && i < other->n; i++)
+            if (other->atoms[i].axis == label) {
                 crd_onnx_view_add(&f->view, &other->atoms[i]);
                 is_others = true;
             }
         if (!is_others)
-            crd_onnx_view_add(&f->view, &(crd_onnx_atom){shape->dims[d], 1, 0, axis});
+            crd_onnx_view_add(&f->view, &(crd_onnx_atom){extent, 1, 0, label});
     }
 }
 
 /* Brings a factor into (matrices, rows, inner) or (matrices, inner, columns), or the one transposed
- * where memory is nearer to that. What only one factor has of the matrices becomes rows or
- * columns. */
+ * where memory is nearer to that. */
 static crd_status bring(factor *f, crd_onnx_lowering *lowering, const crd_onnx_node *node,
-                        const crd_onnx_view *other, int n_dims)
+                        const crd_onnx_view *other, const crd_onnx_equation *equation)
 {
-    int inner = n_dims - 1;
     int64_t least[2] = {INT64_MAX, INT64_MAX}; /* steps in memory: of the inner extent, others */
+    bool is_matrix[CRD_MAX_DIMS] = {false};
     crd_onnx_plan plan = {.n_dims = 3};
+    for (int label = 0; label < equation->n_labels; label++)
+        is_matrix[label] = !equation->is_summed[label] && crd_onnx_view_has(other, label);
     for (int i = 0; i < f->view.n && !f->is_constant; i++) {
         const crd_onnx_atom *atom = &f->view.atoms[i];
-        bool is_batch = atom->axis < n_dims - 2;
-        if (atom->dim == CRD_ONNX_IMAGES || (is_batch && crd_onnx_view_has(other, atom->axis)))
+        if (atom->dim == CRD_ONNX_IMAGES || is_matrix[atom->axis])
             continue;
         int64_t step = crd_onnx_linear_step(lowering, &f->view, i);
-        int64_t *to = &least[atom->axis == inner ? 0 : 1];
+        int64_t *to = &least[equation->is_summed[atom->axis] ? 0 : 1];
         *to = step < *to ? step : *to;
     }
     f->is_turned = !f->is_constant && (f->k == 0 ? least[1] < least[0] : least[0] < least[1]);
     int dim_of_inner = (f->k == 0) != f->is_turned ? 2 : 1;
-    for (int axis = 0; axis < n_dims - 2; axis++)
-        if (crd_onnx_view_has(other, axis))
-            crd_onnx_plan_axis(&plan, &f->view, axis, 0);
-    for (int pass = 1; pass <= 2; pass++)
-        for (int axis = 0; axis <= n_dims; axis++)
-            if ((axis >= n_dims - 2 || !crd_onnx_view_has(other, axis)) &&
-                (axis == inner) == (pass == dim_of_inner))
-                crd_onnx_plan_axis(&plan, &f->view, axis, pass);
+    for (int dim = 0; dim < 3; dim++)
+        for (int label = 0; label < equation->n_labels; label++)
+            if (dim == 0 ? is_matrix[label]
+                         : !is_matrix[label] && equation->is_summed[label] == (dim == dim_of_inner))
+                crd_onnx_plan_axis(&plan, &f->view, label, dim);
     if (!f->is_constant)
         return crd_onnx_arrange(&f->view, lowering, node, node->inputs[f->k], &plan);
     crd_shape dims = crd_shape_make(3, 1, 1, 1);
@@ -138,72 +136,90 @@ static crd_status bring(factor *f, crd_onnx_lowering *lowering, const crd_onnx_n
         dims.dims[atom->dim] *= atom->extent;
     }
     crd_onnx_view like = f->view;
-    for (int i = 0; f->k == 1 && i < like.n; i++)
-        like.atoms[i].axis -= like.atoms[i].axis >= inner;
+    crd_onnx_view_renumber(&like, f->axes);
     return crd_onnx_emit_constant(&f->view.op, lowering, node, f->k, &like, &dims);
 }
 
-/* Atoms of the product: those of the first factor, and of the second one what the first lacks. */
-static void set_product(crd_onnx_view *out, const factor *f, int n_dims)
+/* Atoms of the product: of each label those of the first factor that has any. */
+static void set_product(crd_onnx_view *out, const factor *f, const crd_onnx_equation *equation)
 {
-    const crd_onnx_view *a = &f[0].view, *b = &f[1].view;
-    int inner = n_dims - 1;
     out->n = 0;
-    for (int axis = 0; axis < n_dims - 1; axis++) {
-        bool is_shared = crd_onnx_view_has(a, axis) && crd_onnx_view_has(b, axis);
-        bool is_firsts = crd_onnx_view_has(a, axis) || !crd_onnx_view_has(b, axis);
-        bool has_images = crd_onnx_view_has_images(a, axis);
-        const crd_onnx_view *from = is_firsts || has_images ? a : b;
+    for (int d = 0; d < equation->n_axes[2]; d++) {
+        int label = equation->labels[2][d];
+        bool has[2] = {crd_onnx_view_has(&f[0].view, label), crd_onnx_view_has(&f[1].view, label)};
+        bool has_images = !f[0].is_constant && crd_onnx_view_has_images(&f[0].view, label);
+        const crd_onnx_view *from = &f[has[0] || (!has[1] && has_images) ? 0 : 1].view;
         for (int i = 0; i < from->n; i++) {
             crd_onnx_atom atom = from->atoms[i];
-            if (atom.axis != axis)
+            if (atom.axis != label)
                 continue;
+            atom.axis = d;
             if (atom.dim != CRD_ONNX_IMAGES)
-                atom.dim = is_shared ? 0 : from == a ? 1 : 2;
+                atom.dim = has[0] && has[1] ? 0 : has[0] ? 1 : 2;
             crd_onnx_view_add(out, &atom);
         }
     }
-    for (int i = 0; i < b->n; i++)
-        if (b->atoms[i].axis > inner)
-            crd_onnx_view_add(out,
-                              &(crd_onnx_atom){b->atoms[i].extent, b->atoms[i].step, 2, inner});
 }
 
-/* Whether the images are among the matrices of a factor. */
-static bool has_image_matrices(const crd_onnx_view *view, int n_dims)
+/* The images' label; -1: none. */
+static int label_of_images(const crd_onnx_view *view)
 {
-    for (int axis = 0; axis < n_dims - 2; axis++)
-        if (crd_onnx_view_has_images(view, axis))
-            return true;
-    return false;
+    for (int label = 0; label < CRD_MAX_DIMS; label++)
+        if (crd_onnx_view_has_images(view, label))
+            return label;
+    return -1;
 }
 
-static crd_status multiply(crd_onnx_lowering *lowering, const crd_onnx_node *node)
+/* Both factors in terms of the same atoms, with the images among the matrices; or a reason. */
+static crd_status match_factors(const char **differs, factor *f, crd_onnx_lowering *lowering,
+                                const crd_onnx_node *node, const crd_onnx_equation *equation)
 {
     crd_status status = CRD_OK;
-    int n_dims = lowering->graph->values[node->outputs[0]].shape.n_dims;
-    factor f[2] = {factor_of(lowering, node, 0, n_dims), factor_of(lowering, node, 1, n_dims)};
+    int images = -1;
+    *differs = NULL;
     for (int k = 0; k < 2; k++) {
-        if (crd_onnx_shape_of(lowering->graph, node, k)->n_dims < 2 || n_dims >= CRD_MAX_DIMS)
-            return crd_onnx_lack(lowering, node, "of a vector");
+        const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, k);
+        int label = label_of_images(&f[k].view);
         if (f[k].is_constant)
-            set_constant(&f[k], lowering, node, &f[1 - k].view, n_dims);
-        else if (!has_image_matrices(&f[k].view, n_dims) ||
-                 !crd_onnx_view_is_whole(&lowering->views[node->inputs[k]],
-                                         crd_onnx_shape_of(lowering->graph, node, k)))
-            return crd_onnx_lack(lowering, node, "its images are rows or columns");
+            continue;
+        if (f[k].view.op < 0 || label < 0 || equation->is_summed[label] ||
+            (images >= 0 && label != images) ||
+            !crd_onnx_view_is_whole(&lowering->views[node->inputs[k]], shape))
+            *differs = "its images are rows or columns";
+        images = label;
     }
-    bool are_views = !f[0].is_constant && !f[1].is_constant;
-    if (are_views && !crd_onnx_view_refine(&f[0].view, &f[1].view)) {
+    if (*differs != NULL)
+        return CRD_OK;
+    if (!f[0].is_constant && !f[1].is_constant && !crd_onnx_view_refine(&f[0].view, &f[1].view)) {
         for (int k = 0; k < 2; k++)
             CRD_TRY(crd_onnx_in_order(&f[k].view, lowering, node, node->inputs[k]));
         if (!crd_onnx_view_refine(&f[0].view, &f[1].view))
-            return crd_onnx_lack(lowering, node, "its matrices are laid out differently");
+            *differs = "its matrices are laid out differently";
     }
+    for (int k = 0; k < 2; k++)
+        if (f[k].is_constant)
+            set_constant(&f[k], lowering, node, &f[1 - k].view, equation);
+    for (int label = 0; label < equation->n_labels; label++)
+        if (equation->is_summed[label] &&
+            crd_onnx_view_has(&f[0].view, label) != crd_onnx_view_has(&f[1].view, label))
+            *differs = "of a sum over one of its factors";
+cleanup:
+    return status;
+}
+
+static crd_status multiply(crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                           const crd_onnx_equation *equation)
+{
+    crd_status status = CRD_OK;
+    const char *differs;
+    factor f[2] = {factor_of(lowering, node, 0, equation), factor_of(lowering, node, 1, equation)};
+    CRD_TRY(match_factors(&differs, f, lowering, node, equation));
+    if (differs != NULL)
+        return crd_onnx_lack(lowering, node, differs);
     crd_onnx_view first = f[0].view, out;
-    CRD_TRY(bring(&f[0], lowering, node, &f[1].view, n_dims));
-    CRD_TRY(bring(&f[1], lowering, node, &first, n_dims));
-    set_product(&out, f, n_dims);
+    CRD_TRY(bring(&f[0], lowering, node, &f[1].view, equation));
+    CRD_TRY(bring(&f[1], lowering, node, &first, equation));
+    set_product(&out, f, equation);
     const int64_t ops[] = {f[0].view.op, f[1].view.op};
     const crd_attr attrs[] = {CRD_ATTR("transpose_a", f[0].is_turned),
                               CRD_ATTR("transpose_b", f[1].is_turned), CRD_ATTR_END};
@@ -214,12 +230,47 @@ cleanup:
     return status;
 }
 
+/* (... rows, inner) and (... inner, columns) as labels: those of the output, and the inner one. */
+static crd_onnx_equation equation_of_matmul(const crd_onnx_lowering *lowering,
+                                            const crd_onnx_node *node)
+{
+    int n_out = lowering->graph->values[node->outputs[0]].shape.n_dims;
+    crd_onnx_equation e = {.n_labels = n_out + 1, .n_axes = {0, 0, n_out}};
+    e.is_summed[n_out] = true;
+    for (int d = 0; d < n_out; d++)
+        e.labels[2][d] = d;
+    for (int k = 0; k < 2; k++) {
+        int n = crd_onnx_shape_of(lowering->graph, node, k)->n_dims;
+        e.n_axes[k] = n;
+        for (int d = 0; d < n; d++)
+            e.labels[k][d] = d + n_out - n;
+        e.labels[k][k == 0 ? n - 1 : n - 2] = n_out;
+    }
+    return e;
+}
+
+CRD_ONNX_LOWER(einsum)
+{
+    crd_onnx_equation equation;
+    bool is_known;
+    crd_onnx_equation_of(&equation, &is_known, crd_onnx_attr_text(node, "equation", ""));
+    if (!is_known || node->n_inputs != 2)
+        return crd_onnx_lack(lowering, node, "of other than two factors");
+    return multiply(lowering, node, &equation);
+}
+
 CRD_ONNX_LOWER(matmul)
 {
     const crd_onnx_tensor *b = crd_onnx_constant(lowering->graph, node, 1);
     if (b != NULL && b->shape.n_dims <= 2 && crd_onnx_input(lowering, node, 0).op >= 0)
         return emit_linear(lowering, node, false, 1, 1);
-    return multiply(lowering, node);
+    for (int k = 0; k < 2; k++)
+        if (crd_onnx_shape_of(lowering->graph, node, k)->n_dims < 2)
+            return crd_onnx_lack(lowering, node, "of a vector");
+    if (lowering->graph->values[node->outputs[0]].shape.n_dims >= CRD_MAX_DIMS)
+        return crd_onnx_lack(lowering, node, "of too many extents");
+    const crd_onnx_equation equation = equation_of_matmul(lowering, node);
+    return multiply(lowering, node, &equation);
 }
 
 /* Over the last axes, which become the features. */

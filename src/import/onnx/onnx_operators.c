@@ -139,6 +139,7 @@ static const crd_onnx_operator operators[] = {
     {"DepthToSpace", 1, FOLD(depth_to_space), .rule = 0},
     {"Div", BINARY(div), VIEWS(binary), .kind = "Div"},
     {"Dropout", 1, FOLD(dropout), VIEWS(dropout)},
+    {"Einsum", 1, SHAPE(einsum), VIEWS(einsum)},
     {"Elu", UNARY(elu), NUMBERS("alpha", 1), KIND("ELU")},
     {"Equal", COMPARE(equal)},
     {"Erf", UNARY(erf), KIND("Erf")},

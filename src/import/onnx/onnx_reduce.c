@@ -1,4 +1,5 @@
 /* Sums over axes, and matrix products, in double. Of constants only: networks have src/ops. */
+#include <ctype.h>
 #include <math.h>
 
 #include "import/onnx/onnx_index.h"
@@ -289,6 +290,67 @@ CRD_ONNX_EVAL(matmul)
                  crd_onnx_place(i, &batch, b_strides) * inner * columns, rows, inner, columns);
 cleanup:
     return status;
+}
+
+void crd_onnx_equation_of(crd_onnx_equation *out, bool *is_known, const char *text)
+{
+    char letters[CRD_MAX_DIMS];
+    int term = 0;
+    *out = (crd_onnx_equation){0};
+    *is_known = false;
+    for (; *text != '\0'; text++) {
+        int label = 0;
+        if (*text == ' ')
+            continue;
+        if ((*text == ',' && term == 0) || (text[0] == '-' && text[1] == '>' && term == 1)) {
+            text += *text == '-';
+            term++;
+            continue;
+        }
+        while (label < out->n_labels && letters[label] != *text)
+            label++;
+        if (!isalpha((unsigned char)*text) || label == CRD_MAX_DIMS ||
+            out->n_axes[term] == CRD_MAX_DIMS || (label == out->n_labels && term == 2))
+            return;
+        for (int d = 0; d < out->n_axes[term]; d++)
+            if (out->labels[term][d] == label)
+                return;
+        if (label == out->n_labels)
+            letters[out->n_labels++] = *text;
+        out->labels[term][out->n_axes[term]++] = label;
+    }
+    *is_known = term == 2;
+    for (int label = 0; label < out->n_labels; label++) {
+        out->is_summed[label] = true;
+        for (int d = 0; d < out->n_axes[2]; d++)
+            out->is_summed[label] &= out->labels[2][d] != label;
+    }
+}
+
+CRD_ONNX_SHAPE(einsum)
+{
+    crd_onnx_equation equation;
+    bool is_known;
+    int64_t extents[CRD_MAX_DIMS] = {0};
+    crd_shape out = {0};
+    crd_onnx_equation_of(&equation, &is_known, crd_onnx_attr_text(call->node, "equation", ""));
+    if (!is_known || call->n_in != 2)
+        return CRD_OK;
+    for (int k = 0; k < 2; k++) {
+        const crd_shape *in = &call->in[k].shape;
+        if (in->n_dims != equation.n_axes[k])
+            return CRD_ONNX_FAIL("%s", "its inputs have other extents than the equation says");
+        for (int d = 0; d < in->n_dims; d++) {
+            int64_t *extent = &extents[equation.labels[k][d]];
+            if (*extent > 1 && in->dims[d] != *extent && in->dims[d] != 1)
+                return CRD_ONNX_FAIL("%s", "its inputs do not fit together");
+            *extent = *extent > 1 ? *extent : in->dims[d];
+        }
+    }
+    for (int d = 0; d < equation.n_axes[2]; d++)
+        out.dims[out.n_dims++] = extents[equation.labels[2][d]];
+    call->out[0].shape = out;
+    return CRD_OK;
 }
 
 CRD_ONNX_SHAPE(gemm)
