@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "base/softmax.h"
 #include "credence/rng.h"
 #include "io/prediction_private.h"
@@ -16,14 +17,14 @@ static crd_status add_networks(crd_prediction_file *file)
 {
     crd_status status = CRD_OK;
     const crd_axis *const axes[] = {&file->chain, &file->draw};
-    int64_t *numbers = NULL, first = file->meta.part != NULL ? file->meta.part->first_draw : 0;
+    int64_t *numbers = NULL, n_chains = file->chain.extent;
     CRD_TRY(crd_labelled_group(&file->writer, NETWORKS, axes, 2));
     CRD_TRY(crd_labelled_array(&file->writer, NETWORKS, "network", CRD_H5_INT64, axes, 2, "1",
                                "number of the drawn network: with seed and posterior it gives the "
                                "weights"));
-    CRD_ALLOC(&numbers, file->draw.extent, "numbers of networks");
-    for (int64_t i = 0; i < file->draw.extent; i++)
-        numbers[i] = first + i;
+    CRD_ALLOC(&numbers, file->meta.n_draws, "numbers of networks");
+    for (int64_t i = 0; i < file->meta.n_draws; i++)
+        numbers[i % n_chains * file->draw.extent + i / n_chains] = i;
     CRD_TRY(
         crd_labelled_write(&file->writer, NETWORKS, "network", CRD_H5_INT64, numbers, NULL, NULL));
 cleanup:
@@ -41,6 +42,12 @@ static crd_status add_likelihood(crd_prediction_file *file)
                                "log probability of the true class under the drawn "
                                "network; NaN if the class is unknown");
     return status;
+}
+
+int64_t crd_prediction_n_chains(const crd_prediction_meta *meta)
+{
+    const crd_reduction *r = meta->reduction;
+    return r->n_batches > 0 && meta->n_draws % r->n_strata == 0 ? r->n_strata : 1;
 }
 
 int crd_prediction_is_observed(const crd_prediction_meta *meta)
@@ -116,48 +123,46 @@ static double log_probability(const float *logits, int64_t n, int64_t label)
     return (double)logits[label] - law.largest - log(law.total);
 }
 
+/* Draws of one chain, one after the other: the network's number of the first is first_network. */
+typedef struct chain_draws {
+    int64_t first_network, start[4], count[4]; /* chain, draw, image, output */
+} chain_draws;
+
 static crd_status write_labels(crd_prediction_file *file, const float *logits, const float *probs,
-                               const int64_t start[3], const int64_t count[3])
+                               const chain_draws *d)
 {
     crd_status status = CRD_OK;
-    int64_t n_classes = file->meta.reduction->n_outputs, n = count[1] * count[2], *labels = NULL;
-    int64_t first = file->meta.part != NULL ? file->meta.part->first_draw : 0;
+    int64_t n_classes = file->meta.reduction->n_outputs, n_images = d->count[2];
+    int64_t n = d->count[1] * n_images, *labels = NULL;
     double *likelihood = NULL;
     CRD_ALLOC(&labels, n, "labels of draws");
     CRD_ALLOC(&likelihood, n, "log likelihood");
     for (int64_t i = 0; i < n; i++) {
-        int64_t draw = first + start[1] + i / count[2], image = start[2] + i % count[2];
-        labels[i] = sample_label(file, probs + i * n_classes, draw, image);
+        int64_t network = d->first_network + i / n_images * file->chain.extent;
+        int64_t image = d->start[2] + i % n_images;
+        labels[i] = sample_label(file, probs + i * n_classes, network, image);
         if (file->meta.labels != NULL)
             likelihood[i] =
                 log_probability(logits + i * n_classes, n_classes, file->meta.labels[image]);
     }
-    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "label", CRD_H5_INT64, labels, start,
-                               count));
+    CRD_TRY(crd_labelled_write(&file->writer, file->samples, "label", CRD_H5_INT64, labels,
+                               d->start, d->count));
     if (file->meta.labels != NULL)
         CRD_TRY(crd_labelled_write(&file->writer, LIKELIHOOD, "label", CRD_H5_FLOAT64, likelihood,
-                                   start, count));
+                                   d->start, d->count));
 cleanup:
     crd_free(labels);
     crd_free(likelihood);
     return status;
 }
 
-crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *outputs,
-                                      int64_t first_draw, int64_t n_draws, int64_t first_image,
-                                      int64_t n_images)
+static crd_status write_chain(crd_prediction_file *file, const float *outputs, const chain_draws *d)
 {
     crd_status status = CRD_OK;
     const crd_reduction *r = file->meta.reduction;
-    int64_t width = r->extents[CRD_AXIS_OUTPUT], n_rows = n_draws * n_images;
-    int64_t start[4] = {0, first_draw, first_image, 0}, count[4] = {1, n_draws, n_images, width};
+    int64_t width = d->count[3], n_rows = d->count[1] * d->count[2];
     int n;
     const crd_draw_field *fields = crd_reduction_draw_fields(r, &n);
-    CRD_REQUIRE(file->samples != NULL && first_draw >= 0 && first_image >= 0 &&
-                    first_draw + n_draws <= file->draw.extent &&
-                    first_image + n_images <= file->image.extent,
-                CRD_ERR_INTERNAL, "%s: draws that do not fit the file",
-                crd_h5_name(file->writer.h5));
     if (n_rows * width > file->n_drawn) {
         CRD_TRY(crd_alloc_grow((void **)&file->drawn, file->n_drawn, n_rows * width,
                                sizeof *file->drawn, "draws"));
@@ -168,10 +173,40 @@ crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *ou
             crd_reduction_describe_draw(file->drawn + row * width, r, k,
                                         outputs + row * r->n_outputs);
         CRD_TRY(crd_labelled_write(&file->writer, file->samples, fields[k].name, CRD_H5_FLOAT32,
-                                   file->drawn, start, count));
+                                   file->drawn, d->start, d->count));
     }
     if (has_labels(&file->meta)) /* the last field is the probabilities */
-        CRD_TRY(write_labels(file, outputs, file->drawn, start, count));
+        CRD_TRY(write_labels(file, outputs, file->drawn, d));
 cleanup:
+    return status;
+}
+
+crd_status crd_prediction_write_draws(crd_prediction_file *file, const float *outputs,
+                                      int64_t first_draw, int64_t n_draws, int64_t first_image,
+                                      int64_t n_images)
+{
+    crd_status status = CRD_OK;
+    const crd_reduction *r = file->meta.reduction;
+    int64_t n_chains = file->chain.extent, stride = n_images * r->n_outputs;
+    float *own = NULL;
+    CRD_REQUIRE(file->samples != NULL && first_draw >= 0 && first_image >= 0 &&
+                    first_draw + n_draws <= file->meta.n_draws &&
+                    first_image + n_images <= file->image.extent,
+                CRD_ERR_INTERNAL, "%s: draws that do not fit the file",
+                crd_h5_name(file->writer.h5));
+    if (n_chains > 1)
+        CRD_ALLOC(&own, crd_divide_up(n_draws, n_chains) * stride, "draws of a chain");
+    for (int64_t i = 0; i < crd_smaller(n_chains, n_draws); i++) {
+        int64_t network = first_draw + i, n = crd_divide_up(n_draws - i, n_chains);
+        const chain_draws d = {network,
+                               {network % n_chains, network / n_chains, first_image, 0},
+                               {1, n, n_images, r->extents[CRD_AXIS_OUTPUT]}};
+        for (int64_t k = 0; k < n && own != NULL; k++)
+            memcpy(own + k * stride, outputs + (i + k * n_chains) * stride,
+                   (size_t)stride * sizeof *own);
+        CRD_TRY(write_chain(file, own != NULL ? own : outputs, &d));
+    }
+cleanup:
+    crd_free(own);
     return status;
 }

@@ -112,8 +112,9 @@ static crd_status set_axes(crd_prediction_file *file, const crd_prediction_meta 
 {
     crd_status status = CRD_OK;
     const crd_reduction *r = meta->reduction;
-    file->chain = (crd_axis){.name = "chain", .extent = 1};
-    file->draw = (crd_axis){.name = "draw", .extent = meta->n_draws};
+    int64_t n_chains = crd_prediction_n_chains(meta);
+    file->chain = (crd_axis){.name = "chain", .extent = n_chains};
+    file->draw = (crd_axis){.name = "draw", .extent = meta->n_draws / n_chains};
     CRD_ALLOC(&file->image_names, meta->n_images, "image names");
     size_t folder = crd_text_common_folder(meta->image_names, meta->n_images);
     for (int64_t i = 0; i < meta->n_images; i++)
@@ -156,7 +157,7 @@ static crd_status add_predictive(crd_prediction_file *file)
     CRD_TRY(crd_h5_attr_put_text(file->writer.h5, "/predictive", "reducer",
                                  crd_reduction_name(file->meta.reduction)));
     CRD_TRY(crd_h5_attr_put(file->writer.h5, "/predictive", "n_draws", CRD_H5_INT64,
-                            &file->draw.extent, 1));
+                            &file->meta.n_draws, 1));
     for (int i = 0; i < n; i++) {
         const crd_field *field = &fields[i];
         const crd_axis *own[3];

@@ -37,6 +37,9 @@ crd_status crd_prediction_check(int *is_part, const char *path);
 
 /** 1 if the file says what the images are in truth. */
 int crd_prediction_is_observed(const crd_prediction_meta *meta);
+/** Chains that single draws are kept by: those of the posterior, draw d being of chain d mod their
+ * number, if each has as many draws; else 1. */
+int64_t crd_prediction_n_chains(const crd_prediction_meta *meta);
 /** Adds the groups of single draws (prediction_draws.c). */
 crd_status crd_prediction_add_draws(crd_prediction_file *file);
 /** Bytes of one draw of one image there. */

@@ -18,7 +18,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { N_COUNTERS = CRD_STREAM_BLOCK / 4 };
+/* AHEAD_FLOATS: between what is drawn and what is asked for of mu and sigma, so that it comes from
+ * the far caches meanwhile. */
+enum { N_COUNTERS = CRD_STREAM_BLOCK / 4, AHEAD_FLOATS = 1024, CACHE_LINE_FLOATS = 16 };
 
 /* What is the same for all blocks of a stream. */
 typedef struct constants {
@@ -139,6 +141,12 @@ INLINE void signs(floats out[4], const uint32_t *random, const constants *k)
 INLINE void superblock(float *out, const float *mu, const float *sigma, numbers *make,
                        const uint32_t *random, const constants *k)
 {
+    for (int e = 0; e < CRD_STREAM_BLOCK; e += CACHE_LINE_FLOATS) {
+        if (sigma != NULL)
+            __builtin_prefetch(sigma + e + AHEAD_FLOATS);
+        if (mu != NULL)
+            __builtin_prefetch(mu + e + AHEAD_FLOATS);
+    }
     for (int counter = 0; counter < N_COUNTERS; counter += WIDTH) {
         floats x[4];
         make(x, random + counter, k);

@@ -374,12 +374,28 @@ class Chains(program.Case):
                      "--burn-in", 2, "--thin", 1, "--step-size", 1e-5, "-o", "c.h5")
         self.succeed("predict", "c.h5", labelled, "--save-draws", "-o", "p.h5")
         with h5py.File(self.work / "p.h5") as file:
-            draws = next(file[group]["probs"][0] for group in ("posterior_predictive", "predictions") if group in file)
+            chains = file["posterior_predictive/probs"][...].astype(float)
             found, naive = (file["predictive"][name][...] for name in ("probs_mcse", "probs_mcse_draws"))
-        chains = draws.reshape(12, 2, *draws.shape[1:]).astype(float)
-        expected = [[mcse_of(chains[:, :, i, c].T) for c in range(10)] for i in range(draws.shape[1])]
+            self.assertEqual(file["predictive"].attrs["n_draws"], 24)
+            self.assertEqual(file["posterior/network"][...].tolist(), [list(range(0, 24, 2)), list(range(1, 24, 2))])
+            kept = {name: file["posterior_predictive"][name][...] for name in ("logits", "probs", "label")}
+            kept["likelihood"] = file["log_likelihood/label"][...]
+        self.assertEqual(chains.shape[:2], (2, 12))
+        expected = [[mcse_of(chains[:, :, i, c]) for c in range(10)] for i in range(chains.shape[2])]
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-9)
         self.assertGreater((found / naive).max(), 1.2)
+        # The same draws one after the other, where not every chain has as many; blocks that begin with either chain.
+        self.succeed("predict", "c.h5", labelled, "--save-draws", "--draws", 23, "--draw-block", 3, "-o", "q.h5", ranks=2)
+        with h5py.File(self.work / "q.h5") as file:
+            flat = {name: file["posterior_predictive"][name][...] for name in ("logits", "probs", "label")}
+            flat["likelihood"] = file["log_likelihood/label"][...]
+            self.assertEqual(file["posterior/network"][...].tolist(), [list(range(23))])
+        self.succeed("predict", "c.h5", labelled, "--save-draws", "--draw-block", 3, "-o", "r.h5", ranks=2)
+        with h5py.File(self.work / "r.h5") as file:
+            np.testing.assert_array_equal(file["posterior_predictive/label"], kept["label"])
+        for name, values in flat.items():
+            for d in range(23):
+                np.testing.assert_allclose(values[0, d], kept[name][d % 2, d // 2], rtol=1e-4, atol=1e-4)
 
     def test_classification_and_start(self):
         labelled = self.folder / "set"
