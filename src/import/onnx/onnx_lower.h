@@ -95,8 +95,8 @@ void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *loweri
 const char *crd_onnx_origin(const crd_onnx_graph *graph, int64_t value);
 
 /** Constant input k of a node as an op whose extents are those of `dims`: elements lie in it as a
- * view says, whose axes are the constant's, and negative where it has none. An extent of `dims` that
- * is 1 is one along which the constant does not differ. */
+ * view says, whose axes are the constant's, and negative where it has none. An extent of `dims`
+ * that is 1 is one along which the constant does not differ. */
 crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
                                   const crd_onnx_node *node, int k, const crd_onnx_view *like,
                                   const crd_shape *dims);

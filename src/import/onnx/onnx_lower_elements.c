@@ -170,8 +170,8 @@ static int64_t place_of(int64_t element, const crd_onnx_view *like, const crd_sh
     return place;
 }
 
-/* Whether numbers are a mask, which no training changes: some are 0 and all others are one number, or
- * one is infinite. */
+/* Whether numbers are a mask, which no training changes: some are 0 and all others are one number,
+ * or one is infinite. */
 static bool is_mask(const crd_onnx_tensor *constant)
 {
     double other = 0;

@@ -60,8 +60,8 @@ CRD_ONNX_LOWER(gemm)
     return emit_linear(lowering, node, is_turned, alpha, beta);
 }
 
-/* A factor of a product, its axes counted by the equation's labels. A label that the output lacks is
- * summed over; one that both factors have is one of the matrices; else it is of rows or columns. */
+/* A factor of a product, its axes counted by the equation's labels. A label that the output lacks
+ * is summed over; one that both factors have is of the matrices; else it is of rows or columns. */
 typedef struct factor {
     crd_onnx_view view;
     int k;                  /* input of the node */

@@ -123,8 +123,7 @@ const char *crd_onnx_origin(const crd_onnx_graph *graph, int64_t value)
     return graph->values[value].name;
 }
 
-/* A name that a person gave: not one that an exporter counts ("val_7", "onnx::Add_12", "/Constant").
- */
+/* A name that a person gave: none that an exporter counts, "val_7", "onnx::Add_12", "/Constant". */
 static int from_given(char out[CRD_ONNX_NAME_SIZE], const char *name)
 {
     size_t counted = strncmp(name, "val_", 4) == 0 ? 4 + strspn(name + 4, "0123456789") : 0;
