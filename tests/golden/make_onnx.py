@@ -236,6 +236,19 @@ def patterns():
     x = small("lrn_last", [node("Transpose", ["x"], ["t"], "turn", perm=[0, 2, 3, 1]), node("LRN", ["t"], ["l"], "norm", size=3),
                            node("Flatten", ["l"], ["y"], "flat")], {}, [4, 4, 4])
     put("lrn_last", x, nn.functional.local_response_norm(x.permute(0, 2, 3, 1), 3).reshape(2, 64))
+    x = small("einsum", [node("Einsum", ["x", "x"], ["s"], "scores", equation="b g i d, bgjd -> bgij"), node("Softmax", ["s"], ["p"], "probs", axis=-1),
+                         node("Einsum", ["x", "p"], ["o"], "mix", equation="bgjd,bgij->bdgi"), node("Flatten", ["o"], ["y"], "flat")], {}, [2, 3, 4])
+    put("einsum", x, torch.einsum("bgjd,bgij->bdgi", x, torch.softmax(torch.einsum("bgid,bgjd->bgij", x, x), -1)).reshape(2, 24))
+    x = small("axes", [node("Transpose", ["x"], ["t"], "turn", perm=[2, 0, 3, 1]), node("Gather", ["t", "some"], ["g"], "some", axis=2),
+                       node("Slice", ["g", "one", "six", "zero", "two"], ["s"], "odd"), node("Pad", ["s", "pads"], ["p"], "pad"),
+                       node("ReduceL2", ["p"], ["l"], "length", axes=[-1]), node("Div", ["p", "l"], ["d"], "unit"),
+                       node("ReduceMax", ["d"], ["m"], "most", axes=[0], keepdims=0), node("LayerNormalization", ["m", "scale"], ["n"], "norm", axis=1),
+                       node("Flatten", ["n"], ["y"], "flat")],
+              {"some": numpy.int64([3, 0, 1]), "one": numpy.int64([1]), "six": numpy.int64([6]), "zero": numpy.int64([0]), "two": numpy.int64([2]),
+               "pads": numpy.int64([0, 0, 0, 1, 0, 0, 0, 0]), "scale": numpy.arange(9, dtype="f4").reshape(3, 3) / 4}, [2, 6, 4], 17)
+    y = nn.functional.pad(x.permute(2, 0, 3, 1)[1:6:2, :, [3, 0, 1]], (1, 0))
+    y = (y / y.norm(dim=-1, keepdim=True)).amax(0)
+    put("axes", x, nn.functional.layer_norm(y, (3, 3), torch.arange(9.).reshape(3, 3) / 4).reshape(2, 9))
     product = [node("Flatten", ["x"], ["f"], "flat"), node("MatMul", ["f", "m"], ["y"], "product")]
     empty = [node("Softmax", ["e"], ["e1"], "soft", axis=2), node("CumSum", ["e", "two"], ["e2"], "sum"), node("TopK", ["e", "none"], ["e3", "e4"], "top"),
              node("MatMul", ["e5", "e6"], ["e7"], "times")]

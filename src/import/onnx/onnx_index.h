@@ -58,6 +58,8 @@ typedef struct crd_onnx_equation {
 void crd_onnx_equation_of(crd_onnx_equation *out, bool *is_known, const char *text);
 CRD_ONNX_SHAPE(einsum);
 
+CRD_ONNX_SHAPE(layer_norm);
+CRD_ONNX_EVAL(layer_norm);
 CRD_ONNX_SHAPE(gemm);
 CRD_ONNX_EVAL(gemm);
 

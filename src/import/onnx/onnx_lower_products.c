@@ -287,6 +287,8 @@ CRD_ONNX_LOWER(layer_norm)
         features *= shape->dims[d];
     if (!crd_onnx_has_constants(lowering, node, 3))
         return crd_onnx_lack(lowering, node, "its vectors are not constant");
+    if (crd_onnx_is_read(lowering, node, 1) || crd_onnx_is_read(lowering, node, 2))
+        return crd_onnx_lack(lowering, node, "its means or deviations are asked for");
     for (int k = 1; k < 3; k++)
         if (crd_onnx_is_given(node, k) &&
             crd_onnx_constant(lowering->graph, node, k)->count != features)

@@ -168,7 +168,7 @@ static const crd_onnx_operator operators[] = {
     {"IsNaN", 1, SHAPE(boolean), EVAL(unary), .unary = f_is_nan},
     {"LRN", 1, SHAPE(first_only), LOWER(lrn)},
     {"LSTM", 3, SHAPE(recurrent), VIEWS(recurrent)},
-    {"LayerNormalization", 2, SHAPE(first_only), VIEWS(layer_norm)},
+    {"LayerNormalization", 2, FOLD(layer_norm), VIEWS(layer_norm)},
     {"LeakyRelu", UNARY(leaky_relu), NUMBERS("alpha", 0.01), KIND("LeakyReLU")},
     {"Less", COMPARE(less)},
     {"LessOrEqual", COMPARE(less_equal)},

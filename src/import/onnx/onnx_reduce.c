@@ -215,6 +215,56 @@ CRD_ONNX_EVAL(softmax)
     return status;
 }
 
+/* Of Y; means and 1 / deviations have extents of 1 from the axis on. */
+CRD_ONNX_SHAPE(layer_norm)
+{
+    int axis;
+    const crd_shape *in = &call->in[0].shape;
+    crd_status status = crd_onnx_axis(&axis, crd_onnx_attr_int(call->node, "axis", -1), in->n_dims);
+    for (int k = 0; status == CRD_OK && k < call->n_out; k++) {
+        call->out[k].shape = *in;
+        for (int d = axis; k > 0 && d < in->n_dims; d++)
+            call->out[k].shape.dims[d] = 1;
+    }
+    return status;
+}
+
+CRD_ONNX_EVAL(layer_norm)
+{
+    int axis;
+    const crd_onnx_tensor *x = call->in[0].constant, *scale = call->in[1].constant;
+    const crd_onnx_tensor *shift = call->n_in > 2 ? call->in[2].constant : NULL;
+    double eps = crd_onnx_attr_real(call->node, "epsilon", 1e-5);
+    crd_status status =
+        crd_onnx_axis(&axis, crd_onnx_attr_int(call->node, "axis", -1), x->shape.n_dims);
+    if (status != CRD_OK)
+        return status;
+    int64_t n = 1;
+    for (int d = axis; d < x->shape.n_dims; d++)
+        n *= x->shape.dims[d];
+    if (n == 0 || scale->count != n || (shift != NULL && shift->count != n))
+        return CRD_ONNX_FAIL("%s", "its vectors are not those of the axes");
+    for (int64_t row = 0; row < x->count / n; row++) {
+        double mean = 0, square = 0;
+        for (int64_t i = 0; i < n; i++)
+            mean += crd_onnx_get(x, row * n + i) / (double)n;
+        for (int64_t i = 0; i < n; i++) {
+            double y = crd_onnx_get(x, row * n + i) - mean;
+            square += y * y / (double)n;
+        }
+        double inverse = 1 / sqrt(square + eps);
+        for (int64_t i = 0; i < n; i++)
+            crd_onnx_set(call->out[0].tensor, row * n + i,
+                         (crd_onnx_get(x, row * n + i) - mean) * inverse * crd_onnx_get(scale, i) +
+                             (shift == NULL ? 0 : crd_onnx_get(shift, i)));
+        if (call->n_out > 1)
+            crd_onnx_set(call->out[1].tensor, row, mean);
+        if (call->n_out > 2)
+            crd_onnx_set(call->out[2].tensor, row, inverse);
+    }
+    return CRD_OK;
+}
+
 /* Shapes of a product as (batch..., rows, inner) and (batch..., inner, columns). */
 static crd_status widen(crd_shape *a, crd_shape *b, const crd_onnx_call *call)
 {
