@@ -30,7 +30,7 @@ int crd_onnx_is_built(void);
 /** Whether the file looks like an ONNX model. */
 int crd_onnx_fits(const char *path);
 
-/** Reads the network of an ONNX file of opset 9 to 21 (and down to 1, as far as operators say the
+/** Reads the network of an ONNX file of opset 9 to 25 (and down to 1, as far as operators say the
  * same): its first input, which must be images (batch, channels, height, width), to its first
  * output. Weights may lie in files beside it, below its folder and not behind links. What depends
  * on constants only is evaluated; patterns that exporters make of one layer become that layer
