@@ -239,6 +239,11 @@ def patterns():
     x = small("einsum", [node("Einsum", ["x", "x"], ["s"], "scores", equation="b g i d, bgjd -> bgij"), node("Softmax", ["s"], ["p"], "probs", axis=-1),
                          node("Einsum", ["x", "p"], ["o"], "mix", equation="bgjd,bgij->bdgi"), node("Flatten", ["o"], ["y"], "flat")], {}, [2, 3, 4])
     put("einsum", x, torch.einsum("bgjd,bgij->bdgi", x, torch.softmax(torch.einsum("bgid,bgjd->bgij", x, x), -1)).reshape(2, 24))
+    x = small("attention", [node("Attention", ["x", "x", "x"], ["a"], "heads", is_causal=1, scale=0.3), node("Reshape", ["a", "tokens"], ["t"], "tokens"),
+                            node("Attention", ["t", "t", "t"], ["b"], "tokens", q_num_heads=2, kv_num_heads=2), node("Flatten", ["b"], ["y"], "flat")],
+              {"tokens": numpy.int64([0, 6, 4])}, [2, 3, 4], 23)
+    y = nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True, scale=0.3).reshape(2, 6, 2, 2).transpose(1, 2)
+    put("attention", x, nn.functional.scaled_dot_product_attention(y, y, y).transpose(1, 2).reshape(2, 24))
     x = small("axes", [node("Transpose", ["x"], ["t"], "turn", perm=[2, 0, 3, 1]), node("Gather", ["t", "some"], ["g"], "some", axis=2),
                        node("Slice", ["g", "one", "six", "zero", "two"], ["s"], "odd"), node("Pad", ["s", "pads"], ["p"], "pad"),
                        node("ReduceL2", ["p"], ["l"], "length", axes=[-1]), node("Div", ["p", "l"], ["d"], "unit"),

@@ -58,7 +58,8 @@ static void outputs_are_torchs(void **state)
         "typed_double", "typed_int32",    "shuffle",        "widened",        "empty",
         "one_name",     "recurrent_17",   "recurrent_20",   "sequence_17",    "recurrent_last",
         "shuffle_last", "lrn_last",       "transformer_17", "transformer_20", "transformer_one",
-        "windows_17",   "windows_20",     "windows_one",    "einsum",         "axes"};
+        "windows_17",   "windows_20",     "windows_one",    "einsum",         "axes",
+        "attention"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         check_outputs(names[i], &no_size);
     check_outputs("next_17", &(crd_onnx_options){8, 8});

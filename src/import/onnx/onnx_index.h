@@ -57,6 +57,7 @@ typedef struct crd_onnx_equation {
 /** *is_known: it is of that form, with each letter once in each. */
 void crd_onnx_equation_of(crd_onnx_equation *out, bool *is_known, const char *text);
 CRD_ONNX_SHAPE(einsum);
+CRD_ONNX_SHAPE(attention);
 
 CRD_ONNX_SHAPE(layer_norm);
 CRD_ONNX_EVAL(layer_norm);

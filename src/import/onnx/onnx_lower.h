@@ -106,6 +106,7 @@ CRD_ONNX_SHAPE(recurrent);
 #define CRD_ONNX_LOWER(name)                                                                       \
     crd_status crd_onnx_lower_##name(crd_onnx_lowering *lowering, const crd_onnx_node *node)
 
+CRD_ONNX_LOWER(attention);
 CRD_ONNX_LOWER(batch_norm);
 CRD_ONNX_LOWER(binary);
 CRD_ONNX_LOWER(cast);

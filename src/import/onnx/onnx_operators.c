@@ -119,6 +119,7 @@ static const crd_onnx_operator operators[] = {
     {"Asinh", UNARY(asinh)},
     {"Atan", UNARY(atan)},
     {"Atanh", UNARY(atanh)},
+    {"Attention", 3, SHAPE(attention), VIEWS(attention)},
     {"AveragePool", 1, SHAPE(pool), LOWER(pool), .rule = 1},
     {"BatchNormalization", 5, SHAPE(first_only), LOWER(batch_norm)},
     {"BitShift", 2, SHAPE(broadcast), EVAL(shift)},

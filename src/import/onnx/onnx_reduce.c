@@ -403,6 +403,21 @@ CRD_ONNX_SHAPE(einsum)
     return CRD_OK;
 }
 
+/* (images, heads, tokens, features), or the heads within the features. */
+CRD_ONNX_SHAPE(attention)
+{
+    const crd_shape *q = &call->in[0].shape, *v = &call->in[2].shape;
+    int64_t q_heads = crd_onnx_attr_int(call->node, "q_num_heads", 0);
+    int64_t kv_heads = crd_onnx_attr_int(call->node, "kv_num_heads", 0);
+    if (q->n_dims != v->n_dims ||
+        (q->n_dims != 4 && (q->n_dims != 3 || q_heads < 1 || kv_heads < 1)))
+        return CRD_ONNX_FAIL("%s", "its inputs have neither 4 extents, nor 3 and numbers of heads");
+    call->out[0].shape = *q;
+    call->out[0].shape.dims[q->n_dims - 1] =
+        q->n_dims == 4 ? v->dims[3] : v->dims[2] / kv_heads * q_heads;
+    return CRD_OK;
+}
+
 CRD_ONNX_SHAPE(gemm)
 {
     const crd_shape *a = &call->in[0].shape, *b = &call->in[1].shape;
