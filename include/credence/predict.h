@@ -39,9 +39,10 @@ typedef struct crd_shared_model_options {
     bool mean;                        /**< as above */
     bool unfolded;                    /**< crd_model_make_unfolded's: not for samplers */
     /** What an ensemble's numbers may take of a node. One that needs more is streamed: the node
-     * holds two windows of components, one in use, one on its way. 0: half of the memory that the
-     * node's leader could have (of all nodes the least), but all of it where less than two draw
-     * blocks fit in that. Bounds memory, does not change results. */
+     * holds two windows of components, one in use, one on its way, each of at most 1 GiB, or a
+     * draw block's where that is more. 0: half of the memory that the node's leader could have (of
+     * all nodes the least), but all of it where less than two draw blocks fit in that. Bounds
+     * memory, does not change results. */
     int64_t node_bytes;
     int64_t draw_block; /**< of the sampler: the components of a block are held together */
     bool antithetic;    /**< likewise */

@@ -20,6 +20,9 @@
 /* Components that are read with one call of the source: enough for long rows, few enough for signs
  * of life. */
 enum { GROUP_BYTES = 256 << 20, GROUP_MAX = 64, N_WINDOWS = 2 };
+/* A window of a model that is streamed needs no more: what is computed with a component takes
+ * longer than to meet, and neither the first window nor the last one's use is hidden. */
+enum { WINDOW_BYTES = 1 << 30 };
 
 /* What all ranks must know before they can make room. */
 typedef struct model_size {
@@ -330,7 +333,8 @@ static crd_status plan_windows(model_size *size, const crd_shared_model_options 
     if (node_bytes / bytes >= n)
         return CRD_OK;
     if (node_bytes / bytes / N_WINDOWS >= least) {
-        size->n_held = node_bytes / bytes / N_WINDOWS;
+        int64_t enough = crd_larger(WINDOW_BYTES / bytes, least);
+        size->n_held = crd_smaller(node_bytes / bytes / N_WINDOWS, enough);
         return CRD_OK;
     }
     if (o->node_bytes == 0)
