@@ -30,14 +30,15 @@ int crd_onnx_is_built(void);
 /** Whether the file looks like an ONNX model. */
 int crd_onnx_fits(const char *path);
 
-/** Reads the network of an ONNX file of opset 9 to 21 (and down to 1, as far as operators say the
+/** Reads the network of an ONNX file of opset 9 to 25 (and down to 1, as far as operators say the
  * same): its first input, which must be images (batch, channels, height, width), to its first
  * output. Weights may lie in files beside it, below its folder and not behind links. What depends
  * on constants only is evaluated; patterns that exporters make of one layer become that layer
- * again; names come from the file's weights. Errors: CRD_ERR_INPUT: damaged, or with nodes that no
- * operator here is: they are listed; out is empty then. CRD_ERR_USAGE: built without ONNX, sizes
- * that contradict the file's. Collective: no. Cost: at most twice the file's size and 64 MiB of
- * memory, and files beside it twice. */
+ * again; names come from the file's weights. Within, the images may be any extent of a value, or
+ * part of one. Errors: CRD_ERR_INPUT: damaged, or with nodes that no operator here is: they are
+ * listed; out is empty then. CRD_ERR_USAGE: built without ONNX, sizes that contradict the file's.
+ * Collective: no. Cost: at most twice the file's size and 64 MiB of memory, and files beside it
+ * twice. */
 crd_status crd_onnx_model_read(crd_onnx_model *out, const char *path,
                                const crd_onnx_options *options);
 /** Frees all; a zeroed one is allowed. */

@@ -1,6 +1,7 @@
 /* A parameter by itself as what every image has: torch's Parameter of a module, as a class token, a
  * position embedding, a table of relative positions. The parameter has torch's shape and the op's
- * name; of its extents `dim` counts the features, which come first in the output. */
+ * name; of its extents `dim` counts the features, which come first in the output. Buffer is the
+ * same of numbers that are not trained, as a mask. */
 #include "ops/registry.h"
 
 enum { MAX_EXTENTS = 4 };
@@ -22,7 +23,8 @@ static const crd_attr_spec attrs[] = {
     {0},
 };
 
-static const crd_param_spec params[] = {{"", "", CRD_TRAINED, .initial = CRD_INIT_OWN}};
+static const crd_param_spec params[] = {{"", "", CRD_TRAINED, .initial = CRD_INIT_OWN}},
+                            constants[] = {{"", "", CRD_CONSTANT, .initial = CRD_INIT_OWN}};
 
 static void initial(double *mean, double *sd, const crd_graph_op *op)
 {
@@ -90,12 +92,9 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
         }
 }
 
-const crd_op crd_op_parameter = {.name = "Parameter",
-                                 .attrs = attrs,
-                                 .attrs_size = sizeof(attributes),
-                                 .params = params,
-                                 .n_params = sizeof params / sizeof *params,
-                                 .initial = initial,
-                                 .infer = infer,
-                                 .forward = forward,
-                                 .backward = backward};
+#define PARAMETER(class_name, specs)                                                               \
+    .name = class_name, .attrs = attrs, .attrs_size = sizeof(attributes), .params = specs,         \
+    .n_params = 1, .initial = initial, .infer = infer, .forward = forward, .backward = backward
+
+const crd_op crd_op_parameter = {PARAMETER("Parameter", params)};
+const crd_op crd_op_buffer = {PARAMETER("Buffer", constants)};

@@ -12,6 +12,7 @@
     X(qkv_projection) \
     X(attention) \
     X(parameter) \
+    X(buffer) \
     X(relative_coords) \
     X(batch_norm2d) \
     X(layer_norm) \
@@ -89,7 +90,9 @@
     X(adaptive_max_pool3d) \
     X(adaptive_avg_pool1d) \
     X(adaptive_avg_pool3d) \
-    X(local_response_norm)
+    X(local_response_norm) \
+    X(permute) \
+    X(mat_mul)
 /* clang-format on */
 
 #define DECLARE(op) extern const crd_op crd_op_##op;

@@ -166,6 +166,33 @@ class Weights(program.Case):
             self.assertEqual((result.codes, len(result.err.splitlines())), ([code], 1), result.err)
             self.assertIn(text, result.err)
 
+    def test_transformers_of_onnx_files_are_drawn_and_trained(self):
+        golden = program.ROOT / "tests" / "golden" / "onnx"
+        for name in ("transformer_20", "windows_17"):
+            made = run("convert", golden / f"{name}.onnx", "--moped-delta", "0.05", "-o", "t.h5", folder=self.work)
+            if "built without ONNX" in made.err:
+                self.skipTest("built without ONNX")
+            self.assertEqual(made.codes, [0], made.err)
+            with h5py.File(self.work / "images.h5", "w") as file:
+                file["images"] = np.fromfile(golden / f"{name}.in.f32", "<f4").reshape(-1, 3, 8, 8)
+                file["labels"] = np.int64([0, 2])
+            self.succeed("predict", "t.h5", "images.h5", "--deterministic", "--save-draws", "-o", "mean.h5")
+            with h5py.File(self.work / "mean.h5") as file:
+                np.testing.assert_allclose(file["posterior_predictive/logits"][0, 0].ravel(), np.fromfile(golden / f"{name}.out.f32", "<f4"),
+                                           atol=1e-5)
+            drawn = []
+            for ranks in (1, 3):
+                result = run("predict", "t.h5", "images.h5", "--draws", "12", "--save-draws", "-o", f"{ranks}.h5", ranks=ranks, folder=self.work)
+                self.assertEqual(result.codes, [0] * ranks, result.err)
+                with h5py.File(self.work / f"{ranks}.h5") as file:
+                    drawn.append(file["posterior_predictive/logits"][...])
+            np.testing.assert_array_equal(*drawn)
+            self.assertGreater(drawn[0].std(1).min(), 1e-4)
+            self.succeed("train", "t.h5", "images.h5", "--epochs", "2", "--batch-size", "2", "-o", "trained.h5")
+            before, after = parameters(self.work / "t.h5"), parameters(self.work / "trained.h5")
+            still = {key for key, values in before.items() if np.array_equal(values, after[key])}
+            self.assertEqual(len(still), name.startswith("transformer"), still) # the mask
+
     def test_a_posterior_goes_out_and_comes_back(self):
         self.succeed("export", self.posterior, "--to", "npz", "-o", "p.npz")
         with np.load(self.work / "p.npz") as arrays:

@@ -90,6 +90,45 @@ class Sequence(nn.Module):
         return self.head(self.lstm(x.transpose(1, 2))[0].mean(1))
 
 
+class Transformer(nn.Module):
+    """A class token, positions, an encoder layer over (tokens, images, features) as torch has it by default, a mask."""
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, 4)
+        self.token, self.places = nn.Parameter(torch.zeros(1, 1, 8)), nn.Parameter(torch.zeros(1, 5, 8))
+        self.layer = nn.TransformerEncoderLayer(8, 2, 12, 0.)
+        self.norm = nn.LayerNorm(8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.stem(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
+        x = self.layer(x.transpose(0, 1), torch.full((5, 5), -torch.inf).triu(2))
+        return self.head(self.norm(x.transpose(0, 1))[:, 0])
+
+
+class Windows(nn.Module):
+    """Swin's windows: rolled, of 2 x 2 positions, attention with a bias, back again; a patch merging."""
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, 2, 1)
+        self.qkv, self.out, self.merge = nn.Linear(6, 18), nn.Linear(6, 6), nn.Linear(24, 6)
+        self.bias = nn.Parameter(torch.zeros(1, 2, 4, 4))
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = self.stem(x).permute(0, 2, 3, 1)
+        n, h, w, c = x.shape
+        y = torch.roll(x, (-1, -1), (1, 2)).view(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 2, 4, 5).reshape(n * h * w // 4, 4, c)
+        q, k, v = self.qkv(y).reshape(y.shape[0], 4, 3, 2, c // 2).permute(2, 0, 3, 1, 4)
+        q = nn.functional.normalize(q, dim=-1)
+        y = torch.softmax(q @ k.transpose(-2, -1) + self.bias, -1) @ v
+        y = self.out(y.transpose(1, 2).reshape(-1, 4, c)).view(n, h // 2, w // 2, 2, 2, c).permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, c)
+        x = x + torch.roll(y, (1, 1), (1, 2))
+        x = torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]], -1)
+        return self.head(self.merge(x).mean((1, 2)))
+
+
 def randomize(model):
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         if tensor.is_floating_point():
@@ -110,16 +149,18 @@ def put(name, x, y):
 
 
 def export(name, model, opset, dynamo, dynamic):
+    """With `dynamic` False the file has one image."""
     model.eval()
     randomize(model)
     x = torch.randn(2, 3, 8, 8)
+    given = x[:1] if dynamic is False else x
     path = OUT / f"{name}.onnx"
     if dynamo:
-        torch.onnx.export(model, (x,), path, dynamo=True, opset_version=opset, external_data=False, verbose=False,
-                          dynamic_shapes=({0: torch.export.Dim("n")},))
+        torch.onnx.export(model, (given,), path, dynamo=True, opset_version=opset, external_data=False, verbose=False,
+                          dynamic_shapes=({0: torch.export.Dim("n")},) if dynamic else None)
     else:
         axes = {"input": {0: "n", 2: "h", 3: "w"} if dynamic == "size" else {0: "n"}} if dynamic else None
-        torch.onnx.export(model, x, path, dynamo=False, opset_version=opset, input_names=["input"], dynamic_axes=axes,
+        torch.onnx.export(model, given, path, dynamo=False, opset_version=opset, input_names=["input"], dynamic_axes=axes,
                           training=torch.onnx.TrainingMode.PRESERVE if "kept" in name else torch.onnx.TrainingMode.EVAL,
                           do_constant_folding="kept" not in name)
     saved = onnx.load(path)
@@ -178,8 +219,9 @@ def shuffle(name, is_last):
                      node("Transpose", ["c"], ["e"], "exchange", perm=[0, 2, 1, 3, 4]), node("Reshape", ["e", "join"], ["s"], "shuffle"), *back,
                      node("Flatten", ["b" if is_last else "s"], ["y"], "flat")],
               {"cut": numpy.int64([0, 2, 2, 4, 4]), "join": numpy.int64([0, *size])}, size)
-    if not is_last:
-        put(name, x, x.reshape(2, 2, 2, 4, 4).transpose(1, 2).reshape(2, 64))
+    rows = x.permute(0, 2, 3, 1) if is_last else x
+    shuffled = rows.reshape(2, 2, 2, 4, 4).transpose(1, 2).reshape(2, *size)
+    put(name, x, (shuffled.permute(0, 3, 1, 2) if is_last else shuffled).reshape(2, 64))
 
 
 def patterns():
@@ -191,8 +233,27 @@ def patterns():
                           node("MatMul", ["f", "m"], ["p"], "product"), node("Add", ["p", "five"], ["y"], "widen_too")],
               {"k": numpy.float32([[[[2]]]]), "three": numbers.reshape(3, 1, 1), "m": numbers, "five": numpy.float32([1, 2, 3, 4, 5])}, [1, 1, 1])
     put("widened", x, (2 * x.reshape(2, 1) + torch.tensor(numbers.T)) @ torch.tensor(numbers) + torch.arange(1., 6))
-    small("lrn_last", [node("Transpose", ["x"], ["t"], "turn", perm=[0, 2, 3, 1]), node("LRN", ["t"], ["l"], "norm", size=3),
-                       node("Flatten", ["l"], ["y"], "flat")], {}, [4, 4, 4])
+    x = small("lrn_last", [node("Transpose", ["x"], ["t"], "turn", perm=[0, 2, 3, 1]), node("LRN", ["t"], ["l"], "norm", size=3),
+                           node("Flatten", ["l"], ["y"], "flat")], {}, [4, 4, 4])
+    put("lrn_last", x, nn.functional.local_response_norm(x.permute(0, 2, 3, 1), 3).reshape(2, 64))
+    x = small("einsum", [node("Einsum", ["x", "x"], ["s"], "scores", equation="b g i d, bgjd -> bgij"), node("Softmax", ["s"], ["p"], "probs", axis=-1),
+                         node("Einsum", ["x", "p"], ["o"], "mix", equation="bgjd,bgij->bdgi"), node("Flatten", ["o"], ["y"], "flat")], {}, [2, 3, 4])
+    put("einsum", x, torch.einsum("bgjd,bgij->bdgi", x, torch.softmax(torch.einsum("bgid,bgjd->bgij", x, x), -1)).reshape(2, 24))
+    x = small("attention", [node("Attention", ["x", "x", "x"], ["a"], "heads", is_causal=1, scale=0.3), node("Reshape", ["a", "tokens"], ["t"], "tokens"),
+                            node("Attention", ["t", "t", "t"], ["b"], "tokens", q_num_heads=2, kv_num_heads=2), node("Flatten", ["b"], ["y"], "flat")],
+              {"tokens": numpy.int64([0, 6, 4])}, [2, 3, 4], 23)
+    y = nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True, scale=0.3).reshape(2, 6, 2, 2).transpose(1, 2)
+    put("attention", x, nn.functional.scaled_dot_product_attention(y, y, y).transpose(1, 2).reshape(2, 24))
+    x = small("axes", [node("Transpose", ["x"], ["t"], "turn", perm=[2, 0, 3, 1]), node("Gather", ["t", "some"], ["g"], "some", axis=2),
+                       node("Slice", ["g", "one", "six", "zero", "two"], ["s"], "odd"), node("Pad", ["s", "pads"], ["p"], "pad"),
+                       node("ReduceL2", ["p"], ["l"], "length", axes=[-1]), node("Div", ["p", "l"], ["d"], "unit"),
+                       node("ReduceMax", ["d"], ["m"], "most", axes=[0], keepdims=0), node("LayerNormalization", ["m", "scale"], ["n"], "norm", axis=1),
+                       node("Flatten", ["n"], ["y"], "flat")],
+              {"some": numpy.int64([3, 0, 1]), "one": numpy.int64([1]), "six": numpy.int64([6]), "zero": numpy.int64([0]), "two": numpy.int64([2]),
+               "pads": numpy.int64([0, 0, 0, 1, 0, 0, 0, 0]), "scale": numpy.arange(9, dtype="f4").reshape(3, 3) / 4}, [2, 6, 4], 17)
+    y = nn.functional.pad(x.permute(2, 0, 3, 1)[1:6:2, :, [3, 0, 1]], (1, 0))
+    y = (y / y.norm(dim=-1, keepdim=True)).amax(0)
+    put("axes", x, nn.functional.layer_norm(y, (3, 3), torch.arange(9.).reshape(3, 3) / 4).reshape(2, 9))
     product = [node("Flatten", ["x"], ["f"], "flat"), node("MatMul", ["f", "m"], ["y"], "product")]
     empty = [node("Softmax", ["e"], ["e1"], "soft", axis=2), node("CumSum", ["e", "two"], ["e2"], "sum"), node("TopK", ["e", "none"], ["e3", "e4"], "top"),
              node("MatMul", ["e5", "e6"], ["e7"], "times")]
@@ -224,6 +285,11 @@ def main():
     export("recurrent_17", Recurrent(), 17, False, True)
     export("recurrent_20", Recurrent(), 20, True, True)
     export("sequence_17", Sequence(), 17, False, True)
+    for opset, dynamo in ((17, False), (20, True)):
+        export(f"transformer_{opset}", Transformer(), opset, dynamo, True)
+        export(f"windows_{opset}", Windows(), opset, dynamo, True)
+    export("transformer_one", Transformer(), 17, False, False)
+    export("windows_one", Windows(), 20, True, False)
     last = onnx.load(OUT / "recurrent_17.onnx") # the GRU's first output left out, as other exporters do
     next(node for node in last.graph.node if node.op_type == "GRU").output[0] = ""
     onnx.save(last, OUT / "recurrent_last.onnx")

@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "crd_test.h"
 #include "credence/onnx.h"
+#include "kernels/kernels.h"
+#include "slopes.h"
 #include "walker.h"
 
 #define MODELS CRD_TEST_DIR "/golden/onnx/"
@@ -51,10 +53,13 @@ static void outputs_are_torchs(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "mobile_9",     "mobile_kept_13", "mobile_18",    "next_13",     "next_20",
-        "decoder_11",   "decoder_18",     "outside",      "typed_float", "typed_half",
-        "typed_double", "typed_int32",    "shuffle",      "widened",     "empty",
-        "one_name",     "recurrent_17",   "recurrent_20", "sequence_17", "recurrent_last"};
+        "mobile_9",     "mobile_kept_13", "mobile_18",      "next_13",        "next_20",
+        "decoder_11",   "decoder_18",     "outside",        "typed_float",    "typed_half",
+        "typed_double", "typed_int32",    "shuffle",        "widened",        "empty",
+        "one_name",     "recurrent_17",   "recurrent_20",   "sequence_17",    "recurrent_last",
+        "shuffle_last", "lrn_last",       "transformer_17", "transformer_20", "transformer_one",
+        "windows_17",   "windows_20",     "windows_one",    "einsum",         "axes",
+        "attention"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         check_outputs(names[i], &no_size);
     check_outputs("next_17", &(crd_onnx_options){8, 8});
@@ -77,6 +82,7 @@ static void patterns_become_one_operator(void **state)
         {"next_20", "LayerNorm", "GELU"},          {"decoder_11", "ConvTranspose2d", "Upsample"},
         {"shuffle", "ChannelShuffle", "Flatten"},  {"recurrent_17", "LSTM", "GRU"},
         {"recurrent_20", "LSTM", "GRU"},           {"sequence_17", "LSTM", "MaxPool3d"},
+        {"transformer_17", "MatMul", "LayerNorm"}, {"windows_20", "MatMul", "Permute"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         crd_onnx_model model;
@@ -84,6 +90,22 @@ static void patterns_become_one_operator(void **state)
         for (int k = 1; k < 3; k++)
             if (!has_op(model.network, rows[i][k]))
                 fail_msg("%s has no %s", rows[i][0], rows[i][k]);
+        crd_onnx_model_clear(&model);
+    }
+}
+
+/* Products of two inputs, permutations, masks and reductions on the way back. */
+static void transformers_follow_their_gradients(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"transformer_17", "transformer_20", "windows_17",
+                                        "windows_20"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        crd_onnx_model model;
+        read_model(&model, names[i], &no_size);
+        slopes_check(names[i], model.network, i % 2 == 0 ? "reparameterization" : "flipout",
+                     i < 2); /* ReLU */
+        model.network = NULL;
         crd_onnx_model_clear(&model);
     }
 }
@@ -149,8 +171,6 @@ static void bad_models_are_refused(void **state)
         {"next_17", {0}, CRD_ERR_USAGE, "leaves the height of the images open: give --input-size"},
         {"next_13", {9, 9}, CRD_ERR_USAGE, "the file's images have a height of 8, not 9"},
         {"not_there", {0}, CRD_ERR_INPUT, "No such file"},
-        {"shuffle_last", {0}, CRD_ERR_INPUT, "node 'shuffle' (ChannelShuffle): its features come"},
-        {"lrn_last", {0}, CRD_ERR_INPUT, "node 'norm' (LRN): its features come last"},
         {"omitted", {0}, CRD_ERR_INPUT, "node 'largest' (Max): input 1 is omitted"},
         {"no_first", {0}, CRD_ERR_INPUT, "node 'parts' (Split): has no first output"},
         {"twice", {0}, CRD_ERR_INPUT, "damaged: field 7 of onnx.ModelProto is there twice"},
@@ -199,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outputs_are_torchs),
         cmocka_unit_test(patterns_become_one_operator),
+        cmocka_unit_test(transformers_follow_their_gradients),
         cmocka_unit_test(names_are_those_of_modules),
         cmocka_unit_test(nodes_of_one_name_are_numbered),
         cmocka_unit_test(a_final_softmax_is_taken_off),

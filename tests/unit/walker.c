@@ -28,7 +28,7 @@ crd_status walker_make_params(float **out, const crd_network *network)
     CRD_ALLOC(out, network->params.n_floats, "parameters");
     for (int64_t i = 0; i < network->params.n_params; i++) {
         const crd_param *param = &network->params.entries[i];
-        const char *leaf = strrchr(param->name, '.');
+        const char *dot = strrchr(param->name, '.'), *leaf = dot == NULL ? param->name : dot;
         float scale = 0.1f, offset = 0;
         if (param->shape.n_dims > 1 && param->count > param->shape.dims[0]) {
             scale = (float)sqrt(6.0 / (double)(param->count / param->shape.dims[0]));

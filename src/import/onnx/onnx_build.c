@@ -13,7 +13,7 @@
 enum {
     FIRST_OPSET = 1,
     AS_TODAY_OPSET = 6,
-    LAST_OPSET = 21,
+    LAST_OPSET = 25,
     MAX_NODES = 1 << 15,
     MAX_LIST = 1 << 20
 };

@@ -147,14 +147,15 @@ cleanup:
     return status;
 }
 
-/* MatMul with a constant: the Add becomes the product with three inputs. */
+/* MatMul with a constant matrix: the Add becomes the product with three inputs. */
 static crd_status give_product_bias(crd_onnx_graph *graph, crd_onnx_node *node)
 {
     int bias = vector_input(graph, node);
     const crd_onnx_node *product =
         bias < 0 ? NULL : crd_onnx_maker(graph, node, 1 - bias, "MatMul");
     if (product == NULL || product->n_inputs != 2 || !keeps_shape(graph, node, 1 - bias) ||
-        crd_onnx_constant(graph, product, 1) == NULL)
+        crd_onnx_constant(graph, product, 1) == NULL ||
+        crd_onnx_shape_of(graph, product, 1)->n_dims != 2)
         return CRD_OK;
     const int64_t inputs[] = {product->inputs[0], product->inputs[1], node->inputs[bias]};
     return crd_onnx_become(node, "MatMul", "", inputs, 3);

@@ -56,7 +56,7 @@ typedef struct crd_onnx_graph {
 } crd_onnx_graph;
 
 /** Reads a model file. Errors: CRD_ERR_INPUT: damaged; names that are there twice or not at all, an
- * opset outside of 1 to 21 ... */
+ * opset outside of 1 to 25 ... */
 crd_status crd_onnx_graph_read(crd_onnx_graph *out, const char *path);
 void crd_onnx_graph_clear(crd_onnx_graph *graph);
 

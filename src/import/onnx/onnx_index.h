@@ -49,6 +49,18 @@ CRD_ONNX_EVAL(softmax);
 crd_status crd_onnx_softmax_axes(int *first, int *end, const crd_onnx_call *call);
 CRD_ONNX_SHAPE(matmul);
 CRD_ONNX_EVAL(matmul);
+/** An Einsum of two factors, "BID,BJD->BIJ": axes of the factors and of the output as labels. */
+typedef struct crd_onnx_equation {
+    int n_labels, n_axes[3], labels[3][CRD_MAX_DIMS];
+    bool is_summed[CRD_MAX_DIMS]; /**< by label: the output has none */
+} crd_onnx_equation;
+/** *is_known: it is of that form, with each letter once in each. */
+void crd_onnx_equation_of(crd_onnx_equation *out, bool *is_known, const char *text);
+CRD_ONNX_SHAPE(einsum);
+CRD_ONNX_SHAPE(attention);
+
+CRD_ONNX_SHAPE(layer_norm);
+CRD_ONNX_EVAL(layer_norm);
 CRD_ONNX_SHAPE(gemm);
 CRD_ONNX_EVAL(gemm);
 

@@ -7,38 +7,40 @@
 
 #include "base/alloc.h"
 
-crd_shape crd_onnx_network_shape(const crd_shape *shape, bool last)
+crd_shape crd_onnx_network_shape(const crd_shape *shape)
 {
     crd_shape out = {0};
     int n = shape->n_dims;
     if (n < 2)
         return out;
-    out.dims[out.n_dims++] = last ? shape->dims[n - 1] : shape->dims[1];
+    out.dims[out.n_dims++] = shape->dims[1];
     if (n == 3)
         out.dims[out.n_dims++] = 1;
-    for (int d = last ? 1 : 2; d < (last ? n - 1 : n); d++)
+    for (int d = 2; d < n; d++)
         out.dims[out.n_dims++] = shape->dims[d];
     return out;
 }
 
-int crd_onnx_network_dim(int n_dims, int axis, bool last)
+int crd_onnx_network_dim(int n_dims, int axis)
 {
-    if (axis == 0)
-        return 0;
-    if (axis == (last ? n_dims - 1 : 1))
-        return 1;
-    return (last ? axis + 1 : axis) + (n_dims == 3 ? 1 : 0);
+    return axis == 0 ? CRD_ONNX_IMAGES : axis == 1 ? 0 : axis - 1 + (n_dims == 3);
 }
 
 const crd_shape *crd_onnx_op_shape(const crd_onnx_lowering *lowering, int64_t op)
 {
-    return crd_network_op_shape(lowering->network, op);
+    static const crd_shape none;
+    return op < 0 ? &none : crd_network_op_shape(lowering->network, op);
 }
 
-crd_onnx_flow crd_onnx_input(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k)
+crd_onnx_view crd_onnx_input(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k)
 {
-    return k < node->n_inputs && node->inputs[k] >= 0 ? lowering->flows[node->inputs[k]]
-                                                      : (crd_onnx_flow){.op = CRD_ONNX_NOWHERE};
+    return k < node->n_inputs && node->inputs[k] >= 0 ? lowering->views[node->inputs[k]]
+                                                      : (crd_onnx_view){.op = CRD_ONNX_NOWHERE};
+}
+
+bool crd_onnx_is_read(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k)
+{
+    return k < node->n_outputs && node->outputs[k] >= 0 && lowering->is_read[node->outputs[k]];
 }
 
 crd_status crd_onnx_lack(crd_onnx_lowering *lowering, const crd_onnx_node *node, const char *reason)
@@ -47,7 +49,7 @@ crd_status crd_onnx_lack(crd_onnx_lowering *lowering, const crd_onnx_node *node,
     size_t used = strlen(lowering->lacking), room = sizeof lowering->lacking - used;
     for (int k = 0; k < node->n_outputs; k++)
         if (node->outputs[k] >= 0)
-            lowering->flows[node->outputs[k]].op = CRD_ONNX_LACKING;
+            lowering->views[node->outputs[k]].op = CRD_ONNX_LACKING;
     crd_onnx_label(label, lowering->graph, node);
     if (strlen(label) + (reason == NULL ? 0 : strlen(reason)) + 8 < room)
         snprintf(lowering->lacking + used, room, "%s%s%s%s", used == 0 ? "" : "; ", label,
@@ -73,7 +75,7 @@ crd_status crd_onnx_emit(int64_t *op, crd_onnx_lowering *lowering, const crd_onn
                                           is_nowhere ? "an input does not depend on the images"
                                                      : emission->kind);
     }
-    crd_onnx_name(name, lowering, node, emission->weight);
+    crd_onnx_name(name, lowering, node, emission->weight, emission->name);
     CRD_TRY(crd_network_add(op, lowering->network,
                             &(crd_op_request){.kind = emission->kind,
                                               .name = name,
@@ -93,28 +95,51 @@ cleanup:
 crd_status crd_onnx_emit_one(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
                              const char *kind, const crd_attr *attrs, int64_t input)
 {
-    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){kind, attrs, &input, 1, 0});
+    return crd_onnx_emit(op, lowering, node,
+                         &(crd_onnx_emission){kind, attrs, &input, 1, .weight = 0});
 }
 
-crd_status crd_onnx_put(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
-                        crd_onnx_flow flow)
+static crd_status fail_shape(const crd_shape *have, const crd_shape *need)
+{
+    char a[CRD_SHAPE_TEXT_SIZE], b[CRD_SHAPE_TEXT_SIZE];
+    return CRD_FAIL(CRD_ERR_INTERNAL, "its shape is %s in the network, and %s in the file",
+                    crd_shape_text(a, have), crd_shape_text(b, need));
+}
+
+crd_status crd_onnx_put(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k, int64_t op)
 {
     crd_status status = CRD_OK;
-    const crd_onnx_value *value = &lowering->graph->values[node->outputs[k]];
-    char a[CRD_SHAPE_TEXT_SIZE], b[CRD_SHAPE_TEXT_SIZE];
-    if (flow.op >= 0) {
-        const crd_shape *have = crd_onnx_op_shape(lowering, flow.op);
-        crd_shape need = crd_onnx_network_shape(&value->shape, flow.last);
+    const crd_shape *shape = &lowering->graph->values[node->outputs[k]].shape;
+    crd_onnx_view view;
+    if (op >= 0) {
+        crd_shape need = crd_onnx_network_shape(shape);
+        const crd_shape *have = crd_onnx_op_shape(lowering, op);
         if (need.n_dims == 1 && have->n_dims > 1 && need.dims[0] == have->dims[0])
-            CRD_TRY(crd_onnx_emit_one(&flow.op, lowering, node, "Flatten", NULL, flow.op));
-        have = crd_onnx_op_shape(lowering, flow.op);
-        CRD_REQUIRE(crd_shape_equal(have, &need), CRD_ERR_INTERNAL,
-                    "its shape is %s in the network, and %s in the file", crd_shape_text(a, have),
-                    crd_shape_text(b, &need));
+            CRD_TRY(crd_onnx_emit_one(&op, lowering, node, "Flatten", NULL, op));
+        have = crd_onnx_op_shape(lowering, op);
+        if (!crd_shape_equal(have, &need))
+            CRD_TRY(fail_shape(have, &need));
     }
-    lowering->flows[node->outputs[k]] = flow;
+    crd_onnx_view_plain(&view, op, shape);
+    lowering->views[node->outputs[k]] = view;
 cleanup:
     return status;
+}
+
+crd_status crd_onnx_put_view(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
+                             const crd_onnx_view *view)
+{
+    const crd_shape *shape = &lowering->graph->values[node->outputs[k]].shape;
+    int64_t count = 1;
+    for (int i = 0; i < view->n; i++)
+        count *= view->atoms[i].dim == CRD_ONNX_IMAGES ? 1 : view->atoms[i].extent;
+    lowering->views[node->outputs[k]] = *view;
+    for (int i = 0; view->op >= 0 && i < view->n; i++)
+        if (view->atoms[i].axis >= shape->n_dims)
+            return fail_shape(crd_onnx_op_shape(lowering, view->op), shape);
+    if (view->op >= 0 && count != crd_shape_count(crd_onnx_op_shape(lowering, view->op)))
+        return fail_shape(crd_onnx_op_shape(lowering, view->op), shape);
+    return CRD_OK;
 }
 
 crd_status crd_onnx_give(crd_onnx_lowering *lowering, int64_t op, int slot,
@@ -136,32 +161,75 @@ crd_status crd_onnx_give(crd_onnx_lowering *lowering, int64_t op, int slot,
     return CRD_OK;
 }
 
+crd_status crd_onnx_give_input(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
+                               int64_t op, int slot)
+{
+    return crd_onnx_give(lowering, op, slot,
+                         &(crd_onnx_source){.tensor = crd_onnx_constant(lowering->graph, node, k)});
+}
+
+crd_status crd_onnx_give_equal(crd_onnx_lowering *lowering, int64_t op, int slot, int64_t n,
+                               double value)
+{
+    crd_shape shape = crd_shape_make(1, n);
+    crd_onnx_tensor *tensor;
+    crd_status status =
+        crd_onnx_tensor_create(&tensor, &lowering->graph->budget, CRD_ONNX_FLOAT, &shape);
+    for (int64_t i = 0; status == CRD_OK && i < n; i++)
+        tensor->f[i] = (float)value;
+    return status != CRD_OK ? status
+                            : crd_onnx_give(lowering, op, slot,
+                                            &(crd_onnx_source){.tensor = tensor, .owned = tensor});
+}
+
+bool crd_onnx_is_given(const crd_onnx_node *node, int k)
+{
+    return k < node->n_inputs && node->inputs[k] >= 0;
+}
+
+bool crd_onnx_has_constants(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int n)
+{
+    for (int k = 1; k < n; k++)
+        if (crd_onnx_is_given(node, k) && crd_onnx_constant(lowering->graph, node, k) == NULL)
+            return false;
+    return crd_onnx_input(lowering, node, 0).op >= 0;
+}
+
+/* Brings all inputs that depend on the images into plain view. */
+static crd_status settle_inputs(bool *done, crd_onnx_lowering *lowering, const crd_onnx_node *node)
+{
+    crd_status status = CRD_OK;
+    *done = true;
+    for (int k = 0; *done && k < node->n_inputs; k++)
+        if (node->inputs[k] >= 0 && lowering->views[node->inputs[k]].op >= 0)
+            CRD_TRY(crd_onnx_settle(done, lowering, node, node->inputs[k]));
+cleanup:
+    return status;
+}
+
 /* Lowers one node, if all that it reads lies somewhere. */
 static crd_status visit(crd_onnx_lowering *lowering, const crd_onnx_node *node)
 {
     crd_status status = CRD_OK;
     const crd_onnx_graph *graph = lowering->graph;
-    bool is_lacking = false;
+    bool is_lacking = false, is_settled = true;
     for (int k = 0; k < node->n_inputs; k++)
         is_lacking |=
-            node->inputs[k] >= 0 && lowering->flows[node->inputs[k]].op == CRD_ONNX_LACKING;
+            node->inputs[k] >= 0 && lowering->views[node->inputs[k]].op == CRD_ONNX_LACKING;
     if (node->kind == NULL || node->kind->lower == NULL)
         return crd_onnx_lack(lowering, node, NULL);
     for (int k = 0; k < node->n_outputs && is_lacking; k++)
         if (node->outputs[k] >= 0)
-            lowering->flows[node->outputs[k]].op = CRD_ONNX_LACKING;
+            lowering->views[node->outputs[k]].op = CRD_ONNX_LACKING;
     if (is_lacking)
         return CRD_OK;
-    const crd_shape *shape = &graph->values[node->outputs[0]].shape;
-    if (shape->n_dims >= 0 && crd_onnx_is_turned(lowering, node))
-        return crd_onnx_lower_turned(lowering, node);
-    const crd_shape *in = crd_onnx_shape_of(graph, node, 0);
-    if (shape->n_dims < 0)
-        return crd_onnx_lack(lowering, node, "its shape depends on the image");
-    if (shape->n_dims < 2 || shape->dims[0] != lowering->batch)
-        return crd_onnx_lack(lowering, node, "its first extent is not that of the images");
-    if (in->n_dims > 5)
-        return crd_onnx_lack(lowering, node, "more than 5 extents");
+    for (int k = 0; k < node->n_outputs; k++)
+        if (node->outputs[k] >= 0 && graph->values[node->outputs[k]].shape.n_dims < 0)
+            return crd_onnx_lack(lowering, node, "its shape depends on the image");
+    if (!node->kind->takes_views)
+        CRD_TRY(settle_inputs(&is_settled, lowering, node));
+    if (!is_settled)
+        return crd_onnx_lack(lowering, node, "its images are not its first extent");
     CRD_TRY(node->kind->lower(lowering, node));
 cleanup:
     return status;
@@ -170,17 +238,51 @@ cleanup:
 /* From the network's image to the input's own extents, where these are others. */
 static crd_status enter(crd_onnx_lowering *lowering, int64_t input)
 {
-    const crd_shape own = crd_onnx_network_shape(&lowering->graph->values[input].shape, false);
+    const crd_shape *shape = &lowering->graph->values[input].shape;
+    const crd_shape own = crd_onnx_network_shape(shape);
     const crd_onnx_node stem = {.name = (char[]){"input_extents"}, .op_type = (char[]){""}};
     const crd_attr volume[] = {CRD_ATTR("shape", (double)own.dims[0], (double)own.dims[1],
                                         (double)own.dims[2], (double)own.dims[3]),
                                CRD_ATTR_END};
-    crd_onnx_flow *flow = &lowering->flows[input];
-    flow->op = 0;
-    if (own.n_dims == 3)
-        return CRD_OK;
-    return own.n_dims == 1 ? crd_onnx_emit_one(&flow->op, lowering, &stem, "Flatten", NULL, 0)
-                           : crd_onnx_emit_one(&flow->op, lowering, &stem, "Reshape", volume, 0);
+    crd_status status = CRD_OK;
+    int64_t op = 0;
+    if (own.n_dims == 1)
+        CRD_TRY(crd_onnx_emit_one(&op, lowering, &stem, "Flatten", NULL, 0));
+    else if (own.n_dims != 3)
+        CRD_TRY(crd_onnx_emit_one(&op, lowering, &stem, "Reshape", volume, 0));
+    crd_onnx_view_plain(&lowering->views[input], op, shape);
+cleanup:
+    return status;
+}
+
+/* Which values somebody reads. */
+static crd_status mark_read(crd_onnx_lowering *lowering)
+{
+    crd_status status = CRD_OK;
+    const crd_onnx_graph *graph = lowering->graph;
+    CRD_ALLOC(&lowering->is_read, graph->n_values, "values");
+    for (int64_t i = 0; i < graph->n_outputs; i++)
+        lowering->is_read[graph->outputs[i]] = true;
+    for (int64_t i = 0; i < graph->n_nodes; i++)
+        for (int k = 0; !graph->nodes[i].is_dead && k < graph->nodes[i].n_inputs; k++)
+            if (graph->nodes[i].inputs[k] >= 0)
+                lowering->is_read[graph->nodes[i].inputs[k]] = true;
+cleanup:
+    return status;
+}
+
+/* The network's output is in plain view. */
+static crd_status settle_output(crd_onnx_lowering *lowering)
+{
+    crd_status status = CRD_OK;
+    const crd_onnx_graph *graph = lowering->graph;
+    int64_t value = graph->outputs[0], producer = graph->values[value].producer;
+    bool done = false;
+    if (producer >= 0)
+        CRD_TRY(crd_onnx_settle(&done, lowering, &graph->nodes[producer], value));
+    CRD_REQUIRE(done, CRD_ERR_INPUT, "%s", "the images are not the first extent of its output");
+cleanup:
+    return status;
 }
 
 crd_status crd_onnx_lower(crd_onnx_lowering *lowering, int64_t input)
@@ -188,10 +290,12 @@ crd_status crd_onnx_lower(crd_onnx_lowering *lowering, int64_t input)
     crd_status status = CRD_OK;
     crd_onnx_graph *graph = lowering->graph;
     char label[CRD_ONNX_LABEL_SIZE];
-    CRD_ALLOC(&lowering->flows, graph->n_values, "values");
-    CRD_ALLOC(&lowering->orders, graph->n_values, "values");
+    CRD_TRY(
+        crd_onnx_budget_take(&graph->budget, graph->n_values * (int64_t)sizeof *lowering->views));
+    CRD_ALLOC(&lowering->views, graph->n_values, "values");
     for (int64_t i = 0; i < graph->n_values; i++)
-        lowering->flows[i].op = CRD_ONNX_NOWHERE;
+        lowering->views[i].op = CRD_ONNX_NOWHERE;
+    CRD_TRY(mark_read(lowering));
     lowering->batch = graph->values[input].shape.dims[0];
     CRD_TRY(enter(lowering, input));
     for (int64_t i = 0; i < graph->n_nodes; i++) {
@@ -202,6 +306,8 @@ crd_status crd_onnx_lower(crd_onnx_lowering *lowering, int64_t input)
             return CRD_FAIL(status, "%s: %s", crd_onnx_label(label, graph, &graph->nodes[i]),
                             crd_status_message());
     }
+    if (lowering->views[graph->outputs[0]].op >= 0)
+        CRD_TRY(settle_output(lowering));
     CRD_REQUIRE(lowering->n_lacking == 0, CRD_ERR_INPUT,
                 "%lld of its nodes cannot become operators of Credence: %s%s",
                 (long long)lowering->n_lacking, lowering->lacking,
@@ -247,8 +353,8 @@ void crd_onnx_lowering_clear(crd_onnx_lowering *lowering)
     for (int64_t i = 0; i < lowering->n_sources; i++)
         crd_onnx_tensor_destroy(lowering->sources[i].owned);
     crd_free(lowering->sources);
-    crd_free(lowering->flows);
-    crd_free(lowering->orders);
+    crd_free(lowering->views);
+    crd_free(lowering->is_read);
     crd_network_destroy(lowering->network);
     *lowering = (crd_onnx_lowering){0};
 }

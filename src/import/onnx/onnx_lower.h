@@ -1,33 +1,15 @@
 /** From the import graph to a network: every node that is left becomes ops of src/ops. Private to
  * this room.
  *
- * A value (image, features, positions ...) lies in a network as (features, positions ...); one
- * that ONNX has with its features last (image, positions ..., features) is marked so, and lies in
- * the network in the same way: a Transpose between the two moves nothing. One position extent is
- * held as (features, 1, positions), so that convolutions of one dimension are those of two. */
+ * Where a value lies, and in which order of its extents, says its view (onnx_view.h). Lowerings
+ * take the plain one, (images, features, positions ...), into which their inputs are brought; those
+ * whose row says takes_views look at the views themselves. */
 #ifndef CRD_IMPORT_ONNX_LOWER_H
 #define CRD_IMPORT_ONNX_LOWER_H
 
 #include "graph/graph.h"
 #include "import/onnx/onnx_operators.h"
-
-/** Where a value lies: an op of the network, or one of these. */
-enum { CRD_ONNX_NOWHERE = -1, CRD_ONNX_LACKING = -2 };
-
-typedef struct crd_onnx_flow {
-    int64_t op;
-    bool last; /**< features come last in ONNX */
-} crd_onnx_flow;
-
-/** Order of a value's extents in ONNX, where its images are not the first one. */
-typedef enum crd_onnx_order {
-    CRD_ONNX_IMAGES_FIRST,     /**< as usual */
-    CRD_ONNX_STEPS_FIRST,      /**< (steps, images, features) */
-    CRD_ONNX_STEPS_DIRECTIONS, /**< (steps, directions, images, features) */
-    CRD_ONNX_STEPS_IMAGES,     /**< (steps, images, directions, features) */
-    CRD_ONNX_LAST_STATE,       /**< (1, images, features): of the last step of the op's output */
-    CRD_ONNX_UNREADABLE
-} crd_onnx_order;
+#include "import/onnx/onnx_view.h"
 
 /** Numbers of one parameter of the network. */
 typedef struct crd_onnx_source {
@@ -40,8 +22,8 @@ typedef struct crd_onnx_source {
 struct crd_onnx_lowering {
     crd_onnx_graph *graph;
     crd_network *network;
-    crd_onnx_flow *flows;     /**< [n_values] */
-    crd_onnx_order *orders;   /**< [n_values] */
+    crd_onnx_view *views;     /**< [n_values] */
+    bool *is_read;            /**< [n_values] */
     crd_onnx_source *sources; /**< [n_sources] by parameter of the network */
     int64_t n_sources;
     int64_t batch;     /**< images that the file has */
@@ -64,7 +46,8 @@ typedef struct crd_onnx_emission {
     const crd_attr *attributes; /**< NULL: none */
     const int64_t *inputs;      /**< ops; if one is lacking, so is this one */
     int n_inputs;
-    int weight; /**< input of the node whose name it gets; 0: the node's own name */
+    int weight;       /**< input of the node whose name it gets; 0: the node's own name */
+    const char *name; /**< its name, if it can have that one; NULL: by weight or node */
 } crd_onnx_emission;
 
 /** Appends an op; its index goes to *op, CRD_ONNX_LACKING if there is no such operator. */
@@ -76,33 +59,54 @@ crd_status crd_onnx_emit_one(int64_t *op, crd_onnx_lowering *lowering, const crd
 /** Puts a node on the list, with a reason (NULL: its operator), and its outputs as lacking. */
 crd_status crd_onnx_lack(crd_onnx_lowering *lowering, const crd_onnx_node *node,
                          const char *reason);
-/** Says that an op is output k of the node, once its shape is compared with what ONNX gives. */
-crd_status crd_onnx_put(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
-                        crd_onnx_flow flow);
+/** Says that an op is output k of the node in plain view, or in that one, once its shape is
+ * compared with what ONNX gives. */
+crd_status crd_onnx_put(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k, int64_t op);
+crd_status crd_onnx_put_view(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
+                             const crd_onnx_view *view);
 /** Where input k lies. */
-crd_onnx_flow crd_onnx_input(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k);
-/** Shape of an op in the network. */
+crd_onnx_view crd_onnx_input(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k);
+/** Whether somebody reads output k of a node. */
+bool crd_onnx_is_read(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int k);
+/** Shape of an op in the network; without extents where there is no op. */
 const crd_shape *crd_onnx_op_shape(const crd_onnx_lowering *lowering, int64_t op);
 /** Numbers of parameter `slot` of an op. */
 crd_status crd_onnx_give(crd_onnx_lowering *lowering, int64_t op, int slot,
                          const crd_onnx_source *source);
-/** The shape in a network of a value of that shape. */
-crd_shape crd_onnx_network_shape(const crd_shape *shape, bool last);
-/** The extent in a network, counted from 1, that an axis of ONNX is; 0: the images. */
-int crd_onnx_network_dim(int n_dims, int axis, bool last);
-/** Name for an op, unique in the network. */
+/** So, those of input k of the node; n equal ones. */
+crd_status crd_onnx_give_input(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k,
+                               int64_t op, int slot);
+crd_status crd_onnx_give_equal(crd_onnx_lowering *lowering, int64_t op, int slot, int64_t n,
+                               double value);
+/** Whether input k is not omitted; whether inputs 1 to n - 1 are constants where they are given,
+ * and the first one lies in an op. */
+bool crd_onnx_is_given(const crd_onnx_node *node, int k);
+bool crd_onnx_has_constants(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int n);
+/** Of a value in plain view: the shape in a network, and the extent there that an axis of ONNX is,
+ * from 0, or CRD_ONNX_IMAGES. */
+crd_shape crd_onnx_network_shape(const crd_shape *shape);
+int crd_onnx_network_dim(int n_dims, int axis);
+/** Name for an op, unique in the network: the given one if it says something (NULL: none given), or
+ * that of a weight's module, or of the node. */
 #define CRD_ONNX_NAME_SIZE 160
 void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *lowering,
-                   const crd_onnx_node *node, int weight);
+                   const crd_onnx_node *node, int weight, const char *given);
+/** The name of a constant in the file, before what was made of it by moving its elements. */
+const char *crd_onnx_origin(const crd_onnx_graph *graph, int64_t value);
 
-/** Whether an extent before the images is read or made: then crd_onnx_lower_turned lowers it. */
-bool crd_onnx_is_turned(const crd_onnx_lowering *lowering, const crd_onnx_node *node);
+/** Constant input k of a node as an op whose extents are those of `dims`: elements lie in it as a
+ * view says, whose axes are the constant's, and negative where it has none. An extent of `dims`
+ * that is 1 is one along which the constant does not differ. */
+crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
+                                  const crd_onnx_node *node, int k, const crd_onnx_view *like,
+                                  const crd_shape *dims);
 /** Shapes of LSTM and GRU. */
 CRD_ONNX_SHAPE(recurrent);
 
 #define CRD_ONNX_LOWER(name)                                                                       \
     crd_status crd_onnx_lower_##name(crd_onnx_lowering *lowering, const crd_onnx_node *node)
 
+CRD_ONNX_LOWER(attention);
 CRD_ONNX_LOWER(batch_norm);
 CRD_ONNX_LOWER(binary);
 CRD_ONNX_LOWER(cast);
@@ -112,6 +116,8 @@ CRD_ONNX_LOWER(concat);
 CRD_ONNX_LOWER(conv);
 CRD_ONNX_LOWER(conv_transpose);
 CRD_ONNX_LOWER(dropout);
+CRD_ONNX_LOWER(einsum);
+CRD_ONNX_LOWER(expand);
 CRD_ONNX_LOWER(function);
 CRD_ONNX_LOWER(gather);
 CRD_ONNX_LOWER(gelu);
@@ -129,7 +135,7 @@ CRD_ONNX_LOWER(pad);
 CRD_ONNX_LOWER(pool);
 CRD_ONNX_LOWER(pow);
 CRD_ONNX_LOWER(prelu);
-CRD_ONNX_LOWER(reduce_mean);
+CRD_ONNX_LOWER(reduce);
 CRD_ONNX_LOWER(reshape);
 CRD_ONNX_LOWER(resize);
 CRD_ONNX_LOWER(selu);
@@ -138,6 +144,6 @@ CRD_ONNX_LOWER(softmax);
 CRD_ONNX_LOWER(split);
 CRD_ONNX_LOWER(threshold);
 CRD_ONNX_LOWER(transpose);
-CRD_ONNX_LOWER(turned);
+CRD_ONNX_LOWER(recurrent);
 
 #endif

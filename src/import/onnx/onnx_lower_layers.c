@@ -1,40 +1,11 @@
-/* Lowerings of layers with weights, of norms and of poolings. */
+/* Lowerings of convolutions, of norms of channels and of poolings. */
 #include <math.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "import/onnx/onnx_fold.h"
 #include "import/onnx/onnx_index.h"
 #include "import/onnx/onnx_lower.h"
 #include "import/onnx/onnx_window.h"
-
-/* Node input k as numbers of a parameter. */
-static crd_status give(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k, int64_t op,
-                       int slot)
-{
-    return crd_onnx_give(lowering, op, slot,
-                         &(crd_onnx_source){.tensor = crd_onnx_constant(lowering->graph, node, k)});
-}
-
-/* A constant of n equal numbers for a parameter. */
-static crd_status give_equal(crd_onnx_lowering *lowering, int64_t op, int slot, int64_t n,
-                             double value)
-{
-    crd_shape shape = crd_shape_make(1, n);
-    crd_onnx_tensor *tensor;
-    crd_status status =
-        crd_onnx_tensor_create(&tensor, &lowering->graph->budget, CRD_ONNX_FLOAT, &shape);
-    for (int64_t i = 0; status == CRD_OK && i < n; i++)
-        tensor->f[i] = (float)value;
-    return status != CRD_OK ? status
-                            : crd_onnx_give(lowering, op, slot,
-                                            &(crd_onnx_source){.tensor = tensor, .owned = tensor});
-}
-
-static bool is_given(const crd_onnx_node *node, int k)
-{
-    return k < node->n_inputs && node->inputs[k] >= 0;
-}
 
 /* A window over (height, width); one of one dimension moves along the width. */
 static void to_plane(crd_onnx_window *w)
@@ -66,10 +37,11 @@ static crd_status emit_conv(int64_t *op, crd_onnx_lowering *lowering, const crd_
         CRD_ATTR("padding_end", PAIR(w->after)),
         CRD_ATTR("dilation", PAIR(w->dilation)),
         CRD_ATTR("groups", (double)crd_onnx_attr_int(node, "group", 1)),
-        CRD_ATTR("bias", is_given(node, 2)),
+        CRD_ATTR("bias", crd_onnx_is_given(node, 2)),
         CRD_ATTR_END,
     };
-    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Conv2d", attrs, &input, 1, 1});
+    return crd_onnx_emit(op, lowering, node,
+                         &(crd_onnx_emission){"Conv2d", attrs, &input, 1, .weight = 1});
 }
 
 #define THREE(list) (double)(list)[0], (double)(list)[1], (double)(list)[2]
@@ -89,33 +61,32 @@ static crd_status emit_conv3d(int64_t *op, crd_onnx_lowering *lowering, const cr
         CRD_ATTR("padding_end", THREE(w->after)),
         CRD_ATTR("dilation", THREE(w->dilation)),
         CRD_ATTR("groups", (double)crd_onnx_attr_int(node, "group", 1)),
-        CRD_ATTR("bias", is_given(node, 2)),
+        CRD_ATTR("bias", crd_onnx_is_given(node, 2)),
         CRD_ATTR_END,
     };
-    return crd_onnx_emit(op, lowering, node, &(crd_onnx_emission){"Conv3d", attrs, &input, 1, 1});
+    return crd_onnx_emit(op, lowering, node,
+                         &(crd_onnx_emission){"Conv3d", attrs, &input, 1, .weight = 1});
 }
 
 CRD_ONNX_LOWER(conv)
 {
     crd_status status = CRD_OK;
     crd_onnx_window w;
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
+    crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     int64_t op;
     CRD_TRY(crd_onnx_window_of(&w, node, crd_onnx_shape_of(lowering->graph, node, 0),
                                crd_onnx_shape_of(lowering->graph, node, 1)));
     if (w.n > 3)
         return crd_onnx_lack(lowering, node, "of more than 3 dimensions");
     if (crd_onnx_constant(lowering->graph, node, 1) == NULL ||
-        (is_given(node, 2) && crd_onnx_constant(lowering->graph, node, 2) == NULL))
+        (crd_onnx_is_given(node, 2) && crd_onnx_constant(lowering->graph, node, 2) == NULL))
         return crd_onnx_lack(lowering, node, "its weights are not constant");
-    if (in.last)
-        return crd_onnx_lack(lowering, node, "its features come last");
     to_plane(&w);
     CRD_TRY((w.n == 3 ? emit_conv3d : emit_conv)(&op, lowering, node, &w, in.op));
-    CRD_TRY(give(lowering, node, 1, op, CRD_SLOT_WEIGHT));
-    if (is_given(node, 2))
-        CRD_TRY(give(lowering, node, 2, op, CRD_SLOT_BIAS));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
+    CRD_TRY(crd_onnx_give_input(lowering, node, 1, op, CRD_SLOT_WEIGHT));
+    if (crd_onnx_is_given(node, 2))
+        CRD_TRY(crd_onnx_give_input(lowering, node, 2, op, CRD_SLOT_BIAS));
+    CRD_TRY(crd_onnx_put(lowering, node, 0, op));
 cleanup:
     return status;
 }
@@ -127,7 +98,7 @@ CRD_ONNX_LOWER(conv_transpose)
     crd_onnx_call call;
     crd_onnx_arg args[3];
     crd_onnx_result results[1];
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
+    crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     const crd_shape *weight = crd_onnx_shape_of(lowering->graph, node, 1);
     if (node->n_inputs > 3 || node->n_outputs != 1)
         return CRD_ONNX_FAIL("%s", "has too many inputs or outputs");
@@ -135,13 +106,11 @@ CRD_ONNX_LOWER(conv_transpose)
     CRD_TRY(crd_onnx_transposed_window(&w, &call));
     if (w.n > 3)
         return crd_onnx_lack(lowering, node, "of more than 3 dimensions");
-    if (args[1].constant == NULL || (is_given(node, 2) && args[2].constant == NULL))
+    if (args[1].constant == NULL || (crd_onnx_is_given(node, 2) && args[2].constant == NULL))
         return crd_onnx_lack(lowering, node, "its weights are not constant");
-    if (in.last)
-        return crd_onnx_lack(lowering, node, "its features come last");
     to_plane(&w);
     double groups = (double)crd_onnx_attr_int(node, "group", 1);
-    crd_shape image = crd_onnx_network_shape(&args[0].shape, false);
+    crd_shape image = crd_onnx_network_shape(&args[0].shape);
     bool is_volume = w.n == 3;
     int64_t more[3] = {0};
     for (int d = 0; d < w.n; d++)
@@ -156,100 +125,32 @@ CRD_ONNX_LOWER(conv_transpose)
         AXES("output_padding", more),
         AXES("dilation", w.dilation),
         CRD_ATTR("groups", groups),
-        CRD_ATTR("bias", is_given(node, 2)),
+        CRD_ATTR("bias", crd_onnx_is_given(node, 2)),
         CRD_ATTR_END,
     };
     int64_t op;
     CRD_TRY(crd_onnx_emit(&op, lowering, node,
                           &(crd_onnx_emission){is_volume ? "ConvTranspose3d" : "ConvTranspose2d",
-                                               attrs, &in.op, 1, 1}));
-    CRD_TRY(give(lowering, node, 1, op, CRD_SLOT_WEIGHT));
-    if (is_given(node, 2))
-        CRD_TRY(give(lowering, node, 2, op, CRD_SLOT_BIAS));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
+                                               attrs, &in.op, 1, .weight = 1}));
+    CRD_TRY(crd_onnx_give_input(lowering, node, 1, op, CRD_SLOT_WEIGHT));
+    if (crd_onnx_is_given(node, 2))
+        CRD_TRY(crd_onnx_give_input(lowering, node, 2, op, CRD_SLOT_BIAS));
+    CRD_TRY(crd_onnx_put(lowering, node, 0, op));
 cleanup:
     return status;
-}
-
-/* y = alpha x B + beta C. weight: input that is B, is_transposed as ONNX has it. */
-static crd_status emit_linear(crd_onnx_lowering *lowering, const crd_onnx_node *node,
-                              bool is_transposed, double alpha, double beta)
-{
-    crd_status status = CRD_OK;
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
-    const crd_onnx_tensor *b = crd_onnx_constant(lowering->graph, node, 1);
-    const crd_onnx_tensor *c = crd_onnx_constant(lowering->graph, node, 2);
-    int64_t n_in = b->shape.dims[is_transposed ? 1 : 0];
-    int64_t n_out = b->shape.dims[is_transposed ? 0 : 1], op;
-    const crd_attr attrs[] = {CRD_ATTR("in_features", (double)n_in),
-                              CRD_ATTR("out_features", (double)n_out), CRD_ATTR("bias", c != NULL),
-                              CRD_ATTR_END};
-    CRD_TRY(
-        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"Linear", attrs, &in.op, 1, 1}));
-    CRD_TRY(crd_onnx_give(lowering, op, CRD_SLOT_WEIGHT,
-                          &(crd_onnx_source){b, NULL, !is_transposed, alpha}));
-    if (c != NULL && c->count == 1)
-        CRD_TRY(give_equal(lowering, op, CRD_SLOT_BIAS, n_out, beta * crd_onnx_get(c, 0)));
-    else if (c != NULL)
-        CRD_TRY(
-            crd_onnx_give(lowering, op, CRD_SLOT_BIAS, &(crd_onnx_source){c, NULL, false, beta}));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, in.last}));
-cleanup:
-    return status;
-}
-
-CRD_ONNX_LOWER(gemm)
-{
-    const crd_onnx_tensor *b = crd_onnx_constant(lowering->graph, node, 1);
-    const crd_onnx_tensor *c = crd_onnx_constant(lowering->graph, node, 2);
-    double alpha = crd_onnx_attr_real(node, "alpha", 1);
-    double beta = crd_onnx_attr_real(node, "beta", 1);
-    bool is_transposed = crd_onnx_attr_int(node, "transB", 0) != 0;
-    if (b == NULL || (is_given(node, 2) && c == NULL) || crd_onnx_input(lowering, node, 0).op < 0 ||
-        alpha == 0 || beta == 0)
-        return crd_onnx_lack(lowering, node, "its weights are not constant");
-    if (crd_onnx_attr_int(node, "transA", 0) != 0)
-        return crd_onnx_lack(lowering, node, "transA");
-    if (c != NULL && c->count != 1 &&
-        (c->count != b->shape.dims[is_transposed ? 0 : 1] ||
-         c->shape.dims[c->shape.n_dims - 1] == 1))
-        return crd_onnx_lack(lowering, node, "C is no bias");
-    return emit_linear(lowering, node, is_transposed, alpha, beta);
-}
-
-CRD_ONNX_LOWER(matmul)
-{
-    const crd_onnx_tensor *b = crd_onnx_constant(lowering->graph, node, 1);
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
-    const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
-    if (b == NULL || b->shape.n_dims != 2 || in.op < 0)
-        return crd_onnx_lack(lowering, node, "its second input is no constant matrix");
-    if (shape->n_dims > 2 && !in.last)
-        return crd_onnx_lack(lowering, node, "its features do not come last");
-    return emit_linear(lowering, node, false, 1, 1);
-}
-
-static bool has_constants(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int n)
-{
-    for (int k = 1; k < n; k++)
-        if (is_given(node, k) && crd_onnx_constant(lowering->graph, node, k) == NULL)
-            return false;
-    return crd_onnx_input(lowering, node, 0).op >= 0;
 }
 
 /* The vectors of a norm: scale, shift, mean, variance. */
 CRD_ONNX_LOWER(batch_norm)
 {
     crd_status status = CRD_OK;
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
+    crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
     int64_t op = in.op;
-    if (!has_constants(lowering, node, 5))
+    if (!crd_onnx_has_constants(lowering, node, 5))
         return crd_onnx_lack(lowering, node, "its vectors are not constant");
     if (crd_onnx_attr_int(node, "training_mode", 0) != 0)
         return crd_onnx_lack(lowering, node, "training_mode");
-    if (in.last)
-        return crd_onnx_lack(lowering, node, "its features come last");
     const crd_attr attrs[] = {
         CRD_ATTR("num_features", (double)shape->dims[1]),
         CRD_ATTR("eps", crd_onnx_attr_real(node, "epsilon", 1e-5)),
@@ -257,40 +158,11 @@ CRD_ONNX_LOWER(batch_norm)
         CRD_ATTR("momentum", fmin(fmax(1 - crd_onnx_attr_real(node, "momentum", 0.9), 0), 1)),
         CRD_ATTR_END,
     };
-    CRD_TRY(
-        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"BatchNorm2d", attrs, &op, 1, 1}));
+    CRD_TRY(crd_onnx_emit(&op, lowering, node,
+                          &(crd_onnx_emission){"BatchNorm2d", attrs, &op, 1, .weight = 1}));
     for (int k = 1; k < 5; k++)
-        CRD_TRY(give(lowering, node, k, op, k - 1));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
-cleanup:
-    return status;
-}
-
-/* Of the last axis only, which must be the features. */
-CRD_ONNX_LOWER(layer_norm)
-{
-    crd_status status = CRD_OK;
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
-    const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
-    int axis;
-    CRD_TRY(crd_onnx_axis(&axis, crd_onnx_attr_int(node, "axis", -1), shape->n_dims));
-    int64_t features = shape->dims[shape->n_dims - 1];
-    if (!has_constants(lowering, node, 3))
-        return crd_onnx_lack(lowering, node, "its vectors are not constant");
-    if (axis != shape->n_dims - 1 || (shape->n_dims > 2 && !in.last))
-        return crd_onnx_lack(lowering, node, "over other axes than the features");
-    const crd_attr attrs[] = {CRD_ATTR("normalized_shape", (double)features),
-                              CRD_ATTR("eps", crd_onnx_attr_real(node, "epsilon", 1e-5)),
-                              CRD_ATTR_END};
-    int64_t op;
-    CRD_TRY(
-        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"LayerNorm", attrs, &in.op, 1, 1}));
-    CRD_TRY(give(lowering, node, 1, op, 0));
-    if (is_given(node, 2))
-        CRD_TRY(give(lowering, node, 2, op, 1));
-    else if (op >= 0)
-        CRD_TRY(give_equal(lowering, op, 1, features, 0));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, in.last}));
+        CRD_TRY(crd_onnx_give_input(lowering, node, k, op, k - 1));
+    CRD_TRY(crd_onnx_put(lowering, node, 0, op));
 cleanup:
     return status;
 }
@@ -299,21 +171,21 @@ static crd_status emit_group_norm(crd_onnx_lowering *lowering, const crd_onnx_no
                                   int64_t groups)
 {
     crd_status status = CRD_OK;
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
+    crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
     int64_t op;
-    if (!has_constants(lowering, node, 3) || in.last)
+    if (!crd_onnx_has_constants(lowering, node, 3))
         return crd_onnx_lack(lowering, node, "its vectors are not constant");
     if (crd_onnx_constant(lowering->graph, node, 1)->count != shape->dims[1])
         return crd_onnx_lack(lowering, node, "of a scale for each group");
     const crd_attr attrs[] = {
         CRD_ATTR("num_groups", (double)groups), CRD_ATTR("num_channels", (double)shape->dims[1]),
         CRD_ATTR("eps", crd_onnx_attr_real(node, "epsilon", 1e-5)), CRD_ATTR_END};
-    CRD_TRY(
-        crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"GroupNorm", attrs, &in.op, 1, 1}));
-    CRD_TRY(give(lowering, node, 1, op, 0));
-    CRD_TRY(give(lowering, node, 2, op, 1));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
+    CRD_TRY(crd_onnx_emit(&op, lowering, node,
+                          &(crd_onnx_emission){"GroupNorm", attrs, &in.op, 1, .weight = 1}));
+    CRD_TRY(crd_onnx_give_input(lowering, node, 1, op, 0));
+    CRD_TRY(crd_onnx_give_input(lowering, node, 2, op, 1));
+    CRD_TRY(crd_onnx_put(lowering, node, 0, op));
 cleanup:
     return status;
 }
@@ -330,18 +202,16 @@ CRD_ONNX_LOWER(instance_norm)
 
 CRD_ONNX_LOWER(lrn)
 {
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
+    crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     const crd_attr attrs[] = {CRD_ATTR("size", (double)crd_onnx_attr_int(node, "size", 1)),
                               CRD_ATTR("alpha", crd_onnx_attr_real(node, "alpha", 1e-4)),
                               CRD_ATTR("beta", crd_onnx_attr_real(node, "beta", 0.75)),
                               CRD_ATTR("k", crd_onnx_attr_real(node, "bias", 1)), CRD_ATTR_END};
     int64_t op;
-    if (in.last)
-        return crd_onnx_lack(lowering, node, "its features come last");
     if (crd_onnx_attr_int(node, "size", 1) % 2 == 0)
         return crd_onnx_lack(lowering, node, "of an even size, whose odd channel torch has before");
     crd_status status = crd_onnx_emit_one(&op, lowering, node, "LocalResponseNorm", attrs, in.op);
-    return status != CRD_OK ? status : crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false});
+    return status != CRD_OK ? status : crd_onnx_put(lowering, node, 0, op);
 }
 
 /* Pooling of volumes, of which depth is 1 for an image. */
@@ -408,21 +278,20 @@ CRD_ONNX_LOWER(pool)
 {
     crd_status status = CRD_OK;
     crd_onnx_window w;
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
+    crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     int64_t op;
     CRD_TRY(crd_onnx_window_of(&w, node, crd_onnx_shape_of(lowering->graph, node, 0), NULL));
     if (w.n > 3)
         return crd_onnx_lack(lowering, node, "of more than 3 dimensions");
-    if (in.last || in.op < 0 || node->n_outputs > 1)
-        return crd_onnx_lack(lowering, node,
-                             "its features come last, or its indices are asked for");
+    if (in.op < 0 || node->n_outputs > 1)
+        return crd_onnx_lack(lowering, node, "its indices are asked for");
     to_plane(&w);
     for (int d = 0; d < w.n; d++)
         if ((w.before[d] > w.after[d] ? w.before[d] : w.after[d]) >
             w.dilation[d] * (w.kernel[d] - 1))
             return crd_onnx_lack(lowering, node, "with a padding that leaves windows empty");
     CRD_TRY((w.n == 3 ? emit_pool3d : emit_pool2d)(&op, lowering, node, &w, in.op));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
+    CRD_TRY(crd_onnx_put(lowering, node, 0, op));
 cleanup:
     return status;
 }
@@ -430,9 +299,9 @@ cleanup:
 CRD_ONNX_LOWER(global_pool)
 {
     crd_status status = CRD_OK;
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
+    crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
-    crd_shape plane = crd_onnx_network_shape(shape, false);
+    crd_shape plane = crd_onnx_network_shape(shape);
     const crd_attr average[] = {CRD_ATTR("output_size", 1, 1), CRD_ATTR_END};
     const crd_attr maximum[] = {
         CRD_ATTR("kernel_size", (double)plane.dims[1], (double)plane.dims[2]),
@@ -442,7 +311,7 @@ CRD_ONNX_LOWER(global_pool)
     };
     const crd_attr volume[] = {CRD_ATTR("output_size", 1, 1, 1), CRD_ATTR_END};
     int64_t op;
-    if (in.last || (plane.n_dims != 3 && plane.n_dims != 4))
+    if ((plane.n_dims != 3 && plane.n_dims != 4))
         return crd_onnx_lack(lowering, node, "its input is no image");
     bool is_max = node->kind->kind[0] == 'M';
     if (plane.n_dims == 4)
@@ -452,38 +321,7 @@ CRD_ONNX_LOWER(global_pool)
     else
         CRD_TRY(crd_onnx_emit_one(&op, lowering, node, node->kind->kind, is_max ? maximum : average,
                                   in.op));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
-cleanup:
-    return status;
-}
-
-/* Over all positions. */
-CRD_ONNX_LOWER(reduce_mean)
-{
-    crd_status status = CRD_OK;
-    enum { MOST_IN = 2 };
-    crd_onnx_call call;
-    crd_onnx_arg args[MOST_IN];
-    crd_onnx_result results[1];
-    bool marks[CRD_MAX_DIMS], is_known, is_positions = true;
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
-    const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
-    const crd_attr image[] = {CRD_ATTR("output_size", 1, 1), CRD_ATTR_END};
-    const crd_attr volume[] = {CRD_ATTR("output_size", 1, 1, 1), CRD_ATTR_END};
-    int64_t op;
-    if (node->n_inputs > MOST_IN || node->n_outputs > 1)
-        return CRD_ONNX_FAIL("%s", "has too many inputs");
-    crd_onnx_call_of(&call, args, results, lowering->graph, node);
-    CRD_TRY(crd_onnx_reduced(marks, &is_known, &call));
-    for (int d = 0; d < shape->n_dims; d++)
-        is_positions &= marks[d] == (crd_onnx_network_dim(shape->n_dims, d, in.last) > 1);
-    if (!is_positions || shape->n_dims < 3 || shape->n_dims > 5)
-        return crd_onnx_lack(lowering, node, "over other axes than all positions");
-    CRD_TRY(shape->n_dims == 5
-                ? crd_onnx_emit_one(&op, lowering, node, "AdaptiveAvgPool3d", volume, in.op)
-                : crd_onnx_emit_one(&op, lowering, node, "AdaptiveAvgPool2d", image, in.op));
-    bool keeps = crd_onnx_attr_int(node, "keepdims", 1) != 0;
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, keeps && in.last}));
+    CRD_TRY(crd_onnx_put(lowering, node, 0, op));
 cleanup:
     return status;
 }
@@ -491,11 +329,11 @@ cleanup:
 CRD_ONNX_LOWER(prelu)
 {
     crd_status status = CRD_OK;
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
+    crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     const crd_onnx_tensor *slope = crd_onnx_constant(lowering->graph, node, 1);
     const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
     int64_t channels = shape->dims[1], op;
-    if (slope == NULL || in.op < 0 || in.last || shape->n_dims < 2)
+    if (slope == NULL || in.op < 0 || shape->n_dims < 2)
         return crd_onnx_lack(lowering, node, "its slope is not constant");
     /* (channels, 1 ...) or (1, channels, 1 ...), or one number. */
     int at = slope->shape.n_dims - shape->n_dims + 1;
@@ -503,9 +341,10 @@ CRD_ONNX_LOWER(prelu)
     if (!is_each && slope->count != 1)
         return crd_onnx_lack(lowering, node, "its slope is neither one number nor one a channel");
     const crd_attr attrs[] = {CRD_ATTR("num_parameters", (double)slope->count), CRD_ATTR_END};
-    CRD_TRY(crd_onnx_emit(&op, lowering, node, &(crd_onnx_emission){"PReLU", attrs, &in.op, 1, 1}));
-    CRD_TRY(give(lowering, node, 1, op, 0));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
+    CRD_TRY(crd_onnx_emit(&op, lowering, node,
+                          &(crd_onnx_emission){"PReLU", attrs, &in.op, 1, .weight = 1}));
+    CRD_TRY(crd_onnx_give_input(lowering, node, 1, op, 0));
+    CRD_TRY(crd_onnx_put(lowering, node, 0, op));
 cleanup:
     return status;
 }

@@ -1,7 +1,6 @@
 /* LSTM and GRU, as exporters write torch's: over (steps, images, features), which a Transpose makes
- * of (images, steps, features) and another turns back. In the network such a value lies as any
- * other, (features, 1, steps), so that these Transposes, and what joins the directions' states,
- * move nothing: which order of extents ONNX has is kept beside the flow (crd_onnx_order). */
+ * of (images, steps, features) and another turns back. In the network it is (features, 1, steps),
+ * of which these Transposes, and what joins the directions' states, are views. */
 #include <string.h>
 
 #include "import/onnx/onnx_lower.h"
@@ -22,11 +21,6 @@ CRD_ONNX_SHAPE(recurrent)
     return CRD_OK;
 }
 
-static bool is_given(const crd_onnx_node *node, int k)
-{
-    return k < node->n_inputs && node->inputs[k] >= 0;
-}
-
 /* NULL, or why it is not torch's layer. */
 static const char *what_differs(const crd_onnx_lowering *lowering, const crd_onnx_node *node)
 {
@@ -43,11 +37,11 @@ static const char *what_differs(const crd_onnx_lowering *lowering, const crd_onn
         return "with layout or input_forget";
     if (node->op_type[0] == 'G' && crd_onnx_attr_int(node, "linear_before_reset", 0) == 0)
         return "with linear_before_reset 0, which torch's is not";
-    if (is_given(node, LENGTHS) || is_given(node, PEEPHOLES))
+    if (crd_onnx_is_given(node, LENGTHS) || crd_onnx_is_given(node, PEEPHOLES))
         return "with lengths of its sequences, or peepholes";
     for (int k = W; k < node->n_inputs; k++) {
         const crd_onnx_tensor *t = crd_onnx_constant(lowering->graph, node, k);
-        if (is_given(node, k) && t == NULL)
+        if (crd_onnx_is_given(node, k) && t == NULL)
             return "its weights or states are not constant";
         for (int64_t i = 0; k >= H0 && t != NULL && i < t->count; i++)
             if (crd_onnx_get(t, i) != 0)
@@ -84,148 +78,102 @@ static crd_status give_gates(crd_onnx_lowering *lowering, const crd_onnx_node *n
                : crd_onnx_give(lowering, op, slot, &(crd_onnx_source){.tensor = own, .owned = own});
 }
 
-static void put_in_order(crd_onnx_lowering *lowering, const crd_onnx_node *node, int k, int64_t op,
-                         crd_onnx_order order)
+/* States of all steps, (steps, directions, images, hidden). */
+static crd_status put_states(crd_onnx_lowering *lowering, const crd_onnx_node *node, int64_t op)
 {
-    if (k >= node->n_outputs || node->outputs[k] < 0)
-        return;
-    lowering->flows[node->outputs[k]] = (crd_onnx_flow){op, true};
-    lowering->orders[node->outputs[k]] = order;
+    const int64_t *extents = lowering->graph->values[node->outputs[0]].shape.dims;
+    crd_onnx_view view = {.op = op};
+    crd_onnx_view_add(&view, &(crd_onnx_atom){extents[0], 1, 2, 0});
+    crd_onnx_view_add(&view, &(crd_onnx_atom){extents[1], extents[3], 0, 1});
+    crd_onnx_view_add(&view, &(crd_onnx_atom){extents[2], 1, CRD_ONNX_IMAGES, 2});
+    crd_onnx_view_add(&view, &(crd_onnx_atom){extents[3], 1, 0, 3});
+    return crd_onnx_put_view(lowering, node, 0, &view);
 }
 
-/* The state after the last step: the last of the output's. */
-static crd_status put_last_state(crd_onnx_lowering *lowering, const crd_onnx_node *node, int64_t op)
+static crd_status emit_part(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                            int dim, int64_t start, int64_t length)
+{
+    const crd_attr attrs[] = {CRD_ATTR("dim", dim), CRD_ATTR("start", (double)start),
+                              CRD_ATTR("length", (double)length), CRD_ATTR_END};
+    return crd_onnx_emit_one(op, lowering, node, "Narrow", attrs, *op);
+}
+
+/* The state after each direction's last step, (directions, images, hidden): of the last position
+ * forward, of the first one backward. */
+static crd_status put_last_states(crd_onnx_lowering *lowering, const crd_onnx_node *node,
+                                  int64_t op)
 {
     crd_status status = CRD_OK;
-    int64_t steps = crd_onnx_op_shape(lowering, op)->dims[2];
-    const crd_attr attrs[] = {CRD_ATTR("dim", 3), CRD_ATTR("start", (double)(steps - 1)),
-                              CRD_ATTR("length", 1), CRD_ATTR_END};
-    CRD_TRY(crd_onnx_emit_one(&op, lowering, node, "Narrow", attrs, op));
-    CRD_TRY(crd_onnx_put(lowering, node, 0, (crd_onnx_flow){op, false}));
+    const int64_t *extents = lowering->graph->values[node->outputs[1]].shape.dims;
+    int64_t steps = crd_onnx_op_shape(lowering, op)->dims[2], states[2] = {op, op};
+    for (int set = 0; set < extents[0]; set++) {
+        CRD_TRY(emit_part(&states[set], lowering, node, 3, set == 0 ? steps - 1 : 0, 1));
+        if (extents[0] == 2)
+            CRD_TRY(emit_part(&states[set], lowering, node, 1, set * extents[2], extents[2]));
+    }
+    crd_onnx_view view = {.op = states[0]};
+    if (extents[0] == 2)
+        CRD_TRY(crd_onnx_emit(&view.op, lowering, node,
+                              &(crd_onnx_emission){"Concat", NULL, states, 2, .weight = 0}));
+    crd_onnx_view_add(&view, &(crd_onnx_atom){extents[0], extents[2], 0, 0});
+    crd_onnx_view_add(&view, &(crd_onnx_atom){extents[1], 1, CRD_ONNX_IMAGES, 1});
+    crd_onnx_view_add(&view, &(crd_onnx_atom){extents[2], 1, 0, 2});
+    CRD_TRY(crd_onnx_put_view(lowering, node, 1, &view));
 cleanup:
     return status;
 }
 
-static crd_status lower_recurrent(crd_onnx_lowering *lowering, const crd_onnx_node *node)
+/* Its input in the network's order; *done: its images are an axis of their own. */
+static crd_status enter(int64_t *op, bool *done, crd_onnx_lowering *lowering,
+                        const crd_onnx_node *node)
+{
+    crd_onnx_view view = crd_onnx_input(lowering, node, X);
+    crd_onnx_plan plan = {.n_dims = 3};
+    *done = view.op >= 0 && crd_onnx_view_has_images(&view, 1) && !crd_onnx_view_has(&view, 1) &&
+            crd_onnx_view_is_whole(&view, crd_onnx_shape_of(lowering->graph, node, X));
+    if (!*done)
+        return CRD_OK;
+    crd_onnx_plan_axis(&plan, &view, 2, 0);
+    crd_onnx_plan_axis(&plan, &view, 0, 2);
+    crd_status status = crd_onnx_arrange(&view, lowering, node, node->inputs[X], &plan);
+    *op = view.op;
+    return status;
+}
+
+CRD_ONNX_LOWER(recurrent)
 {
     crd_status status = CRD_OK;
     const crd_onnx_graph *graph = lowering->graph;
-    const crd_onnx_flow in = crd_onnx_input(lowering, node, X);
+    int64_t in;
+    bool is_entered;
     const char *differs = what_differs(lowering, node);
     if (differs != NULL)
         return crd_onnx_lack(lowering, node, differs);
-    if (in.op < 0 || lowering->orders[node->inputs[X]] != CRD_ONNX_STEPS_FIRST)
+    CRD_TRY(enter(&in, &is_entered, lowering, node));
+    if (!is_entered)
         return crd_onnx_lack(lowering, node, "its images are not its second extent");
     const crd_shape *w = crd_onnx_shape_of(graph, node, W), *r = crd_onnx_shape_of(graph, node, R);
     int64_t n_sets = w->dims[0], gates = w->dims[1], hidden = r->dims[2], op;
     if (n_sets > 2 || gates != r->dims[1] || gates != (node->op_type[0] == 'G' ? 3 : 4) * hidden)
         return CRD_ONNX_FAIL("%s", "W or R has another shape than hidden_size gives");
-    bool has_bias = is_given(node, B);
+    bool has_bias = crd_onnx_is_given(node, B);
     if (has_bias && crd_onnx_constant(graph, node, B)->count != n_sets * 2 * gates)
         return CRD_ONNX_FAIL("%s", "B has another shape than hidden_size gives");
     const crd_attr attrs[] = {CRD_ATTR("input_size", (double)w->dims[2]),
                               CRD_ATTR("hidden_size", (double)hidden), CRD_ATTR("bias", has_bias),
                               CRD_ATTR("bidirectional", n_sets == 2), CRD_ATTR_END};
-    CRD_TRY(crd_onnx_emit_one(&op, lowering, node, node->op_type, attrs, in.op));
+    CRD_TRY(crd_onnx_emit_one(&op, lowering, node, node->op_type, attrs, in));
     for (int set = 0; set < n_sets && op >= 0; set++) {
         CRD_TRY(give_gates(lowering, node, op, 4 * set, W, set * gates, w->dims[2]));
         CRD_TRY(give_gates(lowering, node, op, 4 * set + 1, R, set * gates, hidden));
         for (int k = 0; k < 2 && has_bias; k++)
             CRD_TRY(give_gates(lowering, node, op, 4 * set + 2 + k, B, (2 * set + k) * gates, 1));
     }
-    for (int k = 1; k < node->n_outputs; k++)
-        put_in_order(lowering, node, k, op,
-                     n_sets == 1 && k == 1 ? CRD_ONNX_LAST_STATE : CRD_ONNX_UNREADABLE);
-    put_in_order(lowering, node, 0, op, CRD_ONNX_STEPS_DIRECTIONS);
+    if (op < 0 || crd_onnx_is_read(lowering, node, 2)) /* the cells, of which there are no ops */
+        return crd_onnx_lack(lowering, node, "its cells are asked for");
+    CRD_TRY(put_states(lowering, node, op));
+    if (crd_onnx_is_read(lowering, node, 1))
+        CRD_TRY(put_last_states(lowering, node, op));
 cleanup:
     return status;
-}
-
-static bool has_perm(const crd_onnx_node *node, int n, const int64_t *wanted)
-{
-    const crd_onnx_attr *perm = crd_onnx_attr_find(node, "perm");
-    if (!crd_onnx_is(node, "Transpose") || perm == NULL || perm->ints == NULL || perm->n != n)
-        return false;
-    return memcmp(perm->ints, wanted, (size_t)n * sizeof *wanted) == 0;
-}
-
-/* Of values that are not turned: does a Transpose bring (steps, images, features)? */
-static bool turns(const crd_onnx_lowering *lowering, const crd_onnx_node *node)
-{
-    static const int64_t of_last[3] = {1, 0, 2}, of_first[3] = {2, 0, 1};
-    const crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
-    return in.op >= 0 && has_perm(node, 3, in.last ? of_last : of_first);
-}
-
-/* One element of the first extent. */
-static bool takes_one(const crd_onnx_lowering *lowering, const crd_onnx_node *node)
-{
-    const crd_onnx_tensor *index = crd_onnx_constant(lowering->graph, node, 1);
-    return crd_onnx_is(node, "Gather") && index != NULL && index->count == 1 &&
-           index->shape.n_dims == 0 && crd_onnx_attr_int(node, "axis", 0) == 0;
-}
-
-static bool reshapes(const crd_onnx_node *node)
-{
-    return crd_onnx_is(node, "Reshape") || crd_onnx_is(node, "Squeeze");
-}
-
-/* What a node makes of a value that is turned; CRD_ONNX_UNREADABLE: nothing known. */
-static crd_onnx_order order_after(const crd_onnx_lowering *lowering, const crd_onnx_node *node,
-                                  crd_onnx_order order)
-{
-    static const int64_t back[3] = {1, 0, 2}, swap[4] = {0, 2, 1, 3};
-    const int64_t *from = crd_onnx_shape_of(lowering->graph, node, 0)->dims;
-    const crd_shape *to = &lowering->graph->values[node->outputs[0]].shape;
-    if (crd_onnx_is(node, "Identity"))
-        return order;
-    if (order == CRD_ONNX_STEPS_FIRST && has_perm(node, 3, back))
-        return CRD_ONNX_IMAGES_FIRST;
-    if (order == CRD_ONNX_STEPS_DIRECTIONS && has_perm(node, 4, swap))
-        return CRD_ONNX_STEPS_IMAGES;
-    if (order == CRD_ONNX_STEPS_DIRECTIONS && reshapes(node) && from[1] == 1) {
-        const crd_shape joined = crd_shape_make(3, from[0], from[2], from[3]);
-        return crd_shape_equal(to, &joined) ? CRD_ONNX_STEPS_FIRST : CRD_ONNX_UNREADABLE;
-    }
-    if (order == CRD_ONNX_STEPS_IMAGES && reshapes(node)) {
-        const crd_shape joined = crd_shape_make(3, from[0], from[1], from[2] * from[3]);
-        return crd_shape_equal(to, &joined) ? CRD_ONNX_STEPS_FIRST : CRD_ONNX_UNREADABLE;
-    }
-    if (order == CRD_ONNX_LAST_STATE && (reshapes(node) || takes_one(lowering, node))) {
-        const crd_shape vector = crd_shape_make(2, from[1], from[2]);
-        return crd_shape_equal(to, &vector) ? CRD_ONNX_IMAGES_FIRST : CRD_ONNX_UNREADABLE;
-    }
-    return CRD_ONNX_UNREADABLE;
-}
-
-bool crd_onnx_is_turned(const crd_onnx_lowering *lowering, const crd_onnx_node *node)
-{
-    for (int k = 0; k < node->n_inputs; k++)
-        if (node->inputs[k] >= 0 && lowering->orders[node->inputs[k]] != CRD_ONNX_IMAGES_FIRST)
-            return true;
-    return crd_onnx_is(node, "LSTM") || crd_onnx_is(node, "GRU") || turns(lowering, node);
-}
-
-CRD_ONNX_LOWER(turned)
-{
-    crd_onnx_flow in = crd_onnx_input(lowering, node, 0);
-    if (crd_onnx_is(node, "LSTM") || crd_onnx_is(node, "GRU"))
-        return lower_recurrent(lowering, node);
-    if (in.op < 0)
-        return crd_onnx_lack(lowering, node, "its images are not its first extent");
-    crd_onnx_order order = lowering->orders[node->inputs[0]];
-    if (order == CRD_ONNX_IMAGES_FIRST && turns(lowering, node)) {
-        put_in_order(lowering, node, 0, in.op, CRD_ONNX_STEPS_FIRST);
-        return CRD_OK;
-    }
-    crd_onnx_order after =
-        order == CRD_ONNX_IMAGES_FIRST ? CRD_ONNX_UNREADABLE : order_after(lowering, node, order);
-    if (after == CRD_ONNX_UNREADABLE)
-        return crd_onnx_lack(lowering, node, "its images are not its first extent");
-    if (after == CRD_ONNX_IMAGES_FIRST)
-        return order == CRD_ONNX_LAST_STATE
-                   ? put_last_state(lowering, node, in.op)
-                   : crd_onnx_put(lowering, node, 0, (crd_onnx_flow){in.op, true});
-    put_in_order(lowering, node, 0, in.op, after);
-    return CRD_OK;
 }

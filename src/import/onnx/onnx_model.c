@@ -30,7 +30,7 @@ static crd_status settle(int64_t *extent, int64_t given, const char *what)
 }
 
 crd_status crd_onnx_model_size(crd_onnx_graph *graph, int64_t input,
-                               const crd_onnx_options *options)
+                               const crd_onnx_options *options, int64_t batch)
 {
     crd_status status = CRD_OK;
     crd_onnx_value *value = &graph->values[input];
@@ -44,7 +44,7 @@ crd_status crd_onnx_model_size(crd_onnx_graph *graph, int64_t input,
                 value->name, shape->n_dims);
     CRD_REQUIRE(shape->dims[1] > 0, CRD_ERR_INPUT, "input '%.80s' leaves its channels open",
                 value->name);
-    shape->dims[0] = shape->dims[0] < 0 ? 1 : shape->dims[0];
+    shape->dims[0] = shape->dims[0] < 0 ? batch : shape->dims[0];
     CRD_TRY(settle(&shape->dims[2], options->height, "height"));
     CRD_TRY(settle(&shape->dims[3], options->width, "width"));
     CRD_TRY(crd_onnx_shape_check(shape));
@@ -78,7 +78,7 @@ static void take_end(const char **end, crd_onnx_graph *graph)
  * other. */
 static crd_status image_of(crd_shape *out, const crd_shape *shape)
 {
-    crd_shape own = crd_onnx_network_shape(shape, false);
+    crd_shape own = crd_onnx_network_shape(shape);
     *out = crd_shape_make(3, own.dims[0], own.n_dims > 1 ? own.dims[1] : 1,
                           own.n_dims > 2 ? own.dims[2] : 1);
     if (own.n_dims == 4)
@@ -109,11 +109,9 @@ crd_status crd_onnx_model_make(crd_onnx_model *out, crd_onnx_graph *graph, int64
     CRD_TRY(image_of(&image, &graph->values[input].shape));
     CRD_TRY(crd_network_create(&lowering.network, graph->name, &image));
     CRD_TRY(crd_onnx_lower(&lowering, input));
-    crd_onnx_flow end = lowering.flows[graph->outputs[0]];
-    CRD_REQUIRE(end.op == lowering.network->n_ops - 1 && end.op > 0, CRD_ERR_INPUT, "%s",
+    int64_t end = lowering.views[graph->outputs[0]].op;
+    CRD_REQUIRE(end == lowering.network->n_ops - 1 && end > 0, CRD_ERR_INPUT, "%s",
                 "its output is no op of the network: nothing is computed");
-    CRD_REQUIRE(lowering.orders[graph->outputs[0]] == CRD_ONNX_IMAGES_FIRST, CRD_ERR_INPUT, "%s",
-                "the images are not the first extent of its output");
     CRD_TRY(crd_onnx_lower_weights(&out->weights, &lowering));
     out->network = lowering.network;
     lowering.network = NULL;
@@ -138,7 +136,14 @@ static crd_status name_of_file(char **out, const char *path)
     return crd_alloc_string(out, name);
 }
 
-static crd_status read_graph(crd_onnx_model *out, const char *path, const crd_onnx_options *options)
+/* Images that a graph is read with where the file leaves their number open: one that no other
+ * extent is likely to be a multiple of, so that a Reshape shows where they go; or one, which suits
+ * files whose numbers have been made with one image. */
+enum { OPEN_BATCH = 23 };
+
+/* *is_open: the file leaves the number of images open. */
+static crd_status read_graph(crd_onnx_model *out, bool *is_open, const char *path,
+                             const crd_onnx_options *options, int64_t batch)
 {
     crd_status status = CRD_OK;
     crd_onnx_graph graph = {0};
@@ -148,10 +153,11 @@ static crd_status read_graph(crd_onnx_model *out, const char *path, const crd_on
     CRD_TRY(name_of_file(&graph.name, path));
     CRD_REQUIRE(graph.n_inputs == 1, CRD_ERR_INPUT, "it has %lld inputs, needed is 1",
                 (long long)graph.n_inputs);
-    if (graph.n_outputs > 1)
+    if (graph.n_outputs > 1 && batch == OPEN_BATCH)
         crd_log(CRD_LOG_INFO, "%s: of its %lld outputs the first, %s, is taken", path,
                 (long long)graph.n_outputs, graph.values[graph.outputs[0]].name);
-    CRD_TRY(crd_onnx_model_size(&graph, graph.inputs[0], options));
+    *is_open = graph.values[graph.inputs[0]].shape.dims[0] < 0;
+    CRD_TRY(crd_onnx_model_size(&graph, graph.inputs[0], options, batch));
     CRD_TRY(crd_onnx_model_make(out, &graph, graph.inputs[0], true));
     CRD_REQUIRE(out->network->ops[out->network->n_ops - 1].shape.n_dims == 1, CRD_ERR_INPUT, "%s",
                 "its output is no vector");
@@ -183,7 +189,10 @@ crd_status crd_onnx_model_read(crd_onnx_model *out, const char *path,
     crd_status status = check_file(path);
     if (status != CRD_OK)
         return status;
-    status = read_graph(out, path, options);
+    bool is_open = false;
+    status = read_graph(out, &is_open, path, options, OPEN_BATCH);
+    if (status == CRD_ERR_INPUT && is_open)
+        status = read_graph(out, &is_open, path, options, 1);
     return status == CRD_OK || status == CRD_ERR_IO
                ? status
                : CRD_FAIL(status, "%s: %s", path, crd_status_message());

@@ -98,8 +98,8 @@ CRD_ONNX_SHAPE(flatten)
     return CRD_OK;
 }
 
-/* Marks axes; *n -1: none given, -2: not known. */
-static crd_status mark_axes(bool marks[CRD_MAX_DIMS], int *n, const crd_onnx_call *call, int rank)
+crd_status crd_onnx_marked_axes(bool marks[CRD_MAX_DIMS], int *n, const crd_onnx_call *call,
+                                int rank)
 {
     crd_status status = CRD_OK;
     int64_t axes[CRD_MAX_DIMS];
@@ -124,7 +124,7 @@ CRD_ONNX_SHAPE(squeeze)
     const crd_shape *in = &call->in[0].shape;
     crd_shape out = {0};
     int n;
-    CRD_TRY(mark_axes(marks, &n, call, in->n_dims));
+    CRD_TRY(crd_onnx_marked_axes(marks, &n, call, in->n_dims));
     if (n == -2)
         goto cleanup;
     for (int d = 0; d < in->n_dims; d++) {
@@ -151,7 +151,7 @@ CRD_ONNX_SHAPE(unsqueeze)
         goto cleanup;
     if (in->n_dims + n > CRD_MAX_DIMS)
         CRD_TRY(CRD_ONNX_FAIL("more than %d extents", CRD_MAX_DIMS));
-    CRD_TRY(mark_axes(marks, &n, call, in->n_dims + n));
+    CRD_TRY(crd_onnx_marked_axes(marks, &n, call, in->n_dims + n));
     out.n_dims = in->n_dims + n;
     for (int d = 0, k = 0; d < out.n_dims; d++)
         out.dims[d] = marks[d] ? 1 : in->dims[k++];

@@ -38,6 +38,10 @@ CRD_ONNX_EVAL(trilu);
 CRD_ONNX_SHAPE(eye_like);
 CRD_ONNX_EVAL(eye_like);
 
+/** Marks the axes of a Squeeze or Unsqueeze of `rank` extents; *n -1: none given, -2: not known. */
+crd_status crd_onnx_marked_axes(bool marks[CRD_MAX_DIMS], int *n, const crd_onnx_call *call,
+                                int rank);
+
 /** First element and step along each extent, of a Slice whose numbers are constants. */
 typedef struct crd_onnx_part {
     int64_t start[CRD_MAX_DIMS], step[CRD_MAX_DIMS];

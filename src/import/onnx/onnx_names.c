@@ -24,8 +24,8 @@ static void clean(char *name)
 /* The module of a weight: what stands before its leaf. */
 static int from_weight(char out[CRD_ONNX_NAME_SIZE], const char *weight)
 {
-    static const char *const leaves[] = {".weight", ".kernel",  ".gamma", "_weight",
-                                         "_kernel", "_weights", ".w_0",   NULL};
+    static const char *const leaves[] = {".weight",  ".kernel", ".gamma", "_weight", "_kernel",
+                                         "_weights", ".w_0",    ".bias",  "_bias",   NULL};
     size_t n = strlen(weight);
     for (int i = 0; leaves[i] != NULL; i++) {
         size_t leaf = strlen(leaves[i]);
@@ -107,13 +107,50 @@ static int64_t free_number(const crd_network *network, const char *base)
     }
 }
 
-void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *lowering,
-                   const crd_onnx_node *node, int weight)
+const char *crd_onnx_origin(const crd_onnx_graph *graph, int64_t value)
 {
-    const crd_onnx_graph *graph = lowering->graph;
-    bool has_weight = weight > 0 && weight < node->n_inputs && node->inputs[weight] >= 0;
-    if (!(has_weight && from_weight(out, graph->values[node->inputs[weight]].name)) &&
-        !from_node(out, node->name)) {
+    static const char *const moves[] = {"Cast",    "Expand",  "Flatten",   "Identity",
+                                        "Reshape", "Squeeze", "Transpose", "Unsqueeze"};
+    for (int64_t producer; (producer = graph->values[value].producer) >= 0;) {
+        const crd_onnx_node *node = &graph->nodes[producer];
+        bool is_move = false;
+        for (size_t i = 0; node->kind != NULL && i < sizeof moves / sizeof *moves; i++)
+            is_move |= strcmp(node->op_type, moves[i]) == 0;
+        if (!is_move || node->n_inputs < 1 || node->inputs[0] < 0)
+            break;
+        value = node->inputs[0];
+    }
+    return graph->values[value].name;
+}
+
+/* A name that a person gave: none that an exporter counts, "val_7", "onnx::Add_12", "/Constant". */
+static int from_given(char out[CRD_ONNX_NAME_SIZE], const char *name)
+{
+    size_t counted = strncmp(name, "val_", 4) == 0 ? 4 + strspn(name + 4, "0123456789") : 0;
+    if (!isalpha((unsigned char)name[0]) || strpbrk(name, "/:") != NULL || name[counted] == '\0' ||
+        strlen(name) >= CRD_ONNX_NAME_SIZE / 2)
+        return 0;
+    snprintf(out, CRD_ONNX_NAME_SIZE, "%s", name);
+    clean(out);
+    return out[0] != '\0';
+}
+
+/* By the name of a weight, or of the bias beside it. */
+static int from_weights(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_graph *graph,
+                        const crd_onnx_node *node, int weight)
+{
+    for (int k = weight; weight > 0 && k < weight + 2 && k < node->n_inputs; k++)
+        if (node->inputs[k] >= 0 && graph->values[node->inputs[k]].constant != NULL &&
+            from_weight(out, crd_onnx_origin(graph, node->inputs[k])))
+            return 1;
+    return 0;
+}
+
+void crd_onnx_name(char out[CRD_ONNX_NAME_SIZE], const crd_onnx_lowering *lowering,
+                   const crd_onnx_node *node, int weight, const char *given)
+{
+    if (!(given != NULL && from_given(out, given)) &&
+        !from_weights(out, lowering->graph, node, weight) && !from_node(out, node->name)) {
         snprintf(out, CRD_ONNX_NAME_SIZE, "%.40s", node->op_type);
         clean(out);
     }

@@ -50,6 +50,7 @@ struct crd_onnx_operator {
     crd_status (*eval)(crd_onnx_call *call);
     /** Appends what it is in a network; NULL: lacking there. */
     crd_status (*lower)(crd_onnx_lowering *lowering, const crd_onnx_node *node);
+    bool takes_views; /**< lower takes its inputs as they lie; else they are in plain view */
     /* Of those that share a shape and an eval. */
     double (*unary)(double x, double a, double b);
     crd_onnx_numbers numbers;

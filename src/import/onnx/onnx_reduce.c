@@ -1,4 +1,5 @@
 /* Sums over axes, and matrix products, in double. Of constants only: networks have src/ops. */
+#include <ctype.h>
 #include <math.h>
 
 #include "import/onnx/onnx_index.h"
@@ -214,6 +215,56 @@ CRD_ONNX_EVAL(softmax)
     return status;
 }
 
+/* Of Y; means and 1 / deviations have extents of 1 from the axis on. */
+CRD_ONNX_SHAPE(layer_norm)
+{
+    int axis;
+    const crd_shape *in = &call->in[0].shape;
+    crd_status status = crd_onnx_axis(&axis, crd_onnx_attr_int(call->node, "axis", -1), in->n_dims);
+    for (int k = 0; status == CRD_OK && k < call->n_out; k++) {
+        call->out[k].shape = *in;
+        for (int d = axis; k > 0 && d < in->n_dims; d++)
+            call->out[k].shape.dims[d] = 1;
+    }
+    return status;
+}
+
+CRD_ONNX_EVAL(layer_norm)
+{
+    int axis;
+    const crd_onnx_tensor *x = call->in[0].constant, *scale = call->in[1].constant;
+    const crd_onnx_tensor *shift = call->n_in > 2 ? call->in[2].constant : NULL;
+    double eps = crd_onnx_attr_real(call->node, "epsilon", 1e-5);
+    crd_status status =
+        crd_onnx_axis(&axis, crd_onnx_attr_int(call->node, "axis", -1), x->shape.n_dims);
+    if (status != CRD_OK)
+        return status;
+    int64_t n = 1;
+    for (int d = axis; d < x->shape.n_dims; d++)
+        n *= x->shape.dims[d];
+    if (n == 0 || scale->count != n || (shift != NULL && shift->count != n))
+        return CRD_ONNX_FAIL("%s", "its vectors are not those of the axes");
+    for (int64_t row = 0; row < x->count / n; row++) {
+        double mean = 0, square = 0;
+        for (int64_t i = 0; i < n; i++)
+            mean += crd_onnx_get(x, row * n + i) / (double)n;
+        for (int64_t i = 0; i < n; i++) {
+            double y = crd_onnx_get(x, row * n + i) - mean;
+            square += y * y / (double)n;
+        }
+        double inverse = 1 / sqrt(square + eps);
+        for (int64_t i = 0; i < n; i++)
+            crd_onnx_set(call->out[0].tensor, row * n + i,
+                         (crd_onnx_get(x, row * n + i) - mean) * inverse * crd_onnx_get(scale, i) +
+                             (shift == NULL ? 0 : crd_onnx_get(shift, i)));
+        if (call->n_out > 1)
+            crd_onnx_set(call->out[1].tensor, row, mean);
+        if (call->n_out > 2)
+            crd_onnx_set(call->out[2].tensor, row, inverse);
+    }
+    return CRD_OK;
+}
+
 /* Shapes of a product as (batch..., rows, inner) and (batch..., inner, columns). */
 static crd_status widen(crd_shape *a, crd_shape *b, const crd_onnx_call *call)
 {
@@ -289,6 +340,82 @@ CRD_ONNX_EVAL(matmul)
                  crd_onnx_place(i, &batch, b_strides) * inner * columns, rows, inner, columns);
 cleanup:
     return status;
+}
+
+void crd_onnx_equation_of(crd_onnx_equation *out, bool *is_known, const char *text)
+{
+    char letters[CRD_MAX_DIMS];
+    int term = 0;
+    *out = (crd_onnx_equation){0};
+    *is_known = false;
+    for (; *text != '\0'; text++) {
+        int label = 0;
+        if (*text == ' ')
+            continue;
+        if ((*text == ',' && term == 0) || (text[0] == '-' && text[1] == '>' && term == 1)) {
+            text += *text == '-';
+            term++;
+            continue;
+        }
+        while (label < out->n_labels && letters[label] != *text)
+            label++;
+        if (!isalpha((unsigned char)*text) || label == CRD_MAX_DIMS ||
+            out->n_axes[term] == CRD_MAX_DIMS || (label == out->n_labels && term == 2))
+            return;
+        for (int d = 0; d < out->n_axes[term]; d++)
+            if (out->labels[term][d] == label)
+                return;
+        if (label == out->n_labels)
+            letters[out->n_labels++] = *text;
+        out->labels[term][out->n_axes[term]++] = label;
+    }
+    *is_known = term == 2;
+    for (int label = 0; label < out->n_labels; label++) {
+        out->is_summed[label] = true;
+        for (int d = 0; d < out->n_axes[2]; d++)
+            out->is_summed[label] &= out->labels[2][d] != label;
+    }
+}
+
+CRD_ONNX_SHAPE(einsum)
+{
+    crd_onnx_equation equation;
+    bool is_known;
+    int64_t extents[CRD_MAX_DIMS] = {0};
+    crd_shape out = {0};
+    crd_onnx_equation_of(&equation, &is_known, crd_onnx_attr_text(call->node, "equation", ""));
+    if (!is_known || call->n_in != 2)
+        return CRD_OK;
+    for (int k = 0; k < 2; k++) {
+        const crd_shape *in = &call->in[k].shape;
+        if (in->n_dims != equation.n_axes[k])
+            return CRD_ONNX_FAIL("%s", "its inputs have other extents than the equation says");
+        for (int d = 0; d < in->n_dims; d++) {
+            int64_t *extent = &extents[equation.labels[k][d]];
+            if (*extent > 1 && in->dims[d] != *extent && in->dims[d] != 1)
+                return CRD_ONNX_FAIL("%s", "its inputs do not fit together");
+            *extent = *extent > 1 ? *extent : in->dims[d];
+        }
+    }
+    for (int d = 0; d < equation.n_axes[2]; d++)
+        out.dims[out.n_dims++] = extents[equation.labels[2][d]];
+    call->out[0].shape = out;
+    return CRD_OK;
+}
+
+/* (images, heads, tokens, features), or the heads within the features. */
+CRD_ONNX_SHAPE(attention)
+{
+    const crd_shape *q = &call->in[0].shape, *v = &call->in[2].shape;
+    int64_t q_heads = crd_onnx_attr_int(call->node, "q_num_heads", 0);
+    int64_t kv_heads = crd_onnx_attr_int(call->node, "kv_num_heads", 0);
+    if (q->n_dims != v->n_dims ||
+        (q->n_dims != 4 && (q->n_dims != 3 || q_heads < 1 || kv_heads < 1)))
+        return CRD_ONNX_FAIL("%s", "its inputs have neither 4 extents, nor 3 and numbers of heads");
+    call->out[0].shape = *q;
+    call->out[0].shape.dims[q->n_dims - 1] =
+        q->n_dims == 4 ? v->dims[3] : v->dims[2] / kv_heads * q_heads;
+    return CRD_OK;
 }
 
 CRD_ONNX_SHAPE(gemm)

@@ -29,9 +29,9 @@ static void every_image_has_it(void **state)
 {
     (void)state;
     static const int64_t shape[3] = {2, 3, 4};
-    for (int dim = 0; dim < 3; dim++) {
-        const attr_list attrs = ATTRS(CRD_ATTR("shape", 2, 3, 4), ONE("dim", dim));
-        const op_case c = {.kind = "Parameter",
+    for (int dim = 0; dim < 4; dim++) {
+        const attr_list attrs = ATTRS(CRD_ATTR("shape", 2, 3, 4), ONE("dim", dim % 3));
+        const op_case c = {.kind = dim == 3 ? "Buffer" : "Parameter",
                            .attrs = &attrs,
                            .n_images = 1 + dim,
                            .reference = plain,
