@@ -150,8 +150,9 @@ typedef struct crd_numbers_source {
     /** differs[n_params] = 1: not all components have the same mu of it, bit for bit. */
     crd_status (*compare)(uint8_t *differs, void *payload);
     /** Whether all that `read` has given was undamaged, which may be known only now: to be asked
-     * before a result is believed. NULL: it is known to be. */
-    crd_status (*finish)(void *payload);
+     * before a result is believed, until *done; a call takes about as long as a read. Not while
+     * another thread reads. NULL: it is known to be. */
+    crd_status (*finish)(bool *done, void *payload);
     void *payload;
 } crd_numbers_source;
 

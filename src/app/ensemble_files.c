@@ -31,10 +31,14 @@ static void close_part(parts *p, int i)
 /* Nothing more is read of it. */
 static crd_status finish_part(const parts *p, int i)
 {
+    crd_status status = CRD_OK;
     if (p->open[i] == NULL)
         return CRD_OK;
     const crd_numbers_source source = crd_posterior_file_source(p->open[i]);
-    return source.finish(source.payload);
+    for (bool done = false; !done;)
+        CRD_TRY(source.finish(&done, source.payload));
+cleanup:
+    return status;
 }
 
 /* Opens file i, unless it is open: then it may be as another one of the same name. */
@@ -93,15 +97,15 @@ cleanup:
 }
 
 /* crd_numbers_source.finish */
-static crd_status finish_components(void *payload)
+static crd_status finish_components(bool *done, void *payload)
 {
+    crd_status status = CRD_OK;
     const parts *p = payload;
-    for (int i = 0; i < p->n; i++) {
-        crd_status status = finish_part(p, i);
-        if (status != CRD_OK)
-            return status;
-    }
-    return CRD_OK;
+    for (int i = 0; i < p->n; i++)
+        CRD_TRY(finish_part(p, i));
+    *done = true;
+cleanup:
+    return status;
 }
 
 static crd_status write(const crd_posterior *ensemble, const char *output,

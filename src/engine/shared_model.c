@@ -303,10 +303,15 @@ void crd_shared_model_prefetch(crd_shared_model *m, int64_t first, int64_t n)
 crd_status crd_shared_model_finish(crd_shared_model *m)
 {
     crd_status status = CRD_OK;
-    if (crd_comm_rank(m->comm) == 0 && m->source.finish != NULL) {
-        stop_reading(m);
-        status = m->source.finish(m->source.payload);
+    if (crd_comm_rank(m->comm) != 0 || m->source.finish == NULL)
+        goto cleanup;
+    if (m->coming >= 0) /* it stays on its way, for the next run */
+        CRD_TRY(end_reading(m));
+    for (bool done = false; !done;) {
+        crd_comm_heartbeat(m->comm, "checking the components that were read");
+        CRD_TRY(m->source.finish(&done, m->source.payload));
     }
+cleanup:
     return crd_comm_agree(m->comm, status);
 }
 

@@ -18,7 +18,8 @@
 #include "base/integers.h"
 #include "io/h5_file.h"
 
-enum { ROWS_A_CALL = 64, FINISH_BYTES = 8 << 20 };
+/* FINISH_BYTES: of rows whose checksum only is wanted, at once, and in a call. */
+enum { ROWS_A_CALL = 64, FINISH_BYTES = 8 << 20, FINISH_CALL_BYTES = 256 << 20 };
 
 /* A dataset: a row for each component, or as many as it has deviations. */
 typedef struct span {
@@ -354,39 +355,41 @@ cleanup:
     return status;
 }
 
-/* The rows after those whose digest is known. */
-static crd_status finish_span(crd_components *c, span *s, float *values)
+/* The rows after those whose digest is known, as long as *left_bytes allow. */
+static crd_status finish_span(int64_t *left_bytes, crd_components *c, span *s, float *values)
 {
     crd_status status = CRD_OK;
     float *rows[ROWS_A_CALL];
     int64_t most =
         crd_smaller(ROWS_A_CALL, crd_larger(FINISH_BYTES / crd_larger(s->row_bytes, 1), 1));
-    for (int64_t n; s->next_row < s->n_rows;) {
+    for (int64_t n; s->next_row<s->n_rows && * left_bytes> 0;) {
         n = crd_smaller(most, s->n_rows - s->next_row);
         for (int64_t i = 0; i < n; i++)
             rows[i] = values + i * (s->row_bytes / (int64_t)sizeof(float));
         announce(c, s, s->next_row, 2 * n);
         CRD_TRY(read_rows(rows, 0, c, s, s->next_row, n));
         CRD_TRY(digest_rows(rows, 0, c, s, s->next_row, n));
+        *left_bytes -= n * s->row_bytes;
     }
 cleanup:
     return status;
 }
 
-crd_status crd_components_finish(crd_components *c)
+crd_status crd_components_finish(bool *done, crd_components *c)
 {
     crd_status status = CRD_OK;
-    int64_t most = FINISH_BYTES;
+    int64_t most = FINISH_BYTES, left_bytes = FINISH_CALL_BYTES;
     float *values = NULL;
     for (int64_t i = 0; i < c->n_spans; i++)
         most = crd_larger(most, c->spans[i].row_bytes);
     CRD_ALLOC(&values, most / (int64_t)sizeof *values, "rows of components");
     for (int64_t i = 0; i < c->n_spans; i++)
         if (c->spans[i].is_used)
-            CRD_TRY(CRD_IS_LITTLE_ENDIAN ? finish_span(c, &c->spans[i], values)
+            CRD_TRY(CRD_IS_LITTLE_ENDIAN ? finish_span(&left_bytes, c, &c->spans[i], values)
                                          : crd_reader_check(c->h5, c->spans[i].path));
 cleanup:
     crd_free(values);
+    *done = left_bytes > 0;
     return check_unchanged(c, status);
 }
 

@@ -43,9 +43,9 @@ crd_status crd_components_read(const crd_component_numbers *to, int64_t first, i
                                crd_components *c, const crd_posterior *posterior);
 crd_status crd_components_compare(uint8_t *differs, crd_components *c,
                                   const crd_posterior *posterior);
-/** Reads what is still missing of the checksums of what has been read, and compares them: then all
- * numbers were right. */
-crd_status crd_components_finish(crd_components *c);
+/** Reads on what is missing of the checksums of what has been read, and compares them. *done: all
+ * are right; else it is to be called again. Errors: as of reading. */
+crd_status crd_components_finish(bool *done, crd_components *c);
 /** All prior means, by the network's offsets. */
 crd_status crd_components_read_prior(float *prior_mu, crd_components *c,
                                      const crd_posterior *posterior);

@@ -247,8 +247,8 @@ crd_status crd_ensemble_write(crd_h5 *h5, const crd_posterior *posterior,
         CRD_TRY(source->read(&w.numbers, w.component, 1, source->payload));
         CRD_TRY(visit_stacks(posterior, write_rows, &w));
     }
-    if (source->finish != NULL)
-        CRD_TRY(source->finish(source->payload));
+    for (bool done = source->finish == NULL; !done;)
+        CRD_TRY(source->finish(&done, source->payload));
 cleanup:
     crd_free(w.numbers.deviations);
     crd_free(w.numbers.rho);

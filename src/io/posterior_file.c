@@ -345,10 +345,10 @@ static crd_status compare_file_numbers(uint8_t *differs, void *payload)
     return crd_components_compare(differs, file->numbers, file->posterior);
 }
 
-static crd_status finish_file_numbers(void *payload)
+static crd_status finish_file_numbers(bool *done, void *payload)
 {
     const crd_posterior_file *file = payload;
-    return crd_components_finish(file->numbers);
+    return crd_components_finish(done, file->numbers);
 }
 
 crd_numbers_source crd_posterior_file_source(crd_posterior_file *file)

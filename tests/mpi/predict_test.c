@@ -77,13 +77,16 @@ static int64_t n_units(const crd_predict_options *options)
     return (IMAGES + batch - 1) / batch * ((options->n_draws + block - 1) / block);
 }
 
-static crd_status run(result *out, crd_comm *comm, const crd_model *model,
-                      const crd_predict_options *options, int64_t failing_image,
-                      int64_t failing_sink)
+/* `weights`: the model, if it is streamed; else NULL. */
+static crd_status run_from(result *out, crd_comm *comm, const crd_model *model,
+                           crd_shared_model *weights, const crd_predict_options *options,
+                           int64_t failing_image, int64_t failing_sink)
 {
     /* With units in another order, the ranks of rank 0's node share the reading. */
-    crd_predict_source source = {
-        .load = load, .payload = &failing_image, .is_shared = options->shuffle != 0};
+    crd_predict_source source = {.load = load,
+                                 .payload = &failing_image,
+                                 .is_shared = options->shuffle != 0,
+                                 .weights = weights};
     crd_predict_sink sink = {.summary = take_summary, .draws = take_draws, .payload = out};
     crd_predict_report report;
     memset(out, 0, sizeof *out);
@@ -95,6 +98,13 @@ static crd_status run(result *out, crd_comm *comm, const crd_model *model,
                                             : out->n_units == n_units(options));
     }
     return status;
+}
+
+static crd_status run(result *out, crd_comm *comm, const crd_model *model,
+                      const crd_predict_options *options, int64_t failing_image,
+                      int64_t failing_sink)
+{
+    return run_from(out, comm, model, NULL, options, failing_image, failing_sink);
 }
 
 static void check_options(crd_comm *world, const crd_model *model, crd_predict_options options)
@@ -325,6 +335,89 @@ static void check_adaptive(crd_comm *world, const crd_model *model, crd_predict_
     CHECK(world, run(&r, world, model, &options, -1, -1) == CRD_ERR_USAGE);
 }
 
+/* A mixture whose numbers come from elsewhere. */
+typedef struct mixture {
+    crd_posterior *posterior;
+    crd_numbers_source own;
+    int n_finished, is_damaged;
+} mixture;
+
+static crd_status read_mixture(const crd_component_numbers *to, int64_t first, int64_t n,
+                               void *payload)
+{
+    mixture *m = payload;
+    return m->own.read(to, first, n, m->own.payload);
+}
+
+static crd_status compare_mixture(uint8_t *differs, void *payload)
+{
+    mixture *m = payload;
+    return m->own.compare(differs, m->own.payload);
+}
+
+static crd_status finish_mixture(bool *done, void *payload)
+{
+    mixture *m = payload;
+    m->n_finished++;
+    *done = m->n_finished % 2 == 0;
+    return m->is_damaged ? CRD_FAIL(CRD_ERR_INPUT, "a component is damaged") : CRD_OK;
+}
+
+/* Components that differ in their means. */
+static void make_mixture(mixture *out, crd_comm *world)
+{
+    enum { N = 7 };
+    crd_component_source sources[N];
+    crd_posterior *parts[N];
+    for (int c = 0; c < N; c++) {
+        parts[c] = small_net_posterior(world);
+        for (int64_t i = 0; i < parts[c]->network->params.n_floats; i++)
+            parts[c]->mu[i] *= 1 + 0.125F * (float)c;
+        sources[c] = (crd_component_source){parts[c], "part.h5", "1a"};
+    }
+    CHECK(world, crd_posterior_join(&out->posterior, sources, N, false) == CRD_OK);
+    for (int c = 0; c < N; c++)
+        crd_posterior_destroy(parts[c]);
+    out->own = crd_posterior_source(out->posterior);
+}
+
+/* Streamed, the answer is that of a model in memory, also after a run that ended while more was
+ * being read; and it counts only if all that was read was undamaged. */
+static void check_streamed(crd_comm *world, crd_predict_options options)
+{
+    static result whole, streamed;
+    mixture m = {0};
+    crd_shared_model *in_memory, *in_windows;
+    if (crd_comm_rank(world) == 0)
+        make_mixture(&m, world);
+    const crd_numbers_source source = {read_mixture, compare_mixture, finish_mixture, &m};
+
+    CHECK(world, crd_shared_model_create(&in_memory, world, m.posterior, NULL, 0) == CRD_OK);
+    int64_t bytes = crd_shared_model_bytes(in_memory);
+    const crd_shared_model_options shared = {
+        .source = &source, .node_bytes = bytes * 5 / 7, .draw_block = 2};
+    CHECK(world, crd_shared_model_open(&in_windows, world, m.posterior, &shared) == CRD_OK);
+    const crd_model *view = crd_shared_model_view(in_windows);
+    CHECK(world, crd_shared_model_held(in_windows) == 4);
+    options.sampler.draw_block = 2;
+    options.n_draws = 300;
+    options.min_draws = 4;
+    for (int k = 0; k < 3; k++) {
+        options.until_mcse = k % 2 == 0 ? 1 : 0; /* every image stops at the first look */
+        CHECK(world,
+              run(&whole, world, crd_shared_model_view(in_memory), &options, -1, -1) == CRD_OK);
+        CHECK(world, run_from(&streamed, world, view, in_windows, &options, -1, -1) == CRD_OK);
+        CHECK(world, memcmp(&whole, &streamed, sizeof whole) == 0);
+        CHECK(world, crd_comm_rank(world) != 0 || m.n_finished == 2 * (k + 1));
+    }
+    m.is_damaged = 1;
+    CHECK(world, run_from(&streamed, world, view, in_windows, &options, -1, -1) == CRD_ERR_INPUT);
+    CHECK(world, strcmp(crd_status_message(), "a component is damaged") == 0);
+    crd_shared_model_destroy(in_windows);
+    crd_shared_model_destroy(in_memory);
+    crd_posterior_destroy(m.posterior);
+}
+
 int main(void)
 {
     crd_comm *world;
@@ -355,6 +448,7 @@ int main(void)
     options.buffer_bytes = 0;
     check_stops(world, model, options);
     check_adaptive(world, model, options);
+    check_streamed(world, options);
     check_deviating_rank(world, &options);
     options.want_draws = 1;
     options.sampler.estimator = "flipout";

@@ -147,7 +147,8 @@ static crd_status read_members(int64_t first, int64_t n)
     const crd_component_numbers to = {.mu = mu};
     for (int64_t c = first; c < first + n; c++)
         assert_ok(source.read(&to, c % N_MEMBERS, 1, source.payload));
-    status = source.finish(source.payload);
+    for (bool done = false; !done;)
+        CRD_TRY(source.finish(&done, source.payload));
 cleanup:
     free(mu);
     crd_posterior_file_close(file);
