@@ -2,9 +2,10 @@
  * every dataset.
  *
  * A file is written under a temporary name beside its place, sealed, synced and renamed: it is
- * there whole or not at all. The seal is a digest of all bytes (XXH3-128), appended after the end
- * of the HDF5 data where HDF5 readers do not look; Credence checks it first. A seal is no
- * signature, and HDF5 may crash on a file or believe it: so each file that is read is parsed in a
+ * there whole or not at all. The seal is a digest (XXH3-128), appended after the end of the HDF5
+ * data where HDF5 readers do not look; Credence checks it first. Of a posterior it leaves large
+ * datasets to their checksums, which it covers, and which are compared as they are read; what a
+ * call does not read it does not check. A seal is no signature, and HDF5 may crash on a file or believe it: so each file that is read is parsed in a
  * process of its own (crd_files_start). All functions: Collective: no. Room: io.
  */
 #ifndef CREDENCE_FILES_H
@@ -218,8 +219,8 @@ crd_status crd_file_reseal(const char *new_path, const char *path);
 
 /** Bytes of a file's digest as text: 32 hexadecimal digits and a zero. */
 #define CRD_FILE_DIGEST_SIZE 33
-/** The XXH3-128 of a file of ours, which its seal records: names the file in provenance. Errors as
- * crd_posterior_read. Cost: reads the whole file. */
+/** The XXH3-128 that a file's seal records, which depends on all of the file: names it in
+ * provenance. Errors as crd_posterior_read. Cost: reads what is sealed. */
 crd_status crd_file_digest(char out[CRD_FILE_DIGEST_SIZE], const char *path);
 
 /** Reads eps of one draw for parity checks: HDF5 datasets /eps/<module

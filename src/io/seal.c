@@ -16,11 +16,11 @@
 #include "credence/files.h"
 
 enum { MAGIC_SIZE = 16, SUPERBLOCK_SIZE = 48, DIGEST_CHUNK = 1 << 20, DIGEST_SIZE = 16 };
-/* A record of the first kind; of the second the beginning, a stretch, and the end from the number
- * of stretches on. */
+/* A record of the first kind; of the second the beginning, a range, and the end from the number
+ * of ranges on. */
 enum {
     WHOLE_SIZE = MAGIC_SIZE + 8 + DIGEST_SIZE,
-    EXTENT_SIZE = 16,
+    RANGE_SIZE = 16,
     TAIL_SIZE = 16 + DIGEST_SIZE + MAGIC_SIZE
 };
 static const char whole_magic[MAGIC_SIZE + 1] = "credence-seal-1\n";
@@ -77,14 +77,14 @@ static int64_t superblock_end(const unsigned char superblock[SUPERBLOCK_SIZE])
 /* What a file's record says. */
 typedef struct seal {
     int64_t length; /* bytes before the record */
-    crd_extent *extents;
-    int64_t n_extents;
+    crd_byte_range *ranges;
+    int64_t n_ranges;
     unsigned char digest[DIGEST_SIZE];
 } seal;
 
-int64_t crd_seal_size(int64_t n_extents)
+int64_t crd_seal_size(int64_t n_ranges)
 {
-    return n_extents == 0 ? WHOLE_SIZE : MAGIC_SIZE + n_extents * EXTENT_SIZE + TAIL_SIZE;
+    return n_ranges == 0 ? WHOLE_SIZE : MAGIC_SIZE + n_ranges * RANGE_SIZE + TAIL_SIZE;
 }
 
 static crd_status digest_bytes(XXH3_state_t *state, int fd, int64_t begin, int64_t end, char *chunk,
@@ -110,22 +110,22 @@ static crd_status record_make(unsigned char **record, int fd, const seal *s, con
     char *chunk = NULL;
     unsigned char *next;
     XXH128_canonical_t digest;
-    int64_t n = s->n_extents, done = 0;
+    int64_t n = s->n_ranges, done = 0;
     XXH3_state_t *state = XXH3_createState();
     CRD_REQUIRE(state != NULL, CRD_ERR_INTERNAL, "%s: out of memory", path);
     XXH3_128bits_reset(state);
     CRD_ALLOC(&chunk, DIGEST_CHUNK, "digest buffer");
     CRD_ALLOC(record, crd_seal_size(n), "seal");
     for (int64_t i = 0; i < n; i++) {
-        CRD_TRY(digest_bytes(state, fd, done, s->extents[i].offset, chunk, path));
-        done = s->extents[i].offset + s->extents[i].n_bytes;
+        CRD_TRY(digest_bytes(state, fd, done, s->ranges[i].offset, chunk, path));
+        done = s->ranges[i].offset + s->ranges[i].n_bytes;
     }
     CRD_TRY(digest_bytes(state, fd, done, s->length, chunk, path));
     memcpy(*record, n == 0 ? whole_magic : parts_magic, MAGIC_SIZE);
     next = *record + MAGIC_SIZE;
-    for (int64_t i = 0; i < n; i++, next += EXTENT_SIZE) {
-        uint64_store(next, (uint64_t)s->extents[i].offset);
-        uint64_store(next + 8, (uint64_t)s->extents[i].n_bytes);
+    for (int64_t i = 0; i < n; i++, next += RANGE_SIZE) {
+        uint64_store(next, (uint64_t)s->ranges[i].offset);
+        uint64_store(next + 8, (uint64_t)s->ranges[i].n_bytes);
     }
     if (n > 0) {
         uint64_store(next, (uint64_t)n);
@@ -145,7 +145,7 @@ cleanup:
     return status;
 }
 
-crd_status crd_seal_append(int fd, const char *path, const crd_extent *extents, int64_t n)
+crd_status crd_seal_append(int fd, const char *path, const crd_byte_range *ranges, int64_t n)
 {
     crd_status status = CRD_OK;
     struct stat info;
@@ -157,7 +157,7 @@ crd_status crd_seal_append(int fd, const char *path, const crd_extent *extents, 
     CRD_REQUIRE(end > 0 && end <= info.st_size, CRD_ERR_IO,
                 "%s: HDF5 left the file incomplete (%" PRId64 " of %" PRId64 " bytes)", path,
                 (int64_t)info.st_size, end);
-    const seal s = {.length = end, .extents = (crd_extent *)(uintptr_t)extents, .n_extents = n};
+    const seal s = {.length = end, .ranges = (crd_byte_range *)(uintptr_t)ranges, .n_ranges = n};
     CRD_TRY(record_make(&record, fd, &s, path));
     for (int64_t done = 0; done < size;) {
         ssize_t written = pwrite(fd, record + done, (size_t)(size - done), (off_t)(end + done));
@@ -217,31 +217,31 @@ static crd_status check_length(uint64_t recorded, int64_t length, const char *pa
 }
 
 /* The record of the second kind that ends a file of `size` bytes, of which tail[] is the end. Only
- * stretches that are in the file, one after the other, are taken. */
+ * ranges that are in the file, one after the other, are taken. */
 static crd_status read_parts(seal *out, const unsigned char tail[TAIL_SIZE], int fd, int64_t size,
                              const char *path)
 {
     crd_status status = CRD_OK;
     unsigned char *list = NULL;
     uint64_t n = uint64_load(tail), end = 0, most = (uint64_t)(size - MAGIC_SIZE - TAIL_SIZE);
-    CRD_REQUIRE(size >= MAGIC_SIZE + TAIL_SIZE && n >= 1 && n <= most / EXTENT_SIZE, CRD_ERR_INPUT,
-                "%s: damaged (its seal is of %" PRIu64 " stretches)", path, n);
+    CRD_REQUIRE(size >= MAGIC_SIZE + TAIL_SIZE && n >= 1 && n <= most / RANGE_SIZE, CRD_ERR_INPUT,
+                "%s: damaged (its seal is of %" PRIu64 " ranges)", path, n);
     out->length = size - crd_seal_size((int64_t)n);
     CRD_TRY(check_length(uint64_load(tail + 8), out->length, path));
     memcpy(out->digest, tail + 16, DIGEST_SIZE);
-    CRD_ALLOC(&list, (int64_t)n * EXTENT_SIZE, "seal");
-    CRD_ALLOC(&out->extents, (int64_t)n, "seal");
-    CRD_REQUIRE(read_at(fd, list, (int64_t)n * EXTENT_SIZE, out->length + MAGIC_SIZE) ==
-                    (int64_t)n * EXTENT_SIZE,
+    CRD_ALLOC(&list, (int64_t)n * RANGE_SIZE, "seal");
+    CRD_ALLOC(&out->ranges, (int64_t)n, "seal");
+    CRD_REQUIRE(read_at(fd, list, (int64_t)n * RANGE_SIZE, out->length + MAGIC_SIZE) ==
+                    (int64_t)n * RANGE_SIZE,
                 CRD_ERR_IO, "%s: cannot be read", path);
-    for (; out->n_extents < (int64_t)n; out->n_extents++) {
-        const unsigned char *next = list + out->n_extents * EXTENT_SIZE;
+    for (; out->n_ranges < (int64_t)n; out->n_ranges++) {
+        const unsigned char *next = list + out->n_ranges * RANGE_SIZE;
         uint64_t offset = uint64_load(next), n_bytes = uint64_load(next + 8);
         CRD_REQUIRE(offset >= end && offset <= (uint64_t)out->length &&
                         n_bytes <= (uint64_t)out->length - offset,
-                    CRD_ERR_INPUT, "%s: damaged (stretch %" PRId64 " of its seal)", path,
-                    out->n_extents);
-        out->extents[out->n_extents] = (crd_extent){(int64_t)offset, (int64_t)n_bytes};
+                    CRD_ERR_INPUT, "%s: damaged (range %" PRId64 " of its seal)", path,
+                    out->n_ranges);
+        out->ranges[out->n_ranges] = (crd_byte_range){(int64_t)offset, (int64_t)n_bytes};
         end = offset + n_bytes;
     }
 cleanup:
@@ -277,7 +277,7 @@ static crd_status verify(unsigned char digest[DIGEST_SIZE], int fd, const char *
     CRD_REQUIRE(fstat(fd, &info) == 0, CRD_ERR_IO, "%s: %s", path, strerror(errno));
     CRD_REQUIRE(info.st_size > 0, CRD_ERR_INPUT, "%s: empty", path);
     CRD_TRY(read_record(&s, fd, info.st_size, path));
-    int64_t n = crd_seal_size(s.n_extents);
+    int64_t n = crd_seal_size(s.n_ranges);
     CRD_ALLOC(&stored, n, "seal");
     CRD_REQUIRE(read_at(fd, stored, n, s.length) == n, CRD_ERR_IO, "%s: cannot be read", path);
     CRD_TRY(record_make(&computed, fd, &s, path));
@@ -287,7 +287,7 @@ static crd_status verify(unsigned char digest[DIGEST_SIZE], int fd, const char *
 cleanup:
     crd_free(computed);
     crd_free(stored);
-    crd_free(s.extents);
+    crd_free(s.ranges);
     return status;
 }
 

@@ -78,7 +78,7 @@ cleanup:
     return status;
 }
 
-static crd_status add_extent(crd_writer *writer, const char *path)
+static crd_status add_range(crd_writer *writer, const char *path)
 {
     crd_status status = CRD_OK;
     crd_h5_facts facts;
@@ -86,13 +86,13 @@ static crd_status add_extent(crd_writer *writer, const char *path)
     int64_t n_bytes = crd_shape_count(&facts.shape) * facts.value_bytes;
     if (facts.offset < 0 || n_bytes < LARGE_BYTES)
         return CRD_OK;
-    if (writer->n_extents == writer->capacity) {
+    if (writer->n_ranges == writer->capacity) {
         int64_t capacity = crd_larger(64, 2 * writer->capacity);
-        CRD_TRY(crd_alloc_grow((void **)&writer->extents, writer->capacity, capacity,
-                               sizeof *writer->extents, "seal"));
+        CRD_TRY(crd_alloc_grow((void **)&writer->ranges, writer->capacity, capacity,
+                               sizeof *writer->ranges, "seal"));
         writer->capacity = capacity;
     }
-    writer->extents[writer->n_extents++] = (crd_extent){facts.offset, n_bytes};
+    writer->ranges[writer->n_ranges++] = (crd_byte_range){facts.offset, n_bytes};
 cleanup:
     return status;
 }
@@ -103,14 +103,15 @@ static crd_status checksum_place(const char *path, void *payload)
     crd_writer *writer = payload;
     CRD_TRY(crd_h5_attr_put_fixed(writer->h5, path, CRD_CHECKSUM_KEY, "----------------", 0));
     if (writer->kind == CRD_FILE_POSTERIOR)
-        CRD_TRY(add_extent(writer, path));
+        CRD_TRY(add_range(writer, path));
 cleanup:
     return status;
 }
 
-static int compare_extents(const void *a, const void *b)
+static int compare_ranges(const void *a, const void *b)
 {
-    int64_t first = ((const crd_extent *)a)->offset, second = ((const crd_extent *)b)->offset;
+    int64_t first = ((const crd_byte_range *)a)->offset,
+            second = ((const crd_byte_range *)b)->offset;
     return (first > second) - (first < second);
 }
 
@@ -130,9 +131,9 @@ crd_status crd_writer_end_metadata(crd_writer *writer)
     crd_status status = CRD_OK;
     CRD_TRY(crd_h5_visit_datasets(writer->h5, "/", checksum_place, writer));
     CRD_TRY(crd_h5_flush(writer->h5));
-    if (writer->n_extents > 1)
-        qsort(writer->extents, (size_t)writer->n_extents, sizeof *writer->extents, compare_extents);
-    CRD_TRY(crd_atomic_reserve(&writer->atomic, crd_seal_size(writer->n_extents)));
+    if (writer->n_ranges > 1)
+        qsort(writer->ranges, (size_t)writer->n_ranges, sizeof *writer->ranges, compare_ranges);
+    CRD_TRY(crd_atomic_reserve(&writer->atomic, crd_seal_size(writer->n_ranges)));
 cleanup:
     return status;
 }
@@ -164,8 +165,8 @@ crd_status crd_writer_publish(crd_writer *writer)
     status = crd_h5_close(writer->h5);
     writer->h5 = NULL;
     CRD_TRY(status);
-    CRD_TRY(crd_seal_append(writer->atomic.fd, writer->atomic.path, writer->extents,
-                            writer->n_extents));
+    CRD_TRY(
+        crd_seal_append(writer->atomic.fd, writer->atomic.path, writer->ranges, writer->n_ranges));
     CRD_TRY(crd_atomic_sync(&writer->atomic));
     CRD_TRY(read_back(handed, &writer->atomic));
     CRD_TRY(crd_atomic_publish(&writer->atomic));
@@ -179,9 +180,9 @@ void crd_writer_abandon(crd_writer *writer)
 {
     crd_h5_discard(writer->h5);
     writer->h5 = NULL;
-    crd_free(writer->extents);
-    writer->extents = NULL;
-    writer->n_extents = writer->capacity = 0;
+    crd_free(writer->ranges);
+    writer->ranges = NULL;
+    writer->n_ranges = writer->capacity = 0;
     crd_atomic_abandon(&writer->atomic);
 }
 

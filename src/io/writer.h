@@ -15,9 +15,8 @@ typedef struct crd_writer {
     char created_at[CRD_TIMESTAMP_SIZE];
     int32_t n_scales; /**< dimension scales so far: each has its number */
     crd_file_kind kind;
-    crd_extent
-        *extents; /**< [n_extents] large datasets of a posterior's numbers, which are not sealed */
-    int64_t n_extents, capacity;
+    crd_byte_range *ranges; /**< [n_ranges] large datasets of a posterior: not sealed */
+    int64_t n_ranges, capacity;
 } crd_writer;
 
 /** Begins a file of the kind with the attributes of its root group. `bytes` is what its data

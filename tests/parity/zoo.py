@@ -55,7 +55,8 @@ def logits_of(program, folder, *arguments):
 
 def transform_of(name):
     weights = list(torchvision.models.get_model_weights(name))
-    return next((w for w in weights if w.name == "IMAGENET1K_V1"), weights[0]).transforms()
+    usual = ("IMAGENET1K_V1", "IMAGENET1K_SWAG_LINEAR_V1")  # the second is ViT H/14's at its own size
+    return next(w for w in weights if w.name in usual).transforms()
 
 
 def kl_of(model, state):

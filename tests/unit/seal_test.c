@@ -169,20 +169,20 @@ static void what_was_read_in_any_order_is_checked(void **state)
     assert_ok(read_members(0, 0)); /* nothing of it counts */
 }
 
-/* As somebody might make it who knows how: no stretch outside the file is ever looked for. */
-static void stretches_are_in_the_file_in_order(void **state)
+/* As somebody might make it who knows how: no range outside the file is ever looked for. */
+static void ranges_are_in_the_file_in_order(void **state)
 {
     (void)state;
     int64_t size = size_of(large_path) - RECORD_BYTES;
-    const crd_extent bad[][2] = {{{size - 10, 11}, {size, 1}}, {{100, 10}, {50, 10}},
-                                 {{100, 10}, {105, 10}},       {{-1, 10}, {100, 1}},
-                                 {{100, -1}, {200, 1}},        {{size + 1, 0}, {size + 1, 0}}};
+    const crd_byte_range bad[][2] = {{{size - 10, 11}, {size, 1}}, {{100, 10}, {50, 10}},
+                                     {{100, 10}, {105, 10}},       {{-1, 10}, {100, 1}},
+                                     {{100, -1}, {200, 1}},        {{size + 1, 0}, {size + 1, 0}}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         io_copy(victim, large_path);
         int fd = open(victim, O_RDWR);
         assert_ok(crd_seal_append(fd, victim, bad[i], 2));
         close(fd);
-        assert_fails(read_victim(), CRD_ERR_INPUT, "victim.h5: damaged (stretch ");
+        assert_fails(read_victim(), CRD_ERR_INPUT, "victim.h5: damaged (range ");
     }
     io_copy(victim, large_path);
     int fd = open(victim, O_RDWR);
@@ -200,7 +200,7 @@ int main(void)
         cmocka_unit_test(every_flip_is_found),
         cmocka_unit_test(only_the_rest_is_read_first),
         cmocka_unit_test(what_was_read_in_any_order_is_checked),
-        cmocka_unit_test(stretches_are_in_the_file_in_order),
+        cmocka_unit_test(ranges_are_in_the_file_in_order),
     };
     return cmocka_run_group_tests_name("seal", tests, setup, io_teardown);
 }

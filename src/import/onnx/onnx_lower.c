@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "import/onnx/onnx_fold.h"
 
 crd_shape crd_onnx_network_shape(const crd_shape *shape)
 {
@@ -180,6 +181,15 @@ crd_status crd_onnx_give_equal(crd_onnx_lowering *lowering, int64_t op, int slot
     return status != CRD_OK ? status
                             : crd_onnx_give(lowering, op, slot,
                                             &(crd_onnx_source){.tensor = tensor, .owned = tensor});
+}
+
+crd_status crd_onnx_node_call_of(crd_onnx_node_call *out, const crd_onnx_lowering *lowering,
+                                 const crd_onnx_node *node, int most_in)
+{
+    if (node->n_inputs > most_in || node->n_outputs > 1)
+        return CRD_ONNX_FAIL("%s", "has too many inputs or outputs");
+    crd_onnx_call_of(&out->call, out->in, out->out, lowering->graph, node);
+    return CRD_OK;
 }
 
 bool crd_onnx_is_given(const crd_onnx_node *node, int k)

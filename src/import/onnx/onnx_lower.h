@@ -78,6 +78,16 @@ crd_status crd_onnx_give_input(crd_onnx_lowering *lowering, const crd_onnx_node 
                                int64_t op, int slot);
 crd_status crd_onnx_give_equal(crd_onnx_lowering *lowering, int64_t op, int slot, int64_t n,
                                double value);
+/** A node as a call for which nothing is computed, to be asked what its attributes and constants
+ * mean. Points into itself. */
+typedef struct crd_onnx_node_call {
+    crd_onnx_call call;
+    crd_onnx_arg in[5];
+    crd_onnx_result out[1];
+} crd_onnx_node_call;
+/** Errors: CRD_ERR_INPUT: more inputs than `most_in` (at most 5), or more outputs than one. */
+crd_status crd_onnx_node_call_of(crd_onnx_node_call *out, const crd_onnx_lowering *lowering,
+                                 const crd_onnx_node *node, int most_in);
 /** Whether input k is not omitted; whether inputs 1 to n - 1 are constants where they are given,
  * and the first one lies in an op. */
 bool crd_onnx_is_given(const crd_onnx_node *node, int k);

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "import/onnx/onnx_fold.h"
 #include "import/onnx/onnx_index.h"
 #include "import/onnx/onnx_lower.h"
 #include "import/onnx/onnx_movement.h"

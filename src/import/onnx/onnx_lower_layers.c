@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "import/onnx/onnx_fold.h"
 #include "import/onnx/onnx_index.h"
 #include "import/onnx/onnx_lower.h"
 #include "import/onnx/onnx_window.h"
@@ -95,22 +94,18 @@ CRD_ONNX_LOWER(conv_transpose)
 {
     crd_status status = CRD_OK;
     crd_onnx_window w;
-    crd_onnx_call call;
-    crd_onnx_arg args[3];
-    crd_onnx_result results[1];
+    crd_onnx_node_call of;
     crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     const crd_shape *weight = crd_onnx_shape_of(lowering->graph, node, 1);
-    if (node->n_inputs > 3 || node->n_outputs != 1)
-        return CRD_ONNX_FAIL("%s", "has too many inputs or outputs");
-    crd_onnx_call_of(&call, args, results, lowering->graph, node);
-    CRD_TRY(crd_onnx_transposed_window(&w, &call));
+    CRD_TRY(crd_onnx_node_call_of(&of, lowering, node, 3));
+    CRD_TRY(crd_onnx_transposed_window(&w, &of.call));
     if (w.n > 3)
         return crd_onnx_lack(lowering, node, "of more than 3 dimensions");
-    if (args[1].constant == NULL || (crd_onnx_is_given(node, 2) && args[2].constant == NULL))
+    if (of.in[1].constant == NULL || (crd_onnx_is_given(node, 2) && of.in[2].constant == NULL))
         return crd_onnx_lack(lowering, node, "its weights are not constant");
     to_plane(&w);
     double groups = (double)crd_onnx_attr_int(node, "group", 1);
-    crd_shape image = crd_onnx_network_shape(&args[0].shape);
+    crd_shape image = crd_onnx_network_shape(&of.in[0].shape);
     bool is_volume = w.n == 3;
     int64_t more[3] = {0};
     for (int d = 0; d < w.n; d++)

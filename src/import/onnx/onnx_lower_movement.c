@@ -1,7 +1,6 @@
 /* Lowerings of movements: of what only changes the view, and of parts that are taken or joined. */
 #include <string.h>
 
-#include "import/onnx/onnx_fold.h"
 #include "import/onnx/onnx_index.h"
 #include "import/onnx/onnx_lower.h"
 #include "import/onnx/onnx_movement.h"
@@ -12,20 +11,16 @@ static crd_status renumber(bool *done, crd_onnx_view *view, crd_onnx_lowering *l
                            const crd_onnx_node *node)
 {
     crd_status status = CRD_OK;
-    enum { MOST_IN = 2 };
-    crd_onnx_call call;
-    crd_onnx_arg args[MOST_IN];
-    crd_onnx_result results[1];
+    crd_onnx_node_call of;
     bool marks[CRD_MAX_DIMS], is_less = crd_onnx_is(node, "Squeeze");
     const crd_shape *from = crd_onnx_shape_of(lowering->graph, node, 0);
     int map[CRD_MAX_DIMS] = {0}, n, to = 0;
     *done = false;
-    if ((!is_less && !crd_onnx_is(node, "Unsqueeze")) || node->n_inputs > MOST_IN ||
-        node->n_outputs > 1)
+    if (!is_less && !crd_onnx_is(node, "Unsqueeze"))
         return CRD_OK;
-    crd_onnx_call_of(&call, args, results, lowering->graph, node);
+    CRD_TRY(crd_onnx_node_call_of(&of, lowering, node, 2));
     const crd_shape *wide = is_less ? from : &lowering->graph->values[node->outputs[0]].shape;
-    CRD_TRY(crd_onnx_marked_axes(marks, &n, &call, wide->n_dims));
+    CRD_TRY(crd_onnx_marked_axes(marks, &n, &of.call, wide->n_dims));
     for (int d = 0; d < wide->n_dims; d++) {
         bool is_marked = n < 0 ? wide->dims[d] == 1 : marks[d];
         if (is_marked && is_less && crd_onnx_view_has_images(view, d))
@@ -128,13 +123,16 @@ static int outer_atom(const crd_onnx_lowering *lowering, const crd_onnx_view *vi
     return atom->step * atom->extent == shape->dims[atom->dim] ? found : -1;
 }
 
-/* Removes atoms of extent 1. */
-static void drop_ones(crd_onnx_view *view)
+enum { NO_AXIS = -1 };
+
+/* A view without the atoms of an axis, and without those of extent 1. */
+static crd_onnx_view without_axis(const crd_onnx_view *view, int axis)
 {
     crd_onnx_view out = {.op = view->op};
     for (int i = 0; i < view->n; i++)
-        crd_onnx_view_add(&out, &view->atoms[i]);
-    *view = out;
+        if (view->atoms[i].axis != axis)
+            crd_onnx_view_add(&out, &view->atoms[i]);
+    return out;
 }
 
 /* Elements [start, start + length) of an axis of input 0 of a node, of which there are more. */
@@ -165,7 +163,7 @@ static crd_status take(crd_onnx_view *view, crd_onnx_lowering *lowering, const c
                               CRD_ATTR("length", (double)(length * atom->step)), CRD_ATTR_END};
     atom->extent = length;
     CRD_TRY(crd_onnx_emit_one(&view->op, lowering, node, "Narrow", attrs, view->op));
-    drop_ones(view);
+    *view = without_axis(view, NO_AXIS);
 cleanup:
     return status;
 }
@@ -194,16 +192,7 @@ cleanup:
     return status;
 }
 
-/* A view without the atoms of an axis, and with one for it. */
-static crd_onnx_view without_axis(const crd_onnx_view *view, int axis)
-{
-    crd_onnx_view out = {.op = view->op};
-    for (int i = 0; i < view->n; i++)
-        if (view->atoms[i].axis != axis)
-            crd_onnx_view_add(&out, &view->atoms[i]);
-    return out;
-}
-
+/* A view with an atom more, which is all of its axis. */
 static crd_onnx_view with_axis(const crd_onnx_view *view, const crd_onnx_atom *atom)
 {
     crd_onnx_view out = {.op = view->op};
@@ -379,23 +368,18 @@ cleanup:
 CRD_ONNX_LOWER(slice)
 {
     crd_status status = CRD_OK;
-    enum { MOST_IN = 5 };
-    crd_onnx_call call;
-    crd_onnx_arg args[MOST_IN];
-    crd_onnx_result results[1];
+    crd_onnx_node_call of;
     crd_onnx_part part;
     crd_onnx_view in = crd_onnx_input(lowering, node, 0);
-    if (node->n_inputs > MOST_IN || node->n_outputs > 1)
-        return CRD_ONNX_FAIL("%s", "has too many inputs");
-    crd_onnx_call_of(&call, args, results, lowering->graph, node);
-    CRD_TRY(crd_onnx_part_of(&part, &call));
+    CRD_TRY(crd_onnx_node_call_of(&of, lowering, node, 5));
+    CRD_TRY(crd_onnx_part_of(&part, &of.call));
     for (int d = 0; d < part.shape.n_dims; d++) {
-        if (part.shape.dims[d] == args[0].shape.dims[d] && part.step[d] == 1)
+        if (part.shape.dims[d] == of.in[0].shape.dims[d] && part.step[d] == 1)
             continue;
         if (part.step[d] < 1 || part.step[d] > CRD_OP_MAX_WINDOW)
             return crd_onnx_lack(lowering, node, "backward");
         int64_t span = (part.shape.dims[d] - 1) * part.step[d] + 1;
-        if (span < args[0].shape.dims[d])
+        if (span < of.in[0].shape.dims[d])
             CRD_TRY(take(&in, lowering, node, d, part.start[d], span));
         if (part.step[d] > 1)
             CRD_TRY(take_every(&in, lowering, node, d, part.step[d], part.shape.dims[d]));
@@ -497,23 +481,18 @@ static const char *padding_of(const char *mode, double fill)
 CRD_ONNX_LOWER(pad)
 {
     crd_status status = CRD_OK;
-    enum { MOST_IN = 4 };
-    crd_onnx_call call;
-    crd_onnx_arg args[MOST_IN];
-    crd_onnx_result results[1];
+    crd_onnx_node_call of;
     int64_t before[CRD_MAX_DIMS], after[CRD_MAX_DIMS];
     bool is_known;
     int axes[2] = {-1, -1}, n = 0;
     crd_onnx_view in = crd_onnx_input(lowering, node, 0);
     const crd_onnx_tensor *value = crd_onnx_constant(lowering->graph, node, 2);
     const char *mode = crd_onnx_attr_text(node, "mode", "constant");
-    if (node->n_inputs > MOST_IN || node->n_outputs > 1)
-        return CRD_ONNX_FAIL("%s", "has too many inputs");
-    crd_onnx_call_of(&call, args, results, lowering->graph, node);
-    CRD_TRY(crd_onnx_pads_of(before, after, &is_known, &call));
+    CRD_TRY(crd_onnx_node_call_of(&of, lowering, node, 4));
+    CRD_TRY(crd_onnx_pads_of(before, after, &is_known, &of.call));
     double fill = value != NULL && value->count == 1 ? crd_onnx_get(value, 0)
                                                      : crd_onnx_attr_real(node, "value", 0);
-    for (int d = 0; d < args[0].shape.n_dims; d++) {
+    for (int d = 0; d < of.in[0].shape.n_dims; d++) {
         if (before[d] == 0 && after[d] == 0)
             continue;
         if (n == 2 || crd_onnx_view_has_images(&in, d))
@@ -528,7 +507,7 @@ CRD_ONNX_LOWER(pad)
     const char *kind = padding_of(mode, fill);
     if (kind == NULL)
         return crd_onnx_lack(lowering, node, "with other numbers than zeros");
-    if (in.op < 0 || !crd_onnx_view_is_whole(&in, &args[0].shape))
+    if (in.op < 0 || !crd_onnx_view_is_whole(&in, &of.in[0].shape))
         return crd_onnx_lack(lowering, node, "of what is broadcast");
     double sides[4] = {0}; /* left, right, top, bottom */
     for (int i = 0; n > 0 && i < 2; i++)
@@ -557,10 +536,7 @@ cleanup:
 CRD_ONNX_LOWER(resize)
 {
     crd_status status = CRD_OK;
-    enum { MOST_IN = 4 };
-    crd_onnx_call call;
-    crd_onnx_arg args[MOST_IN];
-    crd_onnx_result results[1];
+    crd_onnx_node_call of;
     double scales[CRD_MAX_DIMS];
     bool is_known;
     crd_onnx_view in = crd_onnx_input(lowering, node, 0);
@@ -570,12 +546,10 @@ CRD_ONNX_LOWER(resize)
                                            is_old ? "asymmetric" : "half_pixel");
     const char *rounding =
         crd_onnx_attr_text(node, "nearest_mode", is_old ? "floor" : "round_prefer_floor");
-    if (node->n_inputs > MOST_IN || node->n_outputs > 1)
-        return CRD_ONNX_FAIL("%s", "has too many inputs");
-    crd_onnx_call_of(&call, args, results, lowering->graph, node);
-    CRD_TRY(crd_onnx_scales(scales, &is_known, &call));
+    CRD_TRY(crd_onnx_node_call_of(&of, lowering, node, 4));
+    CRD_TRY(crd_onnx_scales(scales, &is_known, &of.call));
     const crd_shape *out = &lowering->graph->values[node->outputs[0]].shape;
-    if (args[0].shape.n_dims != 4 || scales[0] != 1 || scales[1] != 1)
+    if (of.in[0].shape.n_dims != 4 || scales[0] != 1 || scales[1] != 1)
         return crd_onnx_lack(lowering, node, "of other extents than those of planes");
     if (strcmp(mode, "cubic") == 0 || strcmp(place, "tf_crop_and_resize") == 0 ||
         crd_onnx_attr_int(node, "antialias", 0) != 0 ||

@@ -1,7 +1,6 @@
 /* Lowerings of what works along one axis: products, norms of features, softmax, reductions. */
 #include <math.h>
 
-#include "import/onnx/onnx_fold.h"
 #include "import/onnx/onnx_index.h"
 #include "import/onnx/onnx_lower.h"
 
@@ -438,13 +437,9 @@ CRD_ONNX_LOWER(softmax)
     crd_onnx_view view = crd_onnx_input(lowering, node, 0);
     int first, end;
     bool done = true;
-    crd_onnx_call call;
-    crd_onnx_arg args[1];
-    crd_onnx_result results[1];
-    if (node->n_inputs > 1 || node->n_outputs > 1)
-        return CRD_ONNX_FAIL("%s", "has too many inputs or outputs");
-    crd_onnx_call_of(&call, args, results, lowering->graph, node);
-    CRD_TRY(crd_onnx_softmax_axes(&first, &end, &call));
+    crd_onnx_node_call of;
+    CRD_TRY(crd_onnx_node_call_of(&of, lowering, node, 1));
+    CRD_TRY(crd_onnx_softmax_axes(&first, &end, &of.call));
     int dim = crd_onnx_dim_of(lowering, &view, first, end);
     if (dim < 0) {
         CRD_TRY(crd_onnx_to_features(&done, &view, lowering, node, 0, first, end));
@@ -508,20 +503,15 @@ static crd_status square(crd_onnx_view *view, crd_onnx_lowering *lowering,
 CRD_ONNX_LOWER(reduce)
 {
     crd_status status = CRD_OK;
-    enum { MOST_IN = 2 };
-    crd_onnx_call call;
-    crd_onnx_arg args[MOST_IN];
-    crd_onnx_result results[1];
+    crd_onnx_node_call of;
     bool marks[CRD_MAX_DIMS] = {false}, is_known, keeps;
     const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
     crd_onnx_view view = crd_onnx_input(lowering, node, 0);
     int rule = node->kind->rule, map[CRD_MAX_DIMS], to = 0;
     double count = 1;
     bool is_pooled = false, is_mean = rule != CRD_ONNX_MAX && rule != CRD_ONNX_MIN;
-    if (node->n_inputs > MOST_IN || node->n_outputs > 1)
-        return CRD_ONNX_FAIL("%s", "has too many inputs");
-    crd_onnx_call_of(&call, args, results, lowering->graph, node);
-    CRD_TRY(crd_onnx_reduced(marks, &is_known, &call));
+    CRD_TRY(crd_onnx_node_call_of(&of, lowering, node, 2));
+    CRD_TRY(crd_onnx_reduced(marks, &is_known, &of.call));
     keeps = crd_onnx_attr_int(node, "keepdims", 1) != 0;
     for (int d = 0; d < shape->n_dims; d++) {
         if (marks[d] && crd_onnx_view_has_images(&view, d))
