@@ -5,8 +5,9 @@
  * there whole or not at all. The seal is a digest (XXH3-128), appended after the end of the HDF5
  * data where HDF5 readers do not look; Credence checks it first. Of a posterior it leaves large
  * datasets to their checksums, which it covers, and which are compared as they are read; what a
- * call does not read it does not check. A seal is no signature, and HDF5 may crash on a file or believe it: so each file that is read is parsed in a
- * process of its own (crd_files_start). All functions: Collective: no. Room: io.
+ * call does not read it does not check. A seal is no signature, and HDF5 may crash on a file or
+ * believe it: so each file that is read is parsed in a process of its own (crd_files_start). All
+ * functions: Collective: no. Room: io.
  */
 #ifndef CREDENCE_FILES_H
 #define CREDENCE_FILES_H

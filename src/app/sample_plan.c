@@ -19,7 +19,7 @@ typedef struct calibration {
     crd_sample_options some; /* all ranks: what is done of it */
     crd_sample_times times;
     double load_s, first_s; /* first_s: when the first gradient was there; 0: not yet */
-    int has_asked;          /* to stop */
+    bool has_asked;         /* to stop */
 } calibration;
 
 /** Image i of the sample is image i n_images / n_sample of the run. */
@@ -64,7 +64,7 @@ static void watch(int64_t step, int64_t n_steps, void *payload)
         c->first_s = now_s;
     else if (now_s - c->first_s >= calibration_s && !c->has_asked) {
         crd_interrupt_post(CRD_INTERRUPT_STOP);
-        c->has_asked = 1;
+        c->has_asked = true;
     }
 }
 

@@ -30,7 +30,7 @@ typedef struct span {
     int64_t n_rows, n_own; /* in all, of a component */
     crd_shape shape;
     char recorded[CRD_CHECKSUM_SIZE];
-    int is_used;          /* rows of it have been given out */
+    bool is_used;         /* rows of it have been given out */
     XXH3_state_t *digest; /* of the rows before next_row */
     int64_t next_row;
 } span;
@@ -219,7 +219,7 @@ static crd_status digest_rows(float *const *rows, int64_t at, const crd_componen
 {
     crd_status status = CRD_OK;
     char computed[CRD_CHECKSUM_SIZE];
-    s->is_used = 1;
+    s->is_used = true;
     if (first != s->next_row || !CRD_IS_LITTLE_ENDIAN)
         return CRD_OK;
     for (int64_t i = 0; i < n; i++)
