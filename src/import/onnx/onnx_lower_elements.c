@@ -1,5 +1,6 @@
 /* Lowerings of functions of elements and of arithmetic. A function of one element does not mind in
  * which order they lie. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -41,10 +42,9 @@ static crd_status scale_shift(int64_t *op, crd_onnx_lowering *lowering, const cr
 static crd_status clamp(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node,
                         double low, double high)
 {
-    const double most = 3.4028234663852886e38;
-    const crd_attr attrs[] = {CRD_ATTR("min_val", fmax(low, -most)),
-                              CRD_ATTR("max_val", fmin(high, most)), CRD_ATTR_END};
-    if (low == 0 && high >= most)
+    const crd_attr attrs[] = {CRD_ATTR("min_val", fmax(low, -FLT_MAX)),
+                              CRD_ATTR("max_val", fmin(high, FLT_MAX)), CRD_ATTR_END};
+    if (low == 0 && high >= FLT_MAX)
         return crd_onnx_emit_one(op, lowering, node, "ReLU", NULL, *op);
     if (low == 0 && high == 6)
         return crd_onnx_emit_one(op, lowering, node, "ReLU6", NULL, *op);
@@ -190,7 +190,6 @@ crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
                                   const crd_shape *dims)
 {
     crd_status status = CRD_OK;
-    const double most = 3.4028234663852886e38;
     const crd_onnx_tensor *constant = crd_onnx_constant(lowering->graph, node, k);
     int64_t own[CRD_MAX_DIMS], steps[CRD_MAX_DIMS] = {0}, n_images = 1;
     bool differs = false;
@@ -208,7 +207,7 @@ crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
         double x = crd_onnx_get(constant, place_of(i, like, dims, steps, 0));
         for (int64_t image = 1; image < n_images; image++)
             differs |= crd_onnx_get(constant, place_of(i, like, dims, steps, image)) != x;
-        moved->f[i] = (float)(isinf(x) ? (x > 0 ? most : -most) : x); /* of masks */
+        moved->f[i] = (float)(isinf(x) ? (x > 0 ? FLT_MAX : -FLT_MAX) : x); /* of masks */
     }
     if (differs) {
         crd_onnx_tensor_destroy(moved);

@@ -1,4 +1,5 @@
 /* Lowerings of what works along one axis: products, norms of features, softmax, reductions. */
+#include <float.h>
 #include <math.h>
 
 #include "import/onnx/onnx_index.h"
@@ -311,7 +312,7 @@ static crd_status hide_later(int64_t *op, crd_onnx_lowering *lowering, const crd
         return CRD_OK;
     CRD_TRY(crd_onnx_tensor_create(&mask, &lowering->graph->budget, CRD_ONNX_FLOAT, &square));
     for (int64_t i = 0; i < mask->count; i++)
-        mask->f[i] = i % square.dims[2] > i / square.dims[2] ? -3.4028234663852886e38F : 0;
+        mask->f[i] = i % square.dims[2] > i / square.dims[2] ? -FLT_MAX : 0;
     status = crd_onnx_emit(&inputs[1], lowering, node,
                            &(crd_onnx_emission){"Buffer", attrs, .weight = 0});
     if (status != CRD_OK) {
