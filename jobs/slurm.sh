@@ -58,6 +58,7 @@ slurm_run() {
     # 75: stopped with a checkpoint; 138: the signal came before the ranks could obey it.
     case $code in
     75 | 138)
+        trap '' TERM # with which Slurm ends a job that it queues again, and this script before its last word
         if scontrol requeue "$slurm_job"; then
             say "stopped (code $code) and queued again"
         else
