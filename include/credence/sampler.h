@@ -39,7 +39,9 @@ void crd_model_make_deviations(float *deviations, const crd_posterior *posterior
  * batch), "flipout" (Wen et al. 2018: a sign an image and channel), "flipout-pixel"
  * (bayesian-torch's: a sign an image, channel and pixel, which understates uncertainty after
  * pooling), "local-reparameterization" (Kingma et al. 2015: the output's normal is drawn, for each
- * pixel on its own, which understates it likewise; exact for linear layers). */
+ * pixel on its own, which understates it likewise; exact for linear layers),
+ * "reparameterization-step" (reparameterization, but RNN, LSTM and GRU draw anew at every step of a
+ * sequence, as bayesian-torch's LSTM). */
 const char *const *crd_estimator_names(void);
 
 typedef struct crd_sampler_options {
@@ -60,8 +62,8 @@ typedef struct crd_sampler crd_sampler;
 
 /** Plans memory and allocates all of it. `model` and what it shows must outlive the sampler.
  * Errors: CRD_ERR_USAGE: unknown estimator (all are named), batch or draw_block below 1, eps with
- * an estimator that draws no weights, another estimator than reparameterization or antithetic draws
- * of members, which draw nothing; CRD_ERR_INTERNAL: out of memory. */
+ * an estimator that has not one eps a weight, another estimator than reparameterization or
+ * antithetic draws of members, which draw nothing; CRD_ERR_INTERNAL: out of memory. */
 crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
                               const crd_sampler_options *options);
 void crd_sampler_destroy(crd_sampler *sampler);

@@ -10,16 +10,16 @@
 #include "kernels/kernels.h"
 #include "weights/family.h"
 
-enum { N_ESTIMATORS = 4, FLOATS_PER_LINE = 16 };
+enum { N_ESTIMATORS = 5, FLOATS_PER_LINE = 16 };
 
 static const char *const names[N_ESTIMATORS + 1] = {
-    "reparameterization", "flipout", "flipout-pixel", "local-reparameterization", NULL};
+    "reparameterization",      "flipout", "flipout-pixel", "local-reparameterization",
+    "reparameterization-step", NULL};
 
 static const crd_estimator *const estimators[N_ESTIMATORS] = {
-    &crd_estimator_reparameterization,
-    &crd_estimator_flipout,
-    &crd_estimator_flipout_pixel,
-    &crd_estimator_local_reparameterization,
+    &crd_estimator_reparameterization,      &crd_estimator_flipout,
+    &crd_estimator_flipout_pixel,           &crd_estimator_local_reparameterization,
+    &crd_estimator_reparameterization_step,
 };
 
 const char *const *crd_estimator_names(void)
@@ -66,8 +66,9 @@ void crd_extent_store(float *out, const float *activations, const crd_extent *ex
 
 const crd_estimator *crd_estimator_for(const crd_estimator *estimator, const crd_graph_op *op)
 {
-    return estimator->needs_affine && !op->kind->is_affine ? &crd_estimator_reparameterization
-                                                           : estimator;
+    bool is_for_others = (estimator->needs_affine && !op->kind->is_affine) ||
+                         (estimator->needs_steps && !op->kind->has_steps);
+    return is_for_others ? &crd_estimator_reparameterization : estimator;
 }
 
 int64_t crd_estimator_param_floats(const crd_model *model, int64_t index)
@@ -132,18 +133,33 @@ const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64
     return out;
 }
 
-void crd_estimator_apply_backward(const crd_op_grads *grads, const crd_estimator_args *args,
-                                  const float *const *in, const float *const *values)
+/* `pass` holds inputs and parameters. */
+static void apply_backward(const crd_op_grads *grads, const crd_estimator_args *args,
+                           crd_op_args *pass)
 {
     double start_s = crd_clock_now_s();
     const crd_graph_op *op = args->random->op;
     const crd_op_random random = {args->seed, args->first_draw, args->first_image, args->index};
-    crd_op_args pass = {
-        .in = in, .n_images = args->n_images, .scratch = args->op_scratch, .random = &random};
-    for (int slot = 0; slot < op->kind->n_params; slot++)
-        pass.params[slot].values = values[slot];
-    op->kind->backward(op, &pass, grads);
+    pass->n_images = args->n_images;
+    pass->scratch = args->op_scratch;
+    pass->random = &random;
+    op->kind->backward(op, pass, grads);
     args->times->weighted_s += crd_clock_now_s() - start_s;
+}
+
+void crd_estimator_apply_backward(const crd_op_grads *grads, const crd_estimator_args *args,
+                                  const float *const *in, const float *const *values)
+{
+    crd_op_args pass = {.in = in};
+    for (int slot = 0; slot < args->random->op->kind->n_params; slot++)
+        pass.params[slot].values = values[slot];
+    apply_backward(grads, args, &pass);
+}
+
+void crd_estimator_apply_steps_backward(const crd_op_grads *grads, const crd_estimator_args *args,
+                                        const float *const *in, const crd_op_steps *steps)
+{
+    apply_backward(grads, args, &(crd_op_args){.in = in, .steps = steps});
 }
 
 const float *const *crd_estimator_inputs(const crd_estimator_args *args, int64_t d)
@@ -189,6 +205,12 @@ void crd_estimator_apply(float *out, const crd_estimator_args *args, const float
         .in = &in,
         .params = {[CRD_SLOT_WEIGHT] = {.values = weight}, [CRD_SLOT_BIAS] = {.values = bias}}};
     apply(out, args, args->first_draw, &pass);
+}
+
+void crd_estimator_apply_steps(float *out, const crd_estimator_args *args, const float *const *in,
+                               int64_t draw, const crd_op_steps *steps)
+{
+    apply(out, args, draw, &(crd_op_args){.in = in, .steps = steps});
 }
 
 int64_t crd_estimator_params_floats(const crd_random_op *random, bool is_streamed)

@@ -54,6 +54,7 @@ typedef struct crd_estimator {
     int draws_weights; /**< 1: has an eps a weight, so that eps can be imported */
     int shares_work;   /**< 1: draws that share their input cost less in one call than apart */
     int needs_affine;  /**< 1: for affine operators only: others are reparameterized */
+    int needs_steps;   /**< 1: likewise for operators with has_steps */
     int needs_normal;  /**< 1: reads mu and sigma itself: normal weights, one component a call */
     /** Floats of scratch for a pass over n_images. */
     int64_t (*scratch_floats)(const crd_random_op *random, int64_t n_images);
@@ -69,6 +70,7 @@ extern const crd_estimator crd_estimator_reparameterization;
 extern const crd_estimator crd_estimator_flipout;
 extern const crd_estimator crd_estimator_flipout_pixel;
 extern const crd_estimator crd_estimator_local_reparameterization;
+extern const crd_estimator crd_estimator_reparameterization_step;
 
 /** What computes an op with a posterior where this estimator is asked for. */
 const crd_estimator *crd_estimator_for(const crd_estimator *estimator, const crd_graph_op *op);
@@ -116,6 +118,12 @@ const float *crd_estimator_eps(float *out, const crd_estimator_args *args, int64
  * (NULL: not asked for) is added to if `adds`. */
 void crd_estimator_apply_backward(const crd_op_grads *grads, const crd_estimator_args *args,
                                   const float *const *in, const float *const *values);
+
+/** The op whose steps have parameters of their own, in draw `draw`; and its backward. */
+void crd_estimator_apply_steps(float *out, const crd_estimator_args *args, const float *const *in,
+                               int64_t draw, const crd_op_steps *steps);
+void crd_estimator_apply_steps_backward(const crd_op_grads *grads, const crd_estimator_args *args,
+                                        const float *const *in, const crd_op_steps *steps);
 
 /** The affine op itself with these weights; bias may be NULL. No epilogue. */
 void crd_estimator_apply(float *out, const crd_estimator_args *args, const float *in,

@@ -95,11 +95,21 @@ typedef struct crd_op_random {
     int64_t op; /**< index in the graph */
 } crd_op_random;
 
+/** Parameters that each step of a sequence has of its own. */
+typedef struct crd_op_steps {
+    /** The one of this slot at a step, until the next call for the slot; NULL: there is none. */
+    const float *(*get)(int slot, int64_t step, const void *payload);
+    /** Backward: takes the gradient at it. The op's dparams are not written then. */
+    void (*take)(int slot, int64_t step, const float *dparam, const void *payload);
+    const void *payload;
+} crd_op_steps;
+
 /** What a forward pass reads and writes. */
 typedef struct crd_op_args {
     float *out;             /**< overwritten; may equal in[0] if the operator is in_place */
     const float *const *in; /**< [n_inputs] */
     crd_weight_source params[CRD_OP_MAX_PARAMS]; /**< by slot */
+    const crd_op_steps *steps; /**< in place of params, if has_steps; NULL: all steps share them */
     crd_epilogue epilogue; /**< without bias, which is a parameter; of no other than has_epilogue */
     int64_t n_images;
     crd_precision precision;
@@ -157,6 +167,7 @@ struct crd_op {
     bool takes_fold; /**< is_affine, and the weight's first extent is that of the output's features:
                         a norm after it can become part of it */
     bool has_epilogue;        /**< applies args.epilogue */
+    bool has_steps;           /**< goes through a sequence step by step: takes args.steps */
     bool is_sum;              /**< adds two inputs of equal shape: can be another one's residual */
     bool in_place;            /**< out may be in[0], and din[0] dout */
     bool keeps_in, keeps_out; /**< backward reads in, out */

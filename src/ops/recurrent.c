@@ -1,8 +1,9 @@
-/* torch's LSTM and GRU over the positions of the input, which are the steps of a sequence in their
- * order; the output has the states of all steps. One draw of the weights serves a whole sequence
- * (bayesian-torch's layers draw anew at every step). Up to two layers, one or both directions.
- * Sources: Hochreiter and Schmidhuber, "Long short-term memory", 1997; Cho et al., "Learning phrase
- * representations using RNN encoder-decoder", 2014; equations and order of the gates as torch's. */
+/* torch's RNN, LSTM and GRU over the positions of the input, which are the steps of a sequence in
+ * their order; the output has the states of all steps. One draw of the weights serves a whole
+ * sequence, or each step has its own (args.steps). Up to two layers, one or both directions.
+ * Sources: Elman, "Finding structure in time", 1990; Hochreiter and Schmidhuber, "Long short-term
+ * memory", 1997; Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014;
+ * equations and order of the gates as torch's. */
 #include <math.h>
 #include <string.h>
 
@@ -11,20 +12,28 @@
 
 typedef struct attributes {
     int64_t input_size, hidden_size, num_layers, bias, bidirectional;
+    int64_t nonlinearity; /* of RNN */
 } attributes;
+
+enum { TANH, RELU };
+static const char *const nonlinearities[] = {"tanh", "relu", NULL};
 
 #define NUMBER(name, ...)                                                                          \
     {                                                                                              \
 #name, offsetof(attributes, name), 1, __VA_ARGS__                                          \
     }
-static const crd_attr_spec attrs[] = {
-    NUMBER(input_size, .min = 1, .max = CRD_OP_MAX_ELEMENTS),
-    NUMBER(hidden_size, .min = 1, .max = CRD_OP_MAX_WINDOW),
-    NUMBER(num_layers, .min = 1, .max = 2, .is_optional = true, .fallback = 1),
-    NUMBER(bias, .min = 0, .max = 1, .is_optional = true, .fallback = 1),
-    NUMBER(bidirectional, .min = 0, .max = 1, .is_optional = true, .fallback = 0),
-    {0},
-};
+#define NUMBERS                                                                                    \
+    NUMBER(input_size, .min = 1, .max = CRD_OP_MAX_ELEMENTS),                                      \
+        NUMBER(hidden_size, .min = 1, .max = CRD_OP_MAX_WINDOW),                                   \
+        NUMBER(num_layers, .min = 1, .max = 2, .is_optional = true, .fallback = 1),                \
+        NUMBER(bias, .min = 0, .max = 1, .is_optional = true, .fallback = 1),                      \
+        NUMBER(bidirectional, .min = 0, .max = 1, .is_optional = true, .fallback = 0)
+static const crd_attr_spec gated_attrs[] = {NUMBERS, {0}};
+static const crd_attr_spec rnn_attrs[] = {NUMBERS,
+                                          NUMBER(nonlinearity, .min = TANH, .max = RELU,
+                                                 .choices = nonlinearities, .is_optional = true,
+                                                 .fallback = TANH),
+                                          {0}};
 
 /* Parameters of one layer and direction; a layer has two of these sets. */
 enum { W_IH, W_HH, B_IH, B_HH, N_PARAMS };
@@ -130,13 +139,43 @@ static void gru_backward(cell_grads *s)
     s->dh *= z;
 }
 
+static void tanh_forward(const cell_state *s)
+{
+    *s->h = *s->gates[0] = (float)tanh(sum_of(s, 0));
+}
+
+static void tanh_backward(cell_grads *s)
+{
+    double h = (double)*s->gates[0];
+    *s->gates[0] = s->hh[0] = (float)(s->dh * (1 - h * h));
+    s->dh = 0;
+}
+
+/* NaN stays NaN. */
+static void relu_forward(const cell_state *s)
+{
+    double sum = sum_of(s, 0);
+    *s->h = *s->gates[0] = sum <= 0 ? 0 : (float)sum;
+}
+
+static void relu_backward(cell_grads *s)
+{
+    *s->gates[0] = s->hh[0] = *s->gates[0] <= 0 ? 0 : (float)s->dh;
+    s->dh = 0;
+}
+
 static const cell lstm_cell = {4, lstm_forward, lstm_backward};
 static const cell gru_cell = {3, gru_forward, gru_backward};
+static const cell rnn_cells[] = {{1, tanh_forward, tanh_backward},
+                                 {1, relu_forward, relu_backward}};
 
-extern const crd_op crd_op_gru;
+extern const crd_op crd_op_gru, crd_op_rnn;
 
 static const cell *cell_of(const crd_graph_op *op)
 {
+    const attributes *a = op->attrs;
+    if (op->kind == &crd_op_rnn)
+        return &rnn_cells[a->nonlinearity];
     return op->kind == &crd_op_gru ? &gru_cell : &lstm_cell;
 }
 
@@ -144,21 +183,30 @@ static const cell *cell_of(const crd_graph_op *op)
 typedef struct sizes {
     int64_t hidden, n_images, n_steps, columns;     /* columns: images * steps */
     int64_t n_directions, n_layers, n_gates, gates; /* gates: n_gates * hidden */
+    int64_t max_inputs;                             /* of a layer */
 } sizes;
+
+static int64_t layer_inputs(const crd_graph_op *op, int layer)
+{
+    const attributes *a = op->attrs;
+    return layer == 0 ? a->input_size : a->hidden_size * (1 + a->bidirectional);
+}
 
 static sizes sizes_of(const crd_graph_op *op, int64_t n_images)
 {
     const attributes *a = op->attrs;
     int64_t n_steps = crd_shape_count(op->in) / crd_op_features(op->in);
     int n_gates = cell_of(op)->n_gates;
-    return (sizes){a->hidden_size,       n_images,      n_steps, n_images * n_steps,
-                   1 + a->bidirectional, a->num_layers, n_gates, n_gates * a->hidden_size};
-}
-
-static int64_t layer_inputs(const crd_graph_op *op, int layer)
-{
-    const attributes *a = op->attrs;
-    return layer == 0 ? a->input_size : a->hidden_size * (1 + a->bidirectional);
+    int64_t above = a->num_layers == 1 ? 0 : layer_inputs(op, 1);
+    return (sizes){.hidden = a->hidden_size,
+                   .n_images = n_images,
+                   .n_steps = n_steps,
+                   .columns = n_images * n_steps,
+                   .n_directions = 1 + a->bidirectional,
+                   .n_layers = a->num_layers,
+                   .n_gates = n_gates,
+                   .gates = n_gates * a->hidden_size,
+                   .max_inputs = above > a->input_size ? above : a->input_size};
 }
 
 static crd_status infer(crd_graph_op *op, crd_shape shapes[CRD_OP_MAX_PARAMS])
@@ -201,19 +249,37 @@ static int64_t work(const crd_graph_op *op)
     return sum;
 }
 
-/* Memory of one direction of one layer. */
+/* One direction of one layer, and its memory. */
 typedef struct lane {
-    float *gates;          /* (gates, images, steps) */
-    float *kept;           /* (hidden, images, steps), or NULL */
-    float *out;            /* (hidden, images, steps): its part of the layer's output */
-    float *h, *c, *hh;     /* of one step: (hidden or gates, images) */
-    const float *const *p; /* parameters */
+    float *gates;             /* (gates, images, steps) */
+    float *kept;              /* (hidden, images, steps), or NULL */
+    float *out;               /* (hidden, images, steps): its part of the layer's output */
+    float *h, *c, *hh;        /* of one step: (hidden or gates, images) */
+    float *before;            /* backward: (hidden, images), the state before a step */
+    const float *p[N_PARAMS]; /* parameters; of the step that runs, if each has its own */
+    int first_slot;
     bool is_reverse;
+    const crd_op_steps *steps; /* NULL: all steps share the parameters */
+    float *x, *xh;             /* with steps: (inputs, images) and (gates, images) of one */
+    float *dparam;             /* backward with steps: one parameter */
 } lane;
 
 static int64_t step_of(const sizes *s, const lane *l, int64_t i)
 {
     return l->is_reverse ? s->n_steps - 1 - i : i;
+}
+
+/* Between one step of a sequence and a place of its own, (rows, images). */
+static void take_step(float *to, const float *sequence, const sizes *s, int64_t rows, int64_t t)
+{
+    for (int64_t i = 0; i < rows * s->n_images; i++)
+        to[i] = sequence[i * s->n_steps + t];
+}
+
+static void put_step(float *sequence, const float *from, const sizes *s, int64_t rows, int64_t t)
+{
+    for (int64_t i = 0; i < rows * s->n_images; i++)
+        sequence[i * s->n_steps + t] = from[i];
 }
 
 /* One step of all elements: hh has what the state before gives. */
@@ -238,16 +304,30 @@ static void step_forward(const sizes *s, const cell *kind, const lane *l, int64_
     }
 }
 
-static void lane_forward(const sizes *s, const cell *kind, const lane *l, const float *in,
-                         int64_t n_in)
+static void get_params(lane *l, int64_t t)
+{
+    for (int k = 0; k < N_PARAMS; k++)
+        l->p[k] = l->steps->get(l->first_slot + k, t, l->steps->payload);
+}
+
+static void lane_forward(const sizes *s, const cell *kind, lane *l, const float *in, int64_t n_in)
 {
     int64_t n = s->n_images;
-    crd_gemm(l->gates, s->columns, l->p[W_IH], n_in, in, s->columns, s->gates, s->columns, n_in, 0);
+    if (l->steps == NULL)
+        crd_gemm(l->gates, s->columns, l->p[W_IH], n_in, in, s->columns, s->gates, s->columns, n_in,
+                 0);
     memset(l->h, 0, (size_t)(s->hidden * n) * sizeof *l->h);
     memset(l->c, 0, (size_t)(s->hidden * n) * sizeof *l->c);
     for (int64_t i = 0; i < s->n_steps; i++) {
+        int64_t t = step_of(s, l, i);
+        if (l->steps != NULL) {
+            get_params(l, t);
+            take_step(l->x, in, s, n_in, t);
+            crd_gemm(l->xh, n, l->p[W_IH], n_in, l->x, n, s->gates, n, n_in, 0);
+            put_step(l->gates, l->xh, s, s->gates, t);
+        }
         crd_gemm(l->hh, n, l->p[W_HH], s->hidden, l->h, n, s->gates, n, s->hidden, 0);
-        step_forward(s, kind, l, step_of(s, l, i));
+        step_forward(s, kind, l, t);
     }
 }
 
@@ -255,7 +335,18 @@ static void lane_forward(const sizes *s, const cell *kind, const lane *l, const 
  * what one step needs; backward keeps these for every layer and direction. */
 static int64_t step_floats(const sizes *s)
 {
-    return (3 * s->hidden + s->gates) * s->n_images;
+    return (3 * s->hidden + 2 * s->gates + s->max_inputs) * s->n_images;
+}
+
+/* Sets what a lane needs in a step, in that room. */
+static void give_step(lane *l, const sizes *s, float *room)
+{
+    l->h = room;
+    l->c = l->h + s->hidden * s->n_images;
+    l->before = l->c + s->hidden * s->n_images;
+    l->hh = l->before + s->hidden * s->n_images;
+    l->xh = l->hh + s->gates * s->n_images;
+    l->x = l->xh + s->gates * s->n_images;
 }
 
 static int64_t scratch_floats(const crd_graph_op *op, int64_t n_images, crd_precision precision)
@@ -274,13 +365,20 @@ static int64_t backward_scratch_floats(const crd_graph_op *op, int64_t n_images)
 {
     const sizes s = sizes_of(op, n_images);
     int64_t outputs = (s.n_layers + 1) * s.n_directions * s.hidden * s.columns;
-    return outputs + s.n_layers * s.n_directions * lane_floats(&s) + step_floats(&s);
+    int64_t columns = s.max_inputs > s.hidden ? s.max_inputs : s.hidden; /* of dparam */
+    return outputs + s.n_layers * s.n_directions * lane_floats(&s) + step_floats(&s) +
+           s.gates * columns;
 }
 
-static void take_params(const float *p[N_PARAMS], const crd_op_args *args, int layer, int direction)
+static lane lane_of(const crd_op_args *args, const sizes *s, int layer, int direction, float *step)
 {
+    lane l = {.first_slot = (2 * layer + direction) * N_PARAMS,
+              .is_reverse = direction == 1,
+              .steps = args->steps};
+    give_step(&l, s, step);
     for (int k = 0; k < N_PARAMS; k++)
-        p[k] = args->params[(2 * layer + direction) * N_PARAMS + k].values;
+        l.p[k] = args->params[l.first_slot + k].values;
+    return l;
 }
 
 static void forward(const crd_graph_op *op, const crd_op_args *args)
@@ -290,16 +388,10 @@ static void forward(const crd_graph_op *op, const crd_op_args *args)
     float *step = gates + s.gates * s.columns;
     for (int layer = 0; layer < s.n_layers; layer++)
         for (int direction = 0; direction < s.n_directions; direction++) {
-            const float *p[N_PARAMS];
-            take_params(p, args, layer, direction);
             float *out = layer == s.n_layers - 1 ? args->out : middle;
-            const lane l = {.gates = gates,
-                            .out = out + direction * s.hidden * s.columns,
-                            .h = step,
-                            .c = step + s.hidden * s.n_images,
-                            .hh = step + 2 * s.hidden * s.n_images,
-                            .p = p,
-                            .is_reverse = direction == 1};
+            lane l = lane_of(args, &s, layer, direction, step);
+            l.gates = gates;
+            l.out = out + direction * s.hidden * s.columns;
             lane_forward(&s, cell_of(op), &l, layer == 0 ? args->in[0] : middle,
                          layer_inputs(op, layer));
         }
@@ -327,12 +419,13 @@ static void step_backward(const sizes *s, const cell *kind, const lane *l, const
     }
 }
 
-/* The states before step i of the direction, (hidden, images), into `to`. */
-static void gather_states(float *to, const sizes *s, const lane *l, int64_t i)
+/* The states before step i of the direction, (hidden, images). */
+static void gather_states(const sizes *s, const lane *l, int64_t i)
 {
-    int64_t before = i == 0 ? 0 : step_of(s, l, i - 1);
-    for (int64_t e = 0; e < s->hidden * s->n_images; e++)
-        to[e] = i == 0 ? 0 : l->out[e * s->n_steps + before];
+    if (i == 0)
+        memset(l->before, 0, (size_t)(s->hidden * s->n_images) * sizeof *l->before);
+    else
+        take_step(l->before, l->out, s, s->hidden, step_of(s, l, i - 1));
 }
 
 static void add_rows(float *sums, const float *rows, int64_t n_rows, int64_t n)
@@ -341,29 +434,89 @@ static void add_rows(float *sums, const float *rows, int64_t n_rows, int64_t n)
         sums[r] += (float)crd_kernels_get()->elementwise->sum(rows + r * n, n);
 }
 
-/* Back through one direction: gradients at its parameters, at its input (added to, or
- * overwritten; NULL: not asked for). `states` has room for one step's. */
-static void lane_backward(const sizes *s, const cell *kind, const lane *l, float *const *dparams,
-                          const float *dout, float *states)
+/* Where the gradients of a layer's pass go. */
+typedef struct lane_grads {
+    float *const *dparams; /* by slot of the lane; NULL: not asked for */
+    const float *dout;
+    float *din; /* NULL: not asked for */
+    bool adds;
+} lane_grads;
+
+/* The gradients at W_HH and B_HH of a step; all steps' are added up. */
+static void state_params_backward(const sizes *s, const lane *l, float *const *dparams)
 {
     int64_t n = s->n_images;
+    if (dparams[W_HH] != NULL)
+        crd_gemm_transposed(dparams[W_HH], s->hidden, l->hh, n, l->before, n, s->gates, s->hidden,
+                            n, 1, CRD_TRANSPOSE_B);
+    add_rows(dparams[B_HH], l->hh, s->gates, n);
+}
+
+/* Those at W_IH, B_IH and the input, of n columns: a step's, or all. */
+static void input_backward(const sizes *s, const lane *l, const lane_grads *g, const float *dgates,
+                           const float *in, int64_t n_in, int64_t n)
+{
+    add_rows(g->dparams[B_IH], dgates, s->gates, n);
+    if (g->dparams[W_IH] != NULL)
+        crd_gemm_transposed(g->dparams[W_IH], n_in, dgates, n, in, n, s->gates, n_in, n, 0,
+                            CRD_TRANSPOSE_B);
+    if (g->din != NULL)
+        crd_gemm_transposed(g->din, n, l->p[W_IH], n_in, dgates, n, n_in, n, s->gates,
+                            g->adds ? 1 : 0, CRD_TRANSPOSE_A);
+}
+
+/* A step whose parameters are its own: each gradient is made in one room and taken away. */
+static void own_params_backward(const sizes *s, const lane *l, const lane_grads *g, const float *in,
+                                int64_t n_in, int64_t t)
+{
+    const int64_t rows = s->gates, n[N_PARAMS] = {rows * n_in, rows * s->hidden, rows, rows};
+    take_step(l->xh, l->gates, s, rows, t);
+    take_step(l->x, in, s, n_in, t);
+    for (int k = 0; k < N_PARAMS; k++) {
+        float *dparams[N_PARAMS] = {NULL};
+        if (l->p[k] == NULL)
+            continue;
+        dparams[k] = l->dparam;
+        memset(l->dparam, 0, (size_t)n[k] * sizeof *l->dparam);
+        state_params_backward(s, l, dparams);
+        input_backward(s, l, &(lane_grads){.dparams = dparams}, l->xh, l->x, n_in, s->n_images);
+        l->steps->take(l->first_slot + k, t, l->dparam, l->steps->payload);
+    }
+    if (g->din == NULL)
+        return;
+    if (g->adds)
+        take_step(l->x, g->din, s, n_in, t);
+    crd_gemm_transposed(l->x, s->n_images, l->p[W_IH], n_in, l->xh, s->n_images, n_in, s->n_images,
+                        rows, g->adds ? 1 : 0, CRD_TRANSPOSE_A);
+    put_step(g->din, l->x, s, n_in, t);
+}
+
+/* Back through one direction. */
+static void lane_backward(const sizes *s, const cell *kind, lane *l, const lane_grads *g,
+                          const float *in, int64_t n_in)
+{
+    int64_t n = s->n_images;
+    float *const *dparams = g->dparams;
     memset(l->h, 0, (size_t)(s->hidden * n) * sizeof *l->h);
     memset(l->c, 0, (size_t)(s->hidden * n) * sizeof *l->c);
-    for (int k = 0; k < N_PARAMS; k++)
+    for (int k = 0; l->steps == NULL && k < N_PARAMS; k++)
         if (dparams[k] != NULL && k != W_IH)
             memset(dparams[k], 0,
                    (size_t)(k == W_HH ? s->gates * s->hidden : s->gates) * sizeof **dparams);
     for (int64_t i = s->n_steps - 1; i >= 0; i--) {
-        step_backward(s, kind, l, dout, i);
-        gather_states(states, s, l, i);
-        if (dparams[W_HH] != NULL)
-            crd_gemm_transposed(dparams[W_HH], s->hidden, l->hh, n, states, n, s->gates, s->hidden,
-                                n, 1, CRD_TRANSPOSE_B);
-        add_rows(dparams[B_HH], l->hh, s->gates, n);
+        step_backward(s, kind, l, g->dout, i);
+        gather_states(s, l, i);
+        if (l->steps != NULL) {
+            get_params(l, step_of(s, l, i));
+            own_params_backward(s, l, g, in, n_in, step_of(s, l, i));
+        } else {
+            state_params_backward(s, l, dparams);
+        }
         crd_gemm_transposed(l->h, n, l->p[W_HH], s->hidden, l->hh, n, s->hidden, n, s->gates, 1,
                             CRD_TRANSPOSE_A);
     }
-    add_rows(dparams[B_IH], l->gates, s->gates, s->columns);
+    if (l->steps == NULL)
+        input_backward(s, l, g, l->gates, in, n_in, s->columns);
 }
 
 static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_op_grads *grads)
@@ -374,47 +527,38 @@ static void backward(const crd_graph_op *op, const crd_op_args *args, const crd_
     float *dmiddle = last + outputs, *lanes = dmiddle + outputs;
     float *step = lanes + s.n_layers * s.n_directions * lane_floats(&s);
     lane all[4];
-    const float *p[4][N_PARAMS];
     for (int k = 0; k < s.n_layers * s.n_directions; k++) {
         int layer = k / (int)s.n_directions, direction = k % (int)s.n_directions;
-        take_params(p[k], args, layer, direction);
         float *out = layer == s.n_layers - 1 ? last : middle;
-        all[k] = (lane){.gates = lanes + k * lane_floats(&s),
-                        .kept = lanes + k * lane_floats(&s) + s.gates * s.columns,
-                        .out = out + direction * s.hidden * s.columns,
-                        .h = step,
-                        .c = step + s.hidden * s.n_images,
-                        .hh = step + 2 * s.hidden * s.n_images,
-                        .p = p[k],
-                        .is_reverse = direction == 1};
+        all[k] = lane_of(args, &s, layer, direction, step);
+        all[k].gates = lanes + k * lane_floats(&s);
+        all[k].kept = all[k].gates + s.gates * s.columns;
+        all[k].out = out + direction * s.hidden * s.columns;
+        all[k].dparam = step + step_floats(&s);
         lane_forward(&s, cell_of(op), &all[k], layer == 0 ? args->in[0] : middle,
                      layer_inputs(op, layer));
     }
     for (int k = (int)(s.n_layers * s.n_directions) - 1; k >= 0; k--) {
         int layer = k / (int)s.n_directions, direction = k % (int)s.n_directions;
-        int64_t n_in = layer_inputs(op, layer);
-        float *const *dparams = grads->dparams + (2 * layer + direction) * N_PARAMS;
         const float *dout = layer == s.n_layers - 1 ? grads->dout : dmiddle;
-        lane_backward(&s, cell_of(op), &all[k], dparams, dout + direction * s.hidden * s.columns,
-                      step + step_floats(&s) - s.hidden * s.n_images);
-        const float *in = layer == 0 ? args->in[0] : middle;
-        if (dparams[W_IH] != NULL)
-            crd_gemm_transposed(dparams[W_IH], n_in, all[k].gates, s.columns, in, s.columns,
-                                s.gates, n_in, s.columns, 0, CRD_TRANSPOSE_B);
-        float *din = layer == 0 ? grads->din[0] : dmiddle;
-        bool adds = direction < s.n_directions - 1 || (layer == 0 && grads->adds[0]);
-        if (din != NULL)
-            crd_gemm_transposed(din, s.columns, p[k][W_IH], n_in, all[k].gates, s.columns, n_in,
-                                s.columns, s.gates, adds ? 1 : 0, CRD_TRANSPOSE_A);
+        const lane_grads g = {
+            .dparams = grads->dparams + all[k].first_slot,
+            .dout = dout + direction * s.hidden * s.columns,
+            .din = layer == 0 ? grads->din[0] : dmiddle,
+            .adds = direction < s.n_directions - 1 || (layer == 0 && grads->adds[0]),
+        };
+        lane_backward(&s, cell_of(op), &all[k], &g, layer == 0 ? args->in[0] : middle,
+                      layer_inputs(op, layer));
     }
 }
 
-#define RECURRENT(class_name)                                                                      \
-    .name = class_name, .attrs = attrs, .attrs_size = sizeof(attributes), .min_inputs = 1,         \
+#define RECURRENT(class_name, its_attrs)                                                           \
+    .name = class_name, .attrs = its_attrs, .attrs_size = sizeof(attributes), .min_inputs = 1,     \
     .max_inputs = 1, .params = params, .n_params = sizeof params / sizeof *params,                 \
-    .keeps_in = true, .infer = infer, .initial = initial, .work = work,                            \
+    .has_steps = true, .keeps_in = true, .infer = infer, .initial = initial, .work = work,         \
     .scratch_floats = scratch_floats, .backward_scratch_floats = backward_scratch_floats,          \
     .forward = forward, .backward = backward
 
-const crd_op crd_op_lstm = {RECURRENT("LSTM")};
-const crd_op crd_op_gru = {RECURRENT("GRU")};
+const crd_op crd_op_lstm = {RECURRENT("LSTM", gated_attrs)};
+const crd_op crd_op_gru = {RECURRENT("GRU", gated_attrs)};
+const crd_op crd_op_rnn = {RECURRENT("RNN", rnn_attrs)};

@@ -75,6 +75,7 @@
     X(conv3d) \
     X(lstm) \
     X(gru) \
+    X(rnn) \
     X(embedding) \
     X(reflection_pad2d) \
     X(replication_pad2d) \

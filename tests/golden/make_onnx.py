@@ -90,6 +90,23 @@ class Sequence(nn.Module):
         return self.head(self.lstm(x.transpose(1, 2))[0].mean(1))
 
 
+class Plain(nn.Module):
+    """Plain recurrent layers, of one and of both directions; and a GRU whose activations are written down though they are the usual."""
+    def __init__(self):
+        super().__init__()
+        self.columns = nn.Conv2d(3, 6, (8, 1))
+        self.first = nn.RNN(6, 4, num_layers=2, bidirectional=True, batch_first=True)
+        self.second = nn.RNN(8, 5, nonlinearity="relu", batch_first=True)
+        self.third = nn.GRU(5, 3, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = self.columns(x).squeeze(2).transpose(1, 2)
+        for layer in (self.first, self.second, self.third):
+            x, _ = layer(x)
+        return self.head(x.mean(1))
+
+
 class Transformer(nn.Module):
     """A class token, positions, an encoder layer over (tokens, images, features) as torch has it by default, a mask."""
     def __init__(self):
@@ -172,6 +189,16 @@ def export(name, model, opset, dynamo, dynamic):
     del saved.graph.metadata_props[:]
     onnx.save(saved, path)
     put(name, x, logits_of(model, x))
+
+
+def plain():
+    """From numbers of its own."""
+    torch.manual_seed(4)
+    export("plain_17", Plain(), 17, False, True)
+    saved = onnx.load(OUT / "plain_17.onnx")
+    gru = next(node for node in saved.graph.node if node.op_type == "GRU")
+    gru.attribute.append(helper.make_attribute("activations", ["Sigmoid", "Tanh"] * 2))
+    onnx.save(saved, OUT / "plain_17.onnx")
 
 
 def linear_model(weight):
@@ -319,6 +346,7 @@ def main():
     lacking.opset_import[0].version = 99
     (OUT / "opset_99.onnx").write_bytes(lacking.SerializeToString())
     patterns()
+    plain()
 
 
 if __name__ == "__main__":

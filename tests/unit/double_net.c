@@ -275,7 +275,7 @@ static void estimate(double *out, const double_pass *p, int64_t index, const dou
     const crd_graph_op *op = &p->network->ops[index];
     const crd_param *entries = p->network->params.entries;
     int64_t w = op->params[CRD_SLOT_WEIGHT], b = op->params[CRD_SLOT_BIAS];
-    if (strcmp(p->estimator, "reparameterization") == 0) {
+    if (shares_weights(p->estimator)) {
         double *weight = made(p, w, mu, rho, DRAWN), *bias = made(p, b, mu, rho, DRAWN);
         weighted(out, p, index, x, weight, bias);
         free(weight);

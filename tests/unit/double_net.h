@@ -4,7 +4,16 @@
 #ifndef CRD_TESTS_UNIT_DOUBLE_NET_H
 #define CRD_TESTS_UNIT_DOUBLE_NET_H
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "credence/network.h"
+
+/** Whether an estimator draws one weight for all images and positions of a layer without steps. */
+static inline bool shares_weights(const char *estimator)
+{
+    return strncmp(estimator, "reparameterization", strlen("reparameterization")) == 0;
+}
 
 /** All that a pass is a function of beside the values. */
 typedef struct double_pass {

@@ -59,7 +59,7 @@ static void outputs_are_torchs(void **state)
         "one_name",     "recurrent_17",   "recurrent_20",   "sequence_17",    "recurrent_last",
         "shuffle_last", "lrn_last",       "transformer_17", "transformer_20", "transformer_one",
         "windows_17",   "windows_20",     "windows_one",    "einsum",         "axes",
-        "attention"};
+        "attention",    "plain_17"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         check_outputs(names[i], &no_size);
     check_outputs("next_17", &(crd_onnx_options){8, 8});
@@ -77,12 +77,19 @@ static void patterns_become_one_operator(void **state)
 {
     (void)state;
     static const char *const rows[][3] = {
-        {"mobile_9", "Hardswish", "SiLU"},         {"mobile_kept_13", "Hardswish", "BatchNorm2d"},
-        {"mobile_18", "Hardswish", "Hardsigmoid"}, {"next_13", "LayerNorm", "GELU"},
-        {"next_20", "LayerNorm", "GELU"},          {"decoder_11", "ConvTranspose2d", "Upsample"},
-        {"shuffle", "ChannelShuffle", "Flatten"},  {"recurrent_17", "LSTM", "GRU"},
-        {"recurrent_20", "LSTM", "GRU"},           {"sequence_17", "LSTM", "MaxPool3d"},
-        {"transformer_17", "MatMul", "LayerNorm"}, {"windows_20", "MatMul", "Permute"},
+        {"mobile_9", "Hardswish", "SiLU"},
+        {"mobile_kept_13", "Hardswish", "BatchNorm2d"},
+        {"mobile_18", "Hardswish", "Hardsigmoid"},
+        {"next_13", "LayerNorm", "GELU"},
+        {"next_20", "LayerNorm", "GELU"},
+        {"decoder_11", "ConvTranspose2d", "Upsample"},
+        {"shuffle", "ChannelShuffle", "Flatten"},
+        {"recurrent_17", "LSTM", "GRU"},
+        {"recurrent_20", "LSTM", "GRU"},
+        {"sequence_17", "LSTM", "MaxPool3d"},
+        {"plain_17", "RNN", "GRU"},
+        {"transformer_17", "MatMul", "LayerNorm"},
+        {"windows_20", "MatMul", "Permute"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         crd_onnx_model model;

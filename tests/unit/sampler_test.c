@@ -1,4 +1,5 @@
 #include "bayes_nets.h"
+#include "double_net.h"
 
 #include "credence/rng.h"
 #include "credence/sampler.h"
@@ -164,7 +165,7 @@ static void imported_eps_gives_the_unfolded_network_of_that_draw(void **state)
     const crd_sampler_options local = {
         .estimator = "local-reparameterization", .batch = 1, .draw_block = 1};
     assert_fails(crd_sampler_create(&sampler, &model.view, &local), CRD_ERR_USAGE,
-                 "local-reparameterization draws no weights");
+                 "local-reparameterization has not one eps a weight");
     free(eps);
     free(drawn);
     clear_model(&model);
@@ -323,7 +324,7 @@ static void a_linear_layer_has_its_closed_form(void **state)
                     variance[n] += sigma2 * pow((double)images[n][i], 2);
                 }
             }
-            if (strcmp(*name, "reparameterization") != 0)
+            if (!shares_weights(*name))
                 covariance = 0;
             double *product = logits + (size_t)4 * DRAWS;
             for (int64_t d = 0; d < DRAWS; d++)
@@ -395,7 +396,7 @@ static void pooling_keeps_or_loses_the_variance_of_a_shared_kernel(void **state)
             for (int64_t i = 0; i < BLOCK; i++)
                 draws[d + i] = (double)logits[i];
         }
-        int is_shared = strcmp(*name, "reparameterization") == 0 || strcmp(*name, "flipout") == 0;
+        int is_shared = shares_weights(*name) || strcmp(*name, "flipout") == 0;
         moments_near(draws, DRAWS, mean, is_shared ? shared : independent);
         crd_sampler_destroy(sampler);
     }

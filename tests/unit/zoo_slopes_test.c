@@ -59,7 +59,7 @@ static void layers_follow_their_gradients(void **state)
 {
     (void)state;
     static const char *const estimators[] = {"reparameterization", "flipout", "flipout-pixel",
-                                             "local-reparameterization"};
+                                             "local-reparameterization", "reparameterization-step"};
     const attr_list one = ATTRS(ONE("in_channels", 3), ONE("out_channels", 4),
                                 ONE("kernel_size", 3), ONE("stride", 2), ONE("padding", 1));
     const attr_list two = ATTRS(ONE("in_channels", 3), ONE("out_channels", 4),
@@ -68,6 +68,8 @@ static void layers_follow_their_gradients(void **state)
         ATTRS(ONE("in_channels", 3), ONE("out_channels", 4), CRD_ATTR("kernel_size", 2, 1, 3),
               CRD_ATTR("stride", 1, 2, 1), CRD_ATTR("padding", 1, 0, 1));
     const attr_list cell = ATTRS(ONE("input_size", 3), ONE("hidden_size", 4));
+    const attr_list cells = ATTRS(ONE("input_size", 3), ONE("hidden_size", 4), ONE("num_layers", 2),
+                                  ONE("bidirectional", 1));
     const struct {
         const char *kind;
         const attr_list *attrs;
@@ -79,7 +81,9 @@ static void layers_follow_their_gradients(void **state)
         {"ConvTranspose2d", &two, false},
         {"ConvTranspose3d", &three, true},
         {"LSTM", &cell, false},
+        {"LSTM", &cells, false},
         {"GRU", &cell, false},
+        {"RNN", &cells, false},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
         for (size_t e = 0; e < sizeof estimators / sizeof *estimators; e++)

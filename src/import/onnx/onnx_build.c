@@ -163,18 +163,35 @@ cleanup:
     return status;
 }
 
+static crd_status join(char **out, const ProtobufCBinaryData *strings, size_t n, const char *end)
+{
+    crd_status status = CRD_OK;
+    size_t size = 1, end_size = strlen(end);
+    for (size_t i = 0; i < n; i++)
+        size += strings[i].len + end_size;
+    CRD_ALLOC(out, size, "attribute");
+    char *to = *out;
+    for (size_t i = 0; i < n; i++) {
+        if (strings[i].len > 0)
+            memcpy(to, strings[i].data, strings[i].len);
+        memcpy(to + strings[i].len, end, end_size);
+        to += strings[i].len + end_size;
+    }
+cleanup:
+    return status;
+}
+
 static crd_status copy_attr(crd_onnx_attr *out, const Onnx__AttributeProto *proto, builder *b)
 {
     crd_status status = CRD_OK;
     CRD_TRY(crd_alloc_string(&out->name, text_or_empty(proto->name)));
     out->i = proto->has_i ? proto->i : 0;
     out->f = proto->has_f ? (double)proto->f : (double)out->i;
-    out->is_other = proto->g != NULL || proto->n_graphs > 0 || proto->n_strings > 0 ||
-                    proto->sparse_tensor != NULL;
-    if (proto->has_s) {
-        CRD_ALLOC(&out->text, proto->s.len + 1, "attribute");
-        memcpy(out->text, proto->s.len > 0 ? (const void *)proto->s.data : "", proto->s.len);
-    }
+    out->is_other = proto->g != NULL || proto->n_graphs > 0 || proto->sparse_tensor != NULL;
+    if (proto->has_s)
+        CRD_TRY(join(&out->text, &proto->s, 1, ""));
+    else if (proto->n_strings > 0)
+        CRD_TRY(join(&out->text, proto->strings, proto->n_strings, " "));
     CRD_TRY(copy_lists(out, proto, &b->graph->budget));
     if (proto->t != NULL && proto->t->data_type != CRD_ONNX_STRING)
         CRD_TRY(crd_onnx_tensor_from_proto(&out->tensor, &b->graph->budget, proto->t, b->folder));
@@ -255,7 +272,8 @@ static crd_status copy_node(crd_onnx_node *out, const Onnx__NodeProto *proto, bu
     CRD_TRY(link_values(out->inputs, b, proto->input, proto->n_input));
     CRD_TRY(link_values(out->outputs, b, proto->output, proto->n_output));
     if (out->n_outputs > 1 && out->outputs[0] < 0 &&
-        (strcmp(out->op_type, "LSTM") == 0 || strcmp(out->op_type, "GRU") == 0)) {
+        (strcmp(out->op_type, "LSTM") == 0 || strcmp(out->op_type, "GRU") == 0 ||
+         strcmp(out->op_type, "RNN") == 0)) {
         /* Only the last state is asked for, which is read from those of all steps. */
         CRD_TRY(crd_onnx_graph_add_value(&out->outputs[0], b->graph, out->name));
         b->graph->values[out->outputs[0]].producer = b->graph->n_nodes - 1;

@@ -14,14 +14,14 @@ typedef struct crd_onnx_operator crd_onnx_operator;
 /** One attribute of a node; what is not given is zero. */
 typedef struct crd_onnx_attr {
     char *name;
-    char *text;     /**< of a string, cut at its first zero byte */
+    char *text;     /**< of a string, cut at its first zero byte; of strings, a blank after each */
     int64_t i;      /**< of an int */
     double f;       /**< of a float; of an int too */
     int64_t n;      /**< numbers of a list */
     int64_t *ints;  /**< [n] of ints, or NULL */
     double *floats; /**< [n] of floats, or NULL */
     crd_onnx_tensor *tensor;
-    bool is_other; /**< of a type that no operator here has: a graph, a list of strings */
+    bool is_other; /**< of a type that no operator here has, e.g. a graph */
 } crd_onnx_attr;
 
 typedef struct crd_onnx_value {

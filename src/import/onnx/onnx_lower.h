@@ -110,7 +110,7 @@ const char *crd_onnx_origin(const crd_onnx_graph *graph, int64_t value);
 crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
                                   const crd_onnx_node *node, int k, const crd_onnx_view *like,
                                   const crd_shape *dims);
-/** Shapes of LSTM and GRU. */
+/** Shapes of RNN, LSTM and GRU. */
 CRD_ONNX_SHAPE(recurrent);
 
 #define CRD_ONNX_LOWER(name)                                                                       \

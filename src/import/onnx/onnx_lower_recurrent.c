@@ -1,6 +1,6 @@
-/* LSTM and GRU, as exporters write torch's: over (steps, images, features), which a Transpose makes
- * of (images, steps, features) and another turns back. In the network it is (features, 1, steps),
- * of which these Transposes, and what joins the directions' states, are views. */
+/* RNN, LSTM and GRU, as exporters write torch's: over (steps, images, features), which a Transpose
+ * makes of (images, steps, features) and another turns back. In the network it is (features, 1,
+ * steps), of which these Transposes, and what joins the directions' states, are views. */
 #include <string.h>
 
 #include "import/onnx/onnx_lower.h"
@@ -21,15 +21,56 @@ CRD_ONNX_SHAPE(recurrent)
     return CRD_OK;
 }
 
+/* Gates of torch's layer of the node's kind: where ONNX has them, and its activations. */
+typedef struct gates {
+    const char *op_type;
+    int n;
+    int place[4];
+    const char *activations, *with_relu; /* with_relu: NULL, or what torch has beside */
+} gates;
+
+static const gates *gates_of(const crd_onnx_node *node)
+{
+    /* torch's input, forget, cell, output of ONNX's input, output, forget, cell; torch's reset,
+     * update, new of ONNX's update, reset, new. */
+    static const gates all[] = {{"LSTM", 4, {0, 2, 3, 1}, "Sigmoid Tanh Tanh ", NULL},
+                                {"GRU", 3, {1, 0, 2}, "Sigmoid Tanh ", NULL},
+                                {"RNN", 1, {0}, "Tanh ", "Relu "}};
+    const gates *found = all;
+    while (strcmp(found->op_type, node->op_type) != 0)
+        found++;
+    return found;
+}
+
+/* Whether the node's activations are these in each direction; those that are not written are
+ * `gates`' own. */
+static bool has_activations(const crd_onnx_node *node, const char *each)
+{
+    const char *text = crd_onnx_attr_text(node, "activations", "");
+    size_t length = strlen(each);
+    if (*text == '\0')
+        return strcmp(each, gates_of(node)->activations) == 0;
+    while (strncmp(text, each, length) == 0)
+        text += length;
+    return *text == '\0';
+}
+
+static bool has_relu(const crd_onnx_node *node)
+{
+    const char *activations = gates_of(node)->with_relu;
+    return activations != NULL && has_activations(node, activations);
+}
+
 /* NULL, or why it is not torch's layer. */
 static const char *what_differs(const crd_onnx_lowering *lowering, const crd_onnx_node *node)
 {
-    static const char *const others[] = {"activations", "clip", "activation_alpha",
-                                         "activation_beta"};
+    static const char *const others[] = {"clip", "activation_alpha", "activation_beta"};
     const char *direction = crd_onnx_attr_text(node, "direction", "forward");
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (crd_onnx_attr_find(node, others[i]) != NULL)
-            return "with activations or a clip of its own";
+            return "with a clip, or with parameters of its activations";
+    if (!has_activations(node, gates_of(node)->activations) && !has_relu(node))
+        return "with activations that torch's has not";
     if (strcmp(direction, "reverse") == 0)
         return "of the reverse direction alone";
     if (crd_onnx_attr_int(node, "layout", 0) != 0 ||
@@ -55,21 +96,17 @@ static const char *what_differs(const crd_onnx_lowering *lowering, const crd_onn
 static crd_status give_gates(crd_onnx_lowering *lowering, const crd_onnx_node *node, int64_t op,
                              int slot, int input, int64_t first, int64_t columns)
 {
-    /* torch's input, forget, cell, output of ONNX's input, output, forget, cell; torch's reset,
-     * update, new of ONNX's update, reset, new. */
-    static const int lstm[4] = {0, 2, 3, 1}, gru[3] = {1, 0, 2};
-    bool is_gru = node->op_type[0] == 'G';
-    int n_gates = is_gru ? 3 : 4;
+    const gates *its = gates_of(node);
     int64_t param = lowering->network->ops[op].params[slot];
     int64_t count = lowering->network->params.entries[param].count;
-    int64_t hidden = count / columns / n_gates;
+    int64_t hidden = count / columns / its->n;
     const crd_shape flat = crd_shape_make(1, count);
     const crd_onnx_tensor *from = crd_onnx_constant(lowering->graph, node, input);
     crd_onnx_tensor *own;
     crd_status status =
         crd_onnx_tensor_create(&own, &lowering->graph->budget, CRD_ONNX_FLOAT, &flat);
     for (int64_t i = 0; status == CRD_OK && i < count; i++) {
-        int64_t row = i / columns, gate = (is_gru ? gru : lstm)[row / hidden];
+        int64_t row = i / columns, gate = its->place[row / hidden];
         own->f[i] = (float)crd_onnx_get(from, (first + gate * hidden + row % hidden) * columns +
                                                   i % columns);
     }
@@ -153,21 +190,25 @@ CRD_ONNX_LOWER(recurrent)
     if (!is_entered)
         return crd_onnx_lack(lowering, node, "its images are not its second extent");
     const crd_shape *w = crd_onnx_shape_of(graph, node, W), *r = crd_onnx_shape_of(graph, node, R);
-    int64_t n_sets = w->dims[0], gates = w->dims[1], hidden = r->dims[2], op;
-    if (n_sets > 2 || gates != r->dims[1] || gates != (node->op_type[0] == 'G' ? 3 : 4) * hidden)
+    int64_t n_sets = w->dims[0], rows = w->dims[1], hidden = r->dims[2], op;
+    if (n_sets > 2 || rows != r->dims[1] || rows != gates_of(node)->n * hidden)
         return CRD_ONNX_FAIL("%s", "W or R has another shape than hidden_size gives");
     bool has_bias = crd_onnx_is_given(node, B);
-    if (has_bias && crd_onnx_constant(graph, node, B)->count != n_sets * 2 * gates)
+    if (has_bias && crd_onnx_constant(graph, node, B)->count != n_sets * 2 * rows)
         return CRD_ONNX_FAIL("%s", "B has another shape than hidden_size gives");
     const crd_attr attrs[] = {CRD_ATTR("input_size", (double)w->dims[2]),
-                              CRD_ATTR("hidden_size", (double)hidden), CRD_ATTR("bias", has_bias),
-                              CRD_ATTR("bidirectional", n_sets == 2), CRD_ATTR_END};
+                              CRD_ATTR("hidden_size", (double)hidden),
+                              CRD_ATTR("bias", has_bias),
+                              CRD_ATTR("bidirectional", n_sets == 2),
+                              has_relu(node) ? (crd_attr)CRD_ATTR_WORD("nonlinearity", "relu")
+                                             : (crd_attr)CRD_ATTR_END,
+                              CRD_ATTR_END};
     CRD_TRY(crd_onnx_emit_one(&op, lowering, node, node->op_type, attrs, in));
     for (int set = 0; set < n_sets && op >= 0; set++) {
-        CRD_TRY(give_gates(lowering, node, op, 4 * set, W, set * gates, w->dims[2]));
-        CRD_TRY(give_gates(lowering, node, op, 4 * set + 1, R, set * gates, hidden));
+        CRD_TRY(give_gates(lowering, node, op, 4 * set, W, set * rows, w->dims[2]));
+        CRD_TRY(give_gates(lowering, node, op, 4 * set + 1, R, set * rows, hidden));
         for (int k = 0; k < 2 && has_bias; k++)
-            CRD_TRY(give_gates(lowering, node, op, 4 * set + 2 + k, B, (2 * set + k) * gates, 1));
+            CRD_TRY(give_gates(lowering, node, op, 4 * set + 2 + k, B, (2 * set + k) * rows, 1));
     }
     if (op < 0 || crd_onnx_is_read(lowering, node, 2)) /* the cells, of which there are no ops */
         return crd_onnx_lack(lowering, node, "its cells are asked for");

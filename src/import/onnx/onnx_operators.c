@@ -193,6 +193,7 @@ static const crd_onnx_operator operators[] = {
     {"PRelu", .min_inputs = 2, SHAPE(broadcast), EVAL(binary), .binary = f_prelu, LOWER(prelu)},
     {"Pad", 1, FOLD(pad), VIEWS(pad)},
     {"Pow", .min_inputs = 2, SHAPE(broadcast), EVAL(binary), .binary = f_pow, VIEWS(pow)},
+    {"RNN", 3, SHAPE(recurrent), VIEWS(recurrent)},
     {"Range", 3, FOLD(range)},
     {"Reciprocal", UNARY(reciprocal), KIND("Reciprocal")},
     {"ReduceL1", REDUCE(L1), VIEWS(reduce)},

@@ -1,6 +1,9 @@
-/* LSTM and GRU against their equations, of one and two layers, one and both directions, some
- * sequences and lengths; and torch's values. */
+/* RNN, LSTM and GRU against their equations, of one and two layers, one and both directions, some
+ * sequences and lengths; torch's values; and weights that every step draws anew. */
 #include "op_golden.h"
+
+#include "bayes_nets.h"
+#include "credence/rng.h"
 
 enum { MOST = 64 };
 
@@ -17,19 +20,29 @@ static double product(const double *row, const double *x, int64_t n, int64_t str
     return sum;
 }
 
-/* The state h (and c) after one step whose input is x[i * stride]. */
+static const struct {
+    const char *kind;
+    int n_gates;
+} cells[] = {{"LSTM", 4}, {"GRU", 3}, {"RNN", 1}, {"RNN", 1}};
+enum { LSTM, GRU, TANH_RNN, RELU_RNN, N_CELLS };
+
+/* The state h (and c) after one step of a cell whose input is x[i * stride]. */
 static void advance(double *h, double *c, const double *x, int64_t stride, int64_t n_in, int64_t n,
-                    const double *const p[4], int is_gru)
+                    const double *const p[4], int cell)
 {
     double ih[4 * MOST], hh[4 * MOST], before[MOST];
-    for (int64_t k = 0; k < (is_gru ? 3 : 4) * n; k++) {
+    for (int64_t k = 0; k < cells[cell].n_gates * n; k++) {
         ih[k] = product(p[0] + k * n_in, x, n_in, stride) + (p[2] == NULL ? 0 : p[2][k]);
         hh[k] = product(p[1] + k * n, h, n, 1) + (p[3] == NULL ? 0 : p[3][k]);
     }
     memcpy(before, h, (size_t)n * sizeof *h);
     for (int64_t j = 0; j < n; j++) {
+        if (cell >= TANH_RNN) {
+            h[j] = cell == TANH_RNN ? tanh(ih[j] + hh[j]) : fmax(ih[j] + hh[j], 0);
+            continue;
+        }
         double first = logistic(ih[j] + hh[j]), second = logistic(ih[n + j] + hh[n + j]);
-        if (is_gru) {
+        if (cell == GRU) {
             double fresh = tanh(ih[2 * n + j] + first * hh[2 * n + j]);
             h[j] = (1 - second) * fresh + second * before[j];
         } else {
@@ -54,7 +67,7 @@ static void plain(double *out, const crd_graph_op *op, const double *const *in,
                 for (int64_t i = 0; i < steps; i++) {
                     int64_t t = d ? steps - 1 - i : i;
                     advance(h, c, below + t, steps, layer == 0 ? n_in : directions * n, n,
-                            params + (2 * layer + d) * 4, payload != NULL);
+                            params + (2 * layer + d) * 4, *(const int *)payload);
                     for (int64_t j = 0; j < n; j++)
                         above[(d * n + j) * steps + t] = h[j];
                 }
@@ -66,20 +79,31 @@ static void plain(double *out, const crd_graph_op *op, const double *const *in,
     }
 }
 
+static attr_list layer(int64_t n_in, int64_t n, int cell, int layers, int is_bidirectional,
+                       int bias)
+{
+    attr_list attrs =
+        ATTRS(ONE("input_size", (double)n_in), ONE("hidden_size", (double)n),
+              ONE("num_layers", layers), ONE("bidirectional", is_bidirectional), ONE("bias", bias));
+    if (cell == RELU_RNN)
+        attrs.list[5] = (crd_attr)CRD_ATTR_WORD("nonlinearity", "relu");
+    return attrs;
+}
+
 static void layers_and_directions(void **state)
 {
     (void)state;
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 8 * N_CELLS; i++) {
+        int cell = i / 8;
         const attr_list attrs =
-            ATTRS(ONE("input_size", 3), ONE("hidden_size", 2), ONE("num_layers", 1 + i % 2),
-                  ONE("bidirectional", i / 2 % 2), ONE("bias", i / 4 % 2));
+            layer(3, cell == RELU_RNN ? 5 : 2, cell, 1 + i % 2, i / 2 % 2, i / 4 % 2);
         op_check(
-            &(op_case){.kind = i / 8 ? "GRU" : "LSTM",
+            &(op_case){.kind = cells[cell].kind,
                        .attrs = &attrs,
                        .shapes = {i % 3 ? crd_shape_make(3, 3, 1, 4) : crd_shape_make(3, 3, 2, 2)},
                        .n_images = 1 + i % 2 * 2,
                        .reference = plain,
-                       .payload = i / 8 ? &attrs : NULL});
+                       .payload = &cell});
     }
 }
 
@@ -157,6 +181,65 @@ static void gru_values_are_torchs(void **state)
     check_golden("GRU", 3, &(op_golden){.y = y, .dx = dx, .dparams = {dw_ih, dw_hh, db_ih, db_hh}});
 }
 
+/* The estimator that draws at every step: its numbers are those of {draw, step, tensor}. */
+static void every_step_draws_its_own(void **state)
+{
+    (void)state;
+    enum { N_IN = 3, N = 5, STEPS = 4, N_IMAGES = 2, N_DRAWS = 2, DRAW = 6 };
+    const crd_conversion conversion = moped(0.5);
+    for (int cell = 0; cell < N_CELLS; cell++) {
+        const attr_list attrs = layer(N_IN, N, cell, 1, 0, 1);
+        const attr_list narrow = ATTRS(ONE("dim", 3), ONE("start", STEPS - 1), ONE("length", 1));
+        const crd_shape shape = crd_shape_make(3, N_IN, 1, STEPS);
+        crd_network *network;
+        assert_ok(crd_network_create(&network, "steps", &shape));
+        add_op(network, "Flatten", "flat", NULL,
+               add_op(network, "Narrow", "last", &narrow,
+                      add_op(network, cells[cell].kind, "layer", &attrs, 0)));
+        crd_posterior *posterior = make_posterior(network, &conversion, "*");
+        owned_model model = make_model(posterior);
+        float images[N_IMAGES * N_IN * STEPS], logits[N_DRAWS][N_IMAGES * N];
+        fill_any(images, N_IMAGES * N_IN * STEPS, 3);
+        const crd_sampler_options options = {.estimator = "reparameterization-step",
+                                             .seed = 7,
+                                             .batch = N_IMAGES,
+                                             .draw_block = N_DRAWS};
+        crd_sampler *sampler;
+        assert_ok(crd_sampler_create(&sampler, &model.view, &options));
+        assert_ok(crd_sampler_run(logits[0], sampler, images, N_IMAGES, 0, DRAW, N_DRAWS));
+        for (int d = 0; d < N_DRAWS; d++)
+            for (int64_t image = 0; image < N_IMAGES; image++) {
+                double h[MOST] = {0}, c[MOST] = {0}, input[N_IN * STEPS];
+                for (int i = 0; i < N_IN * STEPS; i++)
+                    input[i] = (double)images[image * N_IN * STEPS + i];
+                for (int64_t t = 0; t < STEPS; t++) {
+                    double weights[4][4 * N * N];
+                    for (int k = 0; k < 4; k++) {
+                        float eps[4 * N * N];
+                        const crd_param *param = &network->params.entries[k];
+                        const crd_stream stream = {.seed = 7,
+                                                   .draw = (uint32_t)(DRAW + d),
+                                                   .image = (uint32_t)t,
+                                                   .tensor = (uint32_t)k,
+                                                   .purpose = CRD_PURPOSE_WEIGHT};
+                        crd_normal_fill(eps, param->count, 0, &stream);
+                        for (int64_t i = 0; i < param->count; i++)
+                            weights[k][i] = (double)model.mu[param->offset + i] +
+                                            (double)model.sigma[param->offset + i] * (double)eps[i];
+                    }
+                    advance(h, c, input + t, STEPS, N_IN, N,
+                            (const double *const[]){weights[0], weights[1], weights[2], weights[3]},
+                            cell);
+                }
+                for (int j = 0; j < N; j++)
+                    assert_true(fabs((double)logits[d][image * N + j] - h[j]) < 1e-5);
+            }
+        crd_sampler_destroy(sampler);
+        clear_model(&model);
+        crd_posterior_destroy(posterior);
+    }
+}
+
 static void a_vector_is_no_sequence(void **state)
 {
     (void)state;
@@ -172,4 +255,4 @@ static void a_vector_is_no_sequence(void **state)
 
 OP_TESTS("recurrent", cmocka_unit_test(layers_and_directions),
          cmocka_unit_test(lstm_values_are_torchs), cmocka_unit_test(gru_values_are_torchs),
-         cmocka_unit_test(a_vector_is_no_sequence))
+         cmocka_unit_test(every_step_draws_its_own), cmocka_unit_test(a_vector_is_no_sequence))
