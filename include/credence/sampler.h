@@ -72,6 +72,7 @@ void crd_sampler_destroy(crd_sampler *sampler);
  * images[n_images][channels][height] [width]; first_image is the number of images[0] in the run (it
  * addresses flipout's signs and the noise of local-reparameterization). A draw's bits depend on
  * (model, seed, draw number, images, n_images, options) and the CPU type only, not on n_draws.
+ * Numbers below 2^-126 count as 0 on the way: thousands of them would take most of the time.
  * Allocates nothing. Errors: CRD_ERR_NUMERIC: a logit is not finite, naming draw and image (the
  * first); CRD_ERR_USAGE: more images or draws than planned, or numbers from 2^32 on. */
 crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *images,

@@ -13,6 +13,7 @@
 #include "base/integers.h"
 #include "bayes/estimator.h"
 #include "graph/plan.h"
+#include "kernels/kernels.h"
 #include "weights/family.h"
 
 /* Weights that the front may have: mu and sigma of this many stay in the cache from draw to
@@ -479,6 +480,7 @@ crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *ima
     if (status != CRD_OK)
         return status;
 
+    uint64_t before = crd_subnormals_flush();
     double start_s = crd_clock_now_s();
     int is_repeated = load_images(sampler, images, n_images);
     sampler->times.rest_s += crd_clock_now_s() - start_s;
@@ -504,6 +506,7 @@ crd_status crd_sampler_run(float *logits, crd_sampler *sampler, const float *ima
                          place_of(sampler, last) + d * draw_step(sampler, last), &out);
     status = check_finite(logits, out.per_image, n_images, first_image, n_draws, first_draw);
     sampler->times.rest_s += crd_clock_now_s() - start_s;
+    crd_subnormals_restore(before);
     return status;
 }
 

@@ -76,6 +76,12 @@ crd_status crd_gemm_init(void);
 /** Name of the OpenBLAS core in use, for provenance ("Haswell", "Cooperlake"). Static text. */
 const char *crd_gemm_core(void);
 
+/** From here on this thread takes numbers below 2^-126 for 0, operands and results: a core takes
+ * some hundred cycles for each of them, of which a drawn network may have many. Returns what
+ * _restore needs to undo it. Does nothing on a CPU other than x86-64 and AArch64. */
+uint64_t crd_subnormals_flush(void);
+void crd_subnormals_restore(uint64_t before);
+
 /** Multiply-adds per second times two that one core reaches with independent ones in registers,
  * by the widest instruction set here, in fp32 or with the factors in bf16; measured over about
  * `seconds`. For the bench. */
