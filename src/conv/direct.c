@@ -89,9 +89,10 @@ static bool replaces_gemm(const crd_conv *conv, const crd_format *format)
  * that turning them round shows. */
 static bool is_by_rows(const crd_conv *conv, const crd_format *format)
 {
+    int64_t n = row_pixels(conv), lanes = crd_divide_up(n, CRD_LANES) * CRD_LANES;
     if (format->round != NULL || conv->n_terms > SHORT_SUM)
         return false;
-    return row_pixels(conv) >= LONG_ROW || replaces_gemm(conv, format);
+    return (n >= LONG_ROW && 4 * lanes <= 5 * n) || replaces_gemm(conv, format);
 }
 
 static double cost(const crd_conv *conv, const crd_format *format)

@@ -56,13 +56,26 @@ typedef struct crd_row_products {
     int n_channels; /**< from 1 to 16 */
     int lanes;      /**< of the panel */
     int is_fused;   /**< a step of the sum is rounded once, also by the reference */
-    int bias_first; /**< the sum begins with the bias, which otherwise follows it */
     const float *in;
     const int64_t *terms;
     int64_t n_terms;
     const float *panel;
     crd_epilogue epilogue; /**< of these channels; of activations CRD_RELU and CRD_CLAMP are done */
 } crd_row_products;
+
+/** Sums of a depthwise convolution, whose lanes are 16 channels:
+ * out[16 (y * n + x) + c] = start[c] +
+ *     sum over k of in[16 (y * row_step + x * step) + terms[k] + c] * weights[16 k + c]
+ * for y < n_rows, x < n. A step of the sum is rounded once but by the reference. */
+typedef struct crd_lane_sums {
+    float *out;
+    const float *start, *in;
+    int64_t n_rows, n, row_step;
+    int step;
+    const int64_t *terms;
+    const float *weights;
+    int64_t n_terms;
+} crd_lane_sums;
 
 typedef struct crd_conv_kernels {
     int max_width; /**< pixels of a piece that the registers hold best */
@@ -83,11 +96,7 @@ typedef struct crd_conv_kernels {
      * that is the activation, for i < n and c < n_channels. Another activation is left to do. */
     void (*unpack)(float *out, int64_t plane, const float *strip, int64_t n, int n_channels,
                    const crd_epilogue *epilogue);
-    /** out[i] = start + sum over k of in[i + terms[k]] * weights[k], k from the first to the last,
-     * for i < n. Up to 63 floats after those of `in` are read, and after those of `out`
-     * written. */
-    void (*sum_shifted)(float *out, float start, const float *in, int64_t n, const int64_t *terms,
-                        const float *weights, int64_t n_terms);
+    void (*sum_lanes)(const crd_lane_sums *sums);
     /** sums[k] += sum over i < n of in[i + terms[k]] * y[i]; up to 15 floats after are read of
      * both, those of y being 0. */
     void (*sum_products)(float *sums, const float *in, const int64_t *terms, int64_t n_terms,

@@ -219,38 +219,74 @@ static void winograd_weights_transposed(float *panel, const float *points, int64
     }
 }
 
-/* Registers of outputs, or of sums, at once: as many multiply-adds as are under way. */
-enum { AT_ONCE = 4 };
-
-INLINE void shifted_piece(float *out, lanes start, const float *in, const int64_t *terms,
-                          const float *weights, int64_t n_terms, int n)
+INLINE void lane_sums_piece(float *out, const float *in, const crd_lane_sums *p, int64_t step,
+                            int width)
 {
-    lanes sum[AT_ONCE];
+    lanes sum[MAX_WIDTH], start = lanes_load(p->start);
     CRD_UNROLLED
-    for (int v = 0; v < n; v++)
-        sum[v] = start;
-    for (int64_t k = 0; k < n_terms; k++) {
-        const float *from = in + terms[k];
-        lanes weight = lanes_all(weights[k]);
+    for (int i = 0; i < width; i++)
+        sum[i] = start;
+    for (int64_t k = 0; k < p->n_terms; k++) {
+        const float *pixel = in + p->terms[k];
+        lanes weight = lanes_load(p->weights + k * CRD_LANES);
         CRD_UNROLLED
-        for (int v = 0; v < n; v++)
-            sum[v] = lanes_fma(lanes_load(from + v * CRD_LANES), weight, sum[v]);
+        for (int i = 0; i < width; i++)
+            sum[i] = lanes_fma(lanes_load(pixel + i * step * CRD_LANES), weight, sum[i]);
     }
     CRD_UNROLLED
-    for (int v = 0; v < n; v++)
-        lanes_store(out + v * CRD_LANES, sum[v]);
+    for (int i = 0; i < width; i++)
+        lanes_store(out + i * CRD_LANES, sum[i]);
 }
 
-static void sum_shifted(float *out, float start, const float *in, int64_t n, const int64_t *terms,
-                        const float *weights, int64_t n_terms)
+INLINE void lane_sums_row(float *out, const float *in, const crd_lane_sums *p, int64_t step)
 {
-    lanes first = lanes_all(start);
-    int64_t i = 0;
-    for (; n - i > (AT_ONCE - 1) * CRD_LANES; i += AT_ONCE * CRD_LANES)
-        shifted_piece(out + i, first, in + i, terms, weights, n_terms, AT_ONCE);
-    for (; i < n; i += CRD_LANES)
-        shifted_piece(out + i, first, in + i, terms, weights, n_terms, 1);
+    int64_t x = 0;
+    for (; x + MAX_WIDTH <= p->n; x += MAX_WIDTH)
+        lane_sums_piece(out + x * CRD_LANES, in + x * step * CRD_LANES, p, step, MAX_WIDTH);
+    out += x * CRD_LANES;
+    in += x * step * CRD_LANES;
+    switch (p->n - x) {
+    case 1:
+        lane_sums_piece(out, in, p, step, 1);
+        break;
+    case 2:
+        lane_sums_piece(out, in, p, step, 2);
+        break;
+#if MAX_WIDTH == 7
+    case 3:
+        lane_sums_piece(out, in, p, step, 3);
+        break;
+    case 4:
+        lane_sums_piece(out, in, p, step, 4);
+        break;
+    case 5:
+        lane_sums_piece(out, in, p, step, 5);
+        break;
+    case 6:
+        lane_sums_piece(out, in, p, step, 6);
+        break;
+#endif
+    default:
+        break;
+    }
 }
+
+static void sum_lanes(const crd_lane_sums *p)
+{
+    for (int64_t y = 0; y < p->n_rows; y++) {
+        float *out = p->out + y * p->n * CRD_LANES;
+        const float *in = p->in + y * p->row_step * CRD_LANES;
+        if (p->step == 1) /* known to the compiler, distances are part of its instructions */
+            lane_sums_row(out, in, p, 1);
+        else if (p->step == 2)
+            lane_sums_row(out, in, p, 2);
+        else
+            lane_sums_row(out, in, p, p->step);
+    }
+}
+
+/* Sums at once: as many multiply-adds as are under way. */
+enum { AT_ONCE = 4 };
 
 INLINE void products_piece(float *sums, const float *in, const int64_t *terms, const float *y,
                            int64_t n, int n_terms)
@@ -294,7 +330,7 @@ const crd_conv_kernels CONV_TABLE = {
     .copy_rows = copy_rows,
     .split_rows = split_rows,
     .unpack = unpack,
-    .sum_shifted = sum_shifted,
+    .sum_lanes = sum_lanes,
     .sum_products = sum_products,
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,

@@ -44,12 +44,12 @@ static void multiply_rows(const crd_row_products *p)
             for (int i = 0; i < (j < p->n_whole ? LANES : p->rest); i++) {
                 const float *in = p->in + p->in_at[j] + i;
                 int64_t at = c * p->plane + p->out_at[j] + i;
-                float value = p->bias_first && bias != NULL ? bias[c] : 0;
+                float value = 0;
                 for (int64_t k = 0; k < p->n_terms; k++) {
                     float pixel = in[p->terms[k]], weight = p->panel[k * p->lanes + c];
                     value = p->is_fused ? fmaf(pixel, weight, value) : value + pixel * weight;
                 }
-                if (!p->bias_first && bias != NULL)
+                if (bias != NULL)
                     value += bias[c];
                 if (residual != NULL)
                     value += residual[at];
@@ -99,14 +99,16 @@ static void unpack(float *out, int64_t plane, const float *strip, int64_t n, int
         }
 }
 
-static void sum_shifted(float *out, float start, const float *in, int64_t n, const int64_t *terms,
-                        const float *weights, int64_t n_terms)
+static void sum_lanes(const crd_lane_sums *p)
 {
-    for (int64_t i = 0; i < n; i++) {
-        out[i] = start;
-        for (int64_t k = 0; k < n_terms; k++)
-            out[i] += in[i + terms[k]] * weights[k];
-    }
+    for (int64_t i = 0; i < p->n_rows * p->n; i++)
+        for (int c = 0; c < LANES; c++) {
+            const float *in = p->in + (i / p->n * p->row_step + i % p->n * p->step) * LANES + c;
+            float sum = p->start[c];
+            for (int64_t k = 0; k < p->n_terms; k++)
+                sum += in[p->terms[k]] * p->weights[k * LANES + c];
+            p->out[i * LANES + c] = sum;
+        }
 }
 
 static void sum_products(float *sums, const float *in, const int64_t *terms, int64_t n_terms,
@@ -258,7 +260,7 @@ const crd_conv_kernels crd_conv_kernels_ref = {
     .copy_rows = copy_rows,
     .split_rows = split_rows,
     .unpack = unpack,
-    .sum_shifted = sum_shifted,
+    .sum_lanes = sum_lanes,
     .sum_products = sum_products,
     .winograd_in = winograd_in,
     .winograd_out = winograd_out,

@@ -22,20 +22,15 @@ INLINE void row_tile(const crd_row_products *p, int64_t piece, int64_t channel, 
     const float *bias = p->epilogue.bias == NULL ? NULL : p->epilogue.bias + channel;
     const float *residual = p->epilogue.residual;
     const crd_activation *f = &p->epilogue.activation;
-    int bias_first = p->bias_first, is_bounded = f->kind == CRD_RELU || f->kind == CRD_CLAMP;
-    lanes low = lanes_all(f->kind == CRD_CLAMP ? f->a : 0);
-    lanes high = lanes_all(f->kind == CRD_CLAMP ? f->b : INFINITY);
+    int is_bounded = f->kind == CRD_RELU || f->kind == CRD_CLAMP;
     lanes sum[ROW_CHANNELS][ROW_PIECES(1)];
     CRD_UNROLLED
     for (int j = 0; j < n_pieces; j++)
         in[j] = p->in + p->in_at[piece + j];
     CRD_UNROLLED
-    for (int c = 0; c < n_channels; c++) {
-        lanes start = bias_first && bias != NULL ? lanes_all(bias[c]) : lanes_zero();
-        CRD_UNROLLED
+    for (int c = 0; c < n_channels; c++)
         for (int j = 0; j < n_pieces; j++)
-            sum[c][j] = start;
-    }
+            sum[c][j] = lanes_zero();
     for (int64_t k = 0; k < n_terms; k++, weights += step) {
         int64_t term = terms[k];
         lanes pixels[ROW_PIECES(1)];
@@ -50,15 +45,17 @@ INLINE void row_tile(const crd_row_products *p, int64_t piece, int64_t channel, 
                 sum[c][j] = lanes_fma(pixels[j], weight, sum[c][j]);
         }
     }
+    /* Read here for each tile, they take no registers from the sums. */
+    __asm__ volatile("" ::: "memory");
+    lanes low = lanes_all(f->kind == CRD_CLAMP ? f->a : 0);
+    lanes high = lanes_all(f->kind == CRD_CLAMP ? f->b : INFINITY);
     CRD_UNROLLED
     for (int j = 0; j < n_pieces; j++) {
         int64_t at = channel * plane + p->out_at[piece + j];
         float *out = p->out + at;
         CRD_UNROLLED
         for (int c = 0; c < n_channels; c++, at += plane, out += plane) {
-            lanes value = sum[c][j];
-            if (!bias_first)
-                value = lanes_add(value, bias == NULL ? lanes_zero() : lanes_all(bias[c]));
+            lanes value = lanes_add(sum[c][j], bias == NULL ? lanes_zero() : lanes_all(bias[c]));
             if (residual != NULL)
                 value = lanes_add(value, n == CRD_LANES ? lanes_load(residual + at)
                                                         : lanes_load_n(residual + at, n));

@@ -335,17 +335,58 @@ static void rows_are_copied_with_zeros_around(void **state)
                 }
 }
 
+/* Every width and step, against a chain of fused multiply-adds; the reference rounds twice. */
+static void sums_of_lanes(void **state)
+{
+    (void)state;
+    enum { N_TERMS = 6, WIDEST = 16, ROWS = 3, PITCH = 40, STEPS = 3 };
+    const int64_t terms[N_TERMS] = {
+        0, CRD_LANES, 2 * CRD_LANES, PITCH * CRD_LANES, 3, (PITCH + 1) * CRD_LANES};
+    static float in[(ROWS * STEPS + 2) * PITCH * CRD_LANES], out[ROWS * WIDEST * CRD_LANES + 1];
+    const crd_kernels *tables[8];
+    int n_tables = crd_kernels_all(tables, 8);
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++)
+        in[i] = (float)((int)(i * 7 % 31) - 15) / 9;
+    for (int table = 0; table < n_tables; table++)
+        for (int64_t n = 1; n <= WIDEST; n++)
+            for (int step = 1; step <= STEPS; step++) {
+                const crd_lane_sums sums = {.out = out,
+                                            .start = mu + 50,
+                                            .in = in,
+                                            .n_rows = ROWS,
+                                            .n = n,
+                                            .row_step = step * PITCH,
+                                            .step = step > 2 && n > PITCH / 4 ? 2 : step,
+                                            .terms = terms,
+                                            .weights = mu + 3,
+                                            .n_terms = N_TERMS};
+                out[ROWS * n * CRD_LANES] = 77;
+                tables[table]->conv->sum_lanes(&sums);
+                assert_true(out[ROWS * n * CRD_LANES] == 77);
+                for (int64_t i = 0; i < ROWS * n; i++)
+                    for (int c = 0; c < CRD_LANES; c++) {
+                        float sum = mu[50 + c], got = out[i * CRD_LANES + c];
+                        int64_t at = i / n * sums.row_step + i % n * sums.step;
+                        for (int k = 0; k < N_TERMS; k++)
+                            sum = fmaf(in[at * CRD_LANES + terms[k] + c], mu[3 + k * CRD_LANES + c],
+                                       sum);
+                        if (tables[table]->conv == &crd_conv_kernels_ref)
+                            assert_true(fabsf(got - sum) < 1e-5F);
+                        else
+                            assert_true(got == sum);
+                    }
+            }
+}
+
 /* Sums along a line, of every length, against double. */
 static void sums_of_shifted_pixels(void **state)
 {
     (void)state;
     enum { N_TERMS = 9, LONGEST = 150 };
     const int64_t terms[N_TERMS] = {0, 1, 2, 17, 18, 19, 40, 41, 55};
-    float weights[N_TERMS], y[LONGEST + CRD_LANES], sums[N_TERMS];
+    float y[LONGEST + CRD_LANES], sums[N_TERMS];
     const crd_kernels *tables[8];
     int n_tables = crd_kernels_all(tables, 8);
-    for (int k = 0; k < N_TERMS; k++)
-        weights[k] = 0.25f * (float)(k - 4);
     for (int table = 0; table < n_tables; table++)
         for (int64_t n = 1; n <= LONGEST; n++) {
             int n_terms = (int)(n % N_TERMS) + 1;
@@ -354,14 +395,7 @@ static void sums_of_shifted_pixels(void **state)
                 y[i] = i < n ? (float)(i % 7) - 3 : 0;
             for (int k = 0; k < N_TERMS; k++)
                 sums[k] = 1;
-            conv->sum_shifted(actual, 0.5f, mu + 3, n, terms, weights, n_terms);
             conv->sum_products(sums, mu + 3, terms, n_terms, y, n);
-            for (int64_t i = 0; i < n; i++) {
-                double sum = 0.5;
-                for (int k = 0; k < n_terms; k++)
-                    sum += (double)mu[3 + i + terms[k]] * (double)weights[k];
-                assert_true(fabs((double)actual[i] - sum) < 1e-6);
-            }
             for (int k = 0; k < N_TERMS; k++) {
                 double sum = 1;
                 for (int64_t i = 0; k < n_terms && i < n; i++)
@@ -393,12 +427,12 @@ static void rows_are_split_by_parity(void **state)
 }
 
 /* Products by pixels in the lanes: the bits of those by channels in the lanes, with the epilogue
- * after them, or the bias first; of every number of channels, whole pieces and rests. */
+ * after them; of every number of channels, whole pieces and rests. */
 static void products_of_rows(void **state)
 {
     (void)state;
     enum { TERMS = 11, PIECES = 9, PLANE = 16 * PIECES + 5, N = PLANE * CRD_LANES };
-    static float sums[PIECES * CRD_LANES * CRD_LANES], first[N], second[N];
+    static float sums[PIECES * CRD_LANES * CRD_LANES];
     int64_t terms[TERMS], in_at[PIECES], out_at[PIECES], pixels_at[PIECES * CRD_LANES],
         in_pixels[PIECES * CRD_LANES];
     static const crd_activation activations[] = {
@@ -472,21 +506,6 @@ static void products_of_rows(void **state)
             tables[table]->conv->multiply_rows(&p);
             assert_memory_equal(actual, expected, (N + 2 * GUARD) * sizeof *actual);
             p.is_fused = 0;
-            /* One that begins with the bias is a sum of shifted pixels. */
-            p.bias_first = 1;
-            p.out = first;
-            p.epilogue = (crd_epilogue){.bias = mu + 77};
-            tables[table]->conv->multiply_rows(&p);
-            for (int c = 0; c < n_channels; c++)
-                for (int j = 0; j < p.n_whole; j++) {
-                    float weights[TERMS];
-                    for (int k = 0; k < TERMS; k++)
-                        weights[k] = p.panel[k * CRD_LANES + c];
-                    tables[table]->conv->sum_shifted(second, mu[77 + c], p.in + in_at[j], CRD_LANES,
-                                                     terms, weights, TERMS);
-                    assert_memory_equal(first + c * PLANE + out_at[j], second,
-                                        CRD_LANES * sizeof *first);
-                }
         }
 }
 
@@ -792,6 +811,7 @@ int main(void)
         cmocka_unit_test(loops_over_arrays_give_the_same_bits),
         cmocka_unit_test(loops_over_arrays_are_right),
         cmocka_unit_test(rows_are_copied_with_zeros_around),
+        cmocka_unit_test(sums_of_lanes),
         cmocka_unit_test(sums_of_shifted_pixels),
         cmocka_unit_test(rows_are_split_by_parity),
         cmocka_unit_test(products_of_rows),
