@@ -40,6 +40,9 @@ void crd_model_make_deviations(float *deviations, const crd_posterior *posterior
  * (bayesian-torch's: a sign an image, channel and pixel, which understates uncertainty after
  * pooling), "local-reparameterization" (Kingma et al. 2015: the output's normal is drawn, for each
  * pixel on its own, which understates it likewise; exact for linear layers),
+ * "local-reparameterization-linear" (that of linear layers whose output is one vector an image:
+ * each image's law is exact, images are independent, and no number a weight is drawn; other layers
+ * as with reparameterization),
  * "reparameterization-step" (reparameterization, but RNN, LSTM and GRU draw anew at every step of a
  * sequence, as bayesian-torch's LSTM). */
 const char *const *crd_estimator_names(void);

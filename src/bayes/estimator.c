@@ -10,15 +10,24 @@
 #include "kernels/kernels.h"
 #include "weights/family.h"
 
-enum { N_ESTIMATORS = 5, FLOATS_PER_LINE = 16 };
+enum { N_ESTIMATORS = 6, FLOATS_PER_LINE = 16 };
 
 static const char *const names[N_ESTIMATORS + 1] = {
-    "reparameterization",      "flipout", "flipout-pixel", "local-reparameterization",
-    "reparameterization-step", NULL};
+    "reparameterization",
+    "flipout",
+    "flipout-pixel",
+    "local-reparameterization",
+    "local-reparameterization-linear",
+    "reparameterization-step",
+    NULL,
+};
 
 static const crd_estimator *const estimators[N_ESTIMATORS] = {
-    &crd_estimator_reparameterization,      &crd_estimator_flipout,
-    &crd_estimator_flipout_pixel,           &crd_estimator_local_reparameterization,
+    &crd_estimator_reparameterization,
+    &crd_estimator_flipout,
+    &crd_estimator_flipout_pixel,
+    &crd_estimator_local_reparameterization,
+    &crd_estimator_local_reparameterization_linear,
     &crd_estimator_reparameterization_step,
 };
 
@@ -64,9 +73,21 @@ void crd_extent_store(float *out, const float *activations, const crd_extent *ex
                    (size_t)extent->pixels * sizeof *out);
 }
 
-const crd_estimator *crd_estimator_for(const crd_estimator *estimator, const crd_graph_op *op)
+bool crd_estimator_is_vector(const crd_network *network, const crd_graph_op *op)
+{
+    const crd_param *params = network->params.entries;
+    int64_t n_in = crd_shape_count(op->in), n_out = crd_shape_count(&op->shape);
+    int64_t weight = op->params[CRD_SLOT_WEIGHT], bias = op->params[CRD_SLOT_BIAS];
+    return op->kind->is_affine && op->kind->takes_fold && n_in == op->in->dims[0] &&
+           n_out == op->shape.dims[0] && params[weight].count == n_in * n_out &&
+           (bias < 0 || params[bias].count == n_out);
+}
+
+const crd_estimator *crd_estimator_for(const crd_estimator *estimator, const crd_network *network,
+                                       const crd_graph_op *op)
 {
     bool is_for_others = (estimator->needs_affine && !op->kind->is_affine) ||
+                         (estimator->needs_vector && !crd_estimator_is_vector(network, op)) ||
                          (estimator->needs_steps && !op->kind->has_steps);
     return is_for_others ? &crd_estimator_reparameterization : estimator;
 }

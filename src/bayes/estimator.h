@@ -55,6 +55,7 @@ typedef struct crd_estimator {
     int shares_work;   /**< 1: draws that share their input cost less in one call than apart */
     int needs_affine;  /**< 1: for affine operators only: others are reparameterized */
     int needs_steps;   /**< 1: likewise for operators with has_steps */
+    int needs_vector;  /**< 1: likewise for ops of which crd_estimator_is_vector says so */
     int needs_normal;  /**< 1: reads mu and sigma itself: normal weights, one component a call */
     /** Floats of scratch for a pass over n_images. */
     int64_t (*scratch_floats)(const crd_random_op *random, int64_t n_images);
@@ -70,10 +71,15 @@ extern const crd_estimator crd_estimator_reparameterization;
 extern const crd_estimator crd_estimator_flipout;
 extern const crd_estimator crd_estimator_flipout_pixel;
 extern const crd_estimator crd_estimator_local_reparameterization;
+extern const crd_estimator crd_estimator_local_reparameterization_linear;
 extern const crd_estimator crd_estimator_reparameterization_step;
 
+/** Whether an affine op is the product of its weights, [output][input], and one vector an image. */
+bool crd_estimator_is_vector(const crd_network *network, const crd_graph_op *op);
+
 /** What computes an op with a posterior where this estimator is asked for. */
-const crd_estimator *crd_estimator_for(const crd_estimator *estimator, const crd_graph_op *op);
+const crd_estimator *crd_estimator_for(const crd_estimator *estimator, const crd_network *network,
+                                       const crd_graph_op *op);
 
 /** The estimator of that name. Errors: CRD_ERR_USAGE naming `key` and all estimators. */
 crd_status crd_estimator_find(const crd_estimator **out, const char *name, const char *key);

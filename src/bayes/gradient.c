@@ -92,7 +92,7 @@ static crd_random_op random_op(const crd_gradient *gradient, int64_t index)
 
 static const crd_estimator *estimator_of(const crd_gradient *gradient, int64_t index)
 {
-    return crd_estimator_for(gradient->estimator, op_at(gradient, index));
+    return crd_estimator_for(gradient->estimator, gradient->model.network, op_at(gradient, index));
 }
 
 static int64_t kept_floats(const crd_gradient *gradient, int64_t index)

@@ -174,7 +174,8 @@ static int64_t estimator_scratch_floats(const crd_sampler *sampler)
         if (!sampler->drawn[i])
             continue;
         const crd_random_op random = random_op(sampler, i);
-        const crd_estimator *estimator = crd_estimator_for(sampler->estimator, random.op);
+        const crd_estimator *estimator =
+            crd_estimator_for(sampler->estimator, sampler->model.network, random.op);
         most = crd_larger(most, estimator->scratch_floats(&random, sampler->plan.n_images));
     }
     return most;
@@ -401,7 +402,8 @@ static void run_drawn(crd_sampler *sampler, int64_t index, const pass *p)
         .op_scratch = sampler->op_scratch,
         .times = &sampler->times,
     };
-    const crd_estimator *estimator = crd_estimator_for(sampler->estimator, random.op);
+    const crd_estimator *estimator =
+        crd_estimator_for(sampler->estimator, sampler->model.network, random.op);
     if (estimator->needs_normal && sampler->model.n_components > 1)
         run_by_component(sampler, estimator, &args);
     else

@@ -188,9 +188,10 @@ static void moments_of_the_logits_are_bayesian_torchs(void **state)
             for (int64_t i = 0; i < BLOCK * N_LOGITS; i++)
                 draws[d * N_LOGITS + i] = (double)logits[i];
         }
-        /* No layer here has steps. */
+        /* No layer here has steps; independent images of a last layer bayesian-torch has not. */
         bool has_steps = strcmp(*name, "reparameterization-step") == 0;
-        compare_statistics(g, has_steps ? "reparameterization" : *name, draws, DRAWS);
+        if (strcmp(*name, "local-reparameterization-linear") != 0)
+            compare_statistics(g, has_steps ? "reparameterization" : *name, draws, DRAWS);
         crd_sampler_destroy(sampler);
     }
     free(draws);

@@ -34,7 +34,7 @@ DATA = HERE.parents[1] / "data"
 TABLE = HERE / "digests.txt"
 RESEAL = os.environ["CREDENCE_RESEAL"]
 SETS = ("ref", "avx2", "avx512", "neon")
-ESTIMATORS = ("reparameterization", "flipout", "flipout-pixel", "local-reparameterization")
+ESTIMATORS = ("reparameterization", "flipout", "flipout-pixel", "local-reparameterization", "local-reparameterization-linear")
 ESTIMATOR, DETERMINISTIC = "--estimator", "--deterministic"
 STOPPED = 75
 # The architectures of slow_cases: all ResNets and small networks, and one or two that are cheap of other families.

@@ -275,14 +275,16 @@ static void estimate(double *out, const double_pass *p, int64_t index, const dou
     const crd_graph_op *op = &p->network->ops[index];
     const crd_param *entries = p->network->params.entries;
     int64_t w = op->params[CRD_SLOT_WEIGHT], b = op->params[CRD_SLOT_BIAS];
-    if (shares_weights(p->estimator)) {
+    bool is_vector = crd_shape_count(&op->shape) == op->shape.dims[0];
+    bool is_hybrid = strcmp(p->estimator, "local-reparameterization-linear") == 0;
+    if (shares_weights(p->estimator) || (is_hybrid && !is_vector)) {
         double *weight = made(p, w, mu, rho, DRAWN), *bias = made(p, b, mu, rho, DRAWN);
         weighted(out, p, index, x, weight, bias);
         free(weight);
         free(bias);
         return;
     }
-    int is_local = strcmp(p->estimator, "local-reparameterization") == 0;
+    int is_local = is_hybrid || strcmp(p->estimator, "local-reparameterization") == 0;
     part what = is_local ? SIGMA_SQUARED : PERTURBATION;
     double *weight = made(p, w, mu, rho, what), *bias = made(p, b, mu, rho, what);
     const crd_shape *shape = in_shape(p, index);

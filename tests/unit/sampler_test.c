@@ -137,6 +137,47 @@ static void a_smaller_batch_fits_the_plan(void **state)
     crd_posterior_destroy(posterior);
 }
 
+static int64_t add_linear(crd_network *network, const char *name, int64_t input, int64_t in,
+                          int64_t out)
+{
+    const attr_list attrs = ATTRS(ONE("in_features", (double)in), ONE("out_features", (double)out));
+    return add_op(network, "Linear", name, &attrs, input);
+}
+
+/* Draws whose inputs differ share a product, whose columns are more or fewer than the images that
+ * were planned for: a draw's bits are those that it has alone. */
+static void draws_of_linear_layers_share_a_product(void **state)
+{
+    (void)state;
+    enum { IN = 300, MIDDLE = 37, OUT = 5, BATCH = 3, DRAWS = 40 };
+    const crd_shape shape = crd_shape_make(3, IN / 3, 3, 1);
+    const crd_conversion conversion = moped(0.5);
+    crd_network *network;
+    assert_ok(crd_network_create(&network, "linear", &shape));
+    int64_t x = add_op(network, "Flatten", "flat", NULL, 0);
+    x = add_linear(network, "first", x, IN, IN);
+    x = add_op(network, "ReLU", "relu", NULL, add_linear(network, "second", x, IN, MIDDLE));
+    add_linear(network, "third", x, MIDDLE, OUT);
+    crd_posterior *posterior = make_posterior(network, &conversion, "*");
+    owned_model model = make_model(posterior);
+    float images[BATCH * IN], logits[DRAWS][BATCH * OUT], alone[BATCH * OUT];
+    fill_any(images, BATCH * IN, 3);
+    for (int e = 0; crd_estimator_names()[e] != NULL; e++) {
+        crd_sampler *sampler = make_sampler(&model.view, crd_estimator_names()[e], BATCH, DRAWS);
+        for (int64_t n = 1; n <= BATCH; n++) {
+            assert_ok(crd_sampler_run(logits[0], sampler, images, n, 7, 11, DRAWS));
+            for (int64_t d = 0; d < DRAWS; d++) {
+                assert_ok(crd_sampler_run(alone, sampler, images, n, 7, 11 + d, 1));
+                assert_memory_equal(alone, logits[0] + d * n * OUT,
+                                    (size_t)(n * OUT) * sizeof *alone);
+            }
+        }
+        crd_sampler_destroy(sampler);
+    }
+    clear_model(&model);
+    crd_posterior_destroy(posterior);
+}
+
 static void imported_eps_gives_the_unfolded_network_of_that_draw(void **state)
 {
     (void)state;
@@ -396,7 +437,8 @@ static void pooling_keeps_or_loses_the_variance_of_a_shared_kernel(void **state)
             for (int64_t i = 0; i < BLOCK; i++)
                 draws[d + i] = (double)logits[i];
         }
-        int is_shared = shares_weights(*name) || strcmp(*name, "flipout") == 0;
+        int is_shared = shares_weights(*name) || strcmp(*name, "flipout") == 0 ||
+                        strcmp(*name, "local-reparameterization-linear") == 0;
         moments_near(draws, DRAWS, mean, is_shared ? shared : independent);
         crd_sampler_destroy(sampler);
     }
@@ -611,6 +653,7 @@ int main(void)
         cmocka_unit_test(pooling_keeps_or_loses_the_variance_of_a_shared_kernel),
         cmocka_unit_test(flipout_is_its_formula),
         cmocka_unit_test(layers_before_the_first_random_one_run_once),
+        cmocka_unit_test(draws_of_linear_layers_share_a_product),
         cmocka_unit_test(subnormals_count_as_zero),
         cmocka_unit_test(faults_are_named),
     };

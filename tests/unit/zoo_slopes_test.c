@@ -58,8 +58,12 @@ static crd_network *around(const char *kind, const attr_list *attrs, bool is_vol
 static void layers_follow_their_gradients(void **state)
 {
     (void)state;
-    static const char *const estimators[] = {"reparameterization", "flipout", "flipout-pixel",
-                                             "local-reparameterization", "reparameterization-step"};
+    static const char *const estimators[] = {"reparameterization",
+                                             "flipout",
+                                             "flipout-pixel",
+                                             "local-reparameterization",
+                                             "local-reparameterization-linear",
+                                             "reparameterization-step"};
     const attr_list one = ATTRS(ONE("in_channels", 3), ONE("out_channels", 4),
                                 ONE("kernel_size", 3), ONE("stride", 2), ONE("padding", 1));
     const attr_list two = ATTRS(ONE("in_channels", 3), ONE("out_channels", 4),
