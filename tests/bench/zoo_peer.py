@@ -2,7 +2,7 @@
 """A draw of every architecture beside a deterministic pass of torch and of ONNX Runtime: time and memory, in one run.
 
   env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE PYTHON tests/bench/zoo_peer.py [--only NAME]... [--batches 1,8] [--rounds N]
-      [--largest GMACS] [--precision fp32|bf16] CREDENCE
+      [--largest GMACS] [--precision fp32|bf16] [--estimator NAME] CREDENCE
 
 A line for each architecture and batch: processor time of a draw of the batch (all weights drawn anew, ms), of Credence's
 pass without draws, of a pass of torch and of ONNX Runtime (the same network, exported by torch.onnx, CPU, one thread); the
@@ -90,7 +90,7 @@ def credence(args, row, batch):
     script = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
               "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
     out = run([sys.executable, "-c", script, args.program, "bench", "--arch", row["name"], "--bayesian", "*", "--batch", batch,
-               "--draws", block, "--draw-block", block, "--precision", args.precision, "--repeats", 2, "--json"])
+               "--draws", block, "--draw-block", block, "--precision", args.precision, "--estimator", args.estimator, "--repeats", 2, "--json"])
     text, kb = out.rstrip().rsplit("\n", 1)
     facts = json.loads(text)["batches"][0]
     return 1e3 * facts["draw_cpu_s"], 1e3 * facts["pass_cpu_s"], int(kb) / 1024
@@ -156,6 +156,7 @@ def main():
     parser.add_argument("--largest", type=float, default=150)
     parser.add_argument("--seconds", type=float, default=1, help="of a measurement of a peer, about")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="of Credence")
+    parser.add_argument("--estimator", default="reparameterization", help="of Credence")
     for name, kind in (("--worker", str), ("--row", json.loads), ("--batch", int), ("--onnx", pathlib.Path)):
         parser.add_argument(name, type=kind, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,7 +1,8 @@
-"""Networks of the zoo: one of each kind (convolutional with squeeze and excitation, dense, transformer) answers the same on any
-number of ranks, killed or stopped or neither; every architecture becomes Bayesian, with a KL divergence and draws.
+"""Networks of the zoo: one of each kind (convolutional with squeeze and excitation, dense, transformer), and a recurrent one of an
+ONNX file, answer the same on any number of ranks, killed or stopped or neither; every architecture becomes Bayesian, with a KL
+divergence and draws.
 
-`zoo_test.py CLASS` runs one of them; by default CTest runs SqueezeExcite alone, and all others with -C slow -L zoo."""
+`zoo_test.py CLASS...` runs some of them; by default CTest runs SqueezeExcite and Recurrent, and all others with -C slow -L zoo."""
 import json
 import os
 import pathlib
@@ -20,11 +21,11 @@ STOPPED = 75
 DELTA, N_CLASSES = 0.1, 10
 
 
-def write_images(path, n, channels, size):
+def write_images(path, n, channels, size, n_classes=N_CLASSES):
     random = np.random.RandomState(3)
     with h5py.File(path, "w") as file:
         file["images"] = random.randint(0, 256, (n, channels, size, size)).astype(np.uint8)
-        file["labels"] = np.arange(n) % N_CLASSES
+        file["labels"] = np.arange(n) % n_classes
 
 
 def convert(folder, arch, size):
@@ -37,16 +38,21 @@ def convert(folder, arch, size):
 
 class SameAnswer:
     """Of `arch` at images of `size` pixels; of predictions and of training's steps."""
+    n_classes, n_draws = N_CLASSES, 12
+
+    @classmethod
+    def make_posterior(cls):
+        convert(cls.folder, cls.arch, cls.size)
 
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="credence-zoo-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
-        convert(cls.folder, cls.arch, cls.size)
-        write_images(cls.folder / "images.h5", 4, 3, cls.size)
+        cls.make_posterior()
+        write_images(cls.folder / "images.h5", 4, 3, cls.size, cls.n_classes)
 
     def command(self, name):
-        draws = ("--draws", 12, "--draw-block", 2, "--batch", 2) if name == "predict" else (
+        draws = ("--draws", self.n_draws, "--draw-block", 2, "--batch", 2) if name == "predict" else (
             "--draws", 2, "--batch-size", 4, "--micro-batch", 2, "--epochs", 2, "--optimizer", "sgd", "--lr", "1e-4",
             "--kl-weight", "1e-4")
         return [name, "posterior.h5", "images.h5", *draws, "-o", f"{name}.h5"]
@@ -112,6 +118,17 @@ class Dense(SameAnswer, unittest.TestCase):
 
 class Transformer(SameAnswer, unittest.TestCase):
     arch, size = "swin_t", 32
+
+
+class Recurrent(SameAnswer, unittest.TestCase):
+    """With weights drawn at every step. So many draws that there is time to stop a run."""
+    size, n_classes, n_draws = 8, 4, 4000
+
+    @classmethod
+    def make_posterior(cls):
+        made = run("convert", program.ROOT / "tests" / "golden" / "onnx" / "plain_17.onnx", "--moped-delta", DELTA, "--estimator",
+                   "reparameterization-step", "-o", "posterior.h5", folder=cls.folder)
+        assert made.codes == [0], made.err
 
 
 def kl_of(path):
