@@ -6,6 +6,7 @@
 
 #define PANELS 2
 #define MAX_WIDTH 7
+#define SUMS_WIDTH 7
 #define ROW_CHANNELS 8
 #define ROW_PIECES(channels) ((channels) > 4 ? 3 : (channels) > 2 ? 6 : 8)
 #define CONV_TABLE crd_conv_kernels_avx512

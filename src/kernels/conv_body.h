@@ -4,7 +4,8 @@
  * lanes_even and lanes_odd (every second element of two);
  * lanes_transpose; lanes_load_four (to r[k], element k of each of 16 rows that are `step` apart);
  * PANELS and MAX_WIDTH (see kernels/products_body.h), ROW_CHANNELS and ROW_PIECES (see
- * kernels/rows_body.h); and CONV_TABLE.
+ * kernels/rows_body.h), SUMS_WIDTH (pixels of a depthwise sum that go together, at most 7); and
+ * CONV_TABLE.
  */
 #ifndef CRD_KERNELS_CONV_BODY_H
 #define CRD_KERNELS_CONV_BODY_H
@@ -222,7 +223,7 @@ static void winograd_weights_transposed(float *panel, const float *points, int64
 INLINE void lane_sums_piece(float *out, const float *in, const crd_lane_sums *p, int64_t step,
                             int width)
 {
-    lanes sum[MAX_WIDTH], start = lanes_load(p->start);
+    lanes sum[SUMS_WIDTH], start = lanes_load(p->start);
     CRD_UNROLLED
     for (int i = 0; i < width; i++)
         sum[i] = start;
@@ -241,8 +242,8 @@ INLINE void lane_sums_piece(float *out, const float *in, const crd_lane_sums *p,
 INLINE void lane_sums_row(float *out, const float *in, const crd_lane_sums *p, int64_t step)
 {
     int64_t x = 0;
-    for (; x + MAX_WIDTH <= p->n; x += MAX_WIDTH)
-        lane_sums_piece(out + x * CRD_LANES, in + x * step * CRD_LANES, p, step, MAX_WIDTH);
+    for (; x + SUMS_WIDTH <= p->n; x += SUMS_WIDTH)
+        lane_sums_piece(out + x * CRD_LANES, in + x * step * CRD_LANES, p, step, SUMS_WIDTH);
     out += x * CRD_LANES;
     in += x * step * CRD_LANES;
     switch (p->n - x) {
@@ -252,7 +253,7 @@ INLINE void lane_sums_row(float *out, const float *in, const crd_lane_sums *p, i
     case 2:
         lane_sums_piece(out, in, p, step, 2);
         break;
-#if MAX_WIDTH == 7
+#if SUMS_WIDTH > 3
     case 3:
         lane_sums_piece(out, in, p, step, 3);
         break;

@@ -8,6 +8,7 @@
 
 #define PANELS 1
 #define MAX_WIDTH 3
+#define SUMS_WIDTH 3
 #define ROW_CHANNELS 6
 #define ROW_PIECES(channels) ((channels) > 2 ? 1 : (channels) == 2 ? 3 : 4)
 #define CONV_TABLE crd_conv_kernels_neon
