@@ -201,6 +201,12 @@ def plain():
     onnx.save(saved, OUT / "plain_17.onnx")
 
 
+def over_images():
+    """A product that sums over the images, which no network here can do."""
+    node = helper.make_node
+    small("over_images", [node("Einsum", ["x", "x"], ["s"], "sum", equation="bgij,bgkj->gik"), node("Flatten", ["s"], ["y"], "flat")], {}, [2, 3, 4])
+
+
 def linear_model(weight):
     """Flatten and a product, by hand."""
     nodes = [helper.make_node("Flatten", ["x"], ["f"], "flat"), helper.make_node("Gemm", ["f", "w"], ["y"], "head", transB=1)]
@@ -347,6 +353,7 @@ def main():
     (OUT / "opset_99.onnx").write_bytes(lacking.SerializeToString())
     patterns()
     plain()
+    over_images()
 
 
 if __name__ == "__main__":

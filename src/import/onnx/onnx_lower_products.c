@@ -202,7 +202,8 @@ cleanup:
     return status;
 }
 
-/* The product of two views, of which a constant has no op; put nowhere. */
+/* The product of two views, of which a constant has no op; put nowhere. Lacking, it has no
+ * atoms. */
 static crd_status emit_product(crd_onnx_view *out, crd_onnx_lowering *lowering,
                                const crd_onnx_node *node, const crd_onnx_view *const *views,
                                const crd_onnx_equation *equation)
@@ -210,7 +211,7 @@ static crd_status emit_product(crd_onnx_view *out, crd_onnx_lowering *lowering,
     crd_status status = CRD_OK;
     const char *differs;
     factor f[2] = {factor_of(views[0], 0, equation), factor_of(views[1], 1, equation)};
-    out->op = CRD_ONNX_LACKING;
+    *out = (crd_onnx_view){.op = CRD_ONNX_LACKING};
     CRD_TRY(match_factors(&differs, f, lowering, node, equation));
     if (differs != NULL)
         return crd_onnx_lack(lowering, node, differs);
