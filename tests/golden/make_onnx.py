@@ -201,9 +201,11 @@ def plain():
     onnx.save(saved, OUT / "plain_17.onnx")
 
 
-def over_images():
-    """A product that sums over the images, which no network here can do."""
+def refused():
+    """A product that sums over the images, which no network here can do; and a shape whose product has 69 bits."""
     node = helper.make_node
+    small("huge_shape", [node("Pad", ["x", "pads"], ["p"], "pad"), node("Flatten", ["p"], ["y"], "flat")],
+          {"pads": numpy.int64([0, 254, 1 << 30, 1 << 30, 0, 0, 0, 0])}, [2, 3, 4], 17)
     small("over_images", [node("Einsum", ["x", "x"], ["s"], "sum", equation="bgij,bgkj->gik"), node("Flatten", ["s"], ["y"], "flat")], {}, [2, 3, 4])
 
 
@@ -353,7 +355,7 @@ def main():
     (OUT / "opset_99.onnx").write_bytes(lacking.SerializeToString())
     patterns()
     plain()
-    over_images()
+    refused()
 
 
 if __name__ == "__main__":

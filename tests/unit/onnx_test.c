@@ -180,6 +180,7 @@ static void bad_models_are_refused(void **state)
         {"not_there", {0}, CRD_ERR_INPUT, "No such file"},
         {"omitted", {0}, CRD_ERR_INPUT, "node 'largest' (Max): input 1 is omitted"},
         {"over_images", {0}, CRD_ERR_INPUT, "node 'sum' (Einsum): its images are rows or columns"},
+        {"huge_shape", {0}, CRD_ERR_INPUT, "impossible shape"},
         {"no_first", {0}, CRD_ERR_INPUT, "node 'parts' (Split): has no first output"},
         {"twice", {0}, CRD_ERR_INPUT, "damaged: field 7 of onnx.ModelProto is there twice"},
     };

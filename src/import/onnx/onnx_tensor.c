@@ -46,15 +46,15 @@ crd_status crd_onnx_budget_take(crd_onnx_budget *budget, int64_t bytes)
 
 crd_status crd_onnx_shape_check(const crd_shape *shape)
 {
+    const int64_t most = INT64_C(1) << 40;
     int64_t count = 1;
-    for (int d = 0; d < shape->n_dims; d++) {
+    bool is_possible = true;
+    for (int d = 0; is_possible && d < shape->n_dims; d++) {
         int64_t extent = shape->dims[d];
-        if (extent >= 0 && extent <= INT32_MAX && count <= INT64_C(1) << 40)
-            count *= extent > 0 ? extent : 1;
-        else
-            count = INT64_MAX;
+        is_possible = extent >= 0 && extent <= INT32_MAX && (extent == 0 || count <= most / extent);
+        count *= is_possible && extent > 0 ? extent : 1;
     }
-    if (count > INT64_C(1) << 40) {
+    if (!is_possible) {
         char text[CRD_SHAPE_TEXT_SIZE];
         return CRD_FAIL(CRD_ERR_INPUT, "impossible shape %s", crd_shape_text(text, shape));
     }
@@ -66,11 +66,11 @@ crd_status crd_onnx_tensor_create(crd_onnx_tensor **out, crd_onnx_budget *budget
 {
     crd_status status = CRD_OK;
     crd_onnx_tensor *tensor = NULL;
-    int64_t count = crd_shape_count(shape);
     *out = NULL;
     CRD_REQUIRE(crd_onnx_type_is_number(type), CRD_ERR_INPUT, "type %s is not supported",
                 crd_onnx_type_name((int)type));
     CRD_TRY(crd_onnx_shape_check(shape));
+    int64_t count = crd_shape_count(shape);
     int64_t bytes = count * (int64_t)held_bytes(type) + (int64_t)sizeof *tensor;
     CRD_TRY(crd_onnx_budget_take(budget, bytes));
     status = crd_alloc_zeroed((void **)&tensor, 1, sizeof *tensor, "constant");
