@@ -389,6 +389,8 @@ CRD_ONNX_EVAL(concat)
     int64_t first = 0;
     for (int k = 0; k < call->n_in; k++) {
         const crd_onnx_rows in = crd_onnx_rows_of(&call->in[k].shape, axis);
+        if (call->in[k].constant->type != out->type)
+            return CRD_ONNX_FAIL("input %d has another type", k);
         int64_t run = in.extent * in.after;
         for (int64_t i = 0; i < in.before * run; i++)
             crd_onnx_copy(out, i / run * all.extent * all.after + first + i % run,

@@ -204,6 +204,13 @@ void crd_onnx_set_int(crd_onnx_tensor *t, int64_t i, int64_t value)
 void crd_onnx_copy(crd_onnx_tensor *out, int64_t to, const crd_onnx_tensor *in, int64_t from)
 {
     size_t size = held_bytes(out->type);
+    if (in->type != out->type) {
+        if (crd_onnx_type_is_real(in->type) || crd_onnx_type_is_real(out->type))
+            crd_onnx_set(out, to, crd_onnx_get(in, from));
+        else
+            crd_onnx_set_int(out, to, crd_onnx_get_int(in, from));
+        return;
+    }
     memcpy((char *)out->data + (size_t)to * size, (const char *)in->data + (size_t)from * size,
            size);
 }

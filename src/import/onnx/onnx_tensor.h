@@ -75,7 +75,7 @@ double crd_onnx_get(const crd_onnx_tensor *tensor, int64_t i);
 int64_t crd_onnx_get_int(const crd_onnx_tensor *tensor, int64_t i);
 void crd_onnx_set(crd_onnx_tensor *tensor, int64_t i, double value);
 void crd_onnx_set_int(crd_onnx_tensor *tensor, int64_t i, int64_t value);
-/** out[to] = in[from], both of one type. */
+/** out[to] = in[from], as a number where the types differ. */
 void crd_onnx_copy(crd_onnx_tensor *out, int64_t to, const crd_onnx_tensor *in, int64_t from);
 
 /** Halves by their bits. */
