@@ -248,12 +248,13 @@ CRD_ONNX_EVAL(range)
 {
     const crd_onnx_tensor *start = call->in[0].constant, *step = call->in[2].constant;
     crd_onnx_tensor *out = call->out[0].tensor;
+    uint64_t first = (uint64_t)crd_onnx_get_int(start, 0);
+    uint64_t whole_step = (uint64_t)crd_onnx_get_int(step, 0);
     for (int64_t i = 0; i < out->count; i++) {
         if (crd_onnx_type_is_real(out->type))
             crd_onnx_set(out, i, crd_onnx_get(start, 0) + (double)i * crd_onnx_get(step, 0));
         else
-            crd_onnx_set_int(out, i,
-                             (int64_t)((uint64_t)start->i[0] + (uint64_t)i * (uint64_t)step->i[0]));
+            crd_onnx_set_int(out, i, (int64_t)(first + (uint64_t)i * whole_step));
     }
     return CRD_OK;
 }
