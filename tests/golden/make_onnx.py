@@ -202,10 +202,14 @@ def plain():
 
 
 def refused():
-    """A product that sums over the images, which no network here can do; a shape whose product has 69 bits; parts of two types."""
+    """A product that sums over the images, which no network here can do; a shape whose product has 69 bits; parts of two types; an index
+    beyond its axis."""
     node = helper.make_node
     small("huge_shape", [node("Pad", ["x", "pads"], ["p"], "pad"), node("Flatten", ["p"], ["y"], "flat")],
           {"pads": numpy.int64([0, 254, 1 << 30, 1 << 30, 0, 0, 0, 0])}, [2, 3, 4], 17)
+    small("beyond", [node("Gather", ["x", "some"], ["g"], "some", axis=2), node("Slice", ["g", "one", "four", "two", "two"], ["s"], "odd"),
+                     node("Flatten", ["s"], ["y"], "flat")],
+          {"some": numpy.int64([1, 0, 2, 99]), "one": numpy.int64([1]), "two": numpy.int64([2]), "four": numpy.int64([4])}, [2, 3, 4], 17)
     small("two_types", [node("Concat", ["whole", "real"], ["c"], "join", axis=0), node("Reshape", ["x", "c"], ["y"], "shape")],
           {"whole": numpy.int64([0]), "real": numpy.float32([24])}, [2, 3, 4], 17)
     small("over_images", [node("Einsum", ["x", "x"], ["s"], "sum", equation="bgij,bgkj->gik"), node("Flatten", ["s"], ["y"], "flat")], {}, [2, 3, 4])

@@ -182,6 +182,10 @@ static void bad_models_are_refused(void **state)
         {"over_images", {0}, CRD_ERR_INPUT, "node 'sum' (Einsum): its images are rows or columns"},
         {"huge_shape", {0}, CRD_ERR_INPUT, "impossible shape"},
         {"two_types", {0}, CRD_ERR_INPUT, "node 'join' (Concat): input 1 has another type"},
+        {"beyond",
+         {0},
+         CRD_ERR_INPUT,
+         "node 'some' (Gather): of too many elements, or beyond them"},
         {"no_first", {0}, CRD_ERR_INPUT, "node 'parts' (Split): has no first output"},
         {"twice", {0}, CRD_ERR_INPUT, "damaged: field 7 of onnx.ModelProto is there twice"},
     };

@@ -405,14 +405,18 @@ static crd_status take_indices(crd_onnx_view *view, crd_onnx_lowering *lowering,
         while (i + length < index->count && start + length < n &&
                (crd_onnx_get_int(index, i + length) + n) % n == start + length)
             length++;
-        if (n_parts == MOST || start < 0 || start >= n)
+        if (n_parts == MOST || start < 0 || start >= n) {
+            view->op = CRD_ONNX_LACKING;
             return crd_onnx_lack(lowering, node, "of too many elements, or beyond them");
+        }
         parts[n_parts] = *view;
         if (length < n)
             CRD_TRY(take(&parts[n_parts], lowering, node, axis, start, length));
         i += length;
-        if (parts[n_parts++].op < 0)
+        if (parts[n_parts++].op < 0) {
+            view->op = CRD_ONNX_LACKING;
             return CRD_OK;
+        }
     }
     *view = parts[0];
     if (n_parts == 1)
