@@ -65,7 +65,7 @@ typedef struct crd_sampler crd_sampler;
 
 /** Plans memory and allocates all of it. `model` and what it shows must outlive the sampler.
  * Errors: CRD_ERR_USAGE: unknown estimator (all are named), batch or draw_block below 1, eps with
- * an estimator that has not one eps a weight, another estimator than reparameterization or
+ * an estimator that does not draw one eps a weight, another estimator than reparameterization or
  * antithetic draws of members, which draw nothing; CRD_ERR_INTERNAL: out of memory. */
 crd_status crd_sampler_create(crd_sampler **out, const crd_model *model,
                               const crd_sampler_options *options);

@@ -75,12 +75,13 @@ void crd_extent_store(float *out, const float *activations, const crd_extent *ex
 
 bool crd_estimator_is_vector(const crd_network *network, const crd_graph_op *op)
 {
+    if (!op->kind->is_affine || !op->kind->takes_fold)
+        return false;
     const crd_param *params = network->params.entries;
     int64_t n_in = crd_shape_count(op->in), n_out = crd_shape_count(&op->shape);
     int64_t weight = op->params[CRD_SLOT_WEIGHT], bias = op->params[CRD_SLOT_BIAS];
-    return op->kind->is_affine && op->kind->takes_fold && n_in == op->in->dims[0] &&
-           n_out == op->shape.dims[0] && params[weight].count == n_in * n_out &&
-           (bias < 0 || params[bias].count == n_out);
+    return n_in == op->in->dims[0] && n_out == op->shape.dims[0] &&
+           params[weight].count == n_in * n_out && (bias < 0 || params[bias].count == n_out);
 }
 
 const crd_estimator *crd_estimator_for(const crd_estimator *estimator, const crd_network *network,

@@ -165,7 +165,7 @@ crd_status crd_gradient_create(crd_gradient **out, const crd_network *network,
     CRD_ALLOC(&gradient, 1, "gradient");
     CRD_TRY(crd_estimator_find(&gradient->estimator, options->estimator, "estimator"));
     CRD_REQUIRE(options->eps == NULL || gradient->estimator->draws_weights, CRD_ERR_USAGE,
-                "estimator: %s has not one eps a weight, so eps cannot be imported",
+                "estimator: %s does not draw one eps a weight, so eps cannot be imported",
                 options->estimator);
     gradient->seed = options->seed;
     gradient->batch_norm_train = options->batch_norm_train;

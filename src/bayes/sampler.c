@@ -132,7 +132,7 @@ static crd_status take_model(crd_sampler *sampler, const crd_model *model,
                 "antithetic draws need normal weights; this posterior is of %lld %s",
                 (long long)own->n_components, own->family->title);
     CRD_REQUIRE(own->eps == NULL || sampler->estimator->draws_weights, CRD_ERR_USAGE,
-                "estimator: %s has not one eps a weight, so eps cannot be imported",
+                "estimator: %s does not draw one eps a weight, so eps cannot be imported",
                 options->estimator);
     CRD_REQUIRE(own->eps == NULL || !own->family->is_ensemble, CRD_ERR_USAGE,
                 "eps of one draw cannot be imported into an ensemble: its components have weights "

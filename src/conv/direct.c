@@ -361,7 +361,6 @@ static void multiply_rows(crd_row_products products, const crd_conv *conv,
     products.out = args->out + at;
     products.plane = plane;
     products.n_channels = crd_conv_panel_lanes(conv, panel);
-    products.lanes = CRD_LANES;
     products.epilogue = args->epilogue;
     if (products.epilogue.bias != NULL)
         products.epilogue.bias += channel;

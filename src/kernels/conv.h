@@ -44,7 +44,7 @@ typedef struct crd_products {
 /** Products of pixels and one panel whose lanes are neighbouring pixels, through the epilogue to
  * their places in the output. Pieces are 16 pixels long, from n_whole on `rest` pixels:
  * out[c * plane + out_at[j] + i] =
- *     sum over k of in[in_at[j] + terms[k] + i] * panel[k * lanes + c], and so on,
+ *     sum over k of in[in_at[j] + terms[k] + i] * panel[16 k + c], and so on,
  * for channel c < n_channels, piece j, pixel i of it. The sum is that of crd_products in every
  * bit. */
 typedef struct crd_row_products {
@@ -54,7 +54,6 @@ typedef struct crd_row_products {
     int64_t n_whole, n_pieces;
     int rest;
     int n_channels; /**< from 1 to 16 */
-    int lanes;      /**< of the panel */
     int is_fused;   /**< a step of the sum is rounded once, also by the reference */
     const float *in;
     const int64_t *terms;

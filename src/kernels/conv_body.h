@@ -239,6 +239,12 @@ INLINE void lane_sums_piece(float *out, const float *in, const crd_lane_sums *p,
         lanes_store(out + i * CRD_LANES, sum[i]);
 }
 
+/* The pixels that are left of a row. */
+#define LANE_SUMS_OF(width)                                                                        \
+    case width:                                                                                    \
+        lane_sums_piece(out, in, p, step, width);                                                  \
+        break;
+
 INLINE void lane_sums_row(float *out, const float *in, const crd_lane_sums *p, int64_t step)
 {
     int64_t x = 0;
@@ -247,25 +253,15 @@ INLINE void lane_sums_row(float *out, const float *in, const crd_lane_sums *p, i
     out += x * CRD_LANES;
     in += x * step * CRD_LANES;
     switch (p->n - x) {
-    case 1:
-        lane_sums_piece(out, in, p, step, 1);
-        break;
-    case 2:
-        lane_sums_piece(out, in, p, step, 2);
-        break;
+        LANE_SUMS_OF(1)
+        LANE_SUMS_OF(2)
 #if SUMS_WIDTH > 3
-    case 3:
-        lane_sums_piece(out, in, p, step, 3);
-        break;
-    case 4:
-        lane_sums_piece(out, in, p, step, 4);
-        break;
-    case 5:
-        lane_sums_piece(out, in, p, step, 5);
-        break;
-    case 6:
-        lane_sums_piece(out, in, p, step, 6);
-        break;
+        LANE_SUMS_OF(3)
+        LANE_SUMS_OF(4)
+        LANE_SUMS_OF(5)
+#endif
+#if SUMS_WIDTH > 6
+        LANE_SUMS_OF(6)
 #endif
     default:
         break;

@@ -46,7 +46,7 @@ static void multiply_rows(const crd_row_products *p)
                 int64_t at = c * p->plane + p->out_at[j] + i;
                 float value = 0;
                 for (int64_t k = 0; k < p->n_terms; k++) {
-                    float pixel = in[p->terms[k]], weight = p->panel[k * p->lanes + c];
+                    float pixel = in[p->terms[k]], weight = p->panel[k * LANES + c];
                     value = p->is_fused ? fmaf(pixel, weight, value) : value + pixel * weight;
                 }
                 if (bias != NULL)

@@ -17,7 +17,7 @@
 INLINE void row_tile(const crd_row_products *p, int64_t piece, int64_t channel, int n,
                      int n_channels, int n_pieces)
 {
-    const int64_t *terms = p->terms, n_terms = p->n_terms, step = p->lanes, plane = p->plane;
+    const int64_t *terms = p->terms, n_terms = p->n_terms, plane = p->plane;
     const float *weights = p->panel + channel, *in[ROW_PIECES(1)];
     const float *bias = p->epilogue.bias == NULL ? NULL : p->epilogue.bias + channel;
     const float *residual = p->epilogue.residual;
@@ -31,7 +31,7 @@ INLINE void row_tile(const crd_row_products *p, int64_t piece, int64_t channel, 
     for (int c = 0; c < n_channels; c++)
         for (int j = 0; j < n_pieces; j++)
             sum[c][j] = lanes_zero();
-    for (int64_t k = 0; k < n_terms; k++, weights += step) {
+    for (int64_t k = 0; k < n_terms; k++, weights += CRD_LANES) {
         int64_t term = terms[k];
         lanes pixels[ROW_PIECES(1)];
         CRD_UNROLLED

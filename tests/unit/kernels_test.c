@@ -378,8 +378,8 @@ static void sums_of_lanes(void **state)
             }
 }
 
-/* Sums along a line, of every length, against double. */
-static void sums_of_shifted_pixels(void **state)
+/* Sums of products along a line, of every length, against double. */
+static void products_along_a_line(void **state)
 {
     (void)state;
     enum { N_TERMS = 9, LONGEST = 150 };
@@ -460,7 +460,6 @@ static void products_of_rows(void **state)
                                   .n_pieces = PIECES,
                                   .rest = 1 + (7 * kind + shape) % (CRD_LANES - 1),
                                   .n_channels = n_channels,
-                                  .lanes = CRD_LANES,
                                   .in = mu + 3,
                                   .terms = terms,
                                   .n_terms = TERMS,
@@ -812,7 +811,7 @@ int main(void)
         cmocka_unit_test(loops_over_arrays_are_right),
         cmocka_unit_test(rows_are_copied_with_zeros_around),
         cmocka_unit_test(sums_of_lanes),
-        cmocka_unit_test(sums_of_shifted_pixels),
+        cmocka_unit_test(products_along_a_line),
         cmocka_unit_test(rows_are_split_by_parity),
         cmocka_unit_test(products_of_rows),
         cmocka_unit_test(rounding_to_bf16),

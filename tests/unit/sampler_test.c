@@ -206,7 +206,7 @@ static void imported_eps_gives_the_unfolded_network_of_that_draw(void **state)
     const crd_sampler_options local = {
         .estimator = "local-reparameterization", .batch = 1, .draw_block = 1};
     assert_fails(crd_sampler_create(&sampler, &model.view, &local), CRD_ERR_USAGE,
-                 "local-reparameterization has not one eps a weight");
+                 "local-reparameterization does not draw one eps a weight");
     free(eps);
     free(drawn);
     clear_model(&model);
