@@ -261,6 +261,41 @@ cleanup:
     return status;
 }
 
+static bool has_params(const crd_graph_op *op)
+{
+    for (int slot = 0; slot < op->kind->n_params; slot++)
+        if (op->params[slot] >= 0)
+            return true;
+    return false;
+}
+
+crd_status crd_network_drop_unread(crd_network *network)
+{
+    crd_status status = CRD_OK;
+    int64_t n = network->n_ops, *place = NULL, n_kept = 0; /* new index; -1: nobody reads it */
+    CRD_ALLOC(&place, n, "ops");
+    for (int64_t i = 0; i < n; i++)
+        place[i] = i == 0 || i == n - 1 || has_params(&network->ops[i]) ? 0 : -1;
+    for (int64_t i = n - 1; i >= 0; i--)
+        for (int k = 0; place[i] >= 0 && k < network->ops[i].n_inputs; k++)
+            place[network->ops[i].inputs[k]] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        crd_graph_op *op = &network->ops[i];
+        if (place[i] < 0) {
+            clear_op(op);
+            continue;
+        }
+        for (int k = 0; k < op->n_inputs; k++)
+            op->inputs[k] = place[op->inputs[k]];
+        place[i] = n_kept;
+        network->ops[n_kept++] = *op;
+    }
+    network->n_ops = n_kept;
+cleanup:
+    crd_free(place);
+    return status;
+}
+
 const crd_shape *crd_network_input_shape(const crd_network *network)
 {
     return &network->ops[0].shape;

@@ -9,6 +9,10 @@
  * Errors: out of memory. */
 crd_status crd_network_copy_front(crd_network **out, const crd_network *network, int64_t n_ops);
 
+/** Takes out the ops without parameters that do not reach the last op. Indices of ops change.
+ * Errors: out of memory. */
+crd_status crd_network_drop_unread(crd_network *network);
+
 /** Specification of a parameter; its op goes to *op (may be NULL). Cost: linear in the number of
  * ops. */
 const crd_param_spec *crd_network_param_spec(const crd_graph_op **op, const crd_network *network,

@@ -32,6 +32,12 @@ static crd_status infer(crd_graph_op *op, crd_shape params[CRD_OP_MAX_PARAMS])
     return CRD_OK;
 }
 
+static int64_t first_feature(const crd_graph_op *op)
+{
+    const attributes *a = op->attrs;
+    return a->dim == 1 ? a->start : -1;
+}
+
 /* Runs of the input that hold the extent, and the part of each that is taken. */
 typedef struct part {
     crd_op_runs in;
@@ -68,6 +74,7 @@ const crd_op crd_op_narrow = {.name = "Narrow",
                               .attrs_size = sizeof(attributes),
                               .min_inputs = 1,
                               .max_inputs = 1,
+                              .first_feature = first_feature,
                               .infer = infer,
                               .forward = forward,
                               .backward = backward};

@@ -174,6 +174,8 @@ struct crd_op {
     /** Output is the input's numbers as they are: nothing runs if they share their place. Or
      * NULL. */
     bool (*is_view)(const crd_graph_op *op);
+    /** Output is whole features of its one input, from this one on; -1: it is not. NULL: never. */
+    int64_t (*first_feature)(const crd_graph_op *op);
     bool is_idle_in_prediction; /**< its output is its input there, unless it is stochastic */
     /** Differs from draw to draw without random parameters. NULL: never. */
     bool (*is_stochastic)(const crd_graph_op *op);

@@ -124,6 +124,27 @@ class Transformer(nn.Module):
         return self.head(self.norm(x.transpose(0, 1))[:, 0])
 
 
+class Encoder(nn.Module):
+    """Attention without a mask: torch's layer; of one head, spelled out, from three products; of windows and heads."""
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 2, 2)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 12, 0.)
+        self.q, self.k, self.v = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+        self.qkv = nn.Linear(8, 24)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        n = x.shape[0]
+        x = self.layer(self.stem(x).flatten(2).permute(2, 0, 1)).transpose(0, 1)
+        x = x + ((self.q(x) @ self.k(x).transpose(1, 2)) / 8 ** .5).softmax(-1) @ self.v(x)
+        parts = x.reshape(n, 2, 2, 2, 2, 8).transpose(2, 3).reshape(n * 4, 4, 8)
+        q, k, v = self.qkv(parts).reshape(n * 4, 4, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        parts = ((q * .5) @ k.transpose(2, 3)).softmax(3) @ v
+        x = x + parts.transpose(1, 2).reshape(n, 2, 2, 2, 2, 8).transpose(2, 3).reshape(n, 16, 8)
+        return self.head(x.mean(1))
+
+
 class Windows(nn.Module):
     """Swin's windows: rolled, of 2 x 2 positions, attention with a bias, back again; a patch merging."""
     def __init__(self):
@@ -191,8 +212,14 @@ def export(name, model, opset, dynamo, dynamic):
     put(name, x, logits_of(model, x))
 
 
+def encoders():
+    """From numbers of their own, as plain()."""
+    torch.manual_seed(5)
+    for opset, dynamo in ((17, False), (20, True)):
+        export(f"encoder_{opset}", Encoder(), opset, dynamo, True)
+
+
 def plain():
-    """From numbers of its own."""
     torch.manual_seed(4)
     export("plain_17", Plain(), 17, False, True)
     saved = onnx.load(OUT / "plain_17.onnx")
@@ -361,6 +388,7 @@ def main():
     (OUT / "opset_99.onnx").write_bytes(lacking.SerializeToString())
     patterns()
     plain()
+    encoders()
     refused()
 
 

@@ -79,6 +79,36 @@ static void batch_norm_folds_into_its_only_producer(void **state)
 }
 
 /* What is refused leaves the network as it was. */
+/* Two ops that end nowhere, before and after the ones that stay; ops with parameters stay. */
+static void unread_ops_are_dropped(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"input", "c", "b", "r", "f", "unread", "l"};
+    crd_network *network;
+    crd_shape input = crd_shape_make(3, 2, 6, 5);
+    attr_list conv = conv2d_list(conv_attrs(2, 4, 3)), linear = linear_list(48, 3, 1);
+    attr_list norm = batch_norm_list(4, 1e-5);
+    int64_t x = 0, dead = 0;
+    assert_ok(crd_network_create(&network, "tiny", &input));
+    assert_ok(network_add(&dead, network, "ReLU", "dead_1", NULL, &x, 1));
+    assert_ok(network_add(&x, network, "Conv2d", "c", &conv, &x, 1));
+    assert_ok(network_add(&x, network, "BatchNorm2d", "b", &norm, &x, 1));
+    assert_ok(network_add(&dead, network, "ReLU", "dead_2", NULL, &dead, 1));
+    assert_ok(network_add(&x, network, "ReLU", "r", NULL, &x, 1));
+    assert_ok(network_add(&x, network, "Flatten", "f", NULL, &x, 1));
+    assert_ok(network_add(&dead, network, "Linear", "unread", &linear, &x, 1));
+    assert_ok(network_add(&x, network, "Linear", "l", &linear, &x, 1));
+    assert_ok(crd_network_drop_unread(network));
+    assert_int_equal(network->n_ops, 7);
+    for (int64_t i = 0; i < 7; i++)
+        assert_string_equal(crd_network_op_name(network, i), names[i]);
+    assert_int_equal(network->ops[3].inputs[0], 2);
+    assert_int_equal(network->ops[6].inputs[0], 4);
+    assert_int_equal(network->params.n_params, 9);
+    assert_int_equal(crd_network_param_op(network, 8), 6);
+    crd_network_destroy(network);
+}
+
 static void wrong_ops_are_refused(void **state)
 {
     (void)state;
@@ -407,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(network_knows_shapes_and_parameters),
         cmocka_unit_test(batch_norm_folds_into_its_only_producer),
+        cmocka_unit_test(unread_ops_are_dropped),
         cmocka_unit_test(wrong_ops_are_refused),
         cmocka_unit_test(json_round_trip_keeps_all),
         cmocka_unit_test(malformed_graphs_are_refused),

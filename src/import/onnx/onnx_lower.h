@@ -110,6 +110,13 @@ const char *crd_onnx_origin(const crd_onnx_graph *graph, int64_t value);
 crd_status crd_onnx_emit_constant(int64_t *op, crd_onnx_lowering *lowering,
                                   const crd_onnx_node *node, int k, const crd_onnx_view *like,
                                   const crd_shape *dims);
+/** Whether inputs 0 to n - 1 have all their elements, and no other than constants lack an op. */
+bool crd_onnx_are_factors(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int n);
+/** The product of two views with matrices in the last two of their n axes; put nowhere. Lacking, it
+ * has no atoms. */
+crd_status crd_onnx_emit_matmul(crd_onnx_view *out, crd_onnx_lowering *lowering,
+                                const crd_onnx_node *node, const crd_onnx_view *const *views,
+                                int n);
 /** Shapes of RNN, LSTM and GRU. */
 CRD_ONNX_SHAPE(recurrent);
 
@@ -148,6 +155,7 @@ CRD_ONNX_LOWER(prelu);
 CRD_ONNX_LOWER(reduce);
 CRD_ONNX_LOWER(reshape);
 CRD_ONNX_LOWER(resize);
+CRD_ONNX_LOWER(scaled_dot_product);
 CRD_ONNX_LOWER(selu);
 CRD_ONNX_LOWER(slice);
 CRD_ONNX_LOWER(softmax);

@@ -228,8 +228,7 @@ cleanup:
     return status;
 }
 
-/* Whether inputs 0 to n - 1 have all their elements, and no other than constants lack an op. */
-static bool are_factors(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int n)
+bool crd_onnx_are_factors(const crd_onnx_lowering *lowering, const crd_onnx_node *node, int n)
 {
     for (int k = 0; k < n; k++) {
         crd_onnx_view view = crd_onnx_input(lowering, node, k);
@@ -248,7 +247,7 @@ static crd_status multiply(crd_onnx_lowering *lowering, const crd_onnx_node *nod
     const crd_onnx_view a = crd_onnx_input(lowering, node, 0);
     const crd_onnx_view b = crd_onnx_input(lowering, node, 1);
     crd_onnx_view out;
-    if (!are_factors(lowering, node, 2) || (a.op < 0 && b.op < 0))
+    if (!crd_onnx_are_factors(lowering, node, 2) || (a.op < 0 && b.op < 0))
         return crd_onnx_lack(lowering, node, "of what is broadcast");
     CRD_TRY(emit_product(&out, lowering, node, (const crd_onnx_view *const[]){&a, &b}, equation));
     CRD_TRY(crd_onnx_put_view(lowering, node, 0, &out));
@@ -256,23 +255,29 @@ cleanup:
     return status;
 }
 
-/* (... rows, inner) and (... inner, columns) as labels: those of the output, and the inner one. */
-static crd_onnx_equation equation_of_matmul(const crd_onnx_lowering *lowering,
-                                            const crd_onnx_node *node)
+/* (... rows, inner) and (... inner, columns) of so many extents as labels: those of the output, of
+ * n_out extents, and the inner one. */
+static crd_onnx_equation equation_of_matmul(int n_a, int n_b, int n_out)
 {
-    int n_out = lowering->graph->values[node->outputs[0]].shape.n_dims;
-    crd_onnx_equation e = {.n_labels = n_out + 1, .n_axes = {0, 0, n_out}};
+    const int n_of[2] = {n_a, n_b};
+    crd_onnx_equation e = {.n_labels = n_out + 1, .n_axes = {n_a, n_b, n_out}};
     e.is_summed[n_out] = true;
     for (int d = 0; d < n_out; d++)
         e.labels[2][d] = d;
     for (int k = 0; k < 2; k++) {
-        int n = crd_onnx_shape_of(lowering->graph, node, k)->n_dims;
-        e.n_axes[k] = n;
+        int n = n_of[k];
         for (int d = 0; d < n; d++)
             e.labels[k][d] = d + n_out - n;
         e.labels[k][k == 0 ? n - 1 : n - 2] = n_out;
     }
     return e;
+}
+
+crd_status crd_onnx_emit_matmul(crd_onnx_view *out, crd_onnx_lowering *lowering,
+                                const crd_onnx_node *node, const crd_onnx_view *const *views, int n)
+{
+    const crd_onnx_equation equation = equation_of_matmul(n, n, n);
+    return emit_product(out, lowering, node, views, &equation);
 }
 
 CRD_ONNX_LOWER(einsum)
@@ -295,104 +300,11 @@ CRD_ONNX_LOWER(matmul)
             return crd_onnx_lack(lowering, node, "of a vector");
     if (lowering->graph->values[node->outputs[0]].shape.n_dims >= CRD_MAX_DIMS)
         return crd_onnx_lack(lowering, node, "of too many extents");
-    const crd_onnx_equation equation = equation_of_matmul(lowering, node);
+    const crd_onnx_equation equation =
+        equation_of_matmul(crd_onnx_shape_of(lowering->graph, node, 0)->n_dims,
+                           crd_onnx_shape_of(lowering->graph, node, 1)->n_dims,
+                           lowering->graph->values[node->outputs[0]].shape.n_dims);
     return multiply(lowering, node, &equation);
-}
-
-/* Adds -infinity, as far as float32 goes, where a key comes after the query. */
-static crd_status hide_later(int64_t *op, crd_onnx_lowering *lowering, const crd_onnx_node *node)
-{
-    crd_status status = CRD_OK;
-    const crd_shape *shape = crd_onnx_op_shape(lowering, *op);
-    const crd_shape square = crd_shape_make(3, 1, shape->dims[1], shape->dims[2]);
-    const crd_attr attrs[] = {CRD_ATTR("shape", 1, (double)square.dims[1], (double)square.dims[2]),
-                              CRD_ATTR("dim", 0), CRD_ATTR_END};
-    crd_onnx_tensor *mask;
-    int64_t inputs[2] = {*op, CRD_ONNX_LACKING};
-    if (*op < 0)
-        return CRD_OK;
-    CRD_TRY(crd_onnx_tensor_create(&mask, &lowering->graph->budget, CRD_ONNX_FLOAT, &square));
-    for (int64_t i = 0; i < mask->count; i++)
-        mask->f[i] = i % square.dims[2] > i / square.dims[2] ? -FLT_MAX : 0;
-    status = crd_onnx_emit(&inputs[1], lowering, node,
-                           &(crd_onnx_emission){"Buffer", attrs, .weight = 0});
-    if (status != CRD_OK) {
-        crd_onnx_tensor_destroy(mask);
-        goto cleanup;
-    }
-    CRD_TRY(
-        crd_onnx_give(lowering, inputs[1], 0, &(crd_onnx_source){.tensor = mask, .owned = mask}));
-    CRD_TRY(crd_onnx_emit(op, lowering, node,
-                          &(crd_onnx_emission){"BroadcastAdd", NULL, inputs, 2, .weight = 0}));
-cleanup:
-    return status;
-}
-
-/* Queries, keys or values as (images, heads, tokens, features of a head); false: they are not. */
-static bool to_heads(crd_onnx_view *view, const crd_shape *shape, int64_t heads)
-{
-    static const int order[4] = {0, 2, 1, 3};
-    if (shape->n_dims == 4)
-        return true;
-    if (shape->n_dims != 3 || heads < 1 || shape->dims[2] % heads != 0)
-        return false;
-    const crd_shape cut =
-        crd_shape_make(4, shape->dims[0], shape->dims[1], heads, shape->dims[2] / heads);
-    if (!crd_onnx_view_reshape(view, &cut))
-        return false;
-    crd_onnx_view_transpose(view, order, 4);
-    return true;
-}
-
-/* softmax(Q K^T scale) V, without a mask that the file gives and without a past. */
-CRD_ONNX_LOWER(attention)
-{
-    /* Labels: images, heads, queries, keys, features. */
-    static const crd_onnx_equation to_scores = {
-        5, {4, 4, 4}, {{0, 1, 2, 4}, {0, 1, 3, 4}, {0, 1, 2, 3}}, {[4] = true}};
-    static const crd_onnx_equation to_values = {
-        5, {4, 4, 4}, {{0, 1, 2, 3}, {0, 1, 3, 4}, {0, 1, 2, 4}}, {[3] = true}};
-    static const char *const heads[] = {"q_num_heads", "kv_num_heads", "kv_num_heads"};
-    crd_status status = CRD_OK;
-    const crd_shape *shape = crd_onnx_shape_of(lowering->graph, node, 0);
-    int64_t n_heads = crd_onnx_attr_int(node, heads[0], 0);
-    crd_onnx_view views[3], scores, out;
-    bool fits = are_factors(lowering, node, 3) && crd_onnx_attr_real(node, "softcap", 0) == 0;
-    for (int k = 3; k < node->n_inputs; k++)
-        fits &= node->inputs[k] < 0;
-    for (int k = 1; k < node->n_outputs; k++)
-        fits &= !crd_onnx_is_read(lowering, node, k);
-    for (int k = 0; fits && k < 3; k++) {
-        const crd_shape *own = crd_onnx_shape_of(lowering->graph, node, k);
-        views[k] = crd_onnx_input(lowering, node, k);
-        fits = views[k].op >= 0 && own->n_dims == shape->n_dims &&
-               (own->n_dims == 4 ? own->dims[1] == shape->dims[1]
-                                 : crd_onnx_attr_int(node, heads[k], 0) == n_heads) &&
-               to_heads(&views[k], own, n_heads);
-    }
-    if (!fits)
-        return crd_onnx_lack(lowering, node, "with a mask, a past, or fewer keys' heads");
-    double width = (double)(shape->n_dims == 4 ? shape->dims[3] : shape->dims[2] / n_heads);
-    const crd_attr scale[] = {CRD_ATTR("scale", crd_onnx_attr_real(node, "scale", 1 / sqrt(width))),
-                              CRD_ATTR("shift", 0), CRD_ATTR_END};
-    const crd_attr over_keys[] = {CRD_ATTR("dim", 3), CRD_ATTR_END};
-    CRD_TRY(crd_onnx_emit_one(&views[0].op, lowering, node, "ScaleShift", scale, views[0].op));
-    CRD_TRY(emit_product(&scores, lowering, node,
-                         (const crd_onnx_view *const[]){&views[0], &views[1]}, &to_scores));
-    if (crd_onnx_attr_int(node, "is_causal", 0) != 0)
-        CRD_TRY(hide_later(&scores.op, lowering, node));
-    CRD_TRY(crd_onnx_emit_one(&scores.op, lowering, node, "Softmax", over_keys, scores.op));
-    if (scores.op < 0)
-        return CRD_OK;
-    CRD_TRY(emit_product(&out, lowering, node, (const crd_onnx_view *const[]){&scores, &views[2]},
-                         &to_values));
-    if (shape->n_dims == 3) {
-        crd_onnx_view_transpose(&out, (const int[]){0, 2, 1, 3}, 4);
-        crd_onnx_view_renumber(&out, (const int[]){0, 1, 2, 2});
-    }
-    CRD_TRY(crd_onnx_put_view(lowering, node, 0, &out));
-cleanup:
-    return status;
 }
 
 /* Over the last axes, which become the features. */

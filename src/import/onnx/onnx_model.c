@@ -112,6 +112,7 @@ crd_status crd_onnx_model_make(crd_onnx_model *out, crd_onnx_graph *graph, int64
     int64_t end = lowering.views[graph->outputs[0]].op;
     CRD_REQUIRE(end == lowering.network->n_ops - 1 && end > 0, CRD_ERR_INPUT, "%s",
                 "its output is no op of the network: nothing is computed");
+    CRD_TRY(crd_network_drop_unread(lowering.network));
     CRD_TRY(crd_onnx_lower_weights(&out->weights, &lowering));
     out->network = lowering.network;
     lowering.network = NULL;

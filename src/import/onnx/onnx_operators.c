@@ -249,6 +249,7 @@ static const crd_onnx_operator operators[] = {
 static const crd_onnx_operator own[] = {
     {"ChannelShuffle", 1, SHAPE(same), LOWER(channel_shuffle), .kind = "ChannelShuffle",
      NUMBERS("groups", 1)},
+    {"ScaledDotProduct", 3, SHAPE(first_only), VIEWS(scaled_dot_product)},
     {"SiLU", 1, SHAPE(same), KIND("SiLU")},
 };
 

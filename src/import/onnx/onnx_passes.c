@@ -98,6 +98,7 @@ static const struct {
     {"pruning", crd_onnx_prune},
     {"fusion of activations", crd_onnx_fuse_activations},
     {"fusion of layer norms", crd_onnx_fuse_layer_norms},
+    {"fusion of attentions", crd_onnx_fuse_attentions},
     {"fusion of biases", crd_onnx_fuse_biases},
     {"fusion of shuffles", crd_onnx_fuse_shuffles},
     {"last pruning", crd_onnx_prune},

@@ -12,6 +12,9 @@ crd_status crd_onnx_prune(crd_onnx_graph *graph);
 crd_status crd_onnx_fuse_activations(crd_onnx_graph *graph);
 /** (x - mean) / sqrt(mean of squares + eps) scale + shift: LayerNormalization. */
 crd_status crd_onnx_fuse_layer_norms(crd_onnx_graph *graph);
+/** MatMul, Softmax over keys, MatMul, numbers multiplied in between: ScaledDotProduct, whose keys
+ * are transposed. */
+crd_status crd_onnx_fuse_attentions(crd_onnx_graph *graph);
 /** MatMul with a constant, then Add of a constant: the bias becomes its third input. */
 crd_status crd_onnx_fuse_biases(crd_onnx_graph *graph);
 
