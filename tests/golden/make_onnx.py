@@ -230,7 +230,7 @@ def plain():
 
 def refused():
     """A product that sums over the images, which no network here can do; a shape whose product has 69 bits; parts of two types; an index
-    beyond its axis."""
+    beyond its axis; attention of more tokens than an op may have scores, and with a scale that is no number."""
     node = helper.make_node
     small("huge_shape", [node("Pad", ["x", "pads"], ["p"], "pad"), node("Flatten", ["p"], ["y"], "flat")],
           {"pads": numpy.int64([0, 254, 1 << 30, 1 << 30, 0, 0, 0, 0])}, [2, 3, 4], 17)
@@ -240,6 +240,13 @@ def refused():
     small("two_types", [node("Concat", ["whole", "real"], ["c"], "join", axis=0), node("Reshape", ["x", "c"], ["y"], "shape")],
           {"whole": numpy.int64([0]), "real": numpy.float32([24])}, [2, 3, 4], 17)
     small("over_images", [node("Einsum", ["x", "x"], ["s"], "sum", equation="bgij,bgkj->gik"), node("Flatten", ["s"], ["y"], "flat")], {}, [2, 3, 4])
+    attention = [node("Transpose", ["t"], ["q"], "tokens", perm=[0, 2, 1]), node("MatMul", ["q", "t"], ["m"], "scores"),
+                 node("Mul", ["m", "c"], ["d"], "scaled"), node("Softmax", ["d"], ["p"], "probabilities", axis=-1),
+                 node("MatMul", ["p", "q"], ["o"], "values"), node("ReduceMean", ["o"], ["y"], "mean", axes=[1], keepdims=0)]
+    small("many_tokens", [node("Reshape", ["x", "s"], ["t"], "places"), *attention],
+          {"s": numpy.int64([-1, 2, 50176]), "c": numpy.float32(.5)}, [2, 224, 224])
+    small("scale_nan", [node("Reshape", ["x", "s"], ["t"], "places"), *attention],
+          {"s": numpy.int64([-1, 2, 64]), "c": numpy.float32(numpy.nan)}, [2, 8, 8])
 
 
 def linear_model(weight):

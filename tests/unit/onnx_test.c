@@ -212,6 +212,8 @@ static void bad_models_are_refused(void **state)
          {0},
          CRD_ERR_INPUT,
          "node 'some' (Gather): of too many elements, or beyond them"},
+        {"many_tokens", {0}, CRD_ERR_INPUT, "output has shape (1, 50176, 50176), allowed are 1 to"},
+        {"scale_nan", {0}, CRD_ERR_INPUT, "node 'scaled' (Mul)"},
         {"no_first", {0}, CRD_ERR_INPUT, "node 'parts' (Split): has no first output"},
         {"twice", {0}, CRD_ERR_INPUT, "damaged: field 7 of onnx.ModelProto is there twice"},
     };

@@ -61,7 +61,7 @@ crd_status crd_onnx_fuse_attentions(crd_onnx_graph *graph)
             continue;
         const int64_t inputs[3] = {unscaled(&scale, graph, product, 0),
                                    unscaled(&scale, graph, product, 1), node->inputs[1]};
-        if (scale <= 0 || !are_matrices(graph, inputs))
+        if (!(scale > 0) || !are_matrices(graph, inputs))
             continue;
         CRD_TRY(crd_onnx_become(node, "ScaledDotProduct", CRD_ONNX_OWN_DOMAIN, inputs, 3));
         CRD_TRY(crd_onnx_attr_add(node, "scale", scale));

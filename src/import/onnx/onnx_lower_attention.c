@@ -110,7 +110,8 @@ static crd_status attend_at_once(bool *done, crd_onnx_view *out, crd_onnx_loweri
     if (!are_of_same_tokens(views, n))
         return CRD_OK;
     const extents e = extents_of(&views[0], n);
-    if (e.tokens > CRD_OP_MAX_WINDOW || scale <= 0 || scale > 1e6)
+    /* As many scores as an op may have elements, and a scale that Attention takes. */
+    if (e.tokens * e.tokens > CRD_OP_MAX_ELEMENTS || !(scale > 0 && scale <= 1e6))
         return CRD_OK;
     for (int k = 0; k < 3; k++) {
         crd_onnx_plan plan = {.n_dims = 3};

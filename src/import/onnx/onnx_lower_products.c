@@ -1,7 +1,4 @@
 /* Lowerings of what works along one axis: products, norms of features, softmax, reductions. */
-#include <float.h>
-#include <math.h>
-
 #include "import/onnx/onnx_index.h"
 #include "import/onnx/onnx_lower.h"
 
