@@ -362,7 +362,7 @@ static crd_status finish_span(int64_t *left_bytes, crd_components *c, span *s, f
     float *rows[ROWS_A_CALL];
     int64_t most =
         crd_smaller(ROWS_A_CALL, crd_larger(FINISH_BYTES / crd_larger(s->row_bytes, 1), 1));
-    while (s->next_row<s->n_rows && * left_bytes> 0) {
+    while (*left_bytes > 0 && s->next_row < s->n_rows) {
         int64_t n = crd_smaller(most, s->n_rows - s->next_row);
         for (int64_t i = 0; i < n; i++)
             rows[i] = values + i * (s->row_bytes / (int64_t)sizeof(float));
